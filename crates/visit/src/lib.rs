@@ -1,0 +1,33 @@
+//! What a visit is.
+//!
+//! Everything that decides lives here: who a person is to an appointment ([`permission`]), what a
+//! visit does when something happens ([`Visit`]), what each page is shown ([`view`]), and the words
+//! page and server exchange ([`signalling`]).
+//!
+//! Nothing here does input or output. Time comes in as a [`Timestamp`], random identifiers come in
+//! as arguments, and effects go out as [`Output`]s: the same crate compiles for a target without an
+//! operating system.
+
+mod appointment;
+mod id;
+mod machine;
+pub mod permission;
+mod person;
+mod private;
+mod record;
+mod seat;
+pub mod signalling;
+mod stage;
+mod time;
+#[cfg(test)]
+mod typescript;
+pub mod view;
+
+pub use appointment::{Appointment, AppointmentStatus, JoinWindow, UnknownStatus, VisitRules};
+pub use id::{AppointmentId, CommandId, ConnectionId, InvalidId, UserId, VisitId};
+pub use machine::{Context, Input, Output, Visit};
+pub use person::{BirthDate, EmailAddress, InvalidEmailAddress, Participants, Person, Role, age_on};
+pub use private::Private;
+pub use record::{AuditAction, EndReason, ParticipantRecord, UnknownEndReason, VisitPhase, VisitRecord};
+pub use seat::{Check, DeviceCheck};
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,186 @@
+//! People and what they are to an appointment.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::{Private, UserId};
+
+/// What a person is in a visit (FHIR: the participant's type).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The person the appointment is for.
+    Patient,
+    /// The clinician who meets them.
+    Provider,
+}
+
+impl Role {
+    /// The word used on the wire, in the database and in addresses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Provider => "provider",
+        }
+    }
+
+    /// The role across the table.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Patient => Self::Provider,
+            Self::Provider => Self::Patient,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = crate::InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "patient" => Ok(Self::Patient),
+            "provider" => Ok(Self::Provider),
+            _ => Err(crate::InvalidId),
+        }
+    }
+}
+
+/// A date of birth.
+pub type BirthDate = Private<Date>;
+
+/// A person as an appointment names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Who.
+    pub id: UserId,
+    /// The name others see, 1–200 characters.
+    pub name: Private<String>,
+    /// A provider's field, such as "Dermatology".
+    pub specialty: Option<String>,
+    /// A patient's date of birth.
+    pub birth_date: Option<BirthDate>,
+    /// An address of a picture, on this server or `https`.
+    pub avatar_url: Option<String>,
+}
+
+/// The two people of an appointment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participants {
+    /// The person the appointment is for.
+    pub patient: Person,
+    /// The clinician.
+    pub provider: Person,
+}
+
+impl Participants {
+    /// The person in a role.
+    #[must_use]
+    pub const fn get(&self, role: Role) -> &Person {
+        match role {
+            Role::Patient => &self.patient,
+            Role::Provider => &self.provider,
+        }
+    }
+
+    /// What `user` is here, if anything.
+    #[must_use]
+    pub fn role_of(&self, user: UserId) -> Option<Role> {
+        if self.provider.id == user {
+            Some(Role::Provider)
+        } else if self.patient.id == user {
+            Some(Role::Patient)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whole years from `birth` to `today`; `None` if `birth` lies ahead. Someone born on 29 February
+/// comes of age on 1 March of a common year.
+#[must_use]
+pub fn age_on(birth: Date, today: Date) -> Option<u16> {
+    if birth > today {
+        return None;
+    }
+    let had_birthday = (today.month(), today.day()) >= (birth.month(), birth.day());
+    let years = today.year() - birth.year() - i16::from(!had_birthday);
+    u16::try_from(years).ok()
+}
+
+/// An e-mail address as a sign-in name: folded to lower case, 3–254 characters, one `@` with
+/// something on both sides, no white space or control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EmailAddress(String);
+
+/// A text that is not an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an e-mail address")]
+pub struct InvalidEmailAddress;
+
+impl EmailAddress {
+    /// The address, for the database and the mail.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(private)")
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = InvalidEmailAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEmailAddress> {
+        let text = text.trim().to_lowercase();
+        let strange = text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let two_sides = matches!(text.split_once('@'), Some((local, domain))
+            if !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+        if (3..=254).contains(&text.len()) && !strange && two_sides {
+            Ok(Self(text))
+        } else {
+            Err(InvalidEmailAddress)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn age_counts_birthdays() {
+        let birth = date(1980, 6, 15);
+        assert_eq!(age_on(birth, date(2026, 6, 14)), Some(45));
+        assert_eq!(age_on(birth, date(2026, 6, 15)), Some(46));
+        assert_eq!(age_on(date(2000, 2, 29), date(2026, 2, 28)), Some(25));
+        assert_eq!(age_on(date(2027, 1, 1), date(2026, 6, 15)), None);
+    }
+
+    #[test]
+    fn addresses_are_folded_and_checked() {
+        let parsed = " Ada@Example.ORG ".parse::<EmailAddress>();
+        assert_eq!(parsed.as_ref().map(EmailAddress::reveal), Ok("ada@example.org"));
+        assert_eq!(format!("{parsed:?}"), "Ok((private))");
+        for bad in ["", "ada", "@x", "ada@", "a@b@c", "a b@c", "a\u{0}@b"] {
+            assert!(bad.parse::<EmailAddress>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What of a visit must outlive the program, and what is written down about it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AppointmentId, Role, Timestamp, UserId, VisitId};
+
+/// Why a visit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The provider ended it for everyone.
+    Ended,
+    /// The provider marked the patient as not having come.
+    Missed,
+    /// Everyone was gone for longer than seats are held.
+    Abandoned,
+}
+
+/// A text that is no reason for an end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown end reason")]
+pub struct UnknownEndReason;
+
+impl EndReason {
+    /// The word used on the wire and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Missed => "missed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl FromStr for EndReason {
+    type Err = UnknownEndReason;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEndReason> {
+        [Self::Ended, Self::Missed, Self::Abandoned]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or(UnknownEndReason)
+    }
+}
+
+/// Where a visit stands, whoever looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisitPhase {
+    /// Not started: people may be waiting.
+    Planned,
+    /// The provider pressed "Start meeting".
+    Started {
+        /// When.
+        at: Timestamp,
+    },
+    /// Over.
+    Ended {
+        /// When it had started, if it had.
+        started: Option<Timestamp>,
+        /// When it ended.
+        at: Timestamp,
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// The durable part of a visit: what a restarted program continues from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitRecord {
+    /// Which.
+    pub id: VisitId,
+    /// Of which booking.
+    pub appointment: AppointmentId,
+    /// Where it stands.
+    pub phase: VisitPhase,
+    /// When both people were first in it together.
+    pub connected: Option<Timestamp>,
+    /// Everyone who has had a seat in it, in a fixed order (patient, provider).
+    pub participants: Vec<ParticipantRecord>,
+}
+
+/// The durable part of a seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParticipantRecord {
+    /// Whose.
+    pub user: UserId,
+    /// As what.
+    pub role: Role,
+    /// When they came in, if they are in the visit (also while their connection is down).
+    pub entered: Option<Timestamp>,
+    /// When they left of their own accord, or their held seat ran out.
+    pub left: Option<Timestamp>,
+    /// Whether their microphone may be forwarded.
+    pub microphone: bool,
+    /// Whether their camera may be forwarded.
+    pub camera: bool,
+}
+
+/// Something that is written into the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuditAction {
+    /// Somebody signed in with a password.
+    SignedIn,
+    /// A sign-in with a wrong name or password.
+    SignInFailed,
+    /// Somebody signed out.
+    SignedOut,
+    /// A user was added by the operator.
+    UserAdded,
+    /// An appointment was added.
+    AppointmentAdded,
+    /// An appointment was called off.
+    AppointmentCancelled,
+    /// A patient link was made.
+    InviteCreated,
+    /// A patient link was used.
+    InviteUsed,
+    /// Somebody came into the waiting room or onto the provider's page.
+    VisitEntered,
+    /// The provider pressed "Start meeting".
+    VisitStarted,
+    /// The provider stopped calling an absent patient.
+    VisitCallCancelled,
+    /// The patient declined a call.
+    VisitCallDeclined,
+    /// Both people were in the started visit.
+    VisitConnected,
+    /// Somebody left.
+    VisitLeft,
+    /// A held seat ran out.
+    VisitSeatExpired,
+    /// A seat moved to another page or device.
+    VisitSeatMoved,
+    /// Somebody changed what they send.
+    VisitMediaChanged,
+    /// The patient was marked as missed.
+    VisitMissed,
+    /// The visit ended.
+    VisitEnded,
+    /// Somebody was refused.
+    AccessDenied,
+}
+
+impl AuditAction {
+    /// The stable code in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedIn => "session.signed_in",
+            Self::SignInFailed => "session.sign_in_failed",
+            Self::SignedOut => "session.signed_out",
+            Self::UserAdded => "user.added",
+            Self::AppointmentAdded => "appointment.added",
+            Self::AppointmentCancelled => "appointment.cancelled",
+            Self::InviteCreated => "invite.created",
+            Self::InviteUsed => "invite.used",
+            Self::VisitEntered => "visit.entered",
+            Self::VisitStarted => "visit.started",
+            Self::VisitCallCancelled => "visit.call_cancelled",
+            Self::VisitCallDeclined => "visit.call_declined",
+            Self::VisitConnected => "visit.connected",
+            Self::VisitLeft => "visit.left",
+            Self::VisitSeatExpired => "visit.seat_expired",
+            Self::VisitSeatMoved => "visit.seat_moved",
+            Self::VisitMediaChanged => "visit.media_changed",
+            Self::VisitMissed => "visit.missed",
+            Self::VisitEnded => "visit.ended",
+            Self::AccessDenied => "access.denied",
+        }
+    }
+}
+
+impl fmt::Display for AuditAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

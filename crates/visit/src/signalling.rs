@@ -1,0 +1,208 @@
+//! The words a page and the server exchange over a WebSocket, one JSON text message each.
+//!
+//! On every connect the server sends a [`ServerMessage::Snapshot`], then changes whose `sequence`
+//! rises by one. A page sends [`Command`]s under ids of its own and hears of each exactly once:
+//! acknowledged (and then durable) or refused. TypeScript's view of these types is generated into
+//! `web/src/signalling/messages.ts`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::view::{Change, View};
+use crate::{CommandId, DeviceCheck, UserId};
+
+/// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
+pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
+
+/// From a page to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientMessage {
+    /// Something to do. Answered with `acknowledged` or `refused` under the same id.
+    Command {
+        /// The page's name for it. Sending it again under the same id changes nothing.
+        id: CommandId,
+        /// What.
+        command: Command,
+    },
+    /// An SDP offer for this page's media connection (RFC 8829). Answered with `answer` or
+    /// `media_failed` under the same `peer`.
+    Offer {
+        /// The page's number for its `RTCPeerConnection`. The number of the connection that is up
+        /// renegotiates it (an ICE restart); another number replaces it.
+        peer: u32,
+        /// The description.
+        sdp: Sdp,
+    },
+    /// Are you there? Answered with `pong`.
+    Ping,
+}
+
+/// What a person can do in a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Come in. Sent by a page by itself as soon as its devices are settled; has no effect for
+    /// someone who left, or once the visit is over.
+    Enter,
+    /// Come in again, or into a new waiting room after the end. Sent for a person's own click.
+    Rejoin,
+    /// Go. The visit goes on, and the door stays open.
+    Leave,
+    /// Say "not now" to a call while not in the waiting room. Patient.
+    Decline,
+    /// Start the meeting. Provider.
+    Start,
+    /// Stop calling an absent patient. Provider.
+    Cancel,
+    /// Go on waiting after the ring time-out. Provider.
+    KeepWaiting,
+    /// Close the visit because the patient did not come. Provider.
+    MarkMissed,
+    /// End the visit for everyone. Provider.
+    End,
+    /// What of yours may be forwarded.
+    SetMedia {
+        /// Your microphone.
+        microphone: bool,
+        /// Your camera.
+        camera: bool,
+    },
+    /// What your page found out about your device.
+    ReportCheck {
+        /// All of it.
+        check: DeviceCheck,
+    },
+}
+
+/// From the server to a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The whole state, first on every connection.
+    Snapshot {
+        /// Its number. The first `changed` has the next one.
+        #[cfg_attr(test, ts(type = "number"))]
+        sequence: u64,
+        /// The server's clock, for showing durations.
+        now: crate::Timestamp,
+        /// The state.
+        view: View,
+    },
+    /// Parts of the state that have new values.
+    Changed {
+        /// One more than the message before.
+        #[cfg_attr(test, ts(type = "number"))]
+        sequence: u64,
+        /// To apply in order.
+        changes: Vec<Change>,
+    },
+    /// Done, and durable.
+    Acknowledged {
+        /// The command.
+        id: CommandId,
+    },
+    /// Not done, and nothing changed.
+    Refused {
+        /// The command.
+        id: CommandId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The SDP answer to an offer.
+    Answer {
+        /// The page's number for its connection.
+        peer: u32,
+        /// The description.
+        sdp: Sdp,
+        /// What each receiving section of the offer is there for.
+        tracks: Vec<Track>,
+    },
+    /// An offer was not accepted, or the server's side of the connection is gone. A fresh
+    /// connection may be offered.
+    MediaFailed {
+        /// The page's number for its connection.
+        peer: u32,
+        /// Why.
+        reason: MediaFailure,
+    },
+    /// I am here.
+    Pong,
+    /// A message of this page could not be read. The connection stays.
+    Malformed {
+        /// What is wrong, for a developer.
+        detail: String,
+    },
+    /// This seat has moved to another page or device. The connection closes; do not come back by
+    /// yourself.
+    Moved,
+}
+
+/// What a receiving media section carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Track {
+    /// The section's `a=mid` (RFC 5888).
+    pub mid: String,
+    /// Whose media it carries.
+    pub user: UserId,
+}
+
+/// Why a command was not done. Each has a sentence in the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It is for the other role.
+    #[error("this is for the other person of the visit")]
+    WrongRole,
+    /// It makes no sense where the visit stands.
+    #[error("the visit has moved on")]
+    NotNow,
+    /// The door has not opened yet.
+    #[error("it is too early")]
+    TooEarly,
+    /// The door has closed.
+    #[error("the time for this visit has passed")]
+    Closed,
+    /// The appointment was called off.
+    #[error("the appointment was cancelled")]
+    Cancelled,
+    /// The session ended, or the right was withdrawn.
+    #[error("you are not signed in any more")]
+    SignedOut,
+    /// It could not be written down. Try again.
+    #[error("it could not be saved")]
+    NotSaved,
+}
+
+/// Why a media connection is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum MediaFailure {
+    /// The offer was not one the server takes.
+    BadOffer,
+    /// You are not in this visit, or not any more.
+    NotAllowed,
+    /// The connection broke, or the server gave it up.
+    Lost,
+    /// The server has no room for it.
+    Busy,
+}
+
+/// A session description. It holds addresses and keys and does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+#[serde(transparent)]
+pub struct Sdp(pub String);
+
+impl fmt::Debug for Sdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(SDP, {} bytes)", self.0.len())
+    }
+}

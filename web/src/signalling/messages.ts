@@ -1,0 +1,278 @@
+// Generated from crates/visit by `UPDATE=1 cargo test -p bedside-visit typescript`. Do not edit.
+
+export type UserId = string;
+
+export type VisitId = string;
+
+export type CommandId = string;
+
+export type Timestamp = number;
+
+export type Sdp = string;
+
+export type Role = "patient" | "provider";
+
+export type EndReason = "ended" | "missed" | "abandoned";
+
+export type Check = "unknown" | "asking" | "works" | "blocked";
+
+export type DeviceCheck = { 
+/**
+ * The browser can hold a video call.
+ */
+browser: Check, 
+/**
+ * The camera.
+ */
+camera: Check, 
+/**
+ * The microphone.
+ */
+microphone: Check, 
+/**
+ * The microphone has been heard making a sound.
+ */
+heard: boolean, };
+
+export type Stage = { "name": "preparing" } | { "name": "waiting", 
+/**
+ * When they came in.
+ */
+since: Timestamp, } | { "name": "called", 
+/**
+ * When the provider started.
+ */
+since: Timestamp, } | { "name": "idle" } | { "name": "calling", 
+/**
+ * Since when.
+ */
+since: Timestamp, 
+/**
+ * When the provider will be asked what to do; absent if they chose to keep waiting.
+ */
+until: Timestamp | null, } | { "name": "unanswered", 
+/**
+ * When calling began.
+ */
+since: Timestamp, } | { "name": "declined", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "name": "connected", 
+/**
+ * When the provider started.
+ */
+since: Timestamp, } | { "name": "reconnecting", 
+/**
+ * When it dropped.
+ */
+since: Timestamp, } | { "name": "alone", 
+/**
+ * When they left.
+ */
+since: Timestamp, } | { "name": "left", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "name": "ended", 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * Why.
+ */
+reason: EndReason, };
+
+export type Presence = { "name": "absent" } | { "name": "preparing", 
+/**
+ * Since when the page is connected.
+ */
+since: Timestamp, } | { "name": "here", 
+/**
+ * When they came in.
+ */
+since: Timestamp, } | { "name": "away", 
+/**
+ * When it dropped.
+ */
+since: Timestamp, } | { "name": "left", 
+/**
+ * When.
+ */
+at: Timestamp, };
+
+export type ParticipantView = { 
+/**
+ * Who.
+ */
+user: UserId, 
+/**
+ * Their name.
+ */
+name: string, 
+/**
+ * As what.
+ */
+role: Role, 
+/**
+ * Where they are.
+ */
+presence: Presence, 
+/**
+ * Whether their microphone may be heard. The server's word, whatever a page sends.
+ */
+microphone: boolean, 
+/**
+ * Whether their camera may be seen. The server's word, whatever a page sends.
+ */
+camera: boolean, 
+/**
+ * Whether their media connection to the server carries.
+ */
+media: boolean, 
+/**
+ * What their page reported of its device. Shown to the provider, and to the person themselves.
+ */
+check: DeviceCheck | null, };
+
+export type View = { 
+/**
+ * Which visit. A new meeting of the same appointment is another visit.
+ */
+visit: VisitId, 
+/**
+ * Where it stands for you.
+ */
+stage: Stage, 
+/**
+ * You.
+ */
+you: ParticipantView, 
+/**
+ * The other person.
+ */
+other: ParticipantView, };
+
+export type Change = { "name": "visit", 
+/**
+ * Which.
+ */
+visit: VisitId, } | { "name": "stage", 
+/**
+ * Where.
+ */
+stage: Stage, } | { "name": "you", 
+/**
+ * All of it.
+ */
+you: ParticipantView, } | { "name": "other", 
+/**
+ * All of it.
+ */
+other: ParticipantView, };
+
+export type Command = { "name": "enter" } | { "name": "rejoin" } | { "name": "leave" } | { "name": "decline" } | { "name": "start" } | { "name": "cancel" } | { "name": "keep_waiting" } | { "name": "mark_missed" } | { "name": "end" } | { "name": "set_media", 
+/**
+ * Your microphone.
+ */
+microphone: boolean, 
+/**
+ * Your camera.
+ */
+camera: boolean, } | { "name": "report_check", 
+/**
+ * All of it.
+ */
+check: DeviceCheck, };
+
+export type ClientMessage = { "type": "command", 
+/**
+ * The page's name for it. Sending it again under the same id changes nothing.
+ */
+id: CommandId, 
+/**
+ * What.
+ */
+command: Command, } | { "type": "offer", 
+/**
+ * The page's number for its `RTCPeerConnection`. The number of the connection that is up
+ * renegotiates it (an ICE restart); another number replaces it.
+ */
+peer: number, 
+/**
+ * The description.
+ */
+sdp: Sdp, } | { "type": "ping" };
+
+export type Track = { 
+/**
+ * The section's `a=mid` (RFC 5888).
+ */
+mid: string, 
+/**
+ * Whose media it carries.
+ */
+user: UserId, };
+
+export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved";
+
+export type MediaFailure = "bad_offer" | "not_allowed" | "lost" | "busy";
+
+export type ServerMessage = { "type": "snapshot", 
+/**
+ * Its number. The first `changed` has the next one.
+ */
+sequence: number, 
+/**
+ * The server's clock, for showing durations.
+ */
+now: Timestamp, 
+/**
+ * The state.
+ */
+view: View, } | { "type": "changed", 
+/**
+ * One more than the message before.
+ */
+sequence: number, 
+/**
+ * To apply in order.
+ */
+changes: Array<Change>, } | { "type": "acknowledged", 
+/**
+ * The command.
+ */
+id: CommandId, } | { "type": "refused", 
+/**
+ * The command.
+ */
+id: CommandId, 
+/**
+ * Why.
+ */
+refusal: Refusal, } | { "type": "answer", 
+/**
+ * The page's number for its connection.
+ */
+peer: number, 
+/**
+ * The description.
+ */
+sdp: Sdp, 
+/**
+ * What each receiving section of the offer is there for.
+ */
+tracks: Array<Track>, } | { "type": "media_failed", 
+/**
+ * The page's number for its connection.
+ */
+peer: number, 
+/**
+ * Why.
+ */
+reason: MediaFailure, } | { "type": "pong" } | { "type": "malformed", 
+/**
+ * What is wrong, for a developer.
+ */
+detail: string, } | { "type": "moved" };
