@@ -1,0 +1,5 @@
+//! Placeholder.
+
+/// Media.
+#[derive(Debug, Clone)]
+pub struct MediaConfig;
