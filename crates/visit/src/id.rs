@@ -104,8 +104,14 @@ mod tests {
     fn an_identifier_has_one_spelling() {
         let text = "0192d3a0-7c1e-7000-8000-000000000001";
         assert_eq!(text.parse::<UserId>().map(|id| id.to_string()), Ok(text.to_owned()));
-        for other in ["", "1", "0192D3A0-7C1E-7000-8000-00000000000A", "0192d3a07c1e70008000000000000001",
-            "{0192d3a0-7c1e-7000-8000-000000000001}", "../etc/passwd"] {
+        for other in [
+            "",
+            "1",
+            "0192D3A0-7C1E-7000-8000-00000000000A",
+            "0192d3a07c1e70008000000000000001",
+            "{0192d3a0-7c1e-7000-8000-000000000001}",
+            "../etc/passwd",
+        ] {
             assert_eq!(other.parse::<UserId>(), Err(InvalidId), "{other}");
         }
     }

@@ -12,8 +12,8 @@ use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::signalling::{Command, Refusal, ServerMessage};
 use crate::view::{View, diff};
 use crate::{
-    AppointmentId, AppointmentStatus, CommandId, ConnectionId, Participants, Private, Role, Timestamp, UserId,
-    VisitId, VisitRules,
+    AppointmentId, AppointmentStatus, CommandId, ConnectionId, Participants, Private, Role, Timestamp, UserId, VisitId,
+    VisitRules,
 };
 
 /// How many command ids a seat remembers, so that a command sent again is not done again.
@@ -215,6 +215,7 @@ impl Visit {
             }
         }
         visit.saved = visit.record();
+        visit.admitted = ROLES.map(|role| visit.may_be_forwarded(role));
         visit.note_emptiness(now);
         visit
     }
@@ -442,9 +443,9 @@ impl Visit {
             if role == Role::Patient {
                 self.set_status(match self.status {
                     AppointmentStatus::Booked | AppointmentStatus::NoShow => AppointmentStatus::Arrived,
-                    kept @ (AppointmentStatus::Arrived | AppointmentStatus::Fulfilled | AppointmentStatus::Cancelled) => {
-                        kept
-                    }
+                    kept @ (AppointmentStatus::Arrived
+                    | AppointmentStatus::Fulfilled
+                    | AppointmentStatus::Cancelled) => kept,
                 });
             }
         }
@@ -597,7 +598,7 @@ impl Visit {
             self.audit(None, AuditAction::VisitConnected);
         }
         for role in ROLES {
-            let admitted = started && self.seat(role).entered().is_some();
+            let admitted = self.may_be_forwarded(role);
             if self.admitted[index(role)] != admitted {
                 self.admitted[index(role)] = admitted;
                 self.outputs.push_back(Output::Admit { user: self.seat(role).user, admitted });
@@ -609,6 +610,10 @@ impl Visit {
             self.outputs.push_front(Output::Save(record));
         }
         self.update_viewers();
+    }
+
+    fn may_be_forwarded(&self, role: Role) -> bool {
+        matches!(self.phase, VisitPhase::Started { .. }) && self.seat(role).entered().is_some()
     }
 
     fn update_viewers(&mut self) {

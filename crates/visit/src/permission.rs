@@ -121,3 +121,108 @@ fn open(appointment: &Appointment, role: Role, rules: &VisitRules, now: Timestam
         (JoinWindow::Closed, _) => Err(Denial::Closed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Participants, Person};
+
+    const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const EVERY: [Action; 9] = [
+        Action::View,
+        Action::OpenPage(Role::Patient),
+        Action::OpenPage(Role::Provider),
+        Action::Join,
+        Action::Attend,
+        Action::Conduct,
+        Action::Finish,
+        Action::Decline,
+        Action::Invite,
+    ];
+
+    fn user(n: u128) -> UserId {
+        UserId::new(Uuid::from_u128(n))
+    }
+
+    fn appointment() -> Appointment {
+        let person = |n| Person { id: user(n), name: "N".into(), specialty: None, birth_date: None, avatar_url: None };
+        Appointment {
+            id: AppointmentId::new(Uuid::from_u128(50)),
+            start: START,
+            duration: Duration::from_secs(1800),
+            kind: "Follow-up".to_owned(),
+            reason: None,
+            status: AppointmentStatus::Booked,
+            participants: Participants { patient: person(1), provider: person(2) },
+        }
+    }
+
+    fn ask(principal: Principal, action: Action, appointment: &Appointment, now: Timestamp) -> Result<Role, Denial> {
+        decide(&principal, action, appointment, &VisitRules::default(), now)
+    }
+
+    fn account(n: u128) -> Principal {
+        Principal { user: user(n), scope: Scope::Account }
+    }
+
+    /// The whole table at the appointment's time: who (row) may do what (column of `EVERY`).
+    #[test]
+    fn the_table() {
+        let a = appointment();
+        let own_link = Principal { user: user(1), scope: Scope::Invite(a.id) };
+        let other_link = Principal { user: user(1), scope: Scope::Invite(AppointmentId::new(Uuid::from_u128(51))) };
+        let stolen_link = Principal { user: user(2), scope: Scope::Invite(a.id) };
+        let table = [
+            (account(1), "yy.yy..y."),
+            (own_link, "yy.yy..y."),
+            (account(2), "y.yyyyy.y"),
+            (account(3), "........."),
+            (other_link, "........."),
+            (stolen_link, "........."),
+        ];
+        for (principal, row) in table {
+            for (action, cell) in EVERY.into_iter().zip(row.chars()) {
+                let decision = ask(principal, action, &a, START);
+                assert_eq!(decision.is_ok(), cell == 'y', "{principal:?} {action:?}: {decision:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_is_answered_as_missing_whatever_is_asked() {
+        let mut a = appointment();
+        a.status = AppointmentStatus::Cancelled;
+        for action in EVERY {
+            assert_eq!(ask(account(3), action, &a, START), Err(Denial::NotFound));
+        }
+    }
+
+    #[test]
+    fn the_door_opens_and_closes() {
+        let a = appointment();
+        let hour = Duration::from_secs(3600);
+        let opens = START - hour;
+        let before = opens - Duration::from_millis(1);
+        assert_eq!(ask(account(1), Action::Join, &a, before), Err(Denial::TooEarly { opens }));
+        assert_eq!(ask(account(2), Action::Conduct, &a, before), Ok(Role::Provider));
+        assert_eq!(ask(account(1), Action::Join, &a, opens), Ok(Role::Patient));
+        let closes = a.closes(&VisitRules::default());
+        for n in [1, 2] {
+            assert_eq!(ask(account(n), Action::Join, &a, closes), Err(Denial::Closed));
+            assert!(ask(account(n), Action::Attend, &a, closes).is_ok(), "those inside may leave");
+        }
+        assert!(ask(account(2), Action::Finish, &a, closes).is_ok());
+    }
+
+    #[test]
+    fn a_cancelled_appointment_lets_nobody_in() {
+        let a = Appointment { status: AppointmentStatus::Cancelled, ..appointment() };
+        assert_eq!(ask(account(1), Action::Join, &a, START), Err(Denial::Cancelled));
+        assert_eq!(ask(account(2), Action::Conduct, &a, START), Err(Denial::Cancelled));
+        assert_eq!(ask(account(1), Action::View, &a, START), Ok(Role::Patient));
+    }
+}

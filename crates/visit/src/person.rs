@@ -151,11 +151,7 @@ impl FromStr for EmailAddress {
         let strange = text.chars().any(|c| c.is_whitespace() || c.is_control());
         let two_sides = matches!(text.split_once('@'), Some((local, domain))
             if !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
-        if (3..=254).contains(&text.len()) && !strange && two_sides {
-            Ok(Self(text))
-        } else {
-            Err(InvalidEmailAddress)
-        }
+        if (3..=254).contains(&text.len()) && !strange && two_sides { Ok(Self(text)) } else { Err(InvalidEmailAddress) }
     }
 }
 

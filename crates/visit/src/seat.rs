@@ -41,10 +41,7 @@ pub(crate) enum Link {
     /// No page of theirs has been connected.
     Never,
     /// A page is connected.
-    Up {
-        connection: ConnectionId,
-        since: Timestamp,
-    },
+    Up { connection: ConnectionId, since: Timestamp },
     /// It was connected and dropped; the seat is held.
     Down { since: Timestamp },
 }

@@ -36,9 +36,10 @@ impl Visit {
             (Attendance::In { since }, Some(_)) => match (self.connected, provider.attendance) {
                 (Some(at), Attendance::In { .. }) => connected_to(provider, at),
                 (Some(_), Attendance::Left { at }) => Stage::Alone { since: at },
-                (_, Attendance::In { .. } | Attendance::Out | Attendance::Left { .. } | Attendance::Declined { .. }) => {
-                    Stage::Waiting { since }
-                }
+                (
+                    _,
+                    Attendance::In { .. } | Attendance::Out | Attendance::Left { .. } | Attendance::Declined { .. },
+                ) => Stage::Waiting { since },
             },
         }
     }

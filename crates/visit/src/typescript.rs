@@ -4,14 +4,15 @@ use ts_rs::{Config, TS};
 
 use crate::record::EndReason;
 use crate::seat::{Check, DeviceCheck};
+use crate::signalling::Sdp;
 use crate::signalling::{ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
 use crate::view::{Change, ParticipantView, Presence, Stage, View};
-use crate::signalling::Sdp;
 use crate::{CommandId, Role, Timestamp, UserId, VisitId};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/signalling/messages.ts");
 
-const HEADER: &str = "// Generated from crates/visit by `UPDATE=1 cargo test -p bedside-visit typescript`. Do not edit.\n";
+const HEADER: &str =
+    "// Generated from crates/visit by `UPDATE=1 cargo test -p bedside-visit typescript`. Do not edit.\n";
 
 fn generate() -> String {
     let config = Config::new();
@@ -47,5 +48,8 @@ fn the_committed_types_are_these() {
         std::fs::write(FILE, &fresh).expect("write the generated types");
     }
     let committed = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(committed == fresh, "web/src/signalling/messages.ts is stale: run UPDATE=1 cargo test -p bedside-visit typescript");
+    assert!(
+        committed == fresh,
+        "web/src/signalling/messages.ts is stale: run UPDATE=1 cargo test -p bedside-visit typescript"
+    );
 }

@@ -1,1 +1,376 @@
+//! The machine by input and output, with time as an argument.
 
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::view::{Presence, Stage};
+use crate::{Person, VisitRules};
+
+const T0: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const PATIENT: ConnectionId = ConnectionId(1);
+const PROVIDER: ConnectionId = ConnectionId(2);
+
+fn user(n: u128) -> UserId {
+    UserId::new(Uuid::from_u128(n))
+}
+
+fn person(n: u128, name: &str) -> Person {
+    Person { id: user(n), name: name.into(), specialty: None, birth_date: None, avatar_url: None }
+}
+
+/// A visit with a dial for a clock, and two pages that keep their own copy of the view.
+struct Scene {
+    visit: Visit,
+    now: Timestamp,
+    commands: u32,
+    fresh: u128,
+    pages: Vec<(ConnectionId, u64, View)>,
+    log: Vec<Output>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let participants = Participants { patient: person(1, "Ada Patient"), provider: person(2, "Dr. Grace") };
+        let visit = Visit::new(
+            VisitId::new(Uuid::from_u128(100)),
+            AppointmentId::new(Uuid::from_u128(50)),
+            &participants,
+            AppointmentStatus::Booked,
+            VisitRules::default(),
+        );
+        Self { visit, now: T0, commands: 0, fresh: 200, pages: vec![], log: vec![] }
+    }
+
+    fn input(&mut self, input: Input) -> &mut Self {
+        self.fresh += 1;
+        let context = Context { now: self.now, fresh: VisitId::new(Uuid::from_u128(self.fresh)) };
+        self.visit.handle(context, input);
+        while let Some(output) = self.visit.poll_output() {
+            self.take(&output);
+            self.log.push(output);
+        }
+        self
+    }
+
+    /// Does with a message what a page does.
+    fn take(&mut self, output: &Output) {
+        let Output::Send { connection, message } = output else { return };
+        match message {
+            ServerMessage::Snapshot { sequence, view, .. } => {
+                self.pages.retain(|(c, _, _)| c != connection);
+                self.pages.push((*connection, *sequence, view.clone()));
+            }
+            ServerMessage::Changed { sequence, changes } => {
+                let (_, last, view) =
+                    self.pages.iter_mut().find(|(c, _, _)| c == connection).expect("a snapshot first");
+                assert_eq!(*sequence, *last + 1, "changes come in order");
+                *last = *sequence;
+                for change in changes {
+                    view.apply(change.clone());
+                }
+            }
+            ServerMessage::Acknowledged { .. }
+            | ServerMessage::Refused { .. }
+            | ServerMessage::Answer { .. }
+            | ServerMessage::MediaFailed { .. }
+            | ServerMessage::Pong
+            | ServerMessage::Malformed { .. }
+            | ServerMessage::Moved => {}
+        }
+    }
+
+    fn connect(&mut self, connection: ConnectionId) -> &mut Self {
+        let user = if connection == PATIENT { user(1) } else { user(2) };
+        self.input(Input::Connected { user, connection })
+    }
+
+    fn send(&mut self, connection: ConnectionId, command: Command) -> Result<(), Refusal> {
+        self.commands += 1;
+        let id = CommandId::try_from(format!("c{}", self.commands)).expect("a plain id");
+        let mark = self.log.len();
+        self.input(Input::Command { connection, id, command });
+        self.log[mark..]
+            .iter()
+            .find_map(|output| match output {
+                Output::Send { message: ServerMessage::Acknowledged { .. }, .. } => Some(Ok(())),
+                Output::Send { message: ServerMessage::Refused { refusal, .. }, .. } => Some(Err(*refusal)),
+                _ => None,
+            })
+            .expect("every command is answered")
+    }
+
+    fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.now = self.now + Duration::from_secs(seconds);
+        self.input(Input::Timeout)
+    }
+
+    fn page(&self, connection: ConnectionId) -> &View {
+        &self.pages.iter().find(|(c, _, _)| *c == connection).expect("connected").2
+    }
+
+    fn stage(&self, connection: ConnectionId) -> &Stage {
+        &self.page(connection).stage
+    }
+
+    fn both_waiting() -> Self {
+        let mut scene = Self::new();
+        scene.connect(PATIENT).connect(PROVIDER);
+        scene.send(PATIENT, Command::Enter).expect("enter");
+        scene.send(PROVIDER, Command::Enter).expect("enter");
+        scene
+    }
+
+    fn in_call() -> Self {
+        let mut scene = Self::both_waiting();
+        scene.send(PROVIDER, Command::Start).expect("start");
+        scene
+    }
+
+    fn audits(&self) -> Vec<AuditAction> {
+        self.log
+            .iter()
+            .filter_map(|o| if let Output::Audit { action, .. } = o { Some(*action) } else { None })
+            .collect()
+    }
+
+    fn statuses(&self) -> Vec<AppointmentStatus> {
+        self.log.iter().filter_map(|o| if let Output::SetStatus(s) = o { Some(*s) } else { None }).collect()
+    }
+}
+
+#[test]
+fn a_waiting_patient_is_answered_by_itself() {
+    let mut scene = Scene::both_waiting();
+    assert_eq!(scene.stage(PATIENT), &Stage::Waiting { since: T0 });
+    assert_eq!(scene.stage(PROVIDER), &Stage::Idle);
+    assert_eq!(scene.page(PROVIDER).other.presence, Presence::Here { since: T0 });
+
+    scene.now = T0 + Duration::from_secs(60);
+    let started = scene.now;
+    scene.send(PROVIDER, Command::Start).expect("start");
+    for page in [PATIENT, PROVIDER] {
+        assert_eq!(scene.stage(page), &Stage::Connected { since: started });
+    }
+    for person in [user(1), user(2)] {
+        assert!(scene.log.contains(&Output::Admit { user: person, admitted: true }));
+    }
+    assert!(scene.audits().ends_with(&[AuditAction::VisitStarted, AuditAction::VisitConnected]));
+}
+
+#[test]
+fn nobody_is_admitted_before_the_start() {
+    let scene = Scene::both_waiting();
+    assert!(!scene.log.iter().any(|o| matches!(o, Output::Admit { admitted: true, .. })));
+    assert!(!scene.visit.is_admitted(user(1)) && !scene.visit.is_admitted(user(2)));
+}
+
+#[test]
+fn the_provider_may_start_first() {
+    let mut scene = Scene::new();
+    scene.connect(PROVIDER);
+    scene.send(PROVIDER, Command::Start).expect("start");
+    let until = Some(T0 + Duration::from_secs(45));
+    assert_eq!(scene.stage(PROVIDER), &Stage::Calling { since: T0, until });
+    assert_eq!(scene.visit.next_deadline(), until);
+
+    scene.wait(45);
+    assert_eq!(scene.stage(PROVIDER), &Stage::Unanswered { since: T0 });
+    scene.send(PROVIDER, Command::KeepWaiting).expect("keep waiting");
+    assert_eq!(scene.stage(PROVIDER), &Stage::Calling { since: T0, until: None });
+
+    scene.connect(PATIENT);
+    assert_eq!(scene.stage(PATIENT), &Stage::Called { since: T0 });
+    scene.send(PATIENT, Command::Enter).expect("enter");
+    assert!(matches!(scene.stage(PATIENT), Stage::Connected { .. }));
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+    assert_eq!(scene.statuses(), [AppointmentStatus::Arrived]);
+}
+
+#[test]
+fn a_late_patient_is_connected_even_after_the_ring_time_out() {
+    let mut scene = Scene::new();
+    scene.connect(PROVIDER);
+    scene.send(PROVIDER, Command::Start).expect("start");
+    scene.wait(100).connect(PATIENT);
+    scene.send(PATIENT, Command::Enter).expect("enter");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+}
+
+#[test]
+fn calling_can_be_cancelled_declined_and_marked_as_missed() {
+    let mut scene = Scene::new();
+    scene.connect(PROVIDER).connect(PATIENT);
+    scene.send(PROVIDER, Command::Start).expect("start");
+    scene.send(PROVIDER, Command::Cancel).expect("cancel");
+    assert_eq!(scene.stage(PROVIDER), &Stage::Idle);
+    assert_eq!(scene.stage(PATIENT), &Stage::Preparing);
+
+    scene.send(PROVIDER, Command::Start).expect("start again");
+    scene.send(PATIENT, Command::Decline).expect("decline");
+    assert_eq!(scene.stage(PROVIDER), &Stage::Declined { at: T0 });
+    assert_eq!(scene.stage(PATIENT), &Stage::Preparing);
+    scene.send(PATIENT, Command::Enter).expect("a page's own enter is taken");
+    assert_eq!(scene.stage(PATIENT), &Stage::Preparing, "but does not undo what the person said");
+
+    scene.send(PROVIDER, Command::MarkMissed).expect("missed");
+    assert_eq!(scene.stage(PROVIDER), &Stage::Ended { at: T0, reason: EndReason::Missed });
+    assert_eq!(scene.statuses(), [AppointmentStatus::NoShow]);
+}
+
+#[test]
+fn ending_ends_for_both_and_a_new_meeting_is_another_visit() {
+    let mut scene = Scene::in_call();
+    let first = scene.visit.id();
+    scene.send(PROVIDER, Command::End).expect("end");
+    for page in [PATIENT, PROVIDER] {
+        assert_eq!(scene.stage(page), &Stage::Ended { at: T0, reason: EndReason::Ended });
+    }
+    for person in [user(1), user(2)] {
+        assert!(scene.log.contains(&Output::DropMedia { user: person }));
+        assert!(scene.log.contains(&Output::Admit { user: person, admitted: false }));
+    }
+    assert_eq!(scene.statuses(), [AppointmentStatus::Arrived, AppointmentStatus::Fulfilled]);
+
+    scene.send(PATIENT, Command::Enter).expect("taken");
+    assert!(matches!(scene.stage(PATIENT), Stage::Ended { .. }), "a reload does not reopen a visit");
+
+    scene.send(PROVIDER, Command::Start).expect("start new meeting");
+    assert_ne!(scene.visit.id(), first);
+    assert_eq!(scene.page(PATIENT).visit, scene.visit.id());
+    assert_eq!(scene.stage(PATIENT), &Stage::Called { since: T0 }, "nobody is connected without being there");
+    scene.send(PATIENT, Command::Rejoin).expect("join");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+}
+
+#[test]
+fn leaving_is_not_ending() {
+    let mut scene = Scene::in_call();
+    scene.send(PATIENT, Command::Leave).expect("leave");
+    assert_eq!(scene.stage(PATIENT), &Stage::Left { at: T0 });
+    assert_eq!(scene.stage(PROVIDER), &Stage::Alone { since: T0 });
+    scene.send(PATIENT, Command::Enter).expect("taken");
+    assert_eq!(scene.stage(PATIENT), &Stage::Left { at: T0 });
+    scene.send(PATIENT, Command::Rejoin).expect("rejoin");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+
+    scene.send(PROVIDER, Command::Leave).expect("leave");
+    assert_eq!(scene.stage(PATIENT), &Stage::Alone { since: T0 });
+    scene.send(PATIENT, Command::Leave).expect("leave");
+    scene.wait(600);
+    assert_eq!(scene.stage(PATIENT), &Stage::Ended { at: scene.now, reason: EndReason::Abandoned });
+}
+
+#[test]
+fn a_dropped_connection_keeps_the_seat() {
+    let mut scene = Scene::in_call();
+    scene.send(PATIENT, Command::SetMedia { microphone: false, camera: true }).expect("mute");
+    scene.input(Input::MediaUp { user: user(1) });
+    scene.now = T0 + Duration::from_secs(5);
+    let dropped = scene.now;
+    scene.input(Input::Disconnected { connection: PATIENT });
+    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: dropped });
+    assert_eq!(scene.page(PROVIDER).other.presence, Presence::Away { since: dropped });
+
+    scene.wait(300).connect(PATIENT);
+    assert!(matches!(scene.stage(PATIENT), Stage::Connected { .. }), "back without a click");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+    assert!(!scene.page(PATIENT).you.microphone, "a reconnect never unmutes");
+
+    scene.input(Input::Disconnected { connection: PATIENT }).wait(601);
+    assert_eq!(scene.stage(PROVIDER), &Stage::Alone { since: scene.now });
+    assert!(scene.audits().contains(&AuditAction::VisitSeatExpired));
+}
+
+#[test]
+fn lost_media_shows_as_reconnecting() {
+    let mut scene = Scene::in_call();
+    scene.input(Input::MediaLost { user: user(1) });
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "media that never was is not lost");
+    scene.input(Input::MediaUp { user: user(1) });
+    assert!(scene.page(PROVIDER).other.media);
+    scene.input(Input::MediaLost { user: user(1) });
+    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 });
+    scene.input(Input::MediaUp { user: user(1) });
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+}
+
+#[test]
+fn a_second_page_takes_the_seat_over() {
+    let mut scene = Scene::in_call();
+    let second = ConnectionId(9);
+    scene.input(Input::Connected { user: user(1), connection: second });
+    assert!(scene.log.contains(&Output::Send { connection: PATIENT, message: ServerMessage::Moved }));
+    assert!(scene.log.contains(&Output::Close { connection: PATIENT }));
+    assert!(matches!(scene.stage(second), Stage::Connected { .. }));
+    let before = scene.log.len();
+    scene.input(Input::Disconnected { connection: PATIENT });
+    assert_eq!(scene.log.len(), before, "the old page's end says nothing about the seat");
+}
+
+#[test]
+fn commands_are_done_once() {
+    let mut scene = Scene::both_waiting();
+    let id = CommandId::try_from("same".to_owned()).expect("plain");
+    for _ in 0..3 {
+        scene.input(Input::Command { connection: PROVIDER, id: id.clone(), command: Command::Start });
+    }
+    let acknowledged = Output::Send { connection: PROVIDER, message: ServerMessage::Acknowledged { id } };
+    assert_eq!(scene.log.iter().filter(|o| **o == acknowledged).count(), 3);
+    assert_eq!(scene.audits().iter().filter(|a| **a == AuditAction::VisitStarted).count(), 1);
+}
+
+#[test]
+fn each_role_keeps_to_its_own() {
+    let mut scene = Scene::both_waiting();
+    for command in [Command::Start, Command::Cancel, Command::KeepWaiting, Command::MarkMissed, Command::End] {
+        assert_eq!(scene.send(PATIENT, command), Err(Refusal::WrongRole));
+    }
+    assert_eq!(scene.send(PROVIDER, Command::Decline), Err(Refusal::WrongRole));
+    assert_eq!(scene.send(PROVIDER, Command::End), Err(Refusal::NotNow), "not started");
+    let mut scene = Scene::in_call();
+    for command in [Command::Cancel, Command::KeepWaiting, Command::MarkMissed] {
+        assert_eq!(scene.send(PROVIDER, command), Err(Refusal::NotNow));
+    }
+}
+
+#[test]
+fn what_is_written_down_comes_before_what_is_said() {
+    let scene = Scene::in_call();
+    let saved = scene.log.iter().rposition(|o| matches!(o, Output::Save(_))).expect("saved");
+    let told =
+        scene.log.iter().rposition(|o| matches!(o, Output::Send { message: ServerMessage::Acknowledged { .. }, .. }));
+    assert!(saved < told.expect("acknowledged"));
+}
+
+#[test]
+fn a_restart_goes_on_where_it_was() {
+    let mut scene = Scene::in_call();
+    scene.send(PATIENT, Command::SetMedia { microphone: true, camera: false }).expect("camera off");
+    let record = scene.visit.record();
+    let participants = Participants { patient: person(1, "Ada Patient"), provider: person(2, "Dr. Grace") };
+    let restored = Visit::restore(&record, &participants, AppointmentStatus::Arrived, VisitRules::default(), scene.now);
+    assert_eq!(restored.record(), record);
+    scene.visit = restored;
+    scene.connect(PROVIDER);
+    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 });
+    scene.connect(PATIENT);
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+    assert!(!scene.page(PROVIDER).other.camera);
+}
+
+#[test]
+fn a_stranger_gets_no_seat() {
+    let mut scene = Scene::both_waiting();
+    let before = scene.visit.record();
+    let mark = scene.log.len();
+    let connection = ConnectionId(77);
+    scene.input(Input::Connected { user: user(3), connection });
+    let id = CommandId::try_from("x".to_owned()).expect("plain");
+    scene.input(Input::Command { connection, id, command: Command::End });
+    assert_eq!(scene.log.len(), mark);
+    assert_eq!(scene.visit.record(), before);
+}
+
+mod properties;
