@@ -1,1 +1,45 @@
-//! Placeholder.
+//! What Bedside remembers: people, sessions, patient links, appointments, visits, the audit log.
+//!
+//! This is the only crate with SQL in it. The rest of the program holds an `Arc<dyn Store>`.
+//! [`Store`] reads; [`Store::begin`] gives a [`Transaction`], which writes and commits explicitly:
+//! dropping it leaves nothing behind, so a handler that fails half-way has changed nothing, and a
+//! change and its audit row are there together or not at all.
+//!
+//! ```no_run
+//! # use bedside_store::{AuditEntry, SqliteStore, Store, StoreError};
+//! # use bedside_visit::{AppointmentId, AppointmentStatus, AuditAction, Timestamp, UserId};
+//! # async fn cancel(id: AppointmentId, actor: UserId, now: Timestamp) -> Result<(), StoreError> {
+//! let store = SqliteStore::open("/var/lib/bedside/bedside.db".as_ref()).await?;
+//! store.migrate().await?;
+//!
+//! let mut transaction = store.begin().await?;
+//! transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
+//! let entry = AuditEntry::new(now, AuditAction::AppointmentCancelled).by(actor).of_appointment(id);
+//! transaction.append_audit(&entry).await?;
+//! transaction.commit().await
+//! # }
+//! ```
+//!
+//! What was committed survives a power cut. What is not there is `None`, not an error. Nothing here
+//! reads a clock: `now` and `at` are arguments.
+//!
+//! [`SqliteStore`] is the implementation for one machine. Another database is another directory
+//! beside `sqlite/`, file for file alike, and `tests/story.rs` is run against it.
+
+mod audit;
+mod error;
+mod hash;
+mod invite;
+mod session;
+mod sqlite;
+mod store;
+mod user;
+
+pub use audit::{AuditEntry, AuditRow};
+pub use error::{Conflict, StoreError};
+pub use hash::{InviteHash, SessionHash};
+pub use invite::Invite;
+pub use session::SessionRecord;
+pub use sqlite::SqliteStore;
+pub use store::{Store, Transaction};
+pub use user::{Account, NewUser, PasswordHash};

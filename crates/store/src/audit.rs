@@ -1,0 +1,78 @@
+//! The audit log.
+
+use bedside_visit::{AppointmentId, AuditAction, Timestamp, UserId, VisitId};
+
+/// Something to be written into the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it. `None`: the passing of time, or somebody unknown.
+    pub actor: Option<UserId>,
+    /// What.
+    pub action: AuditAction,
+    /// Concerning which appointment.
+    pub appointment: Option<AppointmentId>,
+    /// Concerning which visit.
+    pub visit: Option<VisitId>,
+    /// A code of at most 64 characters that tells more. Written in the program's text, so that
+    /// nothing about a patient can get in.
+    pub detail: Option<&'static str>,
+}
+
+impl AuditEntry {
+    /// That something happened. The rest is added with the methods below.
+    #[must_use]
+    pub const fn new(at: Timestamp, action: AuditAction) -> Self {
+        Self { at, actor: None, action, appointment: None, visit: None, detail: None }
+    }
+
+    /// By whom.
+    #[must_use]
+    pub const fn by(mut self, actor: UserId) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
+    /// Concerning an appointment.
+    #[must_use]
+    pub const fn of_appointment(mut self, appointment: AppointmentId) -> Self {
+        self.appointment = Some(appointment);
+        self
+    }
+
+    /// Concerning a visit.
+    #[must_use]
+    pub const fn of_visit(mut self, visit: VisitId) -> Self {
+        self.visit = Some(visit);
+        self
+    }
+
+    /// With a code that tells more.
+    #[must_use]
+    pub const fn with_detail(mut self, code: &'static str) -> Self {
+        self.detail = Some(code);
+        self
+    }
+}
+
+/// A line of the audit log.
+///
+/// Codes are text here: a log outlives the list of actions of the version that reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its place: 1 and up, never used twice.
+    pub sequence: i64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it. `None`: the passing of time, or somebody unknown.
+    pub actor: Option<UserId>,
+    /// The code of an [`AuditAction`].
+    pub action: String,
+    /// Concerning which appointment.
+    pub appointment: Option<AppointmentId>,
+    /// Concerning which visit.
+    pub visit: Option<VisitId>,
+    /// A code that tells more.
+    pub detail: Option<String>,
+}

@@ -1,0 +1,70 @@
+//! What can go wrong with remembering.
+
+use std::path::PathBuf;
+
+/// Why the store did not do what it was asked. No text of it contains a stored value.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database file cannot be opened or created.
+    #[error("cannot open the database {}: {reason}", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why, in words for an operator.
+        reason: String,
+    },
+    /// The database was made by a newer version of this program, which alone understands it.
+    #[error(
+        "the database has version {database}, but this program knows only up to version {program}: \
+         run the version of Bedside that last opened it, or a newer one"
+    )]
+    Newer {
+        /// The last migration in the database.
+        database: i64,
+        /// The last migration in this program.
+        program: i64,
+    },
+    /// The database cannot be brought up to date; what was begun was undone.
+    #[error("cannot bring the database up to date")]
+    Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else kept the database for too long. Trying again may help.
+    #[error("the database is busy")]
+    Busy,
+    /// The database failed: a full disk, a broken file, a lost connection.
+    #[error("the database failed")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The change contradicts what is stored.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// A value that may not be stored, whatever else is.
+    #[error("a value breaks the rule {rule}")]
+    Invalid {
+        /// The name of the rule, as in the migrations.
+        rule: String,
+    },
+    /// A stored value that this program cannot have written.
+    #[error("the database holds an unreadable value in {table}.{column}")]
+    Corrupt {
+        /// In which table.
+        table: &'static str,
+        /// In which column.
+        column: &'static str,
+    },
+}
+
+/// How a change contradicts what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Another user signs in with this e-mail address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// The appointment already has a visit that has not ended.
+    #[error("the appointment already has an open visit")]
+    VisitOpen,
+    /// Something with this identifier exists.
+    #[error("the identifier is taken")]
+    AlreadyExists,
+    /// The change names a user, appointment or visit that does not exist.
+    #[error("something that is referred to does not exist")]
+    MissingReference,
+}

@@ -1,0 +1,132 @@
+//! The table `appointments`, read together with its two people.
+
+use std::time::Duration;
+
+use bedside_visit::{Appointment, AppointmentId, AppointmentStatus, Participants, Private, Timestamp, UserId};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::errors::failed;
+use super::row::{self, Columns};
+use crate::StoreError;
+
+const TABLE: &str = "appointments";
+
+/// Appointments with both people, one query whatever the condition.
+macro_rules! select_appointments {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.id, a.start_at, a.duration_minutes, a.kind, a.reason, a.status,
+                    p.id AS patient_id, p.name AS patient_name, p.specialty AS patient_specialty,
+                    p.birth_date AS patient_birth_date, p.avatar_url AS patient_avatar_url,
+                    d.id AS provider_id, d.name AS provider_name, d.specialty AS provider_specialty,
+                    d.birth_date AS provider_birth_date, d.avatar_url AS provider_avatar_url
+             FROM appointments a
+             JOIN users p ON p.id = a.patient_id
+             JOIN users d ON d.id = a.provider_id ",
+            $rest
+        )
+    };
+}
+
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    appointment: &Appointment,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO appointments
+             (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(appointment.id.to_string())
+    .bind(appointment.start.as_millis())
+    .bind(minutes(appointment.duration)?)
+    .bind(&appointment.kind)
+    .bind(appointment.reason.as_ref().map(Private::reveal))
+    .bind(appointment.status.as_str())
+    .bind(appointment.participants.patient.id.to_string())
+    .bind(appointment.participants.provider.id.to_string())
+    .bind(at.as_millis())
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+pub(super) async fn get(
+    connection: &mut SqliteConnection,
+    id: AppointmentId,
+) -> Result<Option<Appointment>, StoreError> {
+    let row = sqlx::query(select_appointments!("WHERE a.id = ?"))
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?;
+    row.as_ref().map(appointment).transpose()
+}
+
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Appointment>, StoreError> {
+    let rows = sqlx::query(select_appointments!(
+        "WHERE ((a.patient_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3)
+             OR (a.provider_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3))
+         ORDER BY a.start_at, a.id"
+    ))
+    .bind(user.to_string())
+    .bind(from.as_millis())
+    .bind(until.as_millis())
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    rows.iter().map(appointment).collect()
+}
+
+pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let counted =
+        sqlx::query_scalar("SELECT count(*) FROM appointments").fetch_one(connection).await.map_err(failed)?;
+    Ok(row::count(counted))
+}
+
+pub(super) async fn update_status(
+    connection: &mut SqliteConnection,
+    id: AppointmentId,
+    status: AppointmentStatus,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE appointments SET status = ? WHERE id = ?")
+        .bind(status.as_str())
+        .bind(id.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whole minutes; the database sees to their range.
+fn minutes(duration: Duration) -> Result<i64, StoreError> {
+    let whole = i64::try_from(duration.as_secs() / 60).ok();
+    whole
+        .filter(|minutes| duration == Duration::from_secs(minutes.unsigned_abs() * 60))
+        .ok_or_else(|| StoreError::Invalid { rule: "duration_is_whole_minutes".into() })
+}
+
+fn appointment(row: &SqliteRow) -> Result<Appointment, StoreError> {
+    let columns = Columns::of(TABLE, row);
+    let minutes =
+        u64::try_from(columns.value::<i64>("duration_minutes")?).map_err(|_| columns.corrupt("duration_minutes"))?;
+    Ok(Appointment {
+        id: columns.parsed("id")?,
+        start: columns.time("start_at")?,
+        duration: Duration::from_secs(minutes * 60),
+        kind: columns.value("kind")?,
+        reason: columns.optional("reason")?.map(Private::<String>::new),
+        status: columns.parsed("status")?,
+        participants: Participants {
+            patient: Columns::prefixed("patient_", "users", row).person()?,
+            provider: Columns::prefixed("provider_", "users", row).person()?,
+        },
+    })
+}

@@ -1,0 +1,51 @@
+//! What SQLite's errors mean.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::{Conflict, StoreError};
+
+// https://www.sqlite.org/rescode.html; the low byte of an extended code.
+const SQLITE_BUSY: u32 = 5;
+const SQLITE_LOCKED: u32 = 6;
+
+/// The meaning of a failed statement or connection.
+pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return StoreError::Busy;
+    }
+    let meaning = error.as_database_error().and_then(refused);
+    meaning.unwrap_or_else(|| StoreError::Unavailable(Box::new(error)))
+}
+
+/// SQLite's primary result code, if the error is one of SQLite's.
+pub(super) fn code(error: &dyn DatabaseError) -> Option<u32> {
+    let extended: u32 = error.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}
+
+fn refused(error: &dyn DatabaseError) -> Option<StoreError> {
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::UniqueViolation) {
+        Some(taken(error.message()).into())
+    } else if matches!(kind, ErrorKind::ForeignKeyViolation) {
+        Some(Conflict::MissingReference.into())
+    } else if matches!(kind, ErrorKind::CheckViolation | ErrorKind::NotNullViolation) {
+        Some(StoreError::Invalid { rule: after_colon(error.message()).to_owned() })
+    } else {
+        matches!(code(error)?, SQLITE_BUSY | SQLITE_LOCKED).then_some(StoreError::Busy)
+    }
+}
+
+fn taken(message: &str) -> Conflict {
+    match after_colon(message) {
+        "users.email" => Conflict::EmailTaken,
+        // The index open_visit_of_appointment.
+        "visits.appointment_id" => Conflict::VisitOpen,
+        _ => Conflict::AlreadyExists,
+    }
+}
+
+/// SQLite names the columns or the rule, and no values: "UNIQUE constraint failed: users.email".
+fn after_colon(message: &str) -> &str {
+    message.rsplit_once(": ").map_or(message, |(_, name)| name)
+}

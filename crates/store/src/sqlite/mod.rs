@@ -1,0 +1,137 @@
+//! The store on SQLite: one file, one writer, several readers.
+//!
+//! WAL with `synchronous=FULL`: readers never wait for the writer, and a commit that returned is on
+//! the disk. The writer begins with `BEGIN IMMEDIATE`, so that two writers wait for each other at
+//! the start and never fail half-way. Reading connections refuse to write.
+
+mod appointments;
+mod audit;
+mod errors;
+mod invites;
+mod migrations;
+mod open;
+mod row;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod users;
+mod visits;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use bedside_visit::{Appointment, AppointmentId, EmailAddress, Person, Timestamp, UserId, VisitRecord};
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqlitePool};
+
+use self::errors::failed;
+use self::transaction::SqliteTransaction;
+use crate::{Account, AuditRow, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Transaction};
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    /// One connection: whoever has it is the writer.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the database in the file `path`, or makes an empty one that only this program's user
+    /// may read. Its directory must exist. Does not migrate.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or
+    /// [`StoreError::Busy`] if another program keeps the database locked.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let (writer, readers) = open::pools(path).await?;
+        let store = Self { writer, readers };
+        store.pending_migrations().await?;
+        Ok(store)
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.readers.acquire().await.map_err(failed)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        Ok(Box::new(SqliteTransaction::new(transaction)))
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        migrations::run(&mut connection).await
+    }
+
+    async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        migrations::pending(&mut *self.reader().await?).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        // Last, so that it finds itself alone and folds the log into the file.
+        self.writer.close().await;
+    }
+
+    async fn get_person(&self, id: UserId) -> Result<Option<Person>, StoreError> {
+        users::get_person(&mut *self.reader().await?, id).await
+    }
+
+    async fn get_account(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
+        users::get_account(&mut *self.reader().await?, email).await
+    }
+
+    async fn count_users(&self) -> Result<u64, StoreError> {
+        users::count(&mut *self.reader().await?).await
+    }
+
+    async fn get_session(&self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError> {
+        sessions::get(&mut *self.reader().await?, hash).await
+    }
+
+    async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {
+        invites::get(&mut *self.reader().await?, hash).await
+    }
+
+    async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError> {
+        invites::get_of_session(&mut *self.reader().await?, session).await
+    }
+
+    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Appointment>, StoreError> {
+        appointments::get(&mut *self.reader().await?, id).await
+    }
+
+    async fn list_appointments(
+        &self,
+        user: UserId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Appointment>, StoreError> {
+        appointments::list(&mut *self.reader().await?, user, from, until).await
+    }
+
+    async fn count_appointments(&self) -> Result<u64, StoreError> {
+        appointments::count(&mut *self.reader().await?).await
+    }
+
+    async fn get_open_visit(&self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError> {
+        visits::get_open(&mut *self.reader().await?, appointment).await
+    }
+
+    async fn get_latest_visit(&self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError> {
+        visits::get_latest(&mut *self.reader().await?, appointment).await
+    }
+
+    async fn list_started_visits(&self) -> Result<Vec<VisitRecord>, StoreError> {
+        visits::list_started(&mut *self.reader().await?).await
+    }
+
+    async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        audit::list(&mut *self.reader().await?, after, limit).await
+    }
+}

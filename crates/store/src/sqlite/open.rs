@@ -1,0 +1,103 @@
+//! Opening the file, and how every connection is set.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::errors::{code, failed};
+use crate::StoreError;
+
+/// How many reads run at once; more wait.
+pub(super) const READERS: u32 = 4;
+
+/// How long to wait for a lock that another program holds, or for a connection of ours.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// More statements than this crate has.
+const STATEMENTS: usize = 128;
+
+/// The writer and the readers of the database in `path`.
+pub(super) async fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreError> {
+    let unopened = |reason: String| StoreError::Open { path: path.to_owned(), reason };
+    // Absolute, so that SQLite takes no file name for one of its special ones.
+    let file = std::path::absolute(path).map_err(|error| unopened(in_words(&error)))?;
+    create(&file).map_err(|error| unopened(in_words(&error)))?;
+
+    let options = SqliteConnectOptions::new()
+        .filename(&file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .statement_cache_capacity(STATEMENTS);
+    let writer = pool(1).connect_lazy_with(options.clone());
+    let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+
+    // The writer first: it turns WAL on, which the readers could not.
+    for pool in [&writer, &readers] {
+        pool.acquire().await.map_err(|error| match code_in_words(&error) {
+            Some(words) => unopened(words.into()),
+            None => failed(error),
+        })?;
+    }
+    Ok((writer, readers))
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Makes an empty file for SQLite if there is none. SQLite gives the files beside it the same rights.
+fn create(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+fn in_words(error: &io::Error) -> String {
+    const WORDS: [(io::ErrorKind, &str); 6] = [
+        (io::ErrorKind::PermissionDenied, "permission denied"),
+        (io::ErrorKind::NotFound, "its directory does not exist"),
+        (io::ErrorKind::NotADirectory, "a part of the path is not a directory"),
+        (io::ErrorKind::IsADirectory, "it is a directory"),
+        (io::ErrorKind::ReadOnlyFilesystem, "the file system is read-only"),
+        (io::ErrorKind::StorageFull, "the disk is full"),
+    ];
+    WORDS.iter().find(|(kind, _)| *kind == error.kind()).map_or_else(|| error.to_string(), |(_, words)| (*words).into())
+}
+
+/// What SQLite says of a file that is there. https://www.sqlite.org/rescode.html
+fn code_in_words(error: &sqlx::Error) -> Option<&'static str> {
+    match code(error.as_database_error()?)? {
+        8 => Some("it is read-only"),
+        10 => Some("reading or writing it failed"),
+        11 => Some("it is damaged"),
+        13 => Some("the disk is full"),
+        // Of the file itself we know that it can be opened.
+        14 => Some("its directory is not writable"),
+        26 => Some("it is not a database"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_in_words() {
+        assert_eq!(in_words(&io::Error::from(io::ErrorKind::PermissionDenied)), "permission denied");
+        assert_eq!(in_words(&io::Error::other("odd")), "odd");
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading rows. Whatever does not parse is named by table and column, never by its value.
+
+use std::str::FromStr;
+
+use bedside_visit::{Person, Private, Timestamp};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
+
+use crate::StoreError;
+
+/// The columns of one table in a row.
+pub(super) struct Columns<'r> {
+    row: &'r SqliteRow,
+    table: &'static str,
+    prefix: &'static str,
+}
+
+impl<'r> Columns<'r> {
+    /// Columns that go by their own names.
+    pub(super) const fn of(table: &'static str, row: &'r SqliteRow) -> Self {
+        Self { row, table, prefix: "" }
+    }
+
+    /// Columns that a join named with a prefix.
+    pub(super) const fn prefixed(prefix: &'static str, table: &'static str, row: &'r SqliteRow) -> Self {
+        Self { row, table, prefix }
+    }
+
+    /// A value as the database has it, or `None` for NULL.
+    pub(super) fn optional<T>(&self, column: &'static str) -> Result<Option<T>, StoreError>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        let value = if self.prefix.is_empty() {
+            self.row.try_get(column)
+        } else {
+            self.row.try_get([self.prefix, column].concat().as_str())
+        };
+        value.map_err(|_| self.corrupt(column))
+    }
+
+    /// A value as the database has it.
+    pub(super) fn value<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        self.optional(column)?.ok_or_else(|| self.corrupt(column))
+    }
+
+    /// A text of ours that is parsed: an identifier, a status.
+    pub(super) fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.parsed_optional(column)?.ok_or_else(|| self.corrupt(column))
+    }
+
+    /// A text of ours that is parsed, or `None` for NULL.
+    pub(super) fn parsed_optional<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.optional(column)?;
+        text.map(|text| text.parse().map_err(|_| self.corrupt(column))).transpose()
+    }
+
+    /// A moment.
+    pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        self.value(column).map(Timestamp::from_millis)
+    }
+
+    /// A moment, or `None` for NULL.
+    pub(super) fn time_optional(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.optional(column)?.map(Timestamp::from_millis))
+    }
+
+    /// A SHA-256.
+    pub(super) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
+        self.hash_optional(column)?.ok_or_else(|| self.corrupt(column))
+    }
+
+    /// A SHA-256, or `None` for NULL.
+    pub(super) fn hash_optional(&self, column: &'static str) -> Result<Option<[u8; 32]>, StoreError> {
+        let bytes: Option<&[u8]> = self.optional(column)?;
+        bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(column))).transpose()
+    }
+
+    /// A person, of the columns of `users`.
+    pub(super) fn person(&self) -> Result<Person, StoreError> {
+        Ok(Person {
+            id: self.parsed("id")?,
+            name: Private::new(self.value("name")?),
+            specialty: self.optional("specialty")?,
+            birth_date: self.parsed_optional("birth_date")?.map(Private::new),
+            avatar_url: self.optional("avatar_url")?,
+        })
+    }
+
+    /// That a column does not parse.
+    pub(super) const fn corrupt(&self, column: &'static str) -> StoreError {
+        StoreError::Corrupt { table: self.table, column }
+    }
+}
+
+/// A COUNT(*), which SQLite gives as a signed number.
+pub(super) fn count(counted: i64) -> u64 {
+    u64::try_from(counted).unwrap_or(0)
+}

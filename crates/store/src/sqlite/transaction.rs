@@ -1,0 +1,120 @@
+//! The writer's turn.
+
+use async_trait::async_trait;
+use bedside_visit::{Appointment, AppointmentId, AppointmentStatus, EmailAddress, Timestamp, UserId, VisitRecord};
+use sqlx::Sqlite;
+
+use super::errors::failed;
+use super::{appointments, audit, invites, sessions, users, visits};
+use crate::{
+    Account, AuditEntry, Invite, InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, StoreError, Transaction,
+};
+
+/// A transaction on the writing connection. Dropped, it rolls back.
+pub(super) struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>);
+
+impl SqliteTransaction {
+    pub(super) const fn new(begun: sqlx::Transaction<'static, Sqlite>) -> Self {
+        Self(begun)
+    }
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.commit().await.map_err(failed)
+    }
+
+    async fn insert_user(&mut self, user: &NewUser, at: Timestamp) -> Result<(), StoreError> {
+        users::insert(&mut self.0, user, at).await
+    }
+
+    async fn get_account(&mut self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
+        users::get_account(&mut self.0, email).await
+    }
+
+    async fn update_password(&mut self, user: UserId, password: &PasswordHash) -> Result<bool, StoreError> {
+        users::update_password(&mut self.0, user, password).await
+    }
+
+    async fn update_disabled(&mut self, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool, StoreError> {
+        users::update_disabled(&mut self.0, user, disabled_at).await
+    }
+
+    async fn insert_session(&mut self, session: &SessionRecord) -> Result<(), StoreError> {
+        sessions::insert(&mut self.0, session).await
+    }
+
+    async fn get_session(&mut self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError> {
+        sessions::get(&mut self.0, hash).await
+    }
+
+    async fn update_session_seen(&mut self, hash: &SessionHash, now: Timestamp) -> Result<bool, StoreError> {
+        sessions::update_seen(&mut self.0, hash, now).await
+    }
+
+    async fn delete_session(&mut self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError> {
+        sessions::delete(&mut self.0, hash).await
+    }
+
+    async fn delete_sessions_of(&mut self, user: UserId) -> Result<u64, StoreError> {
+        sessions::delete_of(&mut self.0, user).await
+    }
+
+    async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        sessions::delete_expired(&mut self.0, now).await
+    }
+
+    async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError> {
+        invites::insert(&mut self.0, invite).await
+    }
+
+    async fn get_invite(&mut self, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {
+        invites::get(&mut self.0, hash).await
+    }
+
+    async fn use_invite(
+        &mut self,
+        hash: &InviteHash,
+        session: &SessionHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        invites::use_for(&mut self.0, hash, session, now).await
+    }
+
+    async fn delete_unused_invites(&mut self, appointment: AppointmentId) -> Result<u64, StoreError> {
+        invites::delete_unused(&mut self.0, appointment).await
+    }
+
+    async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError> {
+        appointments::insert(&mut self.0, appointment, at).await
+    }
+
+    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Appointment>, StoreError> {
+        appointments::get(&mut self.0, id).await
+    }
+
+    async fn update_appointment_status(
+        &mut self,
+        id: AppointmentId,
+        status: AppointmentStatus,
+    ) -> Result<bool, StoreError> {
+        appointments::update_status(&mut self.0, id, status).await
+    }
+
+    async fn get_open_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError> {
+        visits::get_open(&mut self.0, appointment).await
+    }
+
+    async fn get_latest_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError> {
+        visits::get_latest(&mut self.0, appointment).await
+    }
+
+    async fn save_visit(&mut self, visit: &VisitRecord) -> Result<(), StoreError> {
+        visits::save(&mut self.0, visit).await
+    }
+
+    async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
+        audit::append(&mut self.0, entry).await
+    }
+}

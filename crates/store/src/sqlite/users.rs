@@ -1,0 +1,93 @@
+//! The table `users`.
+
+use bedside_visit::{EmailAddress, Person, Private, Timestamp, UserId};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::errors::failed;
+use super::row::{self, Columns};
+use crate::{Account, NewUser, PasswordHash, StoreError};
+
+const TABLE: &str = "users";
+
+pub(super) async fn insert(connection: &mut SqliteConnection, user: &NewUser, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO users (id, email, password_hash, name, specialty, birth_date, avatar_url, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(user.person.id.to_string())
+    .bind(user.email.as_ref().map(EmailAddress::reveal))
+    .bind(user.password_hash.as_ref().map(PasswordHash::reveal))
+    .bind(user.person.name.reveal())
+    .bind(&user.person.specialty)
+    .bind(user.person.birth_date.as_ref().map(|date| date.reveal().to_string()))
+    .bind(&user.person.avatar_url)
+    .bind(at.as_millis())
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+pub(super) async fn get_person(connection: &mut SqliteConnection, id: UserId) -> Result<Option<Person>, StoreError> {
+    let row = sqlx::query("SELECT id, name, specialty, birth_date, avatar_url FROM users WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?;
+    row.map(|row| Columns::of(TABLE, &row).person()).transpose()
+}
+
+pub(super) async fn get_account(
+    connection: &mut SqliteConnection,
+    email: &EmailAddress,
+) -> Result<Option<Account>, StoreError> {
+    let row = sqlx::query("SELECT id, name, password_hash, disabled_at FROM users WHERE email = ?")
+        .bind(email.reveal())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?;
+    row.as_ref().map(account).transpose()
+}
+
+pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let counted = sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(connection).await.map_err(failed)?;
+    Ok(row::count(counted))
+}
+
+pub(super) async fn update_password(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    password: &PasswordHash,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
+        .bind(password.reveal())
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn update_disabled(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    disabled_at: Option<Timestamp>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE users SET disabled_at = ? WHERE id = ?")
+        .bind(disabled_at.map(Timestamp::as_millis))
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+    let columns = Columns::of(TABLE, row);
+    Ok(Account {
+        user: columns.parsed("id")?,
+        name: Private::new(columns.value("name")?),
+        password_hash: columns.optional("password_hash")?.map(PasswordHash::new),
+        disabled_at: columns.time_optional("disabled_at")?,
+    })
+}

@@ -1,0 +1,185 @@
+//! The tables `visits` and `participants`, read in one query so that they belong together.
+
+use bedside_visit::{AppointmentId, EndReason, ParticipantRecord, Timestamp, VisitId, VisitPhase, VisitRecord};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::errors::failed;
+use super::row::Columns;
+use crate::{Conflict, StoreError};
+
+const TABLE: &str = "visits";
+
+/// Visits in the order in which they began, a row for each participant.
+macro_rules! select_visits {
+    ($where:literal) => {
+        concat!(
+            "SELECT v.id, v.appointment_id, v.phase, v.started_at, v.ended_at, v.end_reason, v.connected_at,
+                    p.user_id, p.role, p.entered_at, p.left_at, p.microphone, p.camera
+             FROM visits v LEFT JOIN participants p ON p.visit_id = v.id ",
+            $where,
+            " ORDER BY v.sequence"
+        )
+    };
+}
+
+pub(super) async fn get_open(
+    connection: &mut SqliteConnection,
+    appointment: AppointmentId,
+) -> Result<Option<VisitRecord>, StoreError> {
+    let rows = sqlx::query(select_visits!("WHERE v.appointment_id = ? AND v.ended_at IS NULL"))
+        .bind(appointment.to_string())
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    Ok(visits(&rows)?.pop())
+}
+
+pub(super) async fn get_latest(
+    connection: &mut SqliteConnection,
+    appointment: AppointmentId,
+) -> Result<Option<VisitRecord>, StoreError> {
+    let rows =
+        sqlx::query(select_visits!("WHERE v.sequence = (SELECT max(sequence) FROM visits WHERE appointment_id = ?)"))
+            .bind(appointment.to_string())
+            .fetch_all(connection)
+            .await
+            .map_err(failed)?;
+    Ok(visits(&rows)?.pop())
+}
+
+pub(super) async fn list_started(connection: &mut SqliteConnection) -> Result<Vec<VisitRecord>, StoreError> {
+    let rows = sqlx::query(select_visits!("WHERE v.phase = 'started'")).fetch_all(connection).await.map_err(failed)?;
+    visits(&rows)
+}
+
+pub(super) async fn save(connection: &mut SqliteConnection, visit: &VisitRecord) -> Result<(), StoreError> {
+    let phase = PhaseColumns::from(visit.phase);
+    let done = sqlx::query(
+        "INSERT INTO visits (id, appointment_id, phase, started_at, ended_at, end_reason, connected_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET
+             phase = excluded.phase, started_at = excluded.started_at, ended_at = excluded.ended_at,
+             end_reason = excluded.end_reason, connected_at = excluded.connected_at
+         WHERE appointment_id = excluded.appointment_id",
+    )
+    .bind(visit.id.to_string())
+    .bind(visit.appointment.to_string())
+    .bind(phase.phase)
+    .bind(phase.started.map(Timestamp::as_millis))
+    .bind(phase.ended.map(Timestamp::as_millis))
+    .bind(phase.reason.map(EndReason::as_str))
+    .bind(visit.connected.map(Timestamp::as_millis))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    if done.rows_affected() == 0 {
+        return Err(Conflict::AlreadyExists.into());
+    }
+
+    sqlx::query("DELETE FROM participants WHERE visit_id = ?")
+        .bind(visit.id.to_string())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    for participant in &visit.participants {
+        insert_participant(connection, visit.id, participant).await?;
+    }
+    Ok(())
+}
+
+async fn insert_participant(
+    connection: &mut SqliteConnection,
+    visit: VisitId,
+    participant: &ParticipantRecord,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO participants (visit_id, user_id, role, entered_at, left_at, microphone, camera)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(visit.to_string())
+    .bind(participant.user.to_string())
+    .bind(participant.role.as_str())
+    .bind(participant.entered.map(Timestamp::as_millis))
+    .bind(participant.left.map(Timestamp::as_millis))
+    .bind(participant.microphone)
+    .bind(participant.camera)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+/// A [`VisitPhase`] as its columns.
+struct PhaseColumns {
+    phase: &'static str,
+    started: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    reason: Option<EndReason>,
+}
+
+impl From<VisitPhase> for PhaseColumns {
+    fn from(phase: VisitPhase) -> Self {
+        match phase {
+            VisitPhase::Planned => Self { phase: "planned", started: None, ended: None, reason: None },
+            VisitPhase::Started { at } => Self { phase: "started", started: Some(at), ended: None, reason: None },
+            VisitPhase::Ended { started, at, reason } => {
+                Self { phase: "ended", started, ended: Some(at), reason: Some(reason) }
+            }
+        }
+    }
+}
+
+/// Puts the rows of each visit, which follow each other, together.
+fn visits(rows: &[SqliteRow]) -> Result<Vec<VisitRecord>, StoreError> {
+    let mut visits: Vec<VisitRecord> = Vec::new();
+    for row in rows {
+        let id = Columns::of(TABLE, row).parsed("id")?;
+        if visits.last().is_none_or(|last| last.id != id) {
+            visits.push(visit(id, row)?);
+        }
+        if let (Some(last), Some(participant)) = (visits.last_mut(), participant(row)?) {
+            last.participants.push(participant);
+        }
+    }
+    for visit in &mut visits {
+        visit.participants.sort_by_key(|participant| (participant.role, participant.user));
+    }
+    Ok(visits)
+}
+
+fn visit(id: VisitId, row: &SqliteRow) -> Result<VisitRecord, StoreError> {
+    let columns = Columns::of(TABLE, row);
+    let phase = match columns.value("phase")? {
+        "planned" => VisitPhase::Planned,
+        "started" => VisitPhase::Started { at: columns.time("started_at")? },
+        "ended" => VisitPhase::Ended {
+            started: columns.time_optional("started_at")?,
+            at: columns.time("ended_at")?,
+            reason: columns.parsed("end_reason")?,
+        },
+        _ => return Err(columns.corrupt("phase")),
+    };
+    Ok(VisitRecord {
+        id,
+        appointment: columns.parsed("appointment_id")?,
+        phase,
+        connected: columns.time_optional("connected_at")?,
+        participants: Vec::new(),
+    })
+}
+
+/// `None` in the one row of a visit that has no participants.
+fn participant(row: &SqliteRow) -> Result<Option<ParticipantRecord>, StoreError> {
+    let columns = Columns::of("participants", row);
+    let Some(user) = columns.parsed_optional("user_id")? else {
+        return Ok(None);
+    };
+    Ok(Some(ParticipantRecord {
+        user,
+        role: columns.parsed("role")?,
+        entered: columns.time_optional("entered_at")?,
+        left: columns.time_optional("left_at")?,
+        microphone: columns.value("microphone")?,
+        camera: columns.value("camera")?,
+    }))
+}

@@ -1,0 +1,182 @@
+//! The two traits that the rest of the program sees.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, EmailAddress, Person, Timestamp, UserId, VisitRecord,
+};
+
+use crate::{
+    Account, AuditEntry, AuditRow, Invite, InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, StoreError,
+};
+
+/// Where things are remembered. Every read sees all that was committed before it began.
+///
+/// # Errors
+/// Every method fails with [`StoreError::Busy`] or [`StoreError::Unavailable`] when the database
+/// does, and every read with [`StoreError::Corrupt`] for a row that does not parse.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// Begins a transaction. There is one writer at a time: this waits for its turn, for at most
+    /// 5 seconds behind the writers of this program and 5 behind another program's, then fails with
+    /// [`StoreError::Busy`].
+    ///
+    /// To begin a second one while holding the first waits in vain.
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Brings the database up to date. Does nothing if it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] or [`StoreError::Migration`].
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// How many migrations [`Store::migrate`] would apply.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`].
+    async fn pending_migrations(&self) -> Result<usize, StoreError>;
+
+    /// Waits for what is under way and closes the database. Nothing works after it.
+    async fn close(&self);
+
+    /// A person.
+    async fn get_person(&self, id: UserId) -> Result<Option<Person>, StoreError>;
+
+    /// The account that signs in with `email`, also if it is disabled.
+    async fn get_account(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
+
+    /// How many users there are, disabled ones too.
+    async fn count_users(&self) -> Result<u64, StoreError>;
+
+    /// A session, unless its user is disabled. Whether it has expired is for the caller to see.
+    async fn get_session(&self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// A patient link, used or not, expired or not.
+    async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
+
+    /// The patient link that was used for a session.
+    async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError>;
+
+    /// An appointment with both its people.
+    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Appointment>, StoreError>;
+
+    /// The appointments that `user` has a part in, whichever, and that start at `from` or later and
+    /// before `until`, by start.
+    async fn list_appointments(
+        &self,
+        user: UserId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Appointment>, StoreError>;
+
+    /// How many appointments there are.
+    async fn count_appointments(&self) -> Result<u64, StoreError>;
+
+    /// The visit of an appointment that has not ended. There is at most one.
+    async fn get_open_visit(&self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
+
+    /// The visit of an appointment that began last, ended or not.
+    async fn get_latest_visit(&self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
+
+    /// All visits that have started and not ended, for a restarted program to continue.
+    async fn list_started_visits(&self) -> Result<Vec<VisitRecord>, StoreError>;
+
+    /// At most `limit` lines of the audit log with a sequence above `after` (0 for the beginning).
+    async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
+}
+
+/// A change in the making. [`Transaction::commit`] makes it durable; dropping it undoes all of it.
+///
+/// # Errors
+/// Every method fails as those of [`Store`] do, and every write with [`StoreError::Conflict`] if it
+/// contradicts what is stored or [`StoreError::Invalid`] if it breaks a rule of its own. After a
+/// failure the transaction is of no more use: drop it.
+#[async_trait]
+pub trait Transaction: Send {
+    /// Makes the change durable: when this returns, it survives a power cut.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// [`Conflict::EmailTaken`](crate::Conflict::EmailTaken),
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists).
+    async fn insert_user(&mut self, user: &NewUser, at: Timestamp) -> Result<(), StoreError>;
+
+    /// The account that signs in with `email`, also if it is disabled.
+    async fn get_account(&mut self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
+
+    /// Gives a user another password. False: there is no such user.
+    async fn update_password(&mut self, user: UserId, password: &PasswordHash) -> Result<bool, StoreError>;
+
+    /// Shuts a user out, or with `None` lets them in again. False: there is no such user.
+    async fn update_disabled(&mut self, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool, StoreError>;
+
+    /// Adds a session.
+    async fn insert_session(&mut self, session: &SessionRecord) -> Result<(), StoreError>;
+
+    /// A session, unless its user is disabled.
+    async fn get_session(&mut self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// Notes that a session was used. Never moves backwards. False: there is no such session.
+    async fn update_session_seen(&mut self, hash: &SessionHash, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends a session, and gives what it was.
+    async fn delete_session(&mut self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// Ends all sessions of a user, and tells how many.
+    async fn delete_sessions_of(&mut self, user: UserId) -> Result<u64, StoreError>;
+
+    /// Removes the sessions whose end has come by `now`, and tells how many.
+    async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Adds a patient link.
+    async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError>;
+
+    /// A patient link, used or not, expired or not.
+    async fn get_invite(&mut self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
+
+    /// Uses a patient link for a session. True: it was unused and not expired, and is now bound to
+    /// that session; or it was bound to that very session before. False: anything else, and nothing
+    /// has changed.
+    async fn use_invite(
+        &mut self,
+        hash: &InviteHash,
+        session: &SessionHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes an appointment's unused patient links, so that a new one replaces them; tells how many.
+    async fn delete_unused_invites(&mut self, appointment: AppointmentId) -> Result<u64, StoreError>;
+
+    /// Books an appointment. Its people must be users; only their identifiers are stored with it.
+    async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError>;
+
+    /// An appointment with both its people.
+    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Appointment>, StoreError>;
+
+    /// Gives an appointment another status. False: there is no such appointment.
+    async fn update_appointment_status(
+        &mut self,
+        id: AppointmentId,
+        status: AppointmentStatus,
+    ) -> Result<bool, StoreError>;
+
+    /// The visit of an appointment that has not ended.
+    async fn get_open_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
+
+    /// The visit of an appointment that began last, ended or not.
+    async fn get_latest_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
+
+    /// Stores a visit with its participants, in place of what was stored of it before.
+    ///
+    /// # Errors
+    /// [`Conflict::VisitOpen`](crate::Conflict::VisitOpen) if another visit of the appointment has
+    /// not ended; [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if it belongs to
+    /// another appointment.
+    async fn save_visit(&mut self, visit: &VisitRecord) -> Result<(), StoreError>;
+
+    /// Adds a line to the audit log.
+    async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;
+}

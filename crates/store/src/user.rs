@@ -1,0 +1,53 @@
+//! People who can come in.
+
+use std::fmt;
+
+use bedside_visit::{EmailAddress, Person, Private, Timestamp, UserId};
+
+/// A person to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// Who.
+    pub person: Person,
+    /// Their sign-in name. `None`: they come by patient link only.
+    pub email: Option<EmailAddress>,
+    /// Their password. `None`: they cannot sign in yet.
+    pub password_hash: Option<PasswordHash>,
+}
+
+/// What a sign-in is checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Whose.
+    pub user: UserId,
+    /// The name others see.
+    pub name: Private<String>,
+    /// Their password. `None`: they cannot sign in.
+    pub password_hash: Option<PasswordHash>,
+    /// Since when they are shut out, if they are.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A password as it is stored: salted, hashed, in PHC string format. Never prints itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Takes a PHC string into keeping.
+    #[must_use]
+    pub const fn new(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// The PHC string, for checking a password against it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}

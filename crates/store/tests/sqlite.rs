@@ -1,0 +1,334 @@
+//! What only SQLite does: files, settings, and what its own rules refuse.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bedside_store::{AuditEntry, Conflict, SqliteStore, Store, StoreError};
+use bedside_visit::{AuditAction, VisitPhase};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, SqlSafeStr};
+use support::{appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit};
+use tempfile::TempDir;
+
+/// A connection past the store, as an operator with a database shell has it.
+async fn shell(directory: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(directory.join("bedside.db")).connect().await.unwrap()
+}
+
+async fn run(shell: &mut SqliteConnection, statement: impl SqlSafeStr) -> Result<(), String> {
+    sqlx::raw_sql(statement).execute(shell).await.map(drop).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_reopened_database_has_everything() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    store.close().await;
+    assert!(!directory.path().join("bedside.db-wal").exists());
+
+    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    assert_eq!(store.pending_migrations().await.unwrap(), 0);
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(appointment()));
+}
+
+#[tokio::test]
+async fn a_database_that_was_not_closed_has_what_was_committed() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    let mut transaction = store.begin().await.unwrap();
+    transaction.insert_session(&session(1, 1)).await.unwrap();
+
+    // What a crash would leave on the disk at this point.
+    let crashed = TempDir::new().unwrap();
+    for file in ["bedside.db", "bedside.db-wal"] {
+        std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
+    }
+    let store = support::sqlite(crashed.path()).await;
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(appointment()));
+    assert_eq!(store.get_session(&session(1, 1).token_hash).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    assert!(store.pending_migrations().await.unwrap() > 0);
+    assert!(store.count_users().await.is_err(), "opening does not migrate");
+    store.migrate().await.unwrap();
+    assert_eq!(store.pending_migrations().await.unwrap(), 0);
+    book(&store).await;
+    store.migrate().await.unwrap();
+    assert_eq!(store.count_users().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    let mut shell = shell(directory.path()).await;
+    run(
+        &mut shell,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                     VALUES (9999, 'from the future', 1, x'00', 0)",
+    )
+    .await
+    .unwrap();
+
+    let reopened = SqliteStore::open(&directory.path().join("bedside.db")).await;
+    for refused in [reopened.map(drop), store.migrate().await, store.pending_migrations().await.map(drop)] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Newer { database: 9999, .. }), "{error}");
+        assert!(error.to_string().starts_with("the database has version 9999, but this program knows only"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_altered_migration_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    run(&mut shell(directory.path()).await, "UPDATE _sqlx_migrations SET checksum = x'00'").await.unwrap();
+    assert!(matches!(store.migrate().await, Err(StoreError::Migration(_))));
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_is_undone() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    let mut shell = shell(directory.path()).await;
+    run(&mut shell, "CREATE TABLE users (id TEXT)").await.unwrap();
+    assert!(matches!(store.migrate().await, Err(StoreError::Migration(_))));
+    assert!(run(&mut shell, "SELECT 1 FROM appointments").await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named_with_the_reason() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "This is a text and not a database. ".repeat(40)).unwrap();
+    for (path, reason) in [
+        (directory.path().join("missing/bedside.db"), "its directory does not exist"),
+        (directory.path().to_owned(), "it is a directory"),
+        (file.join("bedside.db"), "a part of the path is not a directory"),
+        (file, "it is not a database"),
+    ] {
+        let error = SqliteStore::open(&path).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot open the database {}: {reason}", path.display()));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_directory_without_permission_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = TempDir::new().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o555)).unwrap();
+    let path = directory.path().join("bedside.db");
+    // Root may write anywhere; then there is nothing to see here.
+    if std::fs::write(directory.path().join("probe"), "").is_err() {
+        let error = SqliteStore::open(&path).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot open the database {}: permission denied", path.display()));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_may_read_a_new_database() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_append_only() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    let mut transaction = store.begin().await.unwrap();
+    transaction.append_audit(&AuditEntry::new(at(1), AuditAction::SignedIn)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let before = store.list_audit(0, 10).await.unwrap();
+
+    let mut shell = shell(directory.path()).await;
+    for statement in [
+        "UPDATE audit SET at = 0",
+        "DELETE FROM audit",
+        "INSERT OR REPLACE INTO audit (sequence, at, action) VALUES (1, 0, 'x')",
+    ] {
+        let error = run(&mut shell, statement).await.unwrap_err();
+        assert!(error.contains("append-only"), "{error}");
+    }
+    assert_eq!(store.list_audit(0, 10).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn the_database_itself_keeps_the_rules() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    let mut transaction = store.begin().await.unwrap();
+    transaction.save_visit(&visit(20, VisitPhase::Planned)).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let mut shell = shell(directory.path()).await;
+    for (statement, rule) in [
+        ("UPDATE appointments SET patient_id = provider_id", "patient_is_not_the_provider"),
+        ("UPDATE appointments SET duration_minutes = 4", "duration_is_5_to_1440_minutes"),
+        ("UPDATE appointments SET status = 'lost'", "appointment_status_is_known"),
+        ("UPDATE appointments SET start_at = 'soon'", "cannot store TEXT value"),
+        ("UPDATE visits SET ended_at = 1", "visit_phase_has_its_moments"),
+        ("UPDATE participants SET camera = 2", "camera_is_a_flag"),
+        ("UPDATE users SET birth_date = '1.2.1980'", "birth_date_is_iso_8601"),
+        ("DELETE FROM users", "FOREIGN KEY"),
+        ("DELETE FROM visits", "FOREIGN KEY"),
+        (
+            "INSERT INTO visits (id, appointment_id, phase)
+             SELECT 'ffffffff-ffff-ffff-ffff-ffffffffffff', appointment_id, 'planned' FROM visits",
+            "UNIQUE constraint failed: visits.appointment_id",
+        ),
+    ] {
+        let error = run(&mut shell, statement).await.unwrap_err();
+        assert!(error.contains(rule), "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn references_must_exist() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    let mut transaction = store.begin().await.unwrap();
+    for refused in [
+        transaction.insert_session(&session(1, 1)).await,
+        transaction.save_visit(&visit(20, VisitPhase::Planned)).await,
+        transaction.insert_appointment(&appointment(), at(0)).await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::Conflict(Conflict::MissingReference))));
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_row_is_named_without_its_value() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    let mut shell = shell(directory.path()).await;
+    run(&mut shell, "UPDATE users SET birth_date = '1980-02-31' WHERE birth_date IS NOT NULL").await.unwrap();
+    for error in
+        [store.get_person(user_id(1)).await.unwrap_err(), store.get_appointment(appointment_id(10)).await.unwrap_err()]
+    {
+        assert_eq!(error.to_string(), "the database holds an unreadable value in users.birth_date");
+        assert!(!format!("{error:?}").contains("1980"));
+    }
+}
+
+#[tokio::test]
+async fn writers_take_turns_and_readers_do_not_wait() {
+    let directory = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(support::sqlite(directory.path()).await);
+    book(&*store).await;
+    let writers: Vec<_> = (0..20)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut transaction = store.begin().await.unwrap();
+                transaction.insert_session(&session(number, 1)).await.unwrap();
+                assert_eq!(store.count_users().await.unwrap(), 2);
+                transaction.commit().await.unwrap();
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let mut transaction = store.begin().await.unwrap();
+    assert_eq!(transaction.delete_sessions_of(user_id(1)).await.unwrap(), 20);
+}
+
+#[tokio::test]
+async fn of_two_that_use_a_link_at_once_one_succeeds() {
+    let directory = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(support::sqlite(directory.path()).await);
+    book(&*store).await;
+    let mut transaction = store.begin().await.unwrap();
+    let invite = bedside_store::Invite::new(invite_hash(1), appointment_id(10), at(0), at(500));
+    transaction.insert_invite(&invite).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let attempts: Vec<_> = (0..8)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut transaction = store.begin().await.unwrap();
+                let session = session(number, 1).token_hash;
+                let used = transaction.use_invite(&invite_hash(1), &session, at(1)).await.unwrap();
+                transaction.commit().await.unwrap();
+                used
+            })
+        })
+        .collect();
+    let mut successes = 0;
+    for attempt in attempts {
+        successes += usize::from(attempt.await.unwrap());
+    }
+    assert_eq!(successes, 1);
+}
+
+#[tokio::test]
+async fn an_abandoned_transaction_lets_the_next_one_begin() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    for number in 0..50 {
+        let mut transaction = store.begin().await.unwrap();
+        // Given up in the middle of a statement, as when a client goes away.
+        let session = session(number, 1);
+        let insert = transaction.insert_session(&session);
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, insert).await;
+    }
+    let mut transaction = store.begin().await.unwrap();
+    assert_eq!(transaction.delete_sessions_of(user_id(1)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn another_programs_lock_is_waited_for_then_busy() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    let mut shell = shell(directory.path()).await;
+    run(&mut shell, "BEGIN IMMEDIATE").await.unwrap();
+    assert!(matches!(store.begin().await, Err(StoreError::Busy)));
+    run(&mut shell, "ROLLBACK").await.unwrap();
+    assert!(store.begin().await.is_ok());
+}
+
+#[tokio::test]
+async fn nothing_secret_is_printed() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    let account = store.get_account(&provider().email.unwrap()).await.unwrap().unwrap();
+    let invite = bedside_store::Invite {
+        used: Some((at(1), session(77, 1).token_hash)),
+        ..bedside_store::Invite::new(invite_hash(77), appointment_id(10), at(0), at(500))
+    };
+    let printed = format!(
+        "{store:?} {:?} {:?} {account:?} {:?} {invite:?} {:?}",
+        patient(),
+        provider(),
+        session(77, 1),
+        store.get_appointment(appointment_id(10)).await.unwrap()
+    );
+    for secret in ["argon2id", "ada@", "Zofia", "O'Neill", "1980", "itches", "77, 77"] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+}

@@ -1,0 +1,298 @@
+//! One story of people who book, meet and meet again, for every implementation of the store.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use bedside_store::{AuditEntry, Conflict, Invite, PasswordHash, SessionRecord, Store, StoreError, Transaction};
+use bedside_visit::{AppointmentStatus, AuditAction, EndReason, Timestamp, VisitPhase};
+use support::{
+    appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
+};
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn on_sqlite() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    story(&store).await;
+    store.close().await;
+}
+
+async fn story(store: &dyn Store) {
+    people(store).await;
+    bookings(store).await;
+    sign_in(store).await;
+    patient_link(store).await;
+    visits(store).await;
+    half_a_change_is_none(store).await;
+    audit(store).await;
+}
+
+async fn begin(store: &dyn Store) -> Box<dyn Transaction> {
+    store.begin().await.unwrap()
+}
+
+fn conflict(result: Result<(), StoreError>) -> Option<Conflict> {
+    match result {
+        Err(StoreError::Conflict(conflict)) => Some(conflict),
+        Ok(()) | Err(_) => None,
+    }
+}
+
+async fn people(store: &dyn Store) {
+    assert_eq!(store.count_users().await.unwrap(), 0);
+    assert_eq!(store.get_person(user_id(1)).await.unwrap(), None);
+    book(store).await;
+    assert_eq!(store.count_users().await.unwrap(), 2);
+    assert_eq!(store.get_person(user_id(1)).await.unwrap(), Some(patient().person));
+    assert_eq!(store.get_person(user_id(2)).await.unwrap(), Some(provider().person));
+
+    let ada = "ADA@clinic.example".parse().unwrap();
+    let account = store.get_account(&ada).await.unwrap().unwrap();
+    assert_eq!((account.user, account.disabled_at), (user_id(2), None));
+    assert_eq!(account.name, provider().person.name);
+    assert_eq!(account.password_hash, provider().password_hash);
+    assert_eq!(store.get_account(&"eve@clinic.example".parse().unwrap()).await.unwrap(), None);
+
+    let mut same_address = patient();
+    same_address.person.id = user_id(3);
+    same_address.email = provider().email;
+    assert_eq!(conflict(begin(store).await.insert_user(&same_address, at(1)).await), Some(Conflict::EmailTaken));
+    assert_eq!(conflict(begin(store).await.insert_user(&patient(), at(1)).await), Some(Conflict::AlreadyExists));
+    let mut nameless = patient();
+    nameless.person.id = user_id(3);
+    nameless.person.name = "".into();
+    let refused = begin(store).await.insert_user(&nameless, at(1)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "a value breaks the rule name_has_1_to_200_characters");
+
+    let mut transaction = begin(store).await;
+    let password = PasswordHash::new("$argon2id$two".into());
+    assert!(transaction.update_password(user_id(2), &password).await.unwrap());
+    assert!(!transaction.update_password(user_id(9), &password).await.unwrap());
+    assert_eq!(transaction.get_account(&ada).await.unwrap().unwrap().password_hash, Some(password.clone()));
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_account(&ada).await.unwrap().unwrap().password_hash, Some(password));
+}
+
+async fn bookings(store: &dyn Store) {
+    assert_eq!(store.count_appointments().await.unwrap(), 1);
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(appointment()));
+    assert_eq!(store.get_appointment(appointment_id(11)).await.unwrap(), None);
+
+    let mut earlier = appointment();
+    earlier.id = appointment_id(11);
+    earlier.start = at(1800);
+    earlier.reason = None;
+    let mut transaction = begin(store).await;
+    transaction.insert_appointment(&earlier, at(1)).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    for user in [1, 2] {
+        let day = store.list_appointments(user_id(user), at(0), at(86_400)).await.unwrap();
+        assert_eq!(day, [earlier.clone(), appointment()]);
+    }
+    let from_its_start = store.list_appointments(user_id(1), at(1800), at(3600)).await.unwrap();
+    assert_eq!(from_its_start, [earlier]);
+    assert_eq!(store.list_appointments(user_id(9), at(0), at(86_400)).await.unwrap(), []);
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_appointment_status(appointment_id(10), AppointmentStatus::NoShow).await.unwrap());
+    assert!(!transaction.update_appointment_status(appointment_id(99), AppointmentStatus::NoShow).await.unwrap());
+    let status = transaction.get_appointment(appointment_id(10)).await.unwrap().unwrap().status;
+    assert_eq!(status, AppointmentStatus::NoShow);
+    drop(transaction);
+    let status = store.get_appointment(appointment_id(10)).await.unwrap().unwrap().status;
+    assert_eq!(status, AppointmentStatus::Booked);
+
+    let mut stranger = appointment();
+    stranger.id = appointment_id(12);
+    stranger.participants.patient.id = user_id(9);
+    let refused = begin(store).await.insert_appointment(&stranger, at(1)).await;
+    assert_eq!(conflict(refused), Some(Conflict::MissingReference));
+    for (seconds, rule) in [(61, "duration_is_whole_minutes"), (240, "duration_is_5_to_1440_minutes")] {
+        let mut odd = appointment();
+        odd.id = appointment_id(12);
+        odd.duration = std::time::Duration::from_secs(seconds);
+        let refused = begin(store).await.insert_appointment(&odd, at(1)).await;
+        assert!(matches!(refused, Err(StoreError::Invalid { rule: named }) if named == rule));
+    }
+}
+
+async fn sign_in(store: &dyn Store) {
+    let (first, second) = (session(1, 2), session(2, 2));
+    let mut transaction = begin(store).await;
+    transaction.insert_session(&first).await.unwrap();
+    transaction.insert_session(&second).await.unwrap();
+    assert_eq!(transaction.get_session(&first.token_hash).await.unwrap(), Some(first.clone()));
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_session(&first.token_hash).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.get_session(&session(9, 2).token_hash).await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_session_seen(&first.token_hash, at(60)).await.unwrap());
+    assert!(transaction.update_session_seen(&first.token_hash, at(30)).await.unwrap());
+    assert!(!transaction.update_session_seen(&session(9, 2).token_hash, at(60)).await.unwrap());
+    transaction.commit().await.unwrap();
+    let seen = SessionRecord { last_seen_at: at(60), ..first.clone() };
+    assert_eq!(store.get_session(&first.token_hash).await.unwrap(), Some(seen.clone()));
+
+    disable(store, Some(at(61))).await;
+    assert_eq!(store.get_session(&first.token_hash).await.unwrap(), None);
+    let account = store.get_account(&provider().email.unwrap()).await.unwrap().unwrap();
+    assert_eq!(account.disabled_at, Some(at(61)));
+    disable(store, None).await;
+    assert_eq!(store.get_session(&first.token_hash).await.unwrap(), Some(seen.clone()));
+
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.delete_session(&first.token_hash).await.unwrap(), Some(seen));
+    assert_eq!(transaction.delete_session(&first.token_hash).await.unwrap(), None);
+    assert_eq!(transaction.delete_expired_sessions(at(599)).await.unwrap(), 0);
+    assert_eq!(transaction.delete_expired_sessions(at(600)).await.unwrap(), 1);
+    transaction.insert_session(&first).await.unwrap();
+    transaction.insert_session(&second).await.unwrap();
+    assert_eq!(transaction.delete_sessions_of(user_id(1)).await.unwrap(), 0);
+    assert_eq!(transaction.delete_sessions_of(user_id(2)).await.unwrap(), 2);
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_session(&second.token_hash).await.unwrap(), None);
+}
+
+async fn disable(store: &dyn Store, since: Option<Timestamp>) {
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_disabled(user_id(2), since).await.unwrap());
+    assert!(!transaction.update_disabled(user_id(9), since).await.unwrap());
+    transaction.commit().await.unwrap();
+}
+
+async fn patient_link(store: &dyn Store) {
+    let invite = Invite::new(invite_hash(1), appointment_id(10), at(0), at(500));
+    let mut guest = session(3, 1);
+    guest.appointment = Some(appointment_id(10));
+    let stranger = session(4, 1).token_hash;
+
+    let mut transaction = begin(store).await;
+    let replaced = Invite::new(invite_hash(2), appointment_id(10), at(0), at(500));
+    transaction.insert_invite(&replaced).await.unwrap();
+    assert_eq!(transaction.delete_unused_invites(appointment_id(10)).await.unwrap(), 1);
+    assert_eq!(transaction.get_invite(&replaced.token_hash).await.unwrap(), None);
+    transaction.insert_invite(&invite).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_invite(&invite.token_hash).await.unwrap(), Some(invite.clone()));
+
+    let mut transaction = begin(store).await;
+    assert!(!transaction.use_invite(&invite.token_hash, &guest.token_hash, at(500)).await.unwrap());
+    assert!(!transaction.use_invite(&invite_hash(9), &guest.token_hash, at(10)).await.unwrap());
+    assert!(transaction.use_invite(&invite.token_hash, &guest.token_hash, at(10)).await.unwrap());
+    transaction.insert_session(&guest).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let mut transaction = begin(store).await;
+    assert!(!transaction.use_invite(&invite.token_hash, &stranger, at(11)).await.unwrap());
+    assert!(transaction.use_invite(&invite.token_hash, &guest.token_hash, at(501)).await.unwrap());
+    assert_eq!(transaction.delete_unused_invites(appointment_id(10)).await.unwrap(), 0);
+    transaction.commit().await.unwrap();
+    let used = Invite { used: Some((at(10), guest.token_hash)), ..invite };
+    assert_eq!(store.get_invite(&used.token_hash).await.unwrap(), Some(used.clone()));
+    assert_eq!(store.get_invite_of_session(&guest.token_hash).await.unwrap(), Some(used));
+    assert_eq!(store.get_invite_of_session(&stranger).await.unwrap(), None);
+    assert_eq!(store.get_session(&guest.token_hash).await.unwrap(), Some(guest));
+}
+
+async fn visits(store: &dyn Store) {
+    let booking = appointment_id(10);
+    assert_eq!(store.get_open_visit(booking).await.unwrap(), None);
+    assert_eq!(store.get_latest_visit(booking).await.unwrap(), None);
+
+    let mut first = visit(20, VisitPhase::Planned);
+    first.participants[0].entered = Some(at(20));
+    save(store, &first).await;
+    assert_eq!(store.get_open_visit(booking).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.list_started_visits().await.unwrap(), []);
+
+    first.phase = VisitPhase::Started { at: at(30) };
+    first.connected = Some(at(31));
+    first.participants[1].entered = Some(at(30));
+    first.participants[0].microphone = false;
+    save(store, &first).await;
+    assert_eq!(store.get_open_visit(booking).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.list_started_visits().await.unwrap(), std::slice::from_ref(&first));
+
+    let refused = begin(store).await.save_visit(&visit(21, VisitPhase::Planned)).await;
+    assert_eq!(conflict(refused), Some(Conflict::VisitOpen));
+    let mut elsewhere = first.clone();
+    elsewhere.appointment = appointment_id(11);
+    assert_eq!(conflict(begin(store).await.save_visit(&elsewhere).await), Some(Conflict::AlreadyExists));
+
+    first.phase = VisitPhase::Ended { started: Some(at(30)), at: at(90), reason: EndReason::Ended };
+    for participant in &mut first.participants {
+        participant.entered = None;
+        participant.left = Some(at(90));
+    }
+    save(store, &first).await;
+    assert_eq!(store.get_open_visit(booking).await.unwrap(), None);
+    assert_eq!(store.get_latest_visit(booking).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.list_started_visits().await.unwrap(), []);
+
+    // Its identifier sorts before the first one's: the order is that in which visits began.
+    let second = visit(19, VisitPhase::Started { at: at(100) });
+    save(store, &second).await;
+    save(store, &first).await;
+    assert_eq!(store.get_open_visit(booking).await.unwrap(), Some(second.clone()));
+    assert_eq!(store.get_latest_visit(booking).await.unwrap(), Some(second.clone()));
+    assert_eq!(store.list_started_visits().await.unwrap(), std::slice::from_ref(&second));
+
+    let mut alone = second;
+    alone.phase = VisitPhase::Ended { started: None, at: at(110), reason: EndReason::Missed };
+    alone.participants.clear();
+    let mut transaction = begin(store).await;
+    transaction.save_visit(&alone).await.unwrap();
+    assert_eq!(transaction.get_open_visit(booking).await.unwrap(), None);
+    assert_eq!(transaction.get_latest_visit(booking).await.unwrap(), Some(alone));
+}
+
+async fn save(store: &dyn Store, visit: &bedside_visit::VisitRecord) {
+    let mut transaction = begin(store).await;
+    transaction.save_visit(visit).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+async fn half_a_change_is_none(store: &dyn Store) {
+    let before = store.get_appointment(appointment_id(10)).await.unwrap();
+    let mut transaction = begin(store).await;
+    transaction.update_appointment_status(appointment_id(10), AppointmentStatus::Cancelled).await.unwrap();
+    transaction.append_audit(&AuditEntry::new(at(200), AuditAction::AppointmentCancelled)).await.unwrap();
+    // Nobody sees what has not been committed.
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), before);
+    drop(transaction);
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), before);
+    assert_eq!(store.list_audit(0, 10).await.unwrap(), []);
+
+    let mut transaction = begin(store).await;
+    transaction.append_audit(&AuditEntry::new(at(200), AuditAction::UserAdded)).await.unwrap();
+    assert!(transaction.insert_user(&patient(), at(200)).await.is_err());
+    drop(transaction);
+    assert_eq!(store.list_audit(0, 10).await.unwrap(), []);
+}
+
+async fn audit(store: &dyn Store) {
+    let started = AuditEntry::new(at(100), AuditAction::VisitStarted)
+        .by(user_id(2))
+        .of_appointment(appointment_id(10))
+        .of_visit(visit_id(19));
+    // Also of things that do not exist.
+    let denied =
+        AuditEntry::new(at(99), AuditAction::AccessDenied).of_appointment(appointment_id(99)).with_detail("not_found");
+    let mut transaction = begin(store).await;
+    transaction.append_audit(&started).await.unwrap();
+    transaction.append_audit(&denied).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let rows = store.list_audit(0, 10).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(0 < rows[0].sequence && rows[0].sequence < rows[1].sequence);
+    assert_eq!((rows[0].at, rows[0].actor, rows[0].action.as_str()), (at(100), Some(user_id(2)), "visit.started"));
+    assert_eq!((rows[0].appointment, rows[0].visit), (Some(appointment_id(10)), Some(visit_id(19))));
+    assert_eq!((rows[1].actor, rows[1].visit, rows[1].detail.as_deref()), (None, None, Some("not_found")));
+    assert_eq!(store.list_audit(0, 1).await.unwrap(), rows[..1]);
+    assert_eq!(store.list_audit(rows[0].sequence, 10).await.unwrap(), rows[1..]);
+}
