@@ -1,4 +1,26 @@
 //! The program: configuration, sign-in, pages, API, signalling and the media server's shell.
+//!
+//! [`Program::start`] makes all of it from a [`config::Config`]; [`Program::serve`] answers requests
+//! until told to stop. `main` and the tests start it in the same way.
 
+mod api;
+mod app;
+mod assets;
+mod auth;
+mod clock;
 pub mod config;
+pub mod demo;
+mod error;
 pub mod media;
+pub mod operator;
+mod pages;
+mod program;
+mod router;
+mod signalling;
+mod text;
+mod tls;
+
+pub use auth::{PasswordError, SecretToken};
+pub use clock::SystemClock;
+pub use program::{Program, StartError, listen, open_store};
+pub use tls::local_address;

@@ -1,2 +1,298 @@
-//! The program.
-fn main() {}
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bedside::config::{Config, TlsConfig};
+use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
+use bedside::{Program, SystemClock, demo, listen, local_address, open_store};
+use bedside_visit::{AppointmentId, EmailAddress, Timestamp};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use tracing_subscriber::EnvFilter;
+
+/// Video visits for clinics.
+#[derive(Parser)]
+#[command(name = "bedside", version, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file. Without one the defaults and the environment (BEDSIDE_SECTION__KEY) hold.
+    #[arg(long, global = true, value_name = "FILE", env = "BEDSIDE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer requests until told to stop.
+    Serve {
+        /// Encryption, over what the configuration says.
+        #[arg(long, value_enum)]
+        tls: Option<Tls>,
+        /// Run a demo clinic: adds two people and an appointment that is due now, and prints a link for each.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Bring the database up to date. `serve` does it by itself.
+    Migrate,
+    /// Read the configuration, name every fault, and stop.
+    CheckConfig,
+    /// People.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Bookings.
+    #[command(subcommand)]
+    Appointment(AppointmentCommand),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Tls {
+    /// A certificate made at start, to try a phone on the local network.
+    SelfSigned,
+    /// None.
+    Off,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add a person, and print their id. With an e-mail address they can sign in: the password is read from
+    /// BEDSIDE_PASSWORD, or else from standard input.
+    Add(UserArgs),
+}
+
+#[derive(Args)]
+struct UserArgs {
+    /// The name others see.
+    #[arg(long)]
+    name: String,
+    /// The sign-in name. Without one the person comes by patient link.
+    #[arg(long)]
+    email: Option<String>,
+    /// A provider's field.
+    #[arg(long)]
+    specialty: Option<String>,
+    /// A patient's date of birth, YYYY-MM-DD.
+    #[arg(long)]
+    birth_date: Option<Date>,
+}
+
+#[derive(Subcommand)]
+enum AppointmentCommand {
+    /// Book an appointment, and print its id and the patient's link.
+    Add(AppointmentArgs),
+    /// Make a new patient link. Unused ones stop working.
+    Link {
+        /// The appointment's id.
+        id: String,
+    },
+    /// Call an appointment off.
+    Cancel {
+        /// The appointment's id.
+        id: String,
+    },
+}
+
+#[derive(Args)]
+struct AppointmentArgs {
+    /// The patient: an id or an e-mail address.
+    #[arg(long)]
+    patient: String,
+    /// The provider: an id or an e-mail address.
+    #[arg(long)]
+    provider: String,
+    /// When, RFC 3339, such as 2026-11-23T14:00:00+01:00; or "now".
+    #[arg(long)]
+    at: String,
+    /// Minutes.
+    #[arg(long, default_value_t = 30)]
+    minutes: u32,
+    /// What kind of visit.
+    #[arg(long = "type", default_value = "Visit")]
+    kind: String,
+    /// Why.
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("BEDSIDE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&*failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the operator's terminal")]
+fn complain(failure: &dyn std::error::Error) {
+    for line in failure.to_string().lines() {
+        eprintln!("bedside: {line}");
+    }
+    let mut source = failure.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the operator's terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let mut config = Config::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Serve { tls, demo } => {
+            apply(&mut config, tls);
+            config.validate()?;
+            serve(config, demo).await
+        }
+        Command::Migrate => {
+            let store = open_store(&config).await?;
+            let pending = store.pending_migrations().await?;
+            store.migrate().await?;
+            say(&format!("{pending} migrations applied; the database is up to date"));
+            Ok(store.close().await)
+        }
+        Command::CheckConfig => Ok(say("the configuration is valid")),
+        Command::User(UserCommand::Add(user)) => {
+            let operator = operator(&config).await?;
+            let id = operator.add_user(user.try_into()?).await?;
+            operator.store.close().await;
+            Ok(say(&id.to_string()))
+        }
+        Command::Appointment(command) => {
+            let operator = operator(&config).await?;
+            appointment(&operator, command).await?;
+            Ok(operator.store.close().await)
+        }
+    }
+}
+
+async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result<(), Failure> {
+    match command {
+        AppointmentCommand::Add(new) => {
+            let (id, link) = operator.add_appointment(new.try_into()?).await?;
+            say(&format!("{id}\n{link}"));
+        }
+        AppointmentCommand::Link { id } => say(&operator.new_link(appointment_id(&id)?).await?),
+        AppointmentCommand::Cancel { id } => operator.cancel_appointment(appointment_id(&id)?).await?,
+    }
+    Ok(())
+}
+
+async fn operator(config: &Config) -> Result<Operator, Failure> {
+    let store = open_store(config).await?;
+    store.migrate().await?;
+    let (rules, public_url) = (config.visits.rules(), config.server.public_url.clone());
+    Ok(Operator { store, clock: Arc::new(SystemClock), rules, public_url })
+}
+
+async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
+    let listener = listen(&config)?;
+    let store = open_store(&config).await?;
+    let clock = Arc::new(SystemClock);
+    let mut door = None;
+    if with_demo {
+        store.migrate().await?;
+        let (opened, links) = demo::prepare(&store, &*clock, &config.visits.rules(), &config.server.public_url).await?;
+        door = Some(opened);
+        say(&format!(
+            "\nA demo clinic, with an appointment that is due now. Open both, in two windows of one browser:\n\n  \
+             provider  {}\n  patient   {}\n",
+            links.provider, links.patient
+        ));
+    }
+    let program = Program::start(config.clone(), store, clock, door).await?;
+    say(&format!("Bedside is listening on {} ({})", config.server.public_url, listener.local_addr()?));
+    Ok(program.serve(listener, stopped()).await?)
+}
+
+/// `--tls self-signed` is for trying a phone: everything listens on the local network then.
+fn apply(config: &mut Config, tls: Option<Tls>) {
+    match tls {
+        None => {}
+        Some(Tls::Off) => config.server.tls = TlsConfig::Off,
+        Some(Tls::SelfSigned) => {
+            config.server.tls = TlsConfig::SelfSigned;
+            let port = config.server.listen.port();
+            if config.server.listen.ip().is_loopback() {
+                config.server.listen = ([0, 0, 0, 0], port).into();
+            }
+            if config.server.public_url.starts_with("http://") {
+                let host = local_address().map_or_else(|| "localhost".to_owned(), |address| address.to_string());
+                config.server.public_url = format!("https://{host}:{port}");
+            }
+        }
+    }
+}
+
+/// Until SIGINT or SIGTERM.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}
+
+fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {
+    text.parse().map_err(|_| format!("{text:?} is not an appointment's id").into())
+}
+
+impl TryFrom<UserArgs> for UserToAdd {
+    type Error = Failure;
+
+    fn try_from(user: UserArgs) -> Result<Self, Failure> {
+        let email = user.email.as_deref().map(str::parse::<EmailAddress>).transpose()?;
+        let password = if email.is_some() { Some(read_password()?.into()) } else { None };
+        Ok(Self { name: user.name, email, password, specialty: user.specialty, birth_date: user.birth_date })
+    }
+}
+
+fn read_password() -> Result<String, Failure> {
+    if let Ok(password) = std::env::var("BEDSIDE_PASSWORD") {
+        return Ok(password);
+    }
+    say("Password (at least 15 characters; it is shown as you type):");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+impl TryFrom<AppointmentArgs> for AppointmentToAdd {
+    type Error = Failure;
+
+    fn try_from(new: AppointmentArgs) -> Result<Self, Failure> {
+        let start = if new.at == "now" {
+            bedside_visit::Clock::now(&SystemClock)
+        } else {
+            let at: jiff::Timestamp = new.at.parse().map_err(|error| format!("--at {:?}: {error}", new.at))?;
+            Timestamp::from_millis(at.as_millisecond())
+        };
+        Ok(Self {
+            patient: new.patient,
+            provider: new.provider,
+            start,
+            minutes: new.minutes,
+            kind: new.kind,
+            reason: new.reason,
+        })
+    }
+}

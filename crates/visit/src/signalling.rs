@@ -30,8 +30,9 @@ pub enum ClientMessage {
     /// An SDP offer for this page's media connection (RFC 8829). Answered with `answer` or
     /// `media_failed` under the same `peer`.
     Offer {
-        /// The page's number for its `RTCPeerConnection`. The number of the connection that is up
-        /// renegotiates it (an ICE restart); another number replaces it.
+        /// The page's number for its `RTCPeerConnection`, drawn at random so that another page of the
+        /// same person does not have it. The number of the connection that is there renegotiates it
+        /// (an ICE restart); another number replaces it.
         peer: u32,
         /// The description.
         sdp: Sdp,

@@ -1,5 +1,139 @@
 //! Configuration: one struct a section, each with defaults and `validate`.
+//!
+//! Values come from the defaults, then the file, then environment variables named
+//! `BEDSIDE_SECTION__KEY`, later ones winning. Every fault is named, not only the first.
 
+mod clinic;
+mod database;
 mod media;
+mod server;
+mod sign_in;
+mod visits;
 
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+pub use clinic::ClinicConfig;
+pub use database::DatabaseConfig;
 pub use media::MediaConfig;
+pub use server::{ServerConfig, TlsConfig};
+pub use sign_in::SignInConfig;
+pub use visits::VisitsConfig;
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Who runs this.
+    pub clinic: ClinicConfig,
+    /// How pages and API are reached.
+    pub server: ServerConfig,
+    /// Where data is kept.
+    pub database: DatabaseConfig,
+    /// The media server.
+    pub media: MediaConfig,
+    /// How people sign in.
+    pub sign_in: SignInConfig,
+    /// How visits are run.
+    pub visits: VisitsConfig,
+}
+
+/// What is wrong with a configuration: one sentence a fault, each naming its setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", faults.join("\n"))]
+pub struct ConfigError {
+    /// The faults.
+    pub faults: Vec<String>,
+}
+
+impl Config {
+    /// Reads `file` (if given) and the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault found.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut sources = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+                faults: vec![format!("cannot read the configuration file {}: {error}", path.display())],
+            })?;
+            sources = sources.merge(Toml::string(&text));
+        }
+        let config: Self = sources
+            .merge(Env::prefixed("BEDSIDE_").split("__"))
+            .extract()
+            .map_err(|errors| ConfigError { faults: errors.into_iter().map(|fault| describe(&fault)).collect() })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault found.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let checks = [
+            self.clinic.validate(),
+            self.server.validate(),
+            self.database.validate(),
+            self.media.validate(),
+            self.sign_in.validate(),
+            self.visits.validate(),
+        ];
+        let faults: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
+        if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
+    }
+}
+
+fn describe(fault: &figment::Error) -> String {
+    let setting = fault.path.join(".");
+    if setting.is_empty() { fault.kind.to_string() } else { format!("{setting}: {}", fault.kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("bedside.toml");
+        std::fs::write(&file, text).expect("write");
+        Config::load(Some(&file))
+    }
+
+    #[test]
+    fn the_example_file_is_valid_and_shows_the_defaults() {
+        let example = include_str!("../../../../bedside.example.toml");
+        let config = load(example).expect("the example is valid");
+        let uncommented: String = example
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
+        load(&uncommented).expect("every commented setting is valid");
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let error = load("[clinic]\ntime_zone = 'Mars/Base'\n[visits]\nring_seconds = 0\n").expect_err("two faults");
+        assert_eq!(error.faults.len(), 2, "{error}");
+        assert!(error.to_string().contains("clinic.time_zone") && error.to_string().contains("visits.ring_seconds"));
+    }
+
+    #[test]
+    fn unknown_settings_and_wrong_types_are_named() {
+        let error = load("[server]\nlissen = '0.0.0.0:1'\n").expect_err("a typing mistake").to_string();
+        assert!(error.contains("lissen"), "{error}");
+        let error = load("[media]\nport = 'high'\n").expect_err("a wrong type").to_string();
+        assert!(error.contains("media.port"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Some(Path::new("/nowhere/bedside.toml"))).expect_err("missing").to_string();
+        assert!(error.contains("/nowhere/bedside.toml"), "{error}");
+    }
+}

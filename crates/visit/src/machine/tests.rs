@@ -93,10 +93,12 @@ impl Scene {
         self.input(Input::Command { connection, id, command });
         self.log[mark..]
             .iter()
-            .find_map(|output| match output {
-                Output::Send { message: ServerMessage::Acknowledged { .. }, .. } => Some(Ok(())),
-                Output::Send { message: ServerMessage::Refused { refusal, .. }, .. } => Some(Err(*refusal)),
-                _ => None,
+            .find_map(|output| {
+                let Output::Send { message, .. } = output else { return None };
+                if let ServerMessage::Refused { refusal, .. } = message {
+                    return Some(Err(*refusal));
+                }
+                matches!(message, ServerMessage::Acknowledged { .. }).then_some(Ok(()))
             })
             .expect("every command is answered")
     }

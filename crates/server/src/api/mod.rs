@@ -1,0 +1,66 @@
+//! The JSON API, as `/api/openapi.json` describes it.
+
+pub(crate) mod appointments;
+pub(crate) mod invites;
+
+use axum::Json;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::error::Problem;
+
+/// What the base contract wraps every success in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Success<T> {
+    /// Always true.
+    success: bool,
+    /// The answer.
+    data: T,
+}
+
+impl<T> Success<T> {
+    pub(crate) const fn of(data: T) -> Json<Self> {
+        Json(Self { success: true, data })
+    }
+}
+
+/// The description of the API, made from the code.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Bedside",
+        description = "Video visits. Errors are RFC 9457 problems. Someone else's appointment and a missing one answer alike.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(appointments::get, invites::create),
+    components(schemas(Problem)),
+    modifiers(&Cookies),
+)]
+pub(crate) struct Description;
+
+struct Cookies;
+
+impl Modify for Cookies {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        for (name, cookie, what) in [
+            ("session", "__Host-bedside-session", "A sign-in. Without the `__Host-` prefix on plain-http localhost."),
+            ("visit", "__Host-bedside-visit", "A patient link. Without the `__Host-` prefix on plain-http localhost."),
+        ] {
+            let value = ApiKeyValue::with_description(cookie, what);
+            components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Cookie(value)));
+        }
+    }
+}
+
+/// `GET /api/openapi.json`.
+pub(crate) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}
+
+/// `GET /healthz`: the program answers.
+pub(crate) async fn health() -> StatusCode {
+    StatusCode::NO_CONTENT
+}

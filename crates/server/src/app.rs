@@ -1,0 +1,49 @@
+//! What every handler shares.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bedside_store::Store;
+use bedside_visit::{Clock, VisitRules};
+use jiff::tz::TimeZone;
+
+use crate::assets::Assets;
+use crate::auth::{Cookies, Passwords, Throttle};
+use crate::config::Config;
+use crate::demo::DemoDoor;
+use crate::signalling::Hub;
+
+/// The program's parts, shared by all handlers.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) rules: VisitRules,
+    pub(crate) zone: TimeZone,
+    /// The origins of our own pages.
+    pub(crate) origins: Vec<String>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    pub(crate) cookies: Cookies,
+    pub(crate) assets: Assets,
+    pub(crate) hub: Hub,
+    /// In a demo only.
+    pub(crate) demo: Option<DemoDoor>,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

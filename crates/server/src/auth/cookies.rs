@@ -1,0 +1,60 @@
+//! Session cookies: one for a sign-in, one for a patient link, so that both can be open in one
+//! browser.
+
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+
+use super::SecretToken;
+
+/// Which session a cookie carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CookieKind {
+    /// Of a sign-in.
+    Account,
+    /// Of a patient link.
+    Invite,
+}
+
+/// Names and attributes of our cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis,
+/// section 4.1.3.2): this host only, every path, never in clear text. Plain `http` is for localhost
+/// alone, where browsers differ on `Secure`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cookies {
+    secure: bool,
+}
+
+impl Cookies {
+    pub(crate) const fn new(secure: bool) -> Self {
+        Self { secure }
+    }
+
+    const fn name(self, kind: CookieKind) -> &'static str {
+        match (kind, self.secure) {
+            (CookieKind::Account, true) => "__Host-bedside-session",
+            (CookieKind::Account, false) => "bedside-session",
+            (CookieKind::Invite, true) => "__Host-bedside-visit",
+            (CookieKind::Invite, false) => "bedside-visit",
+        }
+    }
+
+    pub(crate) fn read(self, jar: &CookieJar, kind: CookieKind) -> Option<SecretToken> {
+        SecretToken::parse(jar.get(self.name(kind))?.value())
+    }
+
+    /// Ends with the browser; how long the session lives is the server's to say.
+    pub(crate) fn set(self, jar: CookieJar, kind: CookieKind, token: &SecretToken) -> CookieJar {
+        jar.add(self.cookie(kind, token.reveal().to_owned()))
+    }
+
+    pub(crate) fn remove(self, jar: CookieJar, kind: CookieKind) -> CookieJar {
+        jar.remove(self.cookie(kind, String::new()))
+    }
+
+    fn cookie(self, kind: CookieKind, value: String) -> Cookie<'static> {
+        Cookie::build((self.name(kind), value))
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .same_site(SameSite::Lax)
+            .build()
+    }
+}

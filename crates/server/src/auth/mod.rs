@@ -1,0 +1,18 @@
+//! Who is asking, and what they may do.
+
+mod access;
+mod cookies;
+mod identity;
+mod origin;
+mod password;
+mod throttle;
+mod token;
+
+pub(crate) use access::{Access, Conversing, Inviting, PatientPage, ProviderPage, Viewing};
+pub(crate) use cookies::{CookieKind, Cookies};
+pub(crate) use identity::{Identities, Identity, live_identity};
+pub(crate) use origin::{is_own, refuse_foreign_origins};
+pub use password::PasswordError;
+pub(crate) use password::Passwords;
+pub(crate) use throttle::Throttle;
+pub use token::SecretToken;

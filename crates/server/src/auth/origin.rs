@@ -1,0 +1,31 @@
+//! Cross-site request forgery: commands come from our own pages only.
+//!
+//! Browsers send `Origin` with every request that is not GET or HEAD, and with every WebSocket
+//! opening; a page cannot forge it. Cookies are `SameSite=Lax` beside that, and JSON endpoints take
+//! JSON only.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::app::App;
+use crate::error::Error;
+
+/// Refuses what another site's page sends.
+pub(crate) async fn refuse_foreign_origins(State(app): State<App>, request: Request, next: Next) -> Response {
+    let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if harmless || is_own(&app, request.headers()) {
+        next.run(request).await
+    } else {
+        Error::CrossOrigin.into_response()
+    }
+}
+
+/// Whether one of our own pages sent this.
+pub(crate) fn is_own(app: &App, headers: &HeaderMap) -> bool {
+    match headers.get(header::ORIGIN) {
+        Some(origin) => app.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()),
+        None => headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),
+    }
+}

@@ -1,0 +1,133 @@
+//! Passwords: argon2id in a pool of its own, so that a flood of sign-ins slows nobody else.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+/// Shortest password accepted for a new account, characters (NIST SP 800-63B-4: 15 where it is the
+/// only factor).
+const MIN_LENGTH: usize = 15;
+/// Longest password looked at, bytes.
+const MAX_LENGTH: usize = 1024;
+/// How many sign-ins may wait for a free worker.
+const QUEUE: usize = 32;
+
+/// Why a password could not be hashed or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// Too many people are signing in.
+    #[error("too many password checks are waiting")]
+    Busy,
+    /// Shorter than [`MIN_LENGTH`].
+    #[error("the password must have at least {MIN_LENGTH} characters")]
+    TooShort,
+    /// Longer than [`MAX_LENGTH`].
+    #[error("the password must have at most {MAX_LENGTH} bytes")]
+    TooLong,
+    /// The hashing library refused, or a worker died.
+    #[error("password hashing failed: {0}")]
+    Failed(String),
+}
+
+/// Hashes and checks passwords, a few at a time.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    workers: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// A hash that nobody's password has: checked for unknown names, so that they take as long.
+    decoy: Arc<str>,
+}
+
+impl Passwords {
+    /// A pool of `workers`.
+    ///
+    /// # Errors
+    /// [`PasswordError::Failed`] if the hashing library refuses its parameters.
+    pub(crate) fn new(workers: usize) -> Result<Self, PasswordError> {
+        let decoy = hash_now(b"nobody has this password")?;
+        Ok(Self {
+            workers: Arc::new(Semaphore::new(workers)),
+            waiting: Arc::new(Semaphore::new(workers + QUEUE)),
+            decoy: decoy.into(),
+        })
+    }
+
+    /// A hash for the database, in PHC form.
+    ///
+    /// # Errors
+    /// If the password is too short or too long, or the pool is busy.
+    pub(crate) async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
+        if password.expose_secret().chars().count() < MIN_LENGTH {
+            return Err(PasswordError::TooShort);
+        }
+        if password.expose_secret().len() > MAX_LENGTH {
+            return Err(PasswordError::TooLong);
+        }
+        self.run(move || hash_now(password.expose_secret().as_bytes())).await?
+    }
+
+    /// Whether `password` is the one behind `hash`. Without a hash it works as long and says no.
+    ///
+    /// # Errors
+    /// [`PasswordError::Busy`] if too many are waiting.
+    pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
+        if password.expose_secret().len() > MAX_LENGTH {
+            return Ok(false);
+        }
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.decoy.to_string());
+        let matches = self.run(move || verify_now(password.expose_secret().as_bytes(), &hash)).await?;
+        Ok(known && matches)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+        let _place = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
+        let _worker = self.workers.acquire().await.map_err(|_| PasswordError::Busy)?;
+        tokio::task::spawn_blocking(work).await.map_err(|error| PasswordError::Failed(error.to_string()))
+    }
+}
+
+/// OWASP ASVS 5.0 appendix C: argon2id, t = 1, m = 46 MiB, p = 1.
+fn argon2() -> Result<Argon2<'static>, PasswordError> {
+    let params = Params::new(46 * 1024, 1, 1, None).map_err(failed)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash_now(password: &[u8]) -> Result<String, PasswordError> {
+    Ok(argon2()?.hash_password(password).map_err(failed)?.to_string())
+}
+
+fn verify_now(password: &[u8], hash: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else { return false };
+    Argon2::default().verify_password(password, &hash).is_ok()
+}
+
+fn failed(error: impl std::fmt::Display) -> PasswordError {
+    PasswordError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn right_wrong_and_unknown() {
+        let passwords = Passwords::new(1).expect("a pool");
+        let hash = passwords.hash("correct horse battery".into()).await.expect("hashed");
+        assert!(hash.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{hash}");
+        assert!(passwords.verify("correct horse battery".into(), Some(hash.clone())).await.expect("checked"));
+        assert!(!passwords.verify("wrong horse battery".into(), Some(hash)).await.expect("checked"));
+        assert!(!passwords.verify("nobody has this password".into(), None).await.expect("checked"));
+    }
+
+    #[tokio::test]
+    async fn lengths_are_bounded() {
+        let passwords = Passwords::new(1).expect("a pool");
+        assert!(matches!(passwords.hash("short".into()).await, Err(PasswordError::TooShort)));
+        assert!(matches!(passwords.hash("x".repeat(2000).into()).await, Err(PasswordError::TooLong)));
+        assert!(!passwords.verify("x".repeat(2000).into(), None).await.expect("said no at once"));
+    }
+}

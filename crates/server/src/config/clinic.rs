@@ -1,0 +1,46 @@
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// `[clinic]`: who runs this.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClinicConfig {
+    /// The name on every page.
+    pub name: String,
+    /// The IANA time zone of the clinic, such as `Europe/Vienna`; `system` for the machine's own.
+    pub time_zone: String,
+}
+
+impl Default for ClinicConfig {
+    fn default() -> Self {
+        Self { name: "Bedside".to_owned(), time_zone: "system".to_owned() }
+    }
+}
+
+impl ClinicConfig {
+    /// The zone in which times are written when the reader's is not known.
+    #[must_use]
+    pub fn zone(&self) -> TimeZone {
+        self.find_zone().unwrap_or(TimeZone::UTC)
+    }
+
+    fn find_zone(&self) -> Option<TimeZone> {
+        match self.time_zone.as_str() {
+            "system" => Some(TimeZone::try_system().unwrap_or(TimeZone::UTC)),
+            name => TimeZone::get(name).ok(),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if self.name.trim().is_empty() || self.name.len() > 100 {
+            return Err("clinic.name: give the clinic a name of 1 to 100 characters".to_owned());
+        }
+        if self.find_zone().is_none() {
+            return Err(format!(
+                "clinic.time_zone: there is no zone {:?}; give an IANA name such as \"Europe/Vienna\"",
+                self.time_zone
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[server]`: how pages and API are reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// The address people type, such as `https://visits.example.org`: scheme, host, and port unless
+    /// it is the scheme's own. Links are made with it, and only pages of this origin may send
+    /// commands. Plain `http` is accepted for `localhost` alone: browsers give no camera elsewhere.
+    pub public_url: String,
+    /// Encryption of the connection.
+    pub tls: TlsConfig,
+}
+
+/// `[server.tls]`: encryption of the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TlsConfig {
+    /// None here: for localhost, or behind a reverse proxy that does it.
+    Off,
+    /// A certificate made at every start, for trying a phone on the local network.
+    SelfSigned,
+    /// A certificate of your own.
+    Files {
+        /// The certificate chain, PEM.
+        certificate: PathBuf,
+        /// Its private key, PEM.
+        key: PathBuf,
+    },
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: "http://localhost:8080".to_owned(),
+            tls: TlsConfig::Off,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Whether people reach this over `https`.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let url = self.public_url.as_str();
+        let Some((scheme, authority)) = url.split_once("://") else {
+            return Err(format!("server.public_url: {url:?} is no address; write https://your.name"));
+        };
+        let plain = authority.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+        if authority.is_empty() || !plain {
+            return Err(format!(
+                "server.public_url: {url:?} must be scheme and host only, without a path or a final /"
+            ));
+        }
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        match scheme {
+            "https" => Ok(()),
+            "http" if local && self.tls == TlsConfig::Off => Ok(()),
+            "http" if local => Err("server.public_url: with server.tls on it begins with https://".to_owned()),
+            "http" => Err(format!(
+                "server.public_url: {url:?} must begin with https:// (browsers give no camera to http:// outside localhost)"
+            )),
+            _ => Err(format!("server.public_url: {url:?} must begin with https://")),
+        }
+    }
+}

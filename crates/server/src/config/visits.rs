@@ -1,0 +1,51 @@
+use std::time::Duration;
+
+use bedside_visit::VisitRules;
+use serde::{Deserialize, Serialize};
+
+/// `[visits]`: how visits are run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VisitsConfig {
+    /// How many minutes before its time a patient may come into the waiting room.
+    pub early_minutes: u32,
+    /// How many minutes after its planned end people may still come in.
+    pub late_minutes: u32,
+    /// How many seconds an absent patient is called before the provider is asked what to do.
+    pub ring_seconds: u32,
+    /// How many seconds a seat is held for a person whose connection dropped.
+    pub seat_held_seconds: u32,
+}
+
+impl Default for VisitsConfig {
+    fn default() -> Self {
+        Self { early_minutes: 60, late_minutes: 240, ring_seconds: 45, seat_held_seconds: 600 }
+    }
+}
+
+impl VisitsConfig {
+    /// As the visit machine takes them.
+    #[must_use]
+    pub fn rules(&self) -> VisitRules {
+        VisitRules {
+            early: Duration::from_secs(u64::from(self.early_minutes) * 60),
+            late: Duration::from_secs(u64::from(self.late_minutes) * 60),
+            ring: Duration::from_secs(self.ring_seconds.into()),
+            seat_held: Duration::from_secs(self.seat_held_seconds.into()),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let week = 7 * 24 * 60;
+        if self.early_minutes > week || self.late_minutes > week {
+            return Err("visits.early_minutes, visits.late_minutes: give at most a week (10080)".to_owned());
+        }
+        if !(1..=3600).contains(&self.ring_seconds) {
+            return Err("visits.ring_seconds: give 1 to 3600 seconds".to_owned());
+        }
+        if !(30..=86_400).contains(&self.seat_held_seconds) {
+            return Err("visits.seat_held_seconds: give 30 to 86400 seconds".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! A demo clinic: one provider, one patient, an appointment that is due now, and a link for each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{Account, NewUser, Store};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, Clock, EmailAddress, Participants, Person, Timestamp, UserId,
+    VisitRules,
+};
+use jiff::civil::date;
+use uuid::Uuid;
+
+use crate::api::invites::{add_invite, invite_url};
+use crate::app::App;
+use crate::auth::{Identities, SecretToken};
+use crate::clock::fresh_id;
+use crate::error::Error;
+use crate::pages::sign_in::sign_in;
+use crate::pages::{Layout, render};
+
+const PROVIDER_EMAIL: &str = "grace@demo.invalid";
+const PATIENT: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00a1));
+const PROVIDER: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00b2));
+
+/// Lets whoever has the printed link in as the demo's provider. Exists in a demo only.
+#[derive(Debug, Clone)]
+pub struct DemoDoor {
+    token: SecretToken,
+    appointment: AppointmentId,
+}
+
+/// What is printed.
+#[derive(Debug, Clone)]
+pub struct DemoLinks {
+    /// Opens the visit as its provider.
+    pub provider: String,
+    /// Opens the visit as its patient.
+    pub patient: String,
+}
+
+/// Makes the demo's people if they are not there, finds or books an appointment that is due now, and
+/// makes both links.
+///
+/// # Errors
+/// If the database fails, in a sentence.
+pub async fn prepare(
+    store: &Arc<dyn Store>,
+    clock: &dyn Clock,
+    rules: &VisitRules,
+    public_url: &str,
+) -> Result<(DemoDoor, DemoLinks), String> {
+    seed(store, clock.now(), rules, public_url).await.map_err(|error| error.problem().detail)
+}
+
+async fn seed(
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+    rules: &VisitRules,
+    public_url: &str,
+) -> Result<(DemoDoor, DemoLinks), Error> {
+    let due = find_due(store, now).await?;
+    let mut transaction = store.begin().await?;
+    let email: EmailAddress = PROVIDER_EMAIL.parse().map_err(|_| Error::Internal)?;
+    let known: Option<Account> = transaction.get_account(&email).await?;
+    if known.is_none() {
+        let (patient, provider) = people();
+        transaction.insert_user(&NewUser { person: patient, email: None, password_hash: None }, now).await?;
+        let provider = NewUser { person: provider, email: Some(email), password_hash: None };
+        transaction.insert_user(&provider, now).await?;
+    }
+    let appointment = match due {
+        Some(appointment) => appointment,
+        None => {
+            let appointment = due_now(now);
+            transaction.insert_appointment(&appointment, now).await?;
+            appointment
+        }
+    };
+    let invite = add_invite(&mut *transaction, &appointment, appointment.closes(rules), None, now).await?;
+    transaction.commit().await?;
+    let door = DemoDoor { token: SecretToken::draw()?, appointment: appointment.id };
+    let links = DemoLinks {
+        provider: format!("{public_url}/demo/{}", door.token.reveal()),
+        patient: invite_url(public_url, &invite),
+    };
+    Ok((door, links))
+}
+
+/// An appointment of the demo that is not over.
+async fn find_due(store: &Arc<dyn Store>, now: Timestamp) -> Result<Option<Appointment>, Error> {
+    let hour = Duration::from_secs(3600);
+    let near = store.list_appointments(PROVIDER, now - hour, now + hour).await?;
+    Ok(near.into_iter().find(|appointment| {
+        matches!(appointment.status, AppointmentStatus::Booked | AppointmentStatus::Arrived) && appointment.end() > now
+    }))
+}
+
+fn people() -> (Person, Person) {
+    let patient = Person {
+        id: PATIENT,
+        name: "Ada Lovelace".into(),
+        specialty: None,
+        birth_date: Some(bedside_visit::Private::new(date(1985, 12, 10))),
+        avatar_url: None,
+    };
+    let provider = Person {
+        id: PROVIDER,
+        name: "Dr. Grace Hopper".into(),
+        specialty: Some("Family medicine".to_owned()),
+        birth_date: None,
+        avatar_url: None,
+    };
+    (patient, provider)
+}
+
+fn due_now(now: Timestamp) -> Appointment {
+    let (patient, provider) = people();
+    let minute = 60_000;
+    Appointment {
+        id: AppointmentId::new(fresh_id()),
+        start: Timestamp::from_millis(now.as_millis() / minute * minute),
+        duration: Duration::from_secs(30 * 60),
+        kind: "Follow-up".to_owned(),
+        reason: Some("Blood pressure check".into()),
+        status: AppointmentStatus::Booked,
+        participants: Participants { patient, provider },
+    }
+}
+
+#[derive(Template)]
+#[template(path = "demo.html")]
+struct DemoPage {
+    layout: Layout,
+    provider: String,
+}
+
+fn open_door(app: &App, token: &str) -> Result<DemoDoor, Error> {
+    let door = app.demo.as_ref().ok_or(Error::NotFound)?;
+    let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
+    // Hashes are compared, so that the time it takes tells nothing of the secret.
+    if token.hash() == door.token.hash() { Ok(door.clone()) } else { Err(Error::NotFound) }
+}
+
+/// `GET /demo/{token}`.
+pub(crate) async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Html<String>, Error> {
+    open_door(&app, &token)?;
+    let provider = people().1.name.reveal().clone();
+    render(&DemoPage { layout: Layout::new(&app), provider })
+}
+
+/// `POST /demo/{token}`.
+pub(crate) async fn enter(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    jar: CookieJar,
+    identities: Identities,
+) -> Result<Response, Error> {
+    let door = open_door(&app, &token)?;
+    let jar = sign_in(&app, jar, PROVIDER, &identities).await?;
+    Ok((jar, Redirect::to(&format!("/video-call/provider?appointmentId={}", door.appointment))).into_response())
+}

@@ -1,0 +1,281 @@
+//! The one place where faults become HTTP.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bedside_store::StoreError;
+use bedside_visit::permission::Denial;
+use bedside_visit::{AppointmentId, Role, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::auth::PasswordError;
+
+/// Why a request was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Error {
+    /// Nobody is signed in.
+    NotSignedIn,
+    /// It does not exist, or is not the caller's: both look the same.
+    NotFound,
+    /// An appointment page was asked for without naming the appointment.
+    NoAppointmentId,
+    /// The page or action is for the other role.
+    WrongRole {
+        /// What the caller is here.
+        role: Role,
+        /// Where.
+        appointment: AppointmentId,
+    },
+    /// The waiting room opens later.
+    TooEarly {
+        /// When.
+        opens: Timestamp,
+    },
+    /// The time for this visit has passed.
+    Closed,
+    /// The appointment was called off.
+    Cancelled,
+    /// The link was used on another device.
+    LinkUsed,
+    /// The request came from a page of another origin.
+    CrossOrigin,
+    /// The request cannot be read.
+    BadRequest(&'static str),
+    /// The body is too large.
+    TooLarge,
+    /// The body is of another type than this takes.
+    UnsupportedMediaType,
+    /// The address takes other methods.
+    MethodNotAllowed,
+    /// The client took too long.
+    RequestTimeout,
+    /// Too many tries.
+    TooManyAttempts {
+        /// Seconds until the next one is looked at.
+        retry_after: u64,
+    },
+    /// The server is at its limit for a moment.
+    Busy,
+    /// Our fault. What happened is in the log, never in the answer.
+    Internal,
+}
+
+/// An RFC 9457 problem, with `success` beside it as the base contract has it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Always false.
+    pub success: bool,
+    /// A stable name for the kind of problem, as a relative URI reference.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The problem in a few words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened and what to do, for a person.
+    pub detail: String,
+    /// The same as `title`, for clients of the base contract.
+    pub error: &'static str,
+}
+
+impl Error {
+    /// Status, stable type, title, and the sentence for a person.
+    fn parts(&self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        match self {
+            Self::NotSignedIn => (
+                StatusCode::UNAUTHORIZED,
+                "/problems/not-signed-in",
+                "You are not signed in",
+                "Sign in, then try again.",
+            ),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "/problems/not-found",
+                "Not found",
+                "There is nothing here for you. Check the address, or go to your appointments.",
+            ),
+            Self::NoAppointmentId => (
+                StatusCode::BAD_REQUEST,
+                "/problems/no-appointment-id",
+                "No appointment ID provided",
+                "Open the visit from your appointments or from your link.",
+            ),
+            Self::WrongRole { role: Role::Patient, .. } => (
+                StatusCode::FORBIDDEN,
+                "/problems/wrong-role",
+                "This page is for the provider of this visit",
+                "Go to your own page of the visit.",
+            ),
+            Self::WrongRole { role: Role::Provider, .. } => (
+                StatusCode::FORBIDDEN,
+                "/problems/wrong-role",
+                "This page is for the patient of this visit",
+                "Go to your own page of the visit.",
+            ),
+            Self::TooEarly { .. } => (
+                StatusCode::FORBIDDEN,
+                "/problems/too-early",
+                "It is a little early",
+                "The waiting room is not open yet. Come back closer to the time of your visit.",
+            ),
+            Self::Closed => (
+                StatusCode::FORBIDDEN,
+                "/problems/closed",
+                "The time for this visit has passed",
+                "If you still need to be seen, ask the clinic for a new appointment.",
+            ),
+            Self::Cancelled => (
+                StatusCode::FORBIDDEN,
+                "/problems/cancelled",
+                "This appointment was cancelled",
+                "If you still need to be seen, ask the clinic for a new appointment.",
+            ),
+            Self::LinkUsed => (
+                StatusCode::FORBIDDEN,
+                "/problems/link-used",
+                "This link was opened on another device",
+                "Go on there, or ask the clinic for a new link.",
+            ),
+            Self::CrossOrigin => (
+                StatusCode::FORBIDDEN,
+                "/problems/cross-origin",
+                "This came from another site",
+                "Open the page here and try again.",
+            ),
+            Self::BadRequest(detail) => {
+                (StatusCode::BAD_REQUEST, "/problems/bad-request", "That could not be understood", detail)
+            }
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "That is too large", "Send less at a time.")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "/problems/unsupported-media-type",
+                "That is not a type this takes",
+                "Send JSON with Content-Type: application/json.",
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "/problems/method-not-allowed",
+                "This address does not take that method",
+                "See the documentation at /api.",
+            ),
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "/problems/timeout",
+                "That took too long",
+                "Check your connection and try again.",
+            ),
+            Self::TooManyAttempts { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "/problems/too-many-attempts",
+                "Too many tries",
+                "Wait a minute, then try again.",
+            ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/busy",
+                "We are very busy right now",
+                "Wait a few seconds, then try again.",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "/problems/internal",
+                "Something went wrong here",
+                "It is not your fault. Try again in a moment.",
+            ),
+        }
+    }
+
+    /// As a problem document.
+    #[must_use]
+    pub(crate) fn problem(&self) -> Problem {
+        let (status, kind, title, detail) = self.parts();
+        Problem { success: false, kind, title, status: status.as_u16(), detail: detail.to_owned(), error: title }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            Self::Busy => Some(2),
+            Self::NotSignedIn
+            | Self::NotFound
+            | Self::NoAppointmentId
+            | Self::WrongRole { .. }
+            | Self::TooEarly { .. }
+            | Self::Closed
+            | Self::Cancelled
+            | Self::LinkUsed
+            | Self::CrossOrigin
+            | Self::BadRequest(_)
+            | Self::TooLarge
+            | Self::UnsupportedMediaType
+            | Self::MethodNotAllowed
+            | Self::RequestTimeout
+            | Self::Internal => None,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    /// Problem+json, with the error itself beside it: pages show it as a page.
+    fn into_response(self) -> Response {
+        let (status, ..) = self.parts();
+        let mut response = (status, Json(self.problem())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::Internal
+    }
+}
+
+impl From<getrandom::Error> for Error {
+    fn from(error: getrandom::Error) -> Self {
+        tracing::error!(%error, "the operating system gave no randomness");
+        Self::Internal
+    }
+}
+
+impl From<askama::Error> for Error {
+    fn from(error: askama::Error) -> Self {
+        tracing::error!(%error, "a page could not be rendered");
+        Self::Internal
+    }
+}
+
+impl From<PasswordError> for Error {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Busy,
+            PasswordError::TooShort | PasswordError::TooLong => {
+                Self::BadRequest("Passwords have 15 to 1024 characters.")
+            }
+            PasswordError::Failed(error) => {
+                tracing::error!(%error, "a password could not be checked");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// A denial about an appointment, for the person it was denied to.
+pub(crate) fn denied(denial: Denial, appointment: AppointmentId) -> Error {
+    match denial {
+        Denial::NotFound => Error::NotFound,
+        Denial::WrongRole { role } => Error::WrongRole { role, appointment },
+        Denial::TooEarly { opens } => Error::TooEarly { opens },
+        Denial::Closed => Error::Closed,
+        Denial::Cancelled => Error::Cancelled,
+    }
+}

@@ -1,0 +1,199 @@
+//! What an operator does from the command line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bedside_store::{AuditEntry, Conflict, NewUser, PasswordHash, Store, StoreError};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, AuditAction, Clock, EmailAddress, Participants, Person, Private,
+    Timestamp, UserId, VisitRules,
+};
+use jiff::civil::Date;
+use secrecy::SecretString;
+
+use crate::api::invites::{add_invite, invite_url};
+use crate::auth::{PasswordError, Passwords};
+use crate::clock::fresh_id;
+
+/// Why an operator's command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A value cannot be what it is said to be.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such person or appointment.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// Another user has this address.
+    #[error("another user signs in with this e-mail address")]
+    EmailTaken,
+    /// The password cannot be used.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for OperatorError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(Conflict::EmailTaken) => Self::EmailTaken,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// A person to add.
+#[derive(Debug)]
+pub struct UserToAdd {
+    /// The name others see.
+    pub name: String,
+    /// The sign-in name. Without one they come by patient link.
+    pub email: Option<EmailAddress>,
+    /// The password; at least 15 characters.
+    pub password: Option<SecretString>,
+    /// A provider's field.
+    pub specialty: Option<String>,
+    /// A patient's date of birth.
+    pub birth_date: Option<Date>,
+}
+
+/// An appointment to book.
+#[derive(Debug)]
+pub struct AppointmentToAdd {
+    /// The patient: an id or an e-mail address.
+    pub patient: String,
+    /// The provider: an id or an e-mail address.
+    pub provider: String,
+    /// When.
+    pub start: Timestamp,
+    /// Minutes, 5 to 1440.
+    pub minutes: u32,
+    /// What kind of visit.
+    pub kind: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The store and the clock, for an operator's commands.
+pub struct Operator {
+    /// Where things are remembered.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How visits are run.
+    pub rules: VisitRules,
+    /// The address links begin with.
+    pub public_url: String,
+}
+
+impl Operator {
+    /// Adds a person, and gives their id.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn add_user(&self, user: UserToAdd) -> Result<UserId, OperatorError> {
+        let name = user.name.trim();
+        if name.is_empty() || name.chars().count() > 200 {
+            return Err(OperatorError::Invalid("a name has 1 to 200 characters".to_owned()));
+        }
+        let password_hash = match user.password {
+            Some(password) => Some(PasswordHash::new(Passwords::new(1)?.hash(password).await?)),
+            None => None,
+        };
+        let id = UserId::new(fresh_id());
+        let person = Person {
+            id,
+            name: name.into(),
+            specialty: user.specialty,
+            birth_date: user.birth_date.map(Private::new),
+            avatar_url: None,
+        };
+        let now = self.clock.now();
+        let mut transaction = self.store.begin().await?;
+        transaction.insert_user(&NewUser { person, email: user.email, password_hash }, now).await?;
+        transaction.append_audit(&AuditEntry::new(now, AuditAction::UserAdded).with_detail("operator")).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Books an appointment, and gives its id and the patient's link.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn add_appointment(&self, new: AppointmentToAdd) -> Result<(AppointmentId, String), OperatorError> {
+        if !(5..=1440).contains(&new.minutes) {
+            return Err(OperatorError::Invalid("an appointment takes 5 to 1440 minutes".to_owned()));
+        }
+        let participants =
+            Participants { patient: self.person(&new.patient).await?, provider: self.person(&new.provider).await? };
+        if participants.patient.id == participants.provider.id {
+            return Err(OperatorError::Invalid("patient and provider must be two people".to_owned()));
+        }
+        let appointment = Appointment {
+            id: AppointmentId::new(fresh_id()),
+            start: new.start,
+            duration: Duration::from_secs(u64::from(new.minutes) * 60),
+            kind: new.kind,
+            reason: new.reason.map(Private::new),
+            status: AppointmentStatus::Booked,
+            participants,
+        };
+        let now = self.clock.now();
+        let mut transaction = self.store.begin().await?;
+        transaction.insert_appointment(&appointment, now).await?;
+        let entry = AuditEntry::new(now, AuditAction::AppointmentAdded).of_appointment(appointment.id);
+        transaction.append_audit(&entry.with_detail("operator")).await?;
+        let token = add_invite(&mut *transaction, &appointment, appointment.closes(&self.rules), None, now)
+            .await
+            .map_err(|error| OperatorError::Invalid(error.problem().detail))?;
+        transaction.commit().await?;
+        Ok((appointment.id, invite_url(&self.public_url, &token)))
+    }
+
+    /// Makes a new link for an appointment's patient. Unused ones stop working.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn new_link(&self, id: AppointmentId) -> Result<String, OperatorError> {
+        let appointment = self.appointment(id).await?;
+        let mut transaction = self.store.begin().await?;
+        let closes = appointment.closes(&self.rules);
+        let token = add_invite(&mut *transaction, &appointment, closes, None, self.clock.now())
+            .await
+            .map_err(|error| OperatorError::Invalid(error.problem().detail))?;
+        transaction.commit().await?;
+        Ok(invite_url(&self.public_url, &token))
+    }
+
+    /// Calls an appointment off.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn cancel_appointment(&self, id: AppointmentId) -> Result<(), OperatorError> {
+        self.appointment(id).await?;
+        let mut transaction = self.store.begin().await?;
+        transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
+        transaction.delete_unused_invites(id).await?;
+        let entry = AuditEntry::new(self.clock.now(), AuditAction::AppointmentCancelled).of_appointment(id);
+        transaction.append_audit(&entry.with_detail("operator")).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn appointment(&self, id: AppointmentId) -> Result<Appointment, OperatorError> {
+        self.store.get_appointment(id).await?.ok_or_else(|| OperatorError::Missing(format!("appointment {id}")))
+    }
+
+    async fn person(&self, named: &str) -> Result<Person, OperatorError> {
+        let missing = || OperatorError::Missing(format!("user {named}: add them with `bedside user add`"));
+        let id = match (named.parse::<UserId>(), named.parse::<EmailAddress>()) {
+            (Ok(id), _) => id,
+            (Err(_), Ok(email)) => self.store.get_account(&email).await?.ok_or_else(missing)?.user,
+            (Err(_), Err(_)) => {
+                return Err(OperatorError::Invalid(format!("{named:?} is neither a user's id nor an e-mail address")));
+            }
+        };
+        self.store.get_person(id).await?.ok_or_else(missing)
+    }
+}

@@ -1,0 +1,81 @@
+//! The pages that hold a call: the interface follows the role.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Html;
+use bedside_visit::permission::{Action, Denial, decide};
+use bedside_visit::{Appointment, Role};
+
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{Access, Identity, PatientPage, ProviderPage, Viewing};
+use crate::error::{Error, denied};
+use crate::text::{day_and_time, rfc3339};
+
+#[derive(Template)]
+#[template(path = "call.html")]
+struct CallPage {
+    layout: Layout,
+    staff: bool,
+    title: &'static str,
+    element: &'static str,
+    appointment: String,
+    user: String,
+    name: String,
+    heading: String,
+    sentence: &'static str,
+    start: String,
+    when: String,
+    zone: String,
+    kind: String,
+}
+
+/// `GET /appointment/{id}`.
+pub(crate) async fn by_role(State(app): State<App>, access: Access<Viewing>) -> Result<Html<String>, Error> {
+    page(&app, &access.appointment, access.role, &access.identity)
+}
+
+/// `GET /video-call/patient?appointmentId={id}`.
+pub(crate) async fn patient(State(app): State<App>, access: Access<PatientPage>) -> Result<Html<String>, Error> {
+    page(&app, &access.appointment, access.role, &access.identity)
+}
+
+/// `GET /video-call/provider?appointmentId={id}`.
+pub(crate) async fn provider(State(app): State<App>, access: Access<ProviderPage>) -> Result<Html<String>, Error> {
+    page(&app, &access.appointment, access.role, &access.identity)
+}
+
+fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -> Result<Html<String>, Error> {
+    let now = app.clock.now();
+    decide(&identity.principal, Action::Join, appointment, &app.rules, now)
+        .map_err(|denial: Denial| denied(denial, appointment.id))?;
+    let people = &appointment.participants;
+    let (you, other) = (people.get(role), people.get(role.other()).name.reveal());
+    let (title, element, heading, sentence) = match role {
+        Role::Patient => (
+            "Waiting room",
+            "patient-video-call",
+            format!("Your visit with {other}"),
+            "One moment: your waiting room is opening. Your browser will ask to use your camera and microphone. Please allow it.",
+        ),
+        Role::Provider => {
+            ("Visit", "provider-video-call", format!("Visit with {other}"), "One moment: the visit is opening.")
+        }
+    };
+    let layout = Layout::of_call(app);
+    render(&CallPage {
+        layout: if identity.is_account() { layout.signed_in(you.name.reveal()) } else { layout },
+        staff: role == Role::Provider,
+        title,
+        element,
+        appointment: appointment.id.to_string(),
+        user: you.id.to_string(),
+        name: you.name.reveal().clone(),
+        heading,
+        sentence,
+        start: rfc3339(appointment.start),
+        when: day_and_time(appointment.start, &app.zone),
+        zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        kind: appointment.kind.clone(),
+    })
+}

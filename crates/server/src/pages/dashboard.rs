@@ -1,0 +1,151 @@
+//! A person's day.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use bedside_visit::permission::Scope;
+use bedside_visit::view::{Presence, Stage, View};
+use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Timestamp, UserId, age_on};
+
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::Identities;
+use crate::error::Error;
+use crate::text::{bounds_of_day, civil_date, day, rfc3339, time_of_day};
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct DashboardPage {
+    layout: Layout,
+    heading: &'static str,
+    now: String,
+    today: String,
+    zone: String,
+    waiting: usize,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    id: String,
+    start: String,
+    time: String,
+    minutes: u64,
+    who: String,
+    age: Option<u16>,
+    kind: String,
+    reason: Option<String>,
+    badge: &'static str,
+    standing: &'static str,
+    since: Option<String>,
+    action: &'static str,
+    open: bool,
+    now: bool,
+    waiting: bool,
+}
+
+/// `GET /`. Someone with nothing but a patient link has one visit: theirs.
+pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Response, Error> {
+    if let (None, Some(invite)) = (identities.account, identities.invite)
+        && let Scope::Invite(appointment) = invite.principal.scope
+    {
+        return Ok(Redirect::to(&format!("/video-call/patient?appointmentId={appointment}")).into_response());
+    }
+    let user = identities.signed_in()?.principal.user;
+    let person = app.store.get_person(user).await?.ok_or(Error::NotSignedIn)?;
+    let now = app.clock.now();
+    let (begin, end) = bounds_of_day(now, &app.zone);
+    let appointments = app.store.list_appointments(user, begin, end).await?;
+    let rows: Vec<Row> = appointments.iter().map(|appointment| Row::new(&app, appointment, user, now)).collect();
+    let page = DashboardPage {
+        layout: Layout::new(&app).signed_in(person.name.reveal()),
+        heading: "Today",
+        now: rfc3339(now),
+        today: day(now, &app.zone),
+        zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        waiting: rows.iter().filter(|row| row.waiting).count(),
+        rows,
+    };
+    Ok(render(&page)?.into_response())
+}
+
+impl Row {
+    fn new(app: &App, appointment: &Appointment, user: UserId, now: Timestamp) -> Self {
+        let role = appointment.participants.role_of(user).unwrap_or(Role::Patient);
+        let other = appointment.participants.get(role.other());
+        let birth = other.birth_date.as_ref().filter(|_| role == Role::Provider);
+        let view = app.hub.standing(appointment.id);
+        let standing = Standing::of(appointment, view.as_ref(), role);
+        let closed = appointment.window(&app.rules, now) == JoinWindow::Closed;
+        let near = now + Duration::from_secs(600) >= appointment.start && now < appointment.end();
+        let live = standing.waiting || standing.badge == "badge--live";
+        let over = matches!(appointment.status, AppointmentStatus::Cancelled | AppointmentStatus::Fulfilled);
+        Self {
+            id: appointment.id.to_string(),
+            start: rfc3339(appointment.start),
+            time: time_of_day(appointment.start, &app.zone),
+            minutes: appointment.duration.as_secs() / 60,
+            who: other.name.reveal().clone(),
+            age: birth.and_then(|birth| age_on(*birth.reveal(), civil_date(now, &app.zone))),
+            kind: appointment.kind.clone(),
+            reason: appointment.reason.as_ref().map(|reason| reason.reveal().clone()),
+            badge: standing.badge,
+            standing: standing.words,
+            since: standing.since.map(rfc3339),
+            action: match role {
+                Role::Patient => "Go to the waiting room",
+                Role::Provider => "Open visit",
+            },
+            open: !closed && appointment.status != AppointmentStatus::Cancelled,
+            now: live || (near && !over),
+            waiting: standing.waiting,
+        }
+    }
+}
+
+struct Standing {
+    words: &'static str,
+    badge: &'static str,
+    since: Option<Timestamp>,
+    waiting: bool,
+}
+
+impl Standing {
+    /// From what is live, or else from the booking.
+    fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
+        let plain = |words, badge| Self { words, badge, since: None, waiting: false };
+        if let Some(view) = view {
+            match (&view.stage, view.other.presence) {
+                (Stage::Connected { since } | Stage::Reconnecting { since } | Stage::Alone { since }, _) => {
+                    return Self { since: Some(*since), ..plain("In the visit", "badge--live") };
+                }
+                (Stage::Ended { .. }, _) => {}
+                (_, Presence::Here { since }) if role == Role::Provider => {
+                    return Self { since: Some(since), waiting: true, ..plain("Waiting", "badge--waiting") };
+                }
+                (_, Presence::Preparing { .. }) if role == Role::Provider => {
+                    return plain("Coming in", "badge--waiting");
+                }
+                (_, Presence::Away { .. }) if role == Role::Provider => {
+                    return plain("Lost the connection", "badge--waiting");
+                }
+                (
+                    _,
+                    Presence::Absent
+                    | Presence::Preparing { .. }
+                    | Presence::Here { .. }
+                    | Presence::Away { .. }
+                    | Presence::Left { .. },
+                ) => {}
+            }
+        }
+        match appointment.status {
+            AppointmentStatus::Booked => plain("Booked", ""),
+            AppointmentStatus::Arrived => plain("Was here", ""),
+            AppointmentStatus::Fulfilled => plain("Done", "badge--done"),
+            AppointmentStatus::Cancelled => plain("Cancelled", "badge--done"),
+            AppointmentStatus::NoShow => plain("Missed", "badge--done"),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Errors as pages with a way out.
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Redirect, Response};
+
+use super::{Layout, render};
+use crate::app::App;
+use crate::error::Error;
+use crate::text::{day_and_time, rfc3339};
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    layout: Layout,
+    title: &'static str,
+    detail: String,
+    opens: Option<(String, String)>,
+    zone: String,
+    way_out: String,
+    way_out_label: &'static str,
+}
+
+/// Shows the errors of pages as pages. Someone who is not signed in goes to sign-in, then back.
+pub(crate) async fn as_page(State(app): State<App>, request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let response = next.run(request).await;
+    match response.extensions().get::<Error>().cloned() {
+        Some(Error::NotSignedIn) => Redirect::to(&sign_in_address(&uri)).into_response(),
+        Some(error) => page(&app, &error, response),
+        None => response,
+    }
+}
+
+/// For an address that nothing answers: a page for people, a problem for programs.
+pub(crate) async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    let response = Error::NotFound.into_response();
+    let wants_page = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if wants_page && !uri.path().starts_with("/api/") { page(&app, &Error::NotFound, response) } else { response }
+}
+
+/// The same status and headers, with a page for a body.
+fn page(app: &App, error: &Error, response: Response) -> Response {
+    let problem = error.problem();
+    let (way_out, way_out_label) = match error {
+        Error::WrongRole { appointment, .. } => (format!("/appointment/{appointment}"), "Go to your page"),
+        Error::TooManyAttempts { .. } => ("/sign-in".to_owned(), "Back to sign-in"),
+        Error::NotSignedIn
+        | Error::NotFound
+        | Error::NoAppointmentId
+        | Error::TooEarly { .. }
+        | Error::Closed
+        | Error::Cancelled
+        | Error::LinkUsed
+        | Error::CrossOrigin
+        | Error::BadRequest(_)
+        | Error::TooLarge
+        | Error::UnsupportedMediaType
+        | Error::MethodNotAllowed
+        | Error::RequestTimeout
+        | Error::Busy
+        | Error::Internal => ("/".to_owned(), "Go to your appointments"),
+    };
+    let opens = match error {
+        Error::TooEarly { opens } => Some((rfc3339(*opens), day_and_time(*opens, &app.zone))),
+        _ => None,
+    };
+    let zone = app.zone.iana_name().unwrap_or_default().to_owned();
+    let layout = Layout::new(app);
+    let body = ErrorPage { layout, title: problem.title, detail: problem.detail, opens, zone, way_out, way_out_label };
+    let Ok(html) = render(&body) else { return response };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    debug_assert_ne!(parts.status, StatusCode::OK);
+    Response::from_parts(parts, axum::body::Body::from(html.0))
+}
+
+fn sign_in_address(from: &Uri) -> String {
+    let back = from.path_and_query().map_or("/", |address| address.as_str());
+    if back == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={}", percent_encode(back)) }
+}
+
+/// RFC 3986, section 2.1: everything but unreserved characters and the slash.
+fn percent_encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}

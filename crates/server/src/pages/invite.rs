@@ -1,0 +1,127 @@
+//! Patient links. Opening one only shows it; "Join visit" uses it. So a mail scanner that opens every
+//! link burns none.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{AuditEntry, Invite, SessionRecord};
+use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
+use bedside_visit::{Appointment, AuditAction, Timestamp};
+
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{CookieKind, Identities, SecretToken};
+use crate::error::{Error, denied};
+use crate::text::{day_and_time, rfc3339};
+
+#[derive(Template)]
+#[template(path = "invite.html")]
+struct InvitePage {
+    layout: Layout,
+    patient: String,
+    provider: String,
+    specialty: Option<String>,
+    kind: String,
+    minutes: u64,
+    start: String,
+    when: String,
+    zone: String,
+    opens: Option<String>,
+    opens_at: String,
+}
+
+/// `GET /v/{token}`.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    identities: Identities,
+) -> Result<Response, Error> {
+    let (invite, appointment) = find(&app, &token).await?;
+    let opens = match door(&app, &appointment) {
+        Ok(()) => None,
+        Err(Denial::TooEarly { opens }) => Some(opens),
+        Err(denial) => return Err(denied(denial, appointment.id)),
+    };
+    if invite.used.is_some() && !is_bound(&invite, &identities) {
+        return Err(Error::LinkUsed);
+    }
+    Ok(render(&page(&app, &appointment, opens))?.into_response())
+}
+
+/// `POST /v/{token}`: "Join visit".
+pub(crate) async fn join(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    jar: CookieJar,
+    identities: Identities,
+) -> Result<Response, Error> {
+    let (invite, appointment) = find(&app, &token).await?;
+    door(&app, &appointment).map_err(|denial| denied(denial, appointment.id))?;
+    let next = Redirect::to(&format!("/video-call/patient?appointmentId={}", appointment.id));
+    if is_bound(&invite, &identities) {
+        return Ok(next.into_response());
+    }
+    let token = consume(&app, &invite, &appointment).await?;
+    Ok((app.cookies.set(jar, CookieKind::Invite, &token), next).into_response())
+}
+
+async fn find(app: &App, token: &str) -> Result<(Invite, Appointment), Error> {
+    let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
+    let invite = app.store.get_invite(&token.hash().into()).await?.ok_or(Error::NotFound)?;
+    let appointment = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
+    Ok((invite, appointment))
+}
+
+/// Whether the patient could come in now.
+fn door(app: &App, appointment: &Appointment) -> Result<(), Denial> {
+    let principal = Principal { user: appointment.participants.patient.id, scope: Scope::Invite(appointment.id) };
+    decide(&principal, Action::Join, appointment, &app.rules, app.clock.now()).map(|_| ())
+}
+
+/// Whether this browser is the one that used the link.
+fn is_bound(invite: &Invite, identities: &Identities) -> bool {
+    let session = identities.invite.map(|identity| identity.session);
+    session.is_some() && invite.used.map(|(_, session)| session) == session
+}
+
+/// Binds the link to a session of this browser, once.
+async fn consume(app: &App, invite: &Invite, appointment: &Appointment) -> Result<SecretToken, Error> {
+    let now = app.clock.now();
+    let patient = appointment.participants.patient.id;
+    let token = SecretToken::draw()?;
+    let session = SessionRecord {
+        token_hash: token.hash().into(),
+        user: patient,
+        appointment: Some(appointment.id),
+        created_at: now,
+        last_seen_at: now,
+        expires_at: appointment.closes(&app.rules),
+    };
+    let mut transaction = app.store.begin().await?;
+    transaction.insert_session(&session).await?;
+    if !transaction.use_invite(&invite.token_hash, &session.token_hash, now).await? {
+        return Err(Error::LinkUsed);
+    }
+    let entry = AuditEntry::new(now, AuditAction::InviteUsed).by(patient).of_appointment(appointment.id);
+    transaction.append_audit(&entry).await?;
+    transaction.commit().await?;
+    Ok(token)
+}
+
+fn page(app: &App, appointment: &Appointment, opens: Option<Timestamp>) -> InvitePage {
+    let people = &appointment.participants;
+    InvitePage {
+        layout: Layout::new(app),
+        patient: people.patient.name.reveal().clone(),
+        provider: people.provider.name.reveal().clone(),
+        specialty: people.provider.specialty.clone(),
+        kind: appointment.kind.clone(),
+        minutes: appointment.duration.as_secs() / 60,
+        start: rfc3339(appointment.start),
+        when: day_and_time(appointment.start, &app.zone),
+        zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        opens_at: opens.map(rfc3339).unwrap_or_default(),
+        opens: opens.map(|at| day_and_time(at, &app.zone)),
+    }
+}

@@ -1,0 +1,59 @@
+//! Pages, rendered here and readable before any script runs.
+
+pub(crate) mod api_docs;
+pub(crate) mod call;
+pub(crate) mod dashboard;
+pub(crate) mod ended;
+pub(crate) mod error;
+pub(crate) mod invite;
+pub(crate) mod sign_in;
+
+use askama::Template;
+use axum::response::Html;
+
+use crate::app::App;
+use crate::error::Error;
+
+/// What every page has.
+pub(crate) struct Layout {
+    pub(crate) clinic: String,
+    pub(crate) stylesheet: String,
+    pub(crate) script: String,
+    /// The name of who is signed in, for the header.
+    pub(crate) account: Option<String>,
+    /// Whether the browser client is there.
+    pub(crate) built: bool,
+}
+
+impl Layout {
+    /// For a page with the small script that all pages share.
+    pub(crate) fn new(app: &App) -> Self {
+        Self::with_script(app, "site.js")
+    }
+
+    /// For a page that holds a call.
+    fn of_call(app: &App) -> Self {
+        Self::with_script(app, "visit.js")
+    }
+
+    fn with_script(app: &App, script: &str) -> Self {
+        Self {
+            clinic: app.config.clinic.name.clone(),
+            stylesheet: app.assets.address("site.css"),
+            script: app.assets.address(script),
+            account: None,
+            built: app.assets.is_built(),
+        }
+    }
+
+    /// With the name of who is signed in.
+    fn signed_in(mut self, name: &str) -> Self {
+        self.account = Some(name.to_owned());
+        self
+    }
+}
+
+/// A page as an answer.
+pub(crate) fn render(page: &impl Template) -> Result<Html<String>, Error> {
+    Ok(Html(page.render()?))
+}

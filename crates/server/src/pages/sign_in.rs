@@ -1,0 +1,203 @@
+//! Signing in and out.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{Account, AuditEntry, SessionRecord};
+use bedside_visit::{AuditAction, EmailAddress, UserId};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{CookieKind, Identities, SecretToken};
+use crate::error::Error;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    layout: Layout,
+    next: String,
+    email: String,
+    fault: Option<Fault>,
+}
+
+struct Fault {
+    title: &'static str,
+    detail: &'static str,
+    field: Option<&'static str>,
+}
+
+impl SignInPage {
+    fn faulty(&self, field: &str) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.field == Some(field))
+    }
+
+    fn fault_detail(&self) -> &'static str {
+        self.fault.as_ref().map_or("", |fault| fault.detail)
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Back {
+    next: Option<String>,
+}
+
+/// `GET /sign-in`.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Query(back): Query<Back>,
+    identities: Identities,
+) -> Result<Response, Error> {
+    let next = own_path(back.next.as_deref());
+    if identities.account.is_some() {
+        return Ok(Redirect::to(&next).into_response());
+    }
+    Ok(render(&SignInPage { layout: Layout::new(&app), next, email: String::new(), fault: None })?.into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Credentials {
+    email: String,
+    password: SecretString,
+    next: Option<String>,
+}
+
+/// `POST /sign-in`. A wrong name and a wrong password look the same, and take the same time.
+pub(crate) async fn submit(
+    State(app): State<App>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    jar: CookieJar,
+    identities: Identities,
+    Form(credentials): Form<Credentials>,
+) -> Result<Response, Error> {
+    let next = own_path(credentials.next.as_deref());
+    let Ok(email) = credentials.email.parse::<EmailAddress>() else {
+        return Ok(again(
+            &app,
+            next,
+            credentials.email,
+            Fault {
+                title: "Check the e-mail address",
+                detail: "Write it like name@example.org.",
+                field: Some("email"),
+            },
+        )?
+        .into_response());
+    };
+    app.throttle.attempt(&email, address.ip())?;
+    match check(&app, &email, credentials.password).await? {
+        Some(user) => {
+            let jar = sign_in(&app, jar, user, &identities).await?;
+            Ok((jar, Redirect::to(&next)).into_response())
+        }
+        None => Ok(again(
+            &app,
+            next,
+            email.reveal().to_owned(),
+            Fault {
+                title: "That did not work",
+                detail: "The e-mail address or the password is not right. Check both and try again.",
+                field: Some("password"),
+            },
+        )?
+        .into_response()),
+    }
+}
+
+/// `POST /sign-out`: ends every session of this browser, and closes the pages it has open.
+pub(crate) async fn sign_out(
+    State(app): State<App>,
+    jar: CookieJar,
+    identities: Identities,
+) -> Result<Response, Error> {
+    for identity in identities.iter() {
+        let mut transaction = app.store.begin().await?;
+        transaction.delete_session(&identity.session).await?;
+        let entry = AuditEntry::new(app.clock.now(), AuditAction::SignedOut).by(identity.principal.user);
+        transaction.append_audit(&entry).await?;
+        transaction.commit().await?;
+        app.hub.end_session(identity.session).await;
+    }
+    let jar = app.cookies.remove(app.cookies.remove(jar, CookieKind::Account), CookieKind::Invite);
+    let next = if identities.account.is_some() { "/sign-in" } else { "/ended" };
+    Ok((jar, Redirect::to(next)).into_response())
+}
+
+/// Whose password this is.
+async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Result<Option<UserId>, Error> {
+    let account = app.store.get_account(email).await?;
+    let open = account.as_ref().filter(|account| account.disabled_at.is_none());
+    let hash = open.and_then(|account| account.password_hash.as_ref()).map(|hash| hash.reveal().to_owned());
+    if app.passwords.verify(password, hash).await? {
+        return Ok(open.map(|account| account.user));
+    }
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::SignInFailed);
+    let known = account.map(|Account { user, .. }| user);
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&known.map_or(entry, |user| entry.by(user))).await?;
+    transaction.commit().await?;
+    Ok(None)
+}
+
+/// A new session for `user`, in place of the browser's old one.
+pub(crate) async fn sign_in(
+    app: &App,
+    jar: CookieJar,
+    user: UserId,
+    identities: &Identities,
+) -> Result<CookieJar, Error> {
+    let now = app.clock.now();
+    let token = SecretToken::draw()?;
+    let mut transaction = app.store.begin().await?;
+    if let Some(old) = identities.account {
+        transaction.delete_session(&old.session).await?;
+    }
+    let session = SessionRecord {
+        token_hash: token.hash().into(),
+        user,
+        appointment: None,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now + app.config.sign_in.absolute(),
+    };
+    transaction.insert_session(&session).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::SignedIn).by(user)).await?;
+    transaction.commit().await?;
+    if let Some(old) = identities.account {
+        app.hub.end_session(old.session).await;
+    }
+    Ok(app.cookies.set(jar, CookieKind::Account, &token))
+}
+
+fn again(app: &App, next: String, email: String, fault: Fault) -> Result<Html<String>, Error> {
+    render(&SignInPage { layout: Layout::new(app), next, email, fault: Some(fault) })
+}
+
+/// Only an address of ours: a path, never another host.
+fn own_path(next: Option<&str>) -> String {
+    let plain = |path: &&str| {
+        path.starts_with('/')
+            && !path.starts_with("//")
+            && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+            && path.len() <= 500
+    };
+    next.filter(plain).unwrap_or("/").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn the_way_back_stays_here() {
+        assert_eq!(own_path(Some("/appointment/1?a=b")), "/appointment/1?a=b");
+        for foreign in ["https://x.org", "//x.org", "/\\x.org", "\\x", "javascript:1", "", "/\n/x", "/\t/x"] {
+            assert_eq!(own_path(Some(foreign)), "/", "{foreign}");
+        }
+    }
+}

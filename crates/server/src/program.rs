@@ -1,0 +1,235 @@
+//! Starting and stopping.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use bedside_store::{SqliteStore, Store, StoreError};
+use bedside_visit::Clock;
+use hyper_util::rt::TokioTimer;
+
+use crate::app::{App, Parts};
+use crate::assets::Assets;
+use crate::auth::{Cookies, PasswordError, Passwords, Throttle};
+use crate::config::{Config, ConfigError, TlsConfig};
+use crate::demo::DemoDoor;
+use crate::media::{Media, MediaError, MediaServer};
+use crate::router::router;
+use crate::signalling::Hub;
+use crate::tls;
+
+/// How long requests under way may take when the program stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a client may take to send a request's head.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How often what has run out is thrown away.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Why the program does not start. Each names the setting and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address} (server.listen): {source}. Stop what uses it, or choose another port")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder of the database cannot be made.
+    #[error("cannot make the folder {folder} (database.path): {source}. Choose one that this user may write to")]
+    Folder {
+        /// Which.
+        folder: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("{0} (database.path)")]
+    Store(#[from] StoreError),
+    /// The media ports cannot be used.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The certificate cannot be used.
+    #[error("server.tls: {0}")]
+    Tls(String),
+    /// Password hashing does not work on this machine.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// Something of the operating system's.
+    #[error("the program stopped: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A started program.
+pub struct Program {
+    app: App,
+    media: Media,
+    media_events: tokio::sync::mpsc::Receiver<crate::media::MediaEvent>,
+}
+
+/// Binds `server.listen`.
+///
+/// # Errors
+/// [`StartError::Listen`].
+pub fn listen(config: &Config) -> Result<TcpListener, StartError> {
+    let address = config.server.listen;
+    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+}
+
+/// Opens the database, making its folder if it is missing.
+///
+/// # Errors
+/// [`StartError::Folder`] or [`StartError::Store`].
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let path = &config.database.path;
+    if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StartError::Folder { folder: folder.display().to_string(), source })?;
+    }
+    Ok(Arc::new(SqliteStore::open(path).await?))
+}
+
+impl Program {
+    /// Makes all parts: brings the database up to date, binds the media ports, continues the visits
+    /// that were under way.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        demo: Option<DemoDoor>,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        store.migrate().await?;
+        let assets = Assets::load();
+        if !assets.is_built() {
+            tracing::warn!(
+                "the browser client is not built, so calls do not work: run `cargo xtask build`, then build and start again"
+            );
+        }
+        let (media, media_events) = MediaServer::start(&config.media)?;
+        let rules = config.visits.rules();
+        let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
+        hub.resume().await?;
+        let app = App::new(Parts {
+            rules,
+            zone: config.clinic.zone(),
+            origins: origins(&config),
+            passwords: Passwords::new(config.sign_in.password_workers)?,
+            throttle: Throttle::new(),
+            cookies: Cookies::new(config.server.is_secure()),
+            clock,
+            store,
+            assets,
+            hub,
+            demo,
+            config,
+        });
+        Ok(Self { app, media, media_events })
+    }
+
+    /// Answers requests on `listener` until `shutdown` is done, then closes what is open.
+    ///
+    /// # Errors
+    /// [`StartError::Tls`] for a certificate that cannot be used, [`StartError::Io`] if listening
+    /// fails.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { app, media, media_events } = self;
+        listener.set_nonblocking(true)?;
+        let handle = Handle::new();
+        let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let carrier = tokio::spawn(app.hub.clone().carry_media_events(media_events));
+        let sweeper = tokio::spawn(sweep(app.clone()));
+        let rustls = rustls_config(&app.config).await?;
+        let server = {
+            let handle = handle.clone();
+            async move {
+                match rustls {
+                    Some(rustls) => {
+                        let mut server = axum_server::from_tcp_rustls(listener, rustls)?.handle(handle);
+                        server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+                        server.serve(service).await
+                    }
+                    None => {
+                        let mut server = axum_server::from_tcp(listener)?.handle(handle);
+                        server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+                        server.serve(service).await
+                    }
+                }
+            }
+        };
+        tokio::pin!(server);
+        let ended = tokio::select! {
+            ended = &mut server => Some(ended),
+            () = shutdown => None,
+        };
+        app.hub.stop().await;
+        handle.graceful_shutdown(Some(GRACE));
+        let result = match ended {
+            Some(ended) => ended,
+            None => server.await,
+        };
+        sweeper.abort();
+        carrier.abort();
+        media.shutdown();
+        app.store.close().await;
+        Ok(result?)
+    }
+}
+
+async fn rustls_config(config: &Config) -> Result<Option<RustlsConfig>, StartError> {
+    match &config.server.tls {
+        TlsConfig::Off => Ok(None),
+        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).await.map(Some).map_err(StartError::Tls),
+        TlsConfig::Files { certificate, key } => tls::files(certificate, key).await.map(Some).map_err(StartError::Tls),
+    }
+}
+
+/// The origins of our own pages. A self-signed server is reached by several names.
+fn origins(config: &Config) -> Vec<String> {
+    let public = config.server.public_url.clone();
+    let (scheme, authority) = public.split_once("://").unwrap_or(("https", &public));
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let names = match config.server.tls {
+        TlsConfig::SelfSigned => tls::names(config),
+        TlsConfig::Off | TlsConfig::Files { .. } if authority.starts_with("localhost") => {
+            vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
+        }
+        TlsConfig::Off | TlsConfig::Files { .. } => vec![],
+    };
+    let others = names.into_iter().map(|name| match port {
+        Some(port) => format!("{scheme}://{name}:{port}"),
+        None => format!("{scheme}://{name}"),
+    });
+    let mut all: Vec<String> = others.filter(|origin| *origin != public).collect();
+    all.push(public);
+    all
+}
+
+async fn sweep(app: App) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        every.tick().await;
+        app.throttle.sweep();
+        if let Err(error) = sweep_sessions(&app).await {
+            tracing::error!(%error, "ended sessions could not be removed");
+        }
+    }
+}
+
+async fn sweep_sessions(app: &App) -> Result<(), StoreError> {
+    let mut transaction = app.store.begin().await?;
+    transaction.delete_expired_sessions(app.clock.now()).await?;
+    transaction.commit().await
+}

@@ -1,0 +1,114 @@
+//! Every route on one page.
+
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Router, http::Extensions};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::App;
+use crate::auth::refuse_foreign_origins;
+use crate::error::Error;
+use crate::{api, assets, demo, pages, signalling};
+
+/// The largest body of a form or an API call, bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// How long a request may take. WebSockets are not concerned.
+const REQUEST_TIME: Duration = Duration::from_secs(20);
+
+/// The whole of it.
+pub(crate) fn router(app: App) -> Router {
+    let pages = Router::new()
+        .route("/", get(pages::dashboard::show))
+        .route("/sign-in", get(pages::sign_in::show).post(pages::sign_in::submit))
+        .route("/sign-out", post(pages::sign_in::sign_out))
+        .route("/v/{token}", get(pages::invite::show).post(pages::invite::join))
+        .route("/appointment/{id}", get(pages::call::by_role))
+        .route("/video-call/patient", get(pages::call::patient))
+        .route("/video-call/provider", get(pages::call::provider))
+        .route("/ended", get(pages::ended::show))
+        .route("/api", get(pages::api_docs::show))
+        .route("/demo/{token}", get(demo::show).post(demo::enter))
+        .layer(from_fn_with_state(app.clone(), pages::error::as_page));
+    let api = Router::new()
+        .route("/api/appointments/{id}", get(api::appointments::get))
+        .route("/api/appointments/{id}/invites", post(api::invites::create))
+        .route("/api/appointments/{id}/signalling", get(signalling::upgrade))
+        .route("/api/openapi.json", get(api::openapi))
+        .route("/assets/{name}", get(assets::get))
+        .route("/healthz", get(api::health));
+    pages
+        .merge(api)
+        .fallback(pages::error::not_found)
+        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
+        .layer(from_fn_with_state(app.clone(), refuse_foreign_origins))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(problems_everywhere))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
+        .layer(CatchPanicLayer::custom(|_| axum::response::IntoResponse::into_response(Error::Internal)))
+        .layer(from_fn_with_state(app.clone(), security_headers))
+        .with_state(app)
+}
+
+/// Answers that a library made for a bad request are problems like all others.
+async fn problems_everywhere(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let known = |extensions: &Extensions| extensions.get::<Error>().is_some();
+    let error = match response.status() {
+        _ if known(response.extensions()) || response.headers().contains_key(header::LOCATION) => return response,
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::UnsupportedMediaType,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            Error::BadRequest("Something in the request is missing or malformed.")
+        }
+        _ => return response,
+    };
+    axum::response::IntoResponse::into_response(error)
+}
+
+/// What a page may load. Older Safari does not take `'self'` for WebSockets, so they are named.
+fn content_security_policy(app: &App) -> HeaderValue {
+    let sockets = app.origins.iter().map(|origin| origin.replacen("http", "ws", 1)).collect::<Vec<_>>().join(" ");
+    let policy = POLICY.replacen("connect-src 'self'", &format!("connect-src 'self' {sockets}"), 1);
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(POLICY))
+}
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; \
+    connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; \
+    object-src 'none'; frame-ancestors 'none'";
+
+/// On every answer, errors too.
+async fn security_headers(
+    axum::extract::State(app): axum::extract::State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Not `no-referrer`: it would blank the `Origin` of our own forms (Fetch, "append a request Origin header").
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=()",
+        ),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(&app));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if app.config.server.is_secure() {
+        let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}

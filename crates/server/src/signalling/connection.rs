@@ -1,0 +1,89 @@
+//! A page's connection, as the visit's task sees it.
+
+use bedside_store::SessionHash;
+use bedside_visit::signalling::ServerMessage;
+use bedside_visit::{ConnectionId, UserId};
+use tokio::sync::mpsc;
+
+/// How many messages may wait for a slow page before it is let go. It comes back to a snapshot.
+pub(super) const OUTBOX: usize = 64;
+
+/// Why the server closes a page's connection. The numbers are WebSocket close codes of the private
+/// range (RFC 6455, section 7.4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseReason {
+    /// The seat is used elsewhere now.
+    Moved,
+    /// The session has ended.
+    SignedOut,
+    /// The right is not there, or not any more.
+    Denied,
+    /// The page sends what it should not.
+    Protocol,
+    /// The program is stopping.
+    GoingAway,
+    /// The visit's task could not take it. Try again.
+    Unavailable,
+}
+
+impl CloseReason {
+    pub(crate) const fn code(self) -> u16 {
+        match self {
+            Self::GoingAway => 1001,
+            Self::Unavailable => 1013,
+            Self::Moved => 4000,
+            Self::SignedOut => 4401,
+            Self::Denied => 4403,
+            Self::Protocol => 4409,
+        }
+    }
+
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::GoingAway => "the server is stopping",
+            Self::Unavailable => "try again",
+            Self::Moved => "this seat moved to another page",
+            Self::SignedOut => "the session has ended",
+            Self::Denied => "not allowed",
+            Self::Protocol => "unexpected message",
+        }
+    }
+}
+
+/// What a page's socket is told to do.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Send(ServerMessage),
+    Close(CloseReason),
+}
+
+/// One page.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) user: UserId,
+    pub(super) session: SessionHash,
+    outbox: mpsc::Sender<Outgoing>,
+}
+
+impl Connection {
+    pub(super) const fn new(
+        id: ConnectionId,
+        user: UserId,
+        session: SessionHash,
+        outbox: mpsc::Sender<Outgoing>,
+    ) -> Self {
+        Self { id, user, session, outbox }
+    }
+
+    /// False if the page takes nothing any more.
+    #[must_use]
+    pub(super) fn send(&self, message: ServerMessage) -> bool {
+        self.outbox.try_send(Outgoing::Send(message)).is_ok()
+    }
+
+    /// After what was sent. A page that takes nothing ends by the loss of this value.
+    pub(super) fn close(&self, reason: CloseReason) {
+        let _ = self.outbox.try_send(Outgoing::Close(reason));
+    }
+}

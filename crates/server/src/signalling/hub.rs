@@ -1,0 +1,175 @@
+//! Finds the task of an appointment, and begins it where there is none.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bedside_store::{SessionHash, Store, StoreError};
+use bedside_visit::view::View;
+use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, Visit, VisitId, VisitRules};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::visit_task::{Event, VisitTask};
+use crate::clock::fresh_id;
+use crate::media::{Media, MediaEvent};
+
+/// How many events may wait for an appointment's task.
+const INBOX: usize = 256;
+
+/// All live appointments.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Shared>);
+
+/// What the tasks share.
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rules: VisitRules,
+    pub(super) media: Media,
+    connections: AtomicU64,
+    live: Mutex<Live>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Live {
+    inboxes: HashMap<AppointmentId, mpsc::Sender<Event>>,
+    /// What the provider of an appointment sees of it, for the dashboard.
+    standings: HashMap<AppointmentId, View>,
+    rooms: HashMap<VisitId, AppointmentId>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, rules: VisitRules, media: Media) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            clock,
+            rules,
+            media,
+            connections: AtomicU64::new(1),
+            live: Mutex::default(),
+            tasks: Mutex::default(),
+        }))
+    }
+
+    /// Continues the visits that were under way when the program last stopped.
+    pub(crate) async fn resume(&self) -> Result<(), StoreError> {
+        for record in self.0.store.list_started_visits().await? {
+            if let Some(appointment) = self.0.store.get_appointment(record.appointment).await? {
+                self.inbox(&appointment).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries what media connections report to their visits, until the media server ends.
+    pub(crate) async fn carry_media_events(self, mut events: mpsc::Receiver<MediaEvent>) {
+        while let Some(event) = events.recv().await {
+            let inbox = {
+                let live = lock(&self.0.live);
+                live.rooms.get(&event.room).and_then(|appointment| live.inboxes.get(appointment)).cloned()
+            };
+            if let Some(inbox) = inbox {
+                let _ = inbox.send(Event::Media(event)).await;
+            }
+        }
+    }
+
+    /// What an appointment's provider sees of it, if anyone's page is open.
+    pub(crate) fn standing(&self, appointment: AppointmentId) -> Option<View> {
+        lock(&self.0.live).standings.get(&appointment).cloned()
+    }
+
+    /// Closes every page of a session that ended.
+    pub(crate) async fn end_session(&self, session: SessionHash) {
+        let inboxes: Vec<_> = lock(&self.0.live).inboxes.values().cloned().collect();
+        for inbox in inboxes {
+            let _ = inbox.send(Event::EndSession(session)).await;
+        }
+    }
+
+    /// Closes all pages and ends all tasks.
+    pub(crate) async fn stop(&self) {
+        let inboxes: Vec<_> = lock(&self.0.live).inboxes.values().cloned().collect();
+        for inbox in inboxes {
+            let _ = inbox.send(Event::Stop).await;
+        }
+        let mut tasks = std::mem::take(&mut *lock(&self.0.tasks));
+        while tasks.join_next().await.is_some() {}
+    }
+
+    pub(super) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Gives an event to an appointment's task. An event that meets a task which is just ending goes
+    /// to the next one.
+    pub(super) async fn tell(&self, appointment: &Appointment, event: Event) -> Result<(), StoreError> {
+        let mut event = event;
+        loop {
+            match self.inbox(appointment).await?.send(event).await {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::SendError(back)) => event = back,
+            }
+        }
+    }
+
+    async fn inbox(&self, appointment: &Appointment) -> Result<mpsc::Sender<Event>, StoreError> {
+        if let Some(inbox) = lock(&self.0.live).inboxes.get(&appointment.id) {
+            return Ok(inbox.clone());
+        }
+        let visit = self.load(appointment).await?;
+        let mut live = lock(&self.0.live);
+        // Another page may have begun the task while the visit was read.
+        if let Some(inbox) = live.inboxes.get(&appointment.id) {
+            return Ok(inbox.clone());
+        }
+        let (inbox, events) = mpsc::channel(INBOX);
+        live.inboxes.insert(appointment.id, inbox.clone());
+        let task = VisitTask::new(Arc::clone(&self.0), appointment.id, visit, events, inbox.downgrade());
+        let mut tasks = lock(&self.0.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task.run());
+        Ok(inbox)
+    }
+
+    async fn load(&self, appointment: &Appointment) -> Result<Visit, StoreError> {
+        let Shared { store, clock, rules, .. } = &*self.0;
+        let (people, status) = (&appointment.participants, appointment.status);
+        Ok(match store.get_latest_visit(appointment.id).await? {
+            Some(record) => Visit::restore(&record, people, status, *rules, clock.now()),
+            None => Visit::new(VisitId::new(fresh_id()), appointment.id, people, status, *rules),
+        })
+    }
+}
+
+impl Shared {
+    /// Shows where an appointment stands, and to whose media events it listens.
+    pub(super) fn show(&self, appointment: AppointmentId, view: View) {
+        let mut live = lock(&self.live);
+        let room = view.visit;
+        let before = live.standings.insert(appointment, view);
+        if let Some(before) = before.filter(|before| before.visit != room) {
+            live.rooms.remove(&before.visit);
+        }
+        live.rooms.insert(room, appointment);
+    }
+
+    /// Takes a task out, unless something has come for it.
+    pub(super) fn retire(&self, appointment: AppointmentId, events: &mpsc::Receiver<Event>) -> bool {
+        let mut live = lock(&self.live);
+        if !events.is_empty() {
+            return false;
+        }
+        live.inboxes.remove(&appointment);
+        if let Some(view) = live.standings.remove(&appointment) {
+            live.rooms.remove(&view.visit);
+        }
+        true
+    }
+}

@@ -1,0 +1,214 @@
+//! A page's WebSocket: reads messages, asks for the right anew at each, hands them to the visit's
+//! task, and writes what the task sends.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use bedside_store::SessionHash;
+use bedside_visit::permission::{Action, Denial, action_of, decide};
+use bedside_visit::signalling::{ClientMessage, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, ServerMessage};
+use bedside_visit::{Appointment, ConnectionId, UserId};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
+use super::visit_task::Event;
+use crate::app::App;
+use crate::auth::{Access, Conversing, is_own, live_identity};
+use crate::error::Error;
+
+/// A page pings every 5 s; one that is silent for longer than this is gone.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How often an open page proves that its session still lives.
+const PROOF_EVERY: Duration = Duration::from_secs(30);
+/// How long a page may take to accept one message.
+const WRITE_TIME: Duration = Duration::from_secs(10);
+/// Messages a second, and in one burst.
+const RATE: (NonZeroU32, NonZeroU32) =
+    (NonZeroU32::new(20).expect("not zero"), NonZeroU32::new(200).expect("not zero"));
+
+/// `GET /api/appointments/{id}/signalling`.
+///
+/// A person without the right is told by a close code: browsers show pages nothing of a refused
+/// opening. Another site's page is refused outright.
+pub(crate) async fn upgrade(
+    State(app): State<App>,
+    access: Result<Access<Conversing>, Error>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !is_own(&app, &headers) {
+        return Error::CrossOrigin.into_response();
+    }
+    let upgrade = upgrade
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(4 * 1024)
+        .max_write_buffer_size(256 * 1024)
+        .max_message_size(MAX_CLIENT_MESSAGE)
+        .max_frame_size(MAX_CLIENT_MESSAGE);
+    match access {
+        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, socket)),
+        Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
+        Err(error) => {
+            let reason = if error == Error::NotSignedIn { CloseReason::SignedOut } else { CloseReason::Denied };
+            upgrade.on_upgrade(move |mut socket| async move { close(&mut socket, reason).await })
+        }
+    }
+}
+
+struct Page {
+    app: App,
+    appointment: Appointment,
+    user: UserId,
+    session: SessionHash,
+    connection: ConnectionId,
+    rate: DefaultDirectRateLimiter,
+}
+
+impl Page {
+    async fn serve(app: App, access: Access<Conversing>, mut socket: WebSocket) {
+        let page = Self {
+            connection: app.hub.next_connection(),
+            user: access.identity.principal.user,
+            session: access.identity.session,
+            appointment: access.appointment,
+            rate: RateLimiter::direct(Quota::per_second(RATE.0).allow_burst(RATE.1)),
+            app,
+        };
+        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let connection = Connection::new(page.connection, page.user, page.session, outbox);
+        let reason = match page.tell(Event::Connected(connection)).await {
+            Ok(()) => page.converse(&mut socket, outgoing).await,
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = reason {
+            close(&mut socket, reason).await;
+        }
+        let _ = page.tell(Event::Disconnected(page.connection)).await;
+    }
+
+    /// Until one side ends it; gives the reason if it is ours.
+    async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> Option<CloseReason> {
+        let mut proof = interval(PROOF_EVERY);
+        proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_at = now() + SILENCE;
+        loop {
+            tokio::select! {
+                incoming = socket.recv() => match incoming {
+                    Some(Ok(message)) => {
+                        silent_at = now() + SILENCE;
+                        match self.take(message, socket).await {
+                            Ok(true) => {}
+                            Ok(false) => return None,
+                            Err(reason) => return Some(reason),
+                        }
+                    }
+                    Some(Err(_)) | None => return None,
+                },
+                out = outgoing.recv() => match out {
+                    Some(Outgoing::Send(message)) => send(socket, &message).await?,
+                    Some(Outgoing::Close(reason)) => return Some(reason),
+                    None => return Some(CloseReason::Unavailable),
+                },
+                _ = proof.tick() => {
+                    if let Err(reason) = self.prove().await {
+                        return Some(reason);
+                    }
+                }
+                () = sleep_until(silent_at) => return None,
+            }
+        }
+    }
+
+    /// False: the page said goodbye.
+    async fn take(&self, message: Message, socket: &mut WebSocket) -> Result<bool, CloseReason> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Ping(_) | Message::Pong(_) => return Ok(true),
+            Message::Close(_) => return Ok(false),
+            Message::Binary(_) => return Err(CloseReason::Protocol),
+        };
+        if self.rate.check().is_err() {
+            return Err(CloseReason::Protocol);
+        }
+        match serde_json::from_str(&text) {
+            Ok(ClientMessage::Ping) => Ok(send(socket, &ServerMessage::Pong).await.is_some()),
+            Ok(ClientMessage::Command { id, command }) => match self.decide(action_of(&command)).await? {
+                Ok(()) => self.tell(Event::Command { connection: self.connection, id, command }).await.map(|()| true),
+                Err(denial) => {
+                    let refusal = refusal(denial)?;
+                    Ok(send(socket, &ServerMessage::Refused { id, refusal }).await.is_some())
+                }
+            },
+            Ok(ClientMessage::Offer { peer, sdp }) => match self.decide(Action::Join).await? {
+                Ok(()) => self.tell(Event::Offer { connection: self.connection, peer, sdp }).await.map(|()| true),
+                Err(_) => {
+                    let reason = MediaFailure::NotAllowed;
+                    Ok(send(socket, &ServerMessage::MediaFailed { peer, reason }).await.is_some())
+                }
+            },
+            Err(error) => {
+                let detail = error.to_string();
+                Ok(send(socket, &ServerMessage::Malformed { detail }).await.is_some())
+            }
+        }
+    }
+
+    /// The right, as it is now: a session that ended or an appointment called off counts at once.
+    async fn decide(&self, action: Action) -> Result<Result<(), Denial>, CloseReason> {
+        let identity = self.prove().await?;
+        let id = self.appointment.id;
+        let appointment = self.app.store.get_appointment(id).await.map_err(|error| unavailable(&error))?;
+        let appointment = appointment.ok_or(CloseReason::Denied)?;
+        let decision = decide(&identity, action, &appointment, &self.app.rules, self.app.clock.now());
+        Ok(decision.map(|_| ()))
+    }
+
+    async fn prove(&self) -> Result<bedside_visit::permission::Principal, CloseReason> {
+        let identity = live_identity(&self.app, &self.session).await.map_err(|error| unavailable(&error))?;
+        identity.map(|identity| identity.principal).ok_or(CloseReason::SignedOut)
+    }
+
+    async fn tell(&self, event: Event) -> Result<(), CloseReason> {
+        self.app.hub.tell(&self.appointment, event).await.map_err(|error| unavailable(&error))
+    }
+}
+
+fn unavailable(error: &bedside_store::StoreError) -> CloseReason {
+    tracing::error!(%error, "the store failed a page");
+    CloseReason::Unavailable
+}
+
+fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
+    match denial {
+        Denial::NotFound => Err(CloseReason::Denied),
+        Denial::WrongRole { .. } => Ok(Refusal::WrongRole),
+        Denial::TooEarly { .. } => Ok(Refusal::TooEarly),
+        Denial::Closed => Ok(Refusal::Closed),
+        Denial::Cancelled => Ok(Refusal::Cancelled),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a socket is silent is no matter of the visit")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// `None` if the page is gone: there is nobody to tell why.
+async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Option<()> {
+    let text = serde_json::to_string(message).ok()?;
+    match timeout(WRITE_TIME, socket.send(Message::text(text))).await {
+        Ok(Ok(())) => Some(()),
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+async fn close(socket: &mut WebSocket, reason: CloseReason) {
+    let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
+    let _ = timeout(WRITE_TIME, socket.send(Message::Close(Some(frame)))).await;
+}

@@ -1,0 +1,288 @@
+//! One appointment's live visit: takes events in order, asks the machine, writes down, then acts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bedside_store::{AuditEntry, SessionHash, StoreError};
+use bedside_visit::signalling::{Command, MediaFailure, Refusal, Sdp, ServerMessage, Track};
+use bedside_visit::{AppointmentId, CommandId, ConnectionId, Context, Input, Output, Role, UserId, Visit, VisitId};
+use tokio::sync::mpsc;
+
+use super::connection::{CloseReason, Connection};
+use super::hub::Shared;
+use crate::clock::fresh_id;
+use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
+
+/// How long to wait before trying again to write down what time did.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What an appointment's task is told.
+pub(super) enum Event {
+    Connected(Connection),
+    Disconnected(ConnectionId),
+    Command {
+        connection: ConnectionId,
+        id: CommandId,
+        command: Command,
+    },
+    Offer {
+        connection: ConnectionId,
+        peer: u32,
+        sdp: Sdp,
+    },
+    /// An answer is out: the room may have changed while it was made.
+    Answered {
+        user: UserId,
+    },
+    Media(MediaEvent),
+    EndSession(SessionHash),
+    Stop,
+}
+
+pub(super) struct VisitTask {
+    shared: Arc<Shared>,
+    appointment: AppointmentId,
+    visit: Visit,
+    connections: Vec<Connection>,
+    events: mpsc::Receiver<Event>,
+    /// For what this task begins itself. Weak: it must not keep its own inbox open.
+    own_inbox: mpsc::WeakSender<Event>,
+    /// Something could not be written down; time is asked again then.
+    retry: bool,
+}
+
+impl VisitTask {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        appointment: AppointmentId,
+        visit: Visit,
+        events: mpsc::Receiver<Event>,
+        own_inbox: mpsc::WeakSender<Event>,
+    ) -> Self {
+        Self { shared, appointment, visit, connections: vec![], events, own_inbox, retry: false }
+    }
+
+    pub(super) async fn run(mut self) {
+        self.shared.show(self.appointment, self.visit.view(Role::Provider));
+        loop {
+            let deadline = self.until_deadline();
+            let event = tokio::select! {
+                event = self.events.recv() => event,
+                () = sleep(deadline) => {
+                    self.step(Input::Timeout).await;
+                    continue;
+                }
+            };
+            match event {
+                Some(Event::Stop) => {
+                    self.connections.iter().for_each(|connection| connection.close(CloseReason::GoingAway));
+                    return;
+                }
+                Some(event) => self.take(event).await,
+                None => return,
+            }
+            if self.connections.is_empty() && self.visit.is_idle() && self.shared.retire(self.appointment, &self.events)
+            {
+                return;
+            }
+        }
+    }
+
+    fn until_deadline(&self) -> Option<Duration> {
+        if self.retry {
+            return Some(RETRY);
+        }
+        let now = self.shared.clock.now();
+        self.visit.next_deadline().map(|at| at.since(now))
+    }
+
+    async fn take(&mut self, event: Event) {
+        match event {
+            Event::Connected(connection) => {
+                let (user, id) = (connection.user, connection.id);
+                self.connections.push(connection);
+                if !self.step(Input::Connected { user, connection: id }).await {
+                    self.close(id, CloseReason::Unavailable);
+                }
+            }
+            Event::Disconnected(connection) => {
+                self.connections.retain(|c| c.id != connection);
+                self.step(Input::Disconnected { connection }).await;
+            }
+            Event::Command { connection, id, command } => {
+                if !self.step(Input::Command { connection, id: id.clone(), command }).await {
+                    self.send(connection, ServerMessage::Refused { id, refusal: Refusal::NotSaved });
+                }
+            }
+            Event::Offer { connection, peer, sdp } => self.offer(connection, peer, sdp),
+            Event::Answered { user } => self.bring_up_to_date(user),
+            Event::Media(event) => self.media(event).await,
+            Event::EndSession(session) => self.end_session(session).await,
+            Event::Stop => {}
+        }
+    }
+
+    /// Asks the machine; writes down; acts. False: it could not be written down, and nothing has
+    /// happened.
+    async fn step(&mut self, input: Input) -> bool {
+        let context = Context { now: self.shared.clock.now(), fresh: VisitId::new(fresh_id()) };
+        let mut next = self.visit.clone();
+        next.handle(context, input);
+        let outputs: Vec<Output> = std::iter::from_fn(|| next.poll_output()).collect();
+        if let Err(error) = self.write_down(context, &outputs).await {
+            tracing::error!(%error, appointment = %self.appointment, "a step of a visit could not be saved");
+            self.retry = true;
+            return false;
+        }
+        self.retry = false;
+        self.visit = next;
+        self.shared.show(self.appointment, self.visit.view(Role::Provider));
+        for output in outputs {
+            self.act(output);
+        }
+        true
+    }
+
+    async fn write_down(&self, context: Context, outputs: &[Output]) -> Result<(), StoreError> {
+        let durable = |o: &&Output| matches!(o, Output::Save(_) | Output::SetStatus(_) | Output::Audit { .. });
+        if !outputs.iter().any(|output| durable(&output)) {
+            return Ok(());
+        }
+        let mut transaction = self.shared.store.begin().await?;
+        for output in outputs {
+            match output {
+                Output::Save(record) => transaction.save_visit(record).await?,
+                Output::SetStatus(status) => {
+                    transaction.update_appointment_status(self.appointment, *status).await?;
+                }
+                Output::Audit { actor, visit, action } => {
+                    let entry = AuditEntry::new(context.now, *action).of_appointment(self.appointment).of_visit(*visit);
+                    let entry = actor.map_or(entry, |actor| entry.by(actor));
+                    transaction.append_audit(&entry).await?;
+                }
+                Output::Admit { .. }
+                | Output::Publish { .. }
+                | Output::DropMedia { .. }
+                | Output::Send { .. }
+                | Output::Close { .. } => {}
+            }
+        }
+        transaction.commit().await
+    }
+
+    fn act(&mut self, output: Output) {
+        let (media, room) = (&self.shared.media, self.visit.id());
+        match output {
+            Output::Save(_) | Output::SetStatus(_) | Output::Audit { .. } => {}
+            Output::Admit { user, admitted } => media.admit(room, user, admitted),
+            Output::Publish { user, microphone, camera } => media.publish(room, user, microphone, camera),
+            Output::DropMedia { user } => media.drop_user(room, user),
+            Output::Send { connection, message } => self.send(connection, message),
+            Output::Close { connection } => self.close(connection, CloseReason::Moved),
+        }
+    }
+
+    /// A page that takes nothing is let go: its socket ends, and it comes back to a snapshot.
+    fn send(&mut self, connection: ConnectionId, message: ServerMessage) {
+        let taken = self.connections.iter().find(|c| c.id == connection).is_none_or(|c| c.send(message));
+        if !taken {
+            self.connections.retain(|c| c.id != connection);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: CloseReason) {
+        if let Some(at) = self.connections.iter().position(|c| c.id == connection) {
+            self.connections.remove(at).close(reason);
+        }
+    }
+
+    async fn end_session(&mut self, session: SessionHash) {
+        while let Some(at) = self.connections.iter().position(|c| c.session == session) {
+            let connection = self.connections.remove(at);
+            connection.close(CloseReason::SignedOut);
+            self.shared.media.drop_user(self.visit.id(), connection.user);
+            self.step(Input::Disconnected { connection: connection.id }).await;
+        }
+    }
+
+    // Media.
+
+    fn offer(&mut self, connection: ConnectionId, peer: u32, sdp: Sdp) {
+        let Some(page) = self.connections.iter().find(|c| c.id == connection).cloned() else { return };
+        let user = page.user;
+        let Some((microphone, camera)) = self.visit.published(user) else { return };
+        let others = [Role::Patient, Role::Provider].map(|role| self.visit.view(role).you.user);
+        let join = MediaJoin {
+            room: self.visit.id(),
+            user,
+            page_peer: peer,
+            others: others.into_iter().filter(|other| *other != user).collect(),
+            offer: sdp.0,
+            admitted: self.visit.is_admitted(user),
+            microphone,
+            camera,
+        };
+        let (media, inbox) = (self.shared.media.clone(), self.own_inbox.clone());
+        tokio::spawn(async move {
+            let message = match media.connect(join).await {
+                Ok(answer) => ServerMessage::Answer {
+                    peer,
+                    sdp: Sdp(answer.sdp),
+                    tracks: answer.tracks.into_iter().map(|(mid, user)| Track { mid, user }).collect(),
+                },
+                Err(refusal) => ServerMessage::MediaFailed { peer, reason: failure(refusal) },
+            };
+            let _ = page.send(message);
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(Event::Answered { user }).await;
+            }
+        });
+    }
+
+    /// What was decided while an answer was being made.
+    fn bring_up_to_date(&self, user: UserId) {
+        let (media, room) = (&self.shared.media, self.visit.id());
+        if let Some((microphone, camera)) = self.visit.published(user) {
+            media.publish(room, user, microphone, camera);
+            media.admit(room, user, self.visit.is_admitted(user));
+        }
+    }
+
+    async fn media(&mut self, event: MediaEvent) {
+        if event.room != self.visit.id() {
+            return;
+        }
+        let user = event.user;
+        match event.kind {
+            MediaEventKind::Up => {
+                self.step(Input::MediaUp { user }).await;
+            }
+            MediaEventKind::Lost => {
+                self.step(Input::MediaLost { user }).await;
+            }
+            MediaEventKind::Gone { replaced: true } => {}
+            MediaEventKind::Gone { replaced: false } => {
+                self.step(Input::MediaLost { user }).await;
+                let page = self.connections.iter().find(|c| c.user == user).map(|c| c.id);
+                if let Some(page) = page {
+                    let reason = MediaFailure::Lost;
+                    self.send(page, ServerMessage::MediaFailed { peer: event.page_peer, reason });
+                }
+            }
+        }
+    }
+}
+
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+const fn failure(refusal: MediaRefusal) -> MediaFailure {
+    match refusal {
+        MediaRefusal::BadOffer => MediaFailure::BadOffer,
+        MediaRefusal::Busy => MediaFailure::Busy,
+    }
+}

@@ -1,0 +1,68 @@
+//! Moments as people and machines write them.
+
+use bedside_visit::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Zoned};
+
+/// RFC 3339 in UTC, whole seconds.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    zoned(at, &TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The calendar day of a moment in a zone.
+pub(crate) fn civil_date(at: Timestamp, zone: &TimeZone) -> Date {
+    zoned(at, zone).date()
+}
+
+/// Such as "14:05".
+pub(crate) fn time_of_day(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).strftime("%H:%M").to_string()
+}
+
+/// Such as "Monday, 23 November, 14:05".
+pub(crate) fn day_and_time(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).strftime("%A, %-d %B, %H:%M").to_string()
+}
+
+/// Such as "Monday, 23 November".
+pub(crate) fn day(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).strftime("%A, %-d %B").to_string()
+}
+
+/// Begin and end of the calendar day of `at` in a zone. Days with a clock change are longer or
+/// shorter.
+pub(crate) fn bounds_of_day(at: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
+    let today = civil_date(at, zone);
+    let begin = |date: Date| {
+        let start = date.to_zoned(zone.clone()).map(|start| start.timestamp().as_millisecond());
+        Timestamp::from_millis(start.unwrap_or_else(|_| at.as_millis()))
+    };
+    (begin(today), begin(today.tomorrow().unwrap_or(today)))
+}
+
+fn zoned(at: Timestamp, zone: &TimeZone) -> Zoned {
+    let instant = jiff::Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_millis(at.as_millis()));
+    instant.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(zone.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_their_zone() {
+        let at = Timestamp::from_millis(1_795_442_700_000);
+        let vienna = TimeZone::get("Europe/Vienna").expect("a zone");
+        assert_eq!(rfc3339(at), "2026-11-23T14:05:00Z");
+        assert_eq!(day_and_time(at, &vienna), "Monday, 23 November, 15:05");
+    }
+
+    #[test]
+    fn a_day_with_a_clock_change_is_25_hours() {
+        let vienna = TimeZone::get("Europe/Vienna").expect("a zone");
+        let at = Timestamp::from_millis(1_792_927_800_000); // 2026-10-25T11:30Z
+        let (begin, end) = bounds_of_day(at, &vienna);
+        assert_eq!(end.since(begin).as_secs(), 25 * 3600);
+    }
+}
