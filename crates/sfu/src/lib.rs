@@ -1,1 +1,57 @@
-//! Placeholder.
+//! Forwards media between the people of a visit.
+//!
+//! A selective forwarding unit (SFU) as a pure machine around str0m: datagrams, commands and the
+//! time go in through [`Sfu::handle_input`]; datagrams to send and events come out of
+//! [`Sfu::poll_output`]; [`Sfu::next_deadline`] says when to call again. There is no socket, no
+//! thread and no clock here, and identifiers, credentials and the certificate come in as arguments.
+//!
+//! Who is heard and seen is decided by the server, not by the pages: a packet of A goes to B only
+//! while both are admitted to the room and A's microphone (or camera) is published.
+
+mod answer;
+mod codec;
+mod command;
+mod config;
+mod demux;
+mod event;
+mod forward;
+mod keyframe;
+mod offer;
+mod peer;
+pub mod rfc4571;
+mod room;
+mod schedule;
+mod sfu;
+mod statistics;
+
+pub use command::{Command, Forwarding, IceCredentials, Input, Join, PeerId, Transport};
+pub use config::{Limits, SfuConfig};
+pub use demux::{Packet, classify};
+pub use event::{GoneReason, MediaClass, Output, Refusal, Transmit};
+pub use offer::OfferRefusal;
+pub use sfu::Sfu;
+pub use statistics::Statistics;
+
+pub use str0m::config::DtlsCert;
+
+/// Installs the cryptography that every peer uses. Call it once before the first [`Sfu`] is made.
+pub fn install_crypto() {
+    str0m::crypto::from_feature_flags().install_process_default();
+}
+
+/// Makes the certificate of this process: ECDSA P-256, fresh, never written to disk.
+///
+/// # Errors
+///
+/// When the cryptographic library cannot make one.
+pub fn generate_certificate() -> Result<DtlsCert, NoCertificate> {
+    str0m::crypto::from_feature_flags().dtls_provider.generate_certificate().ok_or(NoCertificate)
+}
+
+/// The cryptographic library made no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the DTLS certificate could not be made")]
+pub struct NoCertificate;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Which payload type means what to a peer, and how a packet is said to another peer.
+
+use std::sync::Arc;
+
+use str0m::Rtc;
+use str0m::format::Codec;
+use str0m::media::{MediaKind, Mid, Pt};
+use str0m::rtp::{RedDecoder, Vp8Descriptor};
+
+use crate::event::MediaClass;
+
+/// What a payload type says about the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Opus,
+    /// Opus with redundancy (RFC 2198).
+    Red,
+    Vp8,
+}
+
+impl Encoding {
+    pub(crate) fn kind(self) -> MediaKind {
+        match self {
+            Self::Opus | Self::Red => MediaKind::Audio,
+            Self::Vp8 => MediaKind::Video,
+        }
+    }
+
+    pub(crate) fn clock_rate(self) -> u32 {
+        match self {
+            Self::Opus | Self::Red => 48_000,
+            Self::Vp8 => 90_000,
+        }
+    }
+}
+
+/// The payload types that were negotiated with one peer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Codecs {
+    opus: Option<Pt>,
+    red: Option<Pt>,
+    vp8: Option<Pt>,
+}
+
+impl Codecs {
+    /// Reads the result of the negotiation.
+    pub(crate) fn negotiated(rtc: &Rtc, mids: &[Mid]) -> Self {
+        let mut codecs = Self::default();
+        let agreed =
+            |pt: Pt| mids.iter().filter_map(|mid| rtc.media(*mid)).any(|media| media.remote_pts().contains(&pt));
+        for params in rtc.codec_config().params().iter().filter(|params| agreed(params.pt())) {
+            if params.spec().codec == Codec::Opus {
+                codecs.opus = Some(params.pt());
+                codecs.red = params.red();
+            } else if params.spec().codec == Codec::Vp8 {
+                codecs.vp8 = Some(params.pt());
+            }
+        }
+        codecs
+    }
+
+    pub(crate) fn encoding(&self, pt: Pt) -> Option<Encoding> {
+        let pt = Some(pt);
+        if pt == self.opus {
+            Some(Encoding::Opus)
+        } else if pt == self.red {
+            Some(Encoding::Red)
+        } else if pt == self.vp8 {
+            Some(Encoding::Vp8)
+        } else {
+            None
+        }
+    }
+
+    /// Says a payload of this peer the way another peer understands it.
+    pub(crate) fn translate(&self, encoding: Encoding, payload: &Arc<[u8]>, to: &Self) -> Option<(Pt, Arc<[u8]>)> {
+        match encoding {
+            Encoding::Opus => Some((to.opus?, Arc::clone(payload))),
+            Encoding::Vp8 => Some((to.vp8?, Arc::clone(payload))),
+            Encoding::Red => match to.red {
+                Some(red) if self.opus == to.opus => Some((red, Arc::clone(payload))),
+                Some(red) => Some((red, red_with_type(payload, *to.opus?)?)),
+                None => Some((to.opus?, red_primary(payload)?)),
+            },
+        }
+    }
+
+    /// What an encrypted datagram to this peer carries, as far as its clear header tells.
+    pub(crate) fn class(&self, datagram: &[u8]) -> MediaClass {
+        match datagram {
+            [128..=191, second, ..] => match second & 0x7f {
+                64..=95 => MediaClass::Control,
+                pt if self.opus.is_some_and(|opus| *opus == pt) => MediaClass::Audio,
+                pt if self.red.is_some_and(|red| *red == pt) => MediaClass::Audio,
+                _ => MediaClass::Video,
+            },
+            _ => MediaClass::Control,
+        }
+    }
+}
+
+/// Whether a VP8 payload begins a keyframe (RFC 7741).
+pub(crate) fn starts_keyframe(encoding: Encoding, payload: &[u8]) -> bool {
+    encoding == Encoding::Vp8
+        && Vp8Descriptor::parse(payload).is_ok_and(|descriptor| descriptor.starts_keyframe(payload))
+}
+
+fn red_primary(payload: &[u8]) -> Option<Arc<[u8]>> {
+    RedDecoder::decode(payload).ok()?.last().map(|block| Arc::from(block.payload))
+}
+
+/// Replaces the payload type in each block header (RFC 2198, section 3).
+fn red_with_type(payload: &[u8], pt: u8) -> Option<Arc<[u8]>> {
+    RedDecoder::decode(payload).ok()?;
+    let mut bytes = payload.to_vec();
+    let mut at = 0;
+    loop {
+        let header = bytes.get_mut(at)?;
+        let more = *header & 0x80;
+        *header = more | (pt & 0x7f);
+        if more == 0 {
+            return Some(Arc::from(bytes));
+        }
+        at += 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codecs(opus: u8, red: Option<u8>) -> Codecs {
+        Codecs { opus: Some(opus.into()), red: red.map(Into::into), vp8: Some(96.into()) }
+    }
+
+    /// One redundant block of two bytes, then the primary of three.
+    fn red(pt: u8) -> Arc<[u8]> {
+        Arc::from([0x80 | pt, 0, 0, 2, pt, 1, 2, 3, 4, 5])
+    }
+
+    #[test]
+    fn redundancy_passes_is_renumbered_or_is_taken_off() {
+        let from = codecs(111, Some(63));
+        let say = |to: &Codecs| from.translate(Encoding::Red, &red(111), to).expect("audio is understood");
+        assert_eq!(say(&codecs(111, Some(64))), (64.into(), red(111)));
+        assert_eq!(say(&codecs(109, Some(63))), (63.into(), red(109)));
+        assert_eq!(say(&codecs(111, None)), (111.into(), Arc::from([3, 4, 5])));
+    }
+
+    #[test]
+    fn malformed_redundancy_is_not_forwarded() {
+        let broken: Arc<[u8]> = Arc::from([0xff, 0]);
+        assert!(codecs(111, Some(63)).translate(Encoding::Red, &broken, &codecs(111, None)).is_none());
+        assert!(codecs(111, Some(63)).translate(Encoding::Red, &broken, &codecs(109, Some(63))).is_none());
+    }
+
+    #[test]
+    fn only_the_first_packet_of_a_keyframe_starts_it() {
+        assert!(starts_keyframe(Encoding::Vp8, &[0x90, 0x80, 0x05, 0x10, 0]));
+        assert!(!starts_keyframe(Encoding::Vp8, &[0x80, 0x80, 0x05, 0x10, 0]));
+        assert!(!starts_keyframe(Encoding::Vp8, &[0x90, 0x80, 0x05, 0x11, 0]));
+        assert!(!starts_keyframe(Encoding::Vp8, &[]));
+        assert!(!starts_keyframe(Encoding::Opus, &[0x90, 0x80, 0x05, 0x10, 0]));
+    }
+}

@@ -1,0 +1,121 @@
+//! Tells the protocols on one port apart, and finds the peer that a first datagram is for.
+
+/// What a datagram is, by its first byte (RFC 7983).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// A STUN binding request, with our part of its USERNAME: the fragment that names the peer.
+    BindingRequest {
+        /// Our ICE user name fragment.
+        ufrag: &'a str,
+    },
+    /// Another STUN message. An ICE-lite server has no use for one.
+    OtherStun,
+    /// DTLS.
+    Dtls,
+    /// RTP or RTCP, encrypted.
+    Rtp,
+}
+
+/// Datagrams above this cannot be forwarded and are not expected on the Internet.
+pub(crate) const MAX_DATAGRAM: usize = 1500;
+
+const STUN_HEADER: usize = 20;
+const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+const BINDING_REQUEST: u16 = 0x0001;
+const USERNAME: u16 = 0x0006;
+
+/// Classifies a datagram. `None` is one to drop.
+#[must_use]
+pub fn classify(datagram: &[u8]) -> Option<Packet<'_>> {
+    if datagram.len() > MAX_DATAGRAM {
+        return None;
+    }
+    match datagram.first()? {
+        0..=3 => stun(datagram),
+        20..=63 if datagram.len() >= 13 => Some(Packet::Dtls),
+        128..=191 if datagram.len() >= 8 => Some(Packet::Rtp),
+        _ => None,
+    }
+}
+
+/// RFC 8489, section 5: the header, then attributes that are padded to four bytes.
+fn stun(datagram: &[u8]) -> Option<Packet<'_>> {
+    let (header, mut attributes) = datagram.split_at_checked(STUN_HEADER)?;
+    let length = usize::from(be16(header, 2)?);
+    if header.get(4..8)? != STUN_COOKIE || length != attributes.len() || length % 4 != 0 {
+        return None;
+    }
+    if be16(header, 0)? != BINDING_REQUEST {
+        return Some(Packet::OtherStun);
+    }
+    while !attributes.is_empty() {
+        let kind = be16(attributes, 0)?;
+        let length = usize::from(be16(attributes, 2)?);
+        let value = attributes.get(4..4 + length)?;
+        if kind == USERNAME {
+            // RFC 8445, section 7.2.2: the fragment of the receiver, a colon, that of the sender.
+            let (ufrag, _) = std::str::from_utf8(value).ok()?.split_once(':')?;
+            return Some(Packet::BindingRequest { ufrag });
+        }
+        attributes = attributes.get(4 + length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    let pair = bytes.get(at..at + 2)?;
+    Some(u16::from_be_bytes([pair[0], pair[1]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(attributes: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(attributes.len()).expect("short").to_be_bytes();
+        let mut message = vec![0, 1, length[0], length[1]];
+        message.extend_from_slice(&STUN_COOKIE);
+        message.extend_from_slice(&[7; 12]);
+        message.extend_from_slice(attributes);
+        message
+    }
+
+    #[test]
+    fn a_binding_request_names_the_peer() {
+        let message = request(b"\x80\x22\x00\x01x\0\0\0\x00\x06\x00\x09ours:them\0\0\0");
+        assert_eq!(classify(&message), Some(Packet::BindingRequest { ufrag: "ours" }));
+    }
+
+    #[test]
+    fn a_binding_request_without_a_proper_user_name_is_dropped() {
+        assert_eq!(classify(&request(b"")), None);
+        assert_eq!(classify(&request(b"\x00\x06\x00\x04ours")), None);
+        assert_eq!(classify(&request(b"\x00\x06\x00\x09our")), None);
+        assert_eq!(classify(&request(b"\x00\x06\x00\x04\xff\xfe:\xff")), None);
+    }
+
+    #[test]
+    fn protocols_are_told_apart_by_the_first_byte() {
+        assert_eq!(classify(&[22; 20]), Some(Packet::Dtls));
+        assert_eq!(classify(&[0x80; 20]), Some(Packet::Rtp));
+        assert_eq!(classify(&[200; 20]), None);
+        assert_eq!(classify(&[70; 20]), None);
+        assert_eq!(classify(&[]), None);
+        assert_eq!(classify(&[0x80; 1501]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = classify(&bytes);
+        }
+
+        #[test]
+        fn no_attributes_panic(bytes in prop::collection::vec(any::<u8>(), 0..25)) {
+            let padded = [bytes.clone(), vec![0; bytes.len().next_multiple_of(4) - bytes.len()]].concat();
+            let _ = classify(&request(&padded));
+        }
+    }
+}

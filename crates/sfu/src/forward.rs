@@ -1,0 +1,188 @@
+//! Makes one continuous RTP stream for a receiver out of whatever the publisher sends over time.
+
+use std::time::{Duration, Instant};
+
+use crate::command::PeerId;
+
+/// Another SSRC of the same publisher takes over only when the present one has been silent this long.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// What the rewriting needs to know of a packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incoming {
+    /// The publisher and its SSRC.
+    pub(crate) source: (PeerId, u32),
+    /// The extended sequence number.
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) arrived: Instant,
+    pub(crate) clock_rate: u32,
+    /// Whether a decoder can start here. Always so for sound.
+    pub(crate) can_start: bool,
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rewritten {
+    /// It goes out with these numbers.
+    Forward { sequence: u64, timestamp: u32 },
+    /// It cannot be decoded without a keyframe before it: ask for one.
+    NeedsKeyframe,
+    /// It belongs to a time that was not forwarded.
+    Skip,
+}
+
+/// The numbers of one outgoing stream. They start low, go on without a gap over pauses and changes of
+/// the source, and so need no signalling (RFC 3711, section 3.3.1).
+#[derive(Debug, Default)]
+pub(crate) struct Rewriter {
+    segment: Option<Segment>,
+    /// Whether the present segment is still being forwarded.
+    open: bool,
+    last: Option<Sent>,
+}
+
+/// A stretch of one source that is forwarded without interruption.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    source: (PeerId, u32),
+    first_in: u64,
+    first_out: u64,
+    timestamp_offset: u32,
+}
+
+/// The newest packet that went out.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    sequence: u64,
+    timestamp: u32,
+    at: Instant,
+}
+
+impl Rewriter {
+    /// Forwarding was interrupted: the next packet that can start a decoder begins a new segment.
+    pub(crate) fn interrupt(&mut self) {
+        self.open = false;
+    }
+
+    pub(crate) fn rewrite(&mut self, packet: &Incoming) -> Rewritten {
+        match self.segment {
+            Some(segment) if self.open && segment.source == packet.source => self.continued(segment, packet),
+            Some(_) if self.open && self.was_just_sent(packet) => Rewritten::Skip,
+            Some(_) | None if !packet.can_start => Rewritten::NeedsKeyframe,
+            Some(_) | None => self.started(packet),
+        }
+    }
+
+    /// Two sources of one publisher at the same time: the first stays.
+    fn was_just_sent(&self, packet: &Incoming) -> bool {
+        let same_publisher = self.segment.is_some_and(|segment| segment.source.0 == packet.source.0);
+        let recent = |last: Sent| packet.arrived.saturating_duration_since(last.at) < SILENCE;
+        same_publisher && self.last.is_some_and(recent)
+    }
+
+    fn started(&mut self, packet: &Incoming) -> Rewritten {
+        let timestamp_offset = match (self.segment, self.last) {
+            (Some(before), _) if before.source == packet.source => before.timestamp_offset,
+            (_, Some(last)) => {
+                let elapsed = packet.arrived.saturating_duration_since(last.at).as_micros();
+                let ticks = elapsed * u128::from(packet.clock_rate) / 1_000_000;
+                // Decoders want time to advance: by a fiftieth of a second at least.
+                let ticks = u32::try_from(ticks).unwrap_or(u32::MAX / 2).max(packet.clock_rate / 50);
+                last.timestamp.wrapping_add(ticks).wrapping_sub(packet.timestamp)
+            }
+            (_, None) => 0,
+        };
+        let segment = Segment {
+            source: packet.source,
+            first_in: packet.sequence,
+            first_out: self.last.map_or(1, |last| last.sequence + 1),
+            timestamp_offset,
+        };
+        self.segment = Some(segment);
+        self.open = true;
+        self.continued(segment, packet)
+    }
+
+    fn continued(&mut self, segment: Segment, packet: &Incoming) -> Rewritten {
+        let Some(since) = packet.sequence.checked_sub(segment.first_in) else {
+            return Rewritten::Skip;
+        };
+        let sequence = segment.first_out + since;
+        let timestamp = packet.timestamp.wrapping_add(segment.timestamp_offset);
+        if self.last.is_none_or(|last| last.sequence < sequence) {
+            self.last = Some(Sent { sequence, timestamp, at: packet.arrived });
+        }
+        Rewritten::Forward { sequence, timestamp }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    struct Stream {
+        rewriter: Rewriter,
+        start: Instant,
+    }
+
+    impl Stream {
+        fn new() -> Self {
+            Self { rewriter: Rewriter::default(), start: Instant::now() }
+        }
+
+        fn packet(&mut self, source: (u64, u32), sequence: u64, timestamp: u32, ms: u64, can_start: bool) -> Rewritten {
+            self.rewriter.rewrite(&Incoming {
+                source: (PeerId(source.0), source.1),
+                sequence,
+                timestamp,
+                arrived: self.start + Duration::from_millis(ms),
+                clock_rate: 90_000,
+                can_start,
+            })
+        }
+    }
+
+    fn forward(sequence: u64, timestamp: u32) -> Rewritten {
+        Rewritten::Forward { sequence, timestamp }
+    }
+
+    #[test]
+    fn a_stream_starts_low_and_at_a_keyframe() {
+        let mut stream = Stream::new();
+        assert_eq!(stream.packet((1, 9), 70_000, 5000, 0, false), Rewritten::NeedsKeyframe);
+        assert_eq!(stream.packet((1, 9), 70_001, 8000, 33, true), forward(1, 8000));
+        assert_eq!(stream.packet((1, 9), 70_003, 8000, 34, false), forward(3, 8000));
+        assert_eq!(stream.packet((1, 9), 70_002, 8000, 35, false), forward(2, 8000));
+        assert_eq!(stream.packet((1, 9), 70_000, 5000, 36, false), Rewritten::Skip);
+    }
+
+    #[test]
+    fn a_pause_leaves_no_gap_in_the_numbers() {
+        let mut stream = Stream::new();
+        assert_eq!(stream.packet((1, 9), 100, 5000, 0, true), forward(1, 5000));
+        stream.rewriter.interrupt();
+        assert_eq!(stream.packet((1, 9), 900, 95_000, 1000, false), Rewritten::NeedsKeyframe);
+        assert_eq!(stream.packet((1, 9), 901, 98_000, 1033, true), forward(2, 98_000));
+        assert_eq!(stream.packet((1, 9), 899, 92_000, 1034, false), Rewritten::Skip);
+    }
+
+    #[test]
+    fn a_new_connection_of_the_publisher_goes_on_in_the_same_stream() {
+        let mut stream = Stream::new();
+        assert_eq!(stream.packet((1, 9), 100, 5000, 0, true), forward(1, 5000));
+        assert_eq!(stream.packet((2, 8), 7, 4_000_000_000, 100, false), Rewritten::NeedsKeyframe);
+        assert_eq!(stream.packet((2, 8), 8, 4_000_000_000, 100, true), forward(2, 5000 + 9000));
+        assert_eq!(stream.packet((2, 8), 9, 4_000_003_000, 133, false), forward(3, 5000 + 9000 + 3000));
+    }
+
+    #[test]
+    fn a_second_source_takes_over_only_after_silence() {
+        let mut stream = Stream::new();
+        assert_eq!(stream.packet((1, 9), 100, 5000, 0, true), forward(1, 5000));
+        assert_eq!(stream.packet((1, 8), 50, 0, 100, true), Rewritten::Skip);
+        assert_eq!(stream.packet((1, 9), 101, 8000, 150, false), forward(2, 8000));
+        assert_eq!(stream.packet((1, 8), 60, 0, 400, true), forward(3, 8000 + 22_500));
+    }
+}

@@ -1,0 +1,385 @@
+//! What a page may offer. Checked before str0m sees it: everything here was written by a stranger.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use str0m::change::SdpOffer;
+use str0m::media::MediaKind;
+
+/// Chromium's offer to eight others has 52 KiB and 1,713 lines.
+const MAX_BYTES: usize = 96 * 1024;
+const MAX_LINES: usize = 4000;
+/// One's own microphone and camera, and those of eight others.
+const MAX_SECTIONS: usize = 2 + 2 * 8;
+
+/// Why an offer was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OfferRefusal {
+    /// More bytes, lines or media sections than a page of ours sends.
+    #[error("it is too long")]
+    TooLong,
+    /// Not SDP, or not SDP of a browser.
+    #[error("it is malformed")]
+    Malformed,
+    /// No SHA-256 fingerprint, a weaker one, or several that differ (RFC 8122).
+    #[error("its certificate fingerprint is missing or weak")]
+    Fingerprint,
+    /// A renegotiation names another certificate: that would be another connection.
+    #[error("its certificate has changed")]
+    FingerprintChanged,
+    /// Not everything is in one BUNDLE group (RFC 8843).
+    #[error("its sections are not bundled")]
+    NotBundled,
+    /// RTCP on a port of its own.
+    #[error("it does not multiplex RTCP")]
+    NoRtcpMux,
+    /// A data channel, or anything else that is neither audio nor video.
+    #[error("it has a section that is neither audio nor video")]
+    NotMedia,
+    /// ICE credentials are missing, malformed or differ between sections.
+    #[error("its ICE credentials are missing or malformed")]
+    IceCredentials,
+    /// The page wants to be the DTLS server.
+    #[error("it asks for an unusual DTLS role")]
+    DtlsRole,
+    /// A payload type out of range or twice.
+    #[error("a payload type is out of range")]
+    PayloadType,
+    /// A media identification is missing, malformed or twice.
+    #[error("a section has no usable identification")]
+    Mid,
+    /// A section is neither `sendonly`, `recvonly` nor `inactive`, or two send the same kind.
+    #[error("a section has an unexpected direction")]
+    Direction,
+    /// Several encodings of one picture: this server forwards one.
+    #[error("simulcast is not supported")]
+    Simulcast,
+    /// A renegotiation adds, removes or reorders sections.
+    #[error("its sections have changed")]
+    SectionsChanged,
+}
+
+/// An offer that may be shown to str0m.
+pub(crate) struct Offer {
+    pub(crate) sdp: SdpOffer,
+    pub(crate) sections: Vec<Section>,
+    /// The page's certificate, as text in lower case.
+    pub(crate) fingerprint: String,
+}
+
+/// A media section of an offer, from the page's point of view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub(crate) mid: String,
+    pub(crate) kind: MediaKind,
+    pub(crate) direction: SectionDirection,
+}
+
+/// The directions a page of ours offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SectionDirection {
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+/// Checks an offer and parses it.
+pub(crate) fn parse(text: &str) -> Result<Offer, OfferRefusal> {
+    if text.len() > MAX_BYTES {
+        return Err(OfferRefusal::TooLong);
+    }
+    if text.chars().any(|c| c.is_control() && c != '\r' && c != '\n') {
+        return Err(OfferRefusal::Malformed);
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() > MAX_LINES {
+        return Err(OfferRefusal::TooLong);
+    }
+    let mut blocks = lines.chunk_by(|_, next| !next.starts_with("m="));
+    let session = blocks.next().ok_or(OfferRefusal::Malformed)?;
+    let blocks: Vec<&[&str]> = blocks.collect();
+    if blocks.is_empty() || session.first().is_none_or(|line| *line != "v=0") {
+        return Err(OfferRefusal::Malformed);
+    }
+    if blocks.len() > MAX_SECTIONS {
+        return Err(OfferRefusal::TooLong);
+    }
+
+    let sections = blocks.iter().map(|block| section(block)).collect::<Result<Vec<_>, _>>()?;
+    check_sections(&sections)?;
+    check_bundle(session, &sections)?;
+    let fingerprint = fingerprint(session, &blocks)?;
+    check_transport(session, &blocks)?;
+
+    // An ICE-lite agent sends no checks: it has no use for the page's candidates.
+    let kept: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("a=candidate:")).collect();
+    let sdp = catch_unwind(AssertUnwindSafe(|| SdpOffer::from_sdp_string(&(kept.join("\r\n") + "\r\n"))));
+    match sdp {
+        Ok(Ok(sdp)) => Ok(Offer { sdp, sections, fingerprint }),
+        Ok(Err(_)) | Err(_) => Err(OfferRefusal::Malformed),
+    }
+}
+
+fn attribute<'a>(block: &[&'a str], name: &str) -> impl Iterator<Item = &'a str> {
+    block.iter().filter_map(move |line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
+}
+
+fn has_flag(block: &[&str], name: &str) -> bool {
+    block.iter().any(|line| line.strip_prefix("a=") == Some(name))
+}
+
+fn section(block: &[&str]) -> Result<Section, OfferRefusal> {
+    let mut words = block[0].strip_prefix("m=").ok_or(OfferRefusal::Malformed)?.split(' ');
+    let kind = match words.next() {
+        Some("audio") => MediaKind::Audio,
+        Some("video") => MediaKind::Video,
+        Some(_) | None => return Err(OfferRefusal::NotMedia),
+    };
+    let port = words.next().ok_or(OfferRefusal::Malformed)?;
+    port.parse::<u16>().map_err(|_| OfferRefusal::Malformed)?;
+    if !words.next().is_some_and(|protocol| protocol.ends_with("/TLS/RTP/SAVPF")) {
+        return Err(OfferRefusal::Malformed);
+    }
+    check_payload_types(words, block)?;
+    if !has_flag(block, "rtcp-mux") {
+        return Err(OfferRefusal::NoRtcpMux);
+    }
+    if attribute(block, "simulcast").chain(attribute(block, "rid")).next().is_some() {
+        return Err(OfferRefusal::Simulcast);
+    }
+    let directions = [
+        ("sendonly", SectionDirection::SendOnly),
+        ("recvonly", SectionDirection::RecvOnly),
+        ("inactive", SectionDirection::Inactive),
+    ];
+    let mut said = directions.into_iter().filter(|(name, _)| has_flag(block, name)).map(|(_, direction)| direction);
+    let (Some(direction), None) = (said.next(), said.next()) else {
+        return Err(OfferRefusal::Direction);
+    };
+    if has_flag(block, "sendrecv") {
+        return Err(OfferRefusal::Direction);
+    }
+    let mut mids = attribute(block, "mid");
+    match (mids.next(), mids.next()) {
+        // str0m writes any other character as an underscore.
+        (Some(mid), None) if is_token(mid, 1, 16) && !mid.contains(['+', '/', '-']) => {
+            Ok(Section { mid: mid.to_owned(), kind, direction })
+        }
+        (Some(_) | None, _) => Err(OfferRefusal::Mid),
+    }
+}
+
+fn is_token(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b))
+}
+
+/// RFC 5761: types 64 to 95 cannot be told from RTCP.
+fn check_payload_types<'a>(listed: impl Iterator<Item = &'a str>, block: &[&str]) -> Result<(), OfferRefusal> {
+    let in_range = |word: &str| match word.parse::<u8>() {
+        Ok(pt) if pt < 64 || (96..128).contains(&pt) => Ok(pt),
+        Ok(_) | Err(_) => Err(OfferRefusal::PayloadType),
+    };
+    let mut seen = HashSet::new();
+    for word in listed {
+        if !seen.insert(in_range(word)?) {
+            return Err(OfferRefusal::PayloadType);
+        }
+    }
+    let described = attribute(block, "rtpmap").chain(attribute(block, "fmtp")).chain(attribute(block, "rtcp-fb"));
+    for value in described {
+        match value.split(' ').next() {
+            Some("*") => (),
+            Some(word) => {
+                if !seen.contains(&in_range(word)?) {
+                    return Err(OfferRefusal::PayloadType);
+                }
+            }
+            None => return Err(OfferRefusal::Malformed),
+        }
+        for apt in value.split([' ', ';']).filter_map(|word| word.strip_prefix("apt=")) {
+            in_range(apt)?;
+        }
+    }
+    if seen.is_empty() { Err(OfferRefusal::PayloadType) } else { Ok(()) }
+}
+
+fn check_sections(sections: &[Section]) -> Result<(), OfferRefusal> {
+    let mids: HashSet<&str> = sections.iter().map(|section| section.mid.as_str()).collect();
+    if mids.len() != sections.len() {
+        return Err(OfferRefusal::Mid);
+    }
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        let sending = |section: &&Section| section.kind == kind && section.direction == SectionDirection::SendOnly;
+        if sections.iter().filter(sending).count() > 1 {
+            return Err(OfferRefusal::Direction);
+        }
+    }
+    Ok(())
+}
+
+fn check_bundle(session: &[&str], sections: &[Section]) -> Result<(), OfferRefusal> {
+    let mut groups = attribute(session, "group").filter_map(|group| group.strip_prefix("BUNDLE "));
+    let (Some(group), None) = (groups.next(), groups.next()) else {
+        return Err(OfferRefusal::NotBundled);
+    };
+    let bundled: Vec<&str> = group.split(' ').collect();
+    let all = bundled.len() == sections.len() && sections.iter().all(|section| bundled.contains(&section.mid.as_str()));
+    if all { Ok(()) } else { Err(OfferRefusal::NotBundled) }
+}
+
+/// One certificate for the whole connection, named by SHA-256, which is what str0m verifies.
+/// SHA-384 and SHA-512 may stand beside it; SHA-1 may not.
+fn fingerprint(session: &[&str], blocks: &[&[&str]]) -> Result<String, OfferRefusal> {
+    let for_all = attribute(session, "fingerprint").next().is_some();
+    let everywhere = blocks.iter().all(|block| attribute(block, "fingerprint").next().is_some());
+    if !for_all && !everywhere {
+        return Err(OfferRefusal::Fingerprint);
+    }
+    let mut found: Option<String> = None;
+    for value in std::iter::once(&session).chain(blocks).flat_map(|block| attribute(block, "fingerprint")) {
+        let value = value.to_ascii_lowercase();
+        let (hash, digest) = value.split_once(' ').ok_or(OfferRefusal::Fingerprint)?;
+        let bytes = match hash {
+            "sha-256" => 32,
+            "sha-384" => 48,
+            "sha-512" => 64,
+            _ => return Err(OfferRefusal::Fingerprint),
+        };
+        let is_byte = |byte: &str| byte.len() == 2 && byte.bytes().all(|b| b.is_ascii_hexdigit());
+        if digest.split(':').count() != bytes || !digest.split(':').all(is_byte) {
+            return Err(OfferRefusal::Fingerprint);
+        }
+        if hash == "sha-256" {
+            match &found {
+                Some(first) if *first != value => return Err(OfferRefusal::Fingerprint),
+                Some(_) => (),
+                None => found = Some(value),
+            }
+        }
+    }
+    found.ok_or(OfferRefusal::Fingerprint)
+}
+
+fn check_transport(session: &[&str], blocks: &[&[&str]]) -> Result<(), OfferRefusal> {
+    let everything = || std::iter::once(&session).chain(blocks);
+    for (name, least) in [("ice-ufrag", 4), ("ice-pwd", 22)] {
+        let mut values: HashSet<&str> = HashSet::new();
+        values.extend(everything().flat_map(|block| attribute(block, name)));
+        let for_all = attribute(session, name).next().is_some();
+        let present = for_all || blocks.iter().all(|block| attribute(block, name).next().is_some());
+        if !present || values.len() != 1 || !values.iter().all(|value| is_token(value, least, 256)) {
+            return Err(OfferRefusal::IceCredentials);
+        }
+    }
+    if has_flag(session, "ice-lite") {
+        return Err(OfferRefusal::IceCredentials);
+    }
+    let roles: Vec<&str> = everything().flat_map(|block| attribute(block, "setup")).collect();
+    if roles.is_empty() || roles.iter().any(|role| *role != "actpass" && *role != "active") {
+        return Err(OfferRefusal::DtlsRole);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TWO: &str = include_str!("../tests/offers/chromium-two.sdp");
+    const NINE: &str = include_str!("../tests/offers/chromium-nine.sdp");
+
+    fn refusal(text: &str) -> OfferRefusal {
+        match parse(text) {
+            Ok(_) => panic!("the offer was accepted"),
+            Err(why) => why,
+        }
+    }
+
+    #[test]
+    fn offers_of_chromium_are_accepted() {
+        let two = parse(TWO).unwrap();
+        let directions: Vec<_> = two.sections.iter().map(|section| (section.kind, section.direction)).collect();
+        assert_eq!(
+            directions,
+            [
+                (MediaKind::Audio, SectionDirection::SendOnly),
+                (MediaKind::Video, SectionDirection::SendOnly),
+                (MediaKind::Audio, SectionDirection::RecvOnly),
+                (MediaKind::Video, SectionDirection::RecvOnly),
+            ]
+        );
+        assert_eq!(parse(NINE).unwrap().sections.len(), 18);
+    }
+
+    #[test]
+    fn what_no_page_of_ours_offers_is_refused() {
+        let sha1 = "sha-1 AB:2B:83:84:61:71:F5:65:D5:19:2F:99:09:CF:35:D3:CE:2E:D2:22";
+        let line = TWO.lines().find(|line| line.starts_with("a=fingerprint:")).unwrap();
+        let changes = [
+            (TWO.replace(line, &format!("a=fingerprint:{sha1}")), OfferRefusal::Fingerprint),
+            (TWO.replace(line, &format!("{line}\r\na=fingerprint:{sha1}")), OfferRefusal::Fingerprint),
+            (TWO.replace(line, "a=x-nothing"), OfferRefusal::Fingerprint),
+            (TWO.replacen("AB:2B", "AC:2B", 1), OfferRefusal::Fingerprint),
+            (TWO.replace("a=group:BUNDLE 0 1 2 3", "a=group:BUNDLE 0 1 2"), OfferRefusal::NotBundled),
+            (TWO.replacen("a=rtcp-mux\r\n", "", 1), OfferRefusal::NoRtcpMux),
+            (TWO.replacen("m=audio", "m=application", 1), OfferRefusal::NotMedia),
+            (TWO.replacen("a=ice-ufrag:H15F", "a=ice-ufrag:H", 4), OfferRefusal::IceCredentials),
+            (TWO.replacen("a=ice-ufrag:H15F", "a=ice-ufrag:H15G", 1), OfferRefusal::IceCredentials),
+            (TWO.replace("a=setup:actpass", "a=setup:passive"), OfferRefusal::DtlsRole),
+            (TWO.replacen(" 111 63 ", " 111 300 ", 1), OfferRefusal::PayloadType),
+            (TWO.replacen(" 111 63 ", " 111 72 ", 1), OfferRefusal::PayloadType),
+            (TWO.replacen(" 111 63 ", " 111 111 ", 1), OfferRefusal::PayloadType),
+            (TWO.replacen("apt=96", "apt=196", 1), OfferRefusal::PayloadType),
+            (TWO.replace("a=mid:3", "a=mid:2"), OfferRefusal::Mid),
+            (TWO.replace("a=mid:3\r\n", ""), OfferRefusal::Mid),
+            (TWO.replacen("a=sendonly", "a=sendrecv", 1), OfferRefusal::Direction),
+            (TWO.replace("a=recvonly", "a=sendonly"), OfferRefusal::Direction),
+            (TWO.replacen("a=sendonly", "a=sendonly\r\na=simulcast:send h;f", 1), OfferRefusal::Simulcast),
+            (String::new(), OfferRefusal::Malformed),
+            ("v=0\r\n".to_owned(), OfferRefusal::Malformed),
+            (TWO.repeat(20), OfferRefusal::TooLong),
+        ];
+        for (number, (text, why)) in changes.iter().enumerate() {
+            assert_eq!(refusal(text), *why, "change {number}");
+        }
+    }
+
+    #[test]
+    fn longer_fingerprints_may_stand_beside_sha_256() {
+        let line = TWO.lines().find(|line| line.starts_with("a=fingerprint:")).unwrap();
+        let long = ["AB"; 64].join(":");
+        assert!(parse(&TWO.replace(line, &format!("{line}\r\na=fingerprint:sha-512 {long}"))).is_ok());
+        assert_eq!(refusal(&TWO.replace(line, &format!("a=fingerprint:sha-512 {long}"))), OfferRefusal::Fingerprint);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,300}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_mangled_offer_panics(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..5, "[a-z0-9:=/ ]{0,12}"), 1..6)
+        ) {
+            let mut lines: Vec<String> = TWO.lines().map(str::to_owned).collect();
+            for (at, other, what, text) in edits {
+                if lines.is_empty() { break }
+                let (at, other) = (at.index(lines.len()), other.index(lines.len()));
+                match what {
+                    0 => { lines.remove(at); }
+                    1 => lines.swap(at, other),
+                    2 => { let copy = lines[at].clone(); lines.insert(other, copy); }
+                    3 => { let cut = lines[at].len() / 2; lines[at].truncate(cut); lines[at].push_str(&text); }
+                    _ => lines[at].push_str(&text),
+                }
+            }
+            let _ = parse(&lines.join("\r\n"));
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! One page's connection: a str0m `Rtc` that cannot take the rest down with it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime};
+
+use bedside_visit::{UserId, VisitId};
+use str0m::change::SdpOffer;
+use str0m::config::{DtlsCert, DtlsVersion};
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
+use str0m::net::Protocol;
+use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
+
+use crate::codec::Codecs;
+use crate::command::{IceCredentials, PeerId, Transport};
+use crate::forward::Rewriter;
+use crate::keyframe::KeyframeRequests;
+use crate::offer::{Section, SectionDirection};
+
+/// How long a peer may take to come up, and to come back.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A browser sends a STUN check every two and a half seconds at least.
+const SILENCE: Duration = Duration::from_secs(4);
+/// Answers to two seconds of video loss; more costs memory, not quality.
+const RESEND_PACKETS: usize = 200;
+
+/// str0m panicked: this peer is lost, the others are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Panicked;
+
+/// Where a peer is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Joined, never up yet.
+    Coming { until: Instant },
+    /// Media can flow.
+    Up,
+    /// Silent for a few seconds.
+    Lost { until: Instant },
+}
+
+/// What happened to the life of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LifeEvent {
+    Lost,
+    TimedOut,
+    NeverCame,
+}
+
+/// A receive slot of the page, bound to a person for good.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) mid: Mid,
+    pub(crate) name: String,
+    pub(crate) kind: MediaKind,
+    pub(crate) from: UserId,
+    /// The publisher's connection while its media may flow here.
+    pub(crate) source: Option<PeerId>,
+    pub(crate) rewriter: Rewriter,
+}
+
+/// A receiver of this peer's media.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) peer: PeerId,
+    pub(crate) slot: usize,
+    pub(crate) kind: MediaKind,
+}
+
+/// What a step of str0m brought.
+pub(crate) enum Step {
+    Transmit(str0m::net::Transmit),
+    Packet(Box<RtpPacket>),
+    Connected,
+    KeyframeWanted(Mid),
+    Closed,
+    Other,
+    Idle,
+}
+
+pub(crate) struct Peer {
+    pub(crate) room: VisitId,
+    pub(crate) user: UserId,
+    pub(crate) ufrag: String,
+    pub(crate) fingerprint: String,
+    pub(crate) sections: Vec<Section>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) codecs: Codecs,
+    pub(crate) keyframes: KeyframeRequests,
+    pub(crate) life: Life,
+    /// The source addresses that proved they belong here, the one proved last at the end.
+    pub(crate) addresses: VecDeque<(Transport, SocketAddr)>,
+    /// Whether str0m has work that has not been polled.
+    pub(crate) dirty: bool,
+    /// The earliest entry of this peer in the schedule.
+    pub(crate) scheduled: Option<Instant>,
+    heard: Instant,
+    rtc_deadline: Instant,
+    camera: Option<Mid>,
+    clock: SenderClock,
+    rtc: Box<Rtc>,
+    #[cfg(test)]
+    pub(crate) panics_next: bool,
+}
+
+/// What a peer is made of.
+pub(crate) struct NewPeer<'a> {
+    pub(crate) room: VisitId,
+    pub(crate) user: UserId,
+    pub(crate) others: &'a [UserId],
+    pub(crate) ice: &'a IceCredentials,
+    pub(crate) fingerprint: String,
+    pub(crate) sections: Vec<Section>,
+    pub(crate) candidates: &'a [(Transport, SocketAddr)],
+    pub(crate) certificate: DtlsCert,
+}
+
+impl Peer {
+    /// Makes a peer and answers its offer.
+    pub(crate) fn new(now: Instant, new: NewPeer<'_>, offer: SdpOffer) -> Option<(Self, String)> {
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let mut rtc = Box::new(configured(new.ice, new.certificate).build(now));
+            for (transport, address) in new.candidates {
+                rtc.add_local_candidate(host_candidate(*transport, *address)?);
+            }
+            let answer = rtc.sdp_api().accept_offer(offer).ok()?.to_sdp_string();
+            Some((rtc, answer))
+        }));
+        let (rtc, answer) = made.ok().flatten()?;
+
+        let sending = |section: &&Section| section.direction == SectionDirection::SendOnly;
+        let camera = new.sections.iter().filter(sending).find(|section| section.kind == MediaKind::Video);
+        let mids: Vec<Mid> = new.sections.iter().map(|section| Mid::from(section.mid.as_str())).collect();
+        let mut slots = Vec::new();
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            let receiving = new
+                .sections
+                .iter()
+                .filter(|section| section.kind == kind && section.direction == SectionDirection::RecvOnly);
+            slots.extend(receiving.zip(new.others).map(|(section, from)| Slot {
+                mid: Mid::from(section.mid.as_str()),
+                name: section.mid.clone(),
+                kind,
+                from: *from,
+                source: None,
+                rewriter: Rewriter::default(),
+            }));
+        }
+        let peer = Self {
+            room: new.room,
+            user: new.user,
+            ufrag: new.ice.ufrag.clone(),
+            fingerprint: new.fingerprint,
+            slots,
+            routes: Vec::new(),
+            codecs: Codecs::negotiated(&rtc, &mids),
+            keyframes: KeyframeRequests::default(),
+            life: Life::Coming { until: now + PATIENCE },
+            addresses: VecDeque::new(),
+            dirty: false,
+            scheduled: None,
+            heard: now,
+            rtc_deadline: now,
+            camera: camera.map(|section| Mid::from(section.mid.as_str())),
+            sections: new.sections,
+            clock: SenderClock::default(),
+            rtc,
+            #[cfg(test)]
+            panics_next: false,
+        };
+        Some((peer, answer))
+    }
+
+    /// Answers an offer on the same connection. Gives our old ICE user name fragment too if the offer
+    /// restarted ICE, in which case our new credentials are those given.
+    pub(crate) fn renegotiate(
+        &mut self,
+        offer: SdpOffer,
+        ice: &IceCredentials,
+    ) -> Result<Option<(String, Option<String>)>, Panicked> {
+        self.call(|rtc| {
+            let before = rtc.direct_api().local_ice_credentials();
+            let answer = rtc.sdp_api().accept_offer(offer).ok()?.to_sdp_string();
+            let drawn = rtc.direct_api().local_ice_credentials();
+            if drawn == before {
+                return Some((answer, None));
+            }
+            rtc.direct_api().set_local_ice_credentials(credentials(ice));
+            Some((answer, Some(drawn.ufrag)))
+        })
+    }
+
+    /// Every touch of str0m goes through here.
+    fn call<R>(&mut self, work: impl FnOnce(&mut Rtc) -> R) -> Result<R, Panicked> {
+        #[cfg(test)]
+        let panics = std::mem::take(&mut self.panics_next);
+        catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!panics, "planted by a test");
+            work(&mut self.rtc)
+        }))
+        .map_err(|_| Panicked)
+    }
+
+    /// Takes a datagram from an address that has proved it belongs to this peer. What str0m does not
+    /// understand is dropped: datagrams can be forged.
+    pub(crate) fn receive(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<(), Panicked> {
+        self.heard = now;
+        self.call(|rtc| drop(rtc.handle_input(Input::Receive(now, datagram))))
+    }
+
+    /// Takes a STUN request from any address, if its integrity shows that the sender has our
+    /// credentials. Says whether it did.
+    pub(crate) fn receive_check(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<bool, Panicked> {
+        let accepted = self.call(|rtc| {
+            let input = Input::Receive(now, datagram);
+            let accepted = rtc.accepts(&input);
+            if accepted {
+                drop(rtc.handle_input(input));
+            }
+            accepted
+        })?;
+        if accepted {
+            self.heard = now;
+        }
+        Ok(accepted)
+    }
+
+    pub(crate) fn advance(&mut self, now: Instant) -> Result<(), Panicked> {
+        self.call(|rtc| drop(rtc.handle_input(Input::Timeout(now))))
+    }
+
+    pub(crate) fn write(&mut self, mid: Mid, packet: RtpWrite) -> Result<(), Panicked> {
+        self.dirty = true;
+        self.call(|rtc| {
+            if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
+                stream.write_rtp(packet);
+            }
+        })
+    }
+
+    /// One step of what str0m has to say.
+    pub(crate) fn poll(&mut self, now: Instant) -> Result<Step, Panicked> {
+        let output = self.call(|rtc| match rtc.poll_output() {
+            Ok(output) if rtc.is_alive() => Some(output),
+            Ok(_) | Err(_) => None,
+        })?;
+        // str0m's events are many and grow with it: what is not named here does not matter here.
+        #[expect(clippy::wildcard_enum_match_arm)]
+        Ok(match output {
+            None => Step::Closed,
+            Some(Output::Transmit(transmit)) => Step::Transmit(transmit),
+            Some(Output::Timeout(at)) => {
+                self.dirty = at <= now;
+                self.rtc_deadline = at;
+                Step::Idle
+            }
+            Some(Output::Event(event)) => match event {
+                Event::RtpPacket(packet) => Step::Packet(Box::new(packet)),
+                Event::Connected => Step::Connected,
+                Event::KeyframeRequest(request) => Step::KeyframeWanted(request.mid),
+                Event::Closed => Step::Closed,
+                _ => Step::Other,
+            },
+        })
+    }
+
+    /// Says good-bye. What comes out of `poll` after that is to be sent still.
+    pub(crate) fn close(&mut self) -> Result<(), Panicked> {
+        self.call(|rtc| drop(rtc.close()))
+    }
+
+    /// Sends a keyframe request to the page, if one is wanted and due. Says whether one went out.
+    pub(crate) fn request_keyframe(&mut self, now: Instant) -> Result<bool, Panicked> {
+        if !self.keyframes.take_due(now) {
+            return Ok(false);
+        }
+        let Some(camera) = self.camera else { return Ok(false) };
+        self.dirty = true;
+        self.call(|rtc| match rtc.direct_api().stream_rx_by_mid(camera, None) {
+            Some(stream) => {
+                stream.request_keyframe(KeyframeRequestKind::Pli);
+                true
+            }
+            // Nothing has arrived yet; the first packet that cannot be decoded asks again.
+            None => false,
+        })
+    }
+
+    /// When the packet was made, on a clock that all media of this peer shares.
+    pub(crate) fn wallclock(&mut self, packet: &RtpPacket, clock_rate: u32) -> Instant {
+        self.clock.wallclock(packet, clock_rate)
+    }
+
+    pub(crate) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard)
+    }
+
+    pub(crate) fn deadline(&self, now: Instant) -> Instant {
+        let life = match self.life {
+            Life::Coming { until } | Life::Lost { until } => until,
+            Life::Up => self.heard + SILENCE,
+        };
+        let keyframe = self.keyframes.deadline(now).unwrap_or(life);
+        life.min(keyframe).min(self.rtc_deadline)
+    }
+
+    /// Lets time pass over the peer's life.
+    pub(crate) fn age(&mut self, now: Instant) -> Option<LifeEvent> {
+        match self.life {
+            Life::Coming { until } if until <= now => Some(LifeEvent::NeverCame),
+            Life::Lost { until } if until <= now => Some(LifeEvent::TimedOut),
+            Life::Up if self.heard + SILENCE <= now => {
+                self.life = Life::Lost { until: self.heard + SILENCE + PATIENCE };
+                Some(LifeEvent::Lost)
+            }
+            Life::Coming { .. } | Life::Lost { .. } | Life::Up => None,
+        }
+    }
+
+    pub(crate) fn rtc_is_due(&self, now: Instant) -> bool {
+        self.rtc_deadline <= now
+    }
+
+    /// Whether DTLS has completed, now or earlier.
+    pub(crate) fn has_been_up(&self) -> bool {
+        !matches!(self.life, Life::Coming { .. })
+    }
+
+    pub(crate) fn tracks(&self) -> Vec<(String, UserId)> {
+        self.slots.iter().map(|slot| (slot.name.clone(), slot.from)).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dtls_version(&mut self) -> Option<str0m::crypto::dtls::ProtocolVersion> {
+        self.rtc.direct_api().dtls_protocol_version()
+    }
+}
+
+/// DTLS 1.2: with 1.3 a browser's preference wins and SRTP loses AES-GCM. VP8 alone: every browser has
+/// it, and one codec for all is what makes forwarding possible at all.
+fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
+    RtcConfig::new()
+        .clear_codecs()
+        .enable_opus(true, true)
+        .enable_vp8(true)
+        .set_rtp_mode(true)
+        .set_ice_lite(true)
+        .set_send_buffer_video(RESEND_PACKETS)
+        .set_local_ice_credentials(credentials(ice))
+        .set_dtls_cert(certificate)
+        .set_dtls_version(DtlsVersion::Dtls12)
+}
+
+fn credentials(ice: &IceCredentials) -> IceCreds {
+    IceCreds { ufrag: ice.ufrag.clone(), pass: ice.password.clone() }
+}
+
+fn host_candidate(transport: Transport, address: SocketAddr) -> Option<Candidate> {
+    match transport {
+        Transport::Udp => Candidate::host(address, Protocol::Udp).ok(),
+        Transport::Tcp => Candidate::builder().tcp().host(address).tcptype(str0m::net::TcpType::Passive).build().ok(),
+    }
+}
+
+/// The publisher's clock, from its sender reports, laid over ours once: receivers keep sound and
+/// picture in step by it, so both must be on one clock, and which one does not matter.
+#[derive(Debug, Default)]
+struct SenderClock {
+    anchor: Option<(SystemTime, Instant)>,
+}
+
+impl SenderClock {
+    /// Keeps times in the past, where str0m wants them, in spite of jitter.
+    const MARGIN: Duration = Duration::from_millis(500);
+    const MOST: Duration = Duration::from_secs(10);
+
+    fn wallclock(&mut self, packet: &RtpPacket, clock_rate: u32) -> Instant {
+        let arrived = packet.timestamp;
+        let fallback = arrived.checked_sub(Self::MARGIN).unwrap_or(arrived);
+        let Some(report) = packet.last_sender_info else { return fallback };
+        #[expect(clippy::cast_possible_truncation)] // RTP time is modulo 2^32.
+        let since = packet.header.timestamp.wrapping_sub(report.rtp_time.numer() as u32).cast_signed();
+        let distance = Duration::from_secs_f64(f64::from(since.unsigned_abs()) / f64::from(clock_rate));
+        let sent = match since {
+            0.. => report.ntp_time.checked_add(distance),
+            ..0 => report.ntp_time.checked_sub(distance),
+        };
+        let Some(sent) = sent else { return fallback };
+        if let Some((theirs, ours)) = self.anchor {
+            let time = match sent.duration_since(theirs) {
+                Ok(later) => ours.checked_add(later),
+                Err(earlier) => ours.checked_sub(earlier.duration()),
+            };
+            if let Some(time) = time
+                && time <= arrived
+                && arrived.duration_since(time) < Self::MOST
+            {
+                return time;
+            }
+        }
+        self.anchor = Some((sent, fallback));
+        fallback
+    }
+}
+
+/// str0m's name of a transport.
+pub(crate) fn protocol(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Udp => Protocol::Udp,
+        Transport::Tcp => Protocol::Tcp,
+    }
+}

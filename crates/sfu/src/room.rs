@@ -1,0 +1,66 @@
+//! Who is in a room, and whose media may go to whom.
+
+use bedside_visit::UserId;
+use str0m::media::MediaKind;
+
+use crate::command::{Forwarding, PeerId};
+
+/// The people of one visit who have connected.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) members: Vec<Member>,
+}
+
+/// A person and the person's connections.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) user: UserId,
+    pub(crate) forwarding: Forwarding,
+    /// The connection whose media counts.
+    pub(crate) live: PeerId,
+    /// A newer connection that takes over when it is up.
+    pub(crate) incoming: Option<PeerId>,
+}
+
+impl Member {
+    fn publishes(&self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.forwarding.microphone,
+            MediaKind::Video => self.forwarding.camera,
+        }
+    }
+}
+
+impl Room {
+    pub(crate) fn member(&self, user: UserId) -> Option<&Member> {
+        self.members.iter().find(|member| member.user == user)
+    }
+
+    pub(crate) fn member_mut(&mut self, user: UserId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.user == user)
+    }
+
+    /// The connection whose media of this kind goes from one person to another, if it may.
+    pub(crate) fn source(&self, from: UserId, to: UserId, kind: MediaKind) -> Option<PeerId> {
+        let (publisher, receiver) = (self.member(from)?, self.member(to)?);
+        let allowed =
+            from != to && publisher.forwarding.admitted && receiver.forwarding.admitted && publisher.publishes(kind);
+        allowed.then_some(publisher.live)
+    }
+
+    /// Forgets a connection. The newer one, if there is one, counts from now on.
+    pub(crate) fn remove(&mut self, user: UserId, peer: PeerId) {
+        let Some(at) = self.members.iter().position(|member| member.user == user) else { return };
+        let member = &mut self.members[at];
+        if member.incoming == Some(peer) {
+            member.incoming = None;
+        } else if member.live == peer {
+            match member.incoming.take() {
+                Some(incoming) => member.live = incoming,
+                None => {
+                    self.members.swap_remove(at);
+                }
+            }
+        }
+    }
+}

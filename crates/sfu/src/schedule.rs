@@ -1,0 +1,33 @@
+//! Deadlines in order, so that only the peers that are due are visited.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use crate::command::PeerId;
+
+/// A heap of deadlines. An entry may be early (its peer's deadline moved away) and is then put back;
+/// it is never late, because a peer adds an entry whenever its deadline moves before the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    heap: BinaryHeap<Reverse<(Instant, PeerId)>>,
+}
+
+impl Schedule {
+    pub(crate) fn push(&mut self, at: Instant, peer: PeerId) {
+        self.heap.push(Reverse((at, peer)));
+    }
+
+    /// Takes the next entry that is due.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, PeerId)> {
+        let Reverse((at, _)) = self.heap.peek()?;
+        if *at > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+}

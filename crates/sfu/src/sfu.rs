@@ -1,0 +1,156 @@
+//! The machine: rooms and peers, what comes in and what goes out.
+
+mod flow;
+mod seats;
+mod traffic;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bedside_visit::{UserId, VisitId};
+
+use crate::command::{Command, Forwarding, Input, PeerId, Transport};
+use crate::config::SfuConfig;
+use crate::event::{GoneReason, Output};
+use crate::peer::Peer;
+use crate::room::Room;
+use crate::schedule::Schedule;
+use crate::statistics::Statistics;
+
+/// A selective forwarding unit. See the crate's documentation.
+pub struct Sfu {
+    config: SfuConfig,
+    /// The time of the last input.
+    now: Instant,
+    peers: HashMap<PeerId, Peer, BuildHasherDefault<PeerIdHasher>>,
+    rooms: HashMap<VisitId, Room>,
+    by_address: HashMap<(Transport, SocketAddr), PeerId>,
+    by_ufrag: HashMap<String, PeerId>,
+    schedule: Schedule,
+    /// Peers whose str0m has work: written to, but not polled since.
+    dirty: Vec<PeerId>,
+    /// Peers to end once nothing borrows them.
+    ending: Vec<(PeerId, GoneReason)>,
+    outputs: VecDeque<Output>,
+    statistics: Statistics,
+}
+
+impl Sfu {
+    /// A machine without rooms.
+    #[must_use]
+    pub fn new(config: SfuConfig, now: Instant) -> Self {
+        Self {
+            config,
+            now,
+            peers: HashMap::default(),
+            rooms: HashMap::new(),
+            by_address: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            schedule: Schedule::default(),
+            dirty: Vec::new(),
+            ending: Vec::new(),
+            outputs: VecDeque::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Takes an input. Poll the outputs afterwards; after a batch of datagrams is soon enough.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Datagram { transport, source, destination, contents } => {
+                self.statistics.received_packets += 1;
+                self.statistics.received_bytes += contents.len() as u64;
+                self.datagram(transport, source, destination, contents);
+            }
+            Input::Command(command) => self.command(command),
+            Input::Timeout => self.timeout(),
+        }
+        self.end_peers();
+    }
+
+    /// The next output, if there is one.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.flush();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When to call `handle_input` with `Timeout`, once `poll_output` has nothing more.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.schedule.next()
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        Statistics { rooms: self.rooms.len() as u64, peers: self.peers.len() as u64, ..self.statistics }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Join(join) => {
+                let peer = join.peer;
+                if let Err(why) = self.join(*join) {
+                    self.outputs.push_back(Output::Refused { peer, why });
+                }
+            }
+            Command::Renegotiate { peer, offer, ice } => {
+                if let Err(why) = self.renegotiate(peer, &offer, &ice) {
+                    self.outputs.push_back(Output::Refused { peer, why });
+                }
+            }
+            Command::Leave { peer } => self.ending.push((peer, GoneReason::Left)),
+            Command::Admit { room, user, admitted } => {
+                self.change_forwarding(room, user, |forwarding| forwarding.admitted = admitted);
+            }
+            Command::Publish { room, user, microphone, camera } => {
+                self.change_forwarding(room, user, |forwarding| {
+                    forwarding.microphone = microphone;
+                    forwarding.camera = camera;
+                });
+            }
+        }
+    }
+
+    fn change_forwarding(&mut self, room: VisitId, user: UserId, change: impl FnOnce(&mut Forwarding)) {
+        if let Some(member) = self.rooms.get_mut(&room).and_then(|room| room.member_mut(user)) {
+            change(&mut member.forwarding);
+            self.connect_routes(room);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn peer_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.peers.get_mut(&id)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn addresses(&self) -> usize {
+        self.by_address.len()
+    }
+}
+
+/// Peer names are drawn by the shell: any spread of their bits will do.
+#[derive(Debug, Default)]
+struct PeerIdHasher(u64);
+
+impl Hasher for PeerIdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

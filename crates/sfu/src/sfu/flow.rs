@@ -1,0 +1,166 @@
+//! Media from one person to another.
+
+use bedside_visit::VisitId;
+use str0m::media::{MediaKind, Mid};
+use str0m::rtp::{RtpPacket, RtpWrite};
+
+use super::Sfu;
+use crate::codec::starts_keyframe;
+use crate::command::PeerId;
+use crate::event::{GoneReason, Output};
+use crate::forward::{Incoming, Rewritten};
+use crate::peer::{Life, Panicked, Route};
+
+impl Sfu {
+    pub(super) fn came_up(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.life = Life::Up;
+        let (room, user) = (peer.room, peer.user);
+        self.outputs.push_back(Output::Up { peer: id });
+        if let Some(member) = self.rooms.get_mut(&room).and_then(|room| room.member_mut(user))
+            && member.incoming == Some(id)
+        {
+            member.incoming = None;
+            let old = std::mem::replace(&mut member.live, id);
+            self.ending.push((old, GoneReason::Replaced));
+        }
+        self.connect_routes(room);
+    }
+
+    /// Works out anew who gets whose media. Cheap enough for every change of a room of nine.
+    pub(super) fn connect_routes(&mut self, room: VisitId) {
+        let Some(place) = self.rooms.get(&room) else { return };
+        let mut routes: Vec<(PeerId, Route)> = Vec::new();
+        let mut watched = Vec::new();
+        for member in &place.members {
+            let Some(peer) = self.peers.get_mut(&member.live) else { continue };
+            let up = peer.has_been_up();
+            for (number, slot) in peer.slots.iter_mut().enumerate() {
+                let source = place.source(slot.from, member.user, slot.kind).filter(|_| up);
+                if slot.source != source {
+                    slot.rewriter.interrupt();
+                    slot.source = source;
+                    watched.extend(source.filter(|_| slot.kind == MediaKind::Video));
+                }
+                let route = Route { peer: member.live, slot: number, kind: slot.kind };
+                routes.extend(source.map(|source| (source, route)));
+            }
+        }
+        for member in &place.members {
+            for id in [Some(member.live), member.incoming].into_iter().flatten() {
+                if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.routes.clear();
+                    peer.routes.extend(routes.iter().filter(|(source, _)| *source == id).map(|(_, route)| *route));
+                }
+            }
+        }
+        for source in watched {
+            self.want_keyframe_now(source);
+        }
+    }
+
+    /// A receiver missed something: all its pictures start over.
+    pub(super) fn refresh_pictures(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let shown = peer.slots.iter().filter(|slot| slot.kind == MediaKind::Video);
+        let sources: Vec<PeerId> = shown.filter_map(|slot| slot.source).collect();
+        for source in sources {
+            self.want_keyframe_now(source);
+        }
+    }
+
+    fn want_keyframe_now(&mut self, source: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&source) {
+            peer.keyframes.want_now();
+            self.send_keyframe_request(source);
+        }
+    }
+
+    pub(super) fn keyframe_wanted(&mut self, id: PeerId, mid: Mid) {
+        let slot = self.peers.get(&id).and_then(|peer| peer.slots.iter().find(|slot| slot.mid == mid));
+        if let Some(source) = slot.and_then(|slot| slot.source) {
+            self.want_keyframe(source);
+        }
+    }
+
+    fn want_keyframe(&mut self, source: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&source) {
+            peer.keyframes.want();
+            self.send_keyframe_request(source);
+        }
+    }
+
+    pub(super) fn send_keyframe_request(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        match peer.request_keyframe(self.now) {
+            Ok(true) => {
+                self.statistics.keyframe_requests += 1;
+                self.dirty.push(id);
+            }
+            Ok(false) => self.reschedule(id),
+            Err(Panicked) => self.panicked(id),
+        }
+    }
+
+    pub(super) fn forward(&mut self, id: PeerId, packet: &RtpPacket) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(encoding) = peer.codecs.encoding(packet.header.payload_type) else { return };
+        if packet.payload.is_empty() {
+            return;
+        }
+        let wallclock = peer.wallclock(packet, encoding.clock_rate());
+        let codecs = peer.codecs;
+        let routes = std::mem::take(&mut peer.routes);
+        let incoming = Incoming {
+            source: (id, *packet.header.ssrc),
+            sequence: *packet.seq_no,
+            timestamp: packet.header.timestamp,
+            arrived: packet.timestamp,
+            clock_rate: encoding.clock_rate(),
+            can_start: encoding.kind() == MediaKind::Audio || starts_keyframe(encoding, &packet.payload),
+        };
+        // What belongs to the hop, not to the media.
+        let mut extensions = packet.header.ext_vals.clone();
+        extensions.mid = None;
+        extensions.rid = None;
+        extensions.rid_repair = None;
+        extensions.transport_cc = None;
+        extensions.abs_send_time = None;
+
+        let mut undecodable = false;
+        for route in routes.iter().filter(|route| route.kind == encoding.kind()) {
+            let Some(receiver) = self.peers.get_mut(&route.peer) else { continue };
+            let Some((pt, payload)) = codecs.translate(encoding, &packet.payload, &receiver.codecs) else {
+                continue;
+            };
+            let Some(slot) = receiver.slots.get_mut(route.slot) else { continue };
+            let (sequence, timestamp) = match slot.rewriter.rewrite(&incoming) {
+                Rewritten::Forward { sequence, timestamp } => (sequence, timestamp),
+                Rewritten::NeedsKeyframe => {
+                    undecodable = true;
+                    continue;
+                }
+                Rewritten::Skip => continue,
+            };
+            let mid = slot.mid;
+            self.statistics.forwarded_packets += 1;
+            self.statistics.forwarded_bytes += payload.len() as u64;
+            let rewritten = RtpWrite::new(pt, sequence.into(), timestamp, wallclock, payload)
+                .marker(packet.header.marker)
+                .ext_vals(extensions.clone())
+                .nackable(encoding.kind() == MediaKind::Video);
+            if !receiver.dirty {
+                self.dirty.push(route.peer);
+            }
+            if receiver.write(mid, rewritten).is_err() {
+                self.panicked(route.peer);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.routes = routes;
+        }
+        if undecodable {
+            self.want_keyframe(id);
+        }
+    }
+}

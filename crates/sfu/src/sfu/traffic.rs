@@ -1,0 +1,221 @@
+//! Datagrams in and out, and time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use str0m::net::{Protocol, Receive};
+
+use super::Sfu;
+use crate::command::{PeerId, Transport};
+use crate::demux::{Packet, classify};
+use crate::event::{GoneReason, MediaClass, Output, Transmit};
+use crate::peer::{Life, LifeEvent, Panicked, Step, protocol};
+
+/// An address whose peer spoke within this time is not given to another peer.
+const ADDRESS_IN_USE: Duration = Duration::from_secs(4);
+
+impl Sfu {
+    pub(super) fn datagram(
+        &mut self,
+        transport: Transport,
+        source: SocketAddr,
+        destination: SocketAddr,
+        contents: &[u8],
+    ) {
+        let from = (transport, source);
+        let known = self.by_address.get(&from).copied();
+        let receive = || Receive::new(protocol(transport), source, destination, contents);
+        match classify(contents) {
+            Some(Packet::BindingRequest { ufrag }) => {
+                let Some(id) = self.by_ufrag.get(ufrag).copied() else {
+                    self.statistics.dropped_unknown_source += 1;
+                    return;
+                };
+                match std::panic::catch_unwind(receive) {
+                    Ok(Ok(datagram)) => self.binding_request(id, from, datagram),
+                    Ok(Err(_)) | Err(_) => self.statistics.dropped_malformed += 1,
+                }
+            }
+            Some(Packet::Dtls | Packet::Rtp) => match (known, receive()) {
+                (Some(id), Ok(datagram)) => self.media(id, datagram),
+                (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
+                (None, _) => self.statistics.dropped_unknown_source += 1,
+            },
+            // Answers to checks that we never send, and indications that prove nothing.
+            Some(Packet::OtherStun) => (),
+            None => self.statistics.dropped_malformed += 1,
+        }
+    }
+
+    /// The only way into the address table: a STUN check with our password (ASVS 17.2.6).
+    fn binding_request(&mut self, id: PeerId, from: (Transport, SocketAddr), datagram: Receive<'_>) {
+        let other = self.by_address.get(&from).filter(|other| **other != id);
+        let in_use = other
+            .and_then(|other| self.peers.get(other))
+            .is_some_and(|other| other.silent_for(self.now) < ADDRESS_IN_USE);
+        let Some(peer) = self.peers.get_mut(&id).filter(|_| !in_use) else {
+            self.statistics.dropped_unknown_source += 1;
+            return;
+        };
+        match peer.receive_check(self.now, datagram) {
+            Ok(true) => {
+                self.enrol(id, from);
+                self.heard(id);
+                self.drain(id);
+            }
+            Ok(false) => self.statistics.dropped_unknown_source += 1,
+            Err(Panicked) => self.panicked(id),
+        }
+    }
+
+    fn enrol(&mut self, id: PeerId, from: (Transport, SocketAddr)) {
+        let previous = self.by_address.insert(from, id).filter(|previous| *previous != id);
+        if let Some(previous) = previous.and_then(|previous| self.peers.get_mut(&previous)) {
+            previous.addresses.retain(|address| *address != from);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.addresses.back() == Some(&from) {
+            return;
+        }
+        peer.addresses.retain(|address| *address != from);
+        peer.addresses.push_back(from);
+        if peer.addresses.len() > self.config.limits.addresses_per_peer
+            && let Some(oldest) = peer.addresses.pop_front()
+        {
+            self.by_address.remove(&oldest);
+        }
+    }
+
+    fn media(&mut self, id: PeerId, datagram: Receive<'_>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        match peer.receive(self.now, datagram) {
+            Ok(()) => {
+                self.heard(id);
+                self.drain(id);
+            }
+            Err(Panicked) => self.panicked(id),
+        }
+    }
+
+    /// A lost peer that is heard again is up again.
+    fn heard(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Life::Lost { .. } = peer.life {
+            peer.life = Life::Up;
+            self.outputs.push_back(Output::Up { peer: id });
+            self.refresh_pictures(id);
+        }
+    }
+
+    pub(super) fn timeout(&mut self) {
+        while let Some((at, id)) = self.schedule.pop_due(self.now) {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            if peer.scheduled != Some(at) {
+                continue;
+            }
+            peer.scheduled = None;
+            match peer.age(self.now) {
+                Some(LifeEvent::Lost) => self.outputs.push_back(Output::Lost { peer: id }),
+                Some(LifeEvent::TimedOut) => self.ending.push((id, GoneReason::TimedOut)),
+                Some(LifeEvent::NeverCame) => self.ending.push((id, GoneReason::NeverCame)),
+                None => (),
+            }
+            self.send_keyframe_request(id);
+            self.advance(id);
+        }
+    }
+
+    /// Lets str0m do what its time has come for, and reschedules the peer.
+    fn advance(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.dirty || peer.rtc_is_due(self.now) {
+            match peer.advance(self.now) {
+                Ok(()) => self.drain(id),
+                Err(Panicked) => self.panicked(id),
+            }
+        } else {
+            self.reschedule(id);
+        }
+    }
+
+    /// Polls the peers that were written to since the last time.
+    pub(super) fn flush(&mut self) {
+        while let Some(id) = self.dirty.pop() {
+            self.advance(id);
+        }
+        self.end_peers();
+    }
+
+    /// Takes everything str0m has to say.
+    pub(super) fn drain(&mut self, id: PeerId) {
+        // str0m asks to be called again at once after some steps; a bound keeps a defect from looping.
+        for _ in 0..4 {
+            loop {
+                let Some(peer) = self.peers.get_mut(&id) else { return };
+                match peer.poll(self.now) {
+                    Ok(Step::Transmit(transmit)) => {
+                        let class = peer.codecs.class(&transmit.contents);
+                        self.transmit(class, transmit);
+                    }
+                    Ok(Step::Packet(packet)) => self.forward(id, &packet),
+                    Ok(Step::Connected) => self.came_up(id),
+                    Ok(Step::KeyframeWanted(mid)) => self.keyframe_wanted(id, mid),
+                    Ok(Step::Other) => (),
+                    Ok(Step::Idle) => break,
+                    Ok(Step::Closed) => {
+                        let never = !peer.has_been_up();
+                        self.ending.push((id, if never { GoneReason::Failed } else { GoneReason::Closed }));
+                        return;
+                    }
+                    Err(Panicked) => return self.panicked(id),
+                }
+            }
+            let Some(peer) = self.peers.get_mut(&id) else { return };
+            if !peer.rtc_is_due(self.now) {
+                break;
+            }
+            if peer.advance(self.now).is_err() {
+                return self.panicked(id);
+            }
+        }
+        self.reschedule(id);
+    }
+
+    pub(super) fn reschedule(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        // Work that is due now has been tried now: next time, a little time has passed.
+        let at = peer.deadline(self.now).max(self.now + Duration::from_millis(1));
+        if peer.scheduled.is_none_or(|scheduled| at < scheduled) {
+            peer.scheduled = Some(at);
+            self.schedule.push(at, id);
+        }
+    }
+
+    pub(super) fn transmit(&mut self, class: MediaClass, transmit: str0m::net::Transmit) {
+        let bound = self.config.limits.queued_outputs;
+        let queued = self.outputs.len();
+        let full = match class {
+            MediaClass::Control => false,
+            MediaClass::Audio => queued >= 2 * bound,
+            MediaClass::Video => queued >= bound,
+        };
+        if full || queued >= 4 * bound {
+            self.statistics.dropped_full += 1;
+            return;
+        }
+        let transport = match transmit.proto {
+            Protocol::Udp => Transport::Udp,
+            Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
+        };
+        let contents: Vec<u8> = transmit.contents.into();
+        self.statistics.sent_packets += 1;
+        self.statistics.sent_bytes += contents.len() as u64;
+        self.outputs.push_back(Output::Transmit(Transmit {
+            transport,
+            source: transmit.source,
+            destination: transmit.destination,
+            class,
+            contents,
+        }));
+    }
+}

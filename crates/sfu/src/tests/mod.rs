@@ -1,0 +1,6 @@
+//! The machine in virtual time: two pages, no sockets.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::wildcard_enum_match_arm)]
+
+mod hostile;
+mod media;
+mod world;

@@ -1,0 +1,377 @@
+//! A network without sockets: pages made of str0m, the machine, and a wire between them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bedside_visit::{UserId, VisitId};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::RtpWrite;
+use str0m::{Candidate, Event, IceConnectionState, Rtc, RtcConfig};
+use uuid::Uuid;
+
+use crate::*;
+
+pub(super) const SERVER_UDP: &str = "192.0.2.1:50000";
+
+pub(super) fn user(number: u128) -> UserId {
+    UserId::new(Uuid::from_u128(number))
+}
+
+pub(super) fn room() -> VisitId {
+    VisitId::new(Uuid::from_u128(1000))
+}
+
+pub(super) fn ice(number: u64) -> IceCredentials {
+    IceCredentials { ufrag: format!("ufrag{number:06}"), password: format!("password{number:020}") }
+}
+
+pub(super) const EVERYTHING: Forwarding = Forwarding { admitted: true, microphone: true, camera: true };
+
+/// A packet as a page received it.
+#[derive(Debug, Clone)]
+pub(super) struct Received {
+    pub(super) mid: Mid,
+    pub(super) pt: u8,
+    pub(super) sequence: u64,
+    pub(super) timestamp: u32,
+    pub(super) payload: Vec<u8>,
+    pub(super) transport_cc: bool,
+}
+
+pub(super) struct Page {
+    pub(super) rtc: Rtc,
+    pub(super) address: SocketAddr,
+    transport: Transport,
+    pub(super) microphone: Mid,
+    pub(super) camera: Mid,
+    pub(super) heard: Mid,
+    pub(super) seen: Mid,
+    pub(super) received: Vec<Received>,
+    pub(super) keyframes_asked: usize,
+    pub(super) ice: Option<IceConnectionState>,
+    pub(super) closed: bool,
+    /// The wire of this page is cut.
+    pub(super) unplugged: bool,
+    /// The size of the RTP datagrams that arrived.
+    pub(super) sizes: Vec<usize>,
+    deadline: Instant,
+    audio: u64,
+    video: u64,
+    pending: Option<SdpPendingOffer>,
+    outbox: VecDeque<Sent>,
+}
+
+pub(super) struct World {
+    pub(super) sfu: Sfu,
+    pub(super) now: Instant,
+    pub(super) pages: Vec<Page>,
+    pub(super) events: Vec<Output>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        install_crypto();
+        let now = Instant::now();
+        let server: SocketAddr = SERVER_UDP.parse().unwrap();
+        let config = SfuConfig {
+            candidates: vec![(Transport::Udp, server), (Transport::Tcp, server)],
+            certificate: generate_certificate().unwrap(),
+            limits: Limits::default(),
+        };
+        Self { sfu: Sfu::new(config, now), now, pages: Vec::new(), events: Vec::new() }
+    }
+
+    /// A page that has made its offer.
+    pub(super) fn page(&mut self, transport: Transport, red: bool) -> (usize, String) {
+        let number = self.pages.len();
+        let address: SocketAddr = format!("198.51.100.{}:4000", number + 1).parse().unwrap();
+        let config = RtcConfig::new().clear_codecs().enable_opus(true, red).enable_vp8(true).set_rtp_mode(true);
+        let mut rtc = config.build(self.now);
+        rtc.add_local_candidate(match transport {
+            Transport::Udp => Candidate::host(address, Protocol::Udp).unwrap(),
+            Transport::Tcp => Candidate::builder().tcp().host(address).tcptype(TcpType::Active).build().unwrap(),
+        });
+        let mut api = rtc.sdp_api();
+        let mut add = |kind, direction| api.add_media(kind, direction, None, None, None);
+        let microphone = add(MediaKind::Audio, Direction::SendOnly);
+        let camera = add(MediaKind::Video, Direction::SendOnly);
+        let heard = add(MediaKind::Audio, Direction::RecvOnly);
+        let seen = add(MediaKind::Video, Direction::RecvOnly);
+        let (offer, pending) = api.apply().unwrap();
+        self.pages.push(Page {
+            rtc,
+            address,
+            transport,
+            microphone,
+            camera,
+            heard,
+            seen,
+            received: Vec::new(),
+            keyframes_asked: 0,
+            ice: None,
+            closed: false,
+            unplugged: false,
+            sizes: Vec::new(),
+            deadline: self.now,
+            audio: 0,
+            video: 0,
+            pending: Some(pending),
+            outbox: VecDeque::new(),
+        });
+        (number, offer.to_sdp_string())
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.sfu.handle_input(self.now, Input::Command(command));
+    }
+
+    /// Joins a new page as a person, and gives the page the answer.
+    pub(super) fn join(&mut self, id: u64, who: u128, other: u128, forwarding: Forwarding) -> usize {
+        self.join_over(Transport::Udp, true, id, who, other, forwarding)
+    }
+
+    pub(super) fn join_over(
+        &mut self,
+        transport: Transport,
+        red: bool,
+        id: u64,
+        who: u128,
+        other: u128,
+        forwarding: Forwarding,
+    ) -> usize {
+        let (page, offer) = self.page(transport, red);
+        self.command(Command::Join(Box::new(Join {
+            peer: PeerId(id),
+            room: room(),
+            user: user(who),
+            others: vec![user(other)],
+            offer,
+            ice: ice(id),
+            forwarding,
+        })));
+        self.give_answer(page, id);
+        page
+    }
+
+    /// The page restarts ICE.
+    pub(super) fn restart(&mut self, page: usize, id: u64, ice: IceCredentials) {
+        let mut api = self.pages[page].rtc.sdp_api();
+        api.ice_restart(true);
+        let (offer, pending) = api.apply().unwrap();
+        self.pages[page].pending = Some(pending);
+        self.command(Command::Renegotiate { peer: PeerId(id), offer: offer.to_sdp_string(), ice });
+        self.give_answer(page, id);
+    }
+
+    fn give_answer(&mut self, page: usize, id: u64) {
+        self.settle();
+        let answered = |event: &Output| match event {
+            Output::Answered { peer, sdp, tracks } if peer.0 == id => Some((sdp.clone(), tracks.clone())),
+            _ => None,
+        };
+        let (sdp, tracks) = self.events.iter().rev().find_map(answered).expect("the offer was answered");
+        let page = &mut self.pages[page];
+        assert_eq!(tracks[0].0, page.heard.to_string());
+        assert_eq!(tracks[1].0, page.seen.to_string());
+        let answer = SdpAnswer::from_sdp_string(&sdp).unwrap();
+        page.rtc.sdp_api().accept_answer(page.pending.take().unwrap(), answer).unwrap();
+        page.deadline = self.now;
+    }
+
+    /// Two admitted people who publish everything, connected.
+    pub(super) fn two() -> (Self, usize, usize) {
+        let mut world = Self::new();
+        let ann = world.join(1, 1, 2, EVERYTHING);
+        let bob = world.join(2, 2, 1, EVERYTHING);
+        world.run(2000);
+        assert!(world.is_up(1) && world.is_up(2));
+        (world, ann, bob)
+    }
+
+    pub(super) fn is_up(&self, id: u64) -> bool {
+        self.events.contains(&Output::Up { peer: PeerId(id) })
+    }
+
+    pub(super) fn gone(&self, id: u64) -> Option<GoneReason> {
+        self.events.iter().find_map(|event| match event {
+            Output::Gone { peer, why } if peer.0 == id => Some(*why),
+            _ => None,
+        })
+    }
+
+    /// Lets time pass, and everything happen that its time has come for.
+    pub(super) fn run(&mut self, ms: u64) {
+        let until = self.now + Duration::from_millis(ms);
+        loop {
+            self.settle();
+            let pages = self.pages.iter().map(|page| page.deadline);
+            let next = pages.chain(self.sfu.next_deadline()).min().unwrap_or(until);
+            if next > until {
+                break;
+            }
+            self.now = next.max(self.now + Duration::from_micros(100));
+        }
+        self.now = until;
+        self.settle();
+    }
+
+    /// As `run`, with both sending a packet of sound each 20 ms and a picture each 100 ms.
+    pub(super) fn talk(&mut self, pages: &[usize], ms: u64) {
+        for step in 0..ms / 20 {
+            for page in pages {
+                self.say(*page);
+                if step % 5 == 0 {
+                    self.show(*page, step == 0);
+                }
+            }
+            self.run(20);
+        }
+    }
+
+    pub(super) fn say(&mut self, page: usize) {
+        let now = self.now;
+        let page = &mut self.pages[page];
+        page.audio += 1;
+        let timestamp = u32::try_from(page.audio * 960).unwrap();
+        let pt = page.pt(str0m::format::Codec::Opus);
+        let payload = page.audio.to_be_bytes().to_vec();
+        let packet = RtpWrite::new(pt, (page.audio + 30_000).into(), timestamp, now, payload);
+        let mut api = page.rtc.direct_api();
+        api.stream_tx_by_mid(page.microphone, None).unwrap().write_rtp(packet);
+        page.deadline = now;
+    }
+
+    /// Sends a picture of one packet: a keyframe if asked for one, or told to.
+    pub(super) fn show(&mut self, page: usize, key: bool) {
+        let now = self.now;
+        let page = &mut self.pages[page];
+        let key = key || std::mem::take(&mut page.keyframes_asked) > 0;
+        page.video += 1;
+        let timestamp = u32::try_from(page.video * 9000).unwrap();
+        let pt = page.pt(str0m::format::Codec::Vp8);
+        let mut payload = vec![0x10, u8::from(!key)];
+        payload.extend(page.video.to_be_bytes());
+        let packet =
+            RtpWrite::new(pt, (page.video + 60_000).into(), timestamp, now, payload).marker(true).nackable(true);
+        let mut api = page.rtc.direct_api();
+        api.stream_tx_by_mid(page.camera, None).unwrap().write_rtp(packet);
+        page.deadline = now;
+    }
+
+    /// Delivers until nobody has anything to say at this instant.
+    pub(super) fn settle(&mut self) {
+        loop {
+            if self.sfu.next_deadline().is_some_and(|at| at <= self.now) {
+                self.sfu.handle_input(self.now, Input::Timeout);
+            }
+            let mut quiet = true;
+            while let Some(output) = self.sfu.poll_output() {
+                match output {
+                    Output::Transmit(transmit) => {
+                        quiet = false;
+                        self.deliver(&transmit);
+                    }
+                    event => self.events.push(event),
+                }
+            }
+            for number in 0..self.pages.len() {
+                let page = &mut self.pages[number];
+                if page.deadline <= self.now {
+                    page.deadline = self.now + Duration::from_millis(1);
+                    page.rtc.handle_input(str0m::Input::Timeout(self.now)).unwrap();
+                }
+                let sent = page.poll(self.now);
+                quiet &= sent.is_empty();
+                let (unplugged, transport) = (page.unplugged, page.transport);
+                for (source, destination, contents) in sent {
+                    if !unplugged {
+                        let input = Input::Datagram { transport, source, destination, contents: &contents };
+                        self.sfu.handle_input(self.now, input);
+                    }
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&mut self, transmit: &Transmit) {
+        let now = self.now;
+        let Some(page) = self.pages.iter_mut().find(|page| page.address == transmit.destination) else {
+            return;
+        };
+        if page.unplugged {
+            return;
+        }
+        assert_eq!(page.transport, transmit.transport);
+        if transmit.class != MediaClass::Control {
+            page.sizes.push(transmit.contents.len());
+        }
+        let proto = crate::peer::protocol(transmit.transport);
+        let receive = Receive::new(proto, transmit.source, transmit.destination, &transmit.contents).unwrap();
+        page.rtc.handle_input(str0m::Input::Receive(now, receive)).unwrap();
+        page.poll_events(now);
+    }
+
+    /// What a page received in one of its slots since it was last asked.
+    pub(super) fn take(&mut self, page: usize, mid: impl Fn(&Page) -> Mid) -> Vec<Received> {
+        let page = &mut self.pages[page];
+        let mid = mid(page);
+        let (taken, kept) = std::mem::take(&mut page.received).into_iter().partition(|packet| packet.mid == mid);
+        page.received = kept;
+        taken
+    }
+
+    pub(super) fn forget_media(&mut self) {
+        for page in &mut self.pages {
+            page.received.clear();
+        }
+    }
+}
+
+type Sent = (SocketAddr, SocketAddr, Vec<u8>);
+
+impl Page {
+    fn pt(&self, codec: str0m::format::Codec) -> Pt {
+        self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt()
+    }
+
+    fn poll_events(&mut self, now: Instant) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                str0m::Output::Timeout(at) => {
+                    self.deadline = at.max(now + Duration::from_millis(1));
+                    break;
+                }
+                str0m::Output::Transmit(transmit) => {
+                    self.outbox.push_back((transmit.source, transmit.destination, transmit.contents.into()));
+                }
+                str0m::Output::Event(Event::RtpPacket(packet)) => {
+                    let ssrc = packet.header.ssrc;
+                    let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid();
+                    self.received.push(Received {
+                        mid,
+                        pt: *packet.header.payload_type,
+                        sequence: *packet.seq_no,
+                        timestamp: packet.header.timestamp,
+                        payload: packet.payload.to_vec(),
+                        transport_cc: packet.header.ext_vals.transport_cc.is_some(),
+                    });
+                }
+                str0m::Output::Event(Event::KeyframeRequest(_)) => self.keyframes_asked += 1,
+                str0m::Output::Event(Event::IceConnectionStateChange(state)) => self.ice = Some(state),
+                str0m::Output::Event(Event::Closed) => self.closed = true,
+                str0m::Output::Event(_) => (),
+            }
+        }
+    }
+
+    fn poll(&mut self, now: Instant) -> VecDeque<Sent> {
+        self.poll_events(now);
+        std::mem::take(&mut self.outbox)
+    }
+}
