@@ -1,2 +1,104 @@
-//! Automation.
-fn main() {}
+//! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`.
+
+mod needs;
+mod shell;
+mod walls;
+mod web;
+
+use std::process::ExitCode;
+
+use shell::{Outcome, cargo, heading, root};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  run [--release] [ARGUMENT …]   build client and server, and start a demo clinic on http://localhost:8080
+                                 (arguments go to `bedside serve`: --tls self-signed tries a phone)
+  test [rust | web | browser]    install what the tests need, and run them: all, or one ring
+  check                          formatting, lints, type check, documentation, and the walls between crates
+  build [--release]              build client and server";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
+        Some(("run", rest)) => run(rest),
+        Some(("test", [])) => test_rust().and_then(|()| test_web()).and_then(|()| test_browser()),
+        Some(("test", [ring])) => match ring.as_str() {
+            "rust" => test_rust(),
+            "web" => test_web(),
+            "browser" => test_browser(),
+            other => Err(format!("there is no ring {other:?}: say rust, web or browser")),
+        },
+        Some(("check", [])) => check(),
+        Some(("build", rest)) => build(rest.iter().any(|argument| argument == "--release")),
+        _ => Err(HELP.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            shell::complain(&fault);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build(release: bool) -> Outcome {
+    web::build()?;
+    heading("building the server");
+    cargo(&with_profile(&["build", "--package", "bedside-server"], release))
+}
+
+fn run(arguments: &[String]) -> Outcome {
+    let release = arguments.iter().any(|argument| argument == "--release");
+    build(release)?;
+    let mut command = with_profile(&["run", "--quiet", "--package", "bedside-server"], release);
+    command.extend(["--", "serve", "--demo"]);
+    command.extend(arguments.iter().map(String::as_str).filter(|argument| *argument != "--release"));
+    cargo(&command)
+}
+
+fn test_rust() -> Outcome {
+    web::build()?;
+    heading("Rust: machines, store, server");
+    // The browser journeys are marked `ignore`: they are the third ring.
+    cargo(&["test", "--workspace"])
+}
+
+fn test_web() -> Outcome {
+    web::build()?;
+    heading("TypeScript");
+    web::npm(&["run", "check"])?;
+    web::npm(&["test"])
+}
+
+fn test_browser() -> Outcome {
+    needs::chromium()?;
+    web::build()?;
+    heading("Browsers: whole journeys");
+    cargo(&["test", "--package", "bedside-server", "--test", "browser", "--", "--ignored", "--test-threads=1"])
+}
+
+fn check() -> Outcome {
+    heading("formatting");
+    cargo(&["fmt", "--all", "--check"])?;
+    heading("lints");
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    heading("TypeScript's type check");
+    web::install()?;
+    web::npm(&["run", "check"])?;
+    heading("documentation");
+    shell::cargo_with(
+        &[("RUSTDOCFLAGS", "-D warnings")],
+        &["doc", "--workspace", "--no-deps", "--document-private-items"],
+    )?;
+    heading("walls");
+    walls::check(&root())
+}
+
+fn with_profile<'a>(command: &[&'a str], release: bool) -> Vec<&'a str> {
+    let mut command = command.to_vec();
+    if release {
+        command.push("--release");
+    }
+    command
+}

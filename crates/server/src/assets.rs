@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::Embed;
 
@@ -48,7 +48,7 @@ pub(crate) async fn get(Path(name): Path<String>, headers: HeaderMap) -> Result<
     let compressed = if brotli { Files::get(&format!("{name}.br")) } else { None };
     let encoded = compressed.is_some();
     let file = compressed.or_else(|| Files::get(&name)).ok_or(Error::NotFound)?;
-    let mut response = (StatusCode::OK, Body::from(file.data.into_owned())).into_response();
+    let mut response = Body::from(file.data.into_owned()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&name)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));

@@ -269,6 +269,25 @@ impl From<PasswordError> for Error {
     }
 }
 
+/// What a request that took too long is answered with.
+pub(crate) const TIMED_OUT: StatusCode = StatusCode::REQUEST_TIMEOUT;
+
+/// The error behind an answer that a library made for a bad request; `None` for other answers.
+pub(crate) fn of_library(response: &Response) -> Option<Error> {
+    if response.extensions().get::<Error>().is_some() {
+        return None;
+    }
+    match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Error::TooLarge),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Some(Error::UnsupportedMediaType),
+        StatusCode::REQUEST_TIMEOUT => Some(Error::RequestTimeout),
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            Some(Error::BadRequest("Something in the request is missing or malformed."))
+        }
+        _ => None,
+    }
+}
+
 /// A denial about an appointment, for the person it was denied to.
 pub(crate) fn denied(denial: Denial, appointment: AppointmentId) -> Error {
     match denial {

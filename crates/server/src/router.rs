@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Router, http::Extensions};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 use crate::auth::refuse_foreign_origins;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::{api, assets, demo, pages, signalling};
 
 /// The largest body of a form or an API call, bytes.
@@ -48,9 +48,9 @@ pub(crate) fn router(app: App) -> Router {
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(from_fn_with_state(app.clone(), refuse_foreign_origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(error::TIMED_OUT, REQUEST_TIME))
         .layer(from_fn(problems_everywhere))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME))
-        .layer(CatchPanicLayer::custom(|_| axum::response::IntoResponse::into_response(Error::Internal)))
+        .layer(CatchPanicLayer::custom(|_| Error::Internal.into_response()))
         .layer(from_fn_with_state(app.clone(), security_headers))
         .with_state(app)
 }
@@ -58,17 +58,10 @@ pub(crate) fn router(app: App) -> Router {
 /// Answers that a library made for a bad request are problems like all others.
 async fn problems_everywhere(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    let known = |extensions: &Extensions| extensions.get::<Error>().is_some();
-    let error = match response.status() {
-        _ if known(response.extensions()) || response.headers().contains_key(header::LOCATION) => return response,
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::UnsupportedMediaType,
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-            Error::BadRequest("Something in the request is missing or malformed.")
-        }
-        _ => return response,
-    };
-    axum::response::IntoResponse::into_response(error)
+    match error::of_library(&response) {
+        Some(error) => error.into_response(),
+        None => response,
+    }
 }
 
 /// What a page may load. Older Safari does not take `'self'` for WebSockets, so they are named.
@@ -83,11 +76,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     object-src 'none'; frame-ancestors 'none'";
 
 /// On every answer, errors too.
-async fn security_headers(
-    axum::extract::State(app): axum::extract::State<App>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [

@@ -1,0 +1,60 @@
+//! The walls between crates. A crate exists to forbid a dependency; this proves that it does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell::{Outcome, cargo, finish, output};
+
+/// A target with a standard library and no operating system behind it.
+const BARE_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Crates that must not be anywhere below ours.
+const FORBIDDEN: [(&str, &[&str]); 3] = [
+    ("bedside-visit", &["tokio", "mio", "socket2", "sqlx", "axum", "str0m", "getrandom"]),
+    ("bedside-sfu", &["tokio", "mio", "sqlx", "axum", "bedside-store", "bedside-server"]),
+    ("bedside-store", &["axum", "str0m", "bedside-sfu", "bedside-server"]),
+];
+
+/// Words that may stand in one place of the program only.
+const CONFINED: [(&str, &str, &str); 3] = [
+    ("StatusCode", "crates/server/src", "crates/server/src/error.rs"),
+    ("sqlx", "crates/server/src", ""),
+    ("SystemTime::now", "crates", "crates/server/src/clock.rs"),
+];
+
+/// Checks all of them, and names every breach.
+pub(crate) fn check(root: &Path) -> Outcome {
+    finish(Command::new("rustup").args(["target", "add", BARE_TARGET]))?;
+    cargo(&["check", "--quiet", "--package", "bedside-visit", "--target", BARE_TARGET])?;
+    let mut breaches = Vec::new();
+    for (package, forbidden) in FORBIDDEN {
+        let tree = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+        let tree = output(Command::new("cargo").current_dir(root).args(tree))?;
+        let below: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        breaches.extend(
+            forbidden.iter().filter(|name| below.contains(name)).map(|name| format!("{package} depends on {name}")),
+        );
+    }
+    for (word, folder, home) in CONFINED {
+        for file in rust_files(&root.join(folder)) {
+            let place = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
+            let text = fs::read_to_string(&file).map_err(|error| format!("{place}: {error}"))?;
+            if place != home && text.contains(word) {
+                breaches.push(format!("{place} has {word}, which belongs in {home}"));
+            }
+        }
+    }
+    if breaches.is_empty() { Ok(()) } else { Err(breaches.join("\n")) }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| {
+            let path = entry.path();
+            if path.is_dir() { rust_files(&path) } else { vec![path] }
+        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
