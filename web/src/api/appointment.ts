@@ -1,0 +1,117 @@
+/** One of the two people of an appointment, as the API shows them. */
+export interface Person {
+  userId: string;
+  name: string;
+  avatarUrl: string | null;
+}
+
+/** Who carries the media, and what a page needs to reach it. */
+export interface CallDescription {
+  backend: string;
+  /** Path of the WebSocket that carries the visit's state. */
+  signalling: string;
+}
+
+/** What `GET /api/appointments/{id}` says. */
+export interface Appointment {
+  id: string;
+  /** RFC 3339, UTC. */
+  datetime: string;
+  /** Minutes. */
+  duration: number;
+  type: string;
+  reason: string | null;
+  status: string;
+  provider: Person & { specialty: string | null };
+  patient: Person & { age: number | null };
+  call: CallDescription;
+}
+
+/** Why an answer is not what was asked for. `status` is 0 when the server was not reached. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+  ) {
+    super(title);
+    this.name = "Problem";
+  }
+
+  /** Whether asking again may help without anyone doing anything. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** `fetch`, or a test's double of it. */
+export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
+
+/** The calls of the JSON API that the elements make. */
+export class Api {
+  /**
+   * @param base origin of the server, without a slash at its end; empty for the page's own
+   * @param user on whose behalf, where several people are signed in in one browser. Grants nothing.
+   */
+  constructor(
+    private readonly base: string,
+    private readonly user: string,
+    private readonly fetch: Fetch,
+  ) {}
+
+  /** The appointment with its people. */
+  async appointment(id: string): Promise<Appointment> {
+    return this.#ask<Appointment>(`/api/appointments/${encodeURIComponent(id)}`);
+  }
+
+  /** Makes a new patient link and gives its address. */
+  async invite(id: string): Promise<string> {
+    const path = `/api/appointments/${encodeURIComponent(id)}/invites`;
+    const { url } = await this.#ask<{ url: string }>(path, {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "application/json" },
+    });
+    return url;
+  }
+
+  async #ask<T>(path: string, init: RequestInit = {}): Promise<T> {
+    let response: Response;
+    try {
+      response = await this.fetch(`${this.base}${path}?as=${encodeURIComponent(this.user)}`, {
+        ...init,
+        credentials: this.base === "" ? "same-origin" : "include",
+        cache: "no-store",
+        headers: { accept: "application/json, application/problem+json", ...init.headers },
+      });
+    } catch {
+      throw new Problem(0, "The clinic can't be reached.", "Your internet connection may be down.");
+    }
+    const body = await readJson(response);
+    if (response.ok && body["success"] === true && typeof body["data"] === "object" && body["data"] !== null) {
+      return body["data"] as T;
+    }
+    throw new Problem(response.ok ? 502 : response.status, text(body["title"]), text(body["detail"]));
+  }
+}
+
+async function readJson(response: Response): Promise<Record<string, unknown>> {
+  try {
+    const body: unknown = await response.json();
+    return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** Where the visit's WebSocket is. */
+export function signallingUrl(base: string, page: string, path: string, user: string): string {
+  const url = new URL(path, base === "" ? page : `${base}/`);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.searchParams.set("as", user);
+  return url.href;
+}

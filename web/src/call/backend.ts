@@ -1,0 +1,75 @@
+import type { Appointment } from "../api/appointment.ts";
+import type { Qualities } from "../peer/quality.ts";
+import type { MediaMessage } from "../signalling/client.ts";
+import type { UserId } from "../signalling/messages.ts";
+import type { Clock } from "../time/clock.ts";
+
+/** What a backend is to bring about. Given whole, each time something of it changes. */
+export interface MediaWish {
+  /** The person is in the waiting room or the visit: hold the media path ready. */
+  present: boolean;
+  /** The two are connected: media may flow. Never true without `present`. */
+  connected: boolean;
+  /** Their microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */
+  microphone: MediaStreamTrack | null;
+  /** Their camera; `null` if there is none or it is off. */
+  camera: MediaStreamTrack | null;
+}
+
+/** How the media stands. */
+export interface MediaState {
+  link: "off" | "connecting" | "up" | "lost";
+  /** The other person, for a backend that delivers tracks. */
+  remote: MediaStream | null;
+  /** The other person, for a backend that draws its own picture. */
+  surface: HTMLElement | null;
+  quality: Qualities;
+}
+
+/** Before anything is known. */
+export const NO_MEDIA: MediaState = {
+  link: "off",
+  remote: null,
+  surface: null,
+  quality: { you: "unknown", other: "unknown" },
+};
+
+/**
+ * Who carries the media of a visit. It never decides who may join nor where a visit stands: the
+ * server does, and the store turns its word into wishes.
+ */
+export interface CallBackend {
+  /** How it stands now. */
+  readonly state: MediaState;
+  /** Works towards a wish. Giving the same again changes nothing. */
+  update(wish: MediaWish): void;
+  /** The server can be reached, or not. `carried`: it holds a media connection of ours. */
+  reachable(reachable: boolean, carried: boolean): void;
+  /** A message of the server about media. */
+  receive(message: MediaMessage): void;
+  /** Measurements for diagnostics, where there are any. */
+  stats(): Promise<RTCStatsReport | undefined>;
+  /** Ends it. */
+  close(): void;
+}
+
+/** What a backend is given when it is made. */
+export interface BackendContext {
+  appointment: Appointment;
+  /** The person at this page. */
+  self: UserId;
+  /** The other one: the only one whose media may be shown. */
+  other: UserId;
+  clock: Clock;
+  random: () => number;
+  /** Sends an offer over the visit's signalling; `false` if the server cannot be reached now. */
+  offer: (peer: number, sdp: string) => boolean;
+  /** {@link CallBackend.state} is different. */
+  changed: () => void;
+}
+
+/** Makes a backend. */
+export type CreateBackend = (context: BackendContext) => CallBackend;
+
+/** Finds a backend by the name the server gave. */
+export type LoadBackend = (name: string) => Promise<CreateBackend>;

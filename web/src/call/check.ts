@@ -1,0 +1,20 @@
+import type { Check, DeviceCheck } from "../signalling/messages.ts";
+import type { CallState } from "./state.ts";
+
+/** What this page found out about its device, in the server's words. */
+export function deviceCheck(state: Pick<CallState, "capture" | "heard">): DeviceCheck {
+  const { status, camera, microphone, fault } = state.capture;
+  const unfit = fault !== null && ["insecure", "unsupported", "in_app_browser"].includes(fault.kind);
+  const of = (track: MediaStreamTrack | null): Check => {
+    switch (status) {
+      case "idle":
+        return "unknown";
+      case "asking":
+        return "asking";
+      case "ready":
+      case "faulted":
+        return track === null ? "blocked" : "works";
+    }
+  };
+  return { browser: unfit ? "blocked" : "works", camera: of(camera), microphone: of(microphone), heard: state.heard };
+}

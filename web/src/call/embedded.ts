@@ -1,0 +1,104 @@
+import { browserCapabilities } from "../peer/codecs.ts";
+import { Peer } from "../peer/peer.ts";
+import { QualityMeter } from "../peer/quality.ts";
+import { nothing } from "../time/clock.ts";
+import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
+
+const MEASURE_EVERY = 2_000;
+
+/** Bedside's own media server, reached over WebRTC. */
+export class Embedded implements CallBackend {
+  readonly #context: BackendContext;
+  readonly #peer: Peer;
+  readonly #remote = new MediaStream();
+  #meter = new QualityMeter();
+  #state: MediaState = NO_MEDIA;
+  #stopMeasuring = nothing;
+
+  constructor(context: BackendContext) {
+    this.#context = context;
+    this.#peer = new Peer({
+      clock: context.clock,
+      random: context.random,
+      create: (configuration) => new RTCPeerConnection(configuration),
+      capabilities: browserCapabilities,
+      other: context.other,
+      offer: context.offer,
+      changed: () => this.#follow(),
+    });
+  }
+
+  get state(): MediaState {
+    return this.#state;
+  }
+
+  update(wish: MediaWish): void {
+    this.#peer.send(wish.microphone, wish.camera);
+    if (wish.present) {
+      this.#peer.open();
+      if (this.#stopMeasuring === nothing) this.#measureLater();
+    } else {
+      this.#peer.close();
+      this.#stopMeasuring();
+      this.#stopMeasuring = nothing;
+    }
+  }
+
+  reachable(reachable: boolean, carried: boolean): void {
+    if (reachable && !carried) this.#peer.gone();
+    this.#peer.reachable(reachable);
+  }
+
+  receive(message: Parameters<CallBackend["receive"]>[0]): void {
+    this.#peer.receive(message);
+  }
+
+  async stats(): Promise<RTCStatsReport | undefined> {
+    return this.#peer.stats();
+  }
+
+  close(): void {
+    this.#stopMeasuring();
+    this.#peer.close();
+  }
+
+  /** One stream for the whole visit: the element that plays it is never swapped. */
+  #follow(): void {
+    const wanted = new Set(this.#peer.received);
+    for (const track of this.#remote.getTracks()) if (!wanted.has(track)) this.#remote.removeTrack(track);
+    for (const track of wanted) this.#remote.addTrack(track);
+    const link = this.#peer.link;
+    const quality = link === "up" ? this.#state.quality : { ...NO_MEDIA.quality, you: lostUnless(link) };
+    this.#set({ link, remote: this.#remote, surface: null, quality });
+  }
+
+  #measureLater(): void {
+    this.#stopMeasuring = this.#context.clock.after(MEASURE_EVERY, () => void this.#measure());
+  }
+
+  async #measure(): Promise<void> {
+    const stop = this.#stopMeasuring;
+    const report = this.#peer.link === "up" ? await this.#peer.stats().catch(() => undefined) : undefined;
+    if (this.#stopMeasuring !== stop) return;
+    if (report !== undefined) {
+      this.#set({ ...this.#state, quality: this.#meter.read(report.values() as Iterable<Record<string, unknown>>) });
+    } else {
+      this.#meter = new QualityMeter();
+    }
+    this.#measureLater();
+  }
+
+  #set(state: MediaState): void {
+    const { you, other } = this.#state.quality;
+    const same = state.link === this.#state.link && state.remote === this.#state.remote;
+    this.#state = state;
+    if (!same || state.quality.you !== you || state.quality.other !== other || state.link !== "up") this.#context.changed();
+  }
+}
+
+function lostUnless(link: MediaState["link"]): "lost" | "unknown" {
+  return link === "lost" ? "lost" : "unknown";
+}
+
+/** Makes the embedded backend. */
+export const createEmbedded = (context: BackendContext): CallBackend => new Embedded(context);

@@ -1,0 +1,100 @@
+import type { Appointment, Problem } from "../api/appointment.ts";
+import type { CaptureState } from "../devices/capture.ts";
+import type { Transport } from "../signalling/client.ts";
+import type { Command, Refusal, Role, View } from "../signalling/messages.ts";
+import type { MediaState } from "./backend.ts";
+import type { Published } from "./publication.ts";
+
+/** All that a page shows. Replaced whenever something changes, never changed in place. */
+export interface CallState {
+  role: Role;
+  /** Who the appointment is between; `null` until it was read. */
+  appointment: Appointment | null;
+  /** Why the appointment could not be read. */
+  problem: Problem | null;
+  transport: Transport;
+  /** The server's view; `null` before the first snapshot. */
+  view: View | null;
+  /** What to add to this computer's clock to get the server's. */
+  clockSkew: number;
+  capture: CaptureState;
+  /** Whether the microphone was heard. */
+  heard: boolean;
+  media: MediaState;
+  /** What this person lets out, as far as this page knows. Never wider than the server's word. */
+  published: Published;
+  /** Commands that wait for their answer: their buttons are busy. */
+  busy: ReadonlySet<Command["name"]>;
+  /** The last refusal of something the person did, until they do something else. */
+  refusal: { command: Command["name"]; refusal: Refusal } | null;
+  /** Whether the person wants to be here: false once they left, said "not now", or it ended. */
+  here: boolean;
+  /** They said "not now" to a call. */
+  declined: boolean;
+  /** Why the server does not let this person in by itself. */
+  door: Refusal | null;
+}
+
+/** What the page is about: the server's stage, or what stands before it. */
+export type Scene =
+  | "loading"
+  | "problem"
+  | "moved"
+  | "signed_out"
+  | "refused"
+  | "broken"
+  | View["stage"]["name"];
+
+/** Which scene a state is. */
+export function sceneOf(state: CallState): Scene {
+  switch (state.transport) {
+    case "moved":
+    case "signed_out":
+    case "refused":
+    case "broken":
+      return state.transport;
+    case "connecting":
+    case "open":
+    case "reconnecting":
+    case "closed":
+      if (state.problem !== null) return "problem";
+      return state.view?.stage.name ?? "loading";
+  }
+}
+
+/** Whether the two are in the visit together, be it with a gap. */
+export function inCall(scene: Scene): boolean {
+  return scene === "connected" || scene === "reconnecting" || scene === "alone";
+}
+
+/** The few states that a page around the element is told of. */
+export type PublicState = "waiting" | "idle" | "calling" | "connected" | "ended" | "error";
+
+/** The public name of a scene for a role. */
+export function publicState(role: Role, scene: Scene): PublicState {
+  switch (scene) {
+    case "problem":
+    case "moved":
+    case "signed_out":
+    case "refused":
+    case "broken":
+      return "error";
+    case "connected":
+    case "reconnecting":
+    case "alone":
+      return "connected";
+    case "left":
+    case "ended":
+      return "ended";
+    case "calling":
+    case "unanswered":
+    case "declined":
+      return "calling";
+    case "loading":
+    case "preparing":
+    case "waiting":
+    case "called":
+    case "idle":
+      return role === "patient" ? "waiting" : "idle";
+  }
+}

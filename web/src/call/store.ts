@@ -1,0 +1,386 @@
+import { type Api, Problem } from "../api/appointment.ts";
+import type { Capture } from "../devices/capture.ts";
+import { SignallingClient, type Socket, type Transport } from "../signalling/client.ts";
+import type { Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import { backOff, nothing, type Clock } from "../time/clock.ts";
+import { NO_MEDIA, type CallBackend, type LoadBackend } from "./backend.ts";
+import { deviceCheck } from "./check.ts";
+import { Publication, type Published, narrower, same, widens } from "./publication.ts";
+import { type CallState, type Scene, inCall, sceneOf } from "./state.ts";
+import { apply } from "./view.ts";
+
+/** How often a closed door is knocked at. */
+const KNOCK_EVERY = 15_000;
+/** After how many failed connects the API is asked whether coming back makes sense. */
+const DOUBT_AFTER = 4;
+
+/** What the store is made of. */
+export interface StoreOptions {
+  role: Role;
+  appointmentId: string;
+  user: UserId;
+  api: Pick<Api, "appointment" | "invite">;
+  /** Address of the visit's WebSocket from the path the API gave. */
+  url: (path: string) => string;
+  socket: (url: string) => Socket;
+  loadBackend: LoadBackend;
+  capture: (changed: () => void) => Capture;
+  clock: Clock;
+  random: () => number;
+}
+
+/** A command that a person's click gives. */
+export type Act = Exclude<Command["name"], "enter" | "set_media" | "report_check">;
+
+/**
+ * Unites the server's word, the person's devices and the media path into one {@link CallState}.
+ * It decides nothing about a visit: it sends wishes and shows what comes back.
+ */
+export class CallStore {
+  readonly capture: Capture;
+  readonly #options: StoreOptions;
+  readonly #listeners = new Set<() => void>();
+  #state: CallState;
+  #client: SignallingClient | null = null;
+  #backend: CallBackend | null = null;
+  readonly #publication: Publication;
+  #reported: DeviceCheck | null = null;
+  #greeted = false;
+  /** They clicked to come back in; the server has not moved yet. */
+  #returning = false;
+  #closed = false;
+  #loads = 0;
+  #stopRetry = nothing;
+  #stopKnock = nothing;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.capture = options.capture(() => this.#onCapture());
+    this.#publication = new Publication({
+      send: (published) => this.#client?.command({ name: "set_media", ...published }),
+      pending: () => this.#client?.pending("set_media") === true,
+      forget: () => this.#client?.forget("set_media"),
+    });
+    this.#state = {
+      role: options.role,
+      appointment: null,
+      problem: null,
+      transport: "connecting",
+      view: null,
+      clockSkew: 0,
+      capture: this.capture.state,
+      heard: false,
+      media: NO_MEDIA,
+      published: this.#publication.now,
+      busy: new Set(),
+      refusal: null,
+      here: true,
+      declined: false,
+      door: null,
+    };
+  }
+
+  /** How everything stands. */
+  get state(): CallState {
+    return this.#state;
+  }
+
+  /** What the page is about. */
+  get scene(): Scene {
+    return sceneOf(this.#state);
+  }
+
+  /** Hears of every change; the result stops it. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Reads the appointment, connects, and asks for the devices. Also tries again after a problem. */
+  async start(): Promise<void> {
+    const load = ++this.#loads;
+    this.#stopRetry();
+    try {
+      const { api, appointmentId, loadBackend } = this.#options;
+      const appointment = await api.appointment(appointmentId);
+      const create = await loadBackend(appointment.call.backend);
+      if (this.#closed || load !== this.#loads) return;
+      this.#set({ appointment, problem: null, transport: "connecting" });
+      const other = this.#options.role === "patient" ? appointment.provider : appointment.patient;
+      this.#backend?.close();
+      this.#client?.close();
+      this.#client = this.#connect(appointment.call.signalling);
+      this.#backend = create({
+        appointment,
+        self: this.#options.user,
+        other: other.userId,
+        clock: this.#options.clock,
+        random: this.#options.random,
+        offer: (peer, sdp) => this.#client?.offer(peer, sdp) ?? false,
+        changed: () => this.#onMedia(),
+      });
+      this.#client.start();
+      void this.capture.acquire();
+    } catch (error) {
+      if (!this.#closed && load === this.#loads) this.#onProblem(error);
+    }
+  }
+
+  /** Lets go of everything. */
+  close(): void {
+    this.#closed = true;
+    this.#stopRetry();
+    this.#stopKnock();
+    this.#client?.close();
+    this.#backend?.close();
+    this.capture.close();
+    this.#listeners.clear();
+  }
+
+  /** Does what the person clicked. */
+  act(name: Act): void {
+    const returns = name === "rejoin" || name === "start";
+    this.#returning ||= returns;
+    const here = name !== "decline" && (returns || this.#state.here);
+    const declined = name === "decline" || (this.#state.declined && !returns);
+    this.#set({ refusal: null, busy: new Set([...this.#state.busy, name]), here, declined });
+    this.#client?.command({ name });
+    this.#follow();
+  }
+
+  /** Takes the visit back to this page from wherever it moved. */
+  useHere(): void {
+    this.#set({ here: true });
+    this.#client?.start();
+  }
+
+  /**
+   * Lets more or less of the person out. Less bites at once, here and on the server. More needs the
+   * server to be within reach, so that nothing opens behind a person's back later.
+   */
+  publish(change: Partial<Published>): void {
+    const next = { ...this.#state.published, ...change };
+    if (widens(this.#state.published, next) && this.#state.transport !== "open") return;
+    this.#publication.choose(change);
+    this.#set({ published: this.#publication.now });
+    this.#follow();
+  }
+
+  /** The microphone was heard. */
+  noteHeard(): void {
+    if (this.#state.heard) return;
+    this.#set({ heard: true });
+    this.#report();
+  }
+
+  /** The network, or the page, is back. */
+  nudge(): void {
+    this.#client?.nudge();
+    if (this.capture.interrupted) void this.capture.acquire();
+    if (this.#state.problem?.passing === true) void this.start();
+  }
+
+  /** Makes a new patient link. */
+  async invite(): Promise<string> {
+    return this.#options.api.invite(this.#options.appointmentId);
+  }
+
+  /** Measurements of the media path, for diagnostics. */
+  async stats(): Promise<RTCStatsReport | undefined> {
+    return this.#backend?.stats();
+  }
+
+  /** Tries the camera again; having a picture again after a fault is what the person asked for. */
+  async retryDevices(): Promise<void> {
+    const { camera, microphone } = this.#state.capture;
+    await this.capture.acquire();
+    const now = this.capture.state;
+    this.publish({
+      ...(camera === null && now.camera !== null ? { camera: true } : {}),
+      ...(microphone === null && now.microphone !== null ? { microphone: true } : {}),
+    });
+  }
+
+  #connect(path: string): SignallingClient {
+    return new SignallingClient({
+      url: this.#options.url(path),
+      socket: this.#options.socket,
+      clock: this.#options.clock,
+      random: this.#options.random,
+      events: {
+        transport: (transport, attempt) => this.#onTransport(transport, attempt),
+        snapshot: (view, now) => this.#onSnapshot(view, now),
+        changed: (changes) => this.#onChanged(changes),
+        acknowledged: (command) => this.#onAnswer(command, null),
+        refused: (command, refusal) => this.#onAnswer(command, refusal),
+        media: (message) => this.#backend?.receive(message),
+      },
+    });
+  }
+
+  #onTransport(transport: Transport, attempt: number): void {
+    this.#set({ transport });
+    this.#backend?.reachable(transport === "open", this.#state.view?.you.media ?? false);
+    if (transport === "open") this.#report();
+    if (transport === "refused") void this.#doubt();
+    if (transport === "reconnecting" && attempt % DOUBT_AFTER === 0 && attempt > 0) void this.#doubt();
+    this.#follow();
+  }
+
+  /** Many connects failed: the right to come may be gone, which only the API says. */
+  async #doubt(): Promise<void> {
+    try {
+      await this.#options.api.appointment(this.#options.appointmentId);
+    } catch (error) {
+      if (this.#closed || !(error instanceof Problem) || error.passing) return;
+      if (this.#state.transport === "refused") {
+        this.#set({ problem: error });
+      } else if (this.#state.transport === "reconnecting") {
+        this.#client?.close();
+        this.#onProblem(error);
+      }
+    }
+  }
+
+  #onSnapshot(view: View, now: number): void {
+    this.#reported = null;
+    this.#publication.reconnected(view.you);
+    this.#set({ clockSkew: now - this.#options.clock.now() });
+    this.#look(view);
+  }
+
+  #onChanged(changes: readonly Change[]): void {
+    const old = this.#state.view;
+    if (old === null) return;
+    const view = changes.reduce(apply, old);
+    if (changes.some((change) => change.name === "you")) this.#publication.changed(view.you);
+    this.#look(view);
+  }
+
+  #look(view: View): void {
+    const out = view.stage.name === "left" || view.stage.name === "ended";
+    if (!out) this.#returning = false;
+    const here = this.#state.here && (!out || this.#returning);
+    this.#set({ view, here, published: this.#publication.now });
+    this.#follow();
+  }
+
+  #onAnswer(command: Command, refusal: Refusal | null): void {
+    const busy = new Set(this.#state.busy);
+    busy.delete(command.name);
+    this.#set({ busy });
+    if (refusal !== null && (command.name === "rejoin" || command.name === "start")) this.#comeBackFailed();
+    if (command.name === "enter") {
+      this.#set({ door: refusal });
+      if (refusal !== null) this.#knockLater();
+    } else if (refusal === "signed_out") {
+      this.#client?.close();
+      this.#set({ transport: "signed_out" });
+    } else if (command.name === "set_media") {
+      const view = this.#state.view;
+      if (refusal !== null && view !== null) this.#publication.refused(view.you);
+      this.#set({ published: this.#publication.now });
+    } else if (command.name !== "report_check" && refusal !== null && refusal !== "not_now") {
+      // "Not now" needs no words: the visit has moved on, and the page with it.
+      this.#set({ refusal: { command: command.name, refusal } });
+    } else if (command.name === "rejoin" || command.name === "start") {
+      this.#set({ door: null });
+    }
+    this.#follow();
+  }
+
+  #comeBackFailed(): void {
+    this.#returning = false;
+    if (this.scene === "left" || this.scene === "ended") this.#set({ here: false });
+  }
+
+  #knockLater(): void {
+    this.#stopKnock();
+    this.#stopKnock = this.#options.clock.after(KNOCK_EVERY, () => {
+      if (this.#state.door !== null && this.#greeted) this.#client?.greet({ name: "enter" });
+    });
+  }
+
+  #onCapture(): void {
+    this.#set({ capture: this.capture.state });
+    const { status, accepted, camera, microphone } = this.capture.state;
+    if (accepted && (status === "ready" || status === "faulted")) {
+      // Going on without a device was chosen: it stays off until it is chosen otherwise.
+      const there = narrower(this.#state.published, { microphone: microphone !== null, camera: camera !== null });
+      if (!same(there, this.#state.published)) this.publish(there);
+    }
+    this.#report();
+    this.#follow();
+  }
+
+  #onMedia(): void {
+    if (this.#backend !== null) this.#set({ media: this.#backend.state });
+  }
+
+  #onProblem(error: unknown): void {
+    const problem = error instanceof Problem ? error : new Problem(0, "The visit could not be opened.", "");
+    this.capture.release();
+    if (problem.status === 401) {
+      this.#set({ transport: "signed_out" });
+      return;
+    }
+    this.#set({ problem });
+    if (problem.passing) {
+      const delay = backOff(this.#loads, 1_000, 1.6, 10_000, this.#options.random);
+      this.#stopRetry = this.#options.clock.after(delay, () => void this.start());
+    }
+  }
+
+  /** Brings devices, greeting and media in line with the state. */
+  #follow(): void {
+    if (this.#closed) return;
+    const wanted = this.#state.here && !isFinal(this.scene);
+    const { status } = this.capture.state;
+    if (!wanted && status !== "idle") return this.capture.release();
+    if (wanted && status === "idle" && this.#state.view !== null) return void this.capture.acquire();
+    this.#greet(wanted);
+    const { published, view } = this.#state;
+    const { camera, microphone } = this.capture.state;
+    if (microphone !== null) microphone.enabled = published.microphone;
+    if (camera !== null) camera.enabled = published.camera;
+    const present = wanted && view !== null && isIn(view);
+    this.#backend?.update({
+      present,
+      connected: present && inCall(this.scene),
+      microphone: present ? microphone : null,
+      camera: present && published.camera ? camera : null,
+    });
+  }
+
+  #greet(wanted: boolean): void {
+    // A provider comes in whatever their devices say: they have a patient to meet.
+    const { status } = this.capture.state;
+    const settled = this.capture.settled || (this.#options.role === "provider" && status === "faulted");
+    const greets = wanted && settled;
+    if (greets === this.#greeted) return;
+    this.#greeted = greets;
+    this.#client?.greet(greets ? { name: "enter" } : null);
+  }
+
+  #report(): void {
+    if (this.#state.transport !== "open") return;
+    const check = deviceCheck(this.#state);
+    if (JSON.stringify(check) === JSON.stringify(this.#reported)) return;
+    this.#reported = check;
+    this.#client?.command({ name: "report_check", check });
+  }
+
+  #set(change: Partial<CallState>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** Whether nothing more comes from this page unless the person asks for it. */
+function isFinal(scene: Scene): boolean {
+  return scene === "moved" || scene === "signed_out" || scene === "refused" || scene === "broken" || scene === "problem";
+}
+
+function isIn(view: View): boolean {
+  return view.you.presence.name === "here" || view.you.presence.name === "away";
+}

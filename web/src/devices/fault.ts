@@ -1,0 +1,77 @@
+/** Why a camera or a microphone cannot be had. */
+export type FaultKind =
+  | "denied"
+  | "denied_by_system"
+  | "dismissed"
+  | "in_use"
+  | "none"
+  | "insecure"
+  | "unsupported"
+  | "in_app_browser"
+  | "overconstrained"
+  | "unknown";
+
+/** Which device it is about. */
+export type FaultDevice = "camera" | "microphone" | "both";
+
+/** A device fault, ready for a sentence. */
+export interface Fault {
+  kind: FaultKind;
+  device: FaultDevice;
+}
+
+/** What is known of the page's surroundings before any device is asked for. */
+export interface Surroundings {
+  secure: boolean;
+  mediaDevices: boolean;
+  peerConnection: boolean;
+  userAgent: string;
+}
+
+/** Reads what `getUserMedia` threw. */
+export function faultKind(error: unknown): FaultKind {
+  const { name, message } = describe(error);
+  switch (name) {
+    case "NotAllowedError":
+    case "PermissionDeniedError":
+      if (/dismiss/i.test(message)) return "dismissed";
+      return /system/i.test(message) ? "denied_by_system" : "denied";
+    case "NotFoundError":
+    case "DevicesNotFoundError":
+      return "none";
+    case "NotReadableError":
+    case "TrackStartError":
+    case "AbortError":
+      return "in_use";
+    case "OverconstrainedError":
+    case "ConstraintNotSatisfiedError":
+      return "overconstrained";
+    case "SecurityError":
+      return "insecure";
+    case "NotSupportedError":
+      return "unsupported";
+    default:
+      return "unknown";
+  }
+}
+
+/** Browsers inside other apps, which mostly have no camera for pages. */
+const IN_APP = /\bFBAN\/|\bFBAV\/|\bInstagram\b|\bLine\/|\bMicroMessenger\/|\bTwitter\b|\bLinkedInApp\b|\bSnapchat\b|\bGSA\/|; wv\)/;
+
+/** Whether the page is shown inside another app. */
+export function inApp(userAgent: string): boolean {
+  return IN_APP.test(userAgent);
+}
+
+/** Why no device can be asked for at all; `null` if they can. */
+export function surroundingsFault(surroundings: Surroundings): FaultKind | null {
+  if (!surroundings.secure) return "insecure";
+  if (surroundings.mediaDevices && surroundings.peerConnection) return null;
+  return inApp(surroundings.userAgent) ? "in_app_browser" : "unsupported";
+}
+
+function describe(error: unknown): { name: string; message: string } {
+  if (typeof error !== "object" || error === null) return { name: "", message: "" };
+  const { name, message } = error as { name?: unknown; message?: unknown };
+  return { name: typeof name === "string" ? name : "", message: typeof message === "string" ? message : "" };
+}

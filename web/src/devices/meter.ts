@@ -1,0 +1,66 @@
+import { nothing, type Clock } from "../time/clock.ts";
+
+const EVERY = 80;
+/** Louder than a quiet room. */
+const HEARD = 0.03;
+/** How many samples above it make a voice rather than a click. */
+const HEARD_FOR = 4;
+
+/** Measures how loud a microphone is, with an analyser: no worker script to load. */
+export class LevelMeter {
+  #context: AudioContext | null = null;
+  #source: MediaStreamAudioSourceNode | null = null;
+  #stop = nothing;
+  #loud = 0;
+
+  /**
+   * @param level called with 0…1, several times a second
+   * @param heard called once, when somebody was heard
+   */
+  constructor(
+    private readonly clock: Clock,
+    private readonly level: (level: number) => void,
+    private readonly heard: () => void,
+  ) {}
+
+  /** Listens to another microphone, or to none. */
+  listen(track: MediaStreamTrack | null): void {
+    this.#stop();
+    this.#source?.disconnect();
+    this.#source = null;
+    if (track === null || globalThis.AudioContext === undefined) return;
+    try {
+      this.#context ??= new AudioContext();
+      const analyser = this.#context.createAnalyser();
+      analyser.fftSize = 1024;
+      this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+      this.#source.connect(analyser);
+      this.#sample(analyser, new Float32Array(analyser.fftSize));
+    } catch {
+      // No meter, then: the visit works without one.
+    }
+  }
+
+  /** Lets a browser that waited for a gesture begin. */
+  wake(): void {
+    if (this.#context?.state === "suspended") void this.#context.resume().catch(nothing);
+  }
+
+  /** Stops for good. */
+  close(): void {
+    this.listen(null);
+    void this.#context?.close().catch(nothing);
+    this.#context = null;
+  }
+
+  #sample(analyser: AnalyserNode, samples: Float32Array<ArrayBuffer>): void {
+    analyser.getFloatTimeDomainData(samples);
+    const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+    const rms = Math.sqrt(power);
+    this.#loud = rms > HEARD ? this.#loud + 1 : 0;
+    if (this.#loud === HEARD_FOR) this.heard();
+    // Loudness is felt in ratios: −60 dB is nothing, −10 dB is full.
+    this.level(Math.min(1, Math.max(0, (20 * Math.log10(rms + 1e-6) + 60) / 50)));
+    this.#stop = this.clock.after(EVERY, () => this.#sample(analyser, samples));
+  }
+}

@@ -1,0 +1,95 @@
+import type { Track, UserId } from "../signalling/messages.ts";
+import { prefer, type Capabilities } from "./codecs.ts";
+
+const MAX_VIDEO_BITRATE = 1_500_000;
+
+/** Makes an `RTCPeerConnection`, or a test's double of one. */
+export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
+
+/**
+ * One `RTCPeerConnection` to the server, with four sections that never change: our sound, our
+ * picture, their sound, their picture. Devices come and go by replacing tracks, so that nothing but
+ * an ICE restart is ever negotiated again.
+ */
+export class Connection {
+  readonly pc: RTCPeerConnection;
+  readonly #sound: RTCRtpTransceiver;
+  readonly #picture: RTCRtpTransceiver;
+  #received: MediaStreamTrack[] = [];
+
+  /** @param number what the server knows this connection by */
+  constructor(
+    readonly number: number,
+    create: CreatePeerConnection,
+    capabilities: Capabilities,
+  ) {
+    this.pc = create({ bundlePolicy: "max-bundle" });
+    this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
+    this.#picture = this.pc.addTransceiver("video", {
+      direction: "sendonly",
+      sendEncodings: [{ maxBitrate: MAX_VIDEO_BITRATE }],
+    });
+    prefer(this.#sound, "audio", capabilities);
+    prefer(this.#picture, "video", capabilities);
+    prefer(this.pc.addTransceiver("audio", { direction: "recvonly" }), "audio", capabilities);
+    prefer(this.pc.addTransceiver("video", { direction: "recvonly" }), "video", capabilities);
+  }
+
+  /** What is sent. `null` sends nothing in that section. */
+  async send(sound: MediaStreamTrack | null, picture: MediaStreamTrack | null): Promise<void> {
+    await Promise.all([replace(this.#sound.sender, sound), replace(this.#picture.sender, picture)]);
+  }
+
+  /** Describes this side; with `restart`, over a new path. */
+  async offer(restart: boolean): Promise<string> {
+    if (this.pc.signalingState === "have-local-offer") {
+      // The last offer was never answered: the connection it was sent over is gone.
+      await this.pc.setLocalDescription({ type: "rollback" });
+    }
+    const offer = await this.pc.createOffer(restart ? { iceRestart: true } : {});
+    await this.pc.setLocalDescription(offer);
+    return this.pc.localDescription?.sdp ?? offer.sdp ?? "";
+  }
+
+  /** Takes the server's side, and from it which sections carry `other`. */
+  async answer(sdp: string, tracks: readonly Track[], other: UserId): Promise<void> {
+    await this.pc.setRemoteDescription({ type: "answer", sdp });
+    const mids = new Set(tracks.filter((track) => track.user === other).map((track) => track.mid));
+    this.#received = this.pc
+      .getTransceivers()
+      .filter((transceiver) => transceiver.mid !== null && mids.has(transceiver.mid))
+      .map((transceiver) => transceiver.receiver.track);
+    await this.#keepBalanced();
+  }
+
+  /** The other person's tracks. */
+  get received(): readonly MediaStreamTrack[] {
+    return this.#received;
+  }
+
+  /** Lets go of everything. */
+  close(): void {
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+  }
+
+  /** Under strain, give up size and smoothness alike. */
+  async #keepBalanced(): Promise<void> {
+    const sender = this.#picture.sender;
+    try {
+      const parameters = sender.getParameters();
+      await sender.setParameters({ ...parameters, degradationPreference: "balanced" } as RTCRtpSendParameters);
+    } catch {
+      // Where it is not known, the browser's own choice is much the same.
+    }
+  }
+}
+
+async function replace(sender: RTCRtpSender, track: MediaStreamTrack | null): Promise<void> {
+  if (sender.track === track) return;
+  try {
+    await sender.replaceTrack(track);
+  } catch {
+    // The connection was closed meanwhile; the next one is given the tracks of its day.
+  }
+}

@@ -1,0 +1,67 @@
+/** A plain word on a connection. */
+export type Quality = "unknown" | "good" | "weak" | "lost";
+
+/** Both directions: what of ours arrives at the server, and what of theirs arrives here. */
+export interface Qualities {
+  you: Quality;
+  other: Quality;
+}
+
+/** What one measurement left for the next to compare with. */
+interface Counters {
+  received: number;
+  lost: number;
+}
+
+const WEAK_LOSS = 0.05;
+const WEAK_RTT = 0.4;
+
+/** Turns `getStats()` reports, taken every two seconds, into words. */
+export class QualityMeter {
+  #last: Counters | null = null;
+  #weak = { you: 0, other: 0 };
+
+  /** Reads one report. */
+  read(report: Iterable<Record<string, unknown>>): Qualities {
+    const counters: Counters = { received: 0, lost: 0 };
+    let upLoss = 0;
+    let rtt = 0;
+    let reduced = false;
+    for (const entry of report) {
+      if (entry["type"] === "remote-inbound-rtp") {
+        upLoss = Math.max(upLoss, number(entry["fractionLost"]));
+        rtt = Math.max(rtt, number(entry["roundTripTime"]));
+      } else if (entry["type"] === "candidate-pair" && entry["nominated"] === true) {
+        rtt = Math.max(rtt, number(entry["currentRoundTripTime"]));
+      } else if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") {
+        reduced ||= entry["qualityLimitationReason"] === "bandwidth";
+      } else if (entry["type"] === "inbound-rtp") {
+        counters.received += number(entry["packetsReceived"]);
+        counters.lost += number(entry["packetsLost"]);
+      }
+    }
+    const downLoss = this.#lossSince(counters);
+    return {
+      you: this.#steady("you", upLoss > WEAK_LOSS || rtt > WEAK_RTT || reduced),
+      other: this.#steady("other", downLoss > WEAK_LOSS),
+    };
+  }
+
+  #lossSince(now: Counters): number {
+    const last = this.#last ?? now;
+    this.#last = now;
+    const lost = Math.max(0, now.lost - last.lost);
+    const received = Math.max(0, now.received - last.received);
+    return lost + received < 20 ? 0 : lost / (lost + received);
+  }
+
+  /** One bad report is weather; two in a row are worth a word. */
+  #steady(side: "you" | "other", weak: boolean): Quality {
+    this.#weak[side] = weak ? this.#weak[side] + 1 : 0;
+    return this.#weak[side] >= 2 ? "weak" : "good";
+  }
+}
+
+function number(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : 0;
+}

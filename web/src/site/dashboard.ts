@@ -1,0 +1,66 @@
+import { chime } from "../sound/chime.ts";
+import { localTimes } from "./times.ts";
+
+const EVERY = 10_000;
+
+/** Keeps `<main data-live-dashboard>` fresh while it is looked at. */
+export function liveDashboard(page: Document): void {
+  if (page.querySelector("main[data-live-dashboard]") === null) return;
+  const title = page.title.replace(/^\(\d+\)\s*/, "");
+  let waiting = show(page, title);
+  let asking = false;
+  const refresh = async (): Promise<void> => {
+    if (asking || page.visibilityState !== "visible" || isBusy(page)) return;
+    asking = true;
+    try {
+      await replace(page);
+    } finally {
+      asking = false;
+    }
+    const now = show(page, title);
+    if (now.some((id) => !waiting.includes(id))) chime();
+    waiting = now;
+  };
+  setInterval(() => void refresh(), EVERY);
+  page.addEventListener("visibilitychange", () => void refresh());
+}
+
+/** A person in the middle of something in the list is not disturbed. */
+function isBusy(page: Document): boolean {
+  const active = page.activeElement;
+  return active !== null && active.matches("#today input, #today select, #today textarea");
+}
+
+async function replace(page: Document): Promise<void> {
+  let text: string;
+  try {
+    const response = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin", cache: "no-store" });
+    if (!response.ok || response.redirected) return;
+    text = await response.text();
+  } catch {
+    return;
+  }
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("today");
+  const old = page.getElementById("today");
+  if (fresh === null || old === null) return;
+  localTimes(fresh);
+  if (fresh.isEqualNode(old)) return;
+  const key = focusKey(old, page.activeElement);
+  old.replaceWith(page.adoptNode(fresh));
+  if (key !== null) fresh.querySelector<HTMLElement>(key)?.focus();
+}
+
+/** How to find the focused link again in the fresh list. */
+function focusKey(list: Element, active: Element | null): string | null {
+  if (active === null || !list.contains(active)) return null;
+  if (active.id !== "") return `#${CSS.escape(active.id)}`;
+  const href = active.getAttribute("href");
+  return href === null ? null : `[href="${CSS.escape(href)}"]`;
+}
+
+/** Puts the count into the title, and says who waits. */
+function show(page: Document, title: string): string[] {
+  const rows = [...page.querySelectorAll("#today .appointment")].filter((row) => row.querySelector(".badge--waiting") !== null);
+  page.title = rows.length > 0 ? `(${rows.length}) ${title}` : title;
+  return rows.map((row) => row.id || row.querySelector("a[href]")?.getAttribute("href") || row.textContent?.trim() || "");
+}

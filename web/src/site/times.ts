@@ -1,0 +1,34 @@
+/** Shows every `<time datetime data-local>` where the reader is, naming the zone if it is not the clinic's. */
+export function localTimes(root: ParentNode, now = Date.now()): void {
+  for (const element of root.querySelectorAll<HTMLTimeElement>("time[data-local]")) {
+    const date = new Date(element.dateTime);
+    if (Number.isNaN(date.getTime())) continue;
+    element.textContent = element.dataset["local"] === "relative" ? relative(date, now) : local(date, element.dataset["zone"]);
+  }
+}
+
+/** The reader's own time; the zone's name stands with it where `zone` is another one. */
+export function local(date: Date, zone: string | undefined, locale?: string, own?: string): string {
+  const here = own ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const options: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit", timeZone: here };
+  const differs = zone !== undefined && zone !== here && offset(date, zone) !== offset(date, here);
+  return new Intl.DateTimeFormat(locale, differs ? { ...options, timeZoneName: "long" } : options).format(date);
+}
+
+function offset(date: Date, timeZone: string): string {
+  try {
+    const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(date);
+    return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** "in 12 minutes", "5 minutes ago", "now". */
+export function relative(date: Date, now: number, locale?: string): string {
+  const minutes = Math.round((date.getTime() - now) / 60_000);
+  const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+  if (Math.abs(minutes) < 60) return minutes === 0 ? "now" : format.format(minutes, "minute");
+  const hours = Math.round(minutes / 60);
+  return Math.abs(hours) < 24 ? format.format(hours, "hour") : format.format(Math.round(hours / 24), "day");
+}

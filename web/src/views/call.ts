@@ -1,0 +1,176 @@
+import { html, nothing, type TemplateResult } from "lit";
+
+import type { Quality } from "../peer/quality.ts";
+import { elapsed } from "../words/time.ts";
+import { ago } from "./closed.ts";
+import type { Corner, ViewContext } from "./context.ts";
+import { icon } from "./icons.ts";
+import { actButton, avatar, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { nextCorner, type CornerDrag } from "./corner.ts";
+
+const QUALITY: Record<Quality, string> = {
+  unknown: "Connecting",
+  good: "Good",
+  weak: "Weak: picture reduced",
+  lost: "Lost",
+};
+
+/** The two together: the other person fills the stage. */
+export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
+  const { state, ui, names } = context;
+  const provider = state.role === "provider";
+  return html`
+    ${heading(`Visit with ${names.other}`, true)}
+    <div class="stage__top">
+      <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}<span class="chip__word chip__word--${shownQuality(context)}">${QUALITY[shownQuality(context)]}</span></p>
+    </div>
+    ${absence(context)} ${ownTrouble(context)} ${tapToHear(context)}
+    <div
+      class="corner corner--${ui.corner} ${ui.selfHidden ? "corner--hidden" : ""}"
+      tabindex=${ui.selfHidden ? "-1" : "0"}
+      role="group"
+      aria-label="Your picture. Move it with the arrow keys."
+      @keydown=${(event: KeyboardEvent) => moveByKey(context, event)}
+      @pointerdown=${drag.start}
+    >
+      <div class="self self--corner">${ui.selfHidden ? nothing : selfPicture(context)}</div>
+      <span class="corner__foot">${state.published.microphone && state.capture.microphone !== null ? level() : html`<span class="corner__muted">${icon("micOff")}You're muted</span>`}</span>
+    </div>
+    ${provider && ui.panel ? panel(context) : nothing}
+    <div class="bar" role="group" aria-label="Controls">
+      ${mediaButtons(context)} ${control("Help", "help", () => context.change({ dialog: "help", menu: false }))}
+      ${more(context)}
+      ${provider
+        ? control("End visit", "end", () => context.change({ dialog: "end", menu: false }), "control--danger")
+        : html`<button
+            type="button"
+            class="control control--danger"
+            aria-disabled=${state.busy.has("leave") ? "true" : "false"}
+            @click=${() => !state.busy.has("leave") && context.store.act("leave")}
+          >
+            ${icon("leave")}<span>Leave</span>
+          </button>`}
+    </div>
+  `;
+}
+
+/** The word for the other's connection; the provider's panel says both. */
+function shownQuality({ state, scene }: ViewContext): Quality {
+  if (scene === "reconnecting") return "lost";
+  return state.role === "provider" ? state.media.quality.other : state.media.quality.you;
+}
+
+function otherMuted({ state }: ViewContext): Part {
+  return state.view?.other.microphone === false ? html`<span class="chip__muted">${icon("micOff")}Muted</span>` : nothing;
+}
+
+/** What stands in the place of a picture. */
+function absence(context: ViewContext): Part {
+  const { scene, names, state, ui } = context;
+  const stage = state.view?.stage;
+  const patient = state.role === "patient";
+  if (scene === "reconnecting") {
+    return standIn(names.other, `${names.other} lost the connection. They're on their way back.`);
+  }
+  if (scene === "alone" && stage?.name === "alone") {
+    return standIn(
+      names.other,
+      `${names.other} left the visit ${ago(context, stage.since)} ago.`,
+      patient ? "They may come back. You can wait here, or leave." : "They may come back. You can wait here, or end the visit.",
+    );
+  }
+  if (state.view?.other.camera === false) return standIn(names.other, `${names.other}'s camera is off`);
+  if (!ui.picture || context.state.media.remote === null) {
+    const blocked = state.view?.other.check?.camera === "blocked";
+    return standIn(names.other, blocked ? `${names.other} has no camera` : `Waiting for ${names.other}'s picture…`);
+  }
+  return nothing;
+}
+
+function standIn(name: string, words: string, more = ""): TemplateResult {
+  return html`<div class="standin">${avatar(name)}<p>${words}</p>${more === "" ? nothing : html`<p class="standin__more">${more}</p>`}</div>`;
+}
+
+/** Our own connection. Talking goes on while only the signalling is away. */
+function ownTrouble({ state }: ViewContext): Part {
+  if (state.media.link === "lost") return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back…")}</div>`;
+  if (state.transport !== "open") return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back… You may still hear each other.")}</div>`;
+  return nothing;
+}
+
+function tapToHear(context: ViewContext): Part {
+  if (!context.ui.soundBlocked) return nothing;
+  return html`<button type="button" class="tap" @click=${() => void hear(context)}>${icon("sound", "icon--large")}<span>Tap to hear ${context.names.other}</span></button>`;
+}
+
+async function hear(context: ViewContext): Promise<void> {
+  try {
+    await context.remote.play();
+    context.change({ soundBlocked: false });
+  } catch {
+    // The button stays.
+  }
+}
+
+function more(context: ViewContext): TemplateResult {
+  const { ui, change } = context;
+  const item = (label: string, act: () => void): TemplateResult =>
+    html`<button type="button" class="menu__item" @click=${act}>${label}</button>`;
+  return html`<div class="more" @keydown=${(event: KeyboardEvent) => closeMenu(context, event)}>
+    <button type="button" class="control" aria-expanded=${ui.menu ? "true" : "false"} @click=${() => change({ menu: !ui.menu })}>
+      ${icon("more")}<span>More</span>
+    </button>
+    ${ui.menu
+      ? html`<div class="menu">
+          ${item("Camera and microphone", () => change({ dialog: "devices", menu: false }))}
+          ${ui.selfHidden ? nothing : item("Move my picture", () => change({ corner: nextCorner(ui.corner) }))}
+          ${item(ui.selfHidden ? "Show my picture" : "Hide my picture", () => change({ selfHidden: !ui.selfHidden, menu: false }))}
+          ${context.state.role === "provider"
+            ? item(ui.panel ? "Hide details" : "Show details", () => change({ panel: !ui.panel, menu: false }))
+            : nothing}
+        </div>`
+      : nothing}
+  </div>`;
+}
+
+function closeMenu({ ui, change }: ViewContext, event: KeyboardEvent): void {
+  if (event.key !== "Escape" || !ui.menu) return;
+  change({ menu: false });
+  (event.currentTarget as HTMLElement).querySelector("button")?.focus();
+}
+
+function moveByKey({ ui, change }: ViewContext, event: KeyboardEvent): void {
+  const rtl = getComputedStyle(event.currentTarget as Element).direction === "rtl";
+  const [row, side] = ui.corner.split("-") as ["top" | "bottom", "start" | "end"];
+  const moves: Record<string, Corner> = {
+    ArrowUp: `top-${side}`,
+    ArrowDown: `bottom-${side}`,
+    ArrowLeft: `${row}-${rtl ? "end" : "start"}`,
+    ArrowRight: `${row}-${rtl ? "start" : "end"}`,
+  };
+  const corner = moves[event.key];
+  if (corner === undefined) return;
+  event.preventDefault();
+  change({ corner });
+}
+
+function panel(context: ViewContext): TemplateResult {
+  const { state, scene, names, now } = context;
+  const since = context.connectedSince;
+  const lost = scene === "reconnecting" || scene === "alone";
+  const own: Quality = state.transport !== "open" && state.media.link !== "up" ? "lost" : state.media.quality.you;
+  return html`<aside class="panel" aria-label="Details">
+    <div class="panel__head">
+      <h2>${names.other}</h2>
+      <button type="button" class="panel__close" aria-label="Close details" @click=${() => context.change({ panel: false })}>${icon("close")}</button>
+    </div>
+    <dl class="facts">
+      ${state.appointment?.patient.age == null ? nothing : html`<div><dt>Age</dt><dd>${state.appointment.patient.age}</dd></div>`}
+      ${state.appointment?.reason ? html`<div><dt>Reason</dt><dd>${state.appointment.reason}</dd></div>` : nothing}
+      ${since === null ? nothing : html`<div><dt>Elapsed</dt><dd class="time">${elapsed(now - since)}</dd></div>`}
+      <div><dt>Their connection</dt><dd class="word word--${lost ? "lost" : state.media.quality.other}">${QUALITY[lost ? "lost" : state.media.quality.other]}</dd></div>
+      <div><dt>Your connection</dt><dd class="word word--${own}">${QUALITY[own]}</dd></div>
+    </dl>
+    ${scene === "alone" ? actButton(context, "end", "End visit", "danger", "end") : nothing}
+  </aside>`;
+}

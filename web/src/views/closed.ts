@@ -1,0 +1,167 @@
+import { html, nothing, type TemplateResult } from "lit";
+
+import type { EndReason } from "../signalling/messages.ts";
+import { spell } from "../words/time.ts";
+import type { ViewContext } from "./context.ts";
+import { icon } from "./icons.ts";
+import { actButton, button, card, heading, type Part } from "./parts.ts";
+
+/** After leaving, while the visit is open. */
+export function left(context: ViewContext): TemplateResult {
+  const { other } = context.names;
+  const patient = context.state.role === "patient";
+  return card(html`
+    ${heading("You left the visit.")}
+    <p class="lead">
+      ${patient ? `You can come back as long as the visit is open. ${other} can see that you left.` : `The visit is still open, and ${other} can come back to it.`}
+    </p>
+    <div class="actions">
+      ${actButton(context, "rejoin", "Rejoin", "primary", "video")}
+      ${patient ? nothing : actButton(context, "end", "End visit", "danger", "end")} ${closeButton(context)}
+    </div>
+    ${goodbye(context)}
+  `);
+}
+
+/** After the end. */
+export function ended(context: ViewContext): TemplateResult {
+  const stage = context.state.view?.stage;
+  const reason = stage?.name === "ended" ? stage.reason : "ended";
+  return context.state.role === "patient" ? endedPatient(context, reason) : endedProvider(context, reason);
+}
+
+function endedPatient(context: ViewContext, reason: EndReason): TemplateResult {
+  const { other } = context.names;
+  const [title, text] = {
+    ended: [
+      `Your visit with ${other} has ended.`,
+      "You can close this page. If you have another question, contact your clinic.",
+    ],
+    missed: [
+      `${other} waited for you and has closed the visit.`,
+      "You can still come in: they'll see that you're here. Or contact your clinic for a new time.",
+    ],
+    abandoned: ["This visit has closed.", "Nobody was in it for a while. You can come back to the waiting room."],
+  }[reason] as [string, string];
+  return card(
+    html`
+      ${heading(title)}
+      <p class="lead">${text}</p>
+      <div class="actions">
+        ${closeButton(context, "primary")} ${actButton(context, "rejoin", "Back to the waiting room")}
+      </div>
+      ${goodbye(context)}
+    `,
+    icon(reason === "ended" ? "check" : "clock", "icon--large"),
+  );
+}
+
+function endedProvider(context: ViewContext, reason: EndReason): TemplateResult {
+  const { other } = context.names;
+  const title = {
+    ended: `Your visit with ${other} has ended.`,
+    missed: `You marked ${other} as missed.`,
+    abandoned: "This visit closed by itself.",
+  }[reason];
+  const present = context.state.view?.other.presence.name;
+  return card(html`
+    ${heading(title)}
+    <p class="lead">
+      ${reason === "abandoned" ? "Nobody was in it for a while." : "It is saved with this appointment."}
+      ${present === "preparing" || present === "here" ? `${other}'s page is still open.` : nothing}
+    </p>
+    <div class="actions">${closeButton(context, "primary")} ${actButton(context, "start", "Start new meeting", "plain", "video")}</div>
+    ${goodbye(context)}
+  `);
+}
+
+function closeButton(context: ViewContext, weight: "primary" | "plain" = "plain"): TemplateResult {
+  if (context.home !== null) return html`<a class="button button--${weight}" href=${context.home}><span>Back to my day</span></a>`;
+  return button("Close", context.close, weight);
+}
+
+function goodbye(context: ViewContext): Part {
+  return context.ui.closing ? html`<p class="remark" role="status">You can close this window now.</p>` : nothing;
+}
+
+/** The seat went to another page. */
+export function moved(context: ViewContext): TemplateResult {
+  return card(html`
+    ${heading("This visit is open in another window or on another device.")}
+    <p class="lead">Only one at a time can be in the visit.</p>
+    <div class="actions">${button("Use it here", () => context.store.useHere(), "primary")}</div>
+  `);
+}
+
+/** The session is over. */
+export function signedOut(context: ViewContext): TemplateResult {
+  const patient = context.state.role === "patient";
+  return card(html`
+    ${heading("You're not signed in any more.")}
+    <p class="lead">
+      ${patient
+        ? "Open your link again: the one in the message from your clinic."
+        : "Sign in again, and you'll be back in this visit."}
+    </p>
+    <div class="actions">
+      ${patient
+        ? button("Try again", () => location.reload(), "primary")
+        : html`<a class="button button--primary" href=${context.signIn}><span>Sign in</span></a>`}
+    </div>
+  `);
+}
+
+/** The server does not let this person in. */
+export function refused(context: ViewContext): TemplateResult {
+  const problem = context.state.problem;
+  return card(html`
+    ${heading(problem?.title || "You can't come into this visit right now.")}
+    <p class="lead">${problem?.detail || "The door is closed. If you think it should be open, contact your clinic."}</p>
+    <div class="actions">${button("Try again", () => location.reload(), "primary")}</div>
+  `);
+}
+
+/** Page and server do not understand each other: mostly an old page after an update. */
+export function broken(): TemplateResult {
+  return card(html`
+    ${heading("This page needs a fresh start.")}
+    <p class="lead">Your place is kept.</p>
+    <div class="actions">${button("Load it again", () => location.reload(), "primary")}</div>
+  `);
+}
+
+/** The appointment could not be read. */
+export function problem(context: ViewContext): TemplateResult {
+  const fault = context.state.problem;
+  if (fault?.passing === true) {
+    return card(
+      html`
+        ${heading(fault.status === 0 ? "The clinic can't be reached." : "The clinic has a technical problem.")}
+        <p class="lead">Keep this page open: we try again by ourselves.</p>
+        <div class="actions">${button("Try now", () => void context.store.start(), "primary")}</div>
+      `,
+      icon("offline", "icon--large"),
+    );
+  }
+  const [title, text] = problemWords(fault?.status ?? 0, fault?.title ?? "", fault?.detail ?? "");
+  return card(html`
+    ${heading(title)}
+    <p class="lead">${text}</p>
+    <div class="actions">${button("Try again", () => void context.store.start(), "primary")}</div>
+  `);
+}
+
+function problemWords(status: number, title: string, detail: string): [string, string] {
+  if (status === 404) return ["We can't find this appointment.", "The link may be old, or meant for someone else. Open the latest link from your clinic."];
+  return [title || "The visit could not be opened.", detail || "Try again, or contact your clinic."];
+}
+
+/** Nothing is known yet. */
+export function loading(): TemplateResult {
+  return card(html`${heading("Opening your visit…")}`, icon("busy", "icon--turning icon--large"));
+}
+
+/** How long ago a stage began, in words. */
+export function ago(context: ViewContext, since: number): string {
+  return spell(context.now - since);
+}

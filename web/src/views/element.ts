@@ -1,0 +1,335 @@
+import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
+
+import { type Scene, inCall, publicState } from "../call/state.ts";
+import type { CallStore } from "../call/store.ts";
+import { LevelMeter } from "../devices/meter.ts";
+import type { Role } from "../signalling/messages.ts";
+import { chime } from "../sound/chime.ts";
+import tokens from "../styles/tokens.css" with { type: "fallback" };
+import { nothing as idle, systemClock } from "../time/clock.ts";
+import { browserOf } from "../words/browser.ts";
+import { announcement, title } from "../words/scenes.ts";
+import type { Ui, ViewContext } from "./context.ts";
+import { CornerDrag } from "./corner.ts";
+import { dialog } from "./dialogs.ts";
+import sheet from "./element.css";
+import { notice } from "./parts.ts";
+import { Presence } from "./presence.ts";
+import { RemotePicture } from "./remote.ts";
+import { scene as draw } from "./scene.ts";
+import { browserStore } from "./surroundings.ts";
+
+const FRESH: Ui = {
+  dialog: null,
+  menu: false,
+  panel: true,
+  selfHidden: false,
+  corner: "bottom-end",
+  soundBlocked: false,
+  picture: false,
+  resting: false,
+  invite: { state: "idle", url: "" },
+  copied: false,
+  closing: false,
+};
+
+/**
+ * A video visit in one element: what both roles share. It renders the server's snapshots and never
+ * infers where a visit stands.
+ *
+ * @fires bedside-state detail `{state, stage}` whenever the stage changes
+ * @fires bedside-ended once a visit is over for this person
+ * @fires bedside-close cancelable, when the person presses "Close"
+ */
+export abstract class VideoCall extends LitElement {
+  static override properties: PropertyDeclarations = {
+    appointmentId: { attribute: "appointment-id" },
+    currentUserId: { attribute: "current-user-id" },
+    currentUserName: { attribute: "current-user-name" },
+    baseUrl: { attribute: "base-url" },
+    homeUrl: { attribute: "home-url" },
+  };
+
+  static override styles: CSSResultGroup = [unsafeCSS(tokens), unsafeCSS(sheet)];
+
+  /** Which appointment. */
+  declare appointmentId: string;
+  /** Who looks at the page. The server checks it against the session. */
+  declare currentUserId: string;
+  /** Their name, for their own picture. */
+  declare currentUserName: string;
+  /** Origin of the server, if it is another than the page's. */
+  declare baseUrl: string;
+  /** Where "Back to my day" leads; without it there is a "Close". */
+  declare homeUrl: string;
+
+  /** Which of the two people this element is for. */
+  protected abstract readonly seat: Role;
+
+  #store: CallStore | null = null;
+  #ui: Ui = FRESH;
+  #scene: Scene = "loading";
+  #said = "";
+  #connectedSince: number | null = null;
+  #patientHere = false;
+  #stopTick = idle;
+  #stopRest = idle;
+  #remote: RemotePicture | null = null;
+  #presence: Presence | null = null;
+  readonly #drag = new CornerDrag((corner) => this.#change({ corner }));
+  readonly #meter = new LevelMeter(
+    systemClock,
+    (level) => this.#showLevel(level),
+    () => this.#store?.noteHeard(),
+  );
+  #metered: MediaStreamTrack | null = null;
+
+  constructor() {
+    super();
+    this.appointmentId = "";
+    this.currentUserId = "";
+    this.currentUserName = "";
+    this.baseUrl = "";
+    this.homeUrl = "";
+  }
+
+  /** The media connection's WebRTC statistics. For diagnostics. */
+  async stats(): Promise<RTCStatsReport | undefined> {
+    return this.#store?.stats();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#presence ??= new Presence(() => this.#onBack());
+    this.#remote ??= new RemotePicture((change) => this.#change(change));
+    this.#open();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    // Being moved within the page is not leaving.
+    queueMicrotask(() => {
+      if (!this.isConnected) this.#shut();
+    });
+  }
+
+  override willUpdate(changed: Map<PropertyKey, unknown>): void {
+    const identity = ["appointmentId", "currentUserId", "baseUrl"].some((name) => changed.has(name));
+    if (identity && this.hasUpdated && this.isConnected) {
+      this.#shut();
+      this.#presence = new Presence(() => this.#onBack());
+      this.#remote = new RemotePicture((change) => this.#change(change));
+      this.#open();
+    }
+  }
+
+  #open(): void {
+    if (this.#store !== null || this.appointmentId === "" || this.currentUserId === "") return;
+    const store = browserStore({
+      role: this.seat,
+      appointmentId: this.appointmentId,
+      user: this.currentUserId,
+      base: this.baseUrl.replace(/\/$/, ""),
+    });
+    this.#store = store;
+    this.#ui = { ...FRESH, panel: globalThis.innerWidth >= 900 };
+    store.subscribe(() => this.#onState());
+    this.#onState();
+    void store.start();
+    this.#tick();
+  }
+
+  #shut(): void {
+    this.#stopTick();
+    this.#stopRest();
+    this.#store?.close();
+    this.#store = null;
+    this.#meter.close();
+    this.#metered = null;
+    this.#presence?.close();
+    this.#remote?.close();
+    this.#presence = this.#remote = null;
+    this.#scene = "loading";
+    this.#said = "";
+  }
+
+  #onBack(): void {
+    this.#store?.nudge();
+    this.#meter.wake();
+  }
+
+  #onState(): void {
+    const store = this.#store;
+    if (store === null) return;
+    const { state, scene } = store;
+    const before = this.#scene;
+    this.#scene = scene;
+    this.dataset["stage"] = scene;
+    this.dataset["transport"] = state.transport;
+    this.#follow(store);
+    if (scene !== before) this.#onScene(before, scene);
+    this.requestUpdate();
+  }
+
+  /** Keeps what is around the page in line with the state. */
+  #follow({ state, scene }: CallStore): void {
+    const other = this.#other();
+    const stage = state.view?.stage;
+    if (stage?.name === "connected") this.#connectedSince = stage.since;
+    if (!inCall(scene)) this.#connectedSince = null;
+    this.#presence?.title(title(state, scene, other));
+    this.#presence?.keepAwake(inCall(scene) || scene === "waiting" || scene === "calling" || scene === "called");
+    this.#remote?.show(state.media, inCall(scene), state.capture.chosen.speaker);
+    if (state.capture.microphone !== this.#metered) {
+      this.#metered = state.capture.microphone;
+      this.#meter.listen(this.#metered);
+    }
+    const here = state.view?.other.presence.name === "here";
+    if (this.seat === "provider" && here && !this.#patientHere && scene === "idle") chime();
+    this.#patientHere = here;
+    const words = announcement(state, scene, other);
+    if (words !== "") this.#said = words;
+  }
+
+  #onScene(before: Scene, scene: Scene): void {
+    const state = publicState(this.seat, scene);
+    this.dispatchEvent(new CustomEvent("bedside-state", { detail: { state, stage: scene }, bubbles: true, composed: true }));
+    if (state === "ended" && publicState(this.seat, before) !== "ended") {
+      this.dispatchEvent(new CustomEvent("bedside-ended", { detail: { stage: scene }, bubbles: true, composed: true }));
+    }
+    if (this.#ui.dialog === "end" || scene === "moved" || scene === "ended") this.#closeDialog();
+    this.#ui = { ...this.#ui, menu: false, closing: false };
+    const stays = inCall(before) && inCall(scene);
+    if (before !== "loading" && !stays) void this.updateComplete.then(() => this.#focusHeading());
+  }
+
+  #focusHeading(): void {
+    if (this.#ui.dialog !== null || isTyping()) return;
+    this.renderRoot.querySelector<HTMLElement>("[data-heading]")?.focus({ preventScroll: true });
+  }
+
+  #closeDialog(): void {
+    this.renderRoot.querySelector("dialog")?.close();
+  }
+
+  #change(ui: Partial<Ui>): void {
+    this.#ui = { ...this.#ui, ...ui };
+    this.requestUpdate();
+  }
+
+  /** Durations on the page move once a second. */
+  #tick(): void {
+    this.#stopTick = systemClock.after(1_000, () => {
+      const still = this.seat === "patient" && !inCall(this.#scene);
+      if (!still) this.requestUpdate();
+      this.#tick();
+    });
+  }
+
+  #showLevel(level: number): void {
+    for (const bar of this.renderRoot.querySelectorAll<HTMLElement>("[data-level]")) {
+      bar.style.transform = `scaleX(${level.toFixed(2)})`;
+    }
+  }
+
+  readonly #stir = (): void => {
+    if (this.#ui.resting) this.#change({ resting: false });
+    this.#meter.wake();
+    this.#stopRest();
+    this.#stopRest = systemClock.after(4_000, () => this.#change({ resting: true }));
+  };
+
+  #other(): string {
+    const { view, appointment } = this.#store?.state ?? { view: null, appointment: null };
+    const person = this.seat === "patient" ? appointment?.provider : appointment?.patient;
+    return view?.other.name ?? person?.name ?? (this.seat === "patient" ? "your clinic" : "your patient");
+  }
+
+  #context(store: CallStore, remote: RemotePicture): ViewContext {
+    const { state, scene } = store;
+    const path = encodeURIComponent(location.pathname + location.search);
+    return {
+      state,
+      scene,
+      store,
+      ui: this.#ui,
+      change: (ui) => this.#change(ui),
+      now: systemClock.now() + state.clockSkew,
+      connectedSince: this.#connectedSince,
+      browser: browserOf(navigator.userAgent),
+      names: { self: this.currentUserName || state.view?.you.name || "You", other: this.#other() },
+      home: this.homeUrl === "" ? null : this.homeUrl,
+      signIn: `${this.baseUrl.replace(/\/$/, "")}/sign-in?next=${path}`,
+      remote: remote.element,
+      chime,
+      invite: () => this.#invite(store),
+      close: () => this.#close(),
+    };
+  }
+
+  async #invite(store: CallStore): Promise<void> {
+    this.#change({ invite: { state: "making", url: "" } });
+    let url: string;
+    try {
+      url = await store.invite();
+    } catch {
+      this.#change({ invite: { state: "failed", url: "" } });
+      return;
+    }
+    try {
+      await navigator.clipboard.writeText(url);
+      this.#change({ invite: { state: "copied", url } });
+    } catch {
+      this.#change({ invite: { state: "shown", url } });
+      await this.updateComplete;
+      this.renderRoot.querySelector<HTMLInputElement>(".invite input")?.focus();
+    }
+  }
+
+  #close(): void {
+    if (!this.dispatchEvent(new CustomEvent("bedside-close", { bubbles: true, composed: true, cancelable: true }))) return;
+    this.#change({ closing: true });
+    globalThis.close();
+  }
+
+  override updated(): void {
+    const open = this.renderRoot.querySelector("dialog");
+    if (open !== null && !open.open) open.showModal();
+  }
+
+  override render(): TemplateResult {
+    if (this.#store === null || this.#remote === null) {
+      return html`<slot></slot>`;
+    }
+    const context = this.#context(this.#store, this.#remote);
+    if (context.scene === "loading" && this.childElementCount > 0) {
+      // The server's own words are better than a spinner.
+      return html`<div class="frame"><slot></slot>${this.#remote.element}${this.#live()}</div>`;
+    }
+    const { scene } = context;
+    const calls = inCall(scene);
+    const dropped = !calls && this.#store.state.transport === "reconnecting" && scene !== "problem";
+    return html`
+      <div
+        class="frame ${calls ? "frame--call" : ""} ${calls && this.#ui.resting && !this.#ui.menu ? "frame--resting" : ""} ${this.#ui.panel ? "frame--panel" : ""}"
+        @pointermove=${this.#stir}
+        @pointerdown=${this.#stir}
+        @keydown=${this.#stir}
+      >
+        ${dropped ? notice("Your connection dropped. Getting you back…") : nothing} ${this.#remote.element}
+        ${draw(context, this.#drag)}
+      </div>
+      ${dialog(context)} ${this.#live()}
+    `;
+  }
+
+  #live(): TemplateResult {
+    return html`<div class="vh" role="status" aria-live="polite">${this.#said}</div>`;
+  }
+}
+
+function isTyping(): boolean {
+  let active: Element | null = document.activeElement;
+  while (active?.shadowRoot?.activeElement != null) active = active.shadowRoot.activeElement;
+  return active !== null && active.matches("input, textarea, select, [contenteditable]");
+}

@@ -1,0 +1,133 @@
+import { html, nothing, type TemplateResult } from "lit";
+
+import type { CallStore, Act } from "../call/store.ts";
+import { initials } from "../words/time.ts";
+import type { ViewContext } from "./context.ts";
+import { icon, type IconName } from "./icons.ts";
+
+/** Anything a template can hold. */
+export type Part = TemplateResult | typeof nothing;
+
+/** The heading that takes focus when the page moves on. */
+export function heading(text: string, hidden = false): TemplateResult {
+  return html`<h1 tabindex="-1" data-heading class=${hidden ? "vh" : ""}>${text}</h1>`;
+}
+
+/** A person's initials, where there is no picture. */
+export function avatar(name: string): TemplateResult {
+  return html`<span class="avatar" aria-hidden="true">${initials(name)}</span>`;
+}
+
+/** How a button looks. */
+export type Weight = "primary" | "plain" | "danger" | "quiet";
+
+/** A button that does something here. */
+export function button(label: string, click: () => void, weight: Weight = "plain", image?: IconName): TemplateResult {
+  return html`<button type="button" class="button button--${weight}" @click=${click}>
+    ${image === undefined ? nothing : icon(image)}<span>${label}</span>
+  </button>`;
+}
+
+/** A button that gives the server a command. It waits for the answer, saying so. */
+export function actButton(context: ViewContext, act: Act, label: string, weight: Weight = "plain", image?: IconName): TemplateResult {
+  const busy = context.state.busy.has(act);
+  return html`<button
+    type="button"
+    class="button button--${weight}"
+    aria-disabled=${busy ? "true" : "false"}
+    @click=${() => !busy && context.store.act(act)}
+  >
+    ${busy ? icon("busy", "icon--turning") : image === undefined ? nothing : icon(image)}<span>${label}</span>
+  </button>`;
+}
+
+/** A line with a tick, a cross or a wait in front. */
+export function checkLine(state: "good" | "bad" | "wait", text: string): TemplateResult {
+  const image: IconName = state === "good" ? "check" : state === "bad" ? "alert" : "clock";
+  return html`<li class="check check--${state}">${icon(image)}<span>${text}</span></li>`;
+}
+
+/** A remark across the top: something is wrong, and it is being seen to. */
+export function notice(text: string, kind: "plain" | "warn" = "plain", actions: Part = nothing): TemplateResult {
+  return html`<div class="notice notice--${kind}">
+    ${icon(kind === "warn" ? "alert" : "busy", kind === "warn" ? "" : "icon--turning")}
+    <p>${text}</p>
+    ${actions}
+  </div>`;
+}
+
+/** One card in the middle of the page. */
+export function card(content: TemplateResult, image?: Part): TemplateResult {
+  return html`<section class="single"><div class="card card--single">${image ?? nothing}${content}</div></section>`;
+}
+
+/** The person's own picture, mirrored, as they know themselves; or why there is none. */
+export function selfPicture(context: ViewContext): TemplateResult {
+  const { capture, published } = context.state;
+  const shown = capture.camera !== null && published.camera;
+  return html`
+    <video
+      class="self__video"
+      .srcObject=${capture.stream}
+      .muted=${true}
+      ?hidden=${!shown}
+      autoplay
+      playsinline
+      aria-label="Your own picture"
+    ></video>
+    ${shown ? nothing : html`<div class="self__off">${avatar(context.names.self)}<span>${selfOffWords(context)}</span></div>`}
+  `;
+}
+
+function selfOffWords({ state: { capture } }: ViewContext): string {
+  if (capture.status === "asking") return "Waiting for your camera…";
+  return capture.camera === null ? "No camera" : "Your camera is off";
+}
+
+/** How loud the microphone is; moved by the element, which knows. */
+export function level(): TemplateResult {
+  return html`<span class="level" aria-hidden="true"><span class="level__bar" data-level></span></span>`;
+}
+
+/** Microphone and camera, one button each. */
+export function mediaButtons(context: ViewContext): TemplateResult {
+  const { capture, published, transport } = context.state;
+  const muted = !published.microphone || capture.microphone === null;
+  const dark = !published.camera || capture.camera === null;
+  const waits = transport !== "open";
+  return html`
+    ${toggle(muted ? "Unmute" : "Mute", muted ? "micOff" : "mic", muted, waits && muted, () =>
+      capture.microphone === null ? restore(context.store) : context.store.publish({ microphone: muted }),
+    )}
+    ${toggle(dark ? "Start camera" : "Stop camera", dark ? "videoOff" : "video", dark, waits && dark, () =>
+      capture.camera === null ? restore(context.store) : context.store.publish({ camera: dark }),
+    )}
+  `;
+}
+
+function restore(store: CallStore): void {
+  void store.retryDevices();
+}
+
+function toggle(label: string, image: IconName, off: boolean, disabled: boolean, click: () => void): TemplateResult {
+  return html`<button
+    type="button"
+    class="control ${off ? "control--off" : ""}"
+    aria-disabled=${disabled ? "true" : "false"}
+    data-on=${off ? "false" : "true"}
+    @click=${() => !disabled && click()}
+  >
+    ${icon(image)}<span>${label}</span>
+  </button>`;
+}
+
+/** A button of the call's bar. */
+export function control(label: string, image: IconName, click: () => void, extra = ""): TemplateResult {
+  return html`<button type="button" class="control ${extra}" @click=${click}>${icon(image)}<span>${label}</span></button>`;
+}
+
+/** What was refused last, if a person should know. */
+export function refusalNotice(context: ViewContext, words: (text: string) => string): Part {
+  const refusal = context.state.refusal?.refusal;
+  return refusal === undefined ? nothing : html`<p class="refusal" role="alert">${icon("alert")}${words(refusal)}</p>`;
+}

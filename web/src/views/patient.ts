@@ -1,0 +1,174 @@
+import { html, nothing, type TemplateResult } from "lit";
+
+import { refusalWords } from "../words/refusals.ts";
+import { remedy } from "../words/faults.ts";
+import { when } from "../words/time.ts";
+import type { ViewContext } from "./context.ts";
+import { icon } from "./icons.ts";
+import { actButton, button, card, checkLine, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+
+/** Before the waiting room: the permission question, a device fault, a closed door, or a way back in. */
+export function preparing(context: ViewContext): TemplateResult {
+  const { capture, door, here, declined } = context.state;
+  const { other } = context.names;
+  if (!here) {
+    return card(html`
+      ${heading(declined ? `${other} knows you can't come right now.` : "The waiting room is open.")}
+      <p class="lead">Come in whenever you're ready.</p>
+      <div class="actions">${actButton(context, "rejoin", "Go to the waiting room", "primary")}</div>
+    `);
+  }
+  if (door !== null) {
+    return card(html`
+      ${heading(refusalWords(door))}
+      ${door === "too_early"
+        ? html`<p class="lead">Your appointment: ${whenOf(context)}. Keep this page open: it lets you in by itself.</p>`
+        : html`<p class="lead">If you need a new appointment, please contact your clinic.</p>`}
+    `);
+  }
+  if (capture.status === "faulted" && !capture.accepted) return deviceFault(context);
+  if (capture.status === "ready" || capture.accepted) {
+    return card(html`${heading("Taking you to the waiting room…")}<p class="lead">Just a moment.</p>`, icon("busy", "icon--turning icon--large"));
+  }
+  return card(
+    html`
+      ${heading("Please allow your camera and microphone.")}
+      <p class="lead">Your browser is asking now. Press “Allow”.</p>
+      <p>Only ${other} will see and hear you, and only once the visit starts.</p>
+      <div class="actions actions--quiet">${button("Continue without camera and microphone", () => context.store.capture.accept(), "quiet")}</div>
+    `,
+    html`<span class="pair">${icon("video")}${icon("mic")}</span>`,
+  );
+}
+
+/** A device that does not come, and every way on from there. */
+export function deviceFault(context: ViewContext): TemplateResult {
+  const { store, state } = context;
+  const fault = state.capture.fault ?? { kind: "unknown", device: "both" };
+  const { title, text, steps } = remedy(fault, context.browser);
+  const hopeless = fault.kind === "unsupported" || fault.kind === "in_app_browser" || fault.kind === "insecure";
+  return card(
+    html`
+      ${heading(title)}
+      <p class="lead">${text}</p>
+      <ol class="steps">
+        ${steps.map((step) => html`<li>${step}</li>`)}
+      </ol>
+      <div class="actions">
+        ${button("Try again", () => void store.retryDevices(), "primary")}
+        ${hopeless || fault.device === "microphone"
+          ? nothing
+          : button("Continue with sound only", () => void store.capture.acceptSoundOnly())}
+        ${hopeless && fault.kind === "in_app_browser" ? button("Copy the link", () => void copyAddress(), "plain", "copy") : nothing}
+        ${button(
+          fault.device === "microphone" ? "Continue without microphone" : "Continue without camera and microphone",
+          () => store.capture.accept(),
+          "quiet",
+        )}
+      </div>
+    `,
+    icon(fault.device === "microphone" ? "micOff" : "videoOff", "icon--large"),
+  );
+}
+
+async function copyAddress(): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(location.href);
+  } catch {
+    // The steps above say how to do it by hand.
+  }
+}
+
+/** In the waiting room. */
+export function waiting(context: ViewContext): TemplateResult {
+  const { other } = context.names;
+  const { view, appointment } = context.state;
+  const knows = view !== null && view.other.presence.name !== "absent" && view.other.presence.name !== "left";
+  return html`
+    <section class="room">
+      <div class="room__preview">
+        <div class="self self--large">
+          ${selfPicture(context)}
+          <div class="self__bar">${mediaButtons(context)}</div>
+        </div>
+        <div class="meter">${icon("mic")}${level()}<span class="meter__word">${microphoneWords(context)}</span></div>
+      </div>
+      <div class="room__words">
+        <p class="eyebrow">Waiting room</p>
+        ${heading("You're in the waiting room.")}
+        <p class="lead">
+          ${knows ? `${other} knows you're here.` : `${other} will see that you're here.`} You'll be connected by itself:
+          nothing to press.
+        </p>
+        <dl class="facts">
+          <div>
+            <dt>With</dt>
+            <dd>${other}${appointment?.provider.specialty ? html`<small>${appointment.provider.specialty}</small>` : nothing}</dd>
+          </div>
+          <div><dt>When</dt><dd>${whenOf(context)}</dd></div>
+        </dl>
+        <ul class="checks" aria-label="Your device">
+          ${checks(context)}
+        </ul>
+        ${deviceRemark(context)}
+        <div class="actions">
+          ${button("Camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
+          ${button("Help", () => context.change({ dialog: "help" }), "plain", "help")}
+          ${actButton(context, "leave", "Leave", "quiet", "leave")}
+        </div>
+      </div>
+    </section>
+  `;
+}
+
+function whenOf(context: ViewContext): string {
+  return context.state.appointment === null ? "" : when(context.state.appointment.datetime, context.now);
+}
+
+function microphoneWords({ state }: ViewContext): string {
+  if (state.capture.microphone === null) return "No microphone";
+  if (!state.published.microphone) return "You're muted";
+  return state.heard ? "We can hear you" : "Say something to test it";
+}
+
+function checks({ state }: ViewContext): TemplateResult[] {
+  const { capture, media, heard, published } = state;
+  const asking = capture.status === "asking";
+  const lines = [
+    capture.camera !== null
+      ? checkLine("good", published.camera ? "Your camera works" : "Your camera is off")
+      : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your camera" : "No camera: you won't be seen"),
+    capture.microphone !== null
+      ? checkLine("good", heard ? "Your microphone works" : "Your microphone is on")
+      : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your microphone" : "No microphone: you won't be heard"),
+  ];
+  if (media.link === "up") lines.push(checkLine("good", "Your connection is ready"));
+  else lines.push(checkLine("wait", "Preparing your connection"));
+  return lines;
+}
+
+function deviceRemark(context: ViewContext): Part {
+  const { capture } = context.state;
+  if (capture.status === "asking" || (capture.camera !== null && capture.microphone !== null)) return nothing;
+  return html`<p class="remark">
+    ${button(capture.microphone === null ? "Set up my microphone" : "Set up my camera", () => void context.store.retryDevices(), "plain", "video")}
+  </p>`;
+}
+
+/** The provider has started and asks them in. */
+export function called(context: ViewContext): TemplateResult {
+  const { other } = context.names;
+  return html`
+    ${card(html`
+      ${heading(`${other} is calling you in.`)}
+      <p class="lead">Your visit is starting.</p>
+      <div class="actions">
+        ${actButton(context, "rejoin", "Join", "primary", "video")} ${actButton(context, "decline", "Not now")}
+      </div>
+      ${context.state.here && context.state.capture.status === "asking"
+        ? notice("Your browser is asking for your camera and microphone. Press “Allow”.", "warn")
+        : nothing}
+    `)}
+    ${context.state.here && context.state.capture.status === "faulted" && !context.state.capture.accepted ? deviceFault(context) : nothing}
+  `;
+}

@@ -1,0 +1,176 @@
+import { html, nothing, type TemplateResult } from "lit";
+
+import type { Check, DeviceCheck } from "../signalling/messages.ts";
+import { remedy } from "../words/faults.ts";
+import { refusalWords } from "../words/refusals.ts";
+import { elapsed, when } from "../words/time.ts";
+import { ago } from "./closed.ts";
+import type { ViewContext } from "./context.ts";
+import { icon } from "./icons.ts";
+import { actButton, avatar, button, checkLine, heading, level, mediaButtons, selfPicture, type Part } from "./parts.ts";
+
+/** Before the visit: whom, why, whether they are here, and the one button. */
+export function desk(context: ViewContext): TemplateResult {
+  const { scene, names } = context;
+  const first = names.other;
+  return html`
+    <section class="desk">
+      <div class="card desk__main">
+        <p class="eyebrow">${deskEyebrow(scene)}</p>
+        ${heading(deskTitle(scene, first))}
+        ${patientFacts(context)} ${presence(context)} ${deskActions(context)} ${door(context)} ${inviteLine(context)}
+      </div>
+      <div class="card desk__self">
+        <h2>You</h2>
+        <div class="self self--desk">${selfPicture(context)}</div>
+        <div class="meter">${icon("mic")}${level()}</div>
+        ${ownFault(context)}
+        <div class="self__buttons">${mediaButtons(context)}</div>
+        <div class="actions actions--quiet">
+          ${button("Camera and microphone", () => context.change({ dialog: "devices" }), "quiet", "settings")}
+          ${button("Help", () => context.change({ dialog: "help" }), "quiet", "help")}
+        </div>
+      </div>
+    </section>
+  `;
+}
+
+function deskEyebrow(scene: ViewContext["scene"]): string {
+  return scene === "idle" || scene === "loading" ? "Before the visit" : "Meeting started";
+}
+
+function deskTitle(scene: ViewContext["scene"], patient: string): string {
+  switch (scene) {
+    case "calling":
+      return `${patient} isn't here yet. We'll connect you when they arrive.`;
+    case "unanswered":
+      return `${patient} hasn't come yet.`;
+    case "declined":
+      return `${patient} says: not now.`;
+    default:
+      return patient;
+  }
+}
+
+function patientFacts({ state, names, scene, now }: ViewContext): Part {
+  const appointment = state.appointment;
+  if (appointment === null) return nothing;
+  const { age } = appointment.patient;
+  return html`<dl class="facts">
+    ${scene === "idle" ? nothing : html`<div><dt>Patient</dt><dd>${names.other}</dd></div>`}
+    ${age === null ? nothing : html`<div><dt>Age</dt><dd>${age}</dd></div>`}
+    ${appointment.reason ? html`<div><dt>Reason</dt><dd>${appointment.reason}</dd></div>` : nothing}
+    <div><dt>Time</dt><dd>${when(appointment.datetime, now)} (${appointment.duration} minutes)</dd></div>
+  </dl>`;
+}
+
+function presence(context: ViewContext): Part {
+  const other = context.state.view?.other;
+  if (other === undefined) return nothing;
+  const at = other.presence;
+  const [state, words] = ((): [string, string] => {
+    switch (at.name) {
+      case "absent":
+        return ["out", "Not here yet. Their page isn't open."];
+      case "preparing":
+        return ["near", `Opened the page ${ago(context, at.since)} ago, not in the waiting room yet.`];
+      case "here":
+        return ["here", `In the waiting room for ${ago(context, at.since)}.`];
+      case "away":
+        return ["near", `Lost the connection ${ago(context, at.since)} ago. They're on their way back.`];
+      case "left":
+        return ["out", `Left ${ago(context, at.at)} ago.`];
+    }
+  })();
+  const page = at.name === "preparing" || at.name === "here" || at.name === "away";
+  return html`<div class="presence presence--${state}">
+    ${avatar(other.name)}
+    <div>
+      <p class="presence__words">${words}</p>
+      ${page && other.check !== null ? html`<ul class="checks" aria-label="Their device">${checkLines(other.check)}</ul>` : nothing}
+    </div>
+  </div>`;
+}
+
+function checkLines(check: DeviceCheck): TemplateResult[] {
+  const line = (state: Check, words: Record<Check, string>): TemplateResult =>
+    checkLine(state === "works" ? "good" : state === "blocked" ? "bad" : "wait", words[state]);
+  return [
+    line(check.browser, {
+      unknown: "Browser not checked yet",
+      asking: "Browser being checked",
+      works: "Browser is fine",
+      blocked: "Their browser can't hold a visit",
+    }),
+    line(check.camera, {
+      unknown: "Camera not asked for yet",
+      asking: "Being asked for the camera",
+      works: "Camera works",
+      blocked: "Camera blocked or missing",
+    }),
+    check.heard && check.microphone === "works"
+      ? checkLine("good", "Microphone works, and was heard")
+      : line(check.microphone, {
+          unknown: "Microphone not asked for yet",
+          asking: "Being asked for the microphone",
+          works: "Microphone works",
+          blocked: "Microphone blocked or missing",
+        }),
+  ];
+}
+
+function deskActions(context: ViewContext): TemplateResult {
+  const { scene, names, state } = context;
+  const stage = state.view?.stage;
+  if (scene === "idle") {
+    return html`<div class="actions actions--start">
+      ${actButton(context, "start", `Start meeting with ${names.other}`, "primary", "video")}
+    </div>`;
+  }
+  const waits = (stage?.name === "calling" && stage.until !== null) || scene === "unanswered" || scene === "declined";
+  return html`
+    ${stage?.name === "calling" || stage?.name === "unanswered"
+      ? html`<p class="remark">Waiting for ${elapsed(context.now - stage.since)}</p>`
+      : nothing}
+    <div class="actions">
+      ${waits ? actButton(context, "keep_waiting", "Keep waiting", scene === "calling" ? "plain" : "primary") : nothing}
+      ${actButton(context, "mark_missed", "Mark as missed")} ${actButton(context, "cancel", "Cancel")}
+    </div>
+  `;
+}
+
+function door({ state }: ViewContext): Part {
+  const refusal = state.refusal?.refusal ?? state.door;
+  return refusal === null || refusal === undefined ? nothing : html`<p class="refusal" role="alert">${icon("alert")}${refusalWords(refusal)}</p>`;
+}
+
+function inviteLine(context: ViewContext): TemplateResult {
+  const { invite } = context.ui;
+  return html`<div class="invite">
+    ${button(invite.state === "making" ? "Making a link…" : "Copy a new patient link", () => void context.invite(), "quiet", "copy")}
+    <div role="status">
+      ${invite.state === "copied" ? html`<span class="good">${icon("check")} Copied. Send it to ${context.names.other} only.</span>` : nothing}
+      ${invite.state === "failed" ? html`<span class="bad">${icon("alert")} The link could not be made. Please try again.</span>` : nothing}
+    </div>
+    ${invite.state === "shown"
+      ? html`<label class="field"
+          ><span>Copy this link and send it to ${context.names.other} only:</span>
+          <input type="text" readonly data-select .value=${invite.url} @focus=${(event: FocusEvent) => (event.target as HTMLInputElement).select()}
+        /></label>`
+      : nothing}
+  </div>`;
+}
+
+function ownFault(context: ViewContext): Part {
+  const { capture } = context.state;
+  if (capture.status === "asking") return html`<p class="remark">Your browser is asking for your camera and microphone. Press “Allow”.</p>`;
+  if (capture.fault === null) return nothing;
+  const { title, steps } = remedy(capture.fault, context.browser);
+  return html`<div class="fault">
+    <p><strong>${title}</strong></p>
+    <ol class="steps">
+      ${steps.map((step) => html`<li>${step}</li>`)}
+    </ol>
+    ${button("Try again", () => void context.store.retryDevices())}
+  </div>`;
+}

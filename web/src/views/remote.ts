@@ -1,0 +1,79 @@
+import type { MediaState } from "../call/backend.ts";
+
+/** Cropping away more of a picture than this would lose the patient's hands, or the doctor's face. */
+const MOST_CROPPED = 0.34;
+
+/** What the page learns of the other person's picture. */
+export interface RemoteChange {
+  picture?: boolean;
+  soundBlocked?: boolean;
+}
+
+/**
+ * The one element that plays the other person, sound and picture, for the whole visit: browsers that
+ * allowed it to play once allow it again.
+ */
+export class RemotePicture {
+  readonly element: HTMLVideoElement;
+  readonly #resize: ResizeObserver;
+  #on = false;
+
+  constructor(private readonly changed: (change: RemoteChange) => void) {
+    const video = document.createElement("video");
+    video.className = "remote";
+    video.autoplay = true;
+    video.playsInline = true;
+    video.setAttribute("aria-label", "The other person");
+    video.hidden = true;
+    video.addEventListener("resize", this.#fit);
+    video.addEventListener("playing", this.#played);
+    this.element = video;
+    this.#resize = new ResizeObserver(this.#fit);
+    this.#resize.observe(video);
+  }
+
+  /** Plays what there is while `on`. */
+  show(media: MediaState, on: boolean, speaker: string): void {
+    const { element } = this;
+    if (element.srcObject !== media.remote) element.srcObject = media.remote;
+    element.hidden = !on;
+    if (speaker !== "" && element.sinkId !== undefined && element.sinkId !== speaker) {
+      void element.setSinkId(speaker).catch(() => {});
+    }
+    if (on && !this.#on) void this.play();
+    this.#on = on;
+  }
+
+  /** Plays; where the browser wants a tap first, the page shows a button for it. */
+  async play(): Promise<void> {
+    if (this.element.srcObject === null) return;
+    try {
+      await this.element.play();
+      this.changed({ soundBlocked: false });
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "NotAllowedError") this.changed({ soundBlocked: true });
+    }
+  }
+
+  /** Stops. */
+  close(): void {
+    this.#resize.disconnect();
+    this.element.srcObject = null;
+    this.element.remove();
+  }
+
+  readonly #played = (): void => {
+    this.changed({ soundBlocked: false });
+    this.#fit();
+  };
+
+  readonly #fit = (): void => {
+    const { videoWidth, videoHeight, clientWidth, clientHeight } = this.element;
+    this.changed({ picture: videoWidth > 2 });
+    if (videoWidth === 0 || clientHeight === 0) return;
+    const picture = videoWidth / videoHeight;
+    const frame = clientWidth / clientHeight;
+    const cropped = 1 - Math.min(picture / frame, frame / picture);
+    this.element.classList.toggle("remote--whole", cropped > MOST_CROPPED);
+  };
+}

@@ -1,0 +1,14 @@
+/** The browsers whose settings we can name. */
+export type Browser = "safari-phone" | "safari-mac" | "chrome-phone" | "samsung" | "firefox" | "edge" | "chrome" | "other";
+
+/** Which browser a page runs in, as far as its words for settings go. */
+export function browserOf(userAgent: string): Browser {
+  const apple = /\b(iPhone|iPad|iPod)\b/.test(userAgent);
+  if (apple) return "safari-phone";
+  if (/\bSamsungBrowser\//.test(userAgent)) return "samsung";
+  if (/\bFirefox\//.test(userAgent)) return "firefox";
+  if (/\bEdgA?\//.test(userAgent)) return "edge";
+  if (/\bChrome\//.test(userAgent)) return /\bAndroid\b/.test(userAgent) ? "chrome-phone" : "chrome";
+  if (/\bSafari\//.test(userAgent)) return "safari-mac";
+  return "other";
+}

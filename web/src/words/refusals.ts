@@ -1,0 +1,21 @@
+import type { Refusal } from "../signalling/messages.ts";
+
+/** The sentence for a command that was not done. */
+export function refusalWords(refusal: Refusal): string {
+  switch (refusal) {
+    case "wrong_role":
+      return "That is for the other person of this visit.";
+    case "not_now":
+      return "The visit has moved on.";
+    case "too_early":
+      return "It's a little early. The waiting room opens shortly before your appointment.";
+    case "closed":
+      return "The time for this visit has passed.";
+    case "cancelled":
+      return "This appointment was cancelled.";
+    case "signed_out":
+      return "You're not signed in any more.";
+    case "not_saved":
+      return "That could not be saved. Please try again.";
+  }
+}

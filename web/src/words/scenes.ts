@@ -1,0 +1,81 @@
+import type { CallState, Scene } from "../call/state.ts";
+
+/** What a screen reader is told when the page moves on; empty for nothing. */
+export function announcement(state: CallState, scene: Scene, other: string): string {
+  if (scene !== "loading" && (state.transport === "reconnecting" || state.media.link === "lost")) {
+    return "Your connection dropped. Getting you back.";
+  }
+  switch (scene) {
+    case "loading":
+      return "Connecting.";
+    case "waiting":
+      return `You're in the waiting room. You'll be connected to ${other} by itself.`;
+    case "called":
+      return `${other} is calling you in.`;
+    case "calling":
+      return `Waiting for ${other}.`;
+    case "unanswered":
+      return `${other} hasn't come yet.`;
+    case "declined":
+      return `${other} can't come now.`;
+    case "connected":
+      return `You're connected with ${other}.`;
+    case "reconnecting":
+      return `${other} lost the connection. They're on their way back.`;
+    case "alone":
+      return `${other} left the visit.`;
+    case "left":
+      return "You left the visit.";
+    case "ended":
+      return "The visit has ended.";
+    case "idle":
+      return state.view?.other.presence.name === "here" ? `${other} is in the waiting room.` : "";
+    case "preparing":
+    case "problem":
+    case "moved":
+    case "signed_out":
+    case "refused":
+    case "broken":
+      return "";
+  }
+}
+
+/** The title of the window. */
+export function title(state: CallState, scene: Scene, other: string): string {
+  const words = ((): string => {
+    if (state.role === "provider" && (scene === "idle" || scene === "calling") && state.view?.other.presence.name === "here") {
+      return `(1) ${other} is waiting`;
+    }
+    switch (scene) {
+      case "waiting":
+        return "Waiting room";
+      case "called":
+        return `${other} is calling you in`;
+      case "calling":
+      case "unanswered":
+      case "declined":
+        return `Waiting for ${other}`;
+      case "connected":
+        return `Visit with ${other}`;
+      case "reconnecting":
+        return "Reconnecting";
+      case "alone":
+        return `${other} left`;
+      case "left":
+        return "You left the visit";
+      case "ended":
+        return "Visit ended";
+      case "loading":
+      case "preparing":
+      case "idle":
+        return `Visit with ${other}`;
+      case "problem":
+      case "moved":
+      case "signed_out":
+      case "refused":
+      case "broken":
+        return "Visit";
+    }
+  })();
+  return `${words} · Bedside`;
+}
