@@ -1,27 +1,98 @@
-//! STUB until the media shell lands (the shell's author replaces this file).
+use std::net::{IpAddr, Ipv4Addr};
+
 use serde::{Deserialize, Serialize};
-/// Media.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+
+/// `[media]`: the media server inside the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
-    /// Bind.
-    pub bind: std::net::IpAddr,
-    /// Port.
+    /// The address media is received on. `0.0.0.0` is every IPv4 address of this machine, `::` every
+    /// address.
+    pub bind: IpAddr,
+    /// The first port, UDP and TCP alike. Each worker takes one more: with four workers, 50000 to
+    /// 50003. Open them in the firewall.
     pub port: u16,
-    /// Public.
-    pub public_addresses: Vec<std::net::IpAddr>,
-    /// Workers.
+    /// The addresses browsers are told to send to. Set it when patients reach this machine at another
+    /// address than its own, for example behind NAT. Empty: the machine's own.
+    pub public_addresses: Vec<IpAddr>,
+    /// Media threads, each with a port and visits of its own. 0 is half the cores.
     pub workers: usize,
-    /// TCP.
+    /// Whether media may travel over TCP, for networks that block UDP.
     pub tcp: bool,
 }
+
 impl Default for MediaConfig {
     fn default() -> Self {
-        Self { bind: [0, 0, 0, 0].into(), port: 50000, public_addresses: vec![], workers: 0, tcp: true }
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 50_000,
+            public_addresses: Vec::new(),
+            workers: 0,
+            tcp: true,
+        }
     }
 }
+
 impl MediaConfig {
-    pub(super) fn validate(&self) -> Result<(), String> {
+    /// More threads than any clinic's machine has cores.
+    const MOST_WORKERS: usize = 256;
+
+    /// Media threads to start.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            workers => workers,
+        }
+    }
+
+    /// Finds what cannot work, and says which setting to change.
+    ///
+    /// # Errors
+    /// One sentence that names the setting.
+    pub fn validate(&self) -> Result<(), String> {
+        let workers = self.worker_count();
+        if workers > Self::MOST_WORKERS {
+            return Err(format!("media.workers: {workers} is too many; write at most {}", Self::MOST_WORKERS));
+        }
+        if self.port != 0 && usize::from(self.port) + workers - 1 > usize::from(u16::MAX) {
+            return Err(format!(
+                "media.port: {} leaves no room for {workers} workers, each with a port; write a lower port",
+                self.port
+            ));
+        }
+        if self.bind.is_multicast() {
+            return Err(format!("media.bind: {} is no address of a machine; write 0.0.0.0", self.bind));
+        }
+        let unusable = |address: &&IpAddr| address.is_unspecified() || address.is_multicast();
+        if let Some(address) = self.public_addresses.iter().find(unusable) {
+            return Err(format!("media.public_addresses: browsers cannot send to {address}; write the address itself"));
+        }
+        if self.public_addresses.len() > 8 {
+            return Err("media.public_addresses: at most 8 addresses are useful; write fewer".to_owned());
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(MediaConfig::default().validate(), Ok(()));
+        assert!(MediaConfig::default().worker_count() >= 1);
+    }
+
+    #[test]
+    fn a_fault_names_its_setting() {
+        let fault = |config: MediaConfig| config.validate().expect_err("a fault");
+        let defaults = MediaConfig::default;
+        assert!(fault(MediaConfig { workers: 1000, ..defaults() }).starts_with("media.workers: "));
+        assert!(fault(MediaConfig { workers: 9, port: 65_530, ..defaults() }).starts_with("media.port: "));
+        let unspecified = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+        let fault = fault(MediaConfig { public_addresses: unspecified, ..defaults() });
+        assert!(fault.starts_with("media.public_addresses: "));
     }
 }

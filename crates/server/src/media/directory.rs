@@ -1,0 +1,142 @@
+//! Which person and page a peer belongs to, and who waits for its answer.
+
+use std::collections::HashMap;
+
+use bedside_sfu::{OfferRefusal, PeerId, Refusal};
+use bedside_visit::{UserId, VisitId};
+use tokio::sync::oneshot;
+
+use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
+
+pub(super) type Reply = oneshot::Sender<Result<MediaAnswer, MediaRefusal>>;
+
+/// The peers of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    peers: HashMap<PeerId, Entry>,
+    /// A person's peers, the newest last.
+    people: HashMap<(VisitId, UserId), Vec<PeerId>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    room: VisitId,
+    user: UserId,
+    page_peer: u32,
+    /// An offer has been answered.
+    answered: bool,
+    /// The person's connections are being ended on purpose.
+    dropped: bool,
+    waiting: Option<Waiting>,
+}
+
+/// A page that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) join: Box<MediaJoin>,
+    pub(super) reply: Reply,
+}
+
+impl Waiting {
+    /// Without random numbers nobody can connect.
+    pub(super) fn refuse(self) {
+        tracing::error!("the operating system gives no random numbers");
+        let _ = self.reply.send(Err(MediaRefusal::Busy));
+    }
+}
+
+impl Directory {
+    /// The peer of a page's connection, if it lives.
+    pub(super) fn find(&self, room: VisitId, user: UserId, page_peer: u32) -> Option<PeerId> {
+        let peers = self.people.get(&(room, user))?.iter().rev();
+        peers.copied().find(|id| self.peers.get(id).is_some_and(|peer| peer.page_peer == page_peer && !peer.dropped))
+    }
+
+    pub(super) fn add(&mut self, peer: PeerId, waiting: Waiting) {
+        let MediaJoin { room, user, page_peer, .. } = *waiting.join;
+        self.people.entry((room, user)).or_default().push(peer);
+        self.peers
+            .insert(peer, Entry { room, user, page_peer, answered: false, dropped: false, waiting: Some(waiting) });
+    }
+
+    pub(super) fn wait(&mut self, peer: PeerId, waiting: Waiting) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.waiting = Some(waiting);
+        }
+    }
+
+    pub(super) fn answered(&mut self, peer: PeerId, answer: MediaAnswer) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        entry.answered = true;
+        if let Some(waiting) = entry.waiting.take() {
+            let _ = waiting.reply.send(Ok(answer));
+        }
+    }
+
+    /// Takes a refusal. Gives back the page if it should be tried as a new connection: a page that
+    /// was loaded again counts from one again, so its number may be that of its former self.
+    pub(super) fn refused(&mut self, peer: PeerId, why: &Refusal) -> Option<Waiting> {
+        let entry = self.peers.get_mut(&peer)?;
+        let waiting = entry.waiting.take();
+        if entry.answered && is_another_connection(why) {
+            return waiting;
+        }
+        if !entry.answered {
+            self.remove(peer);
+        }
+        let refusal = match why {
+            Refusal::Full | Refusal::Unusable => MediaRefusal::Busy,
+            Refusal::Offer(_) | Refusal::Unanswerable | Refusal::UnknownPeer => MediaRefusal::BadOffer,
+        };
+        if let Some(waiting) = waiting {
+            let _ = waiting.reply.send(Err(refusal));
+        }
+        None
+    }
+
+    pub(super) fn event(&self, peer: PeerId, kind: MediaEventKind) -> Option<MediaEvent> {
+        let entry = self.peers.get(&peer).filter(|entry| !entry.dropped)?;
+        Some(MediaEvent { room: entry.room, user: entry.user, page_peer: entry.page_peer, kind })
+    }
+
+    /// Forgets a peer that has ended. Gives the event to tell, unless the end was ordered.
+    pub(super) fn gone(&mut self, peer: PeerId) -> Option<MediaEvent> {
+        let event = self.event(peer, MediaEventKind::Gone { replaced: false });
+        let entry = self.remove(peer)?;
+        let replaced = self.people.contains_key(&(entry.room, entry.user));
+        event.map(|event| MediaEvent { kind: MediaEventKind::Gone { replaced }, ..event })
+    }
+
+    /// The peers of a person who is to be dropped.
+    pub(super) fn drop_user(&mut self, room: VisitId, user: UserId) -> Vec<PeerId> {
+        let peers = self.people.get(&(room, user)).cloned().unwrap_or_default();
+        for peer in &peers {
+            if let Some(entry) = self.peers.get_mut(peer) {
+                entry.dropped = true;
+            }
+        }
+        peers
+    }
+
+    pub(super) fn all(&self) -> Vec<PeerId> {
+        self.peers.keys().copied().collect()
+    }
+
+    fn remove(&mut self, peer: PeerId) -> Option<Entry> {
+        let entry = self.peers.remove(&peer)?;
+        if let Some(peers) = self.people.get_mut(&(entry.room, entry.user)) {
+            peers.retain(|other| *other != peer);
+            if peers.is_empty() {
+                self.people.remove(&(entry.room, entry.user));
+            }
+        }
+        Some(entry)
+    }
+}
+
+fn is_another_connection(why: &Refusal) -> bool {
+    matches!(
+        why,
+        Refusal::UnknownPeer | Refusal::Offer(OfferRefusal::FingerprintChanged | OfferRefusal::SectionsChanged)
+    )
+}

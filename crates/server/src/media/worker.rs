@@ -1,0 +1,404 @@
+//! A media thread: waits for sockets, orders and deadlines, and lets the machine decide.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bedside_sfu::{
+    Command, DtlsCert, Forwarding, IceCredentials, Input, Join, Limits, Output, Sfu, SfuConfig, Statistics, Transport,
+};
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::addresses::Addresses;
+use super::directory::{Directory, Waiting};
+use super::error::MediaError;
+use super::tcp::TcpPort;
+use super::udp::UdpPort;
+use super::{MediaAnswer, MediaEvent, MediaEventKind, Order, next_peer};
+use crate::config::MediaConfig;
+
+const WAKE: Token = Token(0);
+const UDP: Token = Token(1);
+const LISTENER: Token = Token(2);
+const FIRST_CONNECTION: usize = 16;
+
+/// How often counters are published.
+const STATISTICS: Duration = Duration::from_secs(1);
+/// How soon what could not be handed over is tried again.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// What a worker shows of itself.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) statistics: Mutex<Statistics>,
+    pub(super) failed: AtomicBool,
+}
+
+pub(super) struct Worker {
+    poll: Poll,
+    waker: Arc<Waker>,
+    udp: UdpPort,
+    tcp: Option<TcpPort>,
+    addresses: Addresses,
+    sfu: Sfu,
+    directory: Directory,
+    orders: Receiver<Order>,
+    events: mpsc::Sender<MediaEvent>,
+    /// Events that did not fit into the channel.
+    unsent: VecDeque<MediaEvent>,
+    shared: Arc<Shared>,
+    published: Instant,
+    swept: Instant,
+    running: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        config: &MediaConfig,
+        number: usize,
+        certificate: DtlsCert,
+        orders: Receiver<Order>,
+        events: mpsc::Sender<MediaEvent>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, MediaError> {
+        let port = match config.port {
+            0 => 0,
+            // `MediaConfig::validate` saw to it that the ports exist.
+            first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+        };
+        let (mut udp, mut tcp) = bind_both(config, port)?;
+        let port = udp.local_port().map_err(MediaError::Thread)?;
+        let addresses = Addresses::new(config, port);
+        let transports = [Transport::Udp, Transport::Tcp];
+        let offered = transports.into_iter().filter(|transport| config.tcp || *transport == Transport::Udp);
+        let candidates = offered.flat_map(|transport| addresses.advertised().iter().map(move |at| (transport, *at)));
+        let candidates: Vec<_> = candidates.collect();
+        tracing::info!(worker = number, addresses = ?addresses.advertised(), tcp = config.tcp, "media port open");
+
+        let poll = Poll::new().map_err(MediaError::Thread)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE).map_err(MediaError::Thread)?);
+        udp.register(poll.registry(), UDP).map_err(MediaError::Thread)?;
+        if let Some(tcp) = &mut tcp {
+            tcp.register(poll.registry(), LISTENER).map_err(MediaError::Thread)?;
+        }
+        let now = clock();
+        let sfu = Sfu::new(SfuConfig { candidates, certificate, limits: Limits::default() }, now);
+        Ok(Self {
+            poll,
+            waker,
+            udp,
+            tcp,
+            addresses,
+            sfu,
+            directory: Directory::default(),
+            orders,
+            events,
+            unsent: VecDeque::new(),
+            shared,
+            published: now,
+            swept: now,
+            running: true,
+        })
+    }
+
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Works until it is told to stop. A panic ends the rooms of this thread, and says so.
+    pub(super) fn run(mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.work()));
+        match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::error!(%error, "a media thread cannot wait for its sockets"),
+            Err(_) => tracing::error!("a media thread panicked; its visits have lost their media"),
+        }
+        self.shared.failed.store(true, Ordering::Relaxed);
+        for peer in self.directory.all() {
+            if let Some(event) = self.directory.gone(peer) {
+                // Nothing else is left to do on this thread.
+                let _ = self.events.blocking_send(event);
+            }
+        }
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        let mut ready = Events::with_capacity(256);
+        while self.running {
+            match self.poll.poll(&mut ready, self.patience(clock())) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            for event in &ready {
+                self.ready(event);
+            }
+            for token in self.tcp.as_mut().map(TcpPort::take_unread).unwrap_or_default() {
+                self.read_connection(token);
+            }
+            let now = clock();
+            if self.sfu.next_deadline().is_some_and(|at| at <= now) {
+                self.sfu.handle_input(now, Input::Timeout);
+            }
+            self.pump();
+            self.housekeeping(now);
+        }
+        Ok(())
+    }
+
+    /// How long to wait for something to happen.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        if self.tcp.as_ref().is_some_and(TcpPort::has_unread) {
+            return Some(Duration::ZERO);
+        }
+        let retry = (!self.unsent.is_empty() || self.udp.is_blocked()).then(|| now + RETRY);
+        let sweep = self.tcp.as_ref().and_then(|tcp| tcp.next_sweep(now));
+        let at = [self.sfu.next_deadline(), retry, sweep].into_iter().flatten().min()?;
+        Some(at.saturating_duration_since(now))
+    }
+
+    fn ready(&mut self, event: &Event) {
+        match event.token() {
+            WAKE => self.take_orders(),
+            UDP => {
+                if event.is_readable() {
+                    self.receive();
+                }
+            }
+            LISTENER => {
+                if let Some(tcp) = &mut self.tcp {
+                    tcp.accept(self.poll.registry(), clock());
+                }
+            }
+            token => {
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.read_connection(token);
+                }
+                if event.is_writable()
+                    && let Some(tcp) = &mut self.tcp
+                {
+                    tcp.writable(self.poll.registry(), token);
+                }
+            }
+        }
+    }
+
+    /// Reads the port empty, sending after each batch what it caused.
+    fn receive(&mut self) {
+        loop {
+            let now = clock();
+            let (sfu, addresses) = (&mut self.sfu, &self.addresses);
+            let more = self.udp.receive(|source, arrived_at, contents| {
+                sfu.handle_input(now, datagram(Transport::Udp, addresses, source, arrived_at, contents));
+            });
+            if !more {
+                return;
+            }
+            self.pump();
+        }
+    }
+
+    fn read_connection(&mut self, token: Token) {
+        let Some(tcp) = &mut self.tcp else { return };
+        let now = clock();
+        let (sfu, addresses) = (&mut self.sfu, &self.addresses);
+        tcp.read(self.poll.registry(), token, now, |frame| {
+            let (source, arrived_at, contents) = (frame.source, frame.arrived_at, frame.contents);
+            sfu.handle_input(now, datagram(Transport::Tcp, addresses, source, arrived_at, contents));
+        });
+    }
+
+    /// Takes everything the machine has to say, and sends it.
+    fn pump(&mut self) {
+        while let Some(output) = self.sfu.poll_output() {
+            match output {
+                Output::Transmit(transmit) => match (transmit.transport, &mut self.tcp) {
+                    (Transport::Udp, _) => self.udp.push(transmit),
+                    (Transport::Tcp, Some(tcp)) => tcp.send(self.poll.registry(), &transmit),
+                    (Transport::Tcp, None) => (),
+                },
+                Output::Answered { peer, sdp, tracks } => self.directory.answered(peer, MediaAnswer { sdp, tracks }),
+                Output::Refused { peer, why } => {
+                    tracing::info!(peer = peer.0, %why, "media refused");
+                    if let Some(waiting) = self.directory.refused(peer, &why) {
+                        self.join(waiting);
+                    }
+                }
+                Output::Up { peer } => {
+                    tracing::debug!(peer = peer.0, "media up");
+                    self.tell(self.directory.event(peer, MediaEventKind::Up));
+                }
+                Output::Lost { peer } => {
+                    tracing::debug!(peer = peer.0, "media lost");
+                    self.tell(self.directory.event(peer, MediaEventKind::Lost));
+                }
+                Output::Gone { peer, why } => {
+                    tracing::debug!(peer = peer.0, ?why, "media gone");
+                    let event = self.directory.gone(peer);
+                    self.tell(event);
+                }
+            }
+        }
+        self.udp.flush(&self.addresses);
+    }
+
+    fn tell(&mut self, event: Option<MediaEvent>) {
+        self.unsent.extend(event);
+        while let Some(event) = self.unsent.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => (),
+                Err(TrySendError::Full(event)) => {
+                    self.unsent.push_front(event);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => self.unsent.clear(),
+            }
+        }
+    }
+
+    fn housekeeping(&mut self, now: Instant) {
+        if !self.unsent.is_empty() {
+            self.tell(None);
+        }
+        if let Some(tcp) = &mut self.tcp
+            && now.saturating_duration_since(self.swept) >= Duration::from_secs(1)
+        {
+            self.swept = now;
+            tcp.sweep(self.poll.registry(), now);
+        }
+        if now.saturating_duration_since(self.published) >= STATISTICS
+            && let Ok(mut published) = self.shared.statistics.try_lock()
+        {
+            self.published = now;
+            *published = self.sfu.statistics();
+            published.dropped_full += self.udp.send_errors;
+        }
+    }
+}
+
+/// Orders of the rest of the program.
+impl Worker {
+    fn take_orders(&mut self) {
+        loop {
+            match self.orders.try_recv() {
+                Ok(order) => self.order(order),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.stop();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Connect(join, reply) => self.connect(Waiting { join, reply }),
+            Order::Admit { room, user, admitted } => self.command(Command::Admit { room, user, admitted }),
+            Order::Publish { room, user, microphone, camera } => {
+                self.command(Command::Publish { room, user, microphone, camera });
+            }
+            Order::Drop { room, user } => {
+                for peer in self.directory.drop_user(room, user) {
+                    self.command(Command::Leave { peer });
+                }
+            }
+            Order::Shutdown => self.stop(),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.sfu.handle_input(clock(), Input::Command(command));
+    }
+
+    fn connect(&mut self, waiting: Waiting) {
+        let join = &waiting.join;
+        let Some(peer) = self.directory.find(join.room, join.user, join.page_peer) else {
+            return self.join(waiting);
+        };
+        let Some(ice) = draw_credentials() else { return waiting.refuse() };
+        let offer = join.offer.clone();
+        self.directory.wait(peer, waiting);
+        self.command(Command::Renegotiate { peer, offer, ice });
+        self.pump();
+    }
+
+    fn join(&mut self, waiting: Waiting) {
+        let Some(ice) = draw_credentials() else { return waiting.refuse() };
+        let peer = next_peer();
+        let page = &waiting.join;
+        let join = Join {
+            peer,
+            room: page.room,
+            user: page.user,
+            others: page.others.clone(),
+            offer: page.offer.clone(),
+            ice,
+            forwarding: Forwarding { admitted: page.admitted, microphone: page.microphone, camera: page.camera },
+        };
+        self.directory.add(peer, waiting);
+        self.command(Command::Join(Box::new(join)));
+        self.pump();
+    }
+
+    /// Ends everyone, with good-byes.
+    fn stop(&mut self) {
+        self.running = false;
+        for peer in self.directory.all() {
+            self.command(Command::Leave { peer });
+        }
+        self.pump();
+    }
+}
+
+fn datagram<'a>(
+    transport: Transport,
+    addresses: &Addresses,
+    source: SocketAddr,
+    arrived_at: Option<IpAddr>,
+    contents: &'a [u8],
+) -> Input<'a> {
+    let destination = addresses.destination(arrived_at, source);
+    Input::Datagram { transport, source, destination, contents }
+}
+
+/// UDP and TCP of one number. Any port that is free for one may be taken for the other: try again.
+fn bind_both(config: &MediaConfig, port: u16) -> Result<(UdpPort, Option<TcpPort>), MediaError> {
+    let mut attempts = if port == 0 { 16 } else { 1 };
+    loop {
+        attempts -= 1;
+        let udp = UdpPort::bind(SocketAddr::new(config.bind, port))?;
+        if !config.tcp {
+            return Ok((udp, None));
+        }
+        let same = udp.local_port().map_err(MediaError::Thread)?;
+        match TcpPort::bind(SocketAddr::new(config.bind, same), FIRST_CONNECTION) {
+            Ok(tcp) => return Ok((udp, Some(tcp))),
+            Err(MediaError::Busy { .. }) if attempts > 0 => (),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The media threads' clock: the machine is told the time, and here it is read.
+#[allow(clippy::disallowed_methods)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+/// 72 bits to be found by, 192 to be proved by.
+fn draw_credentials() -> Option<IceCredentials> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = [0u8; 12 + 32];
+    getrandom::fill(&mut bytes).ok()?;
+    let text: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
+    let (ufrag, password) = text.split_at(12);
+    Some(IceCredentials { ufrag: ufrag.to_owned(), password: password.to_owned() })
+}
