@@ -45,6 +45,7 @@ async function answer(url: string, script: SceneScript, names: { patient: string
 }
 
 let opened = 0;
+let stats = 0;
 
 function socketClass(script: SceneScript, names: { patient: string; provider: string }) {
   return class {
@@ -138,7 +139,11 @@ function peerClass(script: SceneScript) {
     }
 
     async getStats(): Promise<Map<string, object>> {
-      return new Map();
+      const received = 100 * (stats += 1);
+      return new Map<string, object>([
+        ["in", { type: "inbound-rtp", kind: "video", packetsReceived: received, packetsLost: 0 }],
+        ["out", { type: "remote-inbound-rtp", fractionLost: script.stage === "connected" && script.role === "patient" ? 0.1 : 0, roundTripTime: 0.04 }],
+      ]);
     }
 
     close(): void {}

@@ -13,16 +13,17 @@ const policy =
 export async function serve(port) {
   const common = { ...browser, absWorkingDir: root, outdir: out };
   await Promise.all([
-    build({ ...common, entryPoints: { dev: "dev/main.ts" }, sourcemap: "linked", outdir: out }),
+    build({ ...common, entryPoints: { dev: "dev/main.ts", loopback: "dev/loopback.ts" }, sourcemap: "linked" }),
     build({ ...common, entryPoints: { site: "src/styles/site.css" }, inject: [] }),
   ]);
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    const name = { "/dev.js": "dev.js", "/dev.js.map": "dev.js.map", "/site.css": "site.css" }[path];
-    const file = name === undefined ? `${root}dev/index.html` : `${out}/${name}`;
+    const asset = /^\/(dev|loopback|site)\.(js|css)(\.map)?$/.test(path);
+    const file = asset ? `${out}${path}` : `${root}dev/index.html`;
     const type = file.endsWith(".html") ? "text/html" : file.endsWith(".css") ? "text/css" : "text/javascript";
     response.writeHead(200, { "content-type": `${type}; charset=utf-8`, "content-security-policy": policy });
-    response.end(await readFile(file));
+    const text = await readFile(file, "utf8");
+    response.end(path === "/loopback" ? text.replace("/dev.js", "/loopback.js") : text);
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   return server;

@@ -5,7 +5,7 @@ import { elapsed } from "../words/time.ts";
 import { ago } from "./closed.ts";
 import type { Corner, ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
-import { actButton, avatar, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { avatar, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
 import { nextCorner, type CornerDrag } from "./corner.ts";
 
 const QUALITY: Record<Quality, string> = {
@@ -75,7 +75,7 @@ function absence(context: ViewContext): Part {
   if (scene === "alone" && stage?.name === "alone") {
     return standIn(
       names.other,
-      `${names.other} left the visit ${ago(context, stage.since)} ago.`,
+      `${names.other} left the visit ${ago(context, stage.since)}.`,
       patient ? "They may come back. You can wait here, or leave." : "They may come back. You can wait here, or end the visit.",
     );
   }
@@ -171,6 +171,5 @@ function panel(context: ViewContext): TemplateResult {
       <div><dt>Their connection</dt><dd class="word word--${lost ? "lost" : state.media.quality.other}">${QUALITY[lost ? "lost" : state.media.quality.other]}</dd></div>
       <div><dt>Your connection</dt><dd class="word word--${own}">${QUALITY[own]}</dd></div>
     </dl>
-    ${scene === "alone" ? actButton(context, "end", "End visit", "danger", "end") : nothing}
   </aside>`;
 }

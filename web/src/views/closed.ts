@@ -17,7 +17,7 @@ export function left(context: ViewContext): TemplateResult {
     </p>
     <div class="actions">
       ${actButton(context, "rejoin", "Rejoin", "primary", "video")}
-      ${patient ? nothing : actButton(context, "end", "End visit", "danger", "end")} ${closeButton(context)}
+      ${patient ? nothing : button("End visit", () => context.change({ dialog: "end" }), "danger", "end")} ${closeButton(context)}
     </div>
     ${goodbye(context)}
   `);
@@ -161,7 +161,8 @@ export function loading(): TemplateResult {
   return card(html`${heading("Opening your visit…")}`, icon("busy", "icon--turning icon--large"));
 }
 
-/** How long ago a stage began, in words. */
+/** How long ago something was: "just now", "2 minutes ago". */
 export function ago(context: ViewContext, since: number): string {
-  return spell(context.now - since);
+  const past = context.now - since;
+  return past < 60_000 ? "just now" : `${spell(past)} ago`;
 }

@@ -35,6 +35,14 @@ function shut(event: Event): void {
 }
 
 function end(context: ViewContext): TemplateResult {
+  if (context.scene === "left") {
+    return html`
+      <p>This closes the visit for ${context.names.other} too.</p>
+      <div class="actions actions--stack" @click=${shut}>
+        ${actButton(context, "end", "End for everyone", "danger", "end")} ${button("Keep it open", () => {}, "quiet")}
+      </div>
+    `;
+  }
   return html`
     <p>“End for everyone” closes the visit. “Leave” keeps it open for ${context.names.other}.</p>
     <div class="actions actions--stack" @click=${shut}>

@@ -101,7 +101,7 @@ export abstract class VideoCall extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.#presence ??= new Presence(() => this.#onBack());
-    this.#remote ??= new RemotePicture((change) => this.#change(change));
+    this.#remote ??= new RemotePicture((change) => this.#change(change), this.seat === "patient");
     this.#open();
   }
 
@@ -118,7 +118,7 @@ export abstract class VideoCall extends LitElement {
     if (identity && this.hasUpdated && this.isConnected) {
       this.#shut();
       this.#presence = new Presence(() => this.#onBack());
-      this.#remote = new RemotePicture((change) => this.#change(change));
+      this.#remote = new RemotePicture((change) => this.#change(change), this.seat === "patient");
       this.#open();
     }
   }

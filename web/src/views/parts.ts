@@ -1,6 +1,8 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { CallStore, Act } from "../call/store.ts";
+import type { Fault } from "../devices/fault.ts";
+import { remedy } from "../words/faults.ts";
 import { initials } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
 import { icon, type IconName } from "./icons.ts";
@@ -42,9 +44,21 @@ export function actButton(context: ViewContext, act: Act, label: string, weight:
 }
 
 /** A line with a tick, a cross or a wait in front. */
-export function checkLine(state: "good" | "bad" | "wait", text: string): TemplateResult {
-  const image: IconName = state === "good" ? "check" : state === "bad" ? "alert" : "clock";
+export function checkLine(state: "good" | "bad" | "wait" | "off", text: string): TemplateResult {
+  const image = ({ good: "check", bad: "alert", wait: "clock", off: "off" } as const)[state];
   return html`<li class="check check--${state}">${icon(image)}<span>${text}</span></li>`;
+}
+
+/** What is wrong with a device, and the way out, beside everything else. */
+export function faultBox(context: ViewContext, fault: Fault): TemplateResult {
+  const { title, steps } = remedy(fault, context.browser);
+  return html`<div class="fault">
+    <p><strong>${title}</strong></p>
+    <ol class="steps">
+      ${steps.map((step) => html`<li>${step}</li>`)}
+    </ol>
+    ${button("Try again", () => void context.store.retryDevices())}
+  </div>`;
 }
 
 /** A remark across the top: something is wrong, and it is being seen to. */

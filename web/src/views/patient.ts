@@ -5,7 +5,7 @@ import { remedy } from "../words/faults.ts";
 import { when } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
-import { actButton, button, card, checkLine, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
 
 /** Before the waiting room: the permission question, a device fault, a closed door, or a way back in. */
 export function preparing(context: ViewContext): TemplateResult {
@@ -55,11 +55,11 @@ export function deviceFault(context: ViewContext): TemplateResult {
         ${steps.map((step) => html`<li>${step}</li>`)}
       </ol>
       <div class="actions">
-        ${button("Try again", () => void store.retryDevices(), "primary")}
+        ${fault.kind === "in_app_browser" ? button("Copy the link", () => void copyAddress(), "primary", "copy") : nothing}
+        ${button("Try again", () => void store.retryDevices(), fault.kind === "in_app_browser" ? "plain" : "primary")}
         ${hopeless || fault.device === "microphone"
           ? nothing
           : button("Continue with sound only", () => void store.capture.acceptSoundOnly())}
-        ${hopeless && fault.kind === "in_app_browser" ? button("Copy the link", () => void copyAddress(), "plain", "copy") : nothing}
         ${button(
           fault.device === "microphone" ? "Continue without microphone" : "Continue without camera and microphone",
           () => store.capture.accept(),
@@ -136,10 +136,10 @@ function checks({ state }: ViewContext): TemplateResult[] {
   const asking = capture.status === "asking";
   const lines = [
     capture.camera !== null
-      ? checkLine("good", published.camera ? "Your camera works" : "Your camera is off")
+      ? checkLine(published.camera ? "good" : "off", published.camera ? "Your camera works" : "Your camera is off")
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your camera" : "No camera: you won't be seen"),
     capture.microphone !== null
-      ? checkLine("good", heard ? "Your microphone works" : "Your microphone is on")
+      ? checkLine(published.microphone ? "good" : "off", microphoneCheck(published.microphone, heard))
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your microphone" : "No microphone: you won't be heard"),
   ];
   if (media.link === "up") lines.push(checkLine("good", "Your connection is ready"));
@@ -147,12 +147,15 @@ function checks({ state }: ViewContext): TemplateResult[] {
   return lines;
 }
 
+function microphoneCheck(on: boolean, heard: boolean): string {
+  if (!on) return "You're muted";
+  return heard ? "Your microphone works" : "Your microphone is on";
+}
+
+/** They came in without a device: how to have it after all. */
 function deviceRemark(context: ViewContext): Part {
-  const { capture } = context.state;
-  if (capture.status === "asking" || (capture.camera !== null && capture.microphone !== null)) return nothing;
-  return html`<p class="remark">
-    ${button(capture.microphone === null ? "Set up my microphone" : "Set up my camera", () => void context.store.retryDevices(), "plain", "video")}
-  </p>`;
+  const { fault } = context.state.capture;
+  return fault === null || fault.kind === "none" ? nothing : faultBox(context, fault);
 }
 
 /** The provider has started and asks them in. */

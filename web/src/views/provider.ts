@@ -1,13 +1,12 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
-import { remedy } from "../words/faults.ts";
 import { refusalWords } from "../words/refusals.ts";
-import { elapsed, when } from "../words/time.ts";
+import { elapsed, spell, when } from "../words/time.ts";
 import { ago } from "./closed.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
-import { actButton, avatar, button, checkLine, heading, level, mediaButtons, selfPicture, type Part } from "./parts.ts";
+import { actButton, avatar, button, checkLine, faultBox, heading, level, mediaButtons, selfPicture, type Part } from "./parts.ts";
 
 /** Before the visit: whom, why, whether they are here, and the one button. */
 export function desk(context: ViewContext): TemplateResult {
@@ -73,13 +72,13 @@ function presence(context: ViewContext): Part {
       case "absent":
         return ["out", "Not here yet. Their page isn't open."];
       case "preparing":
-        return ["near", `Opened the page ${ago(context, at.since)} ago, not in the waiting room yet.`];
+        return ["near", `Opened the page ${ago(context, at.since)}, not in the waiting room yet.`];
       case "here":
-        return ["here", `In the waiting room for ${ago(context, at.since)}.`];
+        return ["here", `In the waiting room for ${spell(context.now - at.since)}.`];
       case "away":
-        return ["near", `Lost the connection ${ago(context, at.since)} ago. They're on their way back.`];
+        return ["near", `Lost the connection ${ago(context, at.since)}. They're on their way back.`];
       case "left":
-        return ["out", `Left ${ago(context, at.at)} ago.`];
+        return ["out", `Left ${ago(context, at.at)}.`];
     }
   })();
   const page = at.name === "preparing" || at.name === "here" || at.name === "away";
@@ -164,13 +163,5 @@ function inviteLine(context: ViewContext): TemplateResult {
 function ownFault(context: ViewContext): Part {
   const { capture } = context.state;
   if (capture.status === "asking") return html`<p class="remark">Your browser is asking for your camera and microphone. Press “Allow”.</p>`;
-  if (capture.fault === null) return nothing;
-  const { title, steps } = remedy(capture.fault, context.browser);
-  return html`<div class="fault">
-    <p><strong>${title}</strong></p>
-    <ol class="steps">
-      ${steps.map((step) => html`<li>${step}</li>`)}
-    </ol>
-    ${button("Try again", () => void context.store.retryDevices())}
-  </div>`;
+  return capture.fault === null ? nothing : faultBox(context, capture.fault);
 }

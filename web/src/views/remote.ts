@@ -18,7 +18,14 @@ export class RemotePicture {
   readonly #resize: ResizeObserver;
   #on = false;
 
-  constructor(private readonly changed: (change: RemoteChange) => void) {
+  /**
+   * @param crops a wide picture may be cut to a square on an upright phone, so that a face is a face:
+   * for the patient, who looks at a head and shoulders, not for the provider, who looks at everything
+   */
+  constructor(
+    private readonly changed: (change: RemoteChange) => void,
+    private readonly crops: boolean,
+  ) {
     const video = document.createElement("video");
     video.className = "remote";
     video.autoplay = true;
@@ -68,12 +75,16 @@ export class RemotePicture {
   };
 
   readonly #fit = (): void => {
-    const { videoWidth, videoHeight, clientWidth, clientHeight } = this.element;
+    const { videoWidth, videoHeight } = this.element;
+    const { clientWidth, clientHeight } = this.element.parentElement ?? this.element;
     this.changed({ picture: videoWidth > 2 });
     if (videoWidth === 0 || clientHeight === 0) return;
     const picture = videoWidth / videoHeight;
     const frame = clientWidth / clientHeight;
     const cropped = 1 - Math.min(picture / frame, frame / picture);
-    this.element.classList.toggle("remote--whole", cropped > MOST_CROPPED);
+    const whole = cropped > MOST_CROPPED;
+    const square = whole && this.crops && frame < 1 && picture > 1;
+    this.element.classList.toggle("remote--whole", whole && !square);
+    this.element.classList.toggle("remote--square", square);
   };
 }

@@ -8,7 +8,7 @@ export function browserOf(userAgent: string): Browser {
   if (/\bSamsungBrowser\//.test(userAgent)) return "samsung";
   if (/\bFirefox\//.test(userAgent)) return "firefox";
   if (/\bEdgA?\//.test(userAgent)) return "edge";
-  if (/\bChrome\//.test(userAgent)) return /\bAndroid\b/.test(userAgent) ? "chrome-phone" : "chrome";
+  if (/Chrome\//.test(userAgent)) return /\bAndroid\b/.test(userAgent) ? "chrome-phone" : "chrome";
   if (/\bSafari\//.test(userAgent)) return "safari-mac";
   return "other";
 }

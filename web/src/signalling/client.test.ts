@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { FakeClock } from "../testing/clock.ts";
+import { FakeServer } from "../testing/socket.ts";
+import { aView } from "../testing/views.ts";
+import { SignallingClient, type Transport } from "./client.ts";
+import type { Change, Command, View } from "./messages.ts";
+
+let clock: FakeClock;
+let server: FakeServer;
+let client: SignallingClient;
+let transports: Transport[];
+let views: View[];
+let changes: Change[];
+let answers: [string, string][];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  server = new FakeServer();
+  transports = [];
+  views = [];
+  changes = [];
+  answers = [];
+  client = new SignallingClient({
+    url: "wss://clinic/x",
+    socket: server.open,
+    clock,
+    random: () => 0.5,
+    events: {
+      transport: (transport) => transports.push(transport),
+      snapshot: (view) => views.push(view),
+      changed: (more) => changes.push(...more),
+      acknowledged: (command) => answers.push([command.name, "done"]),
+      refused: (command, refusal) => answers.push([command.name, refusal]),
+      media: () => {},
+    },
+  });
+  client.start();
+});
+
+const START: Command = { name: "start" };
+
+test("it is open only once a snapshot came", () => {
+  assert.deepEqual(transports, ["connecting"]);
+  server.last.snapshot();
+  assert.deepEqual(transports, ["connecting", "open"]);
+  assert.equal(views.length, 1);
+});
+
+test("a command given before the snapshot follows the greeting", () => {
+  client.command(START);
+  client.greet({ name: "enter" });
+  assert.deepEqual(server.last.sent, []);
+  server.last.snapshot();
+  assert.deepEqual(server.last.commands, [{ name: "enter" }, START]);
+});
+
+test("unanswered commands go out again under their ids, after the greeting", async () => {
+  client.greet({ name: "enter" });
+  server.last.snapshot();
+  server.last.acknowledge();
+  client.command(START);
+  const first = server.last.sent.at(-1);
+  server.last.drop();
+  await clock.pass(300);
+  server.last.snapshot();
+  assert.equal(server.sockets.length, 2);
+  assert.deepEqual(server.last.commands, [{ name: "enter" }, START]);
+  assert.deepEqual(server.last.sent[1], first);
+  server.last.acknowledge();
+  assert.deepEqual(answers.at(-1), ["start", "done"]);
+  server.last.drop();
+  await clock.pass(300);
+  server.last.snapshot();
+  assert.deepEqual(server.last.commands, [{ name: "enter" }]);
+});
+
+test("it comes back later and later, up to 5 s, and never gives up", async () => {
+  const waits: number[] = [];
+  for (let turn = 0; turn < 12; turn++) {
+    const before = server.sockets.length;
+    server.last.drop();
+    let waited = 0;
+    while (server.sockets.length === before) {
+      await clock.pass(10);
+      waited += 10;
+    }
+    waits.push(waited);
+  }
+  assert.deepEqual(waits.slice(0, 4), [300, 510, 870, 1480]);
+  assert.deepEqual(waits.slice(-3), [5_000, 5_000, 5_000]);
+  server.last.snapshot();
+  server.last.drop();
+  await clock.pass(300);
+  assert.equal(server.sockets.length, 14);
+});
+
+test("a network that is back is used at once", async () => {
+  for (let turn = 0; turn < 8; turn++) {
+    server.last.drop();
+    await clock.pass(5_000);
+  }
+  server.last.drop();
+  const before = server.sockets.length;
+  client.nudge();
+  assert.equal(server.sockets.length, before + 1);
+});
+
+test("a network that changed must prove the old connection", async () => {
+  server.last.snapshot();
+  client.nudge();
+  assert.deepEqual(server.last.sent, [{ type: "ping" }]);
+  await clock.pass(2_500);
+  assert.deepEqual(transports.at(-1), "reconnecting");
+});
+
+test("it pings every 5 s and stays while there are answers", async () => {
+  server.last.snapshot();
+  for (let turn = 0; turn < 6; turn++) {
+    await clock.pass(5_000);
+    server.last.say({ type: "pong" });
+  }
+  assert.equal(server.last.sent.length, 6);
+  assert.equal(server.sockets.length, 1);
+});
+
+test("10 s of silence is a dead connection, opened or not", async () => {
+  await clock.pass(9_999);
+  assert.equal(transports.at(-1), "connecting");
+  await clock.pass(1);
+  assert.equal(transports.at(-1), "reconnecting");
+  assert.equal(server.sockets[0]?.closed, true);
+  await clock.pass(300);
+  server.last.snapshot();
+  await clock.pass(10_000);
+  assert.equal(transports.at(-1), "reconnecting");
+});
+
+test("changes are applied in order; a gap asks for a fresh snapshot", async () => {
+  server.last.snapshot(aView(), 7);
+  server.last.say({ type: "changed", sequence: 8, changes: [{ name: "visit", visit: "w" }] });
+  assert.deepEqual(changes, [{ name: "visit", visit: "w" }]);
+  server.last.say({ type: "changed", sequence: 10, changes: [{ name: "visit", visit: "x" }] });
+  assert.equal(changes.length, 1);
+  assert.equal(transports.at(-1), "reconnecting");
+  await clock.pass(300);
+  server.last.snapshot();
+  assert.equal(views.length, 2);
+});
+
+test("a seat that moved is not taken back by itself, but by a person", async () => {
+  server.last.snapshot();
+  server.last.say({ type: "moved" });
+  await clock.pass(60_000);
+  assert.equal(transports.at(-1), "moved");
+  assert.equal(server.sockets.length, 1);
+  client.start();
+  assert.equal(server.sockets.length, 2);
+});
+
+test("final close codes are final", async () => {
+  const finals: [number, Transport][] = [
+    [4000, "moved"],
+    [4401, "signed_out"],
+    [4403, "refused"],
+    [4409, "broken"],
+  ];
+  for (const [code, transport] of finals) {
+    server.last.drop(code);
+    await clock.pass(60_000);
+    assert.equal(transports.at(-1), transport);
+    client.start();
+  }
+  assert.equal(server.sockets.length, finals.length + 1);
+});
+
+test("an abandoned connection is not listened to", async () => {
+  const old = server.last;
+  const say = old.onmessage;
+  old.snapshot();
+  old.drop();
+  await clock.pass(300);
+  say?.({ data: JSON.stringify({ type: "moved" }) });
+  assert.notEqual(transports.at(-1), "moved");
+});
+
+test("only the latest of what supersedes itself is kept", () => {
+  client.command({ name: "set_media", microphone: false, camera: true });
+  client.command({ name: "set_media", microphone: true, camera: true });
+  client.command(START);
+  server.last.snapshot();
+  assert.deepEqual(server.last.commands, [{ name: "set_media", microphone: true, camera: true }, START]);
+});
+
+test("nonsense from the wire changes nothing", () => {
+  server.last.snapshot();
+  for (const data of ["", "{", "null", "7", '{"type":"new"}', new Uint8Array(2)]) server.last.onmessage?.({ data });
+  assert.equal(transports.at(-1), "open");
+});

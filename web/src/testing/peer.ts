@@ -1,0 +1,68 @@
+/** A fake `RTCPeerConnection`: a test says how it fares. */
+export class FakePeerConnection {
+  static made: FakePeerConnection[] = [];
+  connectionState: RTCPeerConnectionState = "new";
+  signalingState: RTCSignalingState = "stable";
+  localDescription: { sdp: string } | null = null;
+  onconnectionstatechange: (() => void) | null = null;
+  offers: RTCOfferOptions[] = [];
+  closed = false;
+  readonly transceivers: { mid: string; kind: string; direction: string; sender: FakeSender; receiver: { track: object } }[] = [];
+
+  constructor(readonly configuration: RTCConfiguration) {
+    FakePeerConnection.made.push(this);
+  }
+
+  addTransceiver(kind: string, { direction }: { direction: string }): object {
+    const mid = String(this.transceivers.length);
+    const transceiver = { mid, kind, direction, sender: new FakeSender(), receiver: { track: { id: `${kind}${mid}` } } };
+    this.transceivers.push(transceiver);
+    return transceiver;
+  }
+
+  getTransceivers(): object[] {
+    return this.transceivers;
+  }
+
+  async createOffer(options: RTCOfferOptions): Promise<object> {
+    this.offers.push(options);
+    return { type: "offer", sdp: `offer ${this.offers.length}` };
+  }
+
+  async setLocalDescription(description: { type: string; sdp: string }): Promise<void> {
+    if (description.type === "rollback") {
+      this.signalingState = "stable";
+      return;
+    }
+    this.localDescription = description;
+    this.signalingState = "have-local-offer";
+  }
+
+  async setRemoteDescription(): Promise<void> {
+    this.signalingState = "stable";
+  }
+
+  async getStats(): Promise<Map<string, object>> {
+    return new Map();
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  become(state: RTCPeerConnectionState): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
+class FakeSender {
+  track: unknown = null;
+  async replaceTrack(track: unknown): Promise<void> {
+    this.track = track;
+  }
+  getParameters(): object {
+    return {};
+  }
+  async setParameters(): Promise<void> {}
+}

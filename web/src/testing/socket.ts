@@ -1,0 +1,58 @@
+import type { Socket } from "../signalling/client.ts";
+import type { ClientMessage, Command, ServerMessage, View } from "../signalling/messages.ts";
+import { aView } from "./views.ts";
+
+/** One fake WebSocket: remembers what was sent, and says what a test tells it to. */
+export class FakeSocket implements Socket {
+  onmessage: Socket["onmessage"] = null;
+  onclose: Socket["onclose"] = null;
+  readonly sent: ClientMessage[] = [];
+  closed = false;
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text) as ClientMessage);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  say(message: ServerMessage): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+
+  snapshot(view: View = aView(), sequence = 1): void {
+    this.say({ type: "snapshot", sequence, now: 5_000, view });
+  }
+
+  drop(code = 1006): void {
+    this.onclose?.({ code, reason: "" });
+  }
+
+  /** The commands sent, in order. */
+  get commands(): Command[] {
+    return this.sent.flatMap((message) => (message.type === "command" ? [message.command] : []));
+  }
+
+  /** Acknowledges everything sent so far. */
+  acknowledge(): void {
+    for (const message of [...this.sent]) if (message.type === "command") this.say({ type: "acknowledged", id: message.id });
+  }
+}
+
+/** Opens fake sockets and keeps them. */
+export class FakeServer {
+  readonly sockets: FakeSocket[] = [];
+  readonly open = (): FakeSocket => {
+    const socket = new FakeSocket();
+    this.sockets.push(socket);
+    return socket;
+  };
+
+  /** The newest connection. */
+  get last(): FakeSocket {
+    const socket = this.sockets.at(-1);
+    if (socket === undefined) throw new Error("nothing connected");
+    return socket;
+  }
+}
