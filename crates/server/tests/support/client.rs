@@ -1,0 +1,219 @@
+//! A browser, as far as HTTP goes: it keeps cookies, names its origin, and follows no redirect.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::{Method, redirect};
+use serde_json::Value;
+
+use super::clinic::{Account, PASSWORD};
+use super::server::Server;
+use super::soon;
+
+/// The cookies of one browser, by name.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    origin: String,
+    cookies: Mutex<BTreeMap<String, String>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// A request in the making.
+pub(crate) struct Request<'a> {
+    client: &'a Client,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn new(server: &Server) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .resolve("localhost", server.address)
+            .build()
+            .expect("a client");
+        Self { http, url: server.url.clone(), origin: server.origin.clone(), cookies: Mutex::default() }
+    }
+
+    /// The same cookies in another browser, as somebody who stole them has.
+    pub(crate) fn with_same_cookies(&self) -> Self {
+        let cookies = Mutex::new(self.cookies());
+        Self { http: self.http.clone(), url: self.url.clone(), origin: self.origin.clone(), cookies }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> Request<'_> {
+        let mut headers = HeaderMap::new();
+        if !matches!(method, Method::GET | Method::HEAD) {
+            headers.insert(ORIGIN, header_value(&self.origin));
+        }
+        Request { client: self, method, path: path.to_owned(), headers, body: Vec::new() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.request(Method::GET, path).send().await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.request(Method::POST, path).form(fields).send().await
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Reply {
+        self.request(Method::POST, path).json(body).send().await
+    }
+
+    /// Signs in, which must work.
+    pub(crate) async fn sign_in(&self, account: &Account) {
+        let reply = self.try_sign_in(&account.email, PASSWORD).await;
+        assert_eq!((reply.status, reply.location()), (303, Some("/")), "{}", reply.body);
+    }
+
+    pub(crate) async fn try_sign_in(&self, email: &str, password: &str) -> Reply {
+        self.post("/sign-in", &[("email", email), ("password", password)]).await
+    }
+
+    /// Opens a patient link and presses "Join visit", which must work.
+    pub(crate) async fn join_by_link(&self, link: &str) {
+        let path = link.strip_prefix(&self.origin).expect("a link to this server").to_owned();
+        let shown = self.get(&path).await;
+        assert_eq!(shown.status, 200, "{}", shown.body);
+        let joined = self.post(&path, &[]).await;
+        assert_eq!(joined.status, 303, "{}", joined.body);
+    }
+
+    pub(crate) fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.to_owned());
+    }
+
+    /// As the `Cookie` header has them.
+    pub(crate) fn cookie_header(&self) -> String {
+        self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep(&self, headers: &HeaderMap) {
+        let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for cookie in headers.get_all(SET_COOKIE) {
+            let text = cookie.to_str().expect("a plain cookie");
+            let (pair, attributes) = text.split_once(';').unwrap_or((text, ""));
+            let (name, value) = pair.split_once('=').expect("name and value");
+            if attributes.contains("Max-Age=0") {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}
+
+impl Request<'_> {
+    /// From a page of another origin, or with `None` from no page at all.
+    pub(crate) fn origin(mut self, origin: Option<&str>) -> Self {
+        self.headers.remove(ORIGIN);
+        match origin {
+            Some(origin) => self.header("origin", origin),
+            None => self,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), header_value(value));
+        self
+    }
+
+    pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
+        let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        self.body("application/x-www-form-urlencoded", pairs.join("&"))
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    pub(crate) fn body(mut self, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) async fn send(mut self) -> Reply {
+        let client = self.client;
+        let cookies = client.cookie_header();
+        if !cookies.is_empty() {
+            self.headers.insert(COOKIE, header_value(&cookies));
+        }
+        let what = format!("{} {}", self.method, self.path);
+        let request = client.http.request(self.method, format!("{}{}", client.url, self.path));
+        let request = request.headers(self.headers).body(self.body);
+        soon(&what, async {
+            let response = request.send().await.expect(&what);
+            client.keep(response.headers());
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Reply { status, headers, body: response.text().await.expect("a body of text") }
+        })
+        .await
+    }
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a plain header"))
+    }
+
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.header(LOCATION.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+    }
+
+    /// The stable name of the problem that this must be, whole and well formed.
+    pub(crate) fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.body);
+        let problem = self.json();
+        assert_eq!(problem["success"], false, "{problem}");
+        assert_eq!(problem["status"], self.status, "{problem}");
+        for member in ["title", "detail", "error"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
+        }
+        let kind = problem["type"].as_str().expect("a type");
+        kind.strip_prefix("/problems/").expect("a type of ours").to_owned()
+    }
+
+    /// Whether this is a page for people.
+    pub(crate) fn is_page(&self) -> bool {
+        self.header("content-type") == Some("text/html; charset=utf-8") && self.body.starts_with("<!doctype html>")
+    }
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("fit for a header")
+}
+
+/// As a form has it.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}

@@ -1,0 +1,169 @@
+//! People and appointments.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::{Algorithm, Argon2, Params, Version};
+use bedside::operator::Operator;
+use bedside_store::{AuditRow, NewUser, PasswordHash, Store};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, Clock as _, Participants, Person, Private, Timestamp, UserId,
+};
+use jiff::civil::date;
+use uuid::Uuid;
+
+use super::server::Server;
+
+/// Everyone's password.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Somebody who can sign in with [`PASSWORD`].
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) person: Person,
+    pub(crate) email: String,
+}
+
+impl Account {
+    pub(crate) fn id(&self) -> UserId {
+        self.person.id
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.person.name.reveal()
+    }
+}
+
+/// When an appointment is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At this moment: the door is open for both.
+    Now,
+    /// In three hours: the door is not open for patients yet.
+    Later,
+    /// Two days ago: the door has closed.
+    Earlier,
+}
+
+impl Server {
+    /// An appointment of the clinic's patient with its provider.
+    pub(crate) async fn book(&self, when: When) -> Appointment {
+        self.book_for(&self.patient.person, &self.provider.person, when).await
+    }
+
+    /// An appointment of two people, 30 minutes, booked.
+    pub(crate) async fn book_for(&self, patient: &Person, provider: &Person, when: When) -> Appointment {
+        let now = self.clock.now();
+        let start = match when {
+            When::Now => now,
+            When::Later => now + Duration::from_secs(3 * 3600),
+            When::Earlier => now - Duration::from_secs(48 * 3600),
+        };
+        let participants = Participants { patient: patient.clone(), provider: provider.clone() };
+        let appointment = Appointment {
+            id: AppointmentId::new(Uuid::now_v7()),
+            // Whole minutes, as people book.
+            start: Timestamp::from_millis(start.as_millis() / 60_000 * 60_000),
+            duration: Duration::from_secs(30 * 60),
+            kind: "Follow-up".to_owned(),
+            reason: Some("Blood pressure check".into()),
+            status: AppointmentStatus::Booked,
+            participants,
+        };
+        let mut transaction = self.store.begin().await.expect("begin");
+        transaction.insert_appointment(&appointment, now).await.expect("booked");
+        transaction.commit().await.expect("commit");
+        appointment
+    }
+
+    /// Calls an appointment off, as an operator does.
+    pub(crate) async fn cancel(&self, id: AppointmentId) {
+        self.operator().cancel_appointment(id).await.expect("cancelled");
+    }
+
+    /// A new patient link. Unused ones stop working.
+    pub(crate) async fn link(&self, id: AppointmentId) -> String {
+        self.operator().new_link(id).await.expect("a link")
+    }
+
+    /// Somebody new, under any name, with an account or without.
+    pub(crate) async fn add_person(&self, name: &str, email: Option<&str>) -> Account {
+        let account = account(name, email.unwrap_or_default(), None);
+        insert(&*self.store, &account, self.clock.now()).await;
+        account
+    }
+
+    /// Shuts somebody out.
+    pub(crate) async fn disable(&self, user: UserId) {
+        let mut transaction = self.store.begin().await.expect("begin");
+        assert!(transaction.update_disabled(user, Some(self.clock.now())).await.expect("disabled"));
+        transaction.commit().await.expect("commit");
+    }
+
+    /// What an appointment's status is in the database.
+    pub(crate) async fn status(&self, id: AppointmentId) -> AppointmentStatus {
+        self.store.get_appointment(id).await.expect("read").expect("it is there").status
+    }
+
+    /// The whole audit log.
+    pub(crate) async fn audit(&self) -> Vec<AuditRow> {
+        self.store.list_audit(0, 10_000).await.expect("read")
+    }
+
+    pub(crate) fn operator(&self) -> Operator {
+        let clock = Arc::clone(&self.clock) as Arc<dyn bedside_visit::Clock>;
+        let rules = self.config.visits.rules();
+        Operator { store: Arc::clone(&self.store), clock, rules, public_url: self.origin.clone() }
+    }
+}
+
+/// Patient, provider, another patient, another provider.
+pub(super) async fn seed(store: &dyn Store, now: Timestamp) -> [Account; 4] {
+    let mut patient = account("Ada Lovelace", "ada@example.org", None);
+    patient.person.birth_date = Some(Private::new(date(1985, 12, 10)));
+    let everyone = [
+        patient,
+        account("Dr. Grace Hopper", "grace@example.org", Some("Family medicine")),
+        account("Mary Somerville", "mary@example.org", None),
+        account("Dr. James Barry", "james@example.org", Some("Surgery")),
+    ];
+    for account in &everyone {
+        insert(store, account, now).await;
+    }
+    everyone
+}
+
+fn account(name: &str, email: &str, specialty: Option<&str>) -> Account {
+    let person = Person {
+        id: UserId::new(Uuid::now_v7()),
+        name: name.into(),
+        specialty: specialty.map(str::to_owned),
+        birth_date: None,
+        avatar_url: None,
+    };
+    Account { person, email: email.to_owned() }
+}
+
+async fn insert(store: &dyn Store, account: &Account, now: Timestamp) {
+    let email = Some(&account.email).filter(|email| !email.is_empty());
+    let user = NewUser {
+        person: account.person.clone(),
+        email: email.map(|email| email.parse().expect("an address")),
+        password_hash: email.map(|_| PasswordHash::new(password_hash().to_owned())),
+    };
+    let mut transaction = store.begin().await.expect("begin");
+    transaction.insert_user(&user, now).await.expect("added");
+    transaction.commit().await.expect("commit");
+}
+
+/// [`PASSWORD`], hashed once, with the smallest parameters there are: what a password is checked with
+/// is read from the hash.
+fn password_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| {
+        let params = Params::new(8, 1, 1, None).expect("the smallest");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password(PASSWORD.as_bytes()).expect("hashed").to_string()
+    })
+}

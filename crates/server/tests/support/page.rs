@@ -1,0 +1,224 @@
+//! A visit's page, as far as signalling goes: it keeps its view as a browser's page does.
+
+use std::collections::VecDeque;
+
+use bedside_visit::signalling::{ClientMessage, Command, Refusal, ServerMessage};
+use bedside_visit::view::View;
+use bedside_visit::{AppointmentId, CommandId, UserId};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::client::Client;
+use super::server::Server;
+use super::soon;
+
+/// How the server ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With a WebSocket close code.
+    Code(u16),
+    /// Without a word.
+    Dropped,
+}
+
+/// Why there is no page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The opening was answered with this HTTP status and problem.
+    Status(u16, String),
+    /// It was opened and closed before anything was shown.
+    Ended(Ending),
+}
+
+/// An open page of a visit.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// What is shown now.
+    pub(crate) view: View,
+    /// What came in besides snapshots, changes and answers to commands.
+    pub(crate) others: VecDeque<ServerMessage>,
+    socket: WebSocketStream<TcpStream>,
+    sequence: u64,
+    commands: u32,
+    ending: Option<Ending>,
+}
+
+impl Page {
+    /// Opens the page, which must work.
+    pub(crate) async fn open(server: &Server, client: &Client, appointment: AppointmentId) -> Self {
+        let path = format!("/api/appointments/{appointment}/signalling");
+        Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
+    }
+
+    /// Opens the page as one of a browser's several identities, which must work.
+    pub(crate) async fn open_as(server: &Server, client: &Client, appointment: AppointmentId, user: UserId) -> Self {
+        let path = format!("/api/appointments/{appointment}/signalling?as={user}");
+        Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
+    }
+
+    /// Opens a WebSocket at `path` and waits for the first snapshot.
+    pub(crate) async fn try_open(
+        server: &Server,
+        client: &Client,
+        path: &str,
+        origin: Option<&str>,
+    ) -> Result<Self, Refused> {
+        let mut socket = connect(server, &client.cookie_header(), path, origin).await?;
+        match soon("a snapshot", receive(&mut socket)).await {
+            Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
+                Ok(Self { view, others: VecDeque::new(), socket, sequence, commands: 0, ending: None })
+            }
+            Ok(other) => panic!("a snapshot is first, not {other:?}"),
+            Err(ending) => Err(Refused::Ended(ending)),
+        }
+    }
+
+    /// Sends a command and waits for its answer.
+    pub(crate) async fn command(&mut self, command: Command) -> Result<(), Refusal> {
+        self.commands += 1;
+        let id = format!("c-{}", self.commands);
+        self.command_with_id(&id, command).await
+    }
+
+    /// Sends a command under a name of one's own and waits for its answer.
+    pub(crate) async fn command_with_id(&mut self, id: &str, command: Command) -> Result<(), Refusal> {
+        let id = CommandId::try_from(id.to_owned()).expect("an id");
+        self.send(&ClientMessage::Command { id: id.clone(), command }).await;
+        loop {
+            match self.next().await {
+                Ok(ServerMessage::Acknowledged { id: done }) if done == id => return Ok(()),
+                Ok(ServerMessage::Refused { id: refused, refusal }) if refused == id => return Err(refusal),
+                Ok(_) => {}
+                Err(ending) => panic!("{command:?} was answered with the end of the connection: {ending:?}"),
+            }
+        }
+    }
+
+    /// Waits until the view is as wanted, and gives it.
+    pub(crate) async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> &View {
+        soon(what, async {
+            while !wanted(&self.view) {
+                if let Err(ending) = self.next().await {
+                    panic!("waited for {what}, but the connection ended: {ending:?}");
+                }
+            }
+        })
+        .await;
+        &self.view
+    }
+
+    /// Waits for a message other than snapshots, changes and answers to commands.
+    pub(crate) async fn other(&mut self) -> ServerMessage {
+        loop {
+            if let Some(message) = self.others.pop_front() {
+                return message;
+            }
+            self.next().await.expect("a message");
+        }
+    }
+
+    /// Waits until the server ends the connection.
+    pub(crate) async fn ending(&mut self) -> Ending {
+        soon("the connection's end", async {
+            loop {
+                if let Err(ending) = self.next().await {
+                    return ending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Takes in the next message.
+    pub(crate) async fn next(&mut self) -> Result<ServerMessage, Ending> {
+        if let Some(ending) = self.ending {
+            return Err(ending);
+        }
+        let message = soon("a message", receive(&mut self.socket)).await;
+        match &message {
+            Err(ending) => self.ending = Some(*ending),
+            Ok(message) => self.take(message),
+        }
+        message
+    }
+
+    fn take(&mut self, message: &ServerMessage) {
+        match message {
+            ServerMessage::Snapshot { .. } => panic!("a second snapshot on one connection"),
+            ServerMessage::Changed { sequence, changes } => {
+                assert_eq!(*sequence, self.sequence + 1, "changes come in order, without a gap");
+                self.sequence = *sequence;
+                changes.iter().for_each(|change| self.view.apply(change.clone()));
+            }
+            ServerMessage::Acknowledged { .. } | ServerMessage::Refused { .. } => {}
+            ServerMessage::Answer { .. }
+            | ServerMessage::MediaFailed { .. }
+            | ServerMessage::Pong
+            | ServerMessage::Malformed { .. }
+            | ServerMessage::Moved => self.others.push_back(message.clone()),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, message: &ClientMessage) {
+        let text = serde_json::to_string(message).expect("it serializes");
+        self.send_raw(Message::text(text)).await;
+    }
+
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        self.send_raw(Message::text(text)).await;
+    }
+
+    /// Sends anything. That the other side has gone is for the next read to find.
+    pub(crate) async fn send_raw(&mut self, message: Message) {
+        let _ = soon("to send", self.socket.send(message)).await;
+    }
+
+    /// Closes the page, as a browser does.
+    pub(crate) async fn close(mut self) {
+        let _ = self.socket.close(None).await;
+        soon("the close to be answered", async { while self.socket.next().await.is_some_and(|m| m.is_ok()) {} }).await;
+    }
+}
+
+async fn connect(
+    server: &Server,
+    cookies: &str,
+    path: &str,
+    origin: Option<&str>,
+) -> Result<WebSocketStream<TcpStream>, Refused> {
+    let mut request =
+        format!("ws://localhost:{}{path}", server.address.port()).into_client_request().expect("a request");
+    let headers = request.headers_mut();
+    if !cookies.is_empty() {
+        headers.insert("cookie", cookies.parse().expect("a header"));
+    }
+    if let Some(origin) = origin {
+        headers.insert("origin", origin.parse().expect("a header"));
+    }
+    let stream = TcpStream::connect(server.address).await.expect("the server listens");
+    match soon("a WebSocket", client_async(request, stream)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            Err(Refused::Status(response.status().as_u16(), String::from_utf8_lossy(body).into_owned()))
+        }
+        Err(error) => panic!("no WebSocket: {error}"),
+    }
+}
+
+async fn receive(socket: &mut WebSocketStream<TcpStream>) -> Result<ServerMessage, Ending> {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => {
+                return Ok(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
+            }
+            Some(Ok(Message::Close(Some(frame)))) => return Err(Ending::Code(frame.code.into())),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(other)) => panic!("the server sends text only, not {other:?}"),
+            Some(Err(_)) | None => return Err(Ending::Dropped),
+        }
+    }
+}

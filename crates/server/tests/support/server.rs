@@ -1,0 +1,164 @@
+//! Starting, stopping and restarting the program.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bedside::config::Config;
+use bedside::{Program, SystemClock, open_store};
+use bedside_store::Store;
+use bedside_visit::{Clock, Timestamp};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::clinic::{Account, seed};
+use super::{Client, soon};
+
+/// The system's clock, set forward or back by a dial.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock {
+    offset: AtomicI64,
+}
+
+impl TestClock {
+    /// Sets the clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.offset.fetch_add(i64::try_from(by.as_millis()).expect("not that far"), Ordering::SeqCst);
+    }
+
+    /// Sets the clock to noon (UTC) of the present day, so that "today" has hours on both sides.
+    pub(crate) fn set_to_noon(&self) {
+        let now = self.now().as_millis();
+        let (day, noon) = (86_400_000, 43_200_000);
+        self.offset.fetch_add(now / day * day + noon - now, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(SystemClock.now().as_millis() + self.offset.load(Ordering::SeqCst))
+    }
+}
+
+/// A running program with a clinic of its own.
+pub(crate) struct Server {
+    /// Where it is reached, such as `http://localhost:43210`.
+    pub(crate) url: String,
+    /// The origin of its pages. Other than `url` only where a test sets `server.public_url`.
+    pub(crate) origin: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<TestClock>,
+    /// The database, as the program has it open.
+    pub(crate) store: Arc<dyn Store>,
+    /// Has an account and is the patient of what [`Server::book`] books.
+    pub(crate) patient: Account,
+    /// Has an account and is the provider of what [`Server::book`] books.
+    pub(crate) provider: Account,
+    /// A patient who has no part in it.
+    pub(crate) other_patient: Account,
+    /// A provider who has no part in it.
+    pub(crate) other_provider: Account,
+    pub(crate) config: Config,
+    folder: TempDir,
+    running: Running,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl Server {
+    /// With the defaults.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With a configuration of one's own. Address, public address, database and media port are set
+    /// before `adjust` is asked.
+    pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it has an address");
+        let mut config = Config::default();
+        config.clinic.time_zone = "UTC".to_owned();
+        config.server.listen = address;
+        config.server.public_url = format!("http://localhost:{}", address.port());
+        config.database.path = folder.path().join("bedside.db");
+        config.media.bind = [127, 0, 0, 1].into();
+        config.media.port = 0;
+        adjust(&mut config);
+        let clock = Arc::new(TestClock::default());
+        let store = open_store(&config).await.expect("a database");
+        store.migrate().await.expect("up to date");
+        let [patient, provider, other_patient, other_provider] = seed(&*store, clock.now()).await;
+        let running = run(&config, listener, Arc::clone(&store), Arc::clone(&clock)).await;
+        Self {
+            url: format!("http://localhost:{}", address.port()),
+            origin: config.server.public_url.clone(),
+            address,
+            clock,
+            store,
+            patient,
+            provider,
+            other_patient,
+            other_provider,
+            config,
+            folder,
+            running,
+        }
+    }
+
+    /// A browser of somebody new.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self)
+    }
+
+    /// A browser in which somebody signed in.
+    pub(crate) async fn sign_in(&self, account: &Account) -> Client {
+        let client = self.client();
+        client.sign_in(account).await;
+        client
+    }
+
+    /// Stops the program as SIGTERM does, and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.running.stop().await;
+    }
+
+    /// Stops it, and starts another one on the same database and address.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.running.stop().await;
+        let listener = TcpListener::bind(self.address).expect("the port that was just given back");
+        self.store = open_store(&self.config).await.expect("the same database");
+        self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock)).await;
+        self
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.config.database.path.clone()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Running {
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        soon("the program's end", self.ended).await.expect("it ends without a panic");
+    }
+}
+
+async fn run(config: &Config, listener: TcpListener, store: Arc<dyn Store>, clock: Arc<TestClock>) -> Running {
+    let program = Program::start(config.clone(), store, clock, None).await.expect("it starts");
+    let (stop, stopped) = oneshot::channel::<()>();
+    // Dropping the server stops the program too: the sender is gone then.
+    let until = async { drop(stopped.await) };
+    let ended = tokio::spawn(async move { program.serve(listener, until).await.expect("it serves") });
+    Running { stop, ended }
+}
