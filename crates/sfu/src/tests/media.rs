@@ -314,3 +314,34 @@ fn chromium_is_answered_with_what_it_needs() {
     assert!(sdp.contains("192.0.2.1 50000 typ host"));
     assert!(sdp.contains("tcptype passive"));
 }
+
+#[test]
+fn lost_pictures_are_sent_again() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 500);
+    world.forget_media();
+    world.pages[ann].loss = Some(13);
+    world.pages[bob].loss = Some(11);
+    world.talk(&[ann, bob], 5000);
+    world.pages[ann].loss = None;
+    world.pages[bob].loss = None;
+    world.talk(&[ann, bob], 500);
+    for page in [ann, bob] {
+        let mut pictures = world.take(page, |page| page.seen);
+        pictures.sort_by_key(|packet| packet.sequence);
+        assert_continuous(&pictures);
+        assert!(pictures.len() >= 54);
+    }
+}
+
+#[test]
+fn media_follows_when_a_nat_gives_the_page_another_address() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 1000);
+    world.pages[ann].outside = Some("203.0.113.8:6000".parse().unwrap());
+    world.talk(&[ann, bob], 4000);
+    world.forget_media();
+    world.talk(&[ann, bob], 500);
+    assert_continuous(&world.take(ann, |page| page.heard));
+    assert_continuous(&world.take(bob, |page| page.heard));
+}

@@ -55,6 +55,11 @@ pub(super) struct Page {
     pub(super) closed: bool,
     /// The wire of this page is cut.
     pub(super) unplugged: bool,
+    /// What the page's address looks like from outside, once its NAT has given it another.
+    pub(super) outside: Option<SocketAddr>,
+    /// Every so many media datagrams to and from the page are lost.
+    pub(super) loss: Option<usize>,
+    lossy: usize,
     /// The size of the RTP datagrams that arrived.
     pub(super) sizes: Vec<usize>,
     deadline: Instant,
@@ -114,6 +119,9 @@ impl World {
             ice: None,
             closed: false,
             unplugged: false,
+            outside: None,
+            loss: None,
+            lossy: 0,
             sizes: Vec::new(),
             deadline: self.now,
             audio: 0,
@@ -178,6 +186,8 @@ impl World {
         assert_eq!(tracks[1].0, page.seen.to_string());
         let answer = SdpAnswer::from_sdp_string(&sdp).unwrap();
         page.rtc.sdp_api().accept_answer(page.pending.take().unwrap(), answer).unwrap();
+        let camera = page.camera;
+        page.rtc.direct_api().stream_tx_by_mid(camera, None).unwrap().set_rtx_cache(200, Duration::from_secs(2), None);
         page.deadline = self.now;
     }
 
@@ -281,13 +291,14 @@ impl World {
                 let page = &mut self.pages[number];
                 if page.deadline <= self.now {
                     page.deadline = self.now + Duration::from_millis(1);
-                    page.rtc.handle_input(str0m::Input::Timeout(self.now)).unwrap();
+                    page.closed |= page.rtc.handle_input(str0m::Input::Timeout(self.now)).is_err();
                 }
                 let sent = page.poll(self.now);
                 quiet &= sent.is_empty();
-                let (unplugged, transport) = (page.unplugged, page.transport);
+                let (unplugged, transport, outside) = (page.unplugged, page.transport, page.outside);
                 for (source, destination, contents) in sent {
-                    if !unplugged {
+                    let source = outside.unwrap_or(source);
+                    if !unplugged && !self.pages[number].loses(&contents) {
                         let input = Input::Datagram { transport, source, destination, contents: &contents };
                         self.sfu.handle_input(self.now, input);
                     }
@@ -336,13 +347,24 @@ impl World {
 type Sent = (SocketAddr, SocketAddr, Vec<u8>);
 
 impl Page {
+    fn loses(&mut self, datagram: &[u8]) -> bool {
+        let Some(loss) = self.loss.filter(|_| datagram[0] >= 128) else { return false };
+        self.lossy += 1;
+        self.lossy.is_multiple_of(loss)
+    }
+
     fn pt(&self, codec: str0m::format::Codec) -> Pt {
         self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt()
     }
 
     fn poll_events(&mut self, now: Instant) {
         loop {
-            match self.rtc.poll_output().unwrap() {
+            let Ok(output) = self.rtc.poll_output() else {
+                self.closed = true;
+                self.deadline = now + Duration::from_secs(3600);
+                break;
+            };
+            match output {
                 str0m::Output::Timeout(at) => {
                     self.deadline = at.max(now + Duration::from_millis(1));
                     break;
