@@ -229,7 +229,7 @@ impl Media {
     /// A room always has the same worker.
     fn handle(&self, room: VisitId) -> &Handle {
         let bits = room.uuid().as_u128();
-        #[expect(clippy::cast_possible_truncation)] // A remainder of the number of workers.
+        // A remainder of the number of workers.
         let at = (bits % self.0.handles.len() as u128) as usize;
         &self.0.handles[at]
     }
