@@ -38,6 +38,8 @@ struct Live {
     /// What the provider of an appointment sees of it, for the dashboard.
     standings: HashMap<AppointmentId, View>,
     rooms: HashMap<VisitId, AppointmentId>,
+    /// No task begins any more.
+    stopped: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -93,10 +95,14 @@ impl Hub {
         }
     }
 
-    /// Closes all pages and ends all tasks.
+    /// Closes all pages and ends all tasks, for good.
     pub(crate) async fn stop(&self) {
-        let inboxes: Vec<_> = lock(&self.0.live).inboxes.values().cloned().collect();
-        for inbox in inboxes {
+        let inboxes = {
+            let mut live = lock(&self.0.live);
+            live.stopped = true;
+            std::mem::take(&mut live.inboxes)
+        };
+        for inbox in inboxes.into_values() {
             let _ = inbox.send(Event::Stop).await;
         }
         let mut tasks = std::mem::take(&mut *lock(&self.0.tasks));
@@ -108,26 +114,31 @@ impl Hub {
     }
 
     /// Gives an event to an appointment's task. An event that meets a task which is just ending goes
-    /// to the next one.
+    /// to the next one; once the hub has stopped there is none, and the event is dropped.
     pub(super) async fn tell(&self, appointment: &Appointment, event: Event) -> Result<(), StoreError> {
         let mut event = event;
-        loop {
-            match self.inbox(appointment).await?.send(event).await {
-                Ok(()) => return Ok(()),
+        while let Some(inbox) = self.inbox(appointment).await? {
+            match inbox.send(event).await {
+                Ok(()) => break,
                 Err(mpsc::error::SendError(back)) => event = back,
             }
         }
+        Ok(())
     }
 
-    async fn inbox(&self, appointment: &Appointment) -> Result<mpsc::Sender<Event>, StoreError> {
-        if let Some(inbox) = lock(&self.0.live).inboxes.get(&appointment.id) {
-            return Ok(inbox.clone());
+    /// The inbox of an appointment's task, which begins if there is none. `None`: the hub has stopped.
+    async fn inbox(&self, appointment: &Appointment) -> Result<Option<mpsc::Sender<Event>>, StoreError> {
+        if let Some(inbox) = lock(&self.0.live).open_inbox(appointment.id) {
+            return Ok(Some(inbox));
         }
         let visit = self.load(appointment).await?;
         let mut live = lock(&self.0.live);
+        if live.stopped {
+            return Ok(None);
+        }
         // Another page may have begun the task while the visit was read.
-        if let Some(inbox) = live.inboxes.get(&appointment.id) {
-            return Ok(inbox.clone());
+        if let Some(inbox) = live.open_inbox(appointment.id) {
+            return Ok(Some(inbox));
         }
         let (inbox, events) = mpsc::channel(INBOX);
         live.inboxes.insert(appointment.id, inbox.clone());
@@ -135,7 +146,7 @@ impl Hub {
         let mut tasks = lock(&self.0.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task.run());
-        Ok(inbox)
+        Ok(Some(inbox))
     }
 
     async fn load(&self, appointment: &Appointment) -> Result<Visit, StoreError> {
@@ -145,6 +156,13 @@ impl Hub {
             Some(record) => Visit::restore(&record, people, status, *rules, clock.now()),
             None => Visit::new(VisitId::new(fresh_id()), appointment.id, people, status, *rules),
         })
+    }
+}
+
+impl Live {
+    /// That of a task which ended without a word takes nothing any more.
+    fn open_inbox(&self, appointment: AppointmentId) -> Option<mpsc::Sender<Event>> {
+        self.inboxes.get(&appointment).filter(|inbox| !inbox.is_closed()).cloned()
     }
 }
 
