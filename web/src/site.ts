@@ -4,5 +4,6 @@ import { localTimes } from "./site/times.ts";
 
 // What the server rendered works without any of this.
 localTimes(document);
+if (document.querySelector('time[data-local="relative"]') !== null) setInterval(() => localTimes(document), 60_000);
 focusSummary(document);
 liveDashboard(document);

@@ -9,7 +9,7 @@ import { avatar, control, heading, level, mediaButtons, notice, selfPicture, typ
 import { nextCorner, type CornerDrag } from "./corner.ts";
 
 const QUALITY: Record<Quality, string> = {
-  unknown: "Connecting",
+  unknown: "Connecting…",
   good: "Good",
   weak: "Weak: picture reduced",
   lost: "Lost",
@@ -22,7 +22,7 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
   return html`
     ${heading(`Visit with ${names.other}`, true)}
     <div class="stage__top">
-      <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}<span class="chip__word chip__word--${shownQuality(context)}">${QUALITY[shownQuality(context)]}</span></p>
+      <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${qualityWord(context)}</p>
     </div>
     ${absence(context)} ${ownTrouble(context)} ${tapToHear(context)}
     <div
@@ -52,6 +52,13 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
           </button>`}
     </div>
   `;
+}
+
+function qualityWord(context: ViewContext): Part {
+  const quality = shownQuality(context);
+  // Just up, and not measured yet: nothing to say.
+  if (quality === "unknown" && context.state.media.link === "up") return nothing;
+  return html`<span class="chip__word chip__word--${quality}">${QUALITY[quality]}</span>`;
 }
 
 /** The word for the other's connection; the provider's panel says both. */

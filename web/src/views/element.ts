@@ -115,7 +115,10 @@ export abstract class VideoCall extends LitElement {
 
   override willUpdate(changed: Map<PropertyKey, unknown>): void {
     const identity = ["appointmentId", "currentUserId", "baseUrl"].some((name) => changed.has(name));
-    if (identity && this.hasUpdated && this.isConnected) {
+    if (!identity || !this.isConnected) return;
+    if (this.#store === null) {
+      this.#open();
+    } else if (this.hasUpdated) {
       this.#shut();
       this.#presence = new Presence(() => this.#onBack());
       this.#remote = new RemotePicture((change) => this.#change(change), this.seat === "patient");
@@ -156,6 +159,7 @@ export abstract class VideoCall extends LitElement {
   #onBack(): void {
     this.#store?.nudge();
     this.#meter.wake();
+    if (inCall(this.#scene)) void this.#remote?.play();
   }
 
   #onState(): void {
@@ -179,7 +183,7 @@ export abstract class VideoCall extends LitElement {
     if (!inCall(scene)) this.#connectedSince = null;
     this.#presence?.title(title(state, scene, other));
     this.#presence?.keepAwake(inCall(scene) || scene === "waiting" || scene === "calling" || scene === "called");
-    this.#remote?.show(state.media, inCall(scene), state.capture.chosen.speaker);
+    this.#remote?.show(state.media, inCall(scene), state.capture.chosen.speaker, other);
     if (state.capture.microphone !== this.#metered) {
       this.#metered = state.capture.microphone;
       this.#meter.listen(this.#metered);

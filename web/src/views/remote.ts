@@ -30,7 +30,6 @@ export class RemotePicture {
     video.className = "remote";
     video.autoplay = true;
     video.playsInline = true;
-    video.setAttribute("aria-label", "The other person");
     video.hidden = true;
     video.addEventListener("resize", this.#fit);
     video.addEventListener("playing", this.#played);
@@ -40,8 +39,9 @@ export class RemotePicture {
   }
 
   /** Plays what there is while `on`. */
-  show(media: MediaState, on: boolean, speaker: string): void {
+  show(media: MediaState, on: boolean, speaker: string, name: string): void {
     const { element } = this;
+    if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
     if (element.srcObject !== media.remote) element.srcObject = media.remote;
     element.hidden = !on;
     if (speaker !== "" && element.sinkId !== undefined && element.sinkId !== speaker) {
