@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use bedside_visit::permission::Scope;
+use bedside_visit::permission::{Action, Scope, decide};
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Timestamp, UserId, age_on};
 
@@ -39,18 +39,22 @@ struct Row {
     badge: &'static str,
     standing: &'static str,
     since: Option<String>,
+    since_time: String,
     action: &'static str,
     open: bool,
     now: bool,
     waiting: bool,
 }
 
-/// `GET /`. Someone with nothing but a patient link has one visit: theirs.
+/// `GET /`. Someone with nothing but a patient link has one visit: theirs, as long as it can be joined.
 pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Response, Error> {
     if let (None, Some(invite)) = (identities.account, identities.invite)
-        && let Scope::Invite(appointment) = invite.principal.scope
+        && let Scope::Invite(id) = invite.principal.scope
     {
-        return Ok(Redirect::to(&format!("/video-call/patient?appointmentId={appointment}")).into_response());
+        let appointment = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
+        let may_join = decide(&invite.principal, Action::Join, &appointment, &app.rules, app.clock.now()).is_ok();
+        let visit = format!("/video-call/patient?appointmentId={id}");
+        return Ok(Redirect::to(if may_join { &visit } else { "/ended" }).into_response());
     }
     let user = identities.signed_in()?.principal.user;
     let person = app.store.get_person(user).await?.ok_or(Error::NotSignedIn)?;
@@ -93,6 +97,7 @@ impl Row {
             badge: standing.badge,
             standing: standing.words,
             since: standing.since.map(rfc3339),
+            since_time: standing.since.map(|at| time_of_day(at, &app.zone)).unwrap_or_default(),
             action: match role {
                 Role::Patient => "Go to the waiting room",
                 Role::Provider => "Open visit",
