@@ -28,6 +28,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 const PROOF_EVERY: Duration = Duration::from_secs(30);
 /// How long a page may take to accept one message.
 const WRITE_TIME: Duration = Duration::from_secs(10);
+/// How long a page may take to close its side.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Messages a second, and in one burst.
 const RATE: (NonZeroU32, NonZeroU32) =
     (NonZeroU32::new(20).expect("not zero"), NonZeroU32::new(200).expect("not zero"));
@@ -86,10 +88,10 @@ impl Page {
             Ok(()) => page.converse(&mut socket, outgoing).await,
             Err(reason) => Some(reason),
         };
+        let _ = page.tell(Event::Disconnected(page.connection)).await;
         if let Some(reason) = reason {
             close(&mut socket, reason).await;
         }
-        let _ = page.tell(Event::Disconnected(page.connection)).await;
     }
 
     /// Until one side ends it; gives the reason if it is ours.
@@ -208,7 +210,14 @@ async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Option<()> {
     }
 }
 
+/// Reads on until the page has closed too: to leave with messages unread would reset the connection,
+/// and the page might never see why (RFC 6455, section 7.1.1).
 async fn close(socket: &mut WebSocket, reason: CloseReason) {
     let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
-    let _ = timeout(WRITE_TIME, socket.send(Message::Close(Some(frame)))).await;
+    let goodbye = async {
+        if socket.send(Message::Close(Some(frame))).await.is_ok() {
+            while socket.recv().await.is_some_and(|message| message.is_ok()) {}
+        }
+    };
+    let _ = timeout(CLOSE_TIME, goodbye).await;
 }
