@@ -3,4 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
+mod invites;
+mod pages;
+mod restarts;
+mod sessions;
+mod sign_in;
+mod signalling;
 mod visits;

@@ -1,6 +1,7 @@
 //! A visit's page, as far as signalling goes: it keeps its view as a browser's page does.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bedside_visit::signalling::{ClientMessage, Command, Refusal, ServerMessage};
 use bedside_visit::view::View;
@@ -42,7 +43,6 @@ pub(crate) struct Page {
     pub(crate) others: VecDeque<ServerMessage>,
     socket: WebSocketStream<TcpStream>,
     sequence: u64,
-    commands: u32,
     ending: Option<Ending>,
 }
 
@@ -69,7 +69,7 @@ impl Page {
         let mut socket = connect(server, &client.cookie_header(), path, origin).await?;
         match soon("a snapshot", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
-                Ok(Self { view, others: VecDeque::new(), socket, sequence, commands: 0, ending: None })
+                Ok(Self { view, others: VecDeque::new(), socket, sequence, ending: None })
             }
             Ok(other) => panic!("a snapshot is first, not {other:?}"),
             Err(ending) => Err(Refused::Ended(ending)),
@@ -78,8 +78,9 @@ impl Page {
 
     /// Sends a command and waits for its answer.
     pub(crate) async fn command(&mut self, command: Command) -> Result<(), Refusal> {
-        self.commands += 1;
-        let id = format!("c-{}", self.commands);
+        // A name that no other page of the same person has used.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = format!("c-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.command_with_id(&id, command).await
     }
 

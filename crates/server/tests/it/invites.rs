@@ -1,0 +1,176 @@
+//! Patient links: opened by anyone who has them, used once, good for one visit.
+
+use std::time::Duration;
+
+use crate::support::{Client, Page, Reply, Server, When};
+
+async fn link_path(server: &Server, when: When) -> (bedside_visit::Appointment, String) {
+    let visit = server.book(when).await;
+    let path = server.link(visit.id).await.replace(&server.origin, "");
+    (visit, path)
+}
+
+fn assert_page(reply: &Reply, status: u16, words: &str) {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    assert!(reply.is_page() && reply.body.contains(words), "{words}: {}", reply.body);
+}
+
+#[tokio::test]
+async fn opening_a_link_changes_nothing() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    let before = server.audit().await;
+    let scanner = server.client();
+    for _ in 0..2 {
+        let page = scanner.get(&path).await;
+        assert_page(&page, 200, "Join visit");
+        for shown in ["Ada Lovelace", "Dr. Grace Hopper", "Family medicine", "Follow-up, 30 minutes"] {
+            assert!(page.body.contains(shown), "{shown}: {}", page.body);
+        }
+        assert!(!page.body.contains("Blood pressure"), "why they come is not for whoever has the link");
+    }
+    let head = scanner.request(reqwest::Method::HEAD, &path).send().await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert!(scanner.cookies().is_empty());
+    assert_eq!(server.audit().await, before);
+    assert_eq!(server.client().get(&format!("/appointment/{}", visit.id)).await.status, 303, "nobody is in by it");
+}
+
+#[tokio::test]
+async fn joining_uses_the_link_and_leads_to_the_waiting_room() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    let client = server.client();
+    let joined = client.post(&path, &[]).await;
+    let room = format!("/video-call/patient?appointmentId={}", visit.id);
+    assert_eq!((joined.status, joined.location()), (303, Some(room.as_str())));
+    assert_page(&client.get(&room).await, 200, "<patient-video-call");
+    Page::open(&server, &client, visit.id).await;
+    let used: Vec<_> = server.audit().await.into_iter().filter(|row| row.action == "invite.used").collect();
+    assert_eq!(used.len(), 1);
+    assert_eq!((used[0].actor, used[0].appointment), (Some(server.patient.id()), Some(visit.id)));
+}
+
+#[tokio::test]
+async fn a_used_link_goes_on_in_its_browser_and_nowhere_else() {
+    let server = Server::start().await;
+    let (_, path) = link_path(&server, When::Now).await;
+    let (first, second) = (server.client(), server.client());
+    first.post(&path, &[]).await;
+    let cookies = first.cookies();
+
+    assert_page(&first.get(&path).await, 200, "Join visit");
+    assert_eq!(first.post(&path, &[]).await.status, 303);
+    assert_eq!(first.cookies(), cookies, "the same session goes on");
+    for reply in [second.get(&path).await, second.post(&path, &[]).await] {
+        assert_page(&reply, 403, "This link was opened on another device");
+        assert!(reply.body.contains("ask the clinic for a new link"), "{}", reply.body);
+        assert!(!reply.body.contains("Ada Lovelace"), "nothing of the patient");
+    }
+    assert!(second.cookies().is_empty());
+}
+
+#[tokio::test]
+async fn of_two_browsers_that_join_at_once_one_gets_in() {
+    let server = Server::start().await;
+    let (_, path) = link_path(&server, When::Now).await;
+    let clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
+    let replies = futures_util::future::join_all(clients.iter().map(|client| client.post(&path, &[]))).await;
+    let mut statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 403, 403, 403, 403, 403]);
+    assert_eq!(server.audit().await.iter().filter(|row| row.action == "invite.used").count(), 1);
+}
+
+#[tokio::test]
+async fn early_the_link_says_when_to_come_back() {
+    let server = Server::start().await;
+    let (_, path) = link_path(&server, When::Later).await;
+    let client = server.client();
+    let page = client.get(&path).await;
+    assert_page(&page, 200, "The waiting room opens at <time datetime=");
+    assert!(!page.body.contains("Join visit"));
+    assert_page(&client.post(&path, &[]).await, 403, "It is a little early");
+    assert!(client.cookies().is_empty());
+    server.clock.advance(Duration::from_secs(2 * 3600));
+    assert_page(&client.get(&path).await, 200, "Join visit");
+    assert_eq!(client.post(&path, &[]).await.status, 303, "trying early burnt nothing");
+}
+
+#[tokio::test]
+async fn late_and_called_off_the_link_says_so() {
+    let server = Server::start().await;
+    let (_, late) = link_path(&server, When::Earlier).await;
+    for reply in [server.client().get(&late).await, server.client().post(&late, &[]).await] {
+        assert_page(&reply, 403, "The time for this visit has passed");
+    }
+    // The patient is in when it is called off.
+    let (visit, path) = link_path(&server, When::Now).await;
+    let client = server.client();
+    client.post(&path, &[]).await;
+    server.cancel(visit.id).await;
+    for reply in [client.get(&path).await, client.post(&path, &[]).await] {
+        assert_page(&reply, 403, "This appointment was cancelled");
+    }
+}
+
+/// Whoever was sent the link before the cancellation should read what happened, not "Not found".
+#[tokio::test]
+async fn an_unused_link_of_a_cancelled_appointment_is_no_way_in() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    server.cancel(visit.id).await;
+    let client = server.client();
+    for reply in [client.get(&path).await, client.post(&path, &[]).await] {
+        assert!((400..500).contains(&reply.status) && reply.is_page(), "{}", reply.body);
+    }
+    assert!(client.cookies().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_link_replaces_the_unused_one_and_spares_the_used_one() {
+    let server = Server::start().await;
+    let (visit, first) = link_path(&server, When::Now).await;
+    let second = server.link(visit.id).await.replace(&server.origin, "");
+    assert_page(&server.client().get(&first).await, 404, "Not found");
+    let client = server.client();
+    assert_eq!(client.post(&second, &[]).await.status, 303);
+    let third = server.link(visit.id).await.replace(&server.origin, "");
+    assert_page(&client.get(&second).await, 200, "Join visit");
+    assert_eq!(server.client().post(&third, &[]).await.status, 303, "and a lost phone is replaced by it");
+}
+
+#[tokio::test]
+async fn a_link_is_good_for_its_visit_and_nothing_else() {
+    let server = Server::start().await;
+    let (_, path) = link_path(&server, When::Now).await;
+    // Another visit of the same two people.
+    let other = server.book(When::Now).await;
+    let client = server.client();
+    client.post(&path, &[]).await;
+    assert_page(&client.get(&format!("/appointment/{}", other.id)).await, 404, "Not found");
+    assert_eq!(client.get(&format!("/api/appointments/{}", other.id)).await.problem(), "not-found");
+}
+
+#[tokio::test]
+async fn links_that_were_never_made_are_not_found() {
+    let server = Server::start().await;
+    let client = server.client();
+    for token in ["x", &"A".repeat(43), &"A".repeat(44), "%00", "..%2f", &"é".repeat(21)] {
+        let path = format!("/v/{token}");
+        assert_page(&client.get(&path).await, 404, "Not found");
+        assert_page(&client.post(&path, &[]).await, 404, "Not found");
+    }
+}
+
+#[tokio::test]
+async fn a_second_visit_in_the_same_browser_takes_the_cookie_over() {
+    let server = Server::start().await;
+    let (morning, first) = link_path(&server, When::Now).await;
+    let (afternoon, second) = link_path(&server, When::Now).await;
+    let client = server.client();
+    client.post(&first, &[]).await;
+    client.post(&second, &[]).await;
+    assert_eq!(client.get(&format!("/appointment/{}", afternoon.id)).await.status, 200);
+    assert_ne!(client.get(&format!("/appointment/{}", morning.id)).await.status, 200);
+}

@@ -1,0 +1,92 @@
+//! Stopping and starting the program under people's feet.
+
+use bedside_visit::signalling::Command;
+use bedside_visit::view::{Presence, Stage, View};
+
+use crate::support::{Ending, Page, Server, When};
+
+fn connected(view: &View) -> bool {
+    matches!(view.stage, Stage::Connected { .. })
+}
+
+#[tokio::test]
+async fn a_visit_goes_on_after_a_restart_with_what_was_muted_muted() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let (ada, grace) = (server.client(), server.sign_in(&server.provider).await);
+    ada.join_by_link(&server.link(visit.id).await).await;
+    let mut patient = Page::open(&server, &ada, visit.id).await;
+    let mut provider = Page::open(&server, &grace, visit.id).await;
+    patient.command(Command::Enter).await.expect("in");
+    provider.command(Command::Start).await.expect("started");
+    patient.command(Command::SetMedia { microphone: false, camera: true }).await.expect("muted");
+    provider.until("the mute", |view| connected(view) && !view.other.microphone).await;
+    let meeting = provider.view.visit;
+
+    let stopping = tokio::spawn(server.restart());
+    assert_eq!((patient.ending().await, provider.ending().await), (Ending::Code(1001), Ending::Code(1001)));
+    let server = stopping.await.expect("restarted");
+
+    let mut provider = Page::open(&server, &grace, visit.id).await;
+    assert_eq!(provider.view.visit, meeting, "the same visit");
+    assert!(matches!(provider.view.stage, Stage::Reconnecting { .. }), "{:?}", provider.view.stage);
+    assert!(matches!(provider.view.other.presence, Presence::Away { .. }), "their seat is held");
+    let patient = Page::open(&server, &ada, visit.id).await;
+    assert!(connected(&patient.view), "no click, no sign-in: {:?}", patient.view.stage);
+    assert!(!patient.view.you.microphone && patient.view.you.camera);
+    provider.until("connected", connected).await;
+    let log = server.audit().await;
+    for action in ["visit.started", "visit.connected", "visit.media_changed"] {
+        assert_eq!(log.iter().filter(|row| row.action == action).count(), 1, "{action}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_to_an_absent_patient_and_an_end_outlive_a_restart() {
+    let server = Server::start().await;
+    let (one, two) = (server.book(When::Now).await, server.book(When::Now).await);
+    let grace = server.sign_in(&server.provider).await;
+    let mut calling = Page::open(&server, &grace, one.id).await;
+    calling.command(Command::Start).await.expect("started");
+    let mut missed = Page::open(&server, &grace, two.id).await;
+    missed.command(Command::MarkMissed).await.expect("missed");
+
+    let server = server.restart().await;
+    let calling = Page::open(&server, &grace, one.id).await;
+    assert!(matches!(calling.view.stage, Stage::Calling { .. }), "{:?}", calling.view.stage);
+    let missed = Page::open(&server, &grace, two.id).await;
+    assert!(matches!(missed.view.stage, Stage::Ended { .. }), "{:?}", missed.view.stage);
+    let server = server.restart().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_and_what_was_not_started_is_forgotten() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let ada = server.sign_in(&server.patient).await;
+    let mut patient = Page::open(&server, &ada, visit.id).await;
+    patient.command(Command::SetMedia { microphone: false, camera: false }).await.expect("before coming in");
+    patient.command(Command::Enter).await.expect("in");
+    let entered = patient.view.visit;
+    let server = server.restart().await;
+    let patient = Page::open(&server, &ada, visit.id).await;
+    assert_eq!(patient.view.visit, entered);
+    assert!(matches!(patient.view.stage, Stage::Waiting { .. }), "{:?}", patient.view.stage);
+    assert!(!patient.view.you.microphone && !patient.view.you.camera);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_with_open_pages_is_quick_and_clean() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
+    let mut pages = vec![Page::open(&server, &ada, visit.id).await, Page::open(&server, &grace, visit.id).await];
+    let stop = tokio::spawn(server.stop());
+    for page in &mut pages {
+        assert_eq!(page.ending().await, Ending::Code(1001));
+    }
+    stop.await.expect("stopped");
+}

@@ -1,0 +1,248 @@
+//! The WebSocket: who may open one, what may be said over it, and what ends it.
+
+use bedside_visit::signalling::{
+    ClientMessage, Command, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, Sdp, ServerMessage,
+};
+use bedside_visit::view::Stage;
+use bedside_visit::{AppointmentId, DeviceCheck};
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Client, Ending, Page, Refused, Server, When};
+
+async fn open(server: &Server, client: &Client, id: AppointmentId, origin: Option<&str>) -> Result<Page, Refused> {
+    Page::try_open(server, client, &format!("/api/appointments/{id}/signalling"), origin).await
+}
+
+async fn provider_page() -> (Server, Page) {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let page = Page::open(&server, &grace, visit.id).await;
+    (server, page)
+}
+
+fn detail(message: ServerMessage) -> String {
+    match message {
+        ServerMessage::Malformed { detail } => detail,
+        other => panic!("malformed, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_open_nothing() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let port = server.address.port();
+    let foreign = [
+        None,
+        Some("null".to_owned()),
+        Some("https://evil.example".to_owned()),
+        Some(format!("https://localhost:{port}")),
+        Some("http://localhost".to_owned()),
+        Some(format!("http://localhost:{port}.evil.example")),
+        Some(format!("http://evil.example/http://localhost:{port}")),
+    ];
+    for origin in foreign {
+        let refused = open(&server, &grace, visit.id, origin.as_deref()).await.err();
+        let Some(Refused::Status(403, body)) = refused else { panic!("{origin:?}: {refused:?}") };
+        assert!(body.contains("/problems/cross-origin"), "{origin:?}: {body}");
+    }
+    open(&server, &grace, visit.id, Some(&format!("http://127.0.0.1:{port}"))).await.expect("localhost by number");
+}
+
+#[tokio::test]
+async fn whoever_has_no_right_is_told_by_a_close_code() {
+    let server = Server::start().await;
+    let (now, later, earlier) =
+        (server.book(When::Now).await, server.book(When::Later).await, server.book(When::Earlier).await);
+    let ada = server.sign_in(&server.patient).await;
+    let mary = server.sign_in(&server.other_patient).await;
+    let missing = "0192d3a0-7c1e-7000-8000-000000000001".parse().expect("an id");
+    for (who, client, id, code) in [
+        ("nobody", &server.client(), now.id, 4401),
+        ("a stranger", &mary, now.id, 4403),
+        ("a stranger", &mary, missing, 4403),
+        ("nobody", &server.client(), missing, 4401),
+        ("early", &ada, later.id, 4403),
+        ("late", &ada, earlier.id, 4403),
+    ] {
+        let refused = open(&server, client, id, Some(&server.origin)).await.err();
+        assert_eq!(refused, Some(Refused::Ended(Ending::Code(code))), "{who} {id}");
+    }
+    let path = "/api/appointments/nonsense/signalling";
+    let refused = Page::try_open(&server, &ada, path, Some(&server.origin)).await.err();
+    assert_eq!(refused, Some(Refused::Ended(Ending::Code(4403))));
+}
+
+#[tokio::test]
+async fn a_provider_may_start_before_the_door_opens_and_the_patient_waits_for_it() {
+    let server = Server::start().await;
+    let visit = server.book(When::Later).await;
+    let grace = server.sign_in(&server.provider).await;
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    page.command(Command::Start).await.expect("as early as they like");
+}
+
+#[tokio::test]
+async fn pings_are_answered() {
+    let (_server, mut page) = provider_page().await;
+    page.send(&ClientMessage::Ping).await;
+    assert_eq!(page.other().await, ServerMessage::Pong);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_said_and_the_connection_lives() {
+    let (_server, mut page) = provider_page().await;
+    let bad = [
+        "",
+        "x",
+        "{",
+        "null",
+        "[]",
+        "\u{0}",
+        "{\"type\":\"nothing\"}",
+        "{\"type\":\"ping\",\"type\":\"ping\"}",
+        "{\"type\":\"command\"}",
+        "{\"type\":\"command\",\"id\":\"\",\"command\":{\"name\":\"start\"}}",
+        "{\"type\":\"command\",\"id\":\"a b\",\"command\":{\"name\":\"start\"}}",
+        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"become_admin\"}}",
+        "{\"type\":\"command\",\"id\":\"a\",\"command\":\"start\"}",
+        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"start\"},\"as\":\"provider\"}",
+        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"set_media\",\"microphone\":\"yes\",\"camera\":true}}",
+        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"set_media\",\"microphone\":true,\"camera\":true,\"user\":\"x\"}}",
+        "{\"type\":\"offer\",\"peer\":-1,\"sdp\":\"\"}",
+        "{\"type\":\"offer\",\"peer\":4294967296,\"sdp\":\"\"}",
+    ];
+    for text in bad {
+        page.send_text(text).await;
+        let detail = detail(page.other().await);
+        assert!(!detail.is_empty(), "{text}");
+    }
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    page.send_text(&deep).await;
+    detail(page.other().await);
+    let long_id = json!({"type": "command", "id": "x".repeat(65), "command": {"name": "start"}});
+    page.send_text(&long_id.to_string()).await;
+    detail(page.other().await);
+    assert_eq!(page.view.stage, Stage::Idle, "nothing of it did anything");
+    page.command(Command::Start).await.expect("the connection lives");
+}
+
+#[tokio::test]
+async fn members_that_nobody_asked_for_grant_nothing() {
+    let (server, mut page) = provider_page().await;
+    let check = r#"{"browser":"works","camera":"works","microphone":"works","heard":true,"x":1}"#;
+    for text in [
+        format!(r#"{{"type":"command","id":"a","command":{{"name":"report_check","check":{check}}}}}"#),
+        r#"{"type":"offer","peer":1,"sdp":"v=0","admitted":true}"#.to_owned(),
+        r#"{"type":"command","id":"a","command":{"name":"start"},"user":"x"}"#.to_owned(),
+    ] {
+        page.send_text(&text).await;
+        detail(page.other().await);
+    }
+    // Commands without members of their own pass over what is beside their name.
+    page.send_text(r#"{"type":"command","id":"b","command":{"name":"decline","role":"patient"}}"#).await;
+    let refused = loop {
+        if let ServerMessage::Refused { refusal, .. } = page.next().await.expect("an answer") {
+            break refusal;
+        }
+    };
+    assert_eq!(refused, Refusal::WrongRole, "a role is not theirs to name");
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_binary_message_ends_it() {
+    let (_server, mut page) = provider_page().await;
+    page.send_raw(Message::binary(vec![0, 1, 2])).await;
+    assert_eq!(page.ending().await, Ending::Code(4409));
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_ends_it_and_one_that_just_fits_does_not() {
+    let (server, mut page) = provider_page().await;
+    let fitting = "x".repeat(MAX_CLIENT_MESSAGE);
+    page.send_text(&fitting).await;
+    detail(page.other().await);
+    page.send_text(&"x".repeat(MAX_CLIENT_MESSAGE + 1)).await;
+    assert!(matches!(page.ending().await, Ending::Dropped | Ending::Code(1009)));
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_flood_ends_it_and_the_page_may_come_back() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
+    let mut other = Page::open(&server, &ada, visit.id).await;
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    page.command(Command::Start).await.expect("started");
+    for _ in 0..400 {
+        page.send(&ClientMessage::Ping).await;
+    }
+    assert_eq!(page.ending().await, Ending::Code(4409));
+    other.command(Command::Enter).await.expect("nobody else suffers");
+    let page = Page::open(&server, &grace, visit.id).await;
+    assert!(matches!(page.view.stage, Stage::Connected { .. }), "{:?}", page.view.stage);
+}
+
+#[tokio::test]
+async fn the_same_command_again_is_acknowledged_again_and_done_once() {
+    let (server, mut page) = provider_page().await;
+    page.command_with_id("one", Command::Start).await.expect("started");
+    page.until("calling", |view| matches!(view.stage, Stage::Calling { .. })).await;
+    page.command_with_id("two", Command::Cancel).await.expect("taken back");
+    page.until("idle", |view| view.stage == Stage::Idle).await;
+    page.command_with_id("one", Command::Start).await.expect("acknowledged");
+    page.command_with_id("two", Command::Cancel).await.expect("acknowledged, though there is nothing to take back");
+    assert_eq!(page.view.stage, Stage::Idle);
+    assert_eq!(page.command_with_id("three", Command::Cancel).await, Err(Refusal::NotNow));
+    let log = server.audit().await;
+    for action in ["visit.started", "visit.call_cancelled"] {
+        assert_eq!(log.iter().filter(|row| row.action == action).count(), 1, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledged_command_is_not_done_again_after_a_reconnect() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    page.command_with_id("start", Command::Start).await.expect("started");
+    page.command_with_id("cancel", Command::Cancel).await.expect("taken back");
+    drop(page);
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    page.command_with_id("start", Command::Start).await.expect("acknowledged");
+    assert_eq!(page.view.stage, Stage::Idle, "an old wish comes late");
+}
+
+#[tokio::test]
+async fn an_offer_that_is_none_is_refused_and_the_connection_lives() {
+    let (_server, mut page) = provider_page().await;
+    for (peer, sdp) in [(1, ""), (2, "v=0"), (3, "\u{0}\r\n"), (4, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")]
+    {
+        page.send(&ClientMessage::Offer { peer, sdp: Sdp(sdp.to_owned()) }).await;
+        match page.other().await {
+            ServerMessage::MediaFailed { peer: about, reason } => {
+                assert_eq!((about, reason), (peer, MediaFailure::BadOffer), "{sdp:?}");
+            }
+            other => panic!("{sdp:?}: {other:?}"),
+        }
+    }
+    page.command(Command::ReportCheck { check: DeviceCheck::default() }).await.expect("the connection lives");
+}
+
+#[tokio::test]
+async fn an_offer_after_the_cancellation_is_not_allowed() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    server.cancel(visit.id).await;
+    page.send(&ClientMessage::Offer { peer: 7, sdp: Sdp("v=0".to_owned()) }).await;
+    let expected = ServerMessage::MediaFailed { peer: 7, reason: MediaFailure::NotAllowed };
+    assert_eq!(page.other().await, expected);
+}
