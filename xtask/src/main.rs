@@ -16,7 +16,9 @@ cargo xtask COMMAND
                                  (arguments go to `bedside serve`: --tls self-signed tries a phone)
   test [rust | web | browser]    install what the tests need, and run them: all, or one ring
   check                          formatting, lints, type check, documentation, and the walls between crates
-  build [--release]              build client and server";
+  build [--release]              build client and server
+  shots FOLDER                   pictures of every page and state, into FOLDER
+  measure                        the figures of docs/performance.md, in release";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
             other => Err(format!("there is no ring {other:?}: say rust, web or browser")),
         },
         Some(("check", [])) => check(),
+        Some(("shots", [folder])) => shots(folder),
+        Some(("measure", [])) => measure(),
         Some(("build", rest)) => build(rest.iter().any(|argument| argument == "--release")),
         _ => Err(HELP.to_owned()),
     };
@@ -76,6 +80,24 @@ fn test_browser() -> Outcome {
     web::build()?;
     heading("Browsers: whole journeys");
     cargo(&["test", "--package", "bedside-server", "--test", "browser", "--", "--ignored", "--test-threads=1"])
+}
+
+fn shots(folder: &str) -> Outcome {
+    needs::chromium()?;
+    web::build()?;
+    std::fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let folder = std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let shots = [("BEDSIDE_SHOTS", &*folder.to_string_lossy())];
+    let only = ["--", "--ignored", "--test-threads=1", "gallery::"];
+    shell::cargo_with(&shots, &[&["test", "--package", "bedside-server", "--test", "browser"], &only[..]].concat())
+}
+
+fn measure() -> Outcome {
+    needs::chromium()?;
+    web::build()?;
+    heading("measuring");
+    let only = ["--", "--ignored", "--test-threads=1", "--nocapture"];
+    cargo(&[&["test", "--release", "--package", "bedside-server", "--test", "measure"], &only[..]].concat())
 }
 
 fn check() -> Outcome {

@@ -1,0 +1,162 @@
+//! From link to call to end.
+
+use bedside_visit::AppointmentStatus;
+
+use crate::people::{Clinic, sign_in};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
+    let clinic = Clinic::open().await;
+    let patient = clinic.patient().await;
+    patient.sees("You're in the waiting room.").await;
+    patient.stage("waiting").await;
+
+    let provider = clinic.profile().await.window().await;
+    provider.open("/").await;
+    sign_in(&provider, &clinic.server.provider).await;
+    provider.sees("Waiting").await;
+    provider.press("Open visit").await;
+    provider.stage("idle").await;
+    provider.sees("Ada Lovelace").await;
+    assert_eq!(patient.received().await.frames_decoded, 0.0, "nothing is forwarded before the start");
+
+    provider.press(&clinic.start()).await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+        assert_eq!(window.complaints(), Vec::<String>::new());
+    }
+
+    patient.press("Mute").await;
+    provider.sees("Muted").await;
+    patient.press("Unmute").await;
+
+    provider.press("End visit").await;
+    provider.press("End for everyone").await;
+    for window in [&patient, &provider] {
+        window.stage("ended").await;
+    }
+    patient.sees("has ended").await;
+    assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::Fulfilled);
+
+    provider.press("Start new meeting").await;
+    provider.stage("calling").await;
+    patient.stage("called").await;
+    patient.press("Join").await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+    }
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn the_provider_starts_first_and_the_patient_is_connected_on_arrival() {
+    let clinic = Clinic::open().await;
+    let provider = clinic.provider().await;
+    provider.stage("idle").await;
+    provider.press(&clinic.start()).await;
+    provider.stage("calling").await;
+    provider.sees("isn't here yet").await;
+
+    let patient = clinic.patient().await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+    }
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn two_browsers_meet() {
+    let clinic = Clinic::open().await;
+    let second = crate::chromium::Chromium::launch().await;
+    let patient = second.profile(&clinic.server.origin).await.window().await;
+    clinic.come_by_link(&patient).await;
+    patient.stage("waiting").await;
+    let provider = clinic.provider().await;
+    provider.press(&clinic.start()).await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+    }
+    second.close().await;
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn two_windows_of_one_browser_meet() {
+    let clinic = Clinic::open().await;
+    let browser = clinic.profile().await;
+    let provider = browser.window().await;
+    provider.open(&format!("/appointment/{}", clinic.appointment.id)).await;
+    sign_in(&provider, &clinic.server.provider).await;
+    provider.stage("idle").await;
+    let patient = browser.window().await;
+    clinic.come_by_link(&patient).await;
+    patient.stage("waiting").await;
+    provider.press(&clinic.start()).await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+    }
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn calling_is_cancelled_and_declined() {
+    let clinic = Clinic::open().await;
+    let provider = clinic.provider().await;
+    provider.press(&clinic.start()).await;
+    provider.stage("calling").await;
+    provider.press("Cancel").await;
+    provider.stage("idle").await;
+
+    // A patient who left and is asked back says not now.
+    let patient = clinic.patient().await;
+    patient.stage("waiting").await;
+    patient.press("Leave").await;
+    patient.stage("left").await;
+    provider.press(&clinic.start()).await;
+    provider.stage("calling").await;
+    provider.press("Mark as missed").await;
+    provider.stage("ended").await;
+    patient.stage("ended").await;
+    assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::NoShow);
+
+    provider.press("Start new meeting").await;
+    patient.stage("called").await;
+    patient.press("Not now").await;
+    provider.stage("declined").await;
+    provider.press("Keep waiting").await;
+    patient.stage("called").await;
+    patient.press("Join").await;
+    provider.stage("connected").await;
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_whole_visit_by_keyboard() {
+    let clinic = Clinic::open().await;
+    let (patient, provider) = clinic.both_waiting().await;
+    provider.reach_by_tab(&clinic.start()).await;
+    provider.key("Enter").await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+    }
+    patient.reach_by_tab("Mute").await;
+    patient.key("Enter").await;
+    provider.sees("Muted").await;
+    provider.reach_by_tab("End visit").await;
+    provider.key("Enter").await;
+    provider.reach_by_tab("End for everyone").await;
+    provider.key("Enter").await;
+    patient.stage("ended").await;
+    clinic.close().await;
+}

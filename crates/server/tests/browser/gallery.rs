@@ -1,0 +1,212 @@
+//! Every page and state, wide and narrow, light and dark: axe-core finds nothing, nothing is cut off,
+//! and with `BEDSIDE_SHOTS=FOLDER` (`cargo xtask shots`) there is a picture of each.
+
+use std::path::PathBuf;
+
+use bedside_visit::Person;
+
+use crate::people::{Clinic, sign_in};
+use crate::support::{Server, When};
+use crate::window::Window;
+
+const SIZES: [(&str, i64, i64); 3] = [("1280", 1280, 800), ("390", 390, 844), ("320", 320, 640)];
+
+/// What was found wrong, over all states.
+#[derive(Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    async fn look(&mut self, window: &Window, name: &str) {
+        for (label, width, height) in SIZES {
+            window.resize(width, height).await;
+            for scheme in ["light", "dark"] {
+                window.color_scheme(scheme).await;
+                window.eval::<bool>("await probe.settled()").await;
+                let found = window.axe().await;
+                if !found.is_empty() {
+                    self.0.push(format!("{name} at {label}, {scheme}:\n{found}"));
+                }
+                let cut: Vec<String> = window.eval("probe.cutOff()").await;
+                if !cut.is_empty() {
+                    self.0.push(format!("{name} at {label}: wider than the page: {cut:?}"));
+                }
+                if let Some(folder) = std::env::var_os("BEDSIDE_SHOTS").filter(|_| label != "320") {
+                    let file = PathBuf::from(folder).join(format!("{name}-{label}-{scheme}.png"));
+                    std::fs::write(&file, window.screenshot().await).expect("write the picture");
+                }
+            }
+        }
+        window.color_scheme("light").await;
+        window.resize(1280, 800).await;
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{}", self.0.join("\n\n"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn pages() {
+    let clinic = Clinic::open().await;
+    let mut findings = Findings::default();
+    let window = clinic.profile().await.window().await;
+
+    window.open("/sign-in").await;
+    findings.look(&window, "sign-in").await;
+    window.fill("email", "ada@example.org").await;
+    window.fill("password", "not the password").await;
+    window.press("Sign in").await;
+    window.sees("That did not work").await;
+    findings.look(&window, "sign-in-wrong").await;
+
+    window.open(&clinic.server.link(clinic.appointment.id).await).await;
+    findings.look(&window, "link").await;
+    let later = clinic.server.book(When::Later).await;
+    window.open(&clinic.server.link(later.id).await).await;
+    findings.look(&window, "link-early").await;
+    window.open("/v/0123456789012345678901234567890123456789012").await;
+    findings.look(&window, "link-unknown").await;
+    window.open("/ended").await;
+    findings.look(&window, "closed").await;
+    window.open("/api").await;
+    findings.look(&window, "api").await;
+    window.open("/nowhere").await;
+    findings.look(&window, "not-found").await;
+
+    window.open("/").await;
+    sign_in(&window, &clinic.server.other_provider).await;
+    window.sees("Nothing is booked for you today.").await;
+    findings.look(&window, "dashboard-empty").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn the_visit_of_a_patient_who_waits() {
+    let clinic = Clinic::open().await;
+    let mut findings = Findings::default();
+    let (patient, provider) = clinic.both_waiting().await;
+    let desk = clinic.profile().await.window().await;
+    desk.open("/").await;
+    sign_in(&desk, &clinic.server.provider).await;
+    desk.sees("Waiting").await;
+    findings.look(&desk, "dashboard-waiting").await;
+    desk.close().await;
+    findings.look(&patient, "patient-waiting").await;
+    findings.look(&provider, "provider-idle").await;
+
+    patient.press("Camera and microphone").await;
+    findings.look(&patient, "patient-devices").await;
+    patient.key("Escape").await;
+    patient.press("Help").await;
+    findings.look(&patient, "patient-help").await;
+    patient.key("Escape").await;
+
+    provider.press(&clinic.start()).await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+    }
+    findings.look(&patient, "patient-connected").await;
+    findings.look(&provider, "provider-connected").await;
+    patient.press("Mute").await;
+    patient.press("Stop camera").await;
+    provider.sees("camera is off").await;
+    findings.look(&patient, "patient-camera-off").await;
+    findings.look(&provider, "provider-camera-off").await;
+
+    patient.press("Leave").await;
+    provider.stage("alone").await;
+    findings.look(&patient, "patient-left").await;
+    findings.look(&provider, "provider-alone").await;
+    patient.press("Rejoin").await;
+    provider.stage("connected").await;
+    patient.open("about:blank").await;
+    provider.stage("reconnecting").await;
+    findings.look(&provider, "provider-reconnecting").await;
+    patient.open(&clinic.page_of("patient")).await;
+    provider.stage("connected").await;
+    provider.press("End visit").await;
+    findings.look(&provider, "provider-end").await;
+    provider.press("End for everyone").await;
+    patient.stage("ended").await;
+    findings.look(&patient, "patient-ended").await;
+    findings.look(&provider, "provider-ended").await;
+    provider.press("Start new meeting").await;
+    patient.stage("called").await;
+    findings.look(&patient, "patient-called").await;
+    patient.press("Not now").await;
+    provider.stage("declined").await;
+    findings.look(&provider, "provider-declined").await;
+    findings.look(&patient, "patient-declined").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn the_visit_of_a_patient_who_is_late_or_blocked() {
+    let mut clinic = Clinic::open().await;
+    clinic.server.stop().await;
+    clinic.server = Server::start_with(|config| config.visits.ring_seconds = 30).await;
+    let long = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh of Llanfairpwllgwyngyll";
+    let patient: Person = clinic.server.add_person(long, None).await.person;
+    let doctor = clinic.server.provider.person.clone();
+    clinic.appointment = clinic.server.book_for(&patient, &doctor, When::Now).await;
+    let mut findings = Findings::default();
+
+    let provider = clinic.provider().await;
+    provider.stage("idle").await;
+    findings.look(&provider, "provider-idle-long-name").await;
+    provider.press(&format!("Start meeting with {long}")).await;
+    provider.stage("calling").await;
+    findings.look(&provider, "provider-calling").await;
+    provider.stage("unanswered").await;
+    findings.look(&provider, "provider-unanswered").await;
+
+    let browser = clinic.chromium.bare_profile(&clinic.server.origin).await;
+    browser.deny_devices().await;
+    let window = browser.window().await;
+    clinic.come_by_link(&window).await;
+    window.sees("Try again").await;
+    findings.look(&window, "patient-blocked").await;
+    findings.look(&provider, "provider-patient-blocked").await;
+    let second = browser.window().await;
+    second.open(&clinic.page_of("patient")).await;
+    window.sees("open in another window").await;
+    findings.look(&window, "patient-moved").await;
+    clinic.server.cancel(clinic.appointment.id).await;
+    window.reload().await;
+    window.sees("This appointment was cancelled").await;
+    findings.look(&window, "patient-cancelled").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn right_to_left() {
+    let mut clinic = Clinic::open().await;
+    let patient = clinic.server.add_person("عائشة بنت عبد الرحمن", None).await.person;
+    let doctor = clinic.server.provider.person.clone();
+    clinic.appointment = clinic.server.book_for(&patient, &doctor, When::Now).await;
+    let mut findings = Findings::default();
+    let window = clinic.patient().await;
+    window.stage("waiting").await;
+    window.eval::<bool>("(document.documentElement.dir = 'rtl', true)").await;
+    findings.look(&window, "rtl-waiting").await;
+    let provider = clinic.provider().await;
+    provider.stage("idle").await;
+    provider.eval::<bool>("(document.documentElement.dir = 'rtl', true)").await;
+    findings.look(&provider, "rtl-provider-idle").await;
+    provider.press(&format!("Start meeting with {}", patient.name.reveal())).await;
+    for (window, name) in [(&window, "rtl-patient-connected"), (&provider, "rtl-provider-connected")] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+        findings.look(window, name).await;
+    }
+    findings.none();
+    clinic.close().await;
+}

@@ -1,0 +1,17 @@
+//! Whole journeys: the real program, its real database, real Chromium, real WebRTC.
+//!
+//! They need Chromium and the built client, so they are ignored by a plain `cargo test`:
+//! `cargo xtask test browser` installs both and runs them.
+
+#![allow(clippy::disallowed_methods, reason = "deadlines of real time")]
+
+mod calls;
+mod chromium;
+mod doors;
+mod gallery;
+mod people;
+mod performance;
+#[path = "../support/mod.rs"]
+mod support;
+mod troubles;
+mod window;

@@ -1,0 +1,90 @@
+//! What patient and provider do, as they do it.
+
+use bedside_visit::Appointment;
+
+use crate::chromium::{Chromium, Profile};
+use crate::support::{Account, PASSWORD, Server, When};
+use crate::window::Window;
+
+/// A clinic, a browser for everyone, and an appointment that is due.
+pub(crate) struct Clinic {
+    pub(crate) server: Server,
+    pub(crate) chromium: Chromium,
+    pub(crate) appointment: Appointment,
+}
+
+impl Clinic {
+    pub(crate) async fn open() -> Self {
+        let server = Server::start().await;
+        let appointment = server.book(When::Now).await;
+        Self { server, chromium: Chromium::launch().await, appointment }
+    }
+
+    pub(crate) async fn close(self) {
+        self.chromium.close().await;
+        self.server.stop().await;
+    }
+
+    pub(crate) async fn profile(&self) -> Profile<'_> {
+        self.chromium.profile(&self.server.origin).await
+    }
+
+    pub(crate) fn page_of(&self, role: &str) -> String {
+        format!("/video-call/{role}?appointmentId={}", self.appointment.id)
+    }
+
+    /// A patient with a link in a browser of their own: open, Join, and the waiting room.
+    pub(crate) async fn patient(&self) -> Window {
+        let window = self.profile().await.window().await;
+        self.come_by_link(&window).await;
+        window
+    }
+
+    pub(crate) async fn come_by_link(&self, window: &Window) {
+        window.open(&self.server.link(self.appointment.id).await).await;
+        window.press("Join visit").await;
+    }
+
+    /// The provider, signed in, on the page of the visit.
+    pub(crate) async fn provider(&self) -> Window {
+        let window = self.profile().await.window().await;
+        window.open(&self.page_of("provider")).await;
+        sign_in(&window, &self.server.provider).await;
+        window
+    }
+
+    /// Both, with the patient waiting.
+    pub(crate) async fn both_waiting(&self) -> (Window, Window) {
+        let patient = self.patient().await;
+        patient.stage("waiting").await;
+        let provider = self.provider().await;
+        provider.stage("idle").await;
+        provider.until("await probe.ready()", "the provider's media connection").await;
+        patient.until("await probe.ready()", "the patient's media connection").await;
+        (patient, provider)
+    }
+
+    /// Both, seeing and hearing each other.
+    pub(crate) async fn in_call(&self) -> (Window, Window) {
+        let (patient, provider) = self.both_waiting().await;
+        provider.press(&self.start()).await;
+        for window in [&patient, &provider] {
+            window.stage("connected").await;
+            window.sees_and_hears_the_other().await;
+        }
+        (patient, provider)
+    }
+
+    pub(crate) fn start(&self) -> String {
+        format!("Start meeting with {}", self.server.patient.name())
+    }
+}
+
+/// Fills in the sign-in page.
+pub(crate) async fn sign_in(window: &Window, account: &Account) {
+    window.sees("Sign in").await;
+    window.fill("email", &account.email).await;
+    window.fill("password", PASSWORD).await;
+    window.press("Sign in").await;
+    window.until("location.pathname !== '/sign-in'", "the page that was asked for").await;
+}

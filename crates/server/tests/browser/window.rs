@@ -1,0 +1,206 @@
+//! A window: what a person sees, and what they press.
+
+use std::time::Duration;
+
+use chromiumoxide::Page;
+use chromiumoxide::cdp::browser_protocol::emulation::{
+    MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
+};
+use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
+use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
+use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
+use chromiumoxide::layout::Point;
+use chromiumoxide::page::ScreenshotParams;
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex};
+use tokio::time::Instant;
+
+/// How long anything may take to come about.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks through shadow roots, as eyes do.
+const PROBE: &str = include_str!("probe.js");
+
+/// A window of a browser.
+pub(crate) struct Window {
+    page: Page,
+    origin: String,
+    complaints: Arc<Mutex<Vec<String>>>,
+}
+
+/// What media a page receives.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Received {
+    pub(crate) frames_decoded: f64,
+    pub(crate) audio_energy: f64,
+}
+
+impl Window {
+    pub(crate) async fn new(page: Page, origin: String) -> Self {
+        let complaints = Arc::new(Mutex::new(Vec::new()));
+        let mut entries = page.event_listener::<EventEntryAdded>().await.expect("the browser's log");
+        let heard = Arc::clone(&complaints);
+        tokio::spawn(async move {
+            while let Some(entry) = entries.next().await {
+                let text = entry.entry.text.clone();
+                if text.contains("Content Security Policy") || text.contains("Permissions policy") {
+                    heard.lock().expect("not poisoned").push(text);
+                }
+            }
+        });
+        page.execute(chromiumoxide::cdp::browser_protocol::log::EnableParams::default()).await.expect("log");
+        let window = Self { page, origin, complaints };
+        window.resize(1280, 800).await;
+        window
+    }
+
+    /// What the browser held against our own headers.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.complaints.lock().expect("not poisoned").clone()
+    }
+
+    /// Opens an address of this origin, or a whole one.
+    pub(crate) async fn open(&self, address: &str) {
+        let url = if address.starts_with('/') { format!("{}{address}", self.origin) } else { address.to_owned() };
+        self.page.goto(url).await.expect("the page opens");
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.page.reload().await.expect("the page reloads");
+    }
+
+    pub(crate) async fn close(self) {
+        self.page.close().await.expect("the window closes");
+    }
+
+    pub(crate) async fn resize(&self, width: i64, height: i64) {
+        let size = SetDeviceMetricsOverrideParams::new(width, height, 1.0, width < 600);
+        self.page.execute(size).await.expect("resized");
+    }
+
+    /// Light or dark, and without motion, so that nothing is looked at half-way.
+    pub(crate) async fn color_scheme(&self, scheme: &str) {
+        let features =
+            [MediaFeature::new("prefers-color-scheme", scheme), MediaFeature::new("prefers-reduced-motion", "reduce")];
+        let media = SetEmulatedMediaParams::builder().features(features).build();
+        self.page.execute(media).await.expect("the color scheme changes");
+    }
+
+    /// Evaluates an expression or a promise; `probe` is at hand.
+    pub(crate) async fn eval<T: DeserializeOwned>(&self, expression: &str) -> T {
+        let mut last = String::new();
+        // A navigation in between ends the page's world; the next one answers.
+        for _ in 0..3 {
+            let script = EvaluateParams::builder()
+                .expression(format!("(async () => {{ {PROBE}; return ({expression}); }})()"))
+                .await_promise(true)
+                .return_by_value(true)
+                .build()
+                .expect("a script");
+            match self.page.evaluate(script).await {
+                Ok(result) => return result.into_value().unwrap_or_else(|e| panic!("{expression}: {e}")),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        panic!("{expression}: {last}");
+    }
+
+    /// Waits until an expression is true.
+    pub(crate) async fn until(&self, condition: &str, what: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if self.eval::<bool>(&format!("Boolean({condition})")).await {
+                return;
+            }
+            if Instant::now() > end {
+                let text: String = self.eval("probe.text()").await;
+                let at: String = self.eval("location.href").await;
+                panic!("waited in vain for {what} at {at}. The page says:\n{text}");
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+
+    /// Waits until the page says something.
+    pub(crate) async fn sees(&self, text: &str) {
+        self.until(&format!("probe.text().includes({})", quoted(text)), &format!("{text:?}")).await;
+    }
+
+    /// Waits until the call element stands at a stage.
+    pub(crate) async fn stage(&self, stage: &str) {
+        self.until(&format!("probe.stage() === {}", quoted(stage)), &format!("the stage {stage:?}")).await;
+    }
+
+    /// Presses a button or a link by its name, with a real click.
+    pub(crate) async fn press(&self, name: &str) {
+        let find = format!("probe.target({})", quoted(name));
+        self.until(&format!("{find} !== null"), &format!("something to press called {name:?}")).await;
+        let [x, y]: [f64; 2] = self.eval(&find).await;
+        self.page.click(Point::new(x, y)).await.expect("clicked");
+    }
+
+    /// Types into the field with an id.
+    pub(crate) async fn fill(&self, id: &str, text: &str) {
+        let field = self.page.find_element(format!("#{id}")).await.expect("the field");
+        field.click().await.expect("focused").type_str(text).await.expect("typed");
+    }
+
+    pub(crate) async fn key(&self, key: &str) {
+        self.page.find_element("body").await.expect("a body").press_key(key).await.expect("pressed");
+    }
+
+    /// Presses Tab until something called `name` has the focus.
+    pub(crate) async fn reach_by_tab(&self, name: &str) {
+        self.until(&format!("probe.find({}) !== null", quoted(name)), name).await;
+        let mut passed = Vec::new();
+        for _ in 0..40 {
+            let focused: String = self.eval("probe.focused()").await;
+            if focused.starts_with(name) {
+                return;
+            }
+            passed.push(focused);
+            self.key("Tab").await;
+        }
+        panic!("{name:?} is not reached by keyboard; passed {passed:?}");
+    }
+
+    pub(crate) async fn received(&self) -> Received {
+        self.eval("await probe.received()").await
+    }
+
+    /// Waits until the other person is really seen and heard: frames decoded, sound with energy in it.
+    pub(crate) async fn sees_and_hears_the_other(&self) {
+        let before = self.received().await;
+        self.until(
+            &format!(
+                "await (async () => {{ const r = await probe.received(); return r.framesDecoded > {} && r.audioEnergy > {} && r.playing; }})()",
+                before.frames_decoded + 5.0,
+                before.audio_energy + 0.000_1,
+            ),
+            "picture and sound of the other",
+        )
+        .await;
+    }
+
+    /// Everything axe-core finds wrong, as text; empty if it finds nothing.
+    pub(crate) async fn axe(&self) -> String {
+        let source = std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../web/node_modules/axe-core/axe.min.js"
+        ))
+        .expect("axe-core is installed: cargo xtask test");
+        self.page.evaluate_expression(source).await.expect("axe-core loads");
+        self.eval("await probe.axe()").await
+    }
+
+    pub(crate) async fn screenshot(&self) -> Vec<u8> {
+        let png = ScreenshotParams::builder().format(CaptureScreenshotFormat::Png).build();
+        self.page.screenshot(png).await.expect("a picture")
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a string")
+}
