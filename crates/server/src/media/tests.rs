@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bedside_sfu::rfc4571;
@@ -174,7 +174,7 @@ fn join(who: u128, other: u128, page_peer: u32, offer: String) -> MediaJoin {
 }
 
 fn server_address(sdp: &str) -> SocketAddr {
-    let line = sdp.lines().find(|line| line.starts_with("a=candidate:")).unwrap();
+    let line = sdp.lines().find(|line| line.starts_with("a=candidate:") && line.contains(" 127.0.0.1 ")).unwrap();
     let words: Vec<&str> = line.split(' ').collect();
     SocketAddr::new(words[4].parse().unwrap(), words[5].parse().unwrap())
 }
@@ -193,8 +193,8 @@ async fn next_event(events: &mut Receiver<MediaEvent>) -> MediaEvent {
     tokio::time::timeout(Duration::from_secs(10), events.recv()).await.unwrap().unwrap()
 }
 
-async fn converse(tcp: bool) {
-    let (media, mut events) = MediaServer::start(&config()).unwrap();
+async fn converse(config: &MediaConfig, tcp: bool) {
+    let (media, mut events) = MediaServer::start(config).unwrap();
     let mut ann = Page::connect(&media, 1, 2, 1, tcp).await;
     let mut bob = Page::connect(&media, 2, 1, 1, false).await;
     let mut up = 0;
@@ -236,12 +236,22 @@ async fn converse(tcp: bool) {
 
 #[tokio::test]
 async fn two_pages_converse_over_udp() {
-    converse(false).await;
+    converse(&config(), false).await;
 }
 
 #[tokio::test]
 async fn two_pages_converse_over_tcp_and_udp() {
-    converse(true).await;
+    converse(&config(), true).await;
+}
+
+#[tokio::test]
+async fn every_address_of_the_machine_is_listened_on() {
+    let every = |bind: IpAddr| MediaConfig { bind, ..config() };
+    converse(&every(Ipv4Addr::UNSPECIFIED.into()), true).await;
+    let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if UdpSocket::bind((v6, 0)).is_ok() {
+        converse(&every(v6), true).await;
+    }
 }
 
 #[tokio::test]

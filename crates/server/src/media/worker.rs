@@ -32,6 +32,8 @@ const FIRST_CONNECTION: usize = 16;
 
 /// How often counters are published.
 const STATISTICS: Duration = Duration::from_secs(1);
+/// Batches that are received before orders and deadlines have their turn.
+const BATCHES: usize = 16;
 /// How soon what could not be handed over is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -55,6 +57,8 @@ pub(super) struct Worker {
     /// Events that did not fit into the channel.
     unsent: VecDeque<MediaEvent>,
     shared: Arc<Shared>,
+    /// There may be more to receive than the last turn allowed.
+    unreceived: bool,
     published: Instant,
     swept: Instant,
     running: bool,
@@ -103,6 +107,7 @@ impl Worker {
             events,
             unsent: VecDeque::new(),
             shared,
+            unreceived: false,
             published: now,
             swept: now,
             running: true,
@@ -140,6 +145,9 @@ impl Worker {
             for event in &ready {
                 self.ready(event);
             }
+            if std::mem::take(&mut self.unreceived) {
+                self.receive();
+            }
             for token in self.tcp.as_mut().map(TcpPort::take_unread).unwrap_or_default() {
                 self.read_connection(token);
             }
@@ -155,7 +163,7 @@ impl Worker {
 
     /// How long to wait for something to happen.
     fn patience(&self, now: Instant) -> Option<Duration> {
-        if self.tcp.as_ref().is_some_and(TcpPort::has_unread) {
+        if self.unreceived || self.tcp.as_ref().is_some_and(TcpPort::has_unread) {
             return Some(Duration::ZERO);
         }
         let retry = (!self.unsent.is_empty() || self.udp.is_blocked()).then(|| now + RETRY);
@@ -168,9 +176,7 @@ impl Worker {
         match event.token() {
             WAKE => self.take_orders(),
             UDP => {
-                if event.is_readable() {
-                    self.receive();
-                }
+                self.unreceived |= event.is_readable();
             }
             LISTENER => {
                 if let Some(tcp) = &mut self.tcp {
@@ -190,9 +196,9 @@ impl Worker {
         }
     }
 
-    /// Reads the port empty, sending after each batch what it caused.
+    /// Receives what has arrived, sending after each batch what it caused.
     fn receive(&mut self) {
-        loop {
+        for _ in 0..BATCHES {
             let now = clock();
             let (sfu, addresses) = (&mut self.sfu, &self.addresses);
             let more = self.udp.receive(|source, arrived_at, contents| {
@@ -203,6 +209,7 @@ impl Worker {
             }
             self.pump();
         }
+        self.unreceived = true;
     }
 
     fn read_connection(&mut self, token: Token) {
