@@ -11,6 +11,7 @@ use crate::assets::Assets;
 use crate::auth::{Cookies, Passwords, Throttle};
 use crate::config::Config;
 use crate::demo::DemoDoor;
+use crate::media::Media;
 use crate::signalling::Hub;
 
 /// The program's parts, shared by all handlers.
@@ -30,6 +31,7 @@ pub(crate) struct Parts {
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,
+    pub(crate) media: Media,
     /// In a demo only.
     pub(crate) demo: Option<DemoDoor>,
 }

@@ -18,7 +18,7 @@ use crate::assets::Assets;
 use crate::auth::{Cookies, PasswordError, Passwords, Throttle};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
-use crate::media::{Media, MediaError, MediaServer};
+use crate::media::{MediaError, MediaServer};
 use crate::router::router;
 use crate::signalling::Hub;
 use crate::tls;
@@ -72,7 +72,6 @@ pub enum StartError {
 /// A started program.
 pub struct Program {
     app: App,
-    media: Media,
     media_events: tokio::sync::mpsc::Receiver<crate::media::MediaEvent>,
 }
 
@@ -133,10 +132,11 @@ impl Program {
             store,
             assets,
             hub,
+            media,
             demo,
             config,
         });
-        Ok(Self { app, media, media_events })
+        Ok(Self { app, media_events })
     }
 
     /// Answers requests on `listener` until `shutdown` is done, then closes what is open.
@@ -145,7 +145,7 @@ impl Program {
     /// [`StartError::Tls`] for a certificate that cannot be used, [`StartError::Io`] if listening
     /// fails.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { app, media, media_events } = self;
+        let Self { app, media_events } = self;
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
@@ -182,7 +182,7 @@ impl Program {
         };
         sweeper.abort();
         carrier.abort();
-        media.shutdown();
+        app.media.shutdown();
         app.store.close().await;
         Ok(result?)
     }

@@ -33,8 +33,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/video-call/provider", get(pages::call::provider))
         .route("/ended", get(pages::ended::show))
         .route("/api", get(pages::api_docs::show))
-        .route("/demo/{token}", get(demo::show).post(demo::enter))
-        .layer(from_fn_with_state(app.clone(), pages::error::as_page));
+        .route("/demo/{token}", get(demo::show).post(demo::enter));
     let api = Router::new()
         .route("/api/appointments/{id}", get(api::appointments::get))
         .route("/api/appointments/{id}/invites", post(api::invites::create))
@@ -42,17 +41,24 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/openapi.json", get(api::openapi))
         .route("/assets/{name}", get(assets::get))
         .route("/healthz", get(api::health));
+    // What is refused before a page's handler is asked is shown as a page too.
+    let pages = guarded(pages, &app).layer(from_fn_with_state(app.clone(), pages::error::as_page));
     pages
-        .merge(api)
+        .merge(guarded(api, &app))
         .fallback(pages::error::not_found)
+        .layer(from_fn_with_state(app.clone(), security_headers))
+        .with_state(app)
+}
+
+/// What every request passes before its handler, and every answer after it.
+fn guarded(routes: Router<App>, app: &App) -> Router<App> {
+    routes
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(from_fn_with_state(app.clone(), refuse_foreign_origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(error::TIMED_OUT, REQUEST_TIME))
-        .layer(from_fn(problems_everywhere))
         .layer(CatchPanicLayer::custom(|_| Error::Internal.into_response()))
-        .layer(from_fn_with_state(app.clone(), security_headers))
-        .with_state(app)
+        .layer(from_fn(problems_everywhere))
 }
 
 /// Answers that a library made for a bad request are problems like all others.

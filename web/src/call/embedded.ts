@@ -34,6 +34,7 @@ export class Embedded implements CallBackend {
 
   update(wish: MediaWish): void {
     this.#peer.send(wish.microphone, wish.camera);
+    this.#peer.pace(wish.connected);
     if (wish.present) {
       this.#peer.open();
       if (this.#stopMeasuring === nothing) this.#measureLater();

@@ -1,7 +1,13 @@
 import type { Track, UserId } from "../signalling/messages.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
 
-const MAX_VIDEO_BITRATE = 1_500_000;
+/** In the call: one encoding of up to 720p. */
+const FULL = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
+/**
+ * While waiting: enough to keep the path and its estimate warm, and little of anyone's data plan. The
+ * frame rate stays, so that the start finds an encoder at work.
+ */
+const WARM = { maxBitrate: 100_000, scaleResolutionDownBy: 4 };
 
 /** Makes an `RTCPeerConnection`, or a test's double of one. */
 export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -16,6 +22,7 @@ export class Connection {
   readonly #sound: RTCRtpTransceiver;
   readonly #picture: RTCRtpTransceiver;
   #received: MediaStreamTrack[] = [];
+  #full = false;
 
   /** @param number what the server knows this connection by */
   constructor(
@@ -27,7 +34,7 @@ export class Connection {
     this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
     this.#picture = this.pc.addTransceiver("video", {
       direction: "sendonly",
-      sendEncodings: [{ maxBitrate: MAX_VIDEO_BITRATE }],
+      sendEncodings: [{ ...WARM }],
     });
     prefer(this.#sound, "audio", capabilities);
     prefer(this.#picture, "video", capabilities);
@@ -38,6 +45,13 @@ export class Connection {
   /** What is sent. `null` sends nothing in that section. */
   async send(sound: MediaStreamTrack | null, picture: MediaStreamTrack | null): Promise<void> {
     await Promise.all([replace(this.#sound.sender, sound), replace(this.#picture.sender, picture)]);
+  }
+
+  /** Sends the whole picture, or only enough of it to keep the path warm. */
+  async pace(full: boolean): Promise<void> {
+    if (this.#full === full) return;
+    this.#full = full;
+    await this.#tune();
   }
 
   /** Describes this side; with `restart`, over a new path. */
@@ -59,7 +73,7 @@ export class Connection {
       .getTransceivers()
       .filter((transceiver) => transceiver.mid !== null && mids.has(transceiver.mid))
       .map((transceiver) => transceiver.receiver.track);
-    await this.#keepBalanced();
+    await this.#tune();
   }
 
   /** The other person's tracks. */
@@ -73,14 +87,15 @@ export class Connection {
     this.pc.close();
   }
 
-  /** Under strain, give up size and smoothness alike. */
-  async #keepBalanced(): Promise<void> {
+  /** The pace; and under strain, give up size and smoothness alike. */
+  async #tune(): Promise<void> {
     const sender = this.#picture.sender;
     try {
       const parameters = sender.getParameters();
-      await sender.setParameters({ ...parameters, degradationPreference: "balanced" } as RTCRtpSendParameters);
+      const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...(this.#full ? FULL : WARM) }));
+      await sender.setParameters({ ...parameters, encodings, degradationPreference: "balanced" } as RTCRtpSendParameters);
     } catch {
-      // Where it is not known, the browser's own choice is much the same.
+      // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
     }
   }
 }

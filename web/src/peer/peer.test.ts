@@ -55,6 +55,22 @@ test("it offers four sections in one bundle and takes the other person's tracks 
   assert.deepEqual(peer.received, [{ id: "audio2" }, { id: "video3" }]);
 });
 
+test("little is sent while waiting, and the whole picture in the call, also over a fresh connection", async () => {
+  const bitrate = (): unknown => pc().transceivers[1]?.sender.encoding["maxBitrate"];
+  await connect();
+  assert.equal(bitrate(), 100_000);
+  peer.pace(true);
+  await settle();
+  assert.equal(bitrate(), 1_500_000);
+  peer.gone();
+  await settle();
+  await answer();
+  assert.equal(bitrate(), 1_500_000);
+  peer.pace(false);
+  await settle();
+  assert.equal(bitrate(), 100_000);
+});
+
 test("a stranger's tracks are not taken", async () => {
   peer.open();
   await settle();

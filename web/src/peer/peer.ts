@@ -37,6 +37,7 @@ export class Peer {
   #next: Connection | null = null;
   #sound: MediaStreamTrack | null = null;
   #picture: MediaStreamTrack | null = null;
+  #full = false;
   #reachable = true;
   #unsent: (() => void) | null = null;
   #attempt = 0;
@@ -95,6 +96,13 @@ export class Peer {
     void this.#next?.send(sound, picture);
   }
 
+  /** Whether the whole picture is wanted, or only a warm path. */
+  pace(full: boolean): void {
+    this.#full = full;
+    void this.#current?.pace(full);
+    void this.#next?.pace(full);
+  }
+
   /** Takes the server's reaction to an offer. */
   receive(message: MediaMessage): void {
     const connection = [this.#next, this.#current].find((candidate) => candidate?.number === message.peer);
@@ -139,6 +147,7 @@ export class Peer {
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);
+    void connection.pace(this.#full);
     this.#giveUpLater();
     void this.#negotiate(connection, false);
     this.#options.changed();

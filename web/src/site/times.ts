@@ -3,7 +3,9 @@ export function localTimes(root: ParentNode, now = Date.now()): void {
   for (const element of root.querySelectorAll<HTMLTimeElement>("time[data-local]")) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    element.textContent = element.dataset["local"] === "relative" ? relative(date, now) : local(date, element.dataset["zone"]);
+    const zone = element.dataset["zone"];
+    const kind = element.dataset["local"];
+    element.textContent = kind === "relative" ? relative(date, now) : kind === "day" ? day(date, zone) : local(date, zone);
   }
 }
 
@@ -13,6 +15,13 @@ export function local(date: Date, zone: string | undefined, locale?: string, own
   const options: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit", timeZone: here };
   const differs = zone !== undefined && zone !== here && offset(date, zone) !== offset(date, here);
   return new Intl.DateTimeFormat(locale, differs ? { ...options, timeZoneName: "long" } : options).format(date);
+}
+
+/** The same with its day: "Monday, November 23 at 2:05 PM". */
+export function day(date: Date, zone: string | undefined, locale?: string, own?: string): string {
+  const here = own ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const options: Intl.DateTimeFormatOptions = { weekday: "long", day: "numeric", month: "long", timeZone: here };
+  return `${new Intl.DateTimeFormat(locale, options).format(date)}, ${local(date, zone, locale, own)}`;
 }
 
 function offset(date: Date, timeZone: string): string {

@@ -61,8 +61,14 @@ class FakeSender {
   async replaceTrack(track: unknown): Promise<void> {
     this.track = track;
   }
+  /** What was last set. */
+  encoding: Record<string, unknown> = {};
+
   getParameters(): object {
-    return {};
+    return { encodings: [{ ...this.encoding }] };
   }
-  async setParameters(): Promise<void> {}
+
+  async setParameters(parameters: { encodings: Record<string, unknown>[] }): Promise<void> {
+    this.encoding = parameters.encodings[0] ?? {};
+  }
 }

@@ -4,11 +4,14 @@ pub(crate) mod appointments;
 pub(crate) mod invites;
 
 use axum::Json;
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::error::Problem;
+use crate::app::App;
+use crate::error::{Error, Problem};
+use crate::signalling;
 
 /// What the base contract wraps every success in.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +36,7 @@ impl<T> Success<T> {
         description = "Video visits. Errors are RFC 9457 problems. Someone else's appointment and a missing one answer alike.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(appointments::get, invites::create),
+    paths(appointments::get, invites::create, signalling::upgrade),
     components(schemas(Problem)),
     modifiers(&Cookies),
 )]
@@ -59,7 +62,7 @@ pub(crate) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
     Json(Description::openapi())
 }
 
-/// `GET /healthz`: the program answers.
-pub(crate) async fn health() -> &'static str {
-    "ok\n"
+/// `GET /healthz`: the program answers, and every media thread runs.
+pub(crate) async fn health(State(app): State<App>) -> Result<&'static str, Error> {
+    if app.media.is_healthy() { Ok("ok\n") } else { Err(Error::Busy) }
 }

@@ -1,9 +1,9 @@
 //! From cookies to principals.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{SessionHash, SessionRecord, StoreError};
@@ -39,6 +39,23 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
+    /// From the cookies of a request.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Error> {
+        let jar = CookieJar::from_headers(headers);
+        let mut found = Self::default();
+        for (kind, place) in [(CookieKind::Account, &mut found.account), (CookieKind::Invite, &mut found.invite)] {
+            if let Some(token) = app.cookies.read(&jar, kind) {
+                let identity = live_identity(app, &token.hash().into()).await?;
+                // A cookie of one kind is no session of the other.
+                *place = identity.filter(|i| i.is_account() == (kind == CookieKind::Account));
+            }
+        }
+        Ok(found)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = Identity> {
         self.account.into_iter().chain(self.invite)
     }
@@ -56,16 +73,7 @@ impl FromRequestParts<App> for Identities {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let jar = CookieJar::from_request_parts(parts, app).await.unwrap_or_else(|never: Infallible| match never {});
-        let mut found = Self::default();
-        for (kind, place) in [(CookieKind::Account, &mut found.account), (CookieKind::Invite, &mut found.invite)] {
-            if let Some(token) = app.cookies.read(&jar, kind) {
-                let identity = live_identity(app, &token.hash().into()).await?;
-                // A cookie of one kind is no session of the other.
-                *place = identity.filter(|i| i.is_account() == (kind == CookieKind::Account));
-            }
-        }
-        Ok(found)
+        Self::of(app, &parts.headers).await
     }
 }
 

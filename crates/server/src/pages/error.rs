@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::{Layout, render};
 use crate::app::App;
+use crate::auth::Identities;
 use crate::error::Error;
 use crate::text::{day_and_time, rfc3339};
 
@@ -25,12 +26,45 @@ struct ErrorPage {
 
 /// Shows the errors of pages as pages. Someone who is not signed in goes to sign-in, then back.
 pub(crate) async fn as_page(State(app): State<App>, request: Request, next: Next) -> Response {
-    let uri = request.uri().clone();
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
     let response = next.run(request).await;
     match response.extensions().get::<Error>().cloned() {
         Some(Error::NotSignedIn) => Redirect::to(&sign_in_address(&uri)).into_response(),
-        Some(error) => page(&app, &error, response),
+        Some(error) => page(&app, &error, &way_out(&app, &error, &uri, headers).await, response),
         None => response,
+    }
+}
+
+/// Where to go from an error, and what the button says.
+type WayOut = (String, &'static str);
+
+const HOME: &str = "/";
+
+/// Someone with an account has a day to go to. Someone with a link has that visit, or nothing.
+async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> WayOut {
+    let again = (uri.path_and_query().map_or(HOME, |address| address.as_str()).to_owned(), "Try again");
+    match error {
+        Error::WrongRole { appointment, .. } => return (format!("/appointment/{appointment}"), "Go to your page"),
+        Error::TooManyAttempts { .. } => return ("/sign-in".to_owned(), "Back to sign-in"),
+        Error::TooEarly { .. } | Error::Busy | Error::Internal | Error::RequestTimeout => return again,
+        Error::NotSignedIn
+        | Error::NotFound
+        | Error::NoAppointmentId
+        | Error::Closed
+        | Error::Cancelled
+        | Error::LinkUsed
+        | Error::CrossOrigin
+        | Error::BadRequest(_)
+        | Error::TooLarge
+        | Error::UnsupportedMediaType
+        | Error::MethodNotAllowed => {}
+    }
+    let identities = Identities::of(app, &headers).await.unwrap_or_default();
+    match (identities.account, identities.invite, error) {
+        (Some(_), _, _) => (HOME.to_owned(), "Go to your appointments"),
+        (None, _, Error::Closed | Error::Cancelled | Error::LinkUsed) => ("/ended".to_owned(), "Close"),
+        (None, Some(_), _) => (HOME.to_owned(), "Go to your visit"),
+        (None, None, _) => ("/sign-in".to_owned(), "Go to sign-in"),
     }
 }
 
@@ -41,31 +75,17 @@ pub(crate) async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderM
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
-    if wants_page && !uri.path().starts_with("/api/") { page(&app, &Error::NotFound, response) } else { response }
+    if wants_page && !uri.path().starts_with("/api/") {
+        page(&app, &Error::NotFound, &way_out(&app, &Error::NotFound, &uri, headers).await, response)
+    } else {
+        response
+    }
 }
 
 /// The same status and headers, with a page for a body.
-fn page(app: &App, error: &Error, response: Response) -> Response {
+fn page(app: &App, error: &Error, way_out: &WayOut, response: Response) -> Response {
     let problem = error.problem();
-    let (way_out, way_out_label) = match error {
-        Error::WrongRole { appointment, .. } => (format!("/appointment/{appointment}"), "Go to your page"),
-        Error::TooManyAttempts { .. } => ("/sign-in".to_owned(), "Back to sign-in"),
-        Error::NotSignedIn
-        | Error::NotFound
-        | Error::NoAppointmentId
-        | Error::TooEarly { .. }
-        | Error::Closed
-        | Error::Cancelled
-        | Error::LinkUsed
-        | Error::CrossOrigin
-        | Error::BadRequest(_)
-        | Error::TooLarge
-        | Error::UnsupportedMediaType
-        | Error::MethodNotAllowed
-        | Error::RequestTimeout
-        | Error::Busy
-        | Error::Internal => ("/".to_owned(), "Go to your appointments"),
-    };
+    let (way_out, way_out_label) = way_out.clone();
     let opens = match error {
         Error::TooEarly { opens } => Some((rfc3339(*opens), day_and_time(*opens, &app.zone))),
         _ => None,

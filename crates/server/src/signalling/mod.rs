@@ -6,4 +6,4 @@ mod socket;
 mod visit_task;
 
 pub(crate) use hub::Hub;
-pub(crate) use socket::upgrade;
+pub(crate) use socket::{__path_upgrade, upgrade};

@@ -20,7 +20,7 @@ use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
 use super::visit_task::Event;
 use crate::app::App;
 use crate::auth::{Access, Conversing, is_own, live_identity};
-use crate::error::Error;
+use crate::error::{Error, Problem};
 
 /// A page pings every 5 s; one that is silent for longer than this is gone.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -34,10 +34,25 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 const RATE: (NonZeroU32, NonZeroU32) =
     (NonZeroU32::new(20).expect("not zero"), NonZeroU32::new(200).expect("not zero"));
 
-/// `GET /api/appointments/{id}/signalling`.
+/// The WebSocket of a visit (RFC 6455): the page's messages and the server's, one JSON text each.
 ///
-/// A person without the right is told by a close code: browsers show pages nothing of a refused
-/// opening. Another site's page is refused outright.
+/// Who has no right is told by a close code after the opening, because browsers show pages nothing of a
+/// refused one: 4401 not signed in, 4403 not yours or not open. Later also 4000 the seat moved to
+/// another page, 4409 unexpected message, 1001 the server is stopping, 1013 try again.
+#[utoipa::path(
+    get,
+    path = "/api/appointments/{id}/signalling",
+    params(
+        ("id" = String, Path, description = "The appointment's id"),
+        ("as" = Option<String>, Query, description = "The user whose seat it is, where one browser is both people"),
+    ),
+    security(("session" = []), ("visit" = [])),
+    responses(
+        (status = 101, description = "The WebSocket"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not the opening of a WebSocket"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "From another site's page"),
+    ),
+)]
 pub(crate) async fn upgrade(
     State(app): State<App>,
     access: Result<Access<Conversing>, Error>,
