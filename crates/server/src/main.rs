@@ -153,28 +153,29 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve { tls, demo } => {
             apply(&mut config, tls);
             config.validate()?;
-            serve(config, demo).await
+            serve(config, demo).await?;
         }
         Command::Migrate => {
             let store = open_store(&config).await?;
             let pending = store.pending_migrations().await?;
             store.migrate().await?;
             say(&format!("{pending} migrations applied; the database is up to date"));
-            Ok(store.close().await)
+            store.close().await;
         }
-        Command::CheckConfig => Ok(say("the configuration is valid")),
+        Command::CheckConfig => say("the configuration is valid"),
         Command::User(UserCommand::Add(user)) => {
             let operator = operator(&config).await?;
             let id = operator.add_user(user.try_into()?).await?;
             operator.store.close().await;
-            Ok(say(&id.to_string()))
+            say(&id.to_string());
         }
         Command::Appointment(command) => {
             let operator = operator(&config).await?;
             appointment(&operator, command).await?;
-            Ok(operator.store.close().await)
+            operator.store.close().await;
         }
     }
+    Ok(())
 }
 
 async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result<(), Failure> {

@@ -37,10 +37,7 @@ pub enum OperatorError {
 
 impl From<StoreError> for OperatorError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict(Conflict::EmailTaken) => Self::EmailTaken,
-            other => Self::Store(other),
-        }
+        if matches!(error, StoreError::Conflict(Conflict::EmailTaken)) { Self::EmailTaken } else { Self::Store(error) }
     }
 }
 

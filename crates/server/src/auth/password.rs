@@ -21,10 +21,10 @@ pub enum PasswordError {
     /// Too many people are signing in.
     #[error("too many password checks are waiting")]
     Busy,
-    /// Shorter than [`MIN_LENGTH`].
+    /// Shorter than 15 characters.
     #[error("the password must have at least {MIN_LENGTH} characters")]
     TooShort,
-    /// Longer than [`MAX_LENGTH`].
+    /// Longer than 1024 bytes.
     #[error("the password must have at most {MAX_LENGTH} bytes")]
     TooLong,
     /// The hashing library refused, or a worker died.

@@ -23,6 +23,9 @@ pub use server::{ServerConfig, TlsConfig};
 pub use sign_in::SignInConfig;
 pub use visits::VisitsConfig;
 
+/// What else the command line reads from the environment under our prefix.
+const NO_SETTINGS: [&str; 3] = ["config", "log", "password"];
+
 /// Everything an operator can set.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,7 +66,7 @@ impl Config {
             sources = sources.merge(Toml::string(&text));
         }
         let config: Self = sources
-            .merge(Env::prefixed("BEDSIDE_").split("__"))
+            .merge(Env::prefixed("BEDSIDE_").ignore(&NO_SETTINGS).split("__"))
             .extract()
             .map_err(|errors| ConfigError { faults: errors.into_iter().map(|fault| describe(&fault)).collect() })?;
         config.validate()?;

@@ -86,9 +86,10 @@ pub(crate) async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderM
 fn page(app: &App, error: &Error, way_out: &WayOut, response: Response) -> Response {
     let problem = error.problem();
     let (way_out, way_out_label) = way_out.clone();
-    let opens = match error {
-        Error::TooEarly { opens } => Some((rfc3339(*opens), day_and_time(*opens, &app.zone))),
-        _ => None,
+    let opens = if let Error::TooEarly { opens } = error {
+        Some((rfc3339(*opens), day_and_time(*opens, &app.zone)))
+    } else {
+        None
     };
     let zone = app.zone.iana_name().unwrap_or_default().to_owned();
     let layout = Layout::new(app);

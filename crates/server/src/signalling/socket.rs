@@ -113,12 +113,12 @@ impl Page {
     async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> Option<CloseReason> {
         let mut proof = interval(PROOF_EVERY);
         proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut silent_at = now() + SILENCE;
+        let mut silent_at = Instant::now() + SILENCE;
         loop {
             tokio::select! {
                 incoming = socket.recv() => match incoming {
                     Some(Ok(message)) => {
-                        silent_at = now() + SILENCE;
+                        silent_at = Instant::now() + SILENCE;
                         match self.take(message, socket).await {
                             Ok(true) => {}
                             Ok(false) => return None,
@@ -209,11 +209,6 @@ fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
         Denial::Closed => Ok(Refusal::Closed),
         Denial::Cancelled => Ok(Refusal::Cancelled),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long a socket is silent is no matter of the visit")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// `None` if the page is gone: there is nobody to tell why.

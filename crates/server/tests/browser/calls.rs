@@ -1,5 +1,6 @@
 //! From link to call to end.
 
+use bedside::config::TlsConfig;
 use bedside_visit::AppointmentStatus;
 
 use crate::people::{Clinic, sign_in};
@@ -103,6 +104,41 @@ async fn two_windows_of_one_browser_meet() {
     for window in [&patient, &provider] {
         window.stage("connected").await;
         window.sees_and_hears_the_other().await;
+    }
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn they_meet_over_https_with_a_certificate_of_our_own() {
+    let clinic = Clinic::with(|config| {
+        config.server.tls = TlsConfig::SelfSigned;
+        config.server.public_url = config.server.public_url.replacen("http", "https", 1);
+    })
+    .await;
+    let (patient, _provider) = clinic.in_call().await;
+    let plain: bool = patient.eval("document.cookie === '' && location.protocol === 'https:'").await;
+    assert!(plain, "cookies are for the server alone");
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn they_meet_over_tcp_where_udp_is_not_there() {
+    let clinic = Clinic::open().await;
+    let (patient, provider) = (clinic.patient().await, clinic.provider().await);
+    patient.stage("waiting").await;
+    for window in [&patient, &provider] {
+        window.without_udp().await;
+        window.reload().await;
+    }
+    patient.stage("waiting").await;
+    provider.press(&clinic.start()).await;
+    for window in [&patient, &provider] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+        let protocol: String = window.eval("await probe.protocol()").await;
+        assert_eq!(protocol, "tcp");
     }
     clinic.close().await;
 }

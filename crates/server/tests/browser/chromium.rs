@@ -15,9 +15,10 @@ use tokio::task::JoinHandle;
 use crate::window::Window;
 
 /// Never with `--use-fake-ui-for-media-stream`: it would let every denied permission through.
-const ARGUMENTS: [&str; 17] = [
+const ARGUMENTS: [&str; 18] = [
     "headless=new",
     "no-sandbox",
+    "ignore-certificate-errors",
     "disable-gpu",
     "disable-quic",
     "disable-dev-shm-usage",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bedside_visit::Person;
 
 use crate::people::{Clinic, sign_in};
-use crate::support::{Server, When};
+use crate::support::When;
 use crate::window::Window;
 
 const SIZES: [(&str, i64, i64); 3] = [("1280", 1280, 800), ("390", 390, 844), ("320", 320, 640)];
@@ -148,9 +148,7 @@ async fn the_visit_of_a_patient_who_waits() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn the_visit_of_a_patient_who_is_late_or_blocked() {
-    let mut clinic = Clinic::open().await;
-    clinic.server.stop().await;
-    clinic.server = Server::start_with(|config| config.visits.ring_seconds = 30).await;
+    let mut clinic = Clinic::with(|config| config.visits.ring_seconds = 30).await;
     let long = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh of Llanfairpwllgwyngyll";
     let patient: Person = clinic.server.add_person(long, None).await.person;
     let doctor = clinic.server.provider.person.clone();

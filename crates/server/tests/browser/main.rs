@@ -10,7 +10,6 @@ mod chromium;
 mod doors;
 mod gallery;
 mod people;
-mod performance;
 #[path = "../support/mod.rs"]
 mod support;
 mod troubles;

@@ -1,5 +1,6 @@
 //! What patient and provider do, as they do it.
 
+use bedside::config::Config;
 use bedside_visit::Appointment;
 
 use crate::chromium::{Chromium, Profile};
@@ -15,7 +16,11 @@ pub(crate) struct Clinic {
 
 impl Clinic {
     pub(crate) async fn open() -> Self {
-        let server = Server::start().await;
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let server = Server::start_with(adjust).await;
         let appointment = server.book(When::Now).await;
         Self { server, chromium: Chromium::launch().await, appointment }
     }

@@ -61,6 +61,15 @@ const probe = (() => {
     }
     return false;
   };
+  const protocol = async () => {
+    const stats = await call()?.stats?.();
+    for (const report of stats?.values?.() ?? []) {
+      if (report.type === "transport" && report.selectedCandidatePairId) {
+        return stats.get(stats.get(report.selectedCandidatePairId).remoteCandidateId).protocol;
+      }
+    }
+    return "";
+  };
   const focused = () => {
     let element = document.activeElement;
     while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
@@ -88,5 +97,5 @@ const probe = (() => {
       .map((v) => `${v.id}: ${v.help}\n` + v.nodes.map((n) => `    ${n.html}\n    ${n.failureSummary}`).join("\n"))
       .join("\n");
   };
-  return { settled, cutOff, ready, focused, text, find, target, received, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
+  return { protocol, settled, cutOff, ready, focused, text, find, target, received, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
 })();

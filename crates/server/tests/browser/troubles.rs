@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::people::Clinic;
-use crate::support::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
@@ -91,13 +90,7 @@ async fn a_blocked_camera_is_explained_and_the_visit_goes_on_without() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn an_unanswered_call_asks_what_to_do() {
-    let clinic = {
-        let mut clinic = Clinic::open().await;
-        clinic.server.stop().await;
-        clinic.server = Server::start_with(|config| config.visits.ring_seconds = 1).await;
-        clinic.appointment = clinic.server.book(crate::support::When::Now).await;
-        clinic
-    };
+    let clinic = Clinic::with(|config| config.visits.ring_seconds = 1).await;
     let provider = clinic.provider().await;
     provider.press(&clinic.start()).await;
     provider.stage("unanswered").await;

@@ -71,6 +71,14 @@ impl Window {
         self.page.reload().await.expect("the page reloads");
     }
 
+    /// From the next page on, what a network that blocks UDP leaves of the server's addresses.
+    pub(crate) async fn without_udp(&self) {
+        let script = "const take = RTCPeerConnection.prototype.setRemoteDescription; \
+            RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) { \
+              return take.call(this, { type, sdp: sdp.replace(/a=candidate:\\S+ \\d+ udp .*\\r\\n/gi, '') }); };";
+        self.page.evaluate_on_new_document(script).await.expect("a script for new pages");
+    }
+
     pub(crate) async fn close(self) {
         self.page.close().await.expect("the window closes");
     }
@@ -186,11 +194,9 @@ impl Window {
 
     /// Everything axe-core finds wrong, as text; empty if it finds nothing.
     pub(crate) async fn axe(&self) -> String {
-        let source = std::fs::read_to_string(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../web/node_modules/axe-core/axe.min.js"
-        ))
-        .expect("axe-core is installed: cargo xtask test");
+        let source =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/node_modules/axe-core/axe.min.js"))
+                .expect("axe-core is installed: cargo xtask test");
         self.page.evaluate_expression(source).await.expect("axe-core loads");
         self.eval("await probe.axe()").await
     }

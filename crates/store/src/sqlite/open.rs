@@ -77,7 +77,7 @@ fn in_words(error: &io::Error) -> String {
     WORDS.iter().find(|(kind, _)| *kind == error.kind()).map_or_else(|| error.to_string(), |(_, words)| (*words).into())
 }
 
-/// What SQLite says of a file that is there. https://www.sqlite.org/rescode.html
+/// What SQLite says of a file that is there: <https://www.sqlite.org/rescode.html>.
 fn code_in_words(error: &sqlx::Error) -> Option<&'static str> {
     match code(error.as_database_error()?)? {
         8 => Some("it is read-only"),
