@@ -4,10 +4,16 @@
 mod support;
 
 mod api;
+mod bad_input;
+mod descriptions;
+mod headers;
 mod invites;
+mod matrix;
+mod operator;
 mod pages;
 mod restarts;
 mod sessions;
 mod sign_in;
 mod signalling;
+mod slow;
 mod visits;

@@ -28,7 +28,7 @@ async fn the_appointment_page_is_the_one_of_ones_role() {
             let page = client.get(&path).await;
             assert_eq!(page.status, 200, "{path}");
             let tag = format!(
-                "<{element} appointment-id=\"{id}\" current-user-id=\"{}\" current-user-name=\"{}\">",
+                "<{element} appointment-id=\"{id}\" current-user-id=\"{}\" current-user-name=\"{}\"",
                 account.id(),
                 account.name()
             );
@@ -143,8 +143,8 @@ async fn the_day_shows_who_waits() {
     patient.command(Command::Enter).await.expect("in");
     patient.until("waiting", |view| matches!(view.stage, Stage::Waiting { .. })).await;
     let day = grace.get("/").await;
-    assert!(day.body.contains("data-waiting=\"1\"") && day.body.contains(">Waiting <time"), "{}", day.body);
-    assert!(!ada.get("/").await.body.contains(">Waiting <time"), "that is for the provider to see");
+    assert!(day.body.contains("data-waiting=\"1\"") && day.body.contains("badge--waiting\">Waiting"), "{}", day.body);
+    assert!(!ada.get("/").await.body.contains("badge--waiting"), "that is for the provider to see");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod client;
 mod clinic;
 mod page;
 mod server;
+mod wire;
 
 use std::future::Future;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     clinic::{Account, PASSWORD, When},
     page::{Ending, Page, Refused},
     server::{Server, TestClock},
+    wire::{raw, raw_until_closed},
 };
 
 /// How long anything may take before a test gives up. Far more than it takes, even on a busy machine.

@@ -1,0 +1,140 @@
+//! The headers that every answer has, whatever it is an answer to.
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::json;
+
+use crate::support::{Reply, Server, When, raw};
+
+const FIXED: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=()",
+    ),
+];
+
+fn assert_secure(what: &str, headers: &HeaderMap) {
+    for (name, value) in FIXED {
+        let all: Vec<_> = headers.get_all(name).iter().collect();
+        assert_eq!(all, [value], "{what}: {name}");
+    }
+    let policy = headers.get("content-security-policy").unwrap_or_else(|| panic!("{what}")).to_str().expect("text");
+    for directive in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.split("; ").any(|part| part.trim() == directive), "{what}: {directive} in {policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains('*'), "{what}: {policy}");
+    assert!(headers.contains_key("cache-control"), "{what}");
+    assert!(!headers.contains_key("server") && !headers.contains_key("x-powered-by"), "{what}");
+    assert!(!headers.contains_key("access-control-allow-origin"), "{what}: nobody else's pages");
+}
+
+async fn answers(server: &Server) -> Vec<(&'static str, Reply)> {
+    let visit = server.book(When::Now).await;
+    let (later, path) = (server.book(When::Later).await, format!("/api/appointments/{}", visit.id));
+    let link = server.link(visit.id).await.replace(&server.origin, "");
+    let (nobody, grace) = (server.client(), server.sign_in(&server.provider).await);
+    let ada = server.sign_in(&server.patient).await;
+    let page = format!("/appointment/{}", visit.id);
+    let invites = format!("{path}/invites");
+    vec![
+        ("day", grace.get("/").await),
+        ("to sign-in", nobody.get("/").await),
+        ("sign-in", nobody.get("/sign-in").await),
+        ("wrong password", nobody.try_sign_in("x@example.org", "x").await),
+        ("signed in", server.client().try_sign_in("james@example.org", crate::support::PASSWORD).await),
+        ("link", nobody.get(&link).await),
+        ("joined", server.client().post(&link, &[]).await),
+        ("used link", server.client().get(&link).await),
+        ("call page", grace.get(&page).await),
+        ("early", ada.get(&format!("/appointment/{}", later.id)).await),
+        ("wrong role", ada.get(&format!("/video-call/provider?appointmentId={}", visit.id)).await),
+        ("no id", ada.get("/video-call/patient").await),
+        ("last page", nobody.get("/ended").await),
+        ("API's page", nobody.get("/api").await),
+        ("demo", nobody.get("/demo/x").await),
+        ("appointment", grace.get(&path).await),
+        ("not signed in", nobody.get(&path).await),
+        ("new link", grace.post_json(&invites, &json!({})).await),
+        ("malformed", grace.request(Method::POST, &invites).body("application/json", "{").send().await),
+        ("wrong type", grace.request(Method::POST, &invites).body("text/plain", "").send().await),
+        ("too large", grace.request(Method::POST, &invites).body("application/json", "x".repeat(70_000)).send().await),
+        ("wrong method", grace.request(Method::DELETE, &path).send().await),
+        ("other site", grace.request(Method::POST, &invites).origin(Some("https://evil.example")).send().await),
+        ("no WebSocket", grace.get(&format!("{path}/signalling")).await),
+        ("OpenAPI", nobody.get("/api/openapi.json").await),
+        ("no asset", nobody.get("/assets/none.js").await),
+        ("health", nobody.get("/healthz").await),
+        ("nothing", nobody.get("/nothing").await),
+        ("options", nobody.request(Method::OPTIONS, "/").send().await),
+        ("head", nobody.request(Method::HEAD, "/sign-in").send().await),
+        ("signed out", ada.post("/sign-out", &[]).await),
+    ]
+}
+
+#[tokio::test]
+async fn every_answer_carries_them() {
+    let server = Server::start().await;
+    for (what, reply) in answers(&server).await {
+        assert_secure(what, &reply.headers);
+        assert!(reply.header("strict-transport-security").is_none(), "{what}: not over http");
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn over_https_browsers_are_told_to_stay_there() {
+    let server = Server::start_with(|config| config.server.public_url = "https://visits.example.org".to_owned()).await;
+    for (what, reply) in answers(&server).await {
+        assert_secure(what, &reply.headers);
+        let strict = reply.header("strict-transport-security");
+        assert_eq!(strict, Some("max-age=31536000; includeSubDomains"), "{what}");
+        let policy = reply.header("content-security-policy").expect("a policy");
+        assert!(policy.contains("connect-src 'self' wss://visits.example.org;"), "{what}: {policy}");
+    }
+}
+
+#[tokio::test]
+async fn the_opening_of_a_websocket_carries_them_too() {
+    let server = Server::start().await;
+    let request = |origin: &str| {
+        format!(
+            "GET /api/appointments/x/signalling HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {origin}\r\n\r\n"
+        )
+    };
+    let opened = raw(&server, request(&server.origin)).await;
+    assert!(opened.starts_with("HTTP/1.1 101"), "{opened}");
+    for (name, value) in FIXED {
+        assert!(opened.contains(&format!("{name}: {value}\r\n")), "{name}: {opened}");
+    }
+}
+
+/// No page brings anything of its own along that the policy would have to allow.
+#[tokio::test]
+async fn pages_have_no_script_or_style_in_them() {
+    let server = Server::start().await;
+    for (what, reply) in answers(&server).await {
+        if !reply.is_page() {
+            continue;
+        }
+        for (at, _) in reply.body.match_indices("<script") {
+            let tag = reply.body[at..].split('>').next().expect("a tag");
+            assert!(tag.contains("src=\"/assets/"), "{what}: {tag}");
+        }
+        for inline in ["<style", " style=\"", " onclick=", " onload=", " onsubmit=", "javascript:", "http-equiv"] {
+            assert!(!reply.body.contains(inline), "{what}: {inline}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The command line, as an operator uses it: the real binary, with a folder of its own.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use bedside_visit::AppointmentStatus;
+
+use crate::support::{PASSWORD, Server};
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+struct Said {
+    success: bool,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            success: output.status.success(),
+            out: String::from_utf8(output.stdout).expect("text"),
+            err: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+impl Said {
+    /// What it printed; it must have worked.
+    fn worked(self) -> String {
+        assert!(self.success, "{self:?}");
+        self.out.trim().to_owned()
+    }
+
+    /// What it complained of; it must have refused, in words, and without a panic.
+    fn refused(self) -> String {
+        assert!(!self.success && self.out.is_empty(), "{self:?}");
+        assert!(self.err.contains("bedside: ") && !self.err.contains("panicked"), "{self:?}");
+        self.err
+    }
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bedside"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        self.command(arguments).output().expect("it runs").into()
+    }
+
+    fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+        self.command(arguments).envs(variables.iter().copied()).output().expect("it runs").into()
+    }
+
+    fn config(&self, text: &str) -> String {
+        let file = self.path("bedside.toml");
+        std::fs::write(&file, text).expect("written");
+        file
+    }
+
+    fn add_user(&self, name: &str, email: &str) -> String {
+        self.run_with(&["user", "add", "--name", name, "--email", email], &[("BEDSIDE_PASSWORD", PASSWORD)]).worked()
+    }
+}
+
+#[test]
+fn check_config_names_every_fault() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["check-config"]).worked(), "the configuration is valid");
+    let file = desk.config(
+        "[clinic]\nname = ''\n[server]\npublic_url = 'http://visits.example.org'\n[sign_in]\nidle_minutes = 0\n\
+         [visits]\nring_seconds = 0\n",
+    );
+    let said = desk.run(&["check-config", "--config", &file]).refused();
+    for setting in ["clinic.name", "server.public_url", "sign_in.idle_minutes", "visits.ring_seconds"] {
+        assert!(said.contains(&format!("bedside: {setting}: ")), "{setting}: {said}");
+    }
+}
+
+#[test]
+fn a_broken_configuration_names_file_line_and_setting() {
+    let desk = Desk::new();
+    for (text, named) in [
+        ("[server\n", "line 1"),
+        ("[server]\nlissen = '127.0.0.1:1'\n", "lissen"),
+        ("[server]\nlisten = 'here'\n", "server.listen"),
+        ("[server]\nlisten = 8080\n", "server.listen"),
+        ("[server.tls]\nmode = 'maybe'\n", "server.tls"),
+        ("[server.tls]\nmode = 'files'\n", "server.tls"),
+        ("[media]\nport = 70000\n", "media.port"),
+        ("[nowhere]\n", "nowhere"),
+    ] {
+        let file = desk.config(text);
+        for command in ["check-config", "migrate", "serve"] {
+            let said = desk.run(&[command, "--config", &file]).refused();
+            assert!(said.contains(named), "{command} {text:?}: {said}");
+        }
+    }
+    let said = desk.run(&["check-config", "--config", "/nowhere/bedside.toml"]).refused();
+    assert!(said.contains("/nowhere/bedside.toml"), "{said}");
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_its_other_variables_are_no_settings() {
+    let desk = Desk::new();
+    let file = desk.config("[clinic]\ntime_zone = 'Mars/Base'\n");
+    let variables = [
+        ("BEDSIDE_CONFIG", file.as_str()),
+        ("BEDSIDE_CLINIC__TIME_ZONE", "Europe/Vienna"),
+        ("BEDSIDE_PASSWORD", PASSWORD),
+        ("BEDSIDE_LOG", "info"),
+    ];
+    assert_eq!(desk.run_with(&["check-config"], &variables).worked(), "the configuration is valid");
+    let said = desk.run_with(&["check-config"], &[("BEDSIDE_VISITS__RING_SECONDS", "0")]).refused();
+    assert!(said.contains("visits.ring_seconds"), "{said}");
+    let said = desk.run_with(&["check-config"], &[("BEDSIDE_SERVER__LISSEN", "x")]).refused();
+    assert!(said.to_lowercase().contains("lissen"), "{said}");
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("file"), "not a database, but long enough to be taken for one".repeat(100))
+        .expect("written");
+    std::fs::create_dir(desk.path("folder")).expect("made");
+    let cases = [
+        (desk.path("file") + "/data/bedside.db", "cannot make the folder"),
+        ("/proc/bedside/bedside.db".to_owned(), "cannot make the folder"),
+        (desk.path("folder"), "it is a directory"),
+        (desk.path("file"), "it is not a database"),
+    ];
+    for (path, words) in cases {
+        for command in ["migrate", "serve"] {
+            let variables = [("BEDSIDE_DATABASE__PATH", path.as_str()), ("BEDSIDE_SERVER__LISTEN", "127.0.0.1:0")];
+            let said = desk.run_with(&[command], &variables).refused();
+            assert!(said.contains(words) && said.contains("database.path"), "{command} {path}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let desk = Desk::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let said = desk.run_with(&["serve"], &[("BEDSIDE_SERVER__LISTEN", &address)]).refused();
+    assert!(said.contains(&address) && said.contains("server.listen"), "{said}");
+    assert!(!Path::new(&desk.path("data")).exists(), "it looks before it writes");
+
+    let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = media.local_addr().expect("an address").port().to_string();
+    let variables = [
+        ("BEDSIDE_SERVER__LISTEN", "127.0.0.1:0"),
+        ("BEDSIDE_MEDIA__BIND", "127.0.0.1"),
+        ("BEDSIDE_MEDIA__PORT", port.as_str()),
+    ];
+    let said = desk.run_with(&["serve"], &variables).refused();
+    assert!(said.contains(&port) && said.contains("media.port"), "{said}");
+}
+
+#[test]
+fn migrating_twice_does_it_once() {
+    let desk = Desk::new();
+    let first = desk.run(&["migrate"]).worked();
+    assert!(first.ends_with("migrations applied; the database is up to date") && !first.starts_with('0'), "{first}");
+    assert_eq!(desk.run(&["migrate"]).worked(), "0 migrations applied; the database is up to date");
+    assert!(Path::new(&desk.path("data/bedside.db")).exists(), "the folder is made");
+}
+
+#[test]
+fn users_are_checked_before_they_are_added() {
+    let desk = Desk::new();
+    let add = |arguments: &[&str], password: &str| {
+        let arguments: Vec<&str> = ["user", "add"].iter().chain(arguments).copied().collect();
+        desk.run_with(&arguments, &[("BEDSIDE_PASSWORD", password)])
+    };
+    let ada = ["--name", "Ada", "--email", "ada@example.org"];
+    let said = add(&ada, "fourteen chars").refused();
+    assert!(said.contains("at least 15 characters"), "{said}");
+    assert!(add(&ada, &"x".repeat(1025)).refused().contains("at most 1024"));
+    assert!(add(&["--name", "Ada", "--email", "ada"], PASSWORD).refused().contains("not an e-mail address"));
+    assert!(add(&["--name", " "], PASSWORD).refused().contains("1 to 200 characters"));
+    assert!(add(&["--name", &"x".repeat(201)], PASSWORD).refused().contains("1 to 200 characters"));
+    let bad_date = add(&["--name", "Ada", "--birth-date", "1985-13-40"], PASSWORD);
+    assert!(!bad_date.success && bad_date.err.contains("--birth-date"), "{bad_date:?}");
+
+    let id = add(&ada, PASSWORD).worked();
+    assert_eq!(id.len(), 36, "{id}");
+    let again = add(&["--name", "Another", "--email", "ADA@example.org"], PASSWORD).refused();
+    assert!(again.contains("another user signs in with this e-mail address"), "{again}");
+    assert!(!again.contains(PASSWORD));
+    assert_eq!(add(&["--name", "By link", "--birth-date", "1985-12-10"], "").worked().len(), 36);
+}
+
+#[test]
+fn a_password_can_be_typed() {
+    let desk = Desk::new();
+    let mut child = desk
+        .command(&["user", "add", "--name", "Grace", "--email", "grace@example.org"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(format!("{PASSWORD}\r\n").as_bytes()).expect("typed");
+    let said = Said::from(child.wait_with_output().expect("it ends"));
+    assert_eq!(said.worked().lines().last().expect("an id").len(), 36);
+}
+
+#[test]
+fn appointments_are_checked_before_they_are_booked() {
+    let desk = Desk::new();
+    let ada = desk.add_user("Ada", "ada@example.org");
+    desk.add_user("Grace", "grace@example.org");
+    let add = |patient: &str, provider: &str, at: &str, minutes: &str| {
+        let arguments =
+            ["appointment", "add", "--patient", patient, "--provider", provider, "--at", at, "--minutes", minutes];
+        desk.run(&arguments)
+    };
+    let (grace, nobody) = ("grace@example.org", "0192d3a0-7c1e-7000-8000-000000000001");
+    assert!(add(&ada, "nobody@example.org", "now", "30").refused().contains("bedside user add"));
+    assert!(add(nobody, grace, "now", "30").refused().contains(nobody));
+    assert!(add("Ada", grace, "now", "30").refused().contains("neither a user's id nor an e-mail address"));
+    assert!(add(&ada, "ada@example.org", "now", "30").refused().contains("two people"));
+    assert!(add(&ada, grace, "tomorrow", "30").refused().contains("--at"));
+    assert!(add(&ada, grace, "2026-11-23T14:00:00", "30").refused().contains("--at"), "a zone is needed");
+    for minutes in ["4", "1441"] {
+        assert!(add(&ada, grace, "now", minutes).refused().contains("5 to 1440 minutes"));
+    }
+    assert!(!add(&ada, grace, "now", "-5").success);
+
+    let booked = add(&ada, grace, "2026-11-23T14:00:00+01:00", "30").worked();
+    let (id, link) = booked.split_once('\n').expect("an id and a link");
+    assert!(id.len() == 36 && link.starts_with("http://localhost:8080/v/"), "{booked}");
+    assert_ne!(desk.run(&["appointment", "link", id]).worked(), link, "another link");
+    assert_eq!(desk.run(&["appointment", "cancel", id]).worked(), "");
+    for command in ["link", "cancel"] {
+        assert!(desk.run(&["appointment", command, nobody]).refused().contains(nobody));
+        assert!(desk.run(&["appointment", command, "x"]).refused().contains("not an appointment's id"));
+    }
+}
+
+/// What the command line put there, the program serves.
+#[tokio::test]
+async fn an_operators_day() {
+    let desk = Desk::new();
+    desk.run(&["user", "add", "--name", "Ada Lovelace"]).worked();
+    let server = Server::start().await;
+    let database = server.database().display().to_string();
+    let variables = [
+        ("BEDSIDE_DATABASE__PATH", database.as_str()),
+        ("BEDSIDE_SERVER__PUBLIC_URL", server.origin.as_str()),
+        ("BEDSIDE_PASSWORD", PASSWORD),
+    ];
+    // While the program runs on the same database.
+    let patient = desk.run_with(&["user", "add", "--name", "Ada Byron"], &variables).worked();
+    let provider = ["user", "add", "--name", "Dr. Who", "--email", "who@example.org", "--specialty", "Time"];
+    desk.run_with(&provider, &variables).worked();
+    let book = ["appointment", "add", "--patient", &patient, "--provider", "who@example.org", "--at", "now"];
+    let booked = desk.run_with(&book, &variables).worked();
+    let (id, link) = booked.split_once('\n').expect("an id and a link");
+
+    let client = server.client();
+    client.join_by_link(link).await;
+    assert_eq!(client.get(&format!("/appointment/{id}")).await.status, 200);
+    let who = server.client();
+    let reply = who.try_sign_in("who@example.org", PASSWORD).await;
+    assert_eq!(reply.status, 303, "a password of the real strength: {}", reply.body);
+    assert!(who.get(&format!("/appointment/{id}")).await.body.contains("<provider-video-call"));
+
+    desk.run_with(&["appointment", "cancel", id], &variables).worked();
+    assert_eq!(server.status(id.parse().expect("an id")).await, AppointmentStatus::Cancelled);
+    assert_eq!(client.get(&format!("/appointment/{id}")).await.status, 403);
+    let actions: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
+    for action in ["user.added", "appointment.added", "invite.created", "invite.used", "appointment.cancelled"] {
+        assert!(actions.iter().any(|known| known == action), "{action}: {actions:?}");
+    }
+}
+
+/// A started `bedside serve`, killed if the test fails.
+struct Serving {
+    child: Child,
+    said: Vec<String>,
+}
+
+impl Serving {
+    fn start(desk: &Desk, arguments: &[&str], port: u16) -> Self {
+        let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
+        let variables = [
+            ("BEDSIDE_SERVER__LISTEN", listen.as_str()),
+            ("BEDSIDE_SERVER__PUBLIC_URL", url.as_str()),
+            ("BEDSIDE_MEDIA__BIND", "127.0.0.1"),
+            ("BEDSIDE_MEDIA__PORT", "0"),
+        ];
+        let mut child = desk
+            .command(arguments)
+            .envs(variables)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut said = Vec::new();
+        for line in lines {
+            said.push(line.expect("text"));
+            if said.last().is_some_and(|line| line.starts_with("Bedside is listening on")) {
+                break;
+            }
+        }
+        Self { child, said }
+    }
+
+    fn line_with(&self, word: &str) -> &str {
+        self.said.iter().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}: {:?}", self.said)).trim()
+    }
+
+    /// As systemd does it.
+    fn terminate(mut self) {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("a kill command");
+        assert!(kill.success());
+        assert!(self.child.wait().expect("it ends").success(), "SIGTERM is a clean end");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+}
+
+#[test]
+fn serve_says_where_and_ends_when_told_to() {
+    let desk = Desk::new();
+    let port = free_port();
+    let serving = Serving::start(&desk, &["serve"], port);
+    assert!(serving.line_with("listening").contains(&format!("http://localhost:{port} (127.0.0.1:{port})")));
+    serving.terminate();
+}
+
+#[tokio::test]
+async fn a_demo_prints_a_working_link_for_each_and_goes_on_the_next_time() {
+    let desk = Desk::new();
+    let port = free_port();
+    for _ in 0..2 {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        let http = http.build().expect("a client");
+        let serving = Serving::start(&desk, &["serve", "--demo"], port);
+        let link = |who| serving.line_with(who).split_whitespace().last().expect("a link").to_owned();
+        let (provider, patient) = (link("provider"), link("patient"));
+        let page = http.get(&patient).send().await.expect("an answer");
+        assert!(page.text().await.expect("text").contains("Join visit"));
+        let page = http.get(&provider).send().await.expect("an answer");
+        assert!(page.text().await.expect("text").contains("Continue as Dr. Grace Hopper"));
+        let entered =
+            http.post(&provider).header("origin", format!("http://localhost:{port}")).send().await.expect("an answer");
+        assert_eq!(entered.status(), 303);
+        assert!(
+            entered.headers()["location"].to_str().expect("text").starts_with("/video-call/provider?appointmentId=")
+        );
+        let guessed = format!("http://localhost:{port}/demo/{}", "A".repeat(43));
+        assert_eq!(http.get(&guessed).send().await.expect("an answer").status(), 404);
+        serving.terminate();
+    }
+}

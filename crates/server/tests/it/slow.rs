@@ -1,0 +1,91 @@
+//! Time-outs that are not an operator's to shorten. They are waited for in earnest, all at once; run
+//! with `--ignored`.
+
+use bedside_visit::view::{Presence, Stage};
+
+use crate::support::{Ending, PATIENCE, Page, Server, When, raw_until_closed, soon};
+
+#[tokio::test]
+#[ignore = "waits half a minute for real time-outs"]
+async fn nobody_is_waited_for_without_end() {
+    let server = Server::start().await;
+    tokio::join!(
+        body_that_does_not_come(&server),
+        head_that_does_not_come(&server),
+        page_that_falls_silent(&server),
+        page_whose_session_was_revoked(&server),
+    );
+    assert_eq!(server.client().get("/healthz").await.status, 200);
+}
+
+/// 20 seconds.
+async fn body_that_does_not_come(server: &Server) {
+    let id = server.book(When::Now).await.id;
+    let grace = server.sign_in(&server.provider).await;
+    let api = format!("/api/appointments/{id}/invites");
+    let one = |path: String, media_type: &str, answered: &'static str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: {}\r\nCookie: {}\r\nContent-Type: {media_type}\r\n\
+             Content-Length: 100\r\nConnection: close\r\n\r\nx",
+            server.origin,
+            grace.cookie_header()
+        );
+        async move {
+            let answer = raw_until_closed(server, head).await;
+            assert!(answer.starts_with("HTTP/1.1 408"), "{path}: {answer}");
+            assert!(answer.contains(&format!("content-type: {answered}")), "{path}: {answer}");
+            assert!(answer.contains("That took too long"), "{path}: {answer}");
+            assert!(answer.contains("x-content-type-options: nosniff"), "{path}: {answer}");
+        }
+    };
+    tokio::join!(
+        one("/sign-in".to_owned(), "application/x-www-form-urlencoded", "text/html; charset=utf-8"),
+        one(api, "application/json", "application/problem+json"),
+    );
+}
+
+/// 10 seconds.
+async fn head_that_does_not_come(server: &Server) {
+    let answer = raw_until_closed(server, "GET / HTTP/1.1\r\nHost: local").await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+/// 15 seconds: browsers' pages ping every 5.
+async fn page_that_falls_silent(server: &Server) {
+    let visit = server.book(When::Now).await;
+    let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
+    let silent = Page::open(server, &ada, visit.id).await;
+    let mut provider = Page::open(server, &grace, visit.id).await;
+    assert!(matches!(provider.view.other.presence, Presence::Preparing { .. }));
+    let gone = async {
+        while provider.view.other.presence != Presence::Absent {
+            provider.send_text(r#"{"type":"ping"}"#).await;
+            provider.next().await.expect("still there");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    soon("the silent page to be given up", gone).await;
+    assert_eq!(provider.view.stage, Stage::Idle);
+    drop(silent);
+}
+
+/// 30 seconds: an open page proves its right again, whatever it does.
+async fn page_whose_session_was_revoked(server: &Server) {
+    let visit = server.book(When::Now).await;
+    let james = server.add_person("Dr. Elizabeth Blackwell", Some("elizabeth@example.org")).await;
+    let visit = server.book_for(&visit.participants.patient, &james.person, When::Now).await;
+    let client = server.sign_in(&james).await;
+    let mut page = Page::open(server, &client, visit.id).await;
+    server.disable(james.id()).await;
+    let ended = async {
+        loop {
+            page.send_text(r#"{"type":"ping"}"#).await;
+            if let Err(ending) = page.next().await {
+                return ending;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    };
+    let ending = tokio::time::timeout(2 * PATIENCE, ended).await.expect("within half a minute");
+    assert_eq!(ending, Ending::Code(4401));
+}

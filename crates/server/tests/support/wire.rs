@@ -1,0 +1,36 @@
+//! Requests that no well-behaved client sends, byte by byte.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::server::Server;
+use super::soon;
+
+/// Sends bytes on a connection of their own and gives what comes back until the server closes it, or
+/// until the end of the head where it becomes a WebSocket.
+pub(crate) async fn raw(server: &Server, request: impl AsRef<[u8]>) -> String {
+    soon("an answer to raw bytes", raw_until_closed(server, request)).await
+}
+
+/// The same, for as long as it takes.
+pub(crate) async fn raw_until_closed(server: &Server, request: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(server.address).await.expect("the server listens");
+    // The server may have answered and closed before it took everything.
+    let _ = stream.write_all(request.as_ref()).await;
+    read(&mut stream).await
+}
+
+async fn read(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => answer.extend_from_slice(&buffer[..read]),
+        }
+        if answer.starts_with(b"HTTP/1.1 101") && answer.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
