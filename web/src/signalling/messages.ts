@@ -196,8 +196,9 @@ id: CommandId,
  */
 command: Command, } | { "type": "offer", 
 /**
- * The page's number for its `RTCPeerConnection`. The number of the connection that is up
- * renegotiates it (an ICE restart); another number replaces it.
+ * The page's number for its `RTCPeerConnection`, drawn at random so that another page of the
+ * same person does not have it. The number of the connection that is there renegotiates it
+ * (an ICE restart); another number replaces it.
  */
 peer: number, 
 /**

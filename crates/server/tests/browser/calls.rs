@@ -3,7 +3,7 @@
 use bedside::config::TlsConfig;
 use bedside_visit::AppointmentStatus;
 
-use crate::people::{Clinic, sign_in};
+use crate::people::{Clinic, sign_in, they_meet};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
@@ -45,10 +45,7 @@ async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
     provider.stage("calling").await;
     patient.stage("called").await;
     patient.press("Join").await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     clinic.close().await;
 }
 
@@ -63,10 +60,7 @@ async fn the_provider_starts_first_and_the_patient_is_connected_on_arrival() {
     provider.sees("isn't here yet").await;
 
     let patient = clinic.patient().await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     clinic.close().await;
 }
 
@@ -80,10 +74,7 @@ async fn two_browsers_meet() {
     patient.stage("waiting").await;
     let provider = clinic.provider().await;
     provider.press(&clinic.start()).await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     second.close().await;
     clinic.close().await;
 }
@@ -101,10 +92,7 @@ async fn two_windows_of_one_browser_meet() {
     clinic.come_by_link(&patient).await;
     patient.stage("waiting").await;
     provider.press(&clinic.start()).await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     clinic.close().await;
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bedside_visit::Person;
 
-use crate::people::{Clinic, sign_in};
+use crate::people::{Clinic, sign_in, they_meet};
 use crate::support::When;
 use crate::window::Window;
 
@@ -105,10 +105,7 @@ async fn the_visit_of_a_patient_who_waits() {
     patient.key("Escape").await;
 
     provider.press(&clinic.start()).await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     findings.look(&patient, "patient-connected").await;
     findings.look(&provider, "provider-connected").await;
     patient.press("Mute").await;

@@ -73,10 +73,7 @@ impl Clinic {
     pub(crate) async fn in_call(&self) -> (Window, Window) {
         let (patient, provider) = self.both_waiting().await;
         provider.press(&self.start()).await;
-        for window in [&patient, &provider] {
-            window.stage("connected").await;
-            window.sees_and_hears_the_other().await;
-        }
+        they_meet(&patient, &provider).await;
         (patient, provider)
     }
 
@@ -92,4 +89,12 @@ pub(crate) async fn sign_in(window: &Window, account: &Account) {
     window.fill("password", PASSWORD).await;
     window.press("Sign in").await;
     window.until("location.pathname !== '/sign-in'", "the page that was asked for").await;
+}
+
+/// Both are connected, and really see and hear each other.
+pub(crate) async fn they_meet(one: &Window, other: &Window) {
+    for window in [one, other] {
+        window.stage("connected").await;
+        window.sees_and_hears_the_other().await;
+    }
 }

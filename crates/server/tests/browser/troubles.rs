@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::people::Clinic;
+use crate::people::{Clinic, they_meet};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
@@ -22,10 +22,7 @@ async fn a_reload_in_mid_call_comes_back_by_itself_and_stays_muted() {
     provider.sees_and_hears_the_other().await;
 
     provider.reload().await;
-    for window in [&provider, &patient] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&provider, &patient).await;
     clinic.close().await;
 }
 
@@ -56,10 +53,7 @@ async fn leaving_and_coming_back() {
     patient.stage("left").await;
     provider.stage("alone").await;
     patient.press("Rejoin").await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     patient.press("Leave").await;
     patient.stage("left").await;
     patient.press("Close").await;
@@ -105,10 +99,7 @@ async fn the_program_restarts_and_the_call_goes_on() {
     let mut clinic = Clinic::open().await;
     let (patient, provider) = clinic.in_call().await;
     clinic.server = clinic.server.restart().await;
-    for window in [&patient, &provider] {
-        window.stage("connected").await;
-        window.sees_and_hears_the_other().await;
-    }
+    they_meet(&patient, &provider).await;
     clinic.close().await;
 }
 

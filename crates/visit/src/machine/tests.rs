@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
+use crate::signalling::Refusal;
 use crate::view::{Presence, Stage};
 use crate::{Person, VisitRules};
 
