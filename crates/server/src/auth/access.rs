@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use bedside_store::AuditEntry;
 use bedside_visit::permission::{Action, Denial, decide};
-use bedside_visit::{Appointment, AppointmentId, Role, UserId};
+use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, UserId};
 use serde::Deserialize;
 
 use super::{Identities, Identity};
@@ -81,11 +82,28 @@ impl<W: Wanted> FromRequestParts<App> for Access<W> {
             return Err(Error::NotSignedIn);
         }
         let id: AppointmentId = id.parse().map_err(|_| Error::NotFound)?;
-        let appointment = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
-        let (identity, role) =
-            first_with_right(app, &candidates, W::ACTION, &appointment).map_err(|denial| denied(denial, id))?;
+        let Some(appointment) = app.store.get_appointment(id).await? else {
+            note_denial(app, &candidates[0], id).await?;
+            return Err(Error::NotFound);
+        };
+        let (identity, role) = match first_with_right(app, &candidates, W::ACTION, &appointment) {
+            Ok(allowed) => allowed,
+            Err(denial) => {
+                note_denial(app, &candidates[0], id).await?;
+                return Err(denied(denial, id));
+            }
+        };
         Ok(Self { appointment, role, identity, wanted: PhantomData })
     }
+}
+
+/// Somebody who is signed in asked for what they may not have. What does not exist is noted alike: it
+/// takes as long, and the log shows who tries identifiers.
+async fn note_denial(app: &App, identity: &Identity, id: AppointmentId) -> Result<(), Error> {
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::AccessDenied);
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&entry.by(identity.principal.user).of_appointment(id)).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// The first identity that may, or else the most telling denial.
