@@ -3,10 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use askama::Template;
-use axum::extract::{Path, State};
-use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{Account, NewUser, Store};
 use bedside_visit::{
     Appointment, AppointmentId, AppointmentStatus, Clock, EmailAddress, Participants, Person, Timestamp, UserId,
@@ -15,23 +11,30 @@ use bedside_visit::{
 use jiff::civil::date;
 use uuid::Uuid;
 
-use crate::api::invites::{add_invite, invite_url};
-use crate::app::App;
-use crate::auth::{Identities, SecretToken};
+use crate::auth::SecretToken;
 use crate::clock::fresh_id;
 use crate::error::Error;
-use crate::pages::sign_in::sign_in;
-use crate::pages::{Layout, render};
+use crate::invites::{add_invite, invite_url};
 
 const PROVIDER_EMAIL: &str = "grace@demo.invalid";
 const PATIENT: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00a1));
-const PROVIDER: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00b2));
+/// The demo's provider.
+pub(crate) const PROVIDER: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00b2));
 
 /// Lets whoever has the printed link in as the demo's provider. Exists in a demo only.
 #[derive(Debug, Clone)]
 pub struct DemoDoor {
     token: SecretToken,
     appointment: AppointmentId,
+}
+
+impl DemoDoor {
+    /// The appointment behind it, for whoever has the link. Hashes are compared, so that the time it
+    /// takes tells nothing of the secret.
+    pub(crate) fn open(&self, token: &str) -> Option<AppointmentId> {
+        let token = SecretToken::parse(token)?;
+        (token.hash() == self.token.hash()).then_some(self.appointment)
+    }
 }
 
 /// What is printed.
@@ -100,7 +103,8 @@ async fn find_due(store: &Arc<dyn Store>, now: Timestamp) -> Result<Option<Appoi
     }))
 }
 
-fn people() -> (Person, Person) {
+/// The demo's patient and provider.
+pub(crate) fn people() -> (Person, Person) {
     let patient = Person {
         id: PATIENT,
         name: "Ada Lovelace".into(),
@@ -130,37 +134,4 @@ fn due_now(now: Timestamp) -> Appointment {
         status: AppointmentStatus::Booked,
         participants: Participants { patient, provider },
     }
-}
-
-#[derive(Template)]
-#[template(path = "demo.html")]
-struct DemoPage {
-    layout: Layout,
-    provider: String,
-}
-
-fn open_door(app: &App, token: &str) -> Result<DemoDoor, Error> {
-    let door = app.demo.as_ref().ok_or(Error::NotFound)?;
-    let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
-    // Hashes are compared, so that the time it takes tells nothing of the secret.
-    if token.hash() == door.token.hash() { Ok(door.clone()) } else { Err(Error::NotFound) }
-}
-
-/// `GET /demo/{token}`.
-pub(crate) async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Html<String>, Error> {
-    open_door(&app, &token)?;
-    let provider = people().1.name.reveal().clone();
-    render(&DemoPage { layout: Layout::new(&app), provider })
-}
-
-/// `POST /demo/{token}`.
-pub(crate) async fn enter(
-    State(app): State<App>,
-    Path(token): Path<String>,
-    jar: CookieJar,
-    identities: Identities,
-) -> Result<Response, Error> {
-    let door = open_door(&app, &token)?;
-    let jar = sign_in(&app, jar, PROVIDER, &identities).await?;
-    Ok((jar, Redirect::to(&format!("/video-call/provider?appointmentId={}", door.appointment))).into_response())
 }

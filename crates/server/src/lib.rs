@@ -11,6 +11,7 @@ mod clock;
 pub mod config;
 pub mod demo;
 mod error;
+mod invites;
 pub mod media;
 pub mod operator;
 mod pages;

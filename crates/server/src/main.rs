@@ -201,18 +201,21 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     let listener = listen(&config)?;
     let store = open_store(&config).await?;
     let clock = Arc::new(SystemClock);
-    let mut door = None;
-    if with_demo {
+    let (door, links) = if with_demo {
         store.migrate().await?;
-        let (opened, links) = demo::prepare(&store, &*clock, &config.visits.rules(), &config.server.public_url).await?;
-        door = Some(opened);
+        let (door, links) = demo::prepare(&store, &*clock, &config.visits.rules(), &config.server.public_url).await?;
+        (Some(door), Some(links))
+    } else {
+        (None, None)
+    };
+    let program = Program::start(config.clone(), store, clock, door).await?;
+    if let Some(links) = links {
         say(&format!(
             "\nA demo clinic, with an appointment that is due now. Open both, in two windows of one browser:\n\n  \
              provider  {}\n  patient   {}\n",
             links.provider, links.patient
         ));
     }
-    let program = Program::start(config.clone(), store, clock, door).await?;
     say(&format!("Bedside is listening on {} ({})", config.server.public_url, listener.local_addr()?));
     Ok(program.serve(listener, stopped()).await?)
 }

@@ -11,9 +11,9 @@ use bedside_visit::{
 use jiff::civil::Date;
 use secrecy::SecretString;
 
-use crate::api::invites::{add_invite, invite_url};
 use crate::auth::{PasswordError, Passwords};
 use crate::clock::fresh_id;
+use crate::invites::{add_invite, invite_url};
 
 /// Why an operator's command was not done.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::app::App;
 use crate::auth::refuse_foreign_origins;
 use crate::error::{self, Error};
-use crate::{api, assets, demo, pages, signalling};
+use crate::{api, assets, pages, signalling};
 
 /// The largest body of a form or an API call, bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -33,7 +33,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/video-call/provider", get(pages::call::provider))
         .route("/ended", get(pages::ended::show))
         .route("/api", get(pages::api_docs::show))
-        .route("/demo/{token}", get(demo::show).post(demo::enter));
+        .route("/demo/{token}", get(pages::demo::show).post(pages::demo::enter));
     let api = Router::new()
         .route("/api/appointments/{id}", get(api::appointments::get))
         .route("/api/appointments/{id}/invites", post(api::invites::create))

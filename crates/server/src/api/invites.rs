@@ -1,16 +1,15 @@
-//! Patient links.
+//! New patient links, for a provider.
 
 use axum::Json;
 use axum::extract::State;
-use bedside_store::{AuditEntry, Invite, Transaction};
-use bedside_visit::{Appointment, AuditAction, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Success;
 use crate::app::App;
-use crate::auth::{Access, Inviting, SecretToken};
+use crate::auth::{Access, Inviting};
 use crate::error::{Error, Problem};
+use crate::invites::{add_invite, invite_url};
 
 /// Nothing to say yet.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -49,25 +48,4 @@ pub(crate) async fn create(
     let token = add_invite(&mut *transaction, &access.appointment, closes, actor, app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Success::of(InviteData { url: invite_url(&app.config.server.public_url, &token) }))
-}
-
-/// Makes a link in place of the unused ones.
-pub(crate) async fn add_invite(
-    transaction: &mut dyn Transaction,
-    appointment: &Appointment,
-    expires: Timestamp,
-    actor: Option<UserId>,
-    now: Timestamp,
-) -> Result<SecretToken, Error> {
-    let token = SecretToken::draw()?;
-    transaction.delete_unused_invites(appointment.id).await?;
-    transaction.insert_invite(&Invite::new(token.hash().into(), appointment.id, now, expires)).await?;
-    let entry = AuditEntry::new(now, AuditAction::InviteCreated).of_appointment(appointment.id);
-    transaction.append_audit(&actor.map_or(entry, |actor| entry.by(actor))).await?;
-    Ok(token)
-}
-
-/// The address behind a link's secret.
-pub(crate) fn invite_url(public_url: &str, token: &SecretToken) -> String {
-    format!("{public_url}/v/{}", token.reveal())
 }

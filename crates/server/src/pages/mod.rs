@@ -3,6 +3,7 @@
 pub(crate) mod api_docs;
 pub(crate) mod call;
 pub(crate) mod dashboard;
+pub(crate) mod demo;
 pub(crate) mod ended;
 pub(crate) mod error;
 pub(crate) mod invite;
@@ -15,19 +16,19 @@ use crate::app::App;
 use crate::error::Error;
 
 /// What every page has.
-pub(crate) struct Layout {
-    pub(crate) clinic: String,
-    pub(crate) stylesheet: String,
-    pub(crate) script: String,
+struct Layout {
+    clinic: String,
+    stylesheet: String,
+    script: String,
     /// The name of who is signed in, for the header.
-    pub(crate) account: Option<String>,
+    account: Option<String>,
     /// Whether the browser client is there.
-    pub(crate) built: bool,
+    built: bool,
 }
 
 impl Layout {
     /// For a page with the small script that all pages share.
-    pub(crate) fn new(app: &App) -> Self {
+    fn new(app: &App) -> Self {
         Self::with_script(app, "site.js")
     }
 
@@ -54,6 +55,6 @@ impl Layout {
 }
 
 /// A page as an answer.
-pub(crate) fn render(page: &impl Template) -> Result<Html<String>, Error> {
+fn render(page: &impl Template) -> Result<Html<String>, Error> {
     Ok(Html(page.render()?))
 }

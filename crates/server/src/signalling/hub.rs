@@ -1,16 +1,16 @@
 //! Finds the task of an appointment, and begins it where there is none.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bedside_store::{SessionHash, Store, StoreError};
 use bedside_visit::view::View;
 use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, Visit, VisitId, VisitRules};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-use super::visit_task::{Event, VisitTask};
+use super::event::Event;
+use super::live::{Shared, lock};
+use super::visit_task::VisitTask;
 use crate::clock::fresh_id;
 use crate::media::{Media, MediaEvent};
 
@@ -20,31 +20,6 @@ const INBOX: usize = 256;
 /// All live appointments.
 #[derive(Clone)]
 pub(crate) struct Hub(Arc<Shared>);
-
-/// What the tasks share.
-pub(super) struct Shared {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) rules: VisitRules,
-    pub(super) media: Media,
-    connections: AtomicU64,
-    live: Mutex<Live>,
-    tasks: Mutex<JoinSet<()>>,
-}
-
-#[derive(Default)]
-struct Live {
-    inboxes: HashMap<AppointmentId, mpsc::Sender<Event>>,
-    /// What the provider of an appointment sees of it, for the dashboard.
-    standings: HashMap<AppointmentId, View>,
-    rooms: HashMap<VisitId, AppointmentId>,
-    /// No task begins any more.
-    stopped: bool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Hub {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, rules: VisitRules, media: Media) -> Self {
@@ -156,38 +131,5 @@ impl Hub {
             Some(record) => Visit::restore(&record, people, status, *rules, clock.now()),
             None => Visit::new(VisitId::new(fresh_id()), appointment.id, people, status, *rules),
         })
-    }
-}
-
-impl Live {
-    /// That of a task which ended without a word takes nothing any more.
-    fn open_inbox(&self, appointment: AppointmentId) -> Option<mpsc::Sender<Event>> {
-        self.inboxes.get(&appointment).filter(|inbox| !inbox.is_closed()).cloned()
-    }
-}
-
-impl Shared {
-    /// Shows where an appointment stands, and to whose media events it listens.
-    pub(super) fn show(&self, appointment: AppointmentId, view: View) {
-        let mut live = lock(&self.live);
-        let room = view.visit;
-        let before = live.standings.insert(appointment, view);
-        if let Some(before) = before.filter(|before| before.visit != room) {
-            live.rooms.remove(&before.visit);
-        }
-        live.rooms.insert(room, appointment);
-    }
-
-    /// Takes a task out, unless something has come for it.
-    pub(super) fn retire(&self, appointment: AppointmentId, events: &mpsc::Receiver<Event>) -> bool {
-        let mut live = lock(&self.live);
-        if !events.is_empty() {
-            return false;
-        }
-        live.inboxes.remove(&appointment);
-        if let Some(view) = live.standings.remove(&appointment) {
-            live.rooms.remove(&view.visit);
-        }
-        true
     }
 }

@@ -1,7 +1,9 @@
 //! The shell of the visit machine: one task a live appointment, one WebSocket a page.
 
 mod connection;
+mod event;
 mod hub;
+mod live;
 mod socket;
 mod visit_task;
 

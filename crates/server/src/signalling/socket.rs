@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
-use super::visit_task::Event;
+use super::event::Event;
 use crate::app::App;
 use crate::auth::{Access, Conversing, is_own, live_identity};
 use crate::error::{Error, Problem};

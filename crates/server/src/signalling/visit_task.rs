@@ -4,40 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
-use bedside_visit::signalling::{Command, MediaFailure, Refusal, Sdp, ServerMessage, Track};
-use bedside_visit::{AppointmentId, CommandId, ConnectionId, Context, Input, Output, Role, UserId, Visit, VisitId};
+use bedside_visit::signalling::{MediaFailure, Refusal, Sdp, ServerMessage, Track};
+use bedside_visit::{AppointmentId, ConnectionId, Context, Input, Output, Role, UserId, Visit, VisitId};
 use tokio::sync::mpsc;
 
 use super::connection::{CloseReason, Connection};
-use super::hub::Shared;
+use super::event::Event;
+use super::live::Shared;
 use crate::clock::fresh_id;
 use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
 
 /// How long to wait before trying again to write down what time did.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What an appointment's task is told.
-pub(super) enum Event {
-    Connected(Connection),
-    Disconnected(ConnectionId),
-    Command {
-        connection: ConnectionId,
-        id: CommandId,
-        command: Command,
-    },
-    Offer {
-        connection: ConnectionId,
-        peer: u32,
-        sdp: Sdp,
-    },
-    /// An answer is out: the room may have changed while it was made.
-    Answered {
-        user: UserId,
-    },
-    Media(MediaEvent),
-    EndSession(SessionHash),
-    Stop,
-}
 
 pub(super) struct VisitTask {
     shared: Arc<Shared>,

@@ -1,0 +1,31 @@
+//! What an appointment's task is told.
+
+use bedside_store::SessionHash;
+use bedside_visit::signalling::{Command, Sdp};
+use bedside_visit::{CommandId, ConnectionId, UserId};
+
+use super::connection::Connection;
+use crate::media::MediaEvent;
+
+/// What an appointment's task is told.
+pub(super) enum Event {
+    Connected(Connection),
+    Disconnected(ConnectionId),
+    Command {
+        connection: ConnectionId,
+        id: CommandId,
+        command: Command,
+    },
+    Offer {
+        connection: ConnectionId,
+        peer: u32,
+        sdp: Sdp,
+    },
+    /// An answer is out: the room may have changed while it was made.
+    Answered {
+        user: UserId,
+    },
+    Media(MediaEvent),
+    EndSession(SessionHash),
+    Stop,
+}

@@ -1,0 +1,72 @@
+//! What the tasks of live appointments share.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bedside_store::Store;
+use bedside_visit::view::View;
+use bedside_visit::{AppointmentId, Clock, VisitId, VisitRules};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::event::Event;
+use crate::media::Media;
+
+/// What the tasks share.
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rules: VisitRules,
+    pub(super) media: Media,
+    pub(super) connections: AtomicU64,
+    pub(super) live: Mutex<Live>,
+    pub(super) tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+pub(super) struct Live {
+    pub(super) inboxes: HashMap<AppointmentId, mpsc::Sender<Event>>,
+    /// What the provider of an appointment sees of it, for the dashboard.
+    pub(super) standings: HashMap<AppointmentId, View>,
+    pub(super) rooms: HashMap<VisitId, AppointmentId>,
+    /// No task begins any more.
+    pub(super) stopped: bool,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    /// That of a task which ended without a word takes nothing any more.
+    pub(super) fn open_inbox(&self, appointment: AppointmentId) -> Option<mpsc::Sender<Event>> {
+        self.inboxes.get(&appointment).filter(|inbox| !inbox.is_closed()).cloned()
+    }
+}
+
+impl Shared {
+    /// Shows where an appointment stands, and to whose media events it listens.
+    pub(super) fn show(&self, appointment: AppointmentId, view: View) {
+        let mut live = lock(&self.live);
+        let room = view.visit;
+        let before = live.standings.insert(appointment, view);
+        if let Some(before) = before.filter(|before| before.visit != room) {
+            live.rooms.remove(&before.visit);
+        }
+        live.rooms.insert(room, appointment);
+    }
+
+    /// Takes a task out, unless something has come for it.
+    pub(super) fn retire(&self, appointment: AppointmentId, events: &mpsc::Receiver<Event>) -> bool {
+        let mut live = lock(&self.live);
+        if !events.is_empty() {
+            return false;
+        }
+        live.inboxes.remove(&appointment);
+        if let Some(view) = live.standings.remove(&appointment) {
+            live.rooms.remove(&view.visit);
+        }
+        true
+    }
+}
