@@ -10,6 +10,7 @@ use bedside::{Program, SystemClock, demo, listen, local_address, open_store};
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Video visits for clinics.
@@ -208,6 +209,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     } else {
         (None, None)
     };
+    let stopped = stop_signal()?;
     let program = Program::start(config.clone(), store, clock, door).await?;
     if let Some(links) = links {
         say(&format!(
@@ -217,7 +219,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
         ));
     }
     say(&format!("Bedside is listening on {} ({})", config.server.public_url, listener.local_addr()?));
-    Ok(program.serve(listener, stopped()).await?)
+    Ok(program.serve(listener, stopped).await?)
 }
 
 /// `--tls self-signed` is for trying a phone: everything listens on the local network then.
@@ -239,21 +241,16 @@ fn apply(config: &mut Config, tls: Option<Tls>) {
     }
 }
 
-/// Until SIGINT or SIGTERM.
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
+/// Until SIGINT or SIGTERM. Both are caught from now on, not only once this is waited for.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-        Err(_) => {
-            let _ = interrupt.await;
-        }
-    }
+    })
 }
 
 fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {
