@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 mod error;
 mod invites;
+mod log;
 pub mod media;
 pub mod operator;
 mod pages;
@@ -23,5 +24,6 @@ mod tls;
 
 pub use auth::{PasswordError, SecretToken};
 pub use clock::SystemClock;
+pub use log::log_filter;
 pub use program::{Program, StartError, listen, open_store};
 pub use tls::local_address;

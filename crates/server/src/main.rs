@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
-use bedside::{Program, SystemClock, demo, listen, local_address, open_store};
+use bedside::{Program, SystemClock, demo, listen, local_address, log_filter, open_store};
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// Video visits for clinics.
 #[derive(Parser)]
@@ -120,7 +119,7 @@ type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("BEDSIDE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = log_filter(std::env::var("BEDSIDE_LOG").as_deref().unwrap_or("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -209,8 +208,8 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     } else {
         (None, None)
     };
-    let stopped = stop_signal()?;
     let program = Program::start(config.clone(), store, clock, door).await?;
+    let stopped = stop_signal()?;
     if let Some(links) = links {
         say(&format!(
             "\nA demo clinic, with an appointment that is due now. Open both, in two windows of one browser:\n\n  \
