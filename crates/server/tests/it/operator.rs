@@ -1,84 +1,14 @@
-//! The command line, as an operator uses it: the real binary, with a folder of its own.
+//! What an operator does from the command line.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
 use bedside_visit::AppointmentStatus;
 
+use crate::desk::{Desk, Said, Serving, free_port};
 use crate::support::{PASSWORD, Server};
-
-struct Desk {
-    folder: tempfile::TempDir,
-}
-
-/// What a command said and how it ended.
-#[derive(Debug)]
-struct Said {
-    success: bool,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        Self {
-            success: output.status.success(),
-            out: String::from_utf8(output.stdout).expect("text"),
-            err: String::from_utf8(output.stderr).expect("text"),
-        }
-    }
-}
-
-impl Said {
-    /// What it printed; it must have worked.
-    fn worked(self) -> String {
-        assert!(self.success, "{self:?}");
-        self.out.trim().to_owned()
-    }
-
-    /// What it complained of; it must have refused, in words, and without a panic.
-    fn refused(self) -> String {
-        assert!(!self.success && self.out.is_empty(), "{self:?}");
-        assert!(self.err.contains("bedside: ") && !self.err.contains("panicked"), "{self:?}");
-        self.err
-    }
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bedside"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Said {
-        self.command(arguments).output().expect("it runs").into()
-    }
-
-    fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
-        self.command(arguments).envs(variables.iter().copied()).output().expect("it runs").into()
-    }
-
-    fn config(&self, text: &str) -> String {
-        let file = self.path("bedside.toml");
-        std::fs::write(&file, text).expect("written");
-        file
-    }
-
-    fn add_user(&self, name: &str, email: &str) -> String {
-        self.run_with(&["user", "add", "--name", name, "--email", email], &[("BEDSIDE_PASSWORD", PASSWORD)]).worked()
-    }
-}
 
 #[test]
 fn check_config_names_every_fault() {
@@ -292,62 +222,6 @@ async fn an_operators_day() {
     for action in ["user.added", "appointment.added", "invite.created", "invite.used", "appointment.cancelled"] {
         assert!(actions.iter().any(|known| known == action), "{action}: {actions:?}");
     }
-}
-
-/// A started `bedside serve`, killed if the test fails.
-struct Serving {
-    child: Child,
-    said: Vec<String>,
-}
-
-impl Serving {
-    fn start(desk: &Desk, arguments: &[&str], port: u16) -> Self {
-        let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
-        let variables = [
-            ("BEDSIDE_SERVER__LISTEN", listen.as_str()),
-            ("BEDSIDE_SERVER__PUBLIC_URL", url.as_str()),
-            ("BEDSIDE_MEDIA__BIND", "127.0.0.1"),
-            ("BEDSIDE_MEDIA__PORT", "0"),
-        ];
-        let mut child = desk
-            .command(arguments)
-            .envs(variables)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it runs");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let mut said = Vec::new();
-        for line in lines {
-            said.push(line.expect("text"));
-            if said.last().is_some_and(|line| line.starts_with("Bedside is listening on")) {
-                break;
-            }
-        }
-        Self { child, said }
-    }
-
-    fn line_with(&self, word: &str) -> &str {
-        self.said.iter().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}: {:?}", self.said)).trim()
-    }
-
-    /// As systemd does it.
-    fn terminate(mut self) {
-        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("a kill command");
-        assert!(kill.success());
-        assert!(self.child.wait().expect("it ends").success(), "SIGTERM is a clean end");
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
 #[test]

@@ -23,10 +23,8 @@ async fn provider_page() -> (Server, Page) {
 }
 
 fn detail(message: ServerMessage) -> String {
-    match message {
-        ServerMessage::Malformed { detail } => detail,
-        other => panic!("malformed, not {other:?}"),
-    }
+    let ServerMessage::Malformed { detail } = message else { panic!("malformed, not {message:?}") };
+    detail
 }
 
 #[tokio::test]
@@ -225,12 +223,7 @@ async fn an_offer_that_is_none_is_refused_and_the_connection_lives() {
     for (peer, sdp) in [(1, ""), (2, "v=0"), (3, "\u{0}\r\n"), (4, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")]
     {
         page.send(&ClientMessage::Offer { peer, sdp: Sdp(sdp.to_owned()) }).await;
-        match page.other().await {
-            ServerMessage::MediaFailed { peer: about, reason } => {
-                assert_eq!((about, reason), (peer, MediaFailure::BadOffer), "{sdp:?}");
-            }
-            other => panic!("{sdp:?}: {other:?}"),
-        }
+        assert_eq!(page.other().await, ServerMessage::MediaFailed { peer, reason: MediaFailure::BadOffer }, "{sdp:?}");
     }
     page.command(Command::ReportCheck { check: DeviceCheck::default() }).await.expect("the connection lives");
 }

@@ -1,6 +1,7 @@
 //! Time-outs that are not an operator's to shorten. They are waited for in earnest, all at once; run
 //! with `--ignored`.
 
+use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::{Presence, Stage};
 
 use crate::support::{Ending, PATIENCE, Page, Server, When, raw_until_closed, soon};
@@ -14,6 +15,7 @@ async fn nobody_is_waited_for_without_end() {
         head_that_does_not_come(&server),
         page_that_falls_silent(&server),
         page_whose_session_was_revoked(&server),
+        command_that_cannot_be_saved(),
     );
     assert_eq!(server.client().get("/healthz").await.status, 200);
 }
@@ -88,4 +90,20 @@ async fn page_whose_session_was_revoked(server: &Server) {
     };
     let ending = tokio::time::timeout(2 * PATIENCE, ended).await.expect("within half a minute");
     assert_eq!(ending, Ending::Code(4401));
+}
+
+/// 5 seconds: somebody else keeps the database to themselves.
+async fn command_that_cannot_be_saved() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    let before = server.audit().await;
+    let hog = server.store.begin().await.expect("the database to ourselves");
+    assert_eq!(page.command(Command::Start).await, Err(Refusal::NotSaved));
+    assert_eq!(page.view.stage, Stage::Idle, "not saved is not done");
+    drop(hog);
+    assert_eq!(server.audit().await, before);
+    page.command(Command::Start).await.expect("and may be tried again");
+    page.until("calling", |view| matches!(view.stage, Stage::Calling { .. })).await;
 }

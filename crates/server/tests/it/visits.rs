@@ -1,76 +1,11 @@
 //! Visits, as the two people of one live through them.
 
-use std::time::Duration;
-
-use bedside_visit::signalling::{Command, Refusal, ServerMessage};
+use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::{Presence, Stage, View};
-use bedside_visit::{Appointment, AppointmentStatus, Check, DeviceCheck, EndReason};
+use bedside_visit::{AppointmentStatus, Check, DeviceCheck, EndReason};
 
-use crate::support::{Client, Ending, Page, Refused, Server, When};
-
-/// A clinic with an appointment that is due, and a browser for each of its people.
-struct Room {
-    server: Server,
-    visit: Appointment,
-    ada: Client,
-    grace: Client,
-}
-
-impl Room {
-    async fn new() -> Self {
-        let server = Server::start().await;
-        let visit = server.book(When::Now).await;
-        let (ada, grace) = (server.client(), server.sign_in(&server.provider).await);
-        ada.join_by_link(&server.link(visit.id).await).await;
-        Self { server, visit, ada, grace }
-    }
-
-    async fn patient(&self) -> Page {
-        Page::open(&self.server, &self.ada, self.visit.id).await
-    }
-
-    async fn provider(&self) -> Page {
-        Page::open(&self.server, &self.grace, self.visit.id).await
-    }
-
-    /// Both in and connected.
-    async fn connected() -> (Self, Page, Page) {
-        let room = Self::new().await;
-        let (mut patient, mut provider) = (room.patient().await, room.provider().await);
-        patient.command(Command::Enter).await.expect("in");
-        provider.command(Command::Start).await.expect("started");
-        patient.until("connected", connected).await;
-        provider.until("connected", connected).await;
-        (room, patient, provider)
-    }
-
-    async fn status(&self) -> AppointmentStatus {
-        self.server.status(self.visit.id).await
-    }
-
-    /// What happened in the visit, as the audit log has it: who (patient, provider or time) and what.
-    async fn story(&self) -> Vec<String> {
-        let rows = self.server.audit().await.into_iter().filter(|row| row.action.starts_with("visit."));
-        rows.map(|row| {
-            assert_eq!(row.appointment, Some(self.visit.id));
-            assert!(row.visit.is_some());
-            let who = match row.actor {
-                None => "time",
-                Some(actor) if actor == self.server.patient.id() => "patient",
-                Some(actor) if actor == self.server.provider.id() => "provider",
-                Some(other) => panic!("who is {other}?"),
-            };
-            format!("{who} {}", row.action.trim_start_matches("visit."))
-        })
-        .collect()
-    }
-}
-
-fn connected(view: &View) -> bool {
-    matches!(view.stage, Stage::Connected { .. })
-}
-
-const MUTED: Command = Command::SetMedia { microphone: false, camera: true };
+use crate::room::{Room, connected};
+use crate::support::{Page, Server, When};
 
 #[tokio::test]
 async fn a_patient_who_waits_is_answered_when_the_provider_starts() {
@@ -243,60 +178,6 @@ async fn the_provider_ends_it_for_all_and_can_start_anew() {
 }
 
 #[tokio::test]
-async fn a_second_tab_takes_the_seat_over() {
-    let (room, mut first, mut provider) = Room::connected().await;
-    first.command(MUTED).await.expect("muted");
-    let second = room.patient().await;
-    assert_eq!(first.other().await, ServerMessage::Moved);
-    assert_eq!(first.ending().await, Ending::Code(4000));
-    assert!(connected(&second.view), "{:?}", second.view.stage);
-    assert!(!second.view.you.microphone, "a new page widens nothing");
-    provider.until("nothing else", |view| connected(view) && !view.other.microphone).await;
-    assert_eq!(room.story().await.iter().filter(|line| *line == "patient seat_moved").count(), 1);
-}
-
-#[tokio::test]
-async fn a_dropped_page_keeps_its_seat_and_its_mute() {
-    let (room, mut patient, mut provider) = Room::connected().await;
-    patient.command(MUTED).await.expect("muted");
-    drop(patient);
-    provider.until("reconnecting", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
-    let patient = room.patient().await;
-    assert!(connected(&patient.view), "no click: {:?}", patient.view.stage);
-    assert!(!patient.view.you.microphone && patient.view.you.camera);
-    provider.until("connected", connected).await;
-    assert_eq!(room.story().await.last().map(String::as_str), Some("patient media_changed"), "a drop is no event");
-}
-
-#[tokio::test]
-async fn a_seat_is_held_for_ten_minutes() {
-    let (room, patient, mut provider) = Room::connected().await;
-    patient.close().await;
-    provider.until("reconnecting", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
-    room.server.clock.advance(Duration::from_secs(11 * 60));
-    provider.command(MUTED).await.expect("anything");
-    provider.until("alone", |view| matches!(view.stage, Stage::Alone { .. })).await;
-    assert!(room.story().await.contains(&"time seat_expired".to_owned()));
-    let mut patient = room.patient().await;
-    assert!(matches!(patient.view.stage, Stage::Left { .. }));
-    patient.command(Command::Rejoin).await.expect("the door stays open");
-    provider.until("connected", connected).await;
-}
-
-#[tokio::test]
-async fn a_visit_that_everyone_forgot_ends() {
-    let (room, patient, provider) = Room::connected().await;
-    patient.close().await;
-    provider.close().await;
-    room.server.clock.advance(Duration::from_secs(11 * 60));
-    let mut provider = room.provider().await;
-    room.server.clock.advance(Duration::from_secs(11 * 60));
-    provider.command(MUTED).await.expect("anything");
-    provider.until("over", |view| matches!(view.stage, Stage::Ended { reason: EndReason::Abandoned, .. })).await;
-    assert_eq!(room.status().await, AppointmentStatus::Fulfilled, "they did meet");
-}
-
-#[tokio::test]
 async fn the_provider_sees_how_far_the_patient_has_come_and_not_the_other_way() {
     let room = Room::new().await;
     let (mut patient, mut provider) = (room.patient().await, room.provider().await);
@@ -306,33 +187,4 @@ async fn the_provider_sees_how_far_the_patient_has_come_and_not_the_other_way() 
     provider.command(Command::ReportCheck { check: DeviceCheck { heard: true, ..check } }).await.expect("reported");
     provider.until("their own", |view| view.you.check.is_some_and(|own| own.heard)).await;
     assert_eq!(patient.view.other.check, None);
-}
-
-#[tokio::test]
-async fn an_appointment_called_off_in_mid_visit_lets_nobody_in_again() {
-    let (room, mut patient, mut provider) = Room::connected().await;
-    room.server.cancel(room.visit.id).await;
-    patient.command(Command::Leave).await.expect("whoever is inside may leave");
-    assert_eq!(patient.command(Command::Rejoin).await, Err(Refusal::Cancelled));
-    assert_eq!(provider.command(Command::Start).await, Err(Refusal::Cancelled));
-    let path = format!("/api/appointments/{}/signalling", room.visit.id);
-    let again = Page::try_open(&room.server, &room.ada, &path, Some(&room.server.origin)).await;
-    assert_eq!(again.err(), Some(Refused::Ended(Ending::Code(4403))));
-    provider.command(Command::End).await.expect("and the provider may end it");
-}
-
-#[tokio::test]
-async fn when_the_door_closes_those_inside_finish_and_nobody_comes_in() {
-    let (room, mut patient, mut provider) = Room::connected().await;
-    let closed = Duration::from_secs(5 * 3600);
-    room.server.clock.advance(closed);
-    // Nine idle hours are too long for a sign-in; the provider signs in again and is too late.
-    let path = format!("/api/appointments/{}/signalling", room.visit.id);
-    room.grace.sign_in(&room.server.provider).await;
-    let late = Page::try_open(&room.server, &room.grace, &path, Some(&room.server.origin)).await;
-    assert_eq!(late.err(), Some(Refused::Ended(Ending::Code(4403))));
-    patient.send_text(r#"{"type":"command","id":"x","command":{"name":"leave"}}"#).await;
-    assert_eq!(patient.ending().await, Ending::Code(4401), "a link's session ends with the door");
-    provider.send_text(r#"{"type":"command","id":"x","command":{"name":"end"}}"#).await;
-    assert_eq!(provider.ending().await, Ending::Code(4401));
 }

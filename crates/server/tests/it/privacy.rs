@@ -1,0 +1,97 @@
+//! What must not reach a log, at any level.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bedside::log_filter;
+use bedside_visit::Private;
+use bedside_visit::signalling::{ClientMessage, Command, Sdp};
+use jiff::civil::date;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::support::{PASSWORD, Page, Server, When};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+/// Not even at the most talkative level an operator can turn to.
+#[tokio::test]
+async fn nothing_of_people_reaches_the_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    // For this thread, on which the whole server runs.
+    let _guard = subscriber.set_default();
+
+    let server = Server::start().await;
+    let mut patient = server.add_person("Canary Patientname", Some("canary@mail.example")).await;
+    patient.person.birth_date = Some(Private::new(date(1971, 2, 3)));
+    let visit = server.book_for(&patient.person, &server.provider.person, When::Now).await;
+    let link = server.link(visit.id).await;
+    let client = server.client();
+    client.try_sign_in("canary@mail.example", "canary wrong password").await;
+    client.try_sign_in("canary@mail.example", PASSWORD).await;
+    let by_link = server.client();
+    by_link.join_by_link(&link).await;
+    let grace = server.sign_in(&server.provider).await;
+    let mut page = Page::open(&server, &by_link, visit.id).await;
+    let mut provider = Page::open(&server, &grace, visit.id).await;
+    page.command(Command::Enter).await.expect("in");
+    provider.command(Command::Start).await.expect("started");
+    let sdp =
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:cana\r\na=ice-pwd:canaryicepasswordcanary\r\n";
+    page.send(&ClientMessage::Offer { peer: 1, sdp: Sdp(sdp.to_owned()) }).await;
+    page.other().await;
+    page.send_text("{\"type\":\"canary malformed\"}").await;
+    page.other().await;
+    client.get(&format!("/appointment/{}?canary=query", visit.id)).await;
+    client.get("/v/canarylinkthatisnone").await;
+    let secrets = [&client, &by_link, &grace].map(|client| client.cookies().into_values().collect::<Vec<_>>()).concat();
+    server.stop().await;
+
+    tracing::error!("the log works");
+    let log = log.text();
+    assert!(log.contains("the log works") && log.contains("TRACE"));
+    let token = link.rsplit('/').next().expect("a token");
+    let words = [
+        "Canary Patientname",
+        "canary@mail.example",
+        "canary wrong password",
+        PASSWORD,
+        "1971",
+        "Blood pressure check",
+        "canaryicepassword",
+        "canary malformed",
+        "canarylinkthatisnone",
+        token,
+    ];
+    for word in words.into_iter().chain(secrets.iter().map(String::as_str)) {
+        let line = log.lines().find(|line| line.contains(word));
+        assert!(line.is_none(), "{word} in: {line:?}");
+    }
+}

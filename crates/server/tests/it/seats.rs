@@ -1,0 +1,125 @@
+//! Seats: one a person, held through drops, and closed by the calendar.
+
+use std::time::Duration;
+
+use bedside_visit::signalling::{ClientMessage, Command, Refusal, ServerMessage};
+use bedside_visit::view::Stage;
+use bedside_visit::{AppointmentStatus, EndReason};
+
+use crate::room::{Room, connected};
+use crate::support::{Ending, Page, Refused};
+
+const MUTED: Command = Command::SetMedia { microphone: false, camera: true };
+
+#[tokio::test]
+async fn a_second_tab_takes_the_seat_over() {
+    let (room, mut first, mut provider) = Room::connected().await;
+    first.command(MUTED).await.expect("muted");
+    let second = room.patient().await;
+    assert_eq!(first.other().await, ServerMessage::Moved);
+    assert_eq!(first.ending().await, Ending::Code(4000));
+    assert!(connected(&second.view), "{:?}", second.view.stage);
+    assert!(!second.view.you.microphone, "a new page widens nothing");
+    provider.until("nothing else", |view| connected(view) && !view.other.microphone).await;
+    assert_eq!(room.story().await.iter().filter(|line| *line == "patient seat_moved").count(), 1);
+}
+
+/// Every tab that a patient opened in doubt: one of them is answered.
+#[tokio::test]
+async fn of_many_tabs_one_has_the_seat() {
+    let room = Room::new().await;
+    let mut provider = room.provider().await;
+    provider.command(Command::Start).await.expect("started");
+    let mut tabs = futures_util::future::join_all((0..8).map(|_| room.patient())).await;
+    let mut alive = Vec::new();
+    for (at, tab) in tabs.iter_mut().enumerate() {
+        tab.send(&ClientMessage::Ping).await;
+        let ending = loop {
+            match tab.next().await {
+                Ok(ServerMessage::Pong) => break None,
+                Ok(_) => {}
+                Err(ending) => break Some(ending),
+            }
+        };
+        match ending {
+            None => alive.push(at),
+            Some(ending) => assert_eq!(ending, Ending::Code(4000)),
+        }
+    }
+    let [one] = alive.as_slice() else { panic!("{alive:?}") };
+    tabs[*one].command(Command::Enter).await.expect("in");
+    provider.until("connected", connected).await;
+    let story = room.story().await;
+    assert_eq!(story.iter().filter(|line| *line == "patient seat_moved").count(), 7);
+    assert_eq!(story.iter().filter(|line| *line == "patient entered").count(), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_page_keeps_its_seat_and_its_mute() {
+    let (room, mut patient, mut provider) = Room::connected().await;
+    patient.command(MUTED).await.expect("muted");
+    drop(patient);
+    provider.until("reconnecting", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
+    let patient = room.patient().await;
+    assert!(connected(&patient.view), "no click: {:?}", patient.view.stage);
+    assert!(!patient.view.you.microphone && patient.view.you.camera);
+    provider.until("connected", connected).await;
+    assert_eq!(room.story().await.last().map(String::as_str), Some("patient media_changed"), "a drop is no event");
+}
+
+#[tokio::test]
+async fn a_seat_is_held_for_ten_minutes() {
+    let (room, patient, mut provider) = Room::connected().await;
+    patient.close().await;
+    provider.until("reconnecting", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
+    room.server.clock.advance(Duration::from_secs(11 * 60));
+    provider.command(MUTED).await.expect("anything");
+    provider.until("alone", |view| matches!(view.stage, Stage::Alone { .. })).await;
+    assert!(room.story().await.contains(&"time seat_expired".to_owned()));
+    let mut patient = room.patient().await;
+    assert!(matches!(patient.view.stage, Stage::Left { .. }));
+    patient.command(Command::Rejoin).await.expect("the door stays open");
+    provider.until("connected", connected).await;
+}
+
+#[tokio::test]
+async fn a_visit_that_everyone_forgot_ends() {
+    let (room, patient, provider) = Room::connected().await;
+    patient.close().await;
+    provider.close().await;
+    room.server.clock.advance(Duration::from_secs(11 * 60));
+    let mut provider = room.provider().await;
+    room.server.clock.advance(Duration::from_secs(11 * 60));
+    provider.command(MUTED).await.expect("anything");
+    provider.until("over", |view| matches!(view.stage, Stage::Ended { reason: EndReason::Abandoned, .. })).await;
+    assert_eq!(room.status().await, AppointmentStatus::Fulfilled, "they did meet");
+}
+
+#[tokio::test]
+async fn an_appointment_called_off_in_mid_visit_lets_nobody_in_again() {
+    let (room, mut patient, mut provider) = Room::connected().await;
+    room.server.cancel(room.visit.id).await;
+    patient.command(Command::Leave).await.expect("whoever is inside may leave");
+    assert_eq!(patient.command(Command::Rejoin).await, Err(Refusal::Cancelled));
+    assert_eq!(provider.command(Command::Start).await, Err(Refusal::Cancelled));
+    let path = format!("/api/appointments/{}/signalling", room.visit.id);
+    let again = Page::try_open(&room.server, &room.ada, &path, Some(&room.server.origin)).await;
+    assert_eq!(again.err(), Some(Refused::Ended(Ending::Code(4403))));
+    provider.command(Command::End).await.expect("and the provider may end it");
+}
+
+#[tokio::test]
+async fn when_the_door_closes_those_inside_finish_and_nobody_comes_in() {
+    let (room, mut patient, mut provider) = Room::connected().await;
+    let closed = Duration::from_secs(5 * 3600);
+    room.server.clock.advance(closed);
+    // Nine idle hours are too long for a sign-in; the provider signs in again and is too late.
+    let path = format!("/api/appointments/{}/signalling", room.visit.id);
+    room.grace.sign_in(&room.server.provider).await;
+    let late = Page::try_open(&room.server, &room.grace, &path, Some(&room.server.origin)).await;
+    assert_eq!(late.err(), Some(Refused::Ended(Ending::Code(4403))));
+    patient.send_text(r#"{"type":"command","id":"x","command":{"name":"leave"}}"#).await;
+    assert_eq!(patient.ending().await, Ending::Code(4401), "a link's session ends with the door");
+    provider.send_text(r#"{"type":"command","id":"x","command":{"name":"end"}}"#).await;
+    assert_eq!(provider.ending().await, Ending::Code(4401));
+}
