@@ -164,7 +164,7 @@ impl Operator {
         Ok(invite_url(&self.public_url, &token))
     }
 
-    /// Calls an appointment off.
+    /// Calls an appointment off. Its links stay, and say so.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -172,7 +172,6 @@ impl Operator {
         self.appointment(id).await?;
         let mut transaction = self.store.begin().await?;
         transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
-        transaction.delete_unused_invites(id).await?;
         let entry = AuditEntry::new(self.clock.now(), AuditAction::AppointmentCancelled).of_appointment(id);
         transaction.append_audit(&entry.with_detail("operator")).await?;
         Ok(transaction.commit().await?)

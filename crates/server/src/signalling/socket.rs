@@ -144,15 +144,15 @@ impl Page {
 
     /// False: the page said goodbye.
     async fn take(&self, message: Message, socket: &mut WebSocket) -> Result<bool, CloseReason> {
+        if self.rate.check().is_err() {
+            return Err(CloseReason::Protocol);
+        }
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(true),
             Message::Close(_) => return Ok(false),
             Message::Binary(_) => return Err(CloseReason::Protocol),
         };
-        if self.rate.check().is_err() {
-            return Err(CloseReason::Protocol);
-        }
         match serde_json::from_str(&text) {
             Ok(ClientMessage::Ping) => Ok(send(socket, &ServerMessage::Pong).await.is_some()),
             Ok(ClientMessage::Command { id, command }) => match self.decide(action_of(&command)).await? {

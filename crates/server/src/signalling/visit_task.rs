@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
 use bedside_visit::signalling::{MediaFailure, Refusal, Sdp, ServerMessage, Track};
-use bedside_visit::{AppointmentId, ConnectionId, Context, Input, Output, Role, UserId, Visit, VisitId};
+use bedside_visit::{
+    AppointmentId, AppointmentStatus, ConnectionId, Context, Input, Output, Role, UserId, Visit, VisitId,
+};
 use tokio::sync::mpsc;
 
 use super::connection::{CloseReason, Connection};
@@ -131,7 +133,11 @@ impl VisitTask {
             match output {
                 Output::Save(record) => transaction.save_visit(record).await?,
                 Output::SetStatus(status) => {
-                    transaction.update_appointment_status(self.appointment, *status).await?;
+                    // What was called off meanwhile stays so.
+                    let booked = transaction.get_appointment(self.appointment).await?;
+                    if booked.is_some_and(|appointment| appointment.status != AppointmentStatus::Cancelled) {
+                        transaction.update_appointment_status(self.appointment, *status).await?;
+                    }
                 }
                 Output::Audit { actor, visit, action } => {
                     let entry = AuditEntry::new(context.now, *action).of_appointment(self.appointment).of_visit(*visit);

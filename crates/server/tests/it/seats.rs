@@ -106,6 +106,7 @@ async fn an_appointment_called_off_in_mid_visit_lets_nobody_in_again() {
     let again = Page::try_open(&room.server, &room.ada, &path, Some(&room.server.origin)).await;
     assert_eq!(again.err(), Some(Refused::Ended(Ending::Code(4403))));
     provider.command(Command::End).await.expect("and the provider may end it");
+    assert_eq!(room.status().await, AppointmentStatus::Cancelled, "called off stays called off");
 }
 
 #[tokio::test]
