@@ -108,6 +108,20 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/**
+ * The appointment that a page of the server carries inside the element, as JSON: the same that the
+ * API would say. `undefined` if there is none for `id`.
+ */
+export function carried(element: ParentNode, id: string): Appointment | undefined {
+  try {
+    const text = element.querySelector('script[type="application/json"]')?.textContent ?? "";
+    const appointment = JSON.parse(text) as Appointment;
+    return appointment.id === id ? appointment : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where the visit's WebSocket is. */
 export function signallingUrl(base: string, page: string, path: string, user: string): string {
   const url = new URL(path, base === "" ? page : `${base}/`);

@@ -1,4 +1,4 @@
-import { type Api, Problem } from "../api/appointment.ts";
+import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
 import { SignallingClient, type Socket, type Transport } from "../signalling/client.ts";
 import type { Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
@@ -19,6 +19,8 @@ export interface StoreOptions {
   role: Role;
   appointmentId: string;
   user: UserId;
+  /** What the API would say, if the page came with it: one round trip less. */
+  given?: Appointment | undefined;
   api: Pick<Api, "appointment" | "invite">;
   /** Address of the visit's WebSocket from the path the API gave. */
   url: (path: string) => string;
@@ -50,11 +52,13 @@ export class CallStore {
   #returning = false;
   #closed = false;
   #loads = 0;
+  #given: Appointment | undefined;
   #stopRetry = nothing;
   #stopKnock = nothing;
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#given = options.given;
     this.capture = options.capture(() => this.#onCapture());
     this.#publication = new Publication({
       send: (published) => this.#client?.command({ name: "set_media", ...published }),
@@ -102,7 +106,8 @@ export class CallStore {
     this.#stopRetry();
     try {
       const { api, appointmentId, loadBackend } = this.#options;
-      const appointment = await api.appointment(appointmentId);
+      const appointment = this.#given ?? (await api.appointment(appointmentId));
+      this.#given = undefined;
       const create = await loadBackend(appointment.call.backend);
       if (this.#closed || load !== this.#loads) return;
       this.#set({ appointment, problem: null, transport: "connecting" });

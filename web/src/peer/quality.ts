@@ -15,6 +15,8 @@ interface Counters {
 
 const WEAK_LOSS = 0.05;
 const WEAK_RTT = 0.4;
+/** Below this a picture is visibly reduced, bits a second. */
+const WEAK_BITRATE = 500_000;
 
 /** Turns `getStats()` reports, taken every two seconds, into words. */
 export class QualityMeter {
@@ -26,15 +28,18 @@ export class QualityMeter {
     const counters: Counters = { received: 0, lost: 0 };
     let upLoss = 0;
     let rtt = 0;
-    let reduced = false;
+    let limited = false;
+    let available = Number.POSITIVE_INFINITY;
     for (const entry of report) {
       if (entry["type"] === "remote-inbound-rtp") {
         upLoss = Math.max(upLoss, number(entry["fractionLost"]));
         rtt = Math.max(rtt, number(entry["roundTripTime"]));
       } else if (entry["type"] === "candidate-pair" && entry["nominated"] === true) {
         rtt = Math.max(rtt, number(entry["currentRoundTripTime"]));
+        available = number(entry["availableOutgoingBitrate"]) || available;
       } else if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") {
-        reduced ||= entry["qualityLimitationReason"] === "bandwidth";
+        // Chromium also says "bandwidth" while a picture that began small grows, with bandwidth to spare.
+        limited ||= entry["qualityLimitationReason"] === "bandwidth";
       } else if (entry["type"] === "inbound-rtp") {
         counters.received += number(entry["packetsReceived"]);
         counters.lost += number(entry["packetsLost"]);
@@ -42,7 +47,7 @@ export class QualityMeter {
     }
     const downLoss = this.#lossSince(counters);
     return {
-      you: this.#steady("you", upLoss > WEAK_LOSS || rtt > WEAK_RTT || reduced),
+      you: this.#steady("you", upLoss > WEAK_LOSS || rtt > WEAK_RTT || (limited && available < WEAK_BITRATE)),
       other: this.#steady("other", downLoss > WEAK_LOSS),
     };
   }

@@ -1,5 +1,6 @@
 import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
 
+import { carried } from "../api/appointment.ts";
 import { type Scene, inCall, publicState } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
 import { LevelMeter } from "../devices/meter.ts";
@@ -133,6 +134,7 @@ export abstract class VideoCall extends LitElement {
       appointmentId: this.appointmentId,
       user: this.currentUserId,
       base: this.baseUrl.replace(/\/$/, ""),
+      given: this.baseUrl === "" ? carried(this, this.appointmentId) : undefined,
     });
     this.#store = store;
     this.#ui = { ...FRESH, panel: globalThis.innerWidth >= 900 };

@@ -28,7 +28,7 @@ export function preparing(context: ViewContext): TemplateResult {
   }
   if (capture.status === "faulted" && !capture.accepted) return deviceFault(context);
   if (capture.status === "ready" || capture.accepted) {
-    return card(html`${heading("Taking you to the waiting room…")}<p class="lead">Just a moment.</p>`, icon("busy", "icon--turning icon--large"));
+    return room(context, "Taking you to the waiting room…", html`Just a moment.`, nothing);
   }
   return card(
     html`
@@ -82,8 +82,20 @@ async function copyAddress(): Promise<void> {
 /** In the waiting room. */
 export function waiting(context: ViewContext): TemplateResult {
   const { other } = context.names;
-  const { view, appointment } = context.state;
+  const { view } = context.state;
   const knows = view !== null && view.other.presence.name !== "absent" && view.other.presence.name !== "left";
+  return room(
+    context,
+    "You're in the waiting room.",
+    html`${knows ? `${other} knows you're here.` : `${other} will see that you're here.`} You'll be connected by itself: nothing to press.`,
+    actButton(context, "leave", "Leave", "quiet", "leave"),
+  );
+}
+
+/** Their own picture, whom they will meet, and how their device does. */
+function room(context: ViewContext, title: string, lead: TemplateResult, leave: Part): TemplateResult {
+  const { other } = context.names;
+  const { appointment } = context.state;
   return html`
     <section class="room">
       <div class="room__preview">
@@ -95,11 +107,8 @@ export function waiting(context: ViewContext): TemplateResult {
       </div>
       <div class="room__words">
         <p class="eyebrow">Waiting room</p>
-        ${heading("You're in the waiting room.")}
-        <p class="lead">
-          ${knows ? `${other} knows you're here.` : `${other} will see that you're here.`} You'll be connected by itself:
-          nothing to press.
-        </p>
+        ${heading(title)}
+        <p class="lead">${lead}</p>
         <dl class="facts">
           <div>
             <dt>With</dt>
@@ -113,8 +122,7 @@ export function waiting(context: ViewContext): TemplateResult {
         ${deviceRemark(context)}
         <div class="actions">
           ${button("Camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
-          ${button("Help", () => context.change({ dialog: "help" }), "plain", "help")}
-          ${actButton(context, "leave", "Leave", "quiet", "leave")}
+          ${button("Help", () => context.change({ dialog: "help" }), "plain", "help")} ${leave}
         </div>
       </div>
     </section>

@@ -11,7 +11,8 @@ import { desk } from "./provider.ts";
 export function scene(context: ViewContext, drag: CornerDrag): TemplateResult {
   switch (context.scene) {
     case "loading":
-      return loading();
+      // Who and when are known, the devices are being asked for: the waiting room takes shape meanwhile.
+      return context.state.role === "patient" && context.state.appointment !== null ? preparing(context) : loading();
     case "problem":
       return problem(context);
     case "moved":

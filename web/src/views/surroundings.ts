@@ -1,4 +1,4 @@
-import { Api, signallingUrl } from "../api/appointment.ts";
+import { Api, signallingUrl, type Appointment } from "../api/appointment.ts";
 import { loadBackend } from "../call/backends.ts";
 import { CallStore } from "../call/store.ts";
 import { Capture } from "../devices/capture.ts";
@@ -14,14 +14,17 @@ export interface Settings {
   appointmentId: string;
   user: string;
   base: string;
+  /** The appointment, if the page came with it. */
+  given: Appointment | undefined;
 }
 
 /** Makes a store that stands on the browser's own things. */
-export function browserStore({ role, appointmentId, user, base }: Settings): CallStore {
+export function browserStore({ role, appointmentId, user, base, given }: Settings): CallStore {
   return new CallStore({
     role,
     appointmentId,
     user,
+    given,
     api: new Api(base, user, (input, init) => fetch(input, init)),
     url: (path) => signallingUrl(base, location.href, path, user),
     socket: openSocket,

@@ -93,7 +93,8 @@ pub(crate) async fn get(State(app): State<App>, access: Access<Viewing>) -> Json
 }
 
 impl AppointmentData {
-    fn new(app: &App, appointment: &Appointment) -> Self {
+    /// As somebody who may see it is shown it.
+    pub(crate) fn new(app: &App, appointment: &Appointment) -> Self {
         let people = &appointment.participants;
         let id = appointment.id.to_string();
         Self {

@@ -238,3 +238,22 @@ async fn a_link_patient_whose_visit_was_called_off_is_not_led_in_circles() {
     }
     panic!("no page at the end of the way out");
 }
+
+/// The page carries what the API says, and no name can break out of it.
+#[tokio::test]
+async fn a_call_page_carries_the_appointment_safely() {
+    let server = Server::start().await;
+    let name = "</script><script>alert(1)</script>";
+    let patient = server.add_person(name, None).await.person;
+    let visit = server.book_for(&patient, &server.provider.person, When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let page = grace.get(&format!("/appointment/{}", visit.id)).await;
+    assert_eq!(page.status, 200);
+    assert!(!page.body.contains("<script>alert"), "{}", page.body);
+    let (_, rest) = page.body.split_once(r#"<script type="application/json">"#).expect("a data block");
+    let (data, _) = rest.split_once("</script>").expect("an end");
+    let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    let api = grace.get(&format!("/api/appointments/{}", visit.id)).await.json();
+    assert_eq!(data, api["data"]);
+    assert_eq!(data["patient"]["name"], name);
+}
