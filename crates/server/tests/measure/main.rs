@@ -1,0 +1,28 @@
+//! The figures of docs/performance.md, measured: they are printed, and none is asserted.
+//! What must have happened for a figure to mean anything is asserted.
+//!
+//! `cargo xtask measure` installs Chromium, builds the client, and runs them in release, one after the
+//! other. `TRIALS` (25) is how many starts are timed.
+
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
+mod api;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../browser/chromium.rs"]
+mod chromium;
+mod figures;
+mod memory;
+mod page;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../browser/people.rs"]
+mod people;
+mod program;
+mod quality;
+mod slow_browser;
+mod start;
+#[path = "../support/mod.rs"]
+mod support;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../browser/window.rs"]
+mod window;

@@ -1,0 +1,113 @@
+//! The release program as a process of its own, so that its memory and its time are its alone.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bedside_visit::Appointment;
+
+use crate::support::{Client, Server, When};
+
+/// A clinic whose pages and API come from a separate process.
+pub(crate) struct Program {
+    /// Stands idle in this process, on the same database: it books and signs people in.
+    pub(crate) clinic: Server,
+    /// Of the separate process.
+    pub(crate) address: SocketAddr,
+    pub(crate) origin: String,
+    process: Process,
+}
+
+impl Program {
+    pub(crate) async fn start() -> Self {
+        let clinic = Server::start().await;
+        let address = {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            listener.local_addr().expect("it has an address")
+        };
+        let origin = format!("http://localhost:{}", address.port());
+        let file = clinic.folder().join("bedside.toml");
+        let text = format!(
+            "[clinic]\ntime_zone = 'UTC'\n[server]\nlisten = '{address}'\npublic_url = '{origin}'\n\
+             [database]\npath = '{}'\n[media]\nbind = '127.0.0.1'\nport = 0\n",
+            clinic.database().display()
+        );
+        std::fs::write(&file, text).expect("a configuration");
+        let process = Command::new(env!("CARGO_BIN_EXE_bedside"))
+            .arg("--config")
+            .arg(file)
+            .arg("serve")
+            .env("BEDSIDE_LOG", "warn")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let program = Self { clinic, address, origin, process: Process(process) };
+        for _ in 0..200 {
+            if TcpStream::connect(address).is_ok() {
+                return program;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the program does not listen");
+    }
+
+    /// Appointments that are due, and browsers in which their patient and their provider are signed in.
+    pub(crate) async fn prepare(&self, visits: usize) -> (Vec<Appointment>, Client, Client) {
+        let mut booked = Vec::new();
+        for _ in 0..visits {
+            booked.push(self.clinic.book(When::Now).await);
+        }
+        let patient = self.clinic.sign_in(&self.clinic.patient).await;
+        let provider = self.clinic.sign_in(&self.clinic.provider).await;
+        (booked, patient, provider)
+    }
+
+    /// From here on, whoever asks the clinic for its address is sent to the separate process.
+    pub(crate) fn send_everyone_there(&mut self) {
+        self.clinic.address = self.address;
+        self.clinic.url.clone_from(&self.origin);
+        self.clinic.origin.clone_from(&self.origin);
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
+        let kilobytes: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        kilobytes / 1024.0
+    }
+
+    /// CPU time it has used, in seconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        cpu(&self.process.0.id().to_string())
+    }
+
+    pub(crate) async fn stop(self) {
+        let Self { clinic, process, .. } = self;
+        drop(process);
+        clinic.stop().await;
+    }
+}
+
+/// Ends with the test, also with one that failed.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// CPU time of this process, in seconds.
+pub(crate) fn own_cpu() -> f64 {
+    cpu("self")
+}
+
+/// User and system time, which Linux counts in hundredths of a second.
+fn cpu(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name in parentheses");
+    let of = |at: usize| rest.split(' ').nth(at).expect("a field").parse::<f64>().expect("a number");
+    (of(11) + of(12)) / 100.0
+}
