@@ -308,7 +308,8 @@ export abstract class VideoCall extends LitElement {
       return html`<slot></slot>`;
     }
     const context = this.#context(this.#store, this.#remote);
-    if (context.scene === "loading" && this.childElementCount > 0) {
+    const known = this.seat === "patient" && context.state.appointment !== null;
+    if (context.scene === "loading" && this.childElementCount > 0 && !known) {
       // The server's own words are better than a spinner.
       return html`<div class="frame"><slot></slot>${this.#remote.element}${this.#live()}</div>`;
     }

@@ -21,16 +21,22 @@ export function desk(context: ViewContext): TemplateResult {
       </div>
       <div class="card desk__self">
         <h2>You</h2>
-        <div class="self self--desk">${selfPicture(context)}</div>
-        <div class="meter">${icon("mic")}${level()}</div>
-        ${ownFault(context)}
-        <div class="self__buttons">${mediaButtons(context)}</div>
+        ${context.state.here ? ownDevices(context) : html`<p>Your camera and microphone are off. They come on when you start.</p>`}
         <div class="actions actions--quiet">
           ${button("Camera and microphone", () => context.change({ dialog: "devices" }), "quiet", "settings")}
           ${button("Help", () => context.change({ dialog: "help" }), "quiet", "help")}
         </div>
       </div>
     </section>
+  `;
+}
+
+function ownDevices(context: ViewContext): TemplateResult {
+  return html`
+    <div class="self self--desk">${selfPicture(context)}</div>
+    <div class="meter">${icon("mic")}${level()}</div>
+    ${ownFault(context)}
+    <div class="self__buttons">${mediaButtons(context)}</div>
   `;
 }
 

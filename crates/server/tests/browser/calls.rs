@@ -41,6 +41,17 @@ async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
     patient.sees("has ended").await;
     assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::Fulfilled);
 
+    // The patient comes back first: the provider sees it, with their own camera off until they start.
+    patient.press("Back to the waiting room").await;
+    patient.stage("waiting").await;
+    provider.stage("idle").await;
+    provider.sees("They come on when you start.").await;
+    provider.press(&clinic.start()).await;
+    they_meet(&patient, &provider).await;
+    provider.press("End visit").await;
+    provider.press("End for everyone").await;
+    patient.stage("ended").await;
+
     provider.press("Start new meeting").await;
     provider.stage("calling").await;
     patient.stage("called").await;
