@@ -65,7 +65,9 @@ fn test_rust() -> Outcome {
     web::build()?;
     heading("Rust: machines, store, server");
     // The browser journeys are marked `ignore`: they are the third ring.
-    cargo(&["test", "--workspace"])
+    cargo(&["test", "--workspace"])?;
+    heading("Rust: the server's time-outs, waited for in earnest");
+    cargo(&["test", "--package", "bedside-server", "--test", "it", "--", "--ignored"])
 }
 
 fn test_web() -> Outcome {
