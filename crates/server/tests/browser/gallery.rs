@@ -205,3 +205,44 @@ async fn right_to_left() {
     findings.none();
     clinic.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn beside_the_way() {
+    let clinic = Clinic::open().await;
+    let mut findings = Findings::default();
+    let link = clinic.server.link(clinic.appointment.id).await;
+    let (patient, other) = (clinic.profile().await.window().await, clinic.profile().await.window().await);
+    patient.open(&link).await;
+    patient.press("Join visit").await;
+    patient.stage("waiting").await;
+    other.open(&link).await;
+    findings.look(&other, "link-used").await;
+
+    let browser = clinic.profile().await;
+    let provider = browser.window().await;
+    provider.open(&clinic.page_of("patient")).await;
+    sign_in(&provider, &clinic.server.provider).await;
+    provider.sees("This page is for the patient of this visit").await;
+    findings.look(&provider, "wrong-role").await;
+    provider.open("/video-call/provider").await;
+    findings.look(&provider, "no-appointment").await;
+
+    provider.open(&clinic.page_of("provider")).await;
+    provider.press(&clinic.start()).await;
+    they_meet(&patient, &provider).await;
+    provider.press("End visit").await;
+    provider.press("End for everyone").await;
+    patient.press("Back to the waiting room").await;
+    patient.stage("waiting").await;
+    provider.stage("idle").await;
+    findings.look(&provider, "provider-idle-after-end").await;
+
+    let desk = browser.window().await;
+    desk.open("/").await;
+    desk.press("Sign out").await;
+    provider.sees("You're not signed in any more.").await;
+    findings.look(&provider, "provider-signed-out").await;
+    findings.none();
+    clinic.close().await;
+}
