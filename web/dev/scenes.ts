@@ -1,12 +1,12 @@
 import type { Fault } from "../src/devices/fault.ts";
-import type { Command, DeviceCheck, ParticipantView, Presence, Refusal, Role, Stage, View } from "../src/signalling/messages.ts";
+import type { Command, DeviceCheck, ParticipantView, Presence, Refusal, Stage, View } from "../src/signalling/messages.ts";
 
 /** How the fake devices behave. */
 export type Devices = "granted" | "asking" | Fault["kind"] | "no_camera";
 
 /** A picture of the page: everything the fake server and browser are to say. */
 export interface SceneScript {
-  role: Role;
+  role: "patient" | "provider";
   stage: Stage["name"];
   reason?: "ended" | "missed" | "abandoned";
   devices?: Devices;
@@ -99,8 +99,11 @@ export const SCENES: Record<string, SceneScript> = {
   dashboard: { role: "provider", stage: "idle", dashboard: true },
 };
 
+/** Who the two are. */
+export type Names = Record<SceneScript["role"], string>;
+
 /** The names of the two people; `long` ones for the layout's sake. */
-export function people(long: boolean): Record<Role, string> {
+export function people(long: boolean): Names {
   return long
     ? {
         provider: "Prof. Dr. Wolfeschlegelsteinhausenbergerdorff-Papadopoulou",
@@ -110,9 +113,9 @@ export function people(long: boolean): Record<Role, string> {
 }
 
 /** The server's snapshot for a scene. */
-export function viewOf(script: SceneScript, names: Record<Role, string>): View {
-  const other: Role = script.role === "patient" ? "provider" : "patient";
-  const person = (role: Role): ParticipantView => ({
+export function viewOf(script: SceneScript, names: Names): View {
+  const other: SceneScript["role"] = script.role === "patient" ? "provider" : "patient";
+  const person = (role: SceneScript["role"]): ParticipantView => ({
     user: `${role}-id`,
     name: names[role],
     role,
@@ -120,6 +123,8 @@ export function viewOf(script: SceneScript, names: Record<Role, string>): View {
     microphone: true,
     camera: true,
     media: true,
+    capture: "live",
+    consent: null,
     check: role === "patient" || role === script.role ? works : null,
   });
   const out = script.stage === "left" || script.stage === "ended";
@@ -131,7 +136,8 @@ export function viewOf(script: SceneScript, names: Record<Role, string>): View {
       presence: out ? { name: "left", at: ago(1) } : script.stage === "preparing" || script.stage === "called" ? { name: "preparing", since: ago(1) } : here(),
       ...script.you,
     },
-    other: { ...person(other), ...script.other },
+    others: [{ ...person(other), ...script.other }],
+    messages: [],
   };
 }
 

@@ -132,6 +132,6 @@ fn due_now(now: Timestamp) -> Appointment {
         kind: "Follow-up".to_owned(),
         reason: Some("Blood pressure check".into()),
         status: AppointmentStatus::Booked,
-        participants: Participants { patient, provider },
+        participants: Participants::two(patient, provider),
     }
 }

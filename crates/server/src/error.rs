@@ -101,7 +101,7 @@ impl Error {
                 "No appointment ID provided",
                 "Open the visit from your appointments or from your link.",
             ),
-            Self::WrongRole { role: Role::Patient, .. } => (
+            Self::WrongRole { role: Role::Patient | Role::Guest | Role::Interpreter | Role::Observer, .. } => (
                 StatusCode::FORBIDDEN,
                 "/problems/wrong-role",
                 "This page is for the provider of this visit",

@@ -209,7 +209,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
         (None, None)
     };
     let program = Program::start(config.clone(), store, clock, door).await?;
-    let stopped = stop_signal()?;
+    let (drain, stop) = stop_signals()?;
     if let Some(links) = links {
         say(&format!(
             "\nA demo clinic, with an appointment that is due now. Open both, in two windows of one browser:\n\n  \
@@ -218,7 +218,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
         ));
     }
     say(&format!("Bedside is listening on {} ({})", config.server.public_url, listener.local_addr()?));
-    Ok(program.serve(listener, stopped).await?)
+    Ok(program.serve(listener, drain, stop).await?)
 }
 
 /// `--tls self-signed` is for trying a phone: everything listens on the local network then.
@@ -240,16 +240,22 @@ fn apply(config: &mut Config, tls: Option<Tls>) {
     }
 }
 
-/// Until SIGINT or SIGTERM. Both are caught from now on, not only once this is waited for.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+/// SIGTERM lets visits under way go on for a while; SIGINT, or a second SIGTERM, stops at once. All
+/// are caught from now on, not only once they are waited for.
+fn stop_signals() -> std::io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+    let mut again = signal(SignalKind::terminate())?;
+    let drain = async move {
+        terminate.recv().await;
+    };
+    let stop = async move {
         tokio::select! {
             _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = async { again.recv().await; again.recv().await; } => {}
         }
-    })
+    };
+    Ok((drain, stop))
 }
 
 fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {

@@ -123,8 +123,7 @@ impl Operator {
         if !(5..=1440).contains(&new.minutes) {
             return Err(OperatorError::Invalid("an appointment takes 5 to 1440 minutes".to_owned()));
         }
-        let participants =
-            Participants { patient: self.person(&new.patient).await?, provider: self.person(&new.provider).await? };
+        let participants = Participants::two(self.person(&new.patient).await?, self.person(&new.provider).await?);
         if participants.patient.id == participants.provider.id {
             return Err(OperatorError::Invalid("patient and provider must be two people".to_owned()));
         }

@@ -139,12 +139,19 @@ impl Program {
         Ok(Self { app, media_events })
     }
 
-    /// Answers requests on `listener` until `shutdown` is done, then closes what is open.
+    /// Answers requests on `listener` until `stop` is done, then closes what is open: pages are told to
+    /// come back. When `drain` is done first, nothing new begins, and it goes on until no visit is under
+    /// way, or for `server.drain_seconds`.
     ///
     /// # Errors
     /// [`StartError::Tls`] for a certificate that cannot be used, [`StartError::Io`] if listening
     /// fails.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        drain: impl Future<Output = ()>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
         let Self { app, media_events } = self;
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
@@ -172,7 +179,8 @@ impl Program {
         tokio::pin!(server);
         let ended = tokio::select! {
             ended = &mut server => Some(ended),
-            () = shutdown => None,
+            () = stop => None,
+            () = drained(&app, drain) => None,
         };
         app.hub.stop().await;
         handle.graceful_shutdown(Some(GRACE));
@@ -185,6 +193,17 @@ impl Program {
         app.media.shutdown();
         app.store.close().await;
         Ok(result?)
+    }
+}
+
+/// Once it is asked for, until no visit is under way or the time for it is over.
+async fn drained(app: &App, asked: impl Future<Output = ()>) {
+    asked.await;
+    let time = app.config.server.drain();
+    let until = app.clock.now() + time;
+    tracing::info!(seconds = time.as_secs(), "stopping: visits under way may go on, nothing new begins");
+    if tokio::time::timeout(time, app.hub.drain(until)).await.is_err() {
+        tracing::info!("the time is over: visits under way are asked to come back");
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, EmailAddress, Person, Timestamp, UserId, VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, ChatMessage, EmailAddress, Person, Timestamp, UserId, VisitId,
+    VisitRecord,
 };
 
 use crate::{
@@ -81,6 +82,9 @@ pub trait Store: Debug + Send + Sync {
 
     /// All visits that have started and not ended, for a restarted program to continue.
     async fn list_started_visits(&self) -> Result<Vec<VisitRecord>, StoreError>;
+
+    /// What was written in a visit, in order.
+    async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError>;
 
     /// At most `limit` lines of the audit log with a sequence above `after` (0 for the beginning).
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
@@ -176,6 +180,12 @@ pub trait Transaction: Send {
     /// not ended; [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if it belongs to
     /// another appointment.
     async fn save_visit(&mut self, visit: &VisitRecord) -> Result<(), StoreError>;
+
+    /// Adds what somebody wrote to a visit that is stored.
+    ///
+    /// # Errors
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) for a number that is taken.
+    async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError>;
 
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bedside_store::{AuditEntry, Conflict, SqliteStore, Store, StoreError};
-use bedside_visit::{AuditAction, VisitPhase};
+use bedside_visit::{AuditAction, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use support::{appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit};
@@ -104,6 +104,44 @@ async fn a_migration_that_fails_is_undone() {
     run(&mut shell, "CREATE TABLE users (id TEXT)").await.unwrap();
     assert!(matches!(store.migrate().await, Err(StoreError::Migration(_))));
     assert!(run(&mut shell, "SELECT 1 FROM appointments").await.is_err());
+}
+
+/// A clinic that ran the first release brings its visits along.
+#[tokio::test]
+async fn a_database_of_the_first_release_is_brought_up_to_date() {
+    let directory = TempDir::new().unwrap();
+    let first = directory.path().join("0001_initial.sql");
+    std::fs::write(&first, include_str!("../migrations/sqlite/0001_initial.sql")).unwrap();
+    let migrator = sqlx::migrate::Migrator::new(directory.path()).await.unwrap();
+    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    let mut shell = shell(directory.path()).await;
+    migrator.run(&mut shell).await.unwrap();
+    book(&store).await;
+    let (visit_id, patient) = (support::visit_id(20), user_id(1));
+    let rows = format!(
+        "INSERT INTO visits (sequence, id, appointment_id, phase, started_at) VALUES (7, '{visit_id}', '{}', 'started', 5);
+         INSERT INTO participants VALUES ('{visit_id}', '{patient}', 'patient', 4, NULL, 0, 1);",
+        appointment_id(10)
+    );
+    run(&mut shell, sqlx::AssertSqlSafe(rows)).await.unwrap();
+
+    store.migrate().await.unwrap();
+    let visits = store.list_started_visits().await.unwrap();
+    assert_eq!(visits.len(), 1);
+    assert_eq!((visits[0].id, visits[0].ring_until), (visit_id, None));
+    let seat = &visits[0].participants[0];
+    assert_eq!(
+        (seat.user, seat.entered, seat.microphone, seat.camera),
+        (patient, Some(Timestamp::from_millis(4)), false, true)
+    );
+    let next: i64 = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'visits'")
+        .fetch_one(&mut shell)
+        .await
+        .unwrap();
+    assert_eq!(next, 7, "the order in which visits began goes on");
+    let broken: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pragma_foreign_key_check").fetch_one(&mut shell).await.unwrap();
+    assert_eq!(broken, 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 mod support;
 
 use bedside_store::{AuditEntry, Conflict, Invite, PasswordHash, SessionRecord, Store, StoreError, Transaction};
-use bedside_visit::{AppointmentStatus, AuditAction, EndReason, Timestamp, VisitPhase};
+use bedside_visit::{AppointmentStatus, AuditAction, ChatMessage, EndReason, Timestamp, VisitPhase};
 use support::{
     appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
 };
@@ -213,9 +213,29 @@ async fn visits(store: &dyn Store) {
     first.connected = Some(at(31));
     first.participants[1].entered = Some(at(30));
     first.participants[0].microphone = false;
+    first.participants[0].consent = Some(at(25));
+    first.participants[0].commands = ["a-1", "a-2"].map(|name| name.to_owned().try_into().unwrap()).to_vec();
+    first.participants[1].declined = Some(at(29));
+    first.ring_until = Some(at(75));
     save(store, &first).await;
     assert_eq!(store.get_open_visit(booking).await.unwrap(), Some(first.clone()));
     assert_eq!(store.list_started_visits().await.unwrap(), std::slice::from_ref(&first));
+
+    let said = |number, text: &str| ChatMessage {
+        number,
+        from: user_id(1),
+        at: at(32),
+        text: text.to_owned().try_into().unwrap(),
+    };
+    let mut transaction = begin(store).await;
+    transaction.insert_message(first.id, &said(1, "Good morning")).await.unwrap();
+    transaction.insert_message(first.id, &said(2, "مرحبا")).await.unwrap();
+    transaction.commit().await.unwrap();
+    let doubled = begin(store).await.insert_message(first.id, &said(2, "again")).await;
+    assert_eq!(conflict(doubled), Some(Conflict::AlreadyExists));
+    save(store, &first).await;
+    assert_eq!(store.list_messages(first.id).await.unwrap(), [said(1, "Good morning"), said(2, "مرحبا")]);
+    assert_eq!(store.list_messages(visit_id(99)).await.unwrap(), []);
 
     let refused = begin(store).await.save_visit(&visit(21, VisitPhase::Planned)).await;
     assert_eq!(conflict(refused), Some(Conflict::VisitOpen));

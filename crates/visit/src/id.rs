@@ -73,26 +73,56 @@ uuid_id!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// A page's own name for a command, echoed in the acknowledgement: 1–64 characters of
-/// `[A-Za-z0-9_-]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
-#[serde(try_from = "String", into = "String")]
-pub struct CommandId(String);
+macro_rules! plain_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
 
-impl TryFrom<String> for CommandId {
-    type Error = InvalidId;
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
 
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        let fits = (1..=64).contains(&text.len());
-        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if fits && plain { Ok(Self(text)) } else { Err(InvalidId) }
-    }
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                let fits = (1..=64).contains(&text.len());
+                let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+                if fits && plain { Ok(Self(text)) } else { Err(InvalidId) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    };
 }
 
-impl From<CommandId> for String {
-    fn from(id: CommandId) -> Self {
-        id.0
+plain_id!(
+    /// A page's own name for a command, echoed in the acknowledgement: 1–64 characters of
+    /// `[A-Za-z0-9_-]`.
+    CommandId
+);
+plain_id!(
+    /// A page's own name for itself, drawn when it is loaded and kept over every reconnect: 1–64
+    /// characters of `[A-Za-z0-9_-]`. It tells a reconnecting page from a second one.
+    PageId
+);
+
+impl PageId {
+    /// Of a page that did not give its name: it is like no other, not even like itself.
+    #[must_use]
+    pub fn of_stranger(connection: ConnectionId) -> Self {
+        Self(format!("_{}", connection.0))
     }
 }
 

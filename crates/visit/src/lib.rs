@@ -9,6 +9,7 @@
 //! operating system.
 
 mod appointment;
+mod chat;
 mod id;
 mod machine;
 pub mod permission;
@@ -24,10 +25,11 @@ mod typescript;
 pub mod view;
 
 pub use appointment::{Appointment, AppointmentStatus, JoinWindow, UnknownStatus, VisitRules};
-pub use id::{AppointmentId, CommandId, ConnectionId, InvalidId, UserId, VisitId};
-pub use machine::{Context, Input, Output, Visit};
-pub use person::{BirthDate, EmailAddress, InvalidEmailAddress, Participants, Person, Role, age_on};
+pub use chat::{ChatMessage, ChatText, InvalidChatText};
+pub use id::{AppointmentId, CommandId, ConnectionId, InvalidId, PageId, UserId, VisitId};
+pub use machine::{Arrival, Closing, Context, Input, MAX_PARTICIPANTS, Output, Visit};
+pub use person::{BirthDate, Companion, EmailAddress, InvalidEmailAddress, Participants, Person, Role, age_on};
 pub use private::Private;
 pub use record::{AuditAction, EndReason, ParticipantRecord, UnknownEndReason, VisitPhase, VisitRecord};
-pub use seat::{Check, DeviceCheck};
+pub use seat::{Capture, Check, DeviceCheck};
 pub use time::{Clock, Timestamp};

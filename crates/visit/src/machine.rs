@@ -10,14 +10,14 @@ use std::collections::VecDeque;
 use crate::record::{AuditAction, EndReason, VisitPhase, VisitRecord};
 use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::signalling::{Command, ServerMessage};
-use crate::view::{View, diff};
 use crate::{
-    AppointmentId, AppointmentStatus, CommandId, ConnectionId, Participants, Private, Role, Timestamp, UserId, VisitId,
-    VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, ChatMessage, CommandId, ConnectionId, PageId, Private, Role,
+    Timestamp, UserId, VisitId, VisitRules,
 };
+use pages::Page;
 
-/// How many command ids a seat remembers, so that a command sent again is not done again.
-const REMEMBERED_COMMANDS: usize = 64;
+/// How many people a visit has seats for.
+pub const MAX_PARTICIPANTS: usize = 8;
 
 /// What a step needs from outside.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +28,28 @@ pub struct Context {
     pub fresh: VisitId,
 }
 
+/// Somebody's page, as it connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub name: Private<String>,
+    /// As what.
+    pub role: Role,
+    /// Which page of theirs.
+    pub page: PageId,
+    /// The number of the last message the page has heard, if it was connected before.
+    pub after: Option<u64>,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A person's page connected. The shell has asked `permission::decide`.
     Connected {
-        /// Who.
-        user: UserId,
+        /// Whose page.
+        arrival: Arrival,
         /// By which connection.
         connection: ConnectionId,
     },
@@ -62,8 +77,26 @@ pub enum Input {
         /// Whose.
         user: UserId,
     },
+    /// The program is about to stop: begin nothing new.
+    Stopping {
+        /// When at the latest.
+        until: Timestamp,
+    },
     /// Time passed.
     Timeout,
+}
+
+/// Why a page's connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// The seat moved to another page.
+    Moved,
+    /// The same page has a newer connection.
+    Superseded,
+    /// There are [`MAX_PARTICIPANTS`] already.
+    Full,
+    /// Not a person of this appointment.
+    Denied,
 }
 
 /// What to do about it, in this order.
@@ -73,6 +106,13 @@ pub enum Output {
     Save(VisitRecord),
     /// Give the appointment this status, in the same transaction.
     SetStatus(AppointmentStatus),
+    /// Write this message down, in the same transaction.
+    SaveMessage {
+        /// In which visit.
+        visit: VisitId,
+        /// What.
+        message: ChatMessage,
+    },
     /// Write this into the audit log, in the same transaction.
     Audit {
         /// Who did it; `None` for the passing of time.
@@ -114,6 +154,8 @@ pub enum Output {
     Close {
         /// Which.
         connection: ConnectionId,
+        /// Why.
+        reason: Closing,
     },
 }
 
@@ -121,17 +163,8 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ring {
     Until(Timestamp),
-    Over,
+    Over { since: Timestamp },
     Forever,
-}
-
-/// What a connected page was shown last.
-#[derive(Debug, Clone)]
-struct Viewer {
-    connection: ConnectionId,
-    role: Role,
-    sequence: u64,
-    view: View,
 }
 
 /// An appointment's visit, live. After an end, the next one of the same appointment.
@@ -141,55 +174,61 @@ pub struct Visit {
     appointment: AppointmentId,
     status: AppointmentStatus,
     rules: VisitRules,
+    /// When the door closes.
+    closes: Timestamp,
     pub(crate) phase: VisitPhase,
     pub(crate) connected: Option<Timestamp>,
     pub(crate) ring: Ring,
-    /// Since when nobody has been in a started visit.
+    /// Since when neither patient nor provider has been in a started visit.
     empty: Option<Timestamp>,
-    pub(crate) names: [Private<String>; 2],
-    seats: [Seat; 2],
-    done: [VecDeque<CommandId>; 2],
-    viewers: Vec<Viewer>,
-    admitted: [bool; 2],
+    /// When the program stops, if it is about to.
+    stopping: Option<Timestamp>,
+    /// The patient's, the provider's, then the others'.
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) messages: Vec<ChatMessage>,
+    /// At most one a seat.
+    pages: Vec<Page>,
     saved: VisitRecord,
     outputs: VecDeque<Output>,
 }
 
-pub(crate) const fn index(role: Role) -> usize {
-    match role {
-        Role::Patient => 0,
-        Role::Provider => 1,
-    }
-}
-
-const ROLES: [Role; 2] = [Role::Patient, Role::Provider];
+/// Where the patient sits.
+pub(crate) const PATIENT: usize = 0;
+/// Where the provider sits.
+pub(crate) const PROVIDER: usize = 1;
 
 impl Visit {
     /// A visit that nobody has come to yet.
     #[must_use]
-    pub fn new(
-        id: VisitId,
-        appointment: AppointmentId,
-        participants: &Participants,
-        status: AppointmentStatus,
-        rules: VisitRules,
-    ) -> Self {
-        let seats = ROLES.map(|role| Seat::new(participants.get(role).id, role));
+    pub fn new(id: VisitId, appointment: &Appointment, rules: VisitRules) -> Self {
+        let mut seats: Vec<Seat> = Vec::new();
+        for (role, person) in appointment.participants.iter().take(MAX_PARTICIPANTS) {
+            if seats.iter().all(|seat| seat.user != person.id) {
+                seats.push(Seat::new(person.id, person.name.clone(), role));
+            }
+        }
         let mut visit = Self {
             id,
-            appointment,
-            status,
+            appointment: appointment.id,
+            status: appointment.status,
             rules,
+            closes: appointment.closes(&rules),
             phase: VisitPhase::Planned,
             connected: None,
             ring: Ring::Forever,
             empty: None,
-            names: ROLES.map(|role| participants.get(role).name.clone()),
+            stopping: None,
             seats,
-            done: [VecDeque::new(), VecDeque::new()],
-            viewers: Vec::new(),
-            admitted: [false; 2],
-            saved: VisitRecord { id, appointment, phase: VisitPhase::Planned, connected: None, participants: vec![] },
+            messages: Vec::new(),
+            pages: Vec::new(),
+            saved: VisitRecord {
+                id,
+                appointment: appointment.id,
+                phase: VisitPhase::Planned,
+                connected: None,
+                ring_until: None,
+                participants: vec![],
+            },
             outputs: VecDeque::new(),
         };
         visit.saved = visit.record();
@@ -197,25 +236,33 @@ impl Visit {
     }
 
     /// Continues a visit that was written down. Whoever was in has a dropped connection and a held
-    /// seat; a call to an absent patient goes on without a time-out.
+    /// seat. People who are in the record and not in the appointment any more have no seat.
     #[must_use]
     pub fn restore(
         record: &VisitRecord,
-        participants: &Participants,
-        status: AppointmentStatus,
+        messages: Vec<ChatMessage>,
+        appointment: &Appointment,
         rules: VisitRules,
         now: Timestamp,
     ) -> Self {
-        let mut visit = Self::new(record.id, record.appointment, participants, status, rules);
+        let mut visit = Self::new(record.id, appointment, rules);
         visit.phase = record.phase;
         visit.connected = record.connected;
+        visit.messages = messages;
+        visit.ring = match record.ring_until {
+            Some(until) if until <= now => Ring::Over { since: until },
+            Some(until) => Ring::Until(until),
+            None => Ring::Forever,
+        };
         for saved in &record.participants {
             if let Some(seat) = visit.seats.iter_mut().find(|seat| seat.user == saved.user) {
                 seat.restore(saved, now);
             }
         }
         visit.saved = visit.record();
-        visit.admitted = ROLES.map(|role| visit.may_be_forwarded(role));
+        for seat in 0..visit.seats.len() {
+            visit.seats[seat].admitted = visit.may_be_forwarded(seat);
+        }
         visit.note_emptiness(now);
         visit
     }
@@ -226,7 +273,7 @@ impl Visit {
         self.id
     }
 
-    /// The durable part.
+    /// The durable part, but for the messages.
     #[must_use]
     pub fn record(&self) -> VisitRecord {
         VisitRecord {
@@ -234,6 +281,10 @@ impl Visit {
             appointment: self.appointment,
             phase: self.phase,
             connected: self.connected,
+            ring_until: match self.ring {
+                Ring::Until(at) | Ring::Over { since: at } => Some(at),
+                Ring::Forever => None,
+            },
             participants: self.seats.iter().map(Seat::record).collect(),
         }
     }
@@ -241,7 +292,18 @@ impl Visit {
     /// Whether nobody's page is connected and no clock is running: the shell may forget it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.viewers.is_empty() && self.next_deadline().is_none()
+        self.seats.iter().all(|seat| seat.connection().is_none()) && self.next_deadline().is_none()
+    }
+
+    /// Whether a started visit has somebody in it.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.phase, VisitPhase::Started { .. }) && self.seats.iter().any(|seat| seat.entered().is_some())
+    }
+
+    /// Everyone who has a seat.
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.seats.iter().map(|seat| seat.user)
     }
 
     /// What may be forwarded of `user`: microphone, camera. `None` for a stranger.
@@ -253,7 +315,7 @@ impl Visit {
     /// Whether `user`'s media is forwarded now.
     #[must_use]
     pub fn is_admitted(&self, user: UserId) -> bool {
-        self.seats.iter().any(|seat| seat.user == user && self.admitted[index(seat.role)])
+        self.seats.iter().any(|seat| seat.user == user && seat.admitted)
     }
 
     /// Takes what happened. Then poll the outputs until there are none.
@@ -261,7 +323,7 @@ impl Visit {
         let now = context.now;
         self.expire(now);
         match input {
-            Input::Connected { user, connection } => self.connect(now, user, connection),
+            Input::Connected { arrival, connection } => self.connect(now, arrival, connection),
             Input::Disconnected { connection } => self.disconnect(now, connection),
             Input::Command { connection, id, command } => self.command(context, connection, id, command),
             Input::MediaUp { user } => self.set_media_link(user, MediaLink::Up),
@@ -271,8 +333,11 @@ impl Visit {
                     self.set_media_link(user, MediaLink::Lost { since: now });
                 }
             }
+            Input::Stopping { until } => self.stop_at(until),
             Input::Timeout => {}
         }
+        // What was done may be over at once: a call that is cancelled after the door has closed.
+        self.expire(now);
         self.settle(now);
     }
 
@@ -285,20 +350,18 @@ impl Visit {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let ring = match (self.phase, self.ring) {
-            (VisitPhase::Started { .. }, Ring::Until(at)) if self.seat(Role::Patient).entered().is_none() => Some(at),
-            (_, Ring::Until(_) | Ring::Over | Ring::Forever) => None,
+            (VisitPhase::Started { .. }, Ring::Until(at)) if self.seats[PATIENT].entered().is_none() => Some(at),
+            (_, Ring::Until(_) | Ring::Over { .. } | Ring::Forever) => None,
         };
         let held = self.seats.iter().filter_map(|seat| self.seat_expires(seat)).min();
         let empty = self.empty.map(|since| since + self.rules.seat_held);
-        [ring, held, empty].into_iter().flatten().min()
+        [ring, held, empty, self.door_closes()].into_iter().flatten().min()
     }
 
-    pub(crate) const fn seat(&self, role: Role) -> &Seat {
-        &self.seats[index(role)]
-    }
-
-    fn seat_mut(&mut self, role: Role) -> &mut Seat {
-        &mut self.seats[index(role)]
+    /// When people who wait for a start are told that it will not come.
+    fn door_closes(&self) -> Option<Timestamp> {
+        let waiting = self.seats.iter().any(|seat| seat.entered().is_some());
+        (matches!(self.phase, VisitPhase::Planned) && waiting).then_some(self.closes)
     }
 
     fn seat_expires(&self, seat: &Seat) -> Option<Timestamp> {
@@ -313,53 +376,38 @@ impl Visit {
     // What time does.
 
     fn expire(&mut self, now: Timestamp) {
-        if matches!(self.ring, Ring::Until(at) if at <= now) {
-            self.ring = Ring::Over;
+        if let Ring::Until(at) = self.ring
+            && at <= now
+        {
+            self.ring = Ring::Over { since: at };
         }
-        for role in ROLES {
-            if self.seat_expires(self.seat(role)).is_some_and(|at| at <= now) {
-                self.seat_mut(role).attendance = Attendance::Left { at: now };
+        for seat in 0..self.seats.len() {
+            if self.seat_expires(&self.seats[seat]).is_some_and(|at| at <= now) {
+                self.seats[seat].attendance = Attendance::Left { at: now };
                 self.audit(None, AuditAction::VisitSeatExpired);
-                self.drop_media(role);
+                self.drop_media(seat);
                 self.note_emptiness(now);
             }
         }
         if self.empty.is_some_and(|since| since + self.rules.seat_held <= now) {
             self.end(now, None, EndReason::Abandoned);
         }
+        if self.door_closes().is_some_and(|at| at <= now) {
+            self.end(now, None, EndReason::Closed);
+        }
     }
 
     fn note_emptiness(&mut self, now: Timestamp) {
         let started = matches!(self.phase, VisitPhase::Started { .. });
-        let nobody = self.seats.iter().all(|seat| seat.entered().is_none());
+        let nobody = [PATIENT, PROVIDER].into_iter().all(|seat| self.seats[seat].entered().is_none());
         self.empty = if started && nobody { self.empty.or(Some(now)) } else { None };
     }
 
-    // What connections do.
-
-    fn connect(&mut self, now: Timestamp, user: UserId, connection: ConnectionId) {
-        let Some(role) = self.seats.iter().find(|seat| seat.user == user).map(|seat| seat.role) else {
-            return;
-        };
-        if let Some(old) = self.seat(role).connection() {
-            self.viewers.retain(|viewer| viewer.connection != old);
-            self.send(old, ServerMessage::Moved);
-            self.outputs.push_back(Output::Close { connection: old });
-            self.audit(Some(user), AuditAction::VisitSeatMoved);
-            self.drop_media(role);
-        }
-        self.seat_mut(role).link = Link::Up { connection, since: now };
-        let view = self.view(role);
-        self.send(connection, ServerMessage::Snapshot { sequence: 1, now, view: view.clone() });
-        self.viewers.push(Viewer { connection, role, sequence: 1, view });
-    }
-
-    fn disconnect(&mut self, now: Timestamp, connection: ConnectionId) {
-        self.viewers.retain(|viewer| viewer.connection != connection);
-        for seat in &mut self.seats {
-            if seat.connection() == Some(connection) {
-                seat.link = Link::Down { since: now };
-            }
+    fn stop_at(&mut self, until: Timestamp) {
+        self.stopping = Some(until);
+        let connections: Vec<_> = self.seats.iter().filter_map(Seat::connection).collect();
+        for connection in connections {
+            self.send(connection, ServerMessage::Stopping { until });
         }
     }
 
@@ -371,8 +419,8 @@ impl Visit {
         }
     }
 
-    fn drop_media(&mut self, role: Role) {
-        let seat = self.seat_mut(role);
+    fn drop_media(&mut self, seat: usize) {
+        let seat = &mut self.seats[seat];
         seat.media = MediaLink::None;
         let user = seat.user;
         self.outputs.push_back(Output::DropMedia { user });
@@ -382,16 +430,17 @@ impl Visit {
 
     fn settle(&mut self, now: Timestamp) {
         let started = matches!(self.phase, VisitPhase::Started { .. });
-        let both_in = self.seats.iter().all(|seat| seat.entered().is_some());
+        let both_in = [PATIENT, PROVIDER].into_iter().all(|seat| self.seats[seat].entered().is_some());
         if started && both_in && self.connected.is_none() {
             self.connected = Some(now);
             self.audit(None, AuditAction::VisitConnected);
         }
-        for role in ROLES {
-            let admitted = self.may_be_forwarded(role);
-            if self.admitted[index(role)] != admitted {
-                self.admitted[index(role)] = admitted;
-                self.outputs.push_back(Output::Admit { user: self.seat(role).user, admitted });
+        for seat in 0..self.seats.len() {
+            let admitted = self.may_be_forwarded(seat);
+            let seat = &mut self.seats[seat];
+            if seat.admitted != admitted {
+                seat.admitted = admitted;
+                self.outputs.push_back(Output::Admit { user: seat.user, admitted });
             }
         }
         let record = self.record();
@@ -399,25 +448,11 @@ impl Visit {
             self.saved = record.clone();
             self.outputs.push_front(Output::Save(record));
         }
-        self.update_viewers();
+        self.update_pages();
     }
 
-    fn may_be_forwarded(&self, role: Role) -> bool {
-        matches!(self.phase, VisitPhase::Started { .. }) && self.seat(role).entered().is_some()
-    }
-
-    fn update_viewers(&mut self) {
-        for at in 0..self.viewers.len() {
-            let view = self.view(self.viewers[at].role);
-            let viewer = &mut self.viewers[at];
-            let changes = diff(&viewer.view, &view);
-            if !changes.is_empty() {
-                viewer.sequence += 1;
-                viewer.view = view;
-                let message = ServerMessage::Changed { sequence: viewer.sequence, changes };
-                self.outputs.push_back(Output::Send { connection: viewer.connection, message });
-            }
-        }
+    fn may_be_forwarded(&self, seat: usize) -> bool {
+        matches!(self.phase, VisitPhase::Started { .. }) && self.seats[seat].entered().is_some()
     }
 
     fn set_status(&mut self, status: AppointmentStatus) {
@@ -437,5 +472,6 @@ impl Visit {
 }
 
 mod commands;
+mod pages;
 #[cfg(test)]
 mod tests;

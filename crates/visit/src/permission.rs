@@ -99,7 +99,12 @@ pub fn decide(
 pub const fn action_of(command: &Command) -> Action {
     match command {
         Command::Enter | Command::Rejoin => Action::Join,
-        Command::Leave | Command::SetMedia { .. } | Command::ReportCheck { .. } => Action::Attend,
+        Command::Leave
+        | Command::SetMedia { .. }
+        | Command::ReportCheck { .. }
+        | Command::ReportCapture { .. }
+        | Command::SetConsent { .. }
+        | Command::Say { .. } => Action::Attend,
         Command::Decline => Action::Decline,
         Command::Start | Command::KeepWaiting => Action::Conduct,
         Command::Cancel | Command::MarkMissed | Command::End => Action::Finish,
@@ -117,7 +122,9 @@ fn open(appointment: &Appointment, role: Role, rules: &VisitRules, now: Timestam
     }
     match (appointment.window(rules, now), role) {
         (JoinWindow::Open, _) | (JoinWindow::Early(_), Role::Provider) => Ok(role),
-        (JoinWindow::Early(opens), Role::Patient) => Err(Denial::TooEarly { opens }),
+        (JoinWindow::Early(opens), Role::Patient | Role::Guest | Role::Interpreter | Role::Observer) => {
+            Err(Denial::TooEarly { opens })
+        }
         (JoinWindow::Closed, _) => Err(Denial::Closed),
     }
 }
@@ -129,7 +136,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{Participants, Person};
+    use crate::{Companion, Participants, Person};
 
     const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const EVERY: [Action; 9] = [
@@ -157,7 +164,11 @@ mod tests {
             kind: "Follow-up".to_owned(),
             reason: None,
             status: AppointmentStatus::Booked,
-            participants: Participants { patient: person(1), provider: person(2) },
+            participants: Participants {
+                patient: person(1),
+                provider: person(2),
+                companions: vec![Companion { role: Role::Interpreter, person: person(4) }],
+            },
         }
     }
 
@@ -181,6 +192,7 @@ mod tests {
             (own_link, "yy.yy..y."),
             (account(2), "y.yyyyy.y"),
             (account(3), "........."),
+            (account(4), "y..yy...."),
             (other_link, "........."),
             (stolen_link, "........."),
         ];

@@ -17,24 +17,46 @@ pub enum Role {
     Patient,
     /// The clinician who meets them.
     Provider,
+    /// Family or a friend, at the patient's side.
+    Guest,
+    /// Who translates between them.
+    Interpreter,
+    /// Who watches and listens, and is neither seen nor heard.
+    Observer,
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Patient, Self::Provider, Self::Guest, Self::Interpreter, Self::Observer];
+
     /// The word used on the wire, in the database and in addresses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Patient => "patient",
             Self::Provider => "provider",
+            Self::Guest => "guest",
+            Self::Interpreter => "interpreter",
+            Self::Observer => "observer",
         }
     }
 
-    /// The role across the table.
+    /// Whom this role's page is about: the provider's about the patient, everyone else's about the
+    /// provider.
     #[must_use]
-    pub const fn other(self) -> Self {
+    pub const fn counterpart(self) -> Self {
         match self {
-            Self::Patient => Self::Provider,
             Self::Provider => Self::Patient,
+            Self::Patient | Self::Guest | Self::Interpreter | Self::Observer => Self::Provider,
+        }
+    }
+
+    /// Whether this role may be heard and seen.
+    #[must_use]
+    pub const fn publishes(self) -> bool {
+        match self {
+            Self::Patient | Self::Provider | Self::Guest | Self::Interpreter => true,
+            Self::Observer => false,
         }
     }
 }
@@ -49,11 +71,7 @@ impl FromStr for Role {
     type Err = crate::InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "patient" => Ok(Self::Patient),
-            "provider" => Ok(Self::Provider),
-            _ => Err(crate::InvalidId),
-        }
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(crate::InvalidId)
     }
 }
 
@@ -75,35 +93,58 @@ pub struct Person {
     pub avatar_url: Option<String>,
 }
 
-/// The two people of an appointment.
+/// Somebody beside the patient and the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// As what: guest, interpreter or observer.
+    pub role: Role,
+    /// Who.
+    pub person: Person,
+}
+
+/// The people of an appointment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participants {
     /// The person the appointment is for.
     pub patient: Person,
     /// The clinician.
     pub provider: Person,
+    /// Who else may come.
+    pub companions: Vec<Companion>,
 }
 
 impl Participants {
-    /// The person in a role.
+    /// A patient and a provider, and nobody else.
     #[must_use]
-    pub const fn get(&self, role: Role) -> &Person {
+    pub const fn two(patient: Person, provider: Person) -> Self {
+        Self { patient, provider, companions: Vec::new() }
+    }
+
+    /// Everyone, each in one role: patient first, then the provider.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, &Person)> {
+        let two = [(Role::Patient, &self.patient), (Role::Provider, &self.provider)];
+        two.into_iter().chain(self.companions.iter().map(|companion| (companion.role, &companion.person)))
+    }
+
+    /// Whom the page of a role is about (see [`Role::counterpart`]).
+    #[must_use]
+    pub const fn counterpart(&self, role: Role) -> &Person {
         match role {
-            Role::Patient => &self.patient,
-            Role::Provider => &self.provider,
+            Role::Provider => &self.patient,
+            Role::Patient | Role::Guest | Role::Interpreter | Role::Observer => &self.provider,
         }
+    }
+
+    /// What `user` is here, and who, if anyone.
+    #[must_use]
+    pub fn find(&self, user: UserId) -> Option<(Role, &Person)> {
+        self.iter().find(|(_, person)| person.id == user)
     }
 
     /// What `user` is here, if anything.
     #[must_use]
     pub fn role_of(&self, user: UserId) -> Option<Role> {
-        if self.provider.id == user {
-            Some(Role::Provider)
-        } else if self.patient.id == user {
-            Some(Role::Patient)
-        } else {
-            None
-        }
+        self.find(user).map(|(role, _)| role)
     }
 }
 

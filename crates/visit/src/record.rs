@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppointmentId, Role, Timestamp, UserId, VisitId};
+use crate::{AppointmentId, CommandId, Role, Timestamp, UserId, VisitId};
 
 /// Why a visit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum EndReason {
     Missed,
     /// Everyone was gone for longer than seats are held.
     Abandoned,
+    /// It was never started, and the door has closed.
+    Closed,
 }
 
 /// A text that is no reason for an end.
@@ -33,6 +35,7 @@ impl EndReason {
             Self::Ended => "ended",
             Self::Missed => "missed",
             Self::Abandoned => "abandoned",
+            Self::Closed => "closed",
         }
     }
 }
@@ -41,7 +44,7 @@ impl FromStr for EndReason {
     type Err = UnknownEndReason;
 
     fn from_str(text: &str) -> Result<Self, UnknownEndReason> {
-        [Self::Ended, Self::Missed, Self::Abandoned]
+        [Self::Ended, Self::Missed, Self::Abandoned, Self::Closed]
             .into_iter()
             .find(|reason| reason.as_str() == text)
             .ok_or(UnknownEndReason)
@@ -78,9 +81,12 @@ pub struct VisitRecord {
     pub appointment: AppointmentId,
     /// Where it stands.
     pub phase: VisitPhase,
-    /// When both people were first in it together.
+    /// When patient and provider were first in it together.
     pub connected: Option<Timestamp>,
-    /// Everyone who has had a seat in it, in a fixed order (patient, provider).
+    /// When the provider is asked, or was asked, what to do about a patient who does not come;
+    /// absent if nobody is called, or for as long as it takes.
+    pub ring_until: Option<Timestamp>,
+    /// Everyone who has a seat in it: patient, provider, then the others.
     pub participants: Vec<ParticipantRecord>,
 }
 
@@ -95,10 +101,16 @@ pub struct ParticipantRecord {
     pub entered: Option<Timestamp>,
     /// When they left of their own accord, or their held seat ran out.
     pub left: Option<Timestamp>,
+    /// When they said "not now", if that still stands.
+    pub declined: Option<Timestamp>,
     /// Whether their microphone may be forwarded.
     pub microphone: bool,
     /// Whether their camera may be forwarded.
     pub camera: bool,
+    /// When they agreed to the clinic's terms for video visits, if they did and have not taken it back.
+    pub consent: Option<Timestamp>,
+    /// The names of their last commands, oldest first, so that none is done again after a restart.
+    pub commands: Vec<CommandId>,
 }
 
 /// Something that is written into the audit log.
@@ -138,6 +150,12 @@ pub enum AuditAction {
     VisitSeatMoved,
     /// Somebody changed what they send.
     VisitMediaChanged,
+    /// Somebody agreed to the clinic's terms.
+    ConsentGiven,
+    /// Somebody took their agreement back.
+    ConsentWithdrawn,
+    /// Somebody wrote a message.
+    VisitMessageSent,
     /// The patient was marked as missed.
     VisitMissed,
     /// The visit ended.
@@ -168,6 +186,9 @@ impl AuditAction {
             Self::VisitSeatExpired => "visit.seat_expired",
             Self::VisitSeatMoved => "visit.seat_moved",
             Self::VisitMediaChanged => "visit.media_changed",
+            Self::ConsentGiven => "consent.given",
+            Self::ConsentWithdrawn => "consent.withdrawn",
+            Self::VisitMessageSent => "visit.message_sent",
             Self::VisitMissed => "visit.missed",
             Self::VisitEnded => "visit.ended",
             Self::AccessDenied => "access.denied",

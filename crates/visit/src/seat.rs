@@ -1,8 +1,10 @@
 //! A participant's held place. It belongs to a person, not to a connection.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, ParticipantRecord, Role, Timestamp, UserId};
+use crate::{CommandId, ConnectionId, ParticipantRecord, Private, Role, Timestamp, UserId};
 
 /// How far one of a page's own checks has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,6 +35,25 @@ pub struct DeviceCheck {
     pub microphone: Check,
     /// The microphone has been heard making a sound.
     pub heard: bool,
+}
+
+/// What keeps a page from sending camera and microphone although its person has not switched them
+/// off. Shown to the provider in words, instead of a frozen picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Nothing.
+    #[default]
+    Live,
+    /// The page is in the background, and the system has stopped it.
+    Hidden,
+    /// The system took the devices: a phone call, another app.
+    Interrupted,
+    /// A device was unplugged or has failed; the page is looking for another.
+    Lost,
+    /// The page waits for the person's tap.
+    Blocked,
 }
 
 /// Whether a person's page is connected.
@@ -67,34 +88,48 @@ pub(crate) enum MediaLink {
     Lost { since: Timestamp },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Seat {
     pub(crate) user: UserId,
+    pub(crate) name: Private<String>,
     pub(crate) role: Role,
     pub(crate) link: Link,
     pub(crate) attendance: Attendance,
     pub(crate) media: MediaLink,
     pub(crate) microphone: bool,
     pub(crate) camera: bool,
+    pub(crate) consent: Option<Timestamp>,
     pub(crate) check: DeviceCheck,
+    pub(crate) capture: Capture,
+    /// Whether their media is forwarded now.
+    pub(crate) admitted: bool,
+    /// The last commands that changed something durable, so that none is done twice, not even over
+    /// a restart.
+    pub(crate) done: VecDeque<CommandId>,
+    /// The last other commands that were done.
+    pub(crate) heeded: VecDeque<CommandId>,
 }
 
+/// How many command ids are remembered of each kind.
+const REMEMBERED: usize = 16;
+
 impl Seat {
-    pub(crate) const fn new(user: UserId, role: Role) -> Self {
+    pub(crate) fn new(user: UserId, name: Private<String>, role: Role) -> Self {
         Self {
             user,
+            name,
             role,
             link: Link::Never,
             attendance: Attendance::Out,
             media: MediaLink::None,
-            microphone: true,
-            camera: true,
-            check: DeviceCheck {
-                browser: Check::Unknown,
-                camera: Check::Unknown,
-                microphone: Check::Unknown,
-                heard: false,
-            },
+            microphone: role.publishes(),
+            camera: role.publishes(),
+            consent: None,
+            check: DeviceCheck::default(),
+            capture: Capture::Live,
+            admitted: false,
+            done: VecDeque::new(),
+            heeded: VecDeque::new(),
         }
     }
 
@@ -113,6 +148,20 @@ impl Seat {
         }
     }
 
+    /// Whether a command of this name was done already.
+    pub(crate) fn has_done(&self, id: &CommandId) -> bool {
+        self.done.contains(id) || self.heeded.contains(id)
+    }
+
+    /// Remembers a command that was done.
+    pub(crate) fn remember(&mut self, id: CommandId, durable: bool) {
+        let list = if durable { &mut self.done } else { &mut self.heeded };
+        if list.len() == REMEMBERED {
+            list.pop_front();
+        }
+        list.push_back(id);
+    }
+
     pub(crate) fn record(&self) -> ParticipantRecord {
         ParticipantRecord {
             user: self.user,
@@ -122,8 +171,14 @@ impl Seat {
                 Attendance::Left { at } => Some(at),
                 Attendance::Out | Attendance::In { .. } | Attendance::Declined { .. } => None,
             },
+            declined: match self.attendance {
+                Attendance::Declined { at } => Some(at),
+                Attendance::Out | Attendance::In { .. } | Attendance::Left { .. } => None,
+            },
             microphone: self.microphone,
             camera: self.camera,
+            consent: self.consent,
+            commands: self.done.iter().cloned().collect(),
         }
     }
 
@@ -131,11 +186,15 @@ impl Seat {
     pub(crate) fn restore(&mut self, record: &ParticipantRecord, now: Timestamp) {
         self.microphone = record.microphone;
         self.camera = record.camera;
+        self.consent = record.consent;
+        self.done = record.commands.iter().cloned().collect();
         if let Some(since) = record.entered {
             self.attendance = Attendance::In { since };
             self.link = Link::Down { since: now };
         } else if let Some(at) = record.left {
             self.attendance = Attendance::Left { at };
+        } else if let Some(at) = record.declined {
+            self.attendance = Attendance::Declined { at };
         }
     }
 }

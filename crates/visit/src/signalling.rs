@@ -1,8 +1,10 @@
 //! The words a page and the server exchange over a WebSocket, one JSON text message each.
 //!
-//! On every connect the server sends a [`ServerMessage::Snapshot`], then changes whose `sequence`
-//! rises by one. A page sends [`Command`]s under ids of its own and hears of each exactly once:
-//! acknowledged (and then durable) or refused. TypeScript's view of these types is generated into
+//! The first message of a connection is a [`ServerMessage::Snapshot`], then come changes whose
+//! `sequence` rises by one. A page that was connected before says up to which number it has heard; if
+//! the server still holds what came after, the connection begins with [`ServerMessage::Resumed`] and
+//! the missed changes instead. A page sends [`Command`]s under ids of its own, again after a break
+//! until it is answered, and each is done once: acknowledged (and then durable) or refused. TypeScript's view of these types is generated into
 //! `web/src/signalling/messages.ts`.
 
 use std::fmt;
@@ -10,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Change, View};
-use crate::{CommandId, DeviceCheck, UserId};
+use crate::{Capture, ChatText, CommandId, DeviceCheck, UserId};
 
 /// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
@@ -42,7 +44,7 @@ pub enum ClientMessage {
 }
 
 /// What a person can do in a visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
@@ -77,6 +79,21 @@ pub enum Command {
         /// All of it.
         check: DeviceCheck,
     },
+    /// What keeps your page from sending.
+    ReportCapture {
+        /// That.
+        capture: Capture,
+    },
+    /// Agree to the clinic's terms for video visits, or take it back.
+    SetConsent {
+        /// Agree?
+        given: bool,
+    },
+    /// Write something to everyone in the visit.
+    Say {
+        /// What.
+        text: ChatText,
+    },
 }
 
 /// From the server to a page.
@@ -93,6 +110,18 @@ pub enum ServerMessage {
         now: crate::Timestamp,
         /// The state.
         view: View,
+    },
+    /// First on a connection, instead of a snapshot: the page's state up to `sequence` still holds,
+    /// and what it missed follows.
+    Resumed {
+        /// The last number the page has heard. The first `changed` has the next one.
+        #[cfg_attr(test, ts(type = "number"))]
+        sequence: u64,
+        /// The number of the last `changed` that was missed; the same as `sequence` if none was.
+        #[cfg_attr(test, ts(type = "number"))]
+        latest: u64,
+        /// The server's clock, for showing durations.
+        now: crate::Timestamp,
     },
     /// Parts of the state that have new values.
     Changed {
@@ -141,6 +170,12 @@ pub enum ServerMessage {
     /// This seat has moved to another page or device. The connection closes; do not come back by
     /// yourself.
     Moved,
+    /// The server is about to stop. It begins no new meeting; what is under way goes on until it ends
+    /// or that moment, then the connection closes and the page comes back to the next server.
+    Stopping {
+        /// The latest moment.
+        until: crate::Timestamp,
+    },
 }
 
 /// What a receiving media section carries.
@@ -179,6 +214,12 @@ pub enum Refusal {
     /// It could not be written down. Try again.
     #[error("it could not be saved")]
     NotSaved,
+    /// The server is about to stop and begins nothing new. Try again in a minute.
+    #[error("the server is about to restart")]
+    Stopping,
+    /// There is no room for more messages in this visit.
+    #[error("there is no room for more")]
+    Full,
 }
 
 /// Why a media connection is not there.

@@ -1,39 +1,54 @@
 //! Where the visit stands for each person: derived from the machine's state, never stored.
 
-use crate::machine::{Ring, Visit, index};
+use crate::machine::{PATIENT, PROVIDER, Ring, Visit};
 use crate::record::VisitPhase;
 use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::view::{ParticipantView, Presence, Stage, View};
-use crate::{Role, Timestamp};
+use crate::{Role, Timestamp, UserId};
 
 impl Visit {
-    /// What the person in `role` is shown.
+    /// What a person is shown; `None` for a stranger.
     #[must_use]
-    pub fn view(&self, role: Role) -> View {
+    pub fn view(&self, user: UserId) -> Option<View> {
+        self.seats.iter().position(|seat| seat.user == user).map(|seat| self.view_at(seat))
+    }
+
+    /// What the provider is shown.
+    #[must_use]
+    pub fn provider_view(&self) -> View {
+        self.view_at(PROVIDER)
+    }
+
+    pub(crate) fn view_at(&self, at: usize) -> View {
+        let you = &self.seats[at];
+        let provider = you.role == Role::Provider;
+        let mut others: Vec<&Seat> = self.seats.iter().filter(|seat| seat.user != you.user).collect();
+        others.sort_by_key(|seat| seat.role != you.role.counterpart());
         View {
             visit: self.id,
-            stage: match role {
-                Role::Patient => self.patient_stage(),
-                Role::Provider => self.provider_stage(),
-            },
-            you: self.participant(role, true),
-            other: self.participant(role.other(), role == Role::Provider),
+            stage: if provider { self.provider_stage() } else { self.stage_of(you) },
+            you: participant(you, true),
+            others: others.into_iter().map(|seat| participant(seat, provider)).collect(),
+            messages: self.messages.clone(),
         }
     }
 
-    fn patient_stage(&self) -> Stage {
-        let provider = self.seat(Role::Provider);
+    /// The patient's, and likewise that of everyone who comes beside them.
+    fn stage_of(&self, you: &Seat) -> Stage {
+        let provider = &self.seats[PROVIDER];
         let started = match self.phase {
             VisitPhase::Ended { at, reason, .. } => return Stage::Ended { at, reason },
             VisitPhase::Planned => None,
             VisitPhase::Started { at } => Some(at),
         };
-        match (self.seat(Role::Patient).attendance, started) {
+        // A companion is with the provider as soon as both are in; the patient's moment is written down.
+        let met = if you.role == Role::Patient { self.connected } else { started };
+        match (you.attendance, started) {
             (Attendance::Left { at }, _) => Stage::Left { at },
             (Attendance::Out, Some(since)) if provider.entered().is_some() => Stage::Called { since },
             (Attendance::Out | Attendance::Declined { .. }, _) => Stage::Preparing,
             (Attendance::In { since }, None) => Stage::Waiting { since },
-            (Attendance::In { since }, Some(_)) => match (self.connected, provider.attendance) {
+            (Attendance::In { since }, Some(_)) => match (met, provider.attendance) {
                 (Some(at), Attendance::In { .. }) => connected_to(provider, at),
                 (Some(_), Attendance::Left { at }) => Stage::Alone { since: at },
                 (
@@ -45,8 +60,8 @@ impl Visit {
     }
 
     fn provider_stage(&self) -> Stage {
-        let patient = self.seat(Role::Patient);
-        let own = self.seat(Role::Provider).attendance;
+        let patient = &self.seats[PATIENT];
+        let own = self.seats[PROVIDER].attendance;
         let since = match (self.phase, own) {
             (VisitPhase::Ended { at, reason, .. }, _) => return Stage::Ended { at, reason },
             (VisitPhase::Planned | VisitPhase::Started { .. }, Attendance::Left { at }) => return Stage::Left { at },
@@ -60,23 +75,24 @@ impl Visit {
             (Attendance::Out | Attendance::Left { .. }, _) => match self.ring {
                 Ring::Until(until) => Stage::Calling { since, until: Some(until) },
                 Ring::Forever => Stage::Calling { since, until: None },
-                Ring::Over => Stage::Unanswered { since },
+                Ring::Over { .. } => Stage::Unanswered { since },
             },
         }
     }
+}
 
-    fn participant(&self, role: Role, with_check: bool) -> ParticipantView {
-        let seat = self.seat(role);
-        ParticipantView {
-            user: seat.user,
-            name: self.names[index(role)].clone(),
-            role,
-            presence: presence(seat),
-            microphone: seat.microphone,
-            camera: seat.camera,
-            media: seat.media == MediaLink::Up,
-            check: with_check.then_some(seat.check),
-        }
+fn participant(seat: &Seat, in_full: bool) -> ParticipantView {
+    ParticipantView {
+        user: seat.user,
+        name: seat.name.clone(),
+        role: seat.role,
+        presence: presence(seat),
+        microphone: seat.microphone,
+        camera: seat.camera,
+        media: seat.media == MediaLink::Up,
+        capture: seat.capture,
+        consent: seat.consent.filter(|_| in_full),
+        check: in_full.then_some(seat.check),
     }
 }
 

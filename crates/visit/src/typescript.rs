@@ -2,8 +2,9 @@
 
 use ts_rs::{Config, TS};
 
+use crate::chat::{ChatMessage, ChatText};
 use crate::record::EndReason;
-use crate::seat::{Check, DeviceCheck};
+use crate::seat::{Capture, Check, DeviceCheck};
 use crate::signalling::Sdp;
 use crate::signalling::{ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
 use crate::view::{Change, ParticipantView, Presence, Stage, View};
@@ -26,6 +27,9 @@ fn generate() -> String {
         EndReason::decl(&config),
         Check::decl(&config),
         DeviceCheck::decl(&config),
+        Capture::decl(&config),
+        ChatText::decl(&config),
+        ChatMessage::decl(&config),
         Stage::decl(&config),
         Presence::decl(&config),
         ParticipantView::decl(&config),

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceCheck, EndReason, Private, Role, Timestamp, UserId, VisitId};
+use crate::{Capture, ChatMessage, DeviceCheck, EndReason, Private, Role, Timestamp, UserId, VisitId};
 
 /// Where the visit stands for the person who looks. Times are moments of the server's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +120,10 @@ pub struct ParticipantView {
     pub camera: bool,
     /// Whether their media connection to the server carries.
     pub media: bool,
+    /// What keeps their page from sending, although they have not switched it off.
+    pub capture: Capture,
+    /// When they agreed to the clinic's terms. Shown to the provider, and to the person themselves.
+    pub consent: Option<Timestamp>,
     /// What their page reported of its device. Shown to the provider, and to the person themselves.
     pub check: Option<DeviceCheck>,
 }
@@ -134,8 +138,10 @@ pub struct View {
     pub stage: Stage,
     /// You.
     pub you: ParticipantView,
-    /// The other person.
-    pub other: ParticipantView,
+    /// Everyone else who has a seat, the person your page is about first.
+    pub others: Vec<ParticipantView>,
+    /// What was written, in order.
+    pub messages: Vec<ChatMessage>,
 }
 
 /// A part of a [`View`] that has a new value.
@@ -143,7 +149,7 @@ pub struct View {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Change {
-    /// It is another visit now.
+    /// It is another visit now, in which nothing has been written yet.
     Visit {
         /// Which.
         visit: VisitId,
@@ -158,14 +164,20 @@ pub enum Change {
         /// All of it.
         you: ParticipantView,
     },
-    /// Something about the other person.
+    /// Something about somebody else: who is known already, or comes last.
     Other {
         /// All of it.
         other: ParticipantView,
     },
+    /// Somebody wrote.
+    Said {
+        /// What.
+        message: ChatMessage,
+    },
 }
 
-/// The changes that turn `old` into `new`; empty if they are equal.
+/// The changes that turn `old` into `new`, an earlier and a later view of one machine and person;
+/// empty if they are equal.
 #[must_use]
 pub fn diff(old: &View, new: &View) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -175,9 +187,10 @@ pub fn diff(old: &View, new: &View) -> Vec<Change> {
     if old.you != new.you {
         changes.push(Change::You { you: new.you.clone() });
     }
-    if old.other != new.other {
-        changes.push(Change::Other { other: new.other.clone() });
-    }
+    let known = |other: &&ParticipantView| !old.others.contains(other);
+    changes.extend(new.others.iter().filter(known).map(|other| Change::Other { other: other.clone() }));
+    let said = if old.visit == new.visit { old.messages.len() } else { 0 };
+    changes.extend(new.messages.iter().skip(said).map(|message| Change::Said { message: message.clone() }));
     if old.stage != new.stage {
         changes.push(Change::Stage { stage: new.stage.clone() });
     }
@@ -188,10 +201,23 @@ impl View {
     /// Takes over a changed part, as a page does.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Visit { visit } => self.visit = visit,
+            Change::Visit { visit } => {
+                self.visit = visit;
+                self.messages.clear();
+            }
             Change::Stage { stage } => self.stage = stage,
             Change::You { you } => self.you = you,
-            Change::Other { other } => self.other = other,
+            Change::Other { other } => match self.others.iter_mut().find(|known| known.user == other.user) {
+                Some(known) => *known = other,
+                None => self.others.push(other),
+            },
+            Change::Said { message } => self.messages.push(message),
         }
+    }
+
+    /// The person this page is about: for the provider the patient, for everyone else the provider.
+    #[must_use]
+    pub fn counterpart(&self) -> Option<&ParticipantView> {
+        self.others.iter().find(|other| other.role == self.you.role.counterpart())
     }
 }

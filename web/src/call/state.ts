@@ -1,9 +1,10 @@
 import type { Appointment, Problem } from "../api/appointment.ts";
 import type { CaptureState } from "../devices/capture.ts";
 import type { Transport } from "../signalling/client.ts";
-import type { Command, Refusal, Role, View } from "../signalling/messages.ts";
+import type { Command, Refusal, Role, Timestamp, View } from "../signalling/messages.ts";
 import type { MediaState } from "./backend.ts";
 import type { Published } from "./publication.ts";
+import type { Shown } from "./view.ts";
 
 /** All that a page shows. Replaced whenever something changes, never changed in place. */
 export interface CallState {
@@ -14,7 +15,9 @@ export interface CallState {
   problem: Problem | null;
   transport: Transport;
   /** The server's view; `null` before the first snapshot. */
-  view: View | null;
+  view: Shown | null;
+  /** When the server stops at the latest, if it is about to: nothing new begins until another answers. */
+  stopping: Timestamp | null;
   /** What to add to this computer's clock to get the server's. */
   clockSkew: number;
   capture: CaptureState;

@@ -1,13 +1,14 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
-import { SignallingClient, type Socket, type Transport } from "../signalling/client.ts";
+import { SignallingClient, type Transport } from "../signalling/client.ts";
 import type { Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import { NO_MEDIA, type CallBackend, type LoadBackend } from "./backend.ts";
 import { deviceCheck } from "./check.ts";
 import { Publication, type Published, narrower, same, widens } from "./publication.ts";
 import { type CallState, type Scene, inCall, sceneOf } from "./state.ts";
-import { apply } from "./view.ts";
+import { apply, shown, type Shown } from "./view.ts";
 
 /** How often a closed door is knocked at. */
 const KNOCK_EVERY = 15_000;
@@ -32,7 +33,7 @@ export interface StoreOptions {
 }
 
 /** A command that a person's click gives. */
-export type Act = Exclude<Command["name"], "enter" | "set_media" | "report_check">;
+export type Act = Exclude<Command["name"], "enter" | "set_media" | "report_check" | "report_capture" | "set_consent" | "say">;
 
 /**
  * Unites the server's word, the person's devices and the media path into one {@link CallState}.
@@ -71,6 +72,7 @@ export class CallStore {
       problem: null,
       transport: "connecting",
       view: null,
+      stopping: null,
       clockSkew: 0,
       capture: this.capture.state,
       heard: false,
@@ -219,6 +221,9 @@ export class CallStore {
         acknowledged: (command) => this.#onAnswer(command, null),
         refused: (command, refusal) => this.#onAnswer(command, refusal),
         media: (message) => this.#backend?.receive(message),
+        stopping: (until) => {
+          if (until !== this.#state.stopping) this.#set({ stopping: until });
+        },
       },
     });
   }
@@ -251,18 +256,18 @@ export class CallStore {
     this.#reported = null;
     this.#publication.reconnected(view.you);
     this.#set({ clockSkew: now - this.#options.clock.now() });
-    this.#look(view);
+    this.#look(shown(view));
   }
 
   #onChanged(changes: readonly Change[]): void {
     const old = this.#state.view;
     if (old === null) return;
-    const view = changes.reduce(apply, old);
+    const view = shown(changes.reduce<View>(apply, old));
     if (changes.some((change) => change.name === "you")) this.#publication.changed(view.you);
     this.#look(view);
   }
 
-  #look(view: View): void {
+  #look(view: Shown): void {
     const out = view.stage.name === "left" || view.stage.name === "ended";
     if (!out) this.#returning = false;
     const here = this.#state.here && (!out || this.#returning);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { aView } from "../testing/views.ts";
-import { apply } from "./view.ts";
+import { apply, shown } from "./view.ts";
 
 test("each change replaces its part and nothing else", () => {
   const old = aView();
@@ -11,7 +11,12 @@ test("each change replaces its part and nothing else", () => {
   assert.deepEqual(apply(old, { name: "visit", visit: "w" }), { ...old, visit: "w" });
   const you = { ...old.you, camera: false };
   assert.deepEqual(apply(old, { name: "you", you }), { ...old, you });
-  const other = { ...old.other, media: true };
-  assert.deepEqual(apply(old, { name: "other", other }), { ...old, other });
+  const other = { ...shown(old).other, media: true };
+  assert.deepEqual(apply(old, { name: "other", other }), { ...old, others: [other] });
+  const guest = { ...other, user: "g", role: "guest" } as const;
+  assert.deepEqual(apply(old, { name: "other", other: guest }), { ...old, others: [...old.others, guest] });
+  const message = { number: 1, from: "p", at: 3, text: "Hello" };
+  assert.deepEqual(apply(old, { name: "said", message }), { ...old, messages: [message] });
+  assert.deepEqual(apply({ ...old, messages: [message] }, { name: "visit", visit: "w" }).messages, []);
   assert.deepEqual(old, aView());
 });

@@ -1,25 +1,19 @@
 import { backOff, nothing, type Clock } from "../time/clock.ts";
+import { Attempts } from "./attempts.ts";
 import type { Change, ClientMessage, Command, Refusal, ServerMessage, Timestamp, View } from "./messages.ts";
 import { CommandQueue } from "./queue.ts";
+import type { Socket } from "./socket.ts";
 
 const PING_EVERY = 5_000;
 const DEAD_AFTER = 10_000;
 /** How long a connection may be silent after the network changed under it. */
-const PROVE_WITHIN = 2_500;
+const PROVE_WITHIN = 1_500;
 
 /**
- * How the page reaches the server. `open` only after a snapshot. The last four are final until
- * {@link SignallingClient.start} is called again.
+ * How the page reaches the server. `open` only after a snapshot, or after what was missed. The last
+ * five are final until {@link SignallingClient.start} is called again.
  */
 export type Transport = "connecting" | "open" | "reconnecting" | "moved" | "signed_out" | "refused" | "broken" | "closed";
-
-/** The part of a `WebSocket` that is used. */
-export interface Socket {
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  send(text: string): void;
-  close(code?: number): void;
-}
 
 /** Messages for whoever carries the media. */
 export type MediaMessage = Extract<ServerMessage, { type: "answer" | "media_failed" }>;
@@ -32,6 +26,8 @@ export interface SignallingEvents {
   acknowledged(command: Command): void;
   refused(command: Command, refusal: Refusal): void;
   media(message: MediaMessage): void;
+  /** The server is about to stop, at that time at the latest; `null`: this one is not. */
+  stopping(until: Timestamp | null): void;
 }
 
 /** What the client needs. */
@@ -45,14 +41,19 @@ export interface SignallingOptions {
 
 /**
  * One page's conversation with the server. It comes back by itself for as long as the page is open,
- * sends unanswered commands again under their old ids, and asks for a whole new snapshot (by
- * reconnecting) if a change is missing.
+ * asks for what it missed, and sends unanswered commands again under their old ids. Where something
+ * does not fit it forgets what it heard and asks for the whole state.
  */
 export class SignallingClient {
   readonly #options: SignallingOptions;
   readonly #queue: CommandQueue;
+  readonly #page: string;
+  readonly #attempts: Attempts;
   #socket: Socket | null = null;
-  #sequence: number | null = null;
+  /** The number of the last message that was heard, kept over breaks. */
+  #heard: number | null = null;
+  /** The number with which this connection has caught up; `null` once it has. */
+  #catchingUp: number | null = null;
   #attempt = 0;
   #greeting: Command | null = null;
   #transport: Transport = "closed";
@@ -61,14 +62,28 @@ export class SignallingClient {
   #stopWatch = nothing;
 
   constructor(options: SignallingOptions) {
+    const { clock, random, socket } = options;
     this.#options = options;
-    this.#queue = new CommandQueue(Math.floor(options.random() * 2 ** 48).toString(36).padStart(6, "0"));
+    this.#page = Math.floor(random() * 2 ** 48).toString(36).padStart(6, "0");
+    this.#queue = new CommandQueue(this.#page);
+    this.#attempts = new Attempts({
+      clock,
+      random,
+      open: () => socket(this.#address()),
+      answered: (opened, data) => this.#adopt(opened, data),
+      unanswered: () => {
+        this.#attempt += 1;
+        this.#report("reconnecting");
+      },
+      failed: (code) => this.#failed(code),
+    });
   }
 
   /** Connects; also after a final state, when the person asked for it. */
   start(): void {
-    if (this.#socket !== null) return;
+    if (this.#socket !== null || this.#attempts.active) return;
     this.#attempt = 0;
+    this.#heard = null;
     this.#connect("connecting");
   }
 
@@ -80,7 +95,7 @@ export class SignallingClient {
   /** Gives a command. It is sent now or after the next connect, until it is answered. */
   command(command: Command): void {
     const id = this.#queue.add(command);
-    if (this.#sequence !== null) this.#send({ type: "command", id, command });
+    if (this.#isOpen()) this.#send({ type: "command", id, command });
   }
 
   /** Whether a command of this name has no answer yet. */
@@ -93,16 +108,16 @@ export class SignallingClient {
     this.#queue.drop(name);
   }
 
-  /** What to say first on every connection; said at once if there is one. `null`: nothing. */
+  /** What to say first to a server that gives its whole state; said at once if there is one. `null`: nothing. */
   greet(command: Command | null): void {
     this.#greeting = command;
     if (command === null) this.#queue.drop("enter");
-    else if (this.#sequence !== null) this.command(command);
+    else if (this.#isOpen()) this.command(command);
   }
 
   /** Offers a media connection; `false` if the server cannot be reached now. */
   offer(peer: number, sdp: string): boolean {
-    if (this.#sequence === null) return false;
+    if (!this.#isOpen()) return false;
     this.#send({ type: "offer", peer, sdp });
     return true;
   }
@@ -111,32 +126,46 @@ export class SignallingClient {
   nudge(): void {
     if (this.#transport === "reconnecting" && this.#socket === null) {
       this.#connect("reconnecting");
-    } else if (this.#sequence !== null) {
+    } else if (this.#isOpen()) {
       this.#send({ type: "ping" });
       this.#watch(PROVE_WITHIN);
     }
   }
 
+  #isOpen(): boolean {
+    return this.#socket !== null && this.#catchingUp === null;
+  }
+
+  #address(): string {
+    const { url } = this.#options;
+    const after = this.#heard === null ? "" : `&after=${this.#heard}`;
+    return `${url}${url.includes("?") ? "&" : "?"}page=${this.#page}${after}`;
+  }
+
   #connect(transport: Transport): void {
     this.#stopRetry();
     this.#report(transport);
-    const socket = this.#options.socket(this.#options.url);
+    this.#attempts.begin();
+  }
+
+  /** The first of the attempts that is answered carries the conversation. */
+  #adopt(socket: Socket, data: unknown): void {
     this.#socket = socket;
-    this.#sequence = null;
-    socket.onmessage = ({ data }) => {
-      if (this.#socket === socket) this.#receive(data);
+    this.#catchingUp = Number.POSITIVE_INFINITY;
+    socket.onmessage = ({ data: more }) => {
+      if (this.#socket === socket) this.#receive(more);
     };
     socket.onclose = ({ code }) => {
       if (this.#socket === socket) this.#closed(code);
     };
-    this.#watch(DEAD_AFTER);
     this.#ping();
+    this.#receive(data);
   }
 
   #ping(): void {
     this.#stopPing();
     this.#stopPing = this.#options.clock.after(PING_EVERY, () => {
-      if (this.#sequence !== null) this.#send({ type: "ping" });
+      if (this.#isOpen()) this.#send({ type: "ping" });
       this.#ping();
     });
   }
@@ -151,7 +180,10 @@ export class SignallingClient {
     const message = parse(data);
     switch (message?.type) {
       case "snapshot":
-        this.#opened(message.sequence, message.view, message.now);
+        this.#begin(message.sequence, message.view, message.now);
+        break;
+      case "resumed":
+        this.#resume(message.sequence, message.latest);
         break;
       case "changed":
         this.#advance(message.sequence, message.changes);
@@ -173,6 +205,9 @@ export class SignallingClient {
       case "moved":
         this.#end("moved");
         break;
+      case "stopping":
+        this.#options.events.stopping(message.until);
+        break;
       case "pong":
       case "malformed":
       case undefined:
@@ -180,50 +215,73 @@ export class SignallingClient {
     }
   }
 
-  #opened(sequence: number, view: View, now: Timestamp): void {
+  /** The whole state, be it for the first time or because too much was missed. */
+  #begin(sequence: number, view: View, now: Timestamp): void {
     const socket = this.#socket;
-    this.#attempt = 0;
     this.#queue.drop("enter");
     // Before anything is sent again: the owner may take back what the server's word overrules, and
     // what it gives meanwhile comes after the greeting.
     this.#options.events.snapshot(view, now);
     if (this.#socket !== socket) return;
-    this.#sequence = sequence;
+    this.#heard = sequence;
+    this.#opened(this.#greeting);
+  }
+
+  #resume(sequence: number, latest: number): void {
+    if (this.#heard !== sequence) return this.#startOver();
+    this.#catchingUp = latest;
+    if (latest === sequence) this.#opened(null);
+  }
+
+  #opened(greeting: Command | null): void {
+    this.#catchingUp = null;
+    this.#attempt = 0;
     const unanswered = this.#queue.entries();
-    if (this.#greeting !== null) this.command(this.#greeting);
+    this.#options.events.stopping(null);
+    if (greeting !== null) this.command(greeting);
     for (const [id, command] of unanswered) this.#send({ type: "command", id, command });
     this.#report("open");
   }
 
   #advance(sequence: number, changes: readonly Change[]): void {
-    if (this.#sequence === null || sequence !== this.#sequence + 1) {
-      this.#reconnect();
-      return;
-    }
-    this.#sequence = sequence;
+    if (this.#heard === null || sequence !== this.#heard + 1) return this.#startOver();
+    this.#heard = sequence;
     this.#options.events.changed(changes);
+    if (this.#catchingUp === sequence) this.#opened(null);
+  }
+
+  #startOver(): void {
+    this.#heard = null;
+    this.#reconnect();
   }
 
   #closed(code: number): void {
-    switch (code) {
-      case 4000:
-        return this.#end("moved");
-      case 4401:
-        return this.#end("signed_out");
-      case 4403:
-        return this.#end("refused");
-      case 4409:
-        return this.#end("broken");
-      default:
-        return this.#reconnect();
-    }
+    const end = finalOf(code);
+    if (end !== undefined) return this.#end(end);
+    this.#reconnect();
+    // A newer connection of this page has taken over, but it was not the one that is listened to.
+    if (code === 4001) this.nudge();
+  }
+
+  /** All attempts have failed, or one was answered with a reason. */
+  #failed(code: number): void {
+    const end = finalOf(code);
+    if (end !== undefined) return this.#end(end);
+    this.#retryLater();
   }
 
   #reconnect(): void {
     this.#drop();
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
     const { clock, random } = this.#options;
-    const delay = backOff(this.#attempt, 300, 1.7, 5_000, random);
+    // A server that restarts is back in seconds; one that has been away for minutes is given more peace.
+    const longest = this.#attempt < 60 ? 1_500 : 5_000;
+    const delay = backOff(this.#attempt, 250, 1.5, longest, random);
     this.#attempt += 1;
+    this.#stopRetry();
     this.#stopRetry = clock.after(delay, () => this.#connect("reconnecting"));
     this.#report("reconnecting");
   }
@@ -237,9 +295,10 @@ export class SignallingClient {
     this.#stopRetry();
     this.#stopPing();
     this.#stopWatch();
+    this.#attempts.stop();
     const socket = this.#socket;
     this.#socket = null;
-    this.#sequence = null;
+    this.#catchingUp = null;
     if (socket !== null) {
       socket.onmessage = null;
       socket.onclose = null;
@@ -254,6 +313,23 @@ export class SignallingClient {
   #report(transport: Transport): void {
     this.#transport = transport;
     this.#options.events.transport(transport, this.#attempt);
+  }
+}
+
+/** Close codes after which a page does not come back by itself (see the server's `CloseReason`). */
+function finalOf(code: number): Transport | undefined {
+  switch (code) {
+    case 4000:
+      return "moved";
+    case 4401:
+      return "signed_out";
+    case 4002:
+    case 4403:
+      return "refused";
+    case 4409:
+      return "broken";
+    default:
+      return undefined;
   }
 }
 

@@ -10,9 +10,9 @@ export type Timestamp = number;
 
 export type Sdp = string;
 
-export type Role = "patient" | "provider";
+export type Role = "patient" | "provider" | "guest" | "interpreter" | "observer";
 
-export type EndReason = "ended" | "missed" | "abandoned";
+export type EndReason = "ended" | "missed" | "abandoned" | "closed";
 
 export type Check = "unknown" | "asking" | "works" | "blocked";
 
@@ -33,6 +33,28 @@ microphone: Check,
  * The microphone has been heard making a sound.
  */
 heard: boolean, };
+
+export type Capture = "live" | "hidden" | "interrupted" | "lost" | "blocked";
+
+export type ChatText = string;
+
+export type ChatMessage = { 
+/**
+ * Its number in the visit, from 1.
+ */
+number: number, 
+/**
+ * Who wrote it.
+ */
+from: UserId, 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * What.
+ */
+text: ChatText, };
 
 export type Stage = { "name": "preparing" } | { "name": "waiting", 
 /**
@@ -132,6 +154,14 @@ camera: boolean,
  */
 media: boolean, 
 /**
+ * What keeps their page from sending, although they have not switched it off.
+ */
+capture: Capture, 
+/**
+ * When they agreed to the clinic's terms. Shown to the provider, and to the person themselves.
+ */
+consent: Timestamp | null, 
+/**
  * What their page reported of its device. Shown to the provider, and to the person themselves.
  */
 check: DeviceCheck | null, };
@@ -150,9 +180,13 @@ stage: Stage,
  */
 you: ParticipantView, 
 /**
- * The other person.
+ * Everyone else who has a seat, the person your page is about first.
  */
-other: ParticipantView, };
+others: Array<ParticipantView>, 
+/**
+ * What was written, in order.
+ */
+messages: Array<ChatMessage>, };
 
 export type Change = { "name": "visit", 
 /**
@@ -170,7 +204,11 @@ you: ParticipantView, } | { "name": "other",
 /**
  * All of it.
  */
-other: ParticipantView, };
+other: ParticipantView, } | { "name": "said", 
+/**
+ * What.
+ */
+message: ChatMessage, };
 
 export type Command = { "name": "enter" } | { "name": "rejoin" } | { "name": "leave" } | { "name": "decline" } | { "name": "start" } | { "name": "cancel" } | { "name": "keep_waiting" } | { "name": "mark_missed" } | { "name": "end" } | { "name": "set_media", 
 /**
@@ -184,7 +222,19 @@ camera: boolean, } | { "name": "report_check",
 /**
  * All of it.
  */
-check: DeviceCheck, };
+check: DeviceCheck, } | { "name": "report_capture", 
+/**
+ * That.
+ */
+capture: Capture, } | { "name": "set_consent", 
+/**
+ * Agree?
+ */
+given: boolean, } | { "name": "say", 
+/**
+ * What.
+ */
+text: ChatText, };
 
 export type ClientMessage = { "type": "command", 
 /**
@@ -216,7 +266,7 @@ mid: string,
  */
 user: UserId, };
 
-export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved";
+export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved" | "stopping" | "full";
 
 export type MediaFailure = "bad_offer" | "not_allowed" | "lost" | "busy";
 
@@ -232,7 +282,19 @@ now: Timestamp,
 /**
  * The state.
  */
-view: View, } | { "type": "changed", 
+view: View, } | { "type": "resumed", 
+/**
+ * The last number the page has heard. The first `changed` has the next one.
+ */
+sequence: number, 
+/**
+ * The number of the last `changed` that was missed; the same as `sequence` if none was.
+ */
+latest: number, 
+/**
+ * The server's clock, for showing durations.
+ */
+now: Timestamp, } | { "type": "changed", 
 /**
  * One more than the message before.
  */
@@ -276,4 +338,8 @@ reason: MediaFailure, } | { "type": "pong" } | { "type": "malformed",
 /**
  * What is wrong, for a developer.
  */
-detail: string, } | { "type": "moved" };
+detail: string, } | { "type": "moved" } | { "type": "stopping", 
+/**
+ * The latest moment.
+ */
+until: Timestamp, };

@@ -1,5 +1,5 @@
-import type { Socket } from "../signalling/client.ts";
 import type { ClientMessage, Command, ServerMessage, View } from "../signalling/messages.ts";
+import type { Socket } from "../signalling/socket.ts";
 import { aView } from "./views.ts";
 
 /** One fake WebSocket: remembers what was sent, and says what a test tells it to. */
@@ -43,8 +43,10 @@ export class FakeSocket implements Socket {
 /** Opens fake sockets and keeps them. */
 export class FakeServer {
   readonly sockets: FakeSocket[] = [];
-  readonly open = (): FakeSocket => {
+  readonly addresses: string[] = [];
+  readonly open = (address: string): FakeSocket => {
     const socket = new FakeSocket();
+    this.addresses.push(address);
     this.sockets.push(socket);
     return socket;
   };

@@ -5,6 +5,8 @@ const PERSON: Omit<ParticipantView, "user" | "name" | "role"> = {
   microphone: true,
   camera: true,
   media: false,
+  capture: "live",
+  consent: null,
   check: null,
 };
 
@@ -13,5 +15,5 @@ export function aView(stage: Stage = { name: "waiting", since: 1 }, role: Role =
   const patient: ParticipantView = { ...PERSON, user: "p", name: "Rosa", role: "patient" };
   const provider: ParticipantView = { ...PERSON, user: "d", name: "Dr. Okafor", role: "provider" };
   const [self, other] = role === "patient" ? [patient, provider] : [provider, patient];
-  return { visit: "v", stage, you: { ...self, ...you }, other };
+  return { visit: "v", stage, you: { ...self, ...you }, others: [other], messages: [] };
 }

@@ -42,13 +42,15 @@ function endedPatient(context: ViewContext, reason: EndReason): TemplateResult {
       "You can still come in: they'll see that you're here. Or contact your clinic for a new time.",
     ],
     abandoned: ["This visit has closed.", "Nobody was in it for a while. You can come back to the waiting room."],
+    closed: ["The time for this visit has passed.", "It was never started. Contact your clinic for a new time."],
   }[reason] as [string, string];
   return card(
     html`
       ${heading(title)}
       <p class="lead">${text}</p>
       <div class="actions">
-        ${closeButton(context, "primary")} ${actButton(context, "rejoin", "Back to the waiting room")}
+        ${closeButton(context, "primary")}
+        ${reason === "closed" ? nothing : actButton(context, "rejoin", "Back to the waiting room")}
       </div>
       ${goodbye(context)}
     `,
@@ -62,15 +64,25 @@ function endedProvider(context: ViewContext, reason: EndReason): TemplateResult 
     ended: `Your visit with ${other} has ended.`,
     missed: `You marked ${other} as missed.`,
     abandoned: "This visit closed by itself.",
+    closed: "The time for this visit has passed.",
+  }[reason];
+  const text = {
+    ended: "It is saved with this appointment.",
+    missed: "It is saved with this appointment.",
+    abandoned: "Nobody was in it for a while.",
+    closed: "It was never started.",
   }[reason];
   const present = context.state.view?.other.presence.name;
   return card(html`
     ${heading(title)}
     <p class="lead">
-      ${reason === "abandoned" ? "Nobody was in it for a while." : "It is saved with this appointment."}
+      ${text}
       ${present === "preparing" || present === "here" ? `${other}'s page is still open.` : nothing}
     </p>
-    <div class="actions">${closeButton(context, "primary")} ${actButton(context, "start", "Start new meeting", "plain", "video")}</div>
+    <div class="actions">
+      ${closeButton(context, "primary")}
+      ${reason === "closed" ? nothing : actButton(context, "start", "Start new meeting", "plain", "video")}
+    </div>
     ${goodbye(context)}
   `);
 }

@@ -5,7 +5,7 @@ import { Capture } from "../devices/capture.ts";
 import { surroundingsFault } from "../devices/fault.ts";
 import { DeviceMemory } from "../devices/memory.ts";
 import type { Role } from "../signalling/messages.ts";
-import type { Socket } from "../signalling/client.ts";
+import type { Socket } from "../signalling/socket.ts";
 import { systemClock } from "../time/clock.ts";
 
 /** What an element's attributes say. */

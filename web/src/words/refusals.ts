@@ -17,5 +17,9 @@ export function refusalWords(refusal: Refusal): string {
       return "You're not signed in any more.";
     case "not_saved":
       return "That could not be saved. Please try again.";
+    case "stopping":
+      return "The clinic's system is about to restart. Please try again in a minute.";
+    case "full":
+      return "No more messages fit into this visit.";
   }
 }

@@ -62,7 +62,7 @@ pub(crate) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
     Json(Description::openapi())
 }
 
-/// `GET /healthz`: the program answers, and every media thread runs.
+/// `GET /healthz`: the program answers, every media thread runs, and it is not about to stop.
 pub(crate) async fn health(State(app): State<App>) -> Result<&'static str, Error> {
-    if app.media.is_healthy() { Ok("ok\n") } else { Err(Error::Busy) }
+    if app.media.is_healthy() && !app.hub.is_stopping() { Ok("ok\n") } else { Err(Error::Busy) }
 }

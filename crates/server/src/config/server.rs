@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Encryption of the connection.
     pub tls: TlsConfig,
+    /// How long visits under way may go on when the program is asked to stop (SIGTERM), seconds,
+    /// 0 to 3600. Nothing new begins meanwhile; it stops as soon as no visit is under way.
+    pub drain_seconds: u64,
 }
 
 /// `[server.tls]`: encryption of the connection.
@@ -40,6 +44,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: "http://localhost:8080".to_owned(),
             tls: TlsConfig::Off,
+            drain_seconds: 60,
         }
     }
 }
@@ -51,7 +56,16 @@ impl ServerConfig {
         self.public_url.starts_with("https://")
     }
 
+    /// How long visits under way may go on when the program is asked to stop.
+    #[must_use]
+    pub const fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
+        if self.drain_seconds > 3_600 {
+            return Err(format!("server.drain_seconds: {} is too long; at most 3600", self.drain_seconds));
+        }
         let url = self.public_url.as_str();
         let Some((scheme, authority)) = url.split_once("://") else {
             return Err(format!("server.public_url: {url:?} is no address; write https://your.name"));

@@ -53,9 +53,10 @@ fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -
     decide(&identity.principal, Action::Join, appointment, &app.rules, now)
         .map_err(|denial: Denial| denied(denial, appointment.id))?;
     let people = &appointment.participants;
-    let (you, other) = (people.get(role), people.get(role.other()).name.reveal());
+    let other = people.counterpart(role).name.reveal();
+    let (_, you) = people.find(identity.principal.user).ok_or(Error::NotFound)?;
     let (title, element, heading, sentence) = match role {
-        Role::Patient => (
+        Role::Patient | Role::Guest | Role::Interpreter | Role::Observer => (
             "Waiting room",
             "patient-video-call",
             format!("Your visit with {other}"),

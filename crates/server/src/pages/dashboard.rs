@@ -77,7 +77,7 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
 impl Row {
     fn new(app: &App, appointment: &Appointment, user: UserId, now: Timestamp) -> Self {
         let role = appointment.participants.role_of(user).unwrap_or(Role::Patient);
-        let other = appointment.participants.get(role.other());
+        let other = appointment.participants.counterpart(role);
         let birth = other.birth_date.as_ref().filter(|_| role == Role::Provider);
         let view = app.hub.standing(appointment.id);
         let standing = Standing::of(appointment, view.as_ref(), role);
@@ -99,7 +99,7 @@ impl Row {
             since: standing.since.map(rfc3339),
             since_time: standing.since.map(|at| time_of_day(at, &app.zone)).unwrap_or_default(),
             action: match role {
-                Role::Patient => "Go to the waiting room",
+                Role::Patient | Role::Guest | Role::Interpreter | Role::Observer => "Go to the waiting room",
                 Role::Provider => "Open visit",
             },
             open: !closed && appointment.status != AppointmentStatus::Cancelled,
@@ -121,7 +121,8 @@ impl Standing {
     fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
         let plain = |words, badge| Self { words, badge, since: None, waiting: false };
         if let Some(view) = view {
-            match (&view.stage, view.other.presence) {
+            let patient = view.counterpart().map_or(Presence::Absent, |patient| patient.presence);
+            match (&view.stage, patient) {
                 (Stage::Connected { since } | Stage::Reconnecting { since } | Stage::Alone { since }, _) => {
                     return Self { since: Some(*since), ..plain("In the visit", "badge--live") };
                 }

@@ -2,7 +2,7 @@
 
 use bedside_store::SessionHash;
 use bedside_visit::signalling::ServerMessage;
-use bedside_visit::{ConnectionId, UserId};
+use bedside_visit::{Closing, ConnectionId, UserId};
 use tokio::sync::mpsc;
 
 /// How many messages may wait for a slow page before it is let go. It comes back to a snapshot.
@@ -14,24 +14,41 @@ pub(super) const OUTBOX: usize = 64;
 pub(crate) enum CloseReason {
     /// The seat is used elsewhere now.
     Moved,
+    /// This page has a newer connection.
+    Superseded,
+    /// There is no seat left in the visit.
+    Full,
     /// The session has ended.
     SignedOut,
     /// The right is not there, or not any more.
     Denied,
     /// The page sends what it should not.
     Protocol,
-    /// The program is stopping.
-    GoingAway,
+    /// The program is stopping. Come back: another takes over.
+    Restarting,
     /// The visit's task could not take it. Try again.
     Unavailable,
+}
+
+impl From<Closing> for CloseReason {
+    fn from(closing: Closing) -> Self {
+        match closing {
+            Closing::Moved => Self::Moved,
+            Closing::Superseded => Self::Superseded,
+            Closing::Full => Self::Full,
+            Closing::Denied => Self::Denied,
+        }
+    }
 }
 
 impl CloseReason {
     pub(crate) const fn code(self) -> u16 {
         match self {
-            Self::GoingAway => 1001,
+            Self::Restarting => 1012,
             Self::Unavailable => 1013,
             Self::Moved => 4000,
+            Self::Superseded => 4001,
+            Self::Full => 4002,
             Self::SignedOut => 4401,
             Self::Denied => 4403,
             Self::Protocol => 4409,
@@ -40,9 +57,11 @@ impl CloseReason {
 
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Self::GoingAway => "the server is stopping",
+            Self::Restarting => "the server is restarting",
             Self::Unavailable => "try again",
             Self::Moved => "this seat moved to another page",
+            Self::Superseded => "this page has a newer connection",
+            Self::Full => "the visit is full",
             Self::SignedOut => "the session has ended",
             Self::Denied => "not allowed",
             Self::Protocol => "unexpected message",

@@ -2,14 +2,17 @@
 
 use bedside_store::SessionHash;
 use bedside_visit::signalling::{Command, Sdp};
-use bedside_visit::{CommandId, ConnectionId, UserId};
+use bedside_visit::{Arrival, CommandId, ConnectionId, Timestamp, UserId};
 
 use super::connection::Connection;
 use crate::media::MediaEvent;
 
 /// What an appointment's task is told.
 pub(super) enum Event {
-    Connected(Connection),
+    Connected {
+        connection: Connection,
+        arrival: Arrival,
+    },
     Disconnected(ConnectionId),
     Command {
         connection: ConnectionId,
@@ -27,5 +30,9 @@ pub(super) enum Event {
     },
     Media(MediaEvent),
     EndSession(SessionHash),
+    /// Begin nothing new: the program stops then.
+    Stopping {
+        until: Timestamp,
+    },
     Stop,
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use bedside_store::{SessionHash, Store, StoreError};
 use bedside_visit::view::View;
-use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, Visit, VisitId, VisitRules};
-use tokio::sync::mpsc;
+use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, Timestamp, Visit, VisitId, VisitRules};
+use tokio::sync::{Notify, mpsc};
 
 use super::event::Event;
 use super::live::{Shared, lock};
@@ -31,6 +31,7 @@ impl Hub {
             connections: AtomicU64::new(1),
             live: Mutex::default(),
             tasks: Mutex::default(),
+            ended: Notify::new(),
         }))
     }
 
@@ -68,6 +69,27 @@ impl Hub {
         for inbox in inboxes {
             let _ = inbox.send(Event::EndSession(session)).await;
         }
+    }
+
+    /// Lets nothing new begin, and waits until no visit is under way.
+    pub(crate) async fn drain(&self, until: Timestamp) {
+        let inboxes: Vec<_> = {
+            let mut live = lock(&self.0.live);
+            live.stopping = Some(until);
+            live.inboxes.values().cloned().collect()
+        };
+        for inbox in inboxes {
+            let _ = inbox.send(Event::Stopping { until }).await;
+        }
+        while !lock(&self.0.live).under_way.is_empty() {
+            self.0.ended.notified().await;
+        }
+    }
+
+    /// Whether the program is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        let live = lock(&self.0.live);
+        live.stopping.is_some() || live.stopped
     }
 
     /// Closes all pages and ends all tasks, for good.
@@ -117,6 +139,10 @@ impl Hub {
         }
         let (inbox, events) = mpsc::channel(INBOX);
         live.inboxes.insert(appointment.id, inbox.clone());
+        if let Some(until) = live.stopping {
+            // An empty inbox has room.
+            let _ = inbox.try_send(Event::Stopping { until });
+        }
         let task = VisitTask::new(Arc::clone(&self.0), appointment.id, visit, events, inbox.downgrade());
         let mut tasks = lock(&self.0.tasks);
         while tasks.try_join_next().is_some() {}
@@ -126,10 +152,12 @@ impl Hub {
 
     async fn load(&self, appointment: &Appointment) -> Result<Visit, StoreError> {
         let Shared { store, clock, rules, .. } = &*self.0;
-        let (people, status) = (&appointment.participants, appointment.status);
         Ok(match store.get_latest_visit(appointment.id).await? {
-            Some(record) => Visit::restore(&record, people, status, *rules, clock.now()),
-            None => Visit::new(VisitId::new(fresh_id()), appointment.id, people, status, *rules),
+            Some(record) => {
+                let messages = store.list_messages(record.id).await?;
+                Visit::restore(&record, messages, appointment, *rules, clock.now())
+            }
+            None => Visit::new(VisitId::new(fresh_id()), appointment, *rules),
         })
     }
 }

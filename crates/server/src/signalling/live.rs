@@ -1,13 +1,13 @@
 //! What the tasks of live appointments share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bedside_store::Store;
 use bedside_visit::view::View;
-use bedside_visit::{AppointmentId, Clock, VisitId, VisitRules};
-use tokio::sync::mpsc;
+use bedside_visit::{AppointmentId, Clock, Timestamp, Visit, VisitId, VisitRules};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::event::Event;
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) connections: AtomicU64,
     pub(super) live: Mutex<Live>,
     pub(super) tasks: Mutex<JoinSet<()>>,
+    /// Rung when a visit is not under way any more.
+    pub(super) ended: Notify,
 }
 
 #[derive(Default)]
@@ -30,6 +32,10 @@ pub(super) struct Live {
     /// What the provider of an appointment sees of it, for the dashboard.
     pub(super) standings: HashMap<AppointmentId, View>,
     pub(super) rooms: HashMap<VisitId, AppointmentId>,
+    /// Appointments whose started visit has somebody in it.
+    pub(super) under_way: HashSet<AppointmentId>,
+    /// When the program stops, if it is about to.
+    pub(super) stopping: Option<Timestamp>,
     /// No task begins any more.
     pub(super) stopped: bool,
 }
@@ -47,8 +53,14 @@ impl Live {
 
 impl Shared {
     /// Shows where an appointment stands, and to whose media events it listens.
-    pub(super) fn show(&self, appointment: AppointmentId, view: View) {
+    pub(super) fn show(&self, appointment: AppointmentId, visit: &Visit) {
+        let view = visit.provider_view();
         let mut live = lock(&self.live);
+        if visit.is_under_way() {
+            live.under_way.insert(appointment);
+        } else if live.under_way.remove(&appointment) {
+            self.ended.notify_one();
+        }
         let room = view.visit;
         let before = live.standings.insert(appointment, view);
         if let Some(before) = before.filter(|before| before.visit != room) {
@@ -64,6 +76,9 @@ impl Shared {
             return false;
         }
         live.inboxes.remove(&appointment);
+        if live.under_way.remove(&appointment) {
+            self.ended.notify_one();
+        }
         if let Some(view) = live.standings.remove(&appointment) {
             live.rooms.remove(&view.visit);
         }

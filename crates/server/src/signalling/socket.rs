@@ -4,15 +4,17 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use bedside_store::SessionHash;
 use bedside_visit::permission::{Action, Denial, action_of, decide};
 use bedside_visit::signalling::{ClientMessage, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, ServerMessage};
-use bedside_visit::{Appointment, ConnectionId, UserId};
+use bedside_visit::{Appointment, Arrival, ConnectionId, PageId, UserId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -38,13 +40,16 @@ const RATE: (NonZeroU32, NonZeroU32) =
 ///
 /// Who has no right is told by a close code after the opening, because browsers show pages nothing of a
 /// refused one: 4401 not signed in, 4403 not yours or not open. Later also 4000 the seat moved to
-/// another page, 4409 unexpected message, 1001 the server is stopping, 1013 try again.
+/// another page, 4001 this page has a newer connection, 4002 the visit is full, 4409 unexpected message,
+/// 1012 the server is restarting, 1013 try again.
 #[utoipa::path(
     get,
     path = "/api/appointments/{id}/signalling",
     params(
         ("id" = String, Path, description = "The appointment's id"),
         ("as" = Option<String>, Query, description = "The user whose seat it is, where one browser is both people"),
+        ("page" = Option<String>, Query, description = "The page's own name for itself, 1–64 characters of [A-Za-z0-9_-], the same on every reconnect"),
+        ("after" = Option<u64>, Query, description = "The number of the last message the page has heard, to hear what it missed"),
     ),
     security(("session" = []), ("visit" = [])),
     responses(
@@ -56,12 +61,16 @@ const RATE: (NonZeroU32, NonZeroU32) =
 pub(crate) async fn upgrade(
     State(app): State<App>,
     access: Result<Access<Conversing>, Error>,
+    returning: Result<Query<Returning>, QueryRejection>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if !is_own(&app, &headers) {
         return Error::CrossOrigin.into_response();
     }
+    let Ok(Query(returning)) = returning else {
+        return Error::BadRequest("page is 1 to 64 letters and digits, after is a number.").into_response();
+    };
     let upgrade = upgrade
         .read_buffer_size(4 * 1024)
         .write_buffer_size(4 * 1024)
@@ -69,13 +78,20 @@ pub(crate) async fn upgrade(
         .max_message_size(MAX_CLIENT_MESSAGE)
         .max_frame_size(MAX_CLIENT_MESSAGE);
     match access {
-        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, socket)),
+        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, returning, socket)),
         Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
         Err(error) => {
             let reason = if error == Error::NotSignedIn { CloseReason::SignedOut } else { CloseReason::Denied };
             upgrade.on_upgrade(move |mut socket| async move { close(&mut socket, reason).await })
         }
     }
+}
+
+/// What a page says of itself as it connects.
+#[derive(Deserialize)]
+pub(crate) struct Returning {
+    page: Option<PageId>,
+    after: Option<u64>,
 }
 
 struct Page {
@@ -88,10 +104,20 @@ struct Page {
 }
 
 impl Page {
-    async fn serve(app: App, access: Access<Conversing>, mut socket: WebSocket) {
+    async fn serve(app: App, access: Access<Conversing>, returning: Returning, mut socket: WebSocket) {
+        let user = access.identity.principal.user;
+        let name = access.appointment.participants.find(user).map(|(_, person)| person.name.clone());
+        let connection = app.hub.next_connection();
+        let arrival = Arrival {
+            user,
+            name: name.unwrap_or_else(|| "".into()),
+            role: access.role,
+            page: returning.page.unwrap_or_else(|| PageId::of_stranger(connection)),
+            after: returning.after,
+        };
         let page = Self {
-            connection: app.hub.next_connection(),
-            user: access.identity.principal.user,
+            connection,
+            user,
             session: access.identity.session,
             appointment: access.appointment,
             rate: RateLimiter::direct(Quota::per_second(RATE.0).allow_burst(RATE.1)),
@@ -99,7 +125,7 @@ impl Page {
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let connection = Connection::new(page.connection, page.user, page.session, outbox);
-        let reason = match page.tell(Event::Connected(connection)).await {
+        let reason = match page.tell(Event::Connected { connection, arrival }).await {
             Ok(()) => page.converse(&mut socket, outgoing).await,
             Err(reason) => Some(reason),
         };

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
 use bedside_visit::signalling::{MediaFailure, Refusal, Sdp, ServerMessage, Track};
-use bedside_visit::{
-    AppointmentId, AppointmentStatus, ConnectionId, Context, Input, Output, Role, UserId, Visit, VisitId,
-};
+use bedside_visit::{AppointmentId, AppointmentStatus, ConnectionId, Context, Input, Output, UserId, Visit, VisitId};
 use tokio::sync::mpsc;
 
 use super::connection::{CloseReason, Connection};
@@ -43,7 +41,7 @@ impl VisitTask {
     }
 
     pub(super) async fn run(mut self) {
-        self.shared.show(self.appointment, self.visit.view(Role::Provider));
+        self.shared.show(self.appointment, &self.visit);
         loop {
             let deadline = self.until_deadline();
             let event = tokio::select! {
@@ -55,7 +53,7 @@ impl VisitTask {
             };
             match event {
                 Some(Event::Stop) => {
-                    self.connections.iter().for_each(|connection| connection.close(CloseReason::GoingAway));
+                    self.connections.iter().for_each(|connection| connection.close(CloseReason::Restarting));
                     return;
                 }
                 Some(event) => self.take(event).await,
@@ -78,10 +76,10 @@ impl VisitTask {
 
     async fn take(&mut self, event: Event) {
         match event {
-            Event::Connected(connection) => {
-                let (user, id) = (connection.user, connection.id);
+            Event::Connected { connection, arrival } => {
+                let id = connection.id;
                 self.connections.push(connection);
-                if !self.step(Input::Connected { user, connection: id }).await {
+                if !self.step(Input::Connected { arrival, connection: id }).await {
                     self.close(id, CloseReason::Unavailable);
                 }
             }
@@ -98,6 +96,9 @@ impl VisitTask {
             Event::Answered { user } => self.bring_up_to_date(user),
             Event::Media(event) => self.media(event).await,
             Event::EndSession(session) => self.end_session(session).await,
+            Event::Stopping { until } => {
+                self.step(Input::Stopping { until }).await;
+            }
             Event::Stop => {}
         }
     }
@@ -116,7 +117,7 @@ impl VisitTask {
         }
         self.retry = false;
         self.visit = next;
-        self.shared.show(self.appointment, self.visit.view(Role::Provider));
+        self.shared.show(self.appointment, &self.visit);
         for output in outputs {
             self.act(output);
         }
@@ -124,7 +125,9 @@ impl VisitTask {
     }
 
     async fn write_down(&self, context: Context, outputs: &[Output]) -> Result<(), StoreError> {
-        let durable = |o: &&Output| matches!(o, Output::Save(_) | Output::SetStatus(_) | Output::Audit { .. });
+        let durable = |o: &&Output| {
+            matches!(o, Output::Save(_) | Output::SaveMessage { .. } | Output::SetStatus(_) | Output::Audit { .. })
+        };
         if !outputs.iter().any(|output| durable(&output)) {
             return Ok(());
         }
@@ -132,6 +135,7 @@ impl VisitTask {
         for output in outputs {
             match output {
                 Output::Save(record) => transaction.save_visit(record).await?,
+                Output::SaveMessage { visit, message } => transaction.insert_message(*visit, message).await?,
                 Output::SetStatus(status) => {
                     // What was called off meanwhile stays so.
                     let booked = transaction.get_appointment(self.appointment).await?;
@@ -157,12 +161,12 @@ impl VisitTask {
     fn act(&mut self, output: Output) {
         let (media, room) = (&self.shared.media, self.visit.id());
         match output {
-            Output::Save(_) | Output::SetStatus(_) | Output::Audit { .. } => {}
+            Output::Save(_) | Output::SaveMessage { .. } | Output::SetStatus(_) | Output::Audit { .. } => {}
             Output::Admit { user, admitted } => media.admit(room, user, admitted),
             Output::Publish { user, microphone, camera } => media.publish(room, user, microphone, camera),
             Output::DropMedia { user } => media.drop_user(room, user),
             Output::Send { connection, message } => self.send(connection, message),
-            Output::Close { connection } => self.close(connection, CloseReason::Moved),
+            Output::Close { connection, reason } => self.close(connection, reason.into()),
         }
     }
 
@@ -195,12 +199,11 @@ impl VisitTask {
         let Some(page) = self.connections.iter().find(|c| c.id == connection).cloned() else { return };
         let user = page.user;
         let Some((microphone, camera)) = self.visit.published(user) else { return };
-        let others = [Role::Patient, Role::Provider].map(|role| self.visit.view(role).you.user);
         let join = MediaJoin {
             room: self.visit.id(),
             user,
             page_peer: peer,
-            others: others.into_iter().filter(|other| *other != user).collect(),
+            others: self.visit.users().filter(|other| *other != user).collect(),
             offer: sdp.0,
             admitted: self.visit.is_admitted(user),
             microphone,

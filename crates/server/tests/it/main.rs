@@ -14,6 +14,7 @@ mod operator;
 mod pages;
 mod privacy;
 mod restarts;
+mod resume;
 mod room;
 mod seats;
 mod sessions;

@@ -155,60 +155,74 @@ fn the_table_has_every_route_of_the_router() {
 
 /// What each may say, in a state in which it makes sense: done, or refused as the other role's.
 /// Everyone else has no seat to say it from, as `signalling` in [`ROUTES`] has it.
-const fn commands(command: Command) -> [(&'static str, bool); 3] {
+const fn commands(command: &Command) -> [(&'static str, bool); 3] {
     let (patient, provider) = match command {
-        Command::Enter | Command::Rejoin | Command::Leave | Command::SetMedia { .. } | Command::ReportCheck { .. } => {
-            (true, true)
-        }
+        Command::Enter
+        | Command::Rejoin
+        | Command::Leave
+        | Command::SetMedia { .. }
+        | Command::ReportCheck { .. }
+        | Command::ReportCapture { .. }
+        | Command::SetConsent { .. }
+        | Command::Say { .. } => (true, true),
         Command::Decline => (true, false),
         Command::Start | Command::Cancel | Command::KeepWaiting | Command::MarkMissed | Command::End => (false, true),
     };
     [("patient", patient), ("patient by link", patient), ("provider", provider)]
 }
 
-const EVERY_COMMAND: [Command; 11] = [
-    Command::Enter,
-    Command::Rejoin,
-    Command::Leave,
-    Command::Decline,
-    Command::Start,
-    Command::Cancel,
-    Command::KeepWaiting,
-    Command::MarkMissed,
-    Command::End,
-    Command::SetMedia { microphone: false, camera: false },
-    Command::ReportCheck {
-        check: DeviceCheck {
-            browser: bedside_visit::Check::Works,
-            camera: bedside_visit::Check::Works,
-            microphone: bedside_visit::Check::Works,
-            heard: true,
+fn every_kind() -> [Command; 14] {
+    [
+        Command::Enter,
+        Command::Rejoin,
+        Command::Leave,
+        Command::Decline,
+        Command::Start,
+        Command::Cancel,
+        Command::KeepWaiting,
+        Command::MarkMissed,
+        Command::End,
+        Command::SetMedia { microphone: false, camera: false },
+        Command::ReportCheck {
+            check: DeviceCheck {
+                browser: bedside_visit::Check::Works,
+                camera: bedside_visit::Check::Works,
+                microphone: bedside_visit::Check::Works,
+                heard: true,
+            },
         },
-    },
-];
+        Command::ReportCapture { capture: bedside_visit::Capture::Interrupted },
+        Command::SetConsent { given: true },
+        Command::Say { text: "Hello".to_owned().try_into().expect("a text") },
+    ]
+}
 
 #[tokio::test]
 async fn every_command() {
     let server = Server::start().await;
     let ada = server.sign_in(&server.patient).await;
     let grace = server.sign_in(&server.provider).await;
-    for command in EVERY_COMMAND {
-        for (who, may) in commands(command) {
+    for command in every_kind() {
+        for (who, may) in commands(&command) {
             let visit = server.book(When::Now).await;
             let mut provider = Page::open(&server, &grace, visit.id).await;
             if command != Command::Start {
                 provider.command(Command::Start).await.expect("started");
             }
             let before = server.audit().await.len();
-            let answer = match who {
-                "provider" => provider.command(command).await,
-                "patient" => Page::open(&server, &ada, visit.id).await.command(command).await,
+            let mut page = match who {
+                "provider" => provider,
+                "patient" => Page::open(&server, &ada, visit.id).await,
                 _ => {
                     let client = server.client();
                     client.join_by_link(&server.link(visit.id).await).await;
-                    Page::open(&server, &client, visit.id).await.command(command).await
+                    Page::open(&server, &client, visit.id).await
                 }
             };
+            if matches!(command, Command::Say { .. }) {
+                page.command(Command::Enter).await.expect("one writes from inside");
+            }
+            let answer = page.command(command.clone()).await;
             let expected = if may { Ok(()) } else { Err(Refusal::WrongRole) };
             assert_eq!(answer, expected, "{command:?} of {who}");
             if !may {

@@ -1,6 +1,6 @@
 //! Stopping and starting the program under people's feet.
 
-use bedside_visit::signalling::Command;
+use bedside_visit::signalling::{Command, Refusal, ServerMessage};
 use bedside_visit::view::{Presence, Stage, View};
 
 use crate::support::{Ending, Page, Server, When};
@@ -20,17 +20,17 @@ async fn a_visit_goes_on_after_a_restart_with_what_was_muted_muted() {
     patient.command(Command::Enter).await.expect("in");
     provider.command(Command::Start).await.expect("started");
     patient.command(Command::SetMedia { microphone: false, camera: true }).await.expect("muted");
-    provider.until("the mute", |view| connected(view) && !view.other.microphone).await;
+    provider.until("the mute", |view| connected(view) && !view.others[0].microphone).await;
     let meeting = provider.view.visit;
 
     let stopping = tokio::spawn(server.restart());
-    assert_eq!((patient.ending().await, provider.ending().await), (Ending::Code(1001), Ending::Code(1001)));
+    assert_eq!((patient.ending().await, provider.ending().await), (Ending::Code(1012), Ending::Code(1012)));
     let server = stopping.await.expect("restarted");
 
     let mut provider = Page::open(&server, &grace, visit.id).await;
     assert_eq!(provider.view.visit, meeting, "the same visit");
     assert!(matches!(provider.view.stage, Stage::Reconnecting { .. }), "{:?}", provider.view.stage);
-    assert!(matches!(provider.view.other.presence, Presence::Away { .. }), "their seat is held");
+    assert!(matches!(provider.view.others[0].presence, Presence::Away { .. }), "their seat is held");
     let patient = Page::open(&server, &ada, visit.id).await;
     assert!(connected(&patient.view), "no click, no sign-in: {:?}", patient.view.stage);
     assert!(!patient.view.you.microphone && patient.view.you.camera);
@@ -78,6 +78,66 @@ async fn what_was_acknowledged_is_there_and_what_was_not_started_is_forgotten() 
     server.stop().await;
 }
 
+/// SIGTERM: what is under way goes on, nothing new begins.
+#[tokio::test]
+async fn a_visit_under_way_is_let_end() {
+    let server = Server::start().await;
+    let (now, next) = (server.book(When::Now).await, server.book(When::Now).await);
+    let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
+    let mut patient = Page::open(&server, &ada, now.id).await;
+    patient.command(Command::Enter).await.expect("in");
+    let mut provider = Page::open(&server, &grace, now.id).await;
+    provider.command(Command::Start).await.expect("started");
+    let mut desk = Page::open(&server, &grace, next.id).await;
+    let health = server.client();
+    assert_eq!(health.get("/healthz").await.status, 200);
+
+    let ended = server.drain();
+    for page in [&mut patient, &mut provider, &mut desk] {
+        assert!(matches!(page.other().await, ServerMessage::Stopping { .. }));
+    }
+    assert_eq!(health.get("/healthz").await.status, 503, "a proxy sends nobody here any more");
+    assert_eq!(desk.command(Command::Start).await, Err(Refusal::Stopping));
+    patient.command(Command::SetMedia { microphone: false, camera: true }).await.expect("it goes on");
+    provider.command(Command::End).await.expect("until its end");
+    for page in [&mut patient, &mut provider, &mut desk] {
+        assert_eq!(page.ending().await, Ending::Code(1012));
+    }
+    ended.await;
+}
+
+#[tokio::test]
+async fn a_visit_that_lasts_is_asked_to_come_back() {
+    let server = Server::start_with(|config| config.server.drain_seconds = 0).await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let mut provider = Page::open(&server, &grace, visit.id).await;
+    provider.command(Command::Start).await.expect("started");
+    let ended = server.drain();
+    assert_eq!(provider.ending().await, Ending::Code(1012));
+    ended.await;
+}
+
+#[tokio::test]
+async fn what_was_written_and_agreed_to_outlives_a_restart() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let ada = server.sign_in(&server.patient).await;
+    let mut patient = Page::open(&server, &ada, visit.id).await;
+    patient.command(Command::Enter).await.expect("in");
+    let say = Command::Say { text: "I am early".to_owned().try_into().expect("a text") };
+    patient.command_with_id("say-1", say.clone()).await.expect("said");
+    patient.command(Command::SetConsent { given: true }).await.expect("agreed");
+    let server = server.restart().await;
+    let mut patient = Page::open(&server, &ada, visit.id).await;
+    assert_eq!(patient.view.messages.len(), 1);
+    assert!(patient.view.you.consent.is_some());
+    patient.command_with_id("say-1", say).await.expect("acknowledged, and not said again");
+    patient.command(Command::Leave).await.expect("left");
+    assert_eq!(patient.view.messages.len(), 1);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_stop_with_open_pages_is_quick_and_clean() {
     let server = Server::start().await;
@@ -86,7 +146,7 @@ async fn a_stop_with_open_pages_is_quick_and_clean() {
     let mut pages = vec![Page::open(&server, &ada, visit.id).await, Page::open(&server, &grace, visit.id).await];
     let stop = tokio::spawn(server.stop());
     for page in &mut pages {
-        assert_eq!(page.ending().await, Ending::Code(1001));
+        assert_eq!(page.ending().await, Ending::Code(1012));
     }
     stop.await.expect("stopped");
 }

@@ -20,7 +20,7 @@ async fn a_second_tab_takes_the_seat_over() {
     assert_eq!(first.ending().await, Ending::Code(4000));
     assert!(connected(&second.view), "{:?}", second.view.stage);
     assert!(!second.view.you.microphone, "a new page widens nothing");
-    provider.until("nothing else", |view| connected(view) && !view.other.microphone).await;
+    provider.until("nothing else", |view| connected(view) && !view.others[0].microphone).await;
     assert_eq!(room.story().await.iter().filter(|line| *line == "patient seat_moved").count(), 1);
 }
 

@@ -58,9 +58,9 @@ async fn page_that_falls_silent(server: &Server) {
     let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
     let silent = Page::open(server, &ada, visit.id).await;
     let mut provider = Page::open(server, &grace, visit.id).await;
-    assert!(matches!(provider.view.other.presence, Presence::Preparing { .. }));
+    assert!(matches!(provider.view.others[0].presence, Presence::Preparing { .. }));
     let gone = async {
-        while provider.view.other.presence != Presence::Absent {
+        while provider.view.others[0].presence != Presence::Absent {
             provider.send_text(r#"{"type":"ping"}"#).await;
             provider.next().await.expect("still there");
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;

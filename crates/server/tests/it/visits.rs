@@ -16,7 +16,7 @@ async fn a_patient_who_waits_is_answered_when_the_provider_starts() {
     patient.command(Command::Enter).await.expect("the door is open");
     patient.until("waiting", |view| matches!(view.stage, Stage::Waiting { .. })).await;
     assert_eq!(room.status().await, AppointmentStatus::Arrived);
-    provider.until("who waits", |view| matches!(view.other.presence, Presence::Here { .. })).await;
+    provider.until("who waits", |view| matches!(view.others[0].presence, Presence::Here { .. })).await;
 
     provider.command(Command::Start).await.expect("theirs to start");
     provider.until("connected", connected).await;
@@ -183,8 +183,8 @@ async fn the_provider_sees_how_far_the_patient_has_come_and_not_the_other_way() 
     let (mut patient, mut provider) = (room.patient().await, room.provider().await);
     let check = DeviceCheck { browser: Check::Works, camera: Check::Asking, microphone: Check::Blocked, heard: false };
     patient.command(Command::ReportCheck { check }).await.expect("reported");
-    provider.until("the check", |view| view.other.check == Some(check)).await;
+    provider.until("the check", |view| view.others[0].check == Some(check)).await;
     provider.command(Command::ReportCheck { check: DeviceCheck { heard: true, ..check } }).await.expect("reported");
     provider.until("their own", |view| view.you.check.is_some_and(|own| own.heard)).await;
-    assert_eq!(patient.view.other.check, None);
+    assert_eq!(patient.view.others[0].check, None);
 }

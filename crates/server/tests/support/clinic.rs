@@ -60,7 +60,7 @@ impl Server {
             When::Later => now + Duration::from_secs(3 * 3600),
             When::Earlier => now - Duration::from_secs(48 * 3600),
         };
-        let participants = Participants { patient: patient.clone(), provider: provider.clone() };
+        let participants = Participants::two(patient.clone(), provider.clone());
         let appointment = Appointment {
             id: AppointmentId::new(Uuid::now_v7()),
             // Whole minutes, as people book.

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(crate) use self::{
     client::{Client, Reply},
     clinic::{Account, PASSWORD, When},
-    page::{Ending, Page, Refused},
+    page::{Beginning, Ending, Page, Refused},
     server::{Server, TestClock},
     wire::{raw, raw_until_closed},
 };

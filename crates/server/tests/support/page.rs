@@ -25,6 +25,15 @@ pub(crate) enum Ending {
     Dropped,
 }
 
+/// How a connection began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With the whole state.
+    Snapshot,
+    /// With what was missed.
+    Resumed,
+}
+
 /// Why there is no page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -59,6 +68,37 @@ impl Page {
         Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
     }
 
+    /// Opens the page under a name of its own, as a browser's does, which must work.
+    pub(crate) async fn open_named(server: &Server, client: &Client, appointment: AppointmentId, name: &str) -> Self {
+        let path = format!("/api/appointments/{appointment}/signalling?page={name}");
+        Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
+    }
+
+    /// The page connects anew, and says what it has heard. Whether the server noticed that the old
+    /// connection is gone is up to `before`: drop it, or keep it.
+    pub(crate) async fn resume(
+        before: &Self,
+        server: &Server,
+        client: &Client,
+        appointment: AppointmentId,
+        name: &str,
+    ) -> (Self, Beginning) {
+        let after = before.sequence;
+        let path = format!("/api/appointments/{appointment}/signalling?page={name}&after={after}");
+        let mut socket = connect(server, &client.cookie_header(), &path, Some(&server.origin)).await.expect("it opens");
+        let others = VecDeque::new();
+        match soon("a beginning", receive(&mut socket)).await {
+            Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
+                (Self { view, others, socket, sequence, ending: None }, Beginning::Snapshot)
+            }
+            Ok(ServerMessage::Resumed { sequence, .. }) => {
+                assert_eq!(sequence, after);
+                (Self { view: before.view.clone(), others, socket, sequence, ending: None }, Beginning::Resumed)
+            }
+            other => panic!("a connection does not begin with {other:?}"),
+        }
+    }
+
     /// Opens a WebSocket at `path` and waits for the first snapshot.
     pub(crate) async fn try_open(
         server: &Server,
@@ -87,7 +127,7 @@ impl Page {
     /// Sends a command under a name of one's own and waits for its answer.
     pub(crate) async fn command_with_id(&mut self, id: &str, command: Command) -> Result<(), Refusal> {
         let id = CommandId::try_from(id.to_owned()).expect("an id");
-        self.send(&ClientMessage::Command { id: id.clone(), command }).await;
+        self.send(&ClientMessage::Command { id: id.clone(), command: command.clone() }).await;
         loop {
             match self.next().await {
                 Ok(ServerMessage::Acknowledged { id: done }) if done == id => return Ok(()),
@@ -148,7 +188,7 @@ impl Page {
 
     fn take(&mut self, message: &ServerMessage) {
         match message {
-            ServerMessage::Snapshot { .. } => panic!("a second snapshot on one connection"),
+            ServerMessage::Snapshot { .. } | ServerMessage::Resumed { .. } => panic!("a second beginning"),
             ServerMessage::Changed { sequence, changes } => {
                 assert_eq!(*sequence, self.sequence + 1, "changes come in order, without a gap");
                 self.sequence = *sequence;
@@ -159,7 +199,8 @@ impl Page {
             | ServerMessage::MediaFailed { .. }
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
-            | ServerMessage::Moved => self.others.push_back(message.clone()),
+            | ServerMessage::Moved
+            | ServerMessage::Stopping { .. } => self.others.push_back(message.clone()),
         }
     }
 

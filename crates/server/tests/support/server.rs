@@ -1,5 +1,6 @@
 //! Starting, stopping and restarting the program.
 
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub(crate) struct Server {
 }
 
 struct Running {
+    drain: oneshot::Sender<()>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
 }
@@ -124,9 +126,19 @@ impl Server {
         client
     }
 
-    /// Stops the program as SIGTERM does, and waits until it has.
+    /// Stops the program as SIGINT does, and waits until it has.
     pub(crate) async fn stop(self) {
         self.running.stop().await;
+    }
+
+    /// Asks the program to stop when no visit is under way, as SIGTERM does. Gives what waits for its end.
+    pub(crate) fn drain(self) -> impl Future<Output = ()> {
+        let Self { running: Running { drain, stop, ended }, folder, .. } = self;
+        drain.send(()).expect("it runs");
+        async move {
+            soon("the program's end", ended).await.expect("it ends without a panic");
+            drop((stop, folder));
+        }
     }
 
     /// Stops it, and starts another one on the same database and address.
@@ -157,8 +169,14 @@ impl Running {
 async fn run(config: &Config, listener: TcpListener, store: Arc<dyn Store>, clock: Arc<TestClock>) -> Running {
     let program = Program::start(config.clone(), store, clock, None).await.expect("it starts");
     let (stop, stopped) = oneshot::channel::<()>();
+    let (asks, asked) = oneshot::channel::<()>();
+    let drain = async {
+        if asked.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
     // Dropping the server stops the program too: the sender is gone then.
     let until = async { drop(stopped.await) };
-    let ended = tokio::spawn(async move { program.serve(listener, until).await.expect("it serves") });
-    Running { stop, ended }
+    let ended = tokio::spawn(async move { program.serve(listener, drain, until).await.expect("it serves") });
+    Running { drain: asks, stop, ended }
 }

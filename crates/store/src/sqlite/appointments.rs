@@ -124,9 +124,9 @@ fn appointment(row: &SqliteRow) -> Result<Appointment, StoreError> {
         kind: columns.value("kind")?,
         reason: columns.optional("reason")?.map(Private::<String>::new),
         status: columns.parsed("status")?,
-        participants: Participants {
-            patient: Columns::prefixed("patient_", "users", row).person()?,
-            provider: Columns::prefixed("provider_", "users", row).person()?,
-        },
+        participants: Participants::two(
+            Columns::prefixed("patient_", "users", row).person()?,
+            Columns::prefixed("provider_", "users", row).person()?,
+        ),
     })
 }

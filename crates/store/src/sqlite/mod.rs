@@ -8,6 +8,7 @@ mod appointments;
 mod audit;
 mod errors;
 mod invites;
+mod messages;
 mod migrations;
 mod open;
 mod row;
@@ -21,7 +22,9 @@ mod visits;
 use std::path::Path;
 
 use async_trait::async_trait;
-use bedside_visit::{Appointment, AppointmentId, EmailAddress, Person, Timestamp, UserId, VisitRecord};
+use bedside_visit::{
+    Appointment, AppointmentId, ChatMessage, EmailAddress, Person, Timestamp, UserId, VisitId, VisitRecord,
+};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool};
 
@@ -129,6 +132,10 @@ impl Store for SqliteStore {
 
     async fn list_started_visits(&self) -> Result<Vec<VisitRecord>, StoreError> {
         visits::list_started(&mut *self.reader().await?).await
+    }
+
+    async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError> {
+        messages::list(&mut *self.reader().await?, visit).await
     }
 
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {

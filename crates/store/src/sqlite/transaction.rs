@@ -1,11 +1,13 @@
 //! The writer's turn.
 
 use async_trait::async_trait;
-use bedside_visit::{Appointment, AppointmentId, AppointmentStatus, EmailAddress, Timestamp, UserId, VisitRecord};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, ChatMessage, EmailAddress, Timestamp, UserId, VisitId, VisitRecord,
+};
 use sqlx::Sqlite;
 
 use super::errors::failed;
-use super::{appointments, audit, invites, sessions, users, visits};
+use super::{appointments, audit, invites, messages, sessions, users, visits};
 use crate::{
     Account, AuditEntry, Invite, InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, StoreError, Transaction,
 };
@@ -112,6 +114,10 @@ impl Transaction for SqliteTransaction {
 
     async fn save_visit(&mut self, visit: &VisitRecord) -> Result<(), StoreError> {
         visits::save(&mut self.0, visit).await
+    }
+
+    async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError> {
+        messages::insert(&mut self.0, visit, message).await
     }
 
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! The tables `visits` and `participants`, read in one query so that they belong together.
 
-use bedside_visit::{AppointmentId, EndReason, ParticipantRecord, Timestamp, VisitId, VisitPhase, VisitRecord};
+use bedside_visit::{
+    AppointmentId, CommandId, EndReason, ParticipantRecord, Timestamp, VisitId, VisitPhase, VisitRecord,
+};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
@@ -13,8 +15,9 @@ const TABLE: &str = "visits";
 macro_rules! select_visits {
     ($where:literal) => {
         concat!(
-            "SELECT v.id, v.appointment_id, v.phase, v.started_at, v.ended_at, v.end_reason, v.connected_at,
-                    p.user_id, p.role, p.entered_at, p.left_at, p.microphone, p.camera
+            "SELECT v.id, v.appointment_id, v.phase, v.started_at, v.ended_at, v.end_reason, v.connected_at, v.ring_until,
+                    p.user_id, p.role, p.entered_at, p.left_at, p.declined_at, p.microphone, p.camera, p.consent_at,
+                    p.commands
              FROM visits v LEFT JOIN participants p ON p.visit_id = v.id ",
             $where,
             " ORDER BY v.sequence"
@@ -55,11 +58,12 @@ pub(super) async fn list_started(connection: &mut SqliteConnection) -> Result<Ve
 pub(super) async fn save(connection: &mut SqliteConnection, visit: &VisitRecord) -> Result<(), StoreError> {
     let phase = PhaseColumns::from(visit.phase);
     let done = sqlx::query(
-        "INSERT INTO visits (id, appointment_id, phase, started_at, ended_at, end_reason, connected_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO visits (id, appointment_id, phase, started_at, ended_at, end_reason, connected_at, ring_until)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET
              phase = excluded.phase, started_at = excluded.started_at, ended_at = excluded.ended_at,
-             end_reason = excluded.end_reason, connected_at = excluded.connected_at
+             end_reason = excluded.end_reason, connected_at = excluded.connected_at,
+             ring_until = excluded.ring_until
          WHERE appointment_id = excluded.appointment_id",
     )
     .bind(visit.id.to_string())
@@ -69,6 +73,7 @@ pub(super) async fn save(connection: &mut SqliteConnection, visit: &VisitRecord)
     .bind(phase.ended.map(Timestamp::as_millis))
     .bind(phase.reason.map(EndReason::as_str))
     .bind(visit.connected.map(Timestamp::as_millis))
+    .bind(visit.ring_until.map(Timestamp::as_millis))
     .execute(&mut *connection)
     .await
     .map_err(failed)?;
@@ -93,16 +98,20 @@ async fn insert_participant(
     participant: &ParticipantRecord,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO participants (visit_id, user_id, role, entered_at, left_at, microphone, camera)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO participants
+             (visit_id, user_id, role, entered_at, left_at, declined_at, microphone, camera, consent_at, commands)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(visit.to_string())
     .bind(participant.user.to_string())
     .bind(participant.role.as_str())
     .bind(participant.entered.map(Timestamp::as_millis))
     .bind(participant.left.map(Timestamp::as_millis))
+    .bind(participant.declined.map(Timestamp::as_millis))
     .bind(participant.microphone)
     .bind(participant.camera)
+    .bind(participant.consent.map(Timestamp::as_millis))
+    .bind(participant.commands.iter().map(CommandId::as_str).collect::<Vec<_>>().join(" "))
     .execute(connection)
     .await
     .map_err(failed)?;
@@ -164,6 +173,7 @@ fn visit(id: VisitId, row: &SqliteRow) -> Result<VisitRecord, StoreError> {
         appointment: columns.parsed("appointment_id")?,
         phase,
         connected: columns.time_optional("connected_at")?,
+        ring_until: columns.time_optional("ring_until")?,
         participants: Vec::new(),
     })
 }
@@ -174,12 +184,18 @@ fn participant(row: &SqliteRow) -> Result<Option<ParticipantRecord>, StoreError>
     let Some(user) = columns.parsed_optional("user_id")? else {
         return Ok(None);
     };
+    let names = columns.value::<String>("commands")?;
+    let commands = names.split_ascii_whitespace().map(|name| CommandId::try_from(name.to_owned()));
+    let commands = commands.collect::<Result<_, _>>().map_err(|_| columns.corrupt("commands"))?;
     Ok(Some(ParticipantRecord {
         user,
         role: columns.parsed("role")?,
         entered: columns.time_optional("entered_at")?,
         left: columns.time_optional("left_at")?,
+        declined: columns.time_optional("declined_at")?,
         microphone: columns.value("microphone")?,
         camera: columns.value("camera")?,
+        consent: columns.time_optional("consent_at")?,
+        commands,
     }))
 }

@@ -69,17 +69,28 @@ pub(crate) fn appointment() -> Appointment {
         kind: "Follow-up".into(),
         reason: Some("A rash; it itches".into()),
         status: AppointmentStatus::Booked,
-        participants: Participants { patient: patient().person, provider: provider().person },
+        participants: Participants::two(patient().person, provider().person),
     }
 }
 
 pub(crate) fn visit(number: u128, phase: VisitPhase) -> VisitRecord {
-    let seat = |user, role| ParticipantRecord { user, role, entered: None, left: None, microphone: true, camera: true };
+    let seat = |user, role| ParticipantRecord {
+        user,
+        role,
+        entered: None,
+        left: None,
+        declined: None,
+        microphone: true,
+        camera: true,
+        consent: None,
+        commands: vec![],
+    };
     VisitRecord {
         id: visit_id(number),
         appointment: appointment_id(10),
         phase,
         connected: None,
+        ring_until: None,
         participants: vec![seat(user_id(1), Role::Patient), seat(user_id(2), Role::Provider)],
     }
 }

@@ -1,7 +1,7 @@
 //! What people do in a visit: each command, and when it may not be.
 
-use super::{Context, REMEMBERED_COMMANDS, Ring, Visit, index};
-use super::{Output, ROLES};
+use super::{Context, Output, PATIENT, PROVIDER, Ring, Visit};
+use crate::chat::{ChatMessage, ChatText, MAX_MESSAGES};
 use crate::record::{AuditAction, EndReason, VisitPhase};
 use crate::seat::Attendance;
 use crate::signalling::{Command, Refusal, ServerMessage};
@@ -9,35 +9,38 @@ use crate::{AppointmentStatus, CommandId, ConnectionId, Role, Timestamp, UserId}
 
 impl Visit {
     pub(super) fn command(&mut self, context: Context, connection: ConnectionId, id: CommandId, command: Command) {
-        let Some(role) = self.viewers.iter().find(|v| v.connection == connection).map(|v| v.role) else {
+        let Some(seat) = self.seats.iter().position(|seat| seat.connection() == Some(connection)) else {
             return;
         };
-        if self.done[index(role)].contains(&id) {
+        if self.seats[seat].has_done(&id) {
             self.send(connection, ServerMessage::Acknowledged { id });
             return;
         }
-        match self.perform(context, role, command) {
+        let written = |visit: &Self| (visit.record(), visit.messages.len());
+        let before = written(self);
+        match self.perform(context, seat, command) {
             Ok(()) => {
-                let done = &mut self.done[index(role)];
-                if done.len() == REMEMBERED_COMMANDS {
-                    done.pop_front();
-                }
-                done.push_back(id.clone());
+                let durable = written(self) != before;
+                self.seats[seat].remember(id.clone(), durable);
                 self.send(connection, ServerMessage::Acknowledged { id });
             }
             Err(refusal) => self.send(connection, ServerMessage::Refused { id, refusal }),
         }
     }
 
-    fn perform(&mut self, context: Context, role: Role, command: Command) -> Result<(), Refusal> {
+    fn perform(&mut self, context: Context, seat: usize, command: Command) -> Result<(), Refusal> {
+        let role = self.seats[seat].role;
         match command {
-            Command::Enter => self.enter(context, role, false),
-            Command::Rejoin => self.enter(context, role, true),
-            Command::Leave => self.leave(context.now, role),
-            Command::SetMedia { microphone, camera } => self.set_media(role, microphone, camera),
-            Command::ReportCheck { check } => self.seat_mut(role).check = check,
+            Command::Enter => self.enter(context, seat, false),
+            Command::Rejoin => return self.rejoin(context, seat),
+            Command::Leave => self.leave(context.now, seat),
+            Command::SetMedia { microphone, camera } => return self.set_media(seat, microphone, camera),
+            Command::ReportCheck { check } => self.seats[seat].check = check,
+            Command::ReportCapture { capture } => self.seats[seat].capture = capture,
+            Command::SetConsent { given } => self.set_consent(context.now, seat, given),
+            Command::Say { text } => return self.say(context.now, seat, text),
             Command::Decline => return self.only(role, Role::Patient)?.decline(context.now),
-            Command::Start => self.only(role, Role::Provider)?.start(context),
+            Command::Start => return self.only(role, Role::Provider)?.start(context),
             Command::Cancel => return self.only(role, Role::Provider)?.cancel(),
             Command::KeepWaiting => return self.only(role, Role::Provider)?.keep_waiting(),
             Command::MarkMissed => return self.only(role, Role::Provider)?.mark_missed(context.now),
@@ -52,23 +55,23 @@ impl Visit {
 
     /// `by_choice`: a click of the person's own, which also brings back those who left and opens a
     /// new waiting room after the end.
-    fn enter(&mut self, context: Context, role: Role, by_choice: bool) {
+    fn enter(&mut self, context: Context, seat: usize, by_choice: bool) {
         if matches!(self.phase, VisitPhase::Ended { .. }) {
             if !by_choice {
                 return;
             }
             self.begin_again(context);
         }
-        let may = match self.seat(role).attendance {
+        let may = match self.seats[seat].attendance {
             Attendance::In { .. } => false,
             Attendance::Out => true,
             Attendance::Left { .. } | Attendance::Declined { .. } => by_choice,
         };
         if may {
-            self.seat_mut(role).attendance = Attendance::In { since: context.now };
-            self.empty = None;
-            self.audit(Some(self.seat(role).user), AuditAction::VisitEntered);
-            if role == Role::Patient {
+            self.seats[seat].attendance = Attendance::In { since: context.now };
+            self.note_emptiness(context.now);
+            self.audit(Some(self.seats[seat].user), AuditAction::VisitEntered);
+            if seat == PATIENT {
                 self.set_status(match self.status {
                     AppointmentStatus::Booked | AppointmentStatus::NoShow => AppointmentStatus::Arrived,
                     kept @ (AppointmentStatus::Arrived
@@ -79,17 +82,39 @@ impl Visit {
         }
     }
 
-    fn leave(&mut self, now: Timestamp, role: Role) {
-        if self.seat(role).entered().is_some() {
-            self.seat_mut(role).attendance = Attendance::Left { at: now };
-            self.audit(Some(self.seat(role).user), AuditAction::VisitLeft);
-            self.drop_media(role);
+    fn rejoin(&mut self, context: Context, seat: usize) -> Result<(), Refusal> {
+        if matches!(self.phase, VisitPhase::Ended { .. }) {
+            self.may_begin(context.now)?;
+        }
+        self.enter(context, seat, true);
+        Ok(())
+    }
+
+    /// Nothing new begins when the door has closed, or while the program is stopping.
+    fn may_begin(&self, now: Timestamp) -> Result<(), Refusal> {
+        if now >= self.closes {
+            Err(Refusal::Closed)
+        } else if self.stopping.is_some() {
+            Err(Refusal::Stopping)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn leave(&mut self, now: Timestamp, seat: usize) {
+        if self.seats[seat].entered().is_some() {
+            self.seats[seat].attendance = Attendance::Left { at: now };
+            self.audit(Some(self.seats[seat].user), AuditAction::VisitLeft);
+            self.drop_media(seat);
             self.note_emptiness(now);
         }
     }
 
-    fn set_media(&mut self, role: Role, microphone: bool, camera: bool) {
-        let seat = self.seat_mut(role);
+    fn set_media(&mut self, seat: usize, microphone: bool, camera: bool) -> Result<(), Refusal> {
+        let seat = &mut self.seats[seat];
+        if (microphone || camera) && !seat.role.publishes() {
+            return Err(Refusal::WrongRole);
+        }
         if (seat.microphone, seat.camera) != (microphone, camera) {
             seat.microphone = microphone;
             seat.camera = camera;
@@ -97,37 +122,70 @@ impl Visit {
             self.outputs.push_back(Output::Publish { user, microphone, camera });
             self.audit(Some(user), AuditAction::VisitMediaChanged);
         }
+        Ok(())
+    }
+
+    fn set_consent(&mut self, now: Timestamp, seat: usize, given: bool) {
+        let seat = &mut self.seats[seat];
+        if seat.consent.is_some() != given {
+            seat.consent = given.then_some(now);
+            let user = seat.user;
+            self.audit(Some(user), if given { AuditAction::ConsentGiven } else { AuditAction::ConsentWithdrawn });
+        }
+    }
+
+    /// To write, one must be in.
+    fn say(&mut self, at: Timestamp, seat: usize, text: ChatText) -> Result<(), Refusal> {
+        let seat = &self.seats[seat];
+        if seat.entered().is_none() || !seat.role.publishes() {
+            return Err(Refusal::NotNow);
+        }
+        if self.messages.len() == MAX_MESSAGES {
+            return Err(Refusal::Full);
+        }
+        let number = u32::try_from(self.messages.len() + 1).map_err(|_| Refusal::Full)?;
+        let message = ChatMessage { number, from: seat.user, at, text };
+        let user = seat.user;
+        self.outputs.push_back(Output::SaveMessage { visit: self.id, message: message.clone() });
+        self.audit(Some(user), AuditAction::VisitMessageSent);
+        self.messages.push(message);
+        Ok(())
     }
 
     fn decline(&mut self, now: Timestamp) -> Result<(), Refusal> {
         let started = matches!(self.phase, VisitPhase::Started { .. });
-        if !started || self.seat(Role::Patient).entered().is_some() {
+        if !started || self.seats[PATIENT].entered().is_some() {
             return Err(Refusal::NotNow);
         }
-        self.seat_mut(Role::Patient).attendance = Attendance::Declined { at: now };
-        self.audit(Some(self.seat(Role::Patient).user), AuditAction::VisitCallDeclined);
+        self.seats[PATIENT].attendance = Attendance::Declined { at: now };
+        self.audit(Some(self.seats[PATIENT].user), AuditAction::VisitCallDeclined);
         Ok(())
     }
 
     /// Pressing "Start meeting" again, or after having left, is the same wish.
-    fn start(&mut self, context: Context) {
+    fn start(&mut self, context: Context) -> Result<(), Refusal> {
+        if !matches!(self.phase, VisitPhase::Started { .. }) {
+            self.may_begin(context.now)?;
+        }
         if matches!(self.phase, VisitPhase::Ended { .. }) {
             self.begin_again(context);
         }
-        self.enter(context, Role::Provider, true);
+        self.enter(context, PROVIDER, true);
         if matches!(self.phase, VisitPhase::Planned) {
             self.phase = VisitPhase::Started { at: context.now };
             self.ring = Ring::Until(context.now + self.rules.ring);
-            self.audit(Some(self.seat(Role::Provider).user), AuditAction::VisitStarted);
+            self.audit(Some(self.seats[PROVIDER].user), AuditAction::VisitStarted);
         }
+        Ok(())
     }
 
     /// Back to before the start, while the patient is not in.
     fn cancel(&mut self) -> Result<(), Refusal> {
         self.while_calling()?;
         self.phase = VisitPhase::Planned;
+        self.ring = Ring::Forever;
         self.forget_declined();
-        self.audit(Some(self.seat(Role::Provider).user), AuditAction::VisitCallCancelled);
+        self.audit(Some(self.seats[PROVIDER].user), AuditAction::VisitCallCancelled);
         Ok(())
     }
 
@@ -140,7 +198,7 @@ impl Visit {
 
     /// The patient may be asked again.
     fn forget_declined(&mut self) {
-        let patient = self.seat_mut(Role::Patient);
+        let patient = &mut self.seats[PATIENT];
         if matches!(patient.attendance, Attendance::Declined { .. }) {
             patient.attendance = Attendance::Out;
         }
@@ -148,10 +206,10 @@ impl Visit {
 
     fn mark_missed(&mut self, now: Timestamp) -> Result<(), Refusal> {
         let over = matches!(self.phase, VisitPhase::Ended { .. });
-        if over || self.connected.is_some() || self.seat(Role::Patient).entered().is_some() {
+        if over || self.connected.is_some() || self.seats[PATIENT].entered().is_some() {
             return Err(Refusal::NotNow);
         }
-        self.end(now, Some(self.seat(Role::Provider).user), EndReason::Missed);
+        self.end(now, Some(self.seats[PROVIDER].user), EndReason::Missed);
         Ok(())
     }
 
@@ -159,7 +217,7 @@ impl Visit {
         match self.phase {
             VisitPhase::Planned => Err(Refusal::NotNow),
             VisitPhase::Started { .. } => {
-                self.end(now, Some(self.seat(Role::Provider).user), EndReason::Ended);
+                self.end(now, Some(self.seats[PROVIDER].user), EndReason::Ended);
                 Ok(())
             }
             VisitPhase::Ended { .. } => Ok(()),
@@ -169,7 +227,7 @@ impl Visit {
     /// Started, never connected, and the patient not in.
     fn while_calling(&self) -> Result<(), Refusal> {
         let started = matches!(self.phase, VisitPhase::Started { .. });
-        if started && self.connected.is_none() && self.seat(Role::Patient).entered().is_none() {
+        if started && self.connected.is_none() && self.seats[PATIENT].entered().is_none() {
             Ok(())
         } else {
             Err(Refusal::NotNow)
@@ -184,19 +242,19 @@ impl Visit {
         };
         self.phase = VisitPhase::Ended { started, at, reason };
         self.empty = None;
-        for role in ROLES {
-            let seat = self.seat_mut(role);
-            if seat.entered().is_some() {
-                seat.attendance = Attendance::Left { at };
+        self.ring = Ring::Forever;
+        for seat in 0..self.seats.len() {
+            if self.seats[seat].entered().is_some() {
+                self.seats[seat].attendance = Attendance::Left { at };
             }
-            self.drop_media(role);
+            self.drop_media(seat);
         }
         match reason {
             EndReason::Missed => {
                 self.audit(actor, AuditAction::VisitMissed);
                 self.set_status(AppointmentStatus::NoShow);
             }
-            EndReason::Ended | EndReason::Abandoned => {
+            EndReason::Ended | EndReason::Abandoned | EndReason::Closed => {
                 self.audit(actor, AuditAction::VisitEnded);
                 if self.connected.is_some() {
                     self.set_status(AppointmentStatus::Fulfilled);
@@ -205,12 +263,14 @@ impl Visit {
         }
     }
 
-    /// The next visit of the same appointment, with nobody in it. What people chose to send stays.
+    /// The next visit of the same appointment, with nobody in it. What people chose to send, and
+    /// agreed to, stays.
     fn begin_again(&mut self, context: Context) {
         self.id = context.fresh;
         self.phase = VisitPhase::Planned;
         self.connected = None;
         self.ring = Ring::Forever;
+        self.messages.clear();
         for seat in &mut self.seats {
             seat.attendance = Attendance::Out;
         }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::signalling::Refusal;
-use crate::view::{Presence, Stage};
-use crate::{Person, VisitRules};
+use crate::view::{Presence, Stage, View};
+use crate::{Appointment, Companion, Participants, Person, VisitRules};
 
 const T0: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PATIENT: ConnectionId = ConnectionId(1);
@@ -17,31 +17,43 @@ fn user(n: u128) -> UserId {
     UserId::new(Uuid::from_u128(n))
 }
 
+fn appointment() -> Appointment {
+    Appointment {
+        id: AppointmentId::new(Uuid::from_u128(50)),
+        start: T0,
+        duration: Duration::from_secs(1800),
+        kind: "Follow-up".to_owned(),
+        reason: None,
+        status: AppointmentStatus::Booked,
+        participants: Participants::two(person(1, "Ada Patient"), person(2, "Dr. Grace")),
+    }
+}
+
 fn person(n: u128, name: &str) -> Person {
     Person { id: user(n), name: name.into(), specialty: None, birth_date: None, avatar_url: None }
 }
 
 /// A visit with a dial for a clock, and two pages that keep their own copy of the view.
 struct Scene {
+    appointment: Appointment,
     visit: Visit,
     now: Timestamp,
     commands: u32,
     fresh: u128,
     pages: Vec<(ConnectionId, u64, View)>,
+    /// What pages had when their connection dropped.
+    gone: Vec<(ConnectionId, u64, View)>,
     log: Vec<Output>,
 }
 
 impl Scene {
     fn new() -> Self {
-        let participants = Participants { patient: person(1, "Ada Patient"), provider: person(2, "Dr. Grace") };
-        let visit = Visit::new(
-            VisitId::new(Uuid::from_u128(100)),
-            AppointmentId::new(Uuid::from_u128(50)),
-            &participants,
-            AppointmentStatus::Booked,
-            VisitRules::default(),
-        );
-        Self { visit, now: T0, commands: 0, fresh: 200, pages: vec![], log: vec![] }
+        Self::with(appointment())
+    }
+
+    fn with(appointment: Appointment) -> Self {
+        let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, VisitRules::default());
+        Self { appointment, visit, now: T0, commands: 0, fresh: 200, pages: vec![], gone: vec![], log: vec![] }
     }
 
     fn input(&mut self, input: Input) -> &mut Self {
@@ -63,6 +75,15 @@ impl Scene {
                 self.pages.retain(|(c, _, _)| c != connection);
                 self.pages.push((*connection, *sequence, view.clone()));
             }
+            ServerMessage::Resumed { sequence, .. } => {
+                let seat = self.visit.seats.iter().find(|seat| seat.connection() == Some(*connection));
+                let whose = seat.expect("a seat").user;
+                let was = |(_, last, view): &(ConnectionId, u64, View)| last == sequence && view.you.user == whose;
+                let page = self.gone.iter().rposition(was).expect("a page that was there");
+                let (_, last, view) = self.gone[page].clone();
+                self.pages.retain(|(c, _, _)| c != connection);
+                self.pages.push((*connection, last, view));
+            }
             ServerMessage::Changed { sequence, changes } => {
                 let (_, last, view) =
                     self.pages.iter_mut().find(|(c, _, _)| c == connection).expect("a snapshot first");
@@ -78,13 +99,32 @@ impl Scene {
             | ServerMessage::MediaFailed { .. }
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
-            | ServerMessage::Moved => {}
+            | ServerMessage::Moved
+            | ServerMessage::Stopping { .. } => {}
         }
     }
 
+    /// A new page of the patient or the provider.
     fn connect(&mut self, connection: ConnectionId) -> &mut Self {
-        let user = if connection == PATIENT { user(1) } else { user(2) };
-        self.input(Input::Connected { user, connection })
+        let n = if connection == PATIENT { 1 } else { 2 };
+        self.arrive(n, &format!("page-{n}-{}", connection.0), None, connection)
+    }
+
+    fn arrive(&mut self, n: u128, page: &str, after: Option<u64>, connection: ConnectionId) -> &mut Self {
+        let role = self.visit.seats.iter().find(|seat| seat.user == user(n)).map_or(Role::Guest, |seat| seat.role);
+        let page = PageId::try_from(page.to_owned()).expect("plain");
+        let arrival = Arrival { user: user(n), name: "Somebody".into(), role, page, after };
+        self.input(Input::Connected { arrival, connection })
+    }
+
+    /// A page's connection drops without the page noticing; gives the last number it heard.
+    fn drop_connection(&mut self, connection: ConnectionId) -> u64 {
+        let at = self.pages.iter().position(|(c, _, _)| *c == connection).expect("connected");
+        let page = self.pages.remove(at);
+        let heard = page.1;
+        self.gone.push(page);
+        self.input(Input::Disconnected { connection });
+        heard
     }
 
     fn send(&mut self, connection: ConnectionId, command: Command) -> Result<(), Refusal> {
@@ -102,6 +142,17 @@ impl Scene {
                 matches!(message, ServerMessage::Acknowledged { .. }).then_some(Ok(()))
             })
             .expect("every command is answered")
+    }
+
+    /// The program ends without a word and starts again a moment later.
+    fn restart(&mut self) -> &mut Self {
+        self.now = self.now + Duration::from_millis(1);
+        let booked = Appointment { status: self.visit.status, ..self.appointment.clone() };
+        let (record, messages) = (self.visit.record(), self.visit.messages.clone());
+        self.visit = Visit::restore(&record, messages, &booked, self.visit.rules, self.now);
+        self.pages.clear();
+        self.gone.clear();
+        self
     }
 
     fn wait(&mut self, seconds: u64) -> &mut Self {
@@ -148,7 +199,7 @@ fn a_waiting_patient_is_answered_by_itself() {
     let mut scene = Scene::both_waiting();
     assert_eq!(scene.stage(PATIENT), &Stage::Waiting { since: T0 });
     assert_eq!(scene.stage(PROVIDER), &Stage::Idle);
-    assert_eq!(scene.page(PROVIDER).other.presence, Presence::Here { since: T0 });
+    assert_eq!(scene.page(PROVIDER).others[0].presence, Presence::Here { since: T0 });
 
     scene.now = T0 + Duration::from_secs(60);
     let started = scene.now;
@@ -274,7 +325,7 @@ fn a_dropped_connection_keeps_the_seat() {
     let dropped = scene.now;
     scene.input(Input::Disconnected { connection: PATIENT });
     assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: dropped });
-    assert_eq!(scene.page(PROVIDER).other.presence, Presence::Away { since: dropped });
+    assert_eq!(scene.page(PROVIDER).others[0].presence, Presence::Away { since: dropped });
 
     scene.wait(300).connect(PATIENT);
     assert!(matches!(scene.stage(PATIENT), Stage::Connected { .. }), "back without a click");
@@ -292,7 +343,7 @@ fn lost_media_shows_as_reconnecting() {
     scene.input(Input::MediaLost { user: user(1) });
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "media that never was is not lost");
     scene.input(Input::MediaUp { user: user(1) });
-    assert!(scene.page(PROVIDER).other.media);
+    assert!(scene.page(PROVIDER).others[0].media);
     scene.input(Input::MediaLost { user: user(1) });
     assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 });
     scene.input(Input::MediaUp { user: user(1) });
@@ -303,13 +354,139 @@ fn lost_media_shows_as_reconnecting() {
 fn a_second_page_takes_the_seat_over() {
     let mut scene = Scene::in_call();
     let second = ConnectionId(9);
-    scene.input(Input::Connected { user: user(1), connection: second });
+    scene.arrive(1, "another", None, second);
     assert!(scene.log.contains(&Output::Send { connection: PATIENT, message: ServerMessage::Moved }));
-    assert!(scene.log.contains(&Output::Close { connection: PATIENT }));
+    assert!(scene.log.contains(&Output::Close { connection: PATIENT, reason: Closing::Moved }));
+    assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
     assert!(matches!(scene.stage(second), Stage::Connected { .. }));
     let before = scene.log.len();
     scene.input(Input::Disconnected { connection: PATIENT });
     assert_eq!(scene.log.len(), before, "the old page's end says nothing about the seat");
+}
+
+#[test]
+fn a_page_that_comes_back_hears_what_it_missed() {
+    let mut scene = Scene::in_call();
+    scene.input(Input::MediaUp { user: user(1) });
+    let heard = scene.drop_connection(PATIENT);
+    scene.send(PROVIDER, Command::SetMedia { microphone: false, camera: true }).expect("mute");
+    scene.send(PROVIDER, Command::Say { text: "Hello?".to_owned().try_into().expect("a text") }).expect("said");
+    let mark = scene.log.len();
+    scene.arrive(1, "page-1-1", Some(heard), ConnectionId(3));
+    let first = scene.log[mark..].iter().find_map(|o| match o {
+        Output::Send { connection: ConnectionId(3), message } => Some(message.clone()),
+        _ => None,
+    });
+    assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 2, now: T0 }));
+    assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
+    assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
+    assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }), "the media connection outlives it");
+    assert!(!scene.audits().contains(&AuditAction::VisitSeatMoved));
+}
+
+#[test]
+fn a_page_may_come_back_before_its_end_is_noticed() {
+    let mut scene = Scene::in_call();
+    let heard = scene.pages.iter().find(|(c, _, _)| *c == PATIENT).expect("connected").1;
+    scene.gone.push(scene.pages.iter().find(|(c, _, _)| *c == PATIENT).expect("connected").clone());
+    scene.arrive(1, "page-1-1", Some(heard), ConnectionId(3));
+    assert!(scene.log.contains(&Output::Close { connection: PATIENT, reason: Closing::Superseded }));
+    assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }));
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "nobody saw a gap");
+    scene.input(Input::Disconnected { connection: PATIENT });
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "the old connection's end says nothing");
+}
+
+#[test]
+fn a_page_that_missed_too_much_gets_a_snapshot() {
+    let mut scene = Scene::in_call();
+    let heard = scene.drop_connection(PATIENT);
+    for n in 0..65 {
+        scene.send(PROVIDER, Command::SetMedia { microphone: n % 2 == 0, camera: false }).expect("taken");
+    }
+    let mark = scene.log.len();
+    scene.arrive(1, "page-1-1", Some(heard), ConnectionId(3));
+    let resumed = |o: &Output| matches!(o, Output::Send { message: ServerMessage::Resumed { .. }, .. });
+    assert!(!scene.log[mark..].iter().any(resumed));
+    assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
+    // Numbers that the server never gave are not taken for its own.
+    for strange in [0, u64::MAX, heard + 1_000] {
+        scene.drop_connection(ConnectionId(3));
+        let mark = scene.log.len();
+        scene.arrive(1, "page-1-1", Some(strange), ConnectionId(3));
+        assert!(!scene.log[mark..].iter().any(resumed));
+    }
+}
+
+#[test]
+fn a_visit_has_eight_seats() {
+    let mut scene = Scene::in_call();
+    for n in 3..=8 {
+        let connection = ConnectionId(u64::try_from(n).expect("small"));
+        scene.arrive(n, "p", None, connection);
+        assert!(matches!(scene.stage(connection), Stage::Called { .. }));
+        scene.send(connection, Command::Enter).expect("enter");
+        assert!(matches!(scene.stage(connection), Stage::Connected { .. }));
+        assert!(scene.visit.is_admitted(user(n)));
+    }
+    assert_eq!(scene.page(PATIENT).others.len(), 7);
+    scene.arrive(9, "p", None, ConnectionId(9));
+    assert!(scene.log.contains(&Output::Close { connection: ConnectionId(9), reason: Closing::Full }));
+    for command in [Command::Start, Command::End, Command::Cancel, Command::Decline] {
+        assert_eq!(scene.send(ConnectionId(3), command), Err(Refusal::WrongRole));
+    }
+    scene.send(PROVIDER, Command::End).expect("end");
+    for n in 1..=8 {
+        assert!(!scene.visit.is_admitted(user(n)));
+    }
+}
+
+#[test]
+fn an_observer_is_neither_seen_nor_heard() {
+    let mut appointment = appointment();
+    let watching = Companion { role: Role::Observer, person: person(3, "Student") };
+    appointment.participants.companions.push(watching);
+    let mut scene = Scene::with(appointment);
+    scene.arrive(3, "p", None, ConnectionId(3));
+    assert_eq!(scene.visit.published(user(3)), Some((false, false)));
+    let wish = Command::SetMedia { microphone: true, camera: false };
+    assert_eq!(scene.send(ConnectionId(3), wish), Err(Refusal::WrongRole));
+    assert_eq!(scene.visit.published(user(3)), Some((false, false)));
+}
+
+#[test]
+fn who_waits_when_the_door_closes_is_told() {
+    let mut scene = Scene::both_waiting();
+    let closes = appointment().closes(&VisitRules::default());
+    assert_eq!(scene.visit.next_deadline(), Some(closes));
+    scene.now = closes;
+    scene.input(Input::Timeout);
+    for page in [PATIENT, PROVIDER] {
+        assert_eq!(scene.stage(page), &Stage::Ended { at: closes, reason: EndReason::Closed });
+    }
+    assert_eq!(scene.statuses(), [AppointmentStatus::Arrived]);
+}
+
+#[test]
+fn nothing_new_begins_while_the_program_stops() {
+    let mut scene = Scene::both_waiting();
+    let until = T0 + Duration::from_secs(60);
+    scene.input(Input::Stopping { until });
+    for page in [PATIENT, PROVIDER] {
+        assert!(scene.log.contains(&Output::Send { connection: page, message: ServerMessage::Stopping { until } }));
+    }
+    assert_eq!(scene.send(PROVIDER, Command::Start), Err(Refusal::Stopping));
+    assert!(!scene.visit.is_under_way());
+
+    let mut scene = Scene::in_call();
+    scene.input(Input::Stopping { until });
+    assert!(scene.visit.is_under_way());
+    scene.send(PATIENT, Command::Leave).expect("leave");
+    scene.send(PATIENT, Command::Rejoin).expect("a visit under way goes on");
+    scene.send(PROVIDER, Command::Start).expect("also for the provider");
+    scene.send(PROVIDER, Command::End).expect("end");
+    assert_eq!(scene.send(PATIENT, Command::Rejoin), Err(Refusal::Stopping));
+    assert_eq!(scene.send(PROVIDER, Command::Start), Err(Refusal::Stopping));
 }
 
 #[test]
@@ -351,28 +528,72 @@ fn what_is_written_down_comes_before_what_is_said() {
 fn a_restart_goes_on_where_it_was() {
     let mut scene = Scene::in_call();
     scene.send(PATIENT, Command::SetMedia { microphone: true, camera: false }).expect("camera off");
+    scene.send(PATIENT, Command::SetConsent { given: true }).expect("agreed");
+    scene
+        .send(PATIENT, Command::Say { text: "Can you hear me?".to_owned().try_into().expect("a text") })
+        .expect("said");
     let record = scene.visit.record();
-    let participants = Participants { patient: person(1, "Ada Patient"), provider: person(2, "Dr. Grace") };
-    let restored = Visit::restore(&record, &participants, AppointmentStatus::Arrived, VisitRules::default(), scene.now);
-    assert_eq!(restored.record(), record);
-    scene.visit = restored;
+    scene.restart();
+    assert_eq!(scene.visit.record(), record);
     scene.connect(PROVIDER);
-    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 });
+    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: scene.now });
     scene.connect(PATIENT);
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
-    assert!(!scene.page(PROVIDER).other.camera);
+    let patient = &scene.page(PROVIDER).others[0];
+    assert!(!patient.camera);
+    assert_eq!(patient.consent, Some(T0));
+    assert_eq!(scene.page(PROVIDER).messages.len(), 1);
+}
+
+#[test]
+fn a_restart_keeps_calling_and_remembers_who_declined() {
+    let mut scene = Scene::new();
+    scene.connect(PROVIDER).connect(PATIENT);
+    scene.send(PROVIDER, Command::Start).expect("start");
+    let until = Some(T0 + Duration::from_secs(45));
+    scene.restart();
+    scene.connect(PROVIDER);
+    assert_eq!(scene.stage(PROVIDER), &Stage::Calling { since: T0, until });
+    scene.connect(PATIENT);
+    scene.send(PATIENT, Command::Decline).expect("decline");
+    scene.restart();
+    scene.connect(PROVIDER);
+    assert!(matches!(scene.stage(PROVIDER), Stage::Declined { .. }));
+    scene.send(PROVIDER, Command::KeepWaiting).expect("keep waiting");
+    scene.wait(46).restart();
+    scene.connect(PROVIDER);
+    assert_eq!(scene.stage(PROVIDER), &Stage::Calling { since: T0, until: None });
+}
+
+#[test]
+fn a_command_is_not_done_again_after_a_restart() {
+    let mut scene = Scene::in_call();
+    let id = CommandId::try_from("say-1".to_owned()).expect("plain");
+    let say = Command::Say { text: "once".to_owned().try_into().expect("a text") };
+    scene.input(Input::Command { connection: PATIENT, id: id.clone(), command: say.clone() });
+    scene.restart();
+    scene.connect(PATIENT);
+    scene.input(Input::Command { connection: PATIENT, id: id.clone(), command: say });
+    assert_eq!(scene.page(PATIENT).messages.len(), 1);
+    let acknowledged = Output::Send { connection: PATIENT, message: ServerMessage::Acknowledged { id } };
+    assert_eq!(scene.log.iter().filter(|o| **o == acknowledged).count(), 2);
 }
 
 #[test]
 fn a_stranger_gets_no_seat() {
     let mut scene = Scene::both_waiting();
     let before = scene.visit.record();
-    let mark = scene.log.len();
-    let connection = ConnectionId(77);
-    scene.input(Input::Connected { user: user(3), connection });
-    let id = CommandId::try_from("x".to_owned()).expect("plain");
-    scene.input(Input::Command { connection, id, command: Command::End });
-    assert_eq!(scene.log.len(), mark);
+    for role in [Role::Patient, Role::Provider] {
+        let page = PageId::try_from("p".to_owned()).expect("plain");
+        let arrival = Arrival { user: user(3), name: "Mallory".into(), role, page, after: None };
+        let connection = ConnectionId(77);
+        scene.input(Input::Connected { arrival, connection });
+        assert_eq!(scene.log.last(), Some(&Output::Close { connection, reason: Closing::Denied }));
+        let mark = scene.log.len();
+        let id = CommandId::try_from("x".to_owned()).expect("plain");
+        scene.input(Input::Command { connection, id, command: Command::End });
+        assert_eq!(scene.log.len(), mark);
+    }
     assert_eq!(scene.visit.record(), before);
 }
 

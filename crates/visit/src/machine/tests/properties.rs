@@ -3,16 +3,26 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Check, DeviceCheck};
+use crate::view::diff;
+use crate::{Capture, Check, DeviceCheck};
+
+/// Patient, provider, a guest and an observer.
+const PEOPLE: [(u128, Role); 4] = [(1, Role::Patient), (2, Role::Provider), (3, Role::Guest), (4, Role::Observer)];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Connect(bool),
-    Disconnect(bool),
-    Send(bool, Command),
-    Media(bool, bool),
+    /// A person opens the visit on one of their two devices.
+    Open(usize, bool),
+    /// A page comes back, its old connection noticed as gone or not.
+    Resume(usize, bool),
+    Disconnect(usize),
+    Send(usize, Command),
+    /// The last command of a page comes again.
+    Repeat(usize),
+    Media(usize, bool),
     Wait(u64),
     Restart,
+    Stopping,
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -30,105 +40,185 @@ fn command() -> impl Strategy<Value = Command> {
         1 => any::<bool>().prop_map(|heard| Command::ReportCheck {
             check: DeviceCheck { browser: Check::Works, camera: Check::Asking, microphone: Check::Blocked, heard }
         }),
+        1 => Just(Command::ReportCapture { capture: Capture::Interrupted }),
+        1 => any::<bool>().prop_map(|given| Command::SetConsent { given }),
+        1 => Just(Command::Say { text: "Hello".to_owned().try_into().expect("a text") }),
     ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let who = || prop_oneof![4 => Just(0_usize), 4 => Just(1), 1 => Just(2), 1 => Just(3)];
     prop_oneof![
-        3 => any::<bool>().prop_map(Step::Connect),
-        2 => any::<bool>().prop_map(Step::Disconnect),
-        8 => (any::<bool>(), command()).prop_map(|(who, command)| Step::Send(who, command)),
-        2 => (any::<bool>(), any::<bool>()).prop_map(|(who, up)| Step::Media(who, up)),
-        2 => prop_oneof![Just(1_u64), Just(44), Just(46), Just(601)].prop_map(Step::Wait),
-        1 => Just(Step::Restart),
+        40 => (who(), any::<bool>()).prop_map(|(who, device)| Step::Open(who, device)),
+        40 => (who(), any::<bool>()).prop_map(|(who, noticed)| Step::Resume(who, noticed)),
+        30 => who().prop_map(Step::Disconnect),
+        120 => (who(), command()).prop_map(|(who, command)| Step::Send(who, command)),
+        10 => who().prop_map(Step::Repeat),
+        30 => (who(), any::<bool>()).prop_map(|(who, up)| Step::Media(who, up)),
+        30 => prop_oneof![Just(1_u64), Just(44), Just(46), Just(601), Just(20_000)].prop_map(Step::Wait),
+        10 => Just(Step::Restart),
+        1 => Just(Step::Stopping),
     ]
 }
 
-/// The pages of a run, each under a connection of its own.
+/// A person's page as the person has it.
+#[derive(Clone)]
+struct Open {
+    name: String,
+    connection: ConnectionId,
+    connected: bool,
+    last: Option<(CommandId, Command)>,
+}
+
 struct Run {
     scene: Scene,
     next: u64,
-    open: [Option<ConnectionId>; 2],
-    wanted: [(bool, bool); 2],
+    open: [Option<Open>; 4],
+    wanted: [(bool, bool); 4],
+    said: usize,
 }
 
 impl Run {
+    fn new() -> Self {
+        let wanted = PEOPLE.map(|(_, role)| (role.publishes(), role.publishes()));
+        Self { scene: Scene::with(appointment_of_four()), next: 10, open: [const { None }; 4], wanted, said: 0 }
+    }
+
+    fn arrive(&mut self, who: usize, name: &str, after: Option<u64>) {
+        self.next += 1;
+        let connection = ConnectionId(self.next);
+        let last = self.open[who].take().filter(|open| open.name == name).and_then(|open| open.last);
+        self.scene.arrive(PEOPLE[who].0, name, after, connection);
+        self.open[who] = Some(Open { name: name.to_owned(), connection, connected: true, last });
+    }
+
+    fn disconnect(&mut self, who: usize) {
+        if let Some(open) = self.open[who].as_mut().filter(|open| open.connected) {
+            open.connected = false;
+            self.scene.drop_connection(open.connection);
+        }
+    }
+
+    fn resume(&mut self, who: usize, noticed: bool) {
+        let Some(open) = self.open[who].clone() else { return };
+        if noticed {
+            self.disconnect(who);
+        }
+        let scene = &mut self.scene;
+        if let Some(at) = scene.pages.iter().position(|(c, _, _)| *c == open.connection) {
+            let page = scene.pages.remove(at);
+            scene.gone.push(page);
+        }
+        let heard = scene.gone.iter().rfind(|(c, _, _)| *c == open.connection).map(|(_, heard, _)| *heard);
+        self.arrive(who, &open.name, heard);
+    }
+
+    fn send(&mut self, who: usize, command: Command) {
+        let Some(open) = self.open[who].clone().filter(|open| open.connected) else { return };
+        let seats_before: Vec<_> = PEOPLE.iter().map(|(n, _)| self.scene.visit.published(user(*n))).collect();
+        let visit = self.scene.visit.id();
+        let done = self.scene.send(open.connection, command.clone());
+        let id = CommandId::try_from(format!("c{}", self.scene.commands)).expect("plain");
+        self.open[who] = Some(Open { last: Some((id, command.clone())), ..open });
+        if self.scene.visit.id() != visit {
+            self.said = 0;
+        }
+        match (done, command) {
+            (Ok(()), Command::SetMedia { microphone, camera }) => self.wanted[who] = (microphone, camera),
+            (Ok(()), Command::Say { .. }) => self.said += 1,
+            _ => {
+                let after: Vec<_> = PEOPLE.iter().map(|(n, _)| self.scene.visit.published(user(*n))).collect();
+                assert_eq!(seats_before, after, "no other command touches what anyone publishes");
+            }
+        }
+    }
+
+    /// The page has not heard of the answer, and sends it again.
+    fn repeat(&mut self, who: usize) {
+        let Some(open) = self.open[who].clone().filter(|open| open.connected) else { return };
+        let Some((id, command)) = open.last else { return };
+        let was_done = self.scene.visit.seats.iter().any(|seat| seat.user == user(PEOPLE[who].0) && seat.has_done(&id));
+        let before = self.scene.visit.record();
+        let said = self.scene.visit.messages.len();
+        self.scene.input(Input::Command { connection: open.connection, id, command: command.clone() });
+        if was_done {
+            assert_eq!(self.scene.visit.record(), before, "{command:?} is not done again");
+            assert_eq!(self.scene.visit.messages.len(), said);
+        } else {
+            // It was refused then; now it may be taken.
+            self.said = self.scene.visit.messages.len();
+            self.wanted = PEOPLE.map(|(n, _)| self.scene.visit.published(user(n)).expect("a seat"));
+        }
+    }
+
     fn step(&mut self, step: Step) {
         match step {
-            Step::Connect(who) => {
-                self.next += 1;
-                let connection = ConnectionId(self.next);
-                self.scene.input(Input::Connected { user: user(1 + u128::from(who)), connection });
-                self.open[usize::from(who)] = Some(connection);
-            }
-            Step::Disconnect(who) => {
-                if let Some(connection) = self.open[usize::from(who)].take() {
-                    self.scene.input(Input::Disconnected { connection });
-                    self.scene.pages.retain(|(c, _, _)| *c != connection);
+            Step::Open(who, device) => {
+                let before = self.open[who].clone();
+                let name = format!("device-{who}-{device}-{}", self.next);
+                self.arrive(who, &name, None);
+                if let Some(before) = before {
+                    self.scene.pages.retain(|(c, _, _)| *c != before.connection);
                 }
             }
-            Step::Send(who, command) => {
-                if let Some(connection) = self.open[usize::from(who)] {
-                    let done = self.scene.send(connection, command);
-                    if let (Ok(()), Command::SetMedia { microphone, camera }) = (done, command) {
-                        self.wanted[usize::from(who)] = (microphone, camera);
-                    }
-                }
-            }
-            Step::Media(who, true) => {
-                self.scene.input(Input::MediaUp { user: user(1 + u128::from(who)) });
-            }
-            Step::Media(who, false) => {
-                self.scene.input(Input::MediaLost { user: user(1 + u128::from(who)) });
+            Step::Resume(who, noticed) => self.resume(who, noticed),
+            Step::Disconnect(who) => self.disconnect(who),
+            Step::Send(who, command) => self.send(who, command),
+            Step::Repeat(who) => self.repeat(who),
+            Step::Media(who, up) => {
+                let user = user(PEOPLE[who].0);
+                self.scene.input(if up { Input::MediaUp { user } } else { Input::MediaLost { user } });
             }
             Step::Wait(seconds) => {
                 self.scene.wait(seconds);
             }
             Step::Restart => {
-                let participants = Participants { patient: person(1, "Ada"), provider: person(2, "Grace") };
-                let record = self.scene.visit.record();
-                let status = self.scene.visit.status;
-                self.scene.visit =
-                    Visit::restore(&record, &participants, status, VisitRules::default(), self.scene.now);
-                self.scene.pages.clear();
-                self.open = [None, None];
+                self.scene.restart();
+                self.open.iter_mut().flatten().for_each(|open| open.connected = false);
+            }
+            Step::Stopping => {
+                let until = self.scene.now + Duration::from_secs(60);
+                self.scene.input(Input::Stopping { until });
             }
         }
     }
 
     fn check(&self) {
         let visit = &self.scene.visit;
-        for (at, role) in ROLES.into_iter().enumerate() {
-            let seat = visit.seat(role);
-            // A snapshot plus the changes after it equals the state.
-            if let Some(connection) = self.open[at] {
-                let page = self.scene.pages.iter().find(|(c, _, _)| *c == connection).expect("a page");
-                assert_eq!(page.2, visit.view(role));
-                assert_eq!(seat.connection(), Some(connection), "one seat, the newest page");
-            } else {
-                assert_eq!(seat.connection(), None);
+        let started = matches!(visit.phase, VisitPhase::Started { .. });
+        for (at, (n, _)) in PEOPLE.into_iter().enumerate() {
+            let seat = visit.seats.iter().find(|seat| seat.user == user(n)).expect("a seat");
+            match self.open[at].as_ref().filter(|open| open.connected) {
+                Some(open) => {
+                    let page = self.scene.pages.iter().find(|(c, _, _)| *c == open.connection).expect("a page");
+                    assert_eq!(Some(&page.2), visit.view(user(n)).as_ref(), "a snapshot and the changes are the state");
+                    assert_eq!(seat.connection(), Some(open.connection), "one seat, the newest page");
+                }
+                None => assert_eq!(seat.connection(), None),
             }
-            // Media flows for those who came in and only while the visit is started.
-            let started = matches!(visit.phase, VisitPhase::Started { .. });
-            assert_eq!(visit.is_admitted(seat.user), started && seat.entered().is_some());
-            // Nothing is published that its owner did not last ask for.
-            assert_eq!((seat.microphone, seat.camera), self.wanted[at]);
+            assert_eq!(visit.is_admitted(user(n)), started && seat.entered().is_some(), "forwarded: in, and started");
+            assert_eq!((seat.microphone, seat.camera), self.wanted[at], "nothing its owner did not last ask for");
         }
-        // Connected on one page means in the visit on both.
-        if matches!(visit.view(Role::Patient).stage, Stage::Connected { .. }) {
-            assert!(visit.seat(Role::Provider).entered().is_some() && visit.seat(Role::Patient).entered().is_some());
+        if let Some(Stage::Connected { .. }) = visit.view(user(1)).map(|view| view.stage) {
+            assert!(visit.seats[super::super::PROVIDER].entered().is_some());
         }
-        // What is durable is what was last given to be saved.
-        assert_eq!(visit.saved, visit.record());
-        // A deadline in the past would spin.
-        assert!(visit.next_deadline().is_none_or(|at| at > self.scene.now));
+        assert_eq!(visit.seats.len(), PEOPLE.len(), "one seat a person");
+        assert_eq!(visit.messages.len(), self.said, "nothing said is lost or doubled");
+        assert_eq!(visit.saved, visit.record(), "what is durable is what was last given to be saved");
+        assert!(visit.next_deadline().is_none_or(|at| at > self.scene.now), "a deadline in the past would spin");
         self.everyone_has_a_way_out();
     }
 
-    /// From any state, some command changes what each connected person sees, or time does.
+    /// From any state, some command changes what each connected person sees; unless the program stops,
+    /// or the door has closed, when what is left is the page's own way back.
     fn everyone_has_a_way_out(&self) {
-        for (at, role) in ROLES.into_iter().enumerate() {
-            let Some(connection) = self.open[at] else { continue };
+        let visit = &self.scene.visit;
+        let over = matches!(visit.phase, VisitPhase::Ended { .. });
+        if visit.stopping.is_some() || (over && self.scene.now >= visit.closes) {
+            return;
+        }
+        for (at, (n, role)) in PEOPLE.into_iter().enumerate() {
+            let Some(open) = self.open[at].as_ref().filter(|open| open.connected) else { continue };
             let all = [
                 Command::Enter,
                 Command::Rejoin,
@@ -140,30 +230,32 @@ impl Run {
                 Command::MarkMissed,
                 Command::End,
             ];
-            let stage = self.scene.visit.view(role).stage;
+            let before = self.scene.visit.view(user(n)).expect("a seat");
             let moves = all.into_iter().any(|command| {
                 let mut copy = self.scene.visit.clone();
                 let id = CommandId::try_from("way-out".to_owned()).expect("plain");
                 let context = Context { now: self.scene.now, fresh: VisitId::new(Uuid::from_u128(9)) };
-                copy.handle(context, Input::Command { connection, id, command });
-                copy.view(role).stage != stage
+                copy.handle(context, Input::Command { connection: open.connection, id, command });
+                !diff(&before, &copy.view(user(n)).expect("a seat")).is_empty()
             });
-            assert!(moves, "{role} is stuck in {stage:?}");
+            assert!(moves, "{role} is stuck in {:?}", before.stage);
         }
     }
 }
 
+fn appointment_of_four() -> Appointment {
+    let mut appointment = appointment();
+    let companion = |(n, role)| Companion { role, person: person(n, "Companion") };
+    appointment.participants.companions = PEOPLE[2..].iter().copied().map(companion).collect();
+    appointment
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_048, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut run = Run {
-            scene: Scene::new(),
-            next: 0,
-            open: [None, None],
-            wanted: [(true, true); 2],
-        };
+        let mut run = Run::new();
         for step in steps {
             run.step(step);
             run.check();
