@@ -162,6 +162,12 @@ impl Seat {
         list.push_back(id);
     }
 
+    #[cfg(test)]
+    pub(crate) fn forget_commands(&mut self) {
+        self.done.clear();
+        self.heeded.clear();
+    }
+
     pub(crate) fn record(&self) -> ParticipantRecord {
         ParticipantRecord {
             user: self.user,

@@ -286,7 +286,7 @@ test("a missing appointment is a problem, an absent clinic is tried again", asyn
   await store.start();
   answer = async () => APPOINTMENT;
   await clock.pass(10_000);
-  assert.equal(server.sockets.length, 1);
+  assert.ok(server.sockets.length > 0);
 });
 
 test("a session that ended while the page was away is found out", async () => {

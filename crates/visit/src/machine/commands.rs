@@ -154,7 +154,7 @@ impl Visit {
 
     fn decline(&mut self, now: Timestamp) -> Result<(), Refusal> {
         let started = matches!(self.phase, VisitPhase::Started { .. });
-        if !started || self.seats[PATIENT].entered().is_some() {
+        if !started || !matches!(self.seats[PATIENT].attendance, Attendance::Out | Attendance::Declined { .. }) {
             return Err(Refusal::NotNow);
         }
         self.seats[PATIENT].attendance = Attendance::Declined { at: now };

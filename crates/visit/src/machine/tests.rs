@@ -373,10 +373,11 @@ fn a_page_that_comes_back_hears_what_it_missed() {
     scene.send(PROVIDER, Command::Say { text: "Hello?".to_owned().try_into().expect("a text") }).expect("said");
     let mark = scene.log.len();
     scene.arrive(1, "page-1-1", Some(heard), ConnectionId(3));
-    let first = scene.log[mark..].iter().find_map(|o| match o {
-        Output::Send { connection: ConnectionId(3), message } => Some(message.clone()),
-        _ => None,
-    });
+    let to_it = |o: &Output| {
+        let Output::Send { connection: ConnectionId(3), message } = o else { return None };
+        Some(message.clone())
+    };
+    let first = scene.log[mark..].iter().find_map(to_it);
     assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 2, now: T0 }));
     assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
     assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
@@ -597,4 +598,5 @@ fn a_stranger_gets_no_seat() {
     assert_eq!(scene.visit.record(), before);
 }
 
+mod diagram;
 mod properties;
