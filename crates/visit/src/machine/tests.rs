@@ -378,7 +378,7 @@ fn a_page_that_comes_back_hears_what_it_missed() {
         Some(message.clone())
     };
     let first = scene.log[mark..].iter().find_map(to_it);
-    assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 2, now: T0 }));
+    assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 3, now: T0 }));
     assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
     assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
     assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }), "the media connection outlives it");
