@@ -2,10 +2,10 @@
 //! environment.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::PASSWORD;
+use crate::support::{PASSWORD, Site};
 
 /// A folder from which commands are given.
 pub(crate) struct Desk {
@@ -82,6 +82,8 @@ impl Desk {
 /// A started `bedside serve`, killed if the test fails.
 pub(crate) struct Serving {
     child: Child,
+    address: SocketAddr,
+    url: String,
     said: Vec<String>,
 }
 
@@ -109,11 +111,18 @@ impl Serving {
                 break;
             }
         }
-        Self { child, said }
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { child, address, url, said }
     }
 
     pub(crate) fn line_with(&self, word: &str) -> &str {
         self.said.iter().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}: {:?}", self.said)).trim()
+    }
+
+    /// As a machine that goes down does it, at any moment: `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
     }
 
     /// As systemd does it.
@@ -128,6 +137,20 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Site for Serving {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn origin(&self) -> &str {
+        &self.url
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::{Method, redirect};
 use serde_json::Value;
 
 use super::clinic::{Account, PASSWORD};
-use super::server::Server;
+use super::site::Site;
 use super::soon;
 
 /// The cookies of one browser, by name.
@@ -37,14 +37,14 @@ pub(crate) struct Request<'a> {
 }
 
 impl Client {
-    pub(crate) fn new(server: &Server) -> Self {
+    pub(crate) fn new(site: &impl Site) -> Self {
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .resolve("localhost", server.address)
+            .resolve("localhost", site.address())
             .build()
             .expect("a client");
-        Self { http, url: server.url.clone(), origin: server.origin.clone(), cookies: Mutex::default() }
+        Self { http, url: site.url().to_owned(), origin: site.origin().to_owned(), cookies: Mutex::default() }
     }
 
     /// The same cookies in another browser, as somebody who stole them has.

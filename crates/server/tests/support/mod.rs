@@ -18,6 +18,7 @@ mod client;
 mod clinic;
 mod page;
 mod server;
+mod site;
 mod wire;
 
 use std::future::Future;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     clinic::{Account, PASSWORD, When},
     page::{Beginning, Ending, Page, Refused},
     server::{Server, TestClock},
+    site::Site,
     wire::{raw, raw_until_closed},
 };
 

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::client::Client;
-use super::server::Server;
+use super::site::Site;
 use super::soon;
 
 /// How the server ended a connection.
@@ -57,35 +57,35 @@ pub(crate) struct Page {
 
 impl Page {
     /// Opens the page, which must work.
-    pub(crate) async fn open(server: &Server, client: &Client, appointment: AppointmentId) -> Self {
+    pub(crate) async fn open(site: &impl Site, client: &Client, appointment: AppointmentId) -> Self {
         let path = format!("/api/appointments/{appointment}/signalling");
-        Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
+        Self::try_open(site, client, &path, Some(site.origin())).await.expect("it opens")
     }
 
     /// Opens the page as one of a browser's several identities, which must work.
-    pub(crate) async fn open_as(server: &Server, client: &Client, appointment: AppointmentId, user: UserId) -> Self {
+    pub(crate) async fn open_as(site: &impl Site, client: &Client, appointment: AppointmentId, user: UserId) -> Self {
         let path = format!("/api/appointments/{appointment}/signalling?as={user}");
-        Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
+        Self::try_open(site, client, &path, Some(site.origin())).await.expect("it opens")
     }
 
     /// Opens the page under a name of its own, as a browser's does, which must work.
-    pub(crate) async fn open_named(server: &Server, client: &Client, appointment: AppointmentId, name: &str) -> Self {
+    pub(crate) async fn open_named(site: &impl Site, client: &Client, appointment: AppointmentId, name: &str) -> Self {
         let path = format!("/api/appointments/{appointment}/signalling?page={name}");
-        Self::try_open(server, client, &path, Some(&server.origin)).await.expect("it opens")
+        Self::try_open(site, client, &path, Some(site.origin())).await.expect("it opens")
     }
 
     /// The page connects anew, and says what it has heard. Whether the server noticed that the old
     /// connection is gone is up to `before`: drop it, or keep it.
     pub(crate) async fn resume(
         before: &Self,
-        server: &Server,
+        site: &impl Site,
         client: &Client,
         appointment: AppointmentId,
         name: &str,
     ) -> (Self, Beginning) {
         let after = before.sequence;
         let path = format!("/api/appointments/{appointment}/signalling?page={name}&after={after}");
-        let mut socket = connect(server, &client.cookie_header(), &path, Some(&server.origin)).await.expect("it opens");
+        let mut socket = connect(site, &client.cookie_header(), &path, Some(site.origin())).await.expect("it opens");
         let others = VecDeque::new();
         match soon("a beginning", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
@@ -101,12 +101,12 @@ impl Page {
 
     /// Opens a WebSocket at `path` and waits for the first snapshot.
     pub(crate) async fn try_open(
-        server: &Server,
+        site: &impl Site,
         client: &Client,
         path: &str,
         origin: Option<&str>,
     ) -> Result<Self, Refused> {
-        let mut socket = connect(server, &client.cookie_header(), path, origin).await?;
+        let mut socket = connect(site, &client.cookie_header(), path, origin).await?;
         match soon("a snapshot", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
                 Ok(Self { view, others: VecDeque::new(), socket, sequence, ending: None })
@@ -226,13 +226,13 @@ impl Page {
 }
 
 async fn connect(
-    server: &Server,
+    site: &impl Site,
     cookies: &str,
     path: &str,
     origin: Option<&str>,
 ) -> Result<WebSocketStream<TcpStream>, Refused> {
     let mut request =
-        format!("ws://localhost:{}{path}", server.address.port()).into_client_request().expect("a request");
+        format!("ws://localhost:{}{path}", site.address().port()).into_client_request().expect("a request");
     let headers = request.headers_mut();
     if !cookies.is_empty() {
         headers.insert("cookie", cookies.parse().expect("a header"));
@@ -240,7 +240,7 @@ async fn connect(
     if let Some(origin) = origin {
         headers.insert("origin", origin.parse().expect("a header"));
     }
-    let stream = TcpStream::connect(server.address).await.expect("the server listens");
+    let stream = TcpStream::connect(site.address()).await.expect("the server listens");
     match soon("a WebSocket", client_async(request, stream)).await {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => {

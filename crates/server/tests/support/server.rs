@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::clinic::{Account, seed};
-use super::{Client, soon};
+use super::{Client, Site, soon};
 
 /// The system's clock, set forward or back by a dial.
 #[derive(Debug, Default)]
@@ -156,6 +156,20 @@ impl Server {
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+impl Site for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
     }
 }
 

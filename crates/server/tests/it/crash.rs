@@ -1,0 +1,130 @@
+//! The program is killed at any moment, and what it had acknowledged is there.
+
+use std::time::Duration;
+
+use bedside_visit::CommandId;
+use bedside_visit::signalling::{ClientMessage, Command, ServerMessage};
+use bedside_visit::view::View;
+
+use crate::desk::{Desk, Serving, free_port};
+use crate::support::{Client, PASSWORD, Page};
+
+/// How long after its first command the program is killed, milliseconds. Some are met while a transaction
+/// is being written, some between two.
+const MOMENTS: [u64; 8] = [3, 7, 12, 20, 33, 50, 81, 130];
+
+struct Written {
+    /// The next message's number, and so its name and its text.
+    next: u32,
+    /// The last that was acknowledged.
+    acknowledged: u32,
+    /// What the microphone may be: as last acknowledged, and as last sent.
+    microphone: [bool; 2],
+}
+
+impl Written {
+    fn name(number: u32) -> CommandId {
+        CommandId::try_from(format!("say-{number}")).expect("plain")
+    }
+
+    fn message(number: u32) -> ClientMessage {
+        let text = format!("message {number}").try_into().expect("a text");
+        ClientMessage::Command { id: Self::name(number), command: Command::Say { text } }
+    }
+
+    /// Writes until the program is gone.
+    async fn write(&mut self, page: &mut Page) {
+        loop {
+            page.send(&Self::message(self.next)).await;
+            match answer(page, &Self::name(self.next)).await {
+                Some(()) => self.acknowledged = self.next,
+                None => return,
+            }
+            self.next += 1;
+            self.microphone[1] = !self.microphone[0];
+            let id = CommandId::try_from(format!("mute-{}", self.next)).expect("plain");
+            let command = Command::SetMedia { microphone: self.microphone[1], camera: true };
+            page.send(&ClientMessage::Command { id: id.clone(), command }).await;
+            if answer(page, &id).await.is_none() {
+                return;
+            }
+            self.microphone[0] = self.microphone[1];
+        }
+    }
+
+    /// Each acknowledged message is there, once and in its place; the last that was not may be or not.
+    fn check(&self, view: &View) {
+        let texts: Vec<&str> = view.messages.iter().map(|message| message.text.reveal()).collect();
+        let expected: Vec<String> = (1..=texts.len()).map(|number| format!("message {number}")).collect();
+        assert_eq!(texts, expected);
+        assert!(self.microphone.contains(&view.you.microphone));
+        let (least, most) = (self.acknowledged as usize, self.next as usize);
+        assert!(
+            (least..=most).contains(&texts.len()),
+            "{least} were acknowledged, {most} sent, {} are there",
+            texts.len()
+        );
+    }
+}
+
+async fn answer(page: &mut Page, wanted: &CommandId) -> Option<()> {
+    loop {
+        match page.next().await {
+            Ok(ServerMessage::Acknowledged { id }) if id == *wanted => return Some(()),
+            Ok(ServerMessage::Refused { id, refusal }) if id == *wanted => panic!("{id:?} is refused: {refusal}"),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_a_kill() {
+    let desk = Desk::new();
+    let patient = desk.run(&["user", "add", "--name", "Ada Byron"]).worked();
+    desk.add_user("Dr. Who", "who@example.org");
+    let book = ["appointment", "add", "--patient", &patient, "--provider", "who@example.org", "--at", "now"];
+    let port = free_port();
+    let booked = desk.run_with(&book, &[("BEDSIDE_SERVER__PUBLIC_URL", &format!("http://localhost:{port}"))]).worked();
+    let (id, link) = booked.split_once('\n').expect("an id and a link");
+    let id = id.parse().expect("an id");
+
+    let mut serving = Serving::start(&desk, &["serve"], port);
+    let (ada, who) = (Client::new(&serving), Client::new(&serving));
+    ada.join_by_link(link).await;
+    assert_eq!(who.try_sign_in("who@example.org", PASSWORD).await.status, 303);
+    let mut written = Written { next: 1, acknowledged: 0, microphone: [true; 2] };
+    for moment in MOMENTS {
+        let mut provider = Page::open_named(&serving, &who, id, "who").await;
+        provider.command(Command::Start).await.expect("started, or was already");
+        let mut page = Page::open_named(&serving, &ada, id, "ada").await;
+        written.check(&page.view);
+        page.command(Command::Enter).await.expect("in, or was already");
+        let killer = tokio::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_millis(moment));
+            serving.kill();
+        });
+        written.write(&mut page).await;
+        killer.await.expect("killed");
+        assert!(written.acknowledged > 0 || moment < 50, "it is fast enough to be met at work");
+
+        serving = Serving::start(&desk, &["serve"], port);
+        let mut page = Page::open_named(&serving, &ada, id, "ada").await;
+        written.check(&page.view);
+        assert!(
+            matches!(page.view.you.presence, bedside_visit::view::Presence::Here { .. }),
+            "the same seat, no click"
+        );
+        // A page that heard nothing sends it again, under the same name: done now, or known as done.
+        page.send(&Written::message(written.next)).await;
+        answer(&mut page, &Written::name(written.next)).await.expect("it is acknowledged");
+        written.acknowledged = written.next;
+        written.next += 1;
+        written.microphone = [page.view.you.microphone; 2];
+    }
+    let page = Page::open_named(&serving, &ada, id, "ada").await;
+    assert_eq!(page.view.messages.len(), written.acknowledged as usize);
+    written.check(&page.view);
+    serving.kill();
+    assert_eq!(desk.run(&["migrate"]).worked().lines().count(), 1, "the database is whole");
+}
