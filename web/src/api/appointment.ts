@@ -10,6 +10,8 @@ export interface CallDescription {
   backend: string;
   /** Path of the WebSocket that carries the visit's state. */
   signalling: string;
+  /** The clinic's terms for video visits, if it asks patients to agree. */
+  consentText?: string | null;
 }
 
 /** What `GET /api/appointments/{id}` says. */

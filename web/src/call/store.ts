@@ -173,6 +173,17 @@ export class CallStore {
     this.#follow();
   }
 
+  /** Writes something to everyone in the visit. It goes out as soon as the server is within reach. */
+  say(text: string): void {
+    this.#set({ refusal: null, busy: new Set([...this.#state.busy, "say"]) });
+    this.#client?.command({ name: "say", text });
+  }
+
+  /** Agrees to the clinic's terms, or takes it back. */
+  consent(given: boolean): void {
+    this.#client?.command({ name: "set_consent", given });
+  }
+
   /** The microphone was heard. */
   noteHeard(): void {
     if (this.#state.heard) return;
@@ -277,7 +288,7 @@ export class CallStore {
 
   #onAnswer(command: Command, refusal: Refusal | null): void {
     const busy = new Set(this.#state.busy);
-    busy.delete(command.name);
+    if (this.#client?.pending(command.name) !== true) busy.delete(command.name);
     this.#set({ busy });
     if (refusal !== null && (command.name === "rejoin" || command.name === "start")) this.#comeBackFailed();
     if (command.name === "enter") {

@@ -3,8 +3,10 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { Quality } from "../peer/quality.ts";
 import { elapsed } from "../words/time.ts";
 import { ago } from "./closed.ts";
+import { consentLine } from "./consent.ts";
 import type { Corner, ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
+import { messagesButton, newMessage } from "./messages.ts";
 import { avatar, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
 import { nextCorner, type CornerDrag } from "./corner.ts";
 
@@ -24,7 +26,7 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
     <div class="stage__top">
       <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${qualityWord(context)}</p>
     </div>
-    ${absence(context)} ${ownTrouble(context)} ${tapToHear(context)}
+    ${absence(context)} ${ownTrouble(context)} ${tapToHear(context)} ${newMessage(context)}
     <div
       class="corner corner--${ui.corner} ${ui.selfHidden ? "corner--hidden" : ""}"
       tabindex=${ui.selfHidden ? "-1" : "0"}
@@ -129,6 +131,7 @@ function more(context: ViewContext): TemplateResult {
     </button>
     ${ui.menu
       ? html`<div class="menu">
+          ${item("Messages", () => change({ dialog: "messages", menu: false }))}
           ${item("Camera and microphone", () => change({ dialog: "devices", menu: false }))}
           ${ui.selfHidden ? nothing : item("Move my picture", () => change({ corner: nextCorner(ui.corner) }))}
           ${item(ui.selfHidden ? "Show my picture" : "Hide my picture", () => change({ selfHidden: !ui.selfHidden, menu: false }))}
@@ -178,5 +181,7 @@ function panel(context: ViewContext): TemplateResult {
       <div><dt>Their connection</dt><dd class="word word--${lost ? "lost" : state.media.quality.other}">${QUALITY[lost ? "lost" : state.media.quality.other]}</dd></div>
       <div><dt>Your connection</dt><dd class="word word--${own}">${QUALITY[own]}</dd></div>
     </dl>
+    ${consentLine(context)}
+    <div class="actions">${messagesButton(context)}</div>
   </aside>`;
 }

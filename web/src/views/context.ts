@@ -6,7 +6,7 @@ import type { Browser } from "../words/browser.ts";
 export type Corner = "top-start" | "top-end" | "bottom-start" | "bottom-end";
 
 /** A dialog that can be open. */
-export type DialogName = "help" | "devices" | "end";
+export type DialogName = "help" | "devices" | "end" | "messages";
 
 /** What only this page knows: nothing of it survives a reload. */
 export interface Ui {
@@ -23,6 +23,8 @@ export interface Ui {
   resting: boolean;
   invite: { state: "idle" | "making" | "copied" | "shown" | "failed"; url: string };
   copied: boolean;
+  /** The number of the last message that was looked at. */
+  read: number;
   closing: boolean;
 }
 

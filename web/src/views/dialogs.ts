@@ -4,6 +4,7 @@ import type { Device } from "../devices/capture.ts";
 import type { ChosenDevices } from "../devices/memory.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
+import { messages } from "./messages.ts";
 import { actButton, button, level, selfPicture, type Part } from "./parts.ts";
 
 /** The dialog that is open, if one is. The element shows it modally. */
@@ -15,6 +16,8 @@ export function dialog(context: ViewContext): Part {
       return frame(context, "Help", help(context));
     case "devices":
       return frame(context, "Camera and microphone", devices(context));
+    case "messages":
+      return frame(context, "Messages", messages(context));
     case "end":
       return frame(context, `End the visit with ${context.names.other}?`, end(context));
   }

@@ -14,7 +14,8 @@ import type { Ui, ViewContext } from "./context.ts";
 import { CornerDrag } from "./corner.ts";
 import { dialog } from "./dialogs.ts";
 import sheet from "./element.css";
-import { notice } from "./parts.ts";
+import { newMessage } from "./messages.ts";
+import { notice, type Part } from "./parts.ts";
 import { Presence } from "./presence.ts";
 import { RemotePicture } from "./remote.ts";
 import { scene as draw } from "./scene.ts";
@@ -31,6 +32,7 @@ const FRESH: Ui = {
   resting: false,
   invite: { state: "idle", url: "" },
   copied: false,
+  read: 0,
   closing: false,
 };
 
@@ -73,6 +75,7 @@ export abstract class VideoCall extends LitElement {
   #said = "";
   #connectedSince: number | null = null;
   #patientHere = false;
+  #heardMessage = 0;
   #stopTick = idle;
   #stopRest = idle;
   #remote: RemotePicture | null = null;
@@ -195,6 +198,11 @@ export abstract class VideoCall extends LitElement {
     this.#patientHere = here;
     const words = announcement(state, scene, other);
     if (words !== "") this.#said = words;
+    const said = state.view?.messages.at(-1);
+    if (said !== undefined && said.number > this.#heardMessage) {
+      this.#heardMessage = said.number;
+      if (said.from !== state.view?.you.user) this.#said = `${other} wrote: ${said.text}`;
+    }
   }
 
   #onScene(before: Scene, scene: Scene): void {
@@ -301,6 +309,16 @@ export abstract class VideoCall extends LitElement {
   override updated(): void {
     const open = this.renderRoot.querySelector("dialog");
     if (open !== null && !open.open) open.showModal();
+    if (this.#ui.dialog === "messages") this.#read();
+  }
+
+  /** What is on the screen is read; the newest is where the eye is. */
+  #read(): void {
+    const last = this.#store?.state.view?.messages.length ?? 0;
+    if (last === this.#ui.read) return;
+    this.#ui = { ...this.#ui, read: last };
+    const list = this.renderRoot.querySelector(".talk");
+    if (list !== null) list.scrollTop = list.scrollHeight;
   }
 
   override render(): TemplateResult {
@@ -323,7 +341,8 @@ export abstract class VideoCall extends LitElement {
         @pointerdown=${this.#stir}
         @keydown=${this.#stir}
       >
-        ${dropped ? notice("Your connection dropped. Getting you back…") : nothing} ${this.#remote.element}
+        ${dropped ? notice("Your connection dropped. Getting you back…") : nothing}
+        ${stopping(context)} ${calls ? nothing : newMessage(context)} ${this.#remote.element}
         ${draw(context, this.#drag)}
       </div>
       ${dialog(context)} ${this.#live()}
@@ -333,6 +352,14 @@ export abstract class VideoCall extends LitElement {
   #live(): TemplateResult {
     return html`<div class="vh" role="status" aria-live="polite">${this.#said}</div>`;
   }
+}
+
+/** The server restarts soon. What is under way goes on by itself, before and after. */
+function stopping({ state, scene }: ViewContext): Part {
+  if (state.stopping === null || state.transport !== "open") return nothing;
+  if (!inCall(scene)) return notice("The clinic's system is about to restart. This page comes back by itself.", "warn");
+  const words = "The clinic's system is about to restart. Your visit may pause for a few seconds and goes on by itself.";
+  return html`<div class="stage__notice">${notice(words, "warn")}</div>`;
 }
 
 function isTyping(): boolean {

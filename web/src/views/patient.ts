@@ -3,8 +3,10 @@ import { html, nothing, type TemplateResult } from "lit";
 import { refusalWords } from "../words/refusals.ts";
 import { remedy } from "../words/faults.ts";
 import { when } from "../words/time.ts";
+import { consentQuestion } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
+import { messagesButton } from "./messages.ts";
 import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
 
 /** Before the waiting room: the permission question, a device fault, a closed door, or a way back in. */
@@ -119,8 +121,9 @@ function room(context: ViewContext, title: string, lead: TemplateResult, leave: 
         <ul class="checks" aria-label="Your device">
           ${checks(context)}
         </ul>
-        ${deviceRemark(context)}
+        ${deviceRemark(context)} ${consentQuestion(context)}
         <div class="actions">
+          ${context.state.view?.messages.length ? messagesButton(context) : nothing}
           ${button("Camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
           ${button("Help", () => context.change({ dialog: "help" }), "plain", "help")} ${leave}
         </div>

@@ -4,8 +4,10 @@ import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { elapsed, spell, when } from "../words/time.ts";
 import { ago } from "./closed.ts";
+import { consentLine } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
+import { messagesButton } from "./messages.ts";
 import { actButton, avatar, button, checkLine, faultBox, heading, level, mediaButtons, selfPicture, type Part } from "./parts.ts";
 
 /** Before the visit: whom, why, whether they are here, and the one button. */
@@ -17,7 +19,9 @@ export function desk(context: ViewContext): TemplateResult {
       <div class="card desk__main">
         <p class="eyebrow">${deskEyebrow(scene)}</p>
         ${heading(deskTitle(scene, first))}
-        ${patientFacts(context)} ${presence(context)} ${deskActions(context)} ${door(context)} ${inviteLine(context)}
+        ${patientFacts(context)} ${presence(context)} ${consentLine(context)} ${deskActions(context)} ${door(context)}
+        <div class="actions actions--quiet">${messagesButton(context)}</div>
+        ${inviteLine(context)}
       </div>
       <div class="card desk__self">
         <h2>You</h2>

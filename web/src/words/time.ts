@@ -27,6 +27,11 @@ export function when(datetime: string, now: number, locale?: string): string {
   return `${day}, ${time}`;
 }
 
+/** A moment's time of day where the reader is. */
+export function clockTime(at: number, locale?: string): string {
+  return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(at);
+}
+
 /** Up to two letters to stand for a person. Titles are left out. */
 export function initials(name: string): string {
   const words = name

@@ -69,11 +69,14 @@ struct PatientData {
 
 /// Who carries the media.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct CallData {
     /// `embedded`: Bedside's own media server.
     backend: &'static str,
     /// The WebSocket of the visit, a path on this server.
     signalling: String,
+    /// The clinic's terms for video visits, if patients are asked to agree to them.
+    consent_text: Option<String>,
 }
 
 /// An appointment of yours.
@@ -115,7 +118,11 @@ impl AppointmentData {
                 age: age(&people.patient, app.clock.now(), &app.zone),
                 avatar_url: people.patient.avatar_url.clone(),
             },
-            call: CallData { backend: "embedded", signalling: format!("/api/appointments/{id}/signalling") },
+            call: CallData {
+                backend: "embedded",
+                signalling: format!("/api/appointments/{id}/signalling"),
+                consent_text: app.config.visits.consent_text.clone(),
+            },
             id,
         }
     }

@@ -15,11 +15,15 @@ pub struct VisitsConfig {
     pub ring_seconds: u32,
     /// How many seconds a seat is held for a person whose connection dropped.
     pub seat_held_seconds: u32,
+    /// The clinic's terms for video visits, which patients are asked to agree to in the waiting room, at
+    /// most 2,000 characters. Absent: nobody is asked. Nothing is kept from a patient who does not agree:
+    /// the provider sees it, and decides.
+    pub consent_text: Option<String>,
 }
 
 impl Default for VisitsConfig {
     fn default() -> Self {
-        Self { early_minutes: 60, late_minutes: 240, ring_seconds: 45, seat_held_seconds: 600 }
+        Self { early_minutes: 60, late_minutes: 240, ring_seconds: 45, seat_held_seconds: 600, consent_text: None }
     }
 }
 
@@ -45,6 +49,9 @@ impl VisitsConfig {
         }
         if !(30..=86_400).contains(&self.seat_held_seconds) {
             return Err("visits.seat_held_seconds: give 30 to 86400 seconds".to_owned());
+        }
+        if self.consent_text.as_ref().is_some_and(|text| text.trim().is_empty() || text.chars().count() > 2_000) {
+            return Err("visits.consent_text: write 1 to 2000 characters, or leave it out".to_owned());
         }
         Ok(())
     }

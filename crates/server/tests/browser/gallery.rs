@@ -208,6 +208,45 @@ async fn right_to_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
+async fn what_is_written_and_agreed_to() {
+    let terms = "I agree to be seen by video. The visit is not recorded. I can stop at any time.";
+    let clinic = Clinic::with(|config| config.visits.consent_text = Some(terms.into())).await;
+    let mut findings = Findings::default();
+    let (patient, provider) = clinic.both_waiting().await;
+    findings.look(&patient, "patient-terms").await;
+    findings.look(&provider, "provider-terms").await;
+    patient.press("I agree").await;
+    provider.sees("Agreed to the clinic's terms at").await;
+    findings.look(&patient, "patient-terms-agreed").await;
+    provider.press("Messages").await;
+    findings.look(&provider, "provider-messages-empty").await;
+    provider.write("I am still with someone else: five more minutes.").await;
+    provider.press("Send").await;
+    patient.sees("five more minutes").await;
+    findings.look(&patient, "patient-waiting-message").await;
+    patient.press("Read").await;
+    patient.write("No hurry. مرحبا").await;
+    patient.press("Send").await;
+    provider.sees("No hurry.").await;
+    findings.look(&patient, "patient-messages").await;
+    findings.look(&provider, "provider-messages").await;
+    provider.key("Escape").await;
+    patient.key("Escape").await;
+    provider.press(&clinic.start()).await;
+    they_meet(&patient, &provider).await;
+    provider.press("Messages").await;
+    provider.write("https://clinic.example/leaflet").await;
+    provider.press("Send").await;
+    provider.key("Escape").await;
+    patient.sees("https://clinic.example/leaflet").await;
+    findings.look(&patient, "patient-connected-message").await;
+    findings.look(&provider, "provider-connected-agreed").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
 async fn beside_the_way() {
     let clinic = Clinic::open().await;
     let mut findings = Findings::default();

@@ -129,3 +129,46 @@ async fn signing_out_in_mid_call_ends_the_page_at_once() {
     assert!(after - before < 5.0, "nothing of someone who signed out is forwarded: {before} → {after}");
     clinic.close().await;
 }
+
+/// What people wrote and agreed to, and what they switched off, is as it was when the program comes back.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_restart_in_mid_call_goes_on_by_itself_with_everything_as_it_was() {
+    let terms = "I agree to be seen by video.";
+    let mut clinic = Clinic::with(|config| config.visits.consent_text = Some(terms.into())).await;
+    let (patient, provider) = clinic.both_waiting().await;
+    provider.sees("Has not agreed to the clinic's terms yet").await;
+    patient.press("I agree").await;
+    patient.sees("You agreed to the clinic's terms at").await;
+    provider.sees("Agreed to the clinic's terms at").await;
+    provider.press("Messages").await;
+    provider.write("I am with you in two minutes").await;
+    provider.press("Send").await;
+    provider.press("Close").await;
+    patient.sees("I am with you in two minutes").await;
+    provider.press(&clinic.start()).await;
+    they_meet(&patient, &provider).await;
+    patient.press("Mute").await;
+    provider.sees("Muted").await;
+    provider.press("Stop camera").await;
+    patient.sees("camera is off").await;
+
+    clinic.server = clinic.server.restart().await;
+    for window in [&patient, &provider] {
+        window.until("probe.call()?.dataset.transport === 'open'", "the server again").await;
+        window.stage("connected").await;
+    }
+    provider.until("(await probe.received()).framesDecoded > 5", "the patient's picture").await;
+    provider.sees("Muted").await;
+    provider.sees("Agreed to the clinic's terms at").await;
+    patient.sees("camera is off").await;
+    patient.until("probe.find('Unmute') !== null", "the button that says it is still muted").await;
+    patient.press("More").await;
+    patient.press("Messages").await;
+    patient.sees("I am with you in two minutes").await;
+    patient.write("Thank you").await;
+    patient.press("Send").await;
+    provider.sees("Thank you").await;
+    assert_eq!(clinic.server.audit().await.iter().filter(|row| row.action == "visit.entered").count(), 2);
+    clinic.close().await;
+}

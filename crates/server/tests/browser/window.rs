@@ -6,6 +6,7 @@ use chromiumoxide::Page;
 use chromiumoxide::cdp::browser_protocol::emulation::{
     MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
 };
+use chromiumoxide::cdp::browser_protocol::input::InsertTextParams;
 use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
 use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
@@ -153,6 +154,14 @@ impl Window {
     pub(crate) async fn fill(&self, id: &str, text: &str) {
         let field = self.page.find_element(format!("#{id}")).await.expect("the field");
         field.click().await.expect("focused").type_str(text).await.expect("typed");
+    }
+
+    /// Types into the place for a message.
+    pub(crate) async fn write(&self, text: &str) {
+        let place = "[...probe.all()].find((element) => element.matches('textarea') && element.checkVisibility())";
+        self.until(&format!("{place} !== undefined"), "the place for a message").await;
+        self.eval::<bool>(&format!("({place}.focus(), true)")).await;
+        self.page.execute(InsertTextParams::new(text)).await.expect("typed");
     }
 
     pub(crate) async fn key(&self, key: &str) {

@@ -1,0 +1,31 @@
+import { html, nothing } from "lit";
+
+import { clockTime } from "../words/time.ts";
+import type { ViewContext } from "./context.ts";
+import { button, checkLine, type Part } from "./parts.ts";
+
+/** The clinic's terms for video visits, asked of the patient while they wait. Nothing hangs on them here. */
+export function consentQuestion({ state, store }: ViewContext): Part {
+  const text = state.appointment?.call.consentText ?? null;
+  if (text === null || state.view === null) return nothing;
+  const { consent } = state.view.you;
+  if (consent !== null) {
+    return html`<div class="consent consent--given">
+      <p>You agreed to the clinic's terms at ${clockTime(consent)}.</p>
+      ${button("Take it back", () => store.consent(false), "quiet")}
+    </div>`;
+  }
+  return html`<section class="consent" aria-label="The clinic's terms">
+    <p class="consent__text">${text}</p>
+    ${button("I agree", () => store.consent(true), "plain", "check")}
+  </section>`;
+}
+
+/** How the provider sees it. */
+export function consentLine({ state }: ViewContext): Part {
+  if ((state.appointment?.call.consentText ?? null) === null || state.view === null) return nothing;
+  const { consent } = state.view.other;
+  return html`<ul class="checks" aria-label="The clinic's terms">
+    ${consent === null ? checkLine("wait", "Has not agreed to the clinic's terms yet") : checkLine("good", `Agreed to the clinic's terms at ${clockTime(consent)}`)}
+  </ul>`;
+}

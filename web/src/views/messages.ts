@@ -1,0 +1,86 @@
+import { html, nothing, type TemplateResult } from "lit";
+
+import type { ChatMessage } from "../signalling/messages.ts";
+import { clockTime } from "../words/time.ts";
+import type { ViewContext } from "./context.ts";
+import { icon } from "./icons.ts";
+import { button, type Part } from "./parts.ts";
+
+/** The longest message, as `ChatText::MAX` in the server. */
+const LONGEST = 2_000;
+
+/** What others wrote that this person has not looked at. */
+export function unread({ state, ui }: ViewContext): readonly ChatMessage[] {
+  const { view } = state;
+  return view === null ? [] : view.messages.filter(({ number, from }) => number > ui.read && from !== view.you.user);
+}
+
+/** Opens what was written. */
+export function messagesButton(context: ViewContext): TemplateResult {
+  const count = unread(context).length;
+  return button(count === 0 ? "Messages" : `Messages (${count} new)`, () => open(context), count === 0 ? "plain" : "primary", "message");
+}
+
+/** The last unread message, where its reader sees it whatever they look at. */
+export function newMessage(context: ViewContext): Part {
+  const last = unread(context).at(-1);
+  if (last === undefined || context.ui.dialog === "messages") return nothing;
+  return html`<div class="said">
+    ${icon("message")}
+    <p><strong>${nameOf(context, last)}</strong> <span class="said__text" dir="auto">${last.text}</span></p>
+    ${button("Read", () => open(context), "plain")}
+  </div>`;
+}
+
+/** The dialog: what was written, and a line to write in. */
+export function messages(context: ViewContext): TemplateResult {
+  const { state, names } = context;
+  const written = state.view?.messages ?? [];
+  return html`
+    ${written.length === 0
+      ? html`<p class="remark">Nothing written yet. ${names.other} sees what you write at once, and it is kept with this visit.</p>`
+      : html`<ol class="talk" aria-label="Messages" tabindex="0">${written.map((message) => line(context, message))}</ol>`}
+    ${state.refusal?.command === "say" ? html`<p class="refusal" role="alert">${icon("alert")}That could not be sent. Please try again.</p>` : nothing}
+    <form class="write" @submit=${(event: SubmitEvent) => send(context, event)}>
+      <label class="field">
+        <span>Write to ${names.other}</span>
+        <textarea name="text" rows="2" maxlength=${LONGEST} dir="auto" enterkeyhint="send" @keydown=${sendByKey}></textarea>
+      </label>
+      <button type="submit" class="button button--primary">${icon("send")}<span>Send</span></button>
+      ${state.busy.has("say") ? html`<p class="remark" role="status">${state.transport === "open" ? "Sending…" : "It goes out as soon as you are connected again."}</p>` : nothing}
+    </form>
+  `;
+}
+
+function line(context: ViewContext, message: ChatMessage): TemplateResult {
+  const own = message.from === context.state.view?.you.user;
+  return html`<li class="talk__line ${own ? "talk__line--own" : ""}">
+    <p class="talk__who">${own ? "You" : nameOf(context, message)} <time>${clockTime(message.at)}</time></p>
+    <p class="talk__text" dir="auto">${message.text}</p>
+  </li>`;
+}
+
+function nameOf({ state, names }: ViewContext, { from }: ChatMessage): string {
+  return state.view?.others.find(({ user }) => user === from)?.name ?? names.other;
+}
+
+function open(context: ViewContext): void {
+  context.change({ dialog: "messages", menu: false });
+}
+
+function send(context: ViewContext, event: SubmitEvent): void {
+  event.preventDefault();
+  const field = (event.target as HTMLFormElement).elements.namedItem("text") as HTMLTextAreaElement;
+  const text = field.value.trim();
+  if (text === "") return field.focus();
+  context.store.say(text);
+  field.value = "";
+  field.focus();
+}
+
+/** Enter sends; with Shift it is a new line. */
+function sendByKey(event: KeyboardEvent): void {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  (event.target as HTMLTextAreaElement).form?.requestSubmit();
+}
