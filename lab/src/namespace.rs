@@ -29,17 +29,16 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Moves the calling thread in, for good. What it starts is inside as well.
-    pub(crate) fn enter(&self) -> Result<(), LabError> {
-        let file = File::open(format!("/run/netns/{}", self.name)).map_err(LabError::system(self.name.as_str()))?;
-        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-            .map_err(|error| LabError::system(format!("entering {}", self.name))(error.into()))
+    /// A way in.
+    pub(crate) fn door(&self) -> Result<Door, LabError> {
+        File::open(format!("/run/netns/{}", self.name)).map(Door).map_err(LabError::system(self.name.as_str()))
     }
 
     /// Does something inside, on a thread of its own.
     pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, LabError> {
+        let door = self.door()?;
         std::thread::scope(|scope| {
-            let thread = scope.spawn(|| self.enter().map(|()| work()));
+            let thread = scope.spawn(|| door.enter().map(|()| work()));
             thread.join().unwrap_or_else(|_| Err(LabError::Stuck(format!("a thread in {} panicked", self.name))))
         })
     }
@@ -64,6 +63,17 @@ impl Namespace {
     /// The name others move into it by.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// A way into a namespace.
+pub(crate) struct Door(File);
+
+impl Door {
+    /// Moves the calling thread in, for good. What it starts is inside as well.
+    pub(crate) fn enter(&self) -> Result<(), LabError> {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|error| LabError::system("entering a namespace")(error.into()))
     }
 }
 
