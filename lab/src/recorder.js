@@ -8,14 +8,13 @@ if (window === window.top && window.bedsideRecord === undefined) {
     list.push(entry);
     if (list.length > KEPT) list.shift();
   };
-  let last = { frames: 0, sound: 0, energy: 0, concealed: 0, heard: 0, frozen: 0, bytes: 0, remotes: 0 };
+  let last = { frames: 0, sound: 0, energy: 0, concealed: 0, heard: 0, frozen: 0, bytes: 0 };
   const measure = async () => {
     const stats = await probe.call()?.stats?.();
     if (stats !== undefined) {
-      const sum = { frames: 0, sound: 0, energy: 0, concealed: 0, heard: 0, frozen: 0, bytes: 0, remotes: 0 };
+      const sum = { frames: 0, sound: 0, energy: 0, concealed: 0, heard: 0, frozen: 0, bytes: 0 };
       for (const report of stats.values()) {
         if (report.type !== "inbound-rtp") continue;
-        sum.remotes += 1;
         if (report.kind === "video") {
           sum.frames += report.framesDecoded ?? 0;
           sum.frozen += report.totalFreezesDuration ?? 0;

@@ -23,7 +23,7 @@ pub(crate) struct Recording {
     pub(crate) clicks: Vec<f64>,
 }
 
-/// What the page's media connection said at a moment. All but `at` and `remotes` only grow, until a fresh connection
+/// What the page's media connection said at a moment. All but `at` only grow, until a fresh connection
 /// begins anew.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(crate) struct Sample {
@@ -42,8 +42,6 @@ pub(crate) struct Sample {
     pub(crate) frozen: f64,
     /// Bytes of pictures.
     pub(crate) bytes: f64,
-    /// Streams received.
-    pub(crate) remotes: f64,
 }
 
 /// A counter of a sample.

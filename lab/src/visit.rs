@@ -17,24 +17,28 @@ const CAMERA: &str = include_str!("camera.js");
 const START: &str = "Start meeting with Ada Lovelace";
 
 /// How large the pictures of a visit are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Camera {
     width: u32,
     height: u32,
     pictures: u32,
+    noise: bool,
 }
 
 impl Camera {
     /// For one visit alone.
-    pub(crate) const WHOLE: Self = Self { width: 640, height: 360, pictures: PICTURES };
+    pub(crate) const WHOLE: Self = Self { width: 640, height: 360, pictures: PICTURES, noise: false };
     /// For one of several visits at once.
-    pub(crate) const SMALL: Self = Self { width: 320, height: 180, pictures: PICTURES / 2 };
+    pub(crate) const SMALL: Self = Self { width: 320, height: 180, pictures: PICTURES / 2, noise: false };
+    /// For a picture that takes all the bandwidth it is given.
+    pub(crate) const NOISE: Self = Self { width: 640, height: 360, pictures: PICTURES / 2, noise: true };
 
     fn script(self) -> String {
         CAMERA
             .replace("CAMERA_WIDTH", &self.width.to_string())
             .replace("CAMERA_HEIGHT", &self.height.to_string())
             .replace("CAMERA_PICTURES", &self.pictures.to_string())
+            .replace("CAMERA_NOISE", &self.noise.to_string())
     }
 }
 
