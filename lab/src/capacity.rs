@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::clock::{self, Deadline};
 use crate::error::LabError;
-use crate::fault::Fault;
+use crate::fault::{Fault, Way};
 use crate::lab::{ASK_EVERY, Lab};
 use crate::link::{Condition, Conditions};
 use crate::network::PATIENT_LINK;
@@ -17,6 +17,7 @@ use crate::visit::{Camera, Page};
 
 /// What is left of the bandwidth: kbit/s, and bytes that may wait.
 const LEFT: (u32, usize) = (300, 32 * 1024);
+const LASTS: Duration = Duration::from_secs(10);
 /// The share of the bitrate that must be back.
 const ENOUGH: f64 = 0.9;
 /// How long the bitrate may take to become steady before a trial.
@@ -27,24 +28,24 @@ const MEAN: f64 = 1000.0;
 /// One trial.
 pub(crate) async fn trial(
     lab: &mut Lab,
-    fault: Fault,
+    (fault, way): (&Fault, Way),
     number: usize,
     patience: Duration,
 ) -> Result<Outcome, LabError> {
     lab.calls(1, Camera::NOISE).await?;
-    let before = steady_bitrate(receiver(lab, fault)?).await?;
+    let before = steady_bitrate(receiver(lab, way)?).await?;
     lab.comings_and_goings().await?;
     let begin = clock::wall();
-    let narrow = |way: Condition| Condition { rate: Some(LEFT.0), queue: LEFT.1, ..way };
-    lab.network.patient_link.set(match fault {
-        Fault::UplinkDrop => Conditions { up: narrow(PATIENT_LINK.up), ..PATIENT_LINK },
-        _ => Conditions { down: narrow(PATIENT_LINK.down), ..PATIENT_LINK },
+    let narrow = |wide: Condition| Condition { rate: Some(LEFT.0), queue: LEFT.1, ..wide };
+    lab.network.patient_link.set(match way {
+        Way::Up => Conditions { up: narrow(PATIENT_LINK.up), ..PATIENT_LINK },
+        Way::Down => Conditions { down: narrow(PATIENT_LINK.down), ..PATIENT_LINK },
     });
-    sleep(fault.lasts()).await;
+    sleep(LASTS).await;
     lab.network.heal()?;
     let since = clock::wall();
 
-    let value = regained(receiver(lab, fault)?, before, since, patience).await?;
+    let value = regained(receiver(lab, way)?, before, since, patience).await?;
     let mut flaws = Vec::new();
     if let Some(call) = lab.calls.first() {
         for witness in Witness::both(&call.visit, call.devices, begin).await? {
@@ -57,7 +58,7 @@ pub(crate) async fn trial(
     }
     let outcome = Outcome { values: vec![value], flaws };
     if value.is_none_or(|seconds| seconds > 10.0) || !outcome.flaws.is_empty() {
-        let name = format!("{}-{number}", fault.name());
+        let name = format!("{}-{number}", fault.name);
         crate::evidence::keep(lab, 0, &name, &outcome, begin, since).await;
     }
     if value.is_none() {
@@ -67,10 +68,13 @@ pub(crate) async fn trial(
 }
 
 /// Who receives what goes through the narrow way.
-fn receiver(lab: &Lab, fault: Fault) -> Result<&Page, LabError> {
+fn receiver(lab: &Lab, way: Way) -> Result<&Page, LabError> {
     let call = lab.calls.first().ok_or_else(|| LabError::Stuck("no call".to_owned()))?;
     let [patient, provider] = call.visit.pages();
-    Ok(if fault == Fault::UplinkDrop { provider } else { patient })
+    Ok(match way {
+        Way::Up => provider,
+        Way::Down => patient,
+    })
 }
 
 /// The bitrate (bytes a millisecond) once it does not grow any more.

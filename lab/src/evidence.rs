@@ -35,7 +35,8 @@ pub(crate) async fn keep(lab: &Lab, visit: usize, name: &str, outcome: &Outcome,
 async fn tell(text: &mut String, witness: &Witness<'_>, begin: f64, since: f64) {
     let (page, recording) = (witness.page, &witness.recording);
     let seconds = |at: f64| (at - since) / 1000.0;
-    let _ = writeln!(text, "\n== {} (seconds since the count began; the fault began at {:.2})", page.role, seconds(begin));
+    let _ =
+        writeln!(text, "\n== {} (seconds since the count began; the fault began at {:.2})", page.role, seconds(begin));
     for (at, stage, transport) in &recording.stages {
         let _ = writeln!(text, "{:7.2}  stage {stage} / {transport}", seconds(*at));
     }
@@ -48,7 +49,13 @@ async fn tell(text: &mut String, witness: &Witness<'_>, begin: f64, since: f64) 
         if last != Some(second) {
             last = Some(second);
             let (frames, sound) = (sample.frames, sample.sound);
-            let _ = writeln!(text, "{:7.2}  frames {frames} sound {sound} energy {:.4} bytes {}", seconds(sample.at), sample.energy, sample.bytes);
+            let _ = writeln!(
+                text,
+                "{:7.2}  frames {frames} sound {sound} energy {:.4} bytes {}",
+                seconds(sample.at),
+                sample.energy,
+                sample.bytes
+            );
         }
     }
     let stats = "JSON.stringify([...((await probe.call().stats())?.values() ?? [])].filter((report) => \

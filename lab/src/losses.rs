@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::clock;
 use crate::error::LabError;
-use crate::fault::Fault;
+use crate::fault::{Fault, Losses, Suffers};
 use crate::lab::Lab;
 use crate::link::{Condition, Conditions};
 use crate::oracle::Witness;
@@ -18,9 +18,14 @@ const WINDOW: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_secs(5);
 
 /// So many windows; each end of the call is one, for each hears through losses of its own.
-pub(crate) async fn trials(lab: &mut Lab, fault: Fault, count: usize) -> Result<Vec<Outcome>, LabError> {
+pub(crate) async fn trials(
+    lab: &mut Lab,
+    (fault, losses): (&Fault, Losses),
+    count: usize,
+) -> Result<Vec<Outcome>, LabError> {
     lab.calls(1, Camera::WHOLE).await?;
-    lab.network.patient_link.set(Conditions::both(condition(fault)));
+    let condition = Condition { loss: losses.share, burst: losses.burst, ..Condition::delayed(40) };
+    lab.network.patient_link.set(Conditions::both(condition));
     sleep(WARM_UP).await;
     lab.comings_and_goings().await?;
     let mut outcomes = Vec::new();
@@ -30,7 +35,7 @@ pub(crate) async fn trials(lab: &mut Lab, fault: Fault, count: usize) -> Result<
         let Some(call) = lab.calls.first() else { break };
         let mut both = Vec::new();
         for witness in Witness::both(&call.visit, call.devices, begin).await? {
-            let value = observe(fault, &witness, begin);
+            let value = observe(losses.suffers, &witness, begin);
             both.push(Outcome { values: vec![value], flaws: witness.flaws(begin).await? });
         }
         let audit = lab.comings_and_goings().await?;
@@ -39,7 +44,7 @@ pub(crate) async fn trials(lab: &mut Lab, fault: Fault, count: usize) -> Result<
                 outcome.flaws.push(format!("the audit log says {}", audit.join(", ")));
             }
             if !outcome.flaws.is_empty() || outcome.values[0].is_none() {
-                let name = format!("{}-{}-{end}", fault.name(), outcomes.len());
+                let name = format!("{}-{}-{end}", fault.name, outcomes.len());
                 crate::evidence::keep(lab, 0, &name, &outcome, begin, begin).await;
             }
             outcomes.push(outcome);
@@ -50,19 +55,10 @@ pub(crate) async fn trials(lab: &mut Lab, fault: Fault, count: usize) -> Result<
     Ok(outcomes)
 }
 
-fn condition(fault: Fault) -> Condition {
-    let (loss, burst) = match fault {
-        Fault::AudioLoss20 => (0.2, 2.0),
-        Fault::AudioLoss30 => (0.3, 2.0),
-        _ => (0.1, 1.0),
-    };
-    Condition { loss, burst, ..Condition::delayed(40) }
-}
-
-fn observe(fault: Fault, witness: &Witness<'_>, begin: f64) -> Option<f64> {
+fn observe(suffers: Suffers, witness: &Witness<'_>, begin: f64) -> Option<f64> {
     let end = begin + WINDOW.as_secs_f64() * 1000.0;
     let recording = &witness.recording;
-    if fault == Fault::VideoLoss10 {
+    if suffers == Suffers::Picture {
         // A freeze counts once it is over: one that lasts is as long as nothing new came.
         let standing = recording.longest_gap(|sample| sample.frames, begin, end) / 1000.0;
         let frozen = recording.rose(|sample| sample.frozen, begin, end);

@@ -37,7 +37,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::LabError;
-use crate::fault::{Course, Fault};
+use crate::fault::{Course, FAULTS, Fault};
 use crate::lab::Lab;
 use crate::tally::{Circumstances, Outcome, Row, Tally};
 
@@ -71,8 +71,8 @@ struct Cli {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.list {
-        for fault in Fault::ALL {
-            say(&format!("{:20}{}", fault.name(), fault.story()));
+        for fault in &FAULTS {
+            say(&format!("{:20}{}", fault.name, fault.story));
         }
         return ExitCode::SUCCESS;
     }
@@ -105,11 +105,14 @@ async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
     let mut rows = Vec::new();
     let mut lab = Lab::open(cli.seed).await?;
     for fault in chosen(cli)? {
-        say(&format!("\n{}: {}", fault.name(), fault.story()));
+        say(&format!("\n{}: {}", fault.name, fault.story));
         let (began, load) = (clock::instant(), load_average());
         let outcomes = measure(&mut lab, fault, trials, patience).await?;
         let circumstances = Circumstances {
-            date: jiff::Timestamp::from_millisecond(wall_milliseconds()).unwrap_or_default().strftime("%F %R UTC").to_string(),
+            date: jiff::Timestamp::from_millisecond(wall_milliseconds())
+                .unwrap_or_default()
+                .strftime("%F %R UTC")
+                .to_string(),
             seed: cli.seed,
             load: [load, load_average()],
             seconds: began.elapsed().as_secs_f64(),
@@ -131,41 +134,42 @@ async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
     Ok(rows)
 }
 
-fn chosen(cli: &Cli) -> Result<Vec<Fault>, LabError> {
-    if let Some(unknown) = cli.only.iter().find(|name| Fault::ALL.iter().all(|fault| fault.name() != *name)) {
+fn chosen(cli: &Cli) -> Result<Vec<&'static Fault>, LabError> {
+    if let Some(unknown) = cli.only.iter().find(|name| Fault::place(name).is_none()) {
         return Err(LabError::Stuck(format!("there is no fault {unknown:?}: --list names them")));
     }
     let wanted = |fault: &Fault| {
-        if cli.only.is_empty() { !cli.short || fault.is_quick() } else { cli.only.iter().any(|name| name == fault.name()) }
+        if cli.only.is_empty() {
+            !cli.short || fault.is_quick()
+        } else {
+            cli.only.iter().any(|name| name == fault.name)
+        }
     };
-    Ok(Fault::ALL.into_iter().filter(wanted).collect())
+    Ok(FAULTS.iter().filter(|fault| wanted(fault)).collect())
 }
 
 /// All trials of a fault.
-async fn measure(
-    lab: &mut Lab,
-    fault: Fault,
-    trials: usize,
-    patience: Duration,
-) -> Result<Vec<Outcome>, LabError> {
+async fn measure(lab: &mut Lab, fault: &Fault, trials: usize, patience: Duration) -> Result<Vec<Outcome>, LabError> {
     let mut outcomes = Vec::new();
-    match fault.course() {
+    match fault.course {
         Course::Start => outcomes = start::trials(lab, trials).await?,
-        Course::Windows => outcomes = losses::trials(lab, fault, trials).await?,
-        Course::Outage => {
+        Course::Losses(losses) => outcomes = losses::trials(lab, (fault, losses), trials).await?,
+        Course::Outage(outage) => {
             while outcomes.len() < trials {
-                outcomes.extend(outage::trial(lab, fault, outcomes.len() / fault.visits(), patience).await?);
-                tell(&outcomes[outcomes.len() - fault.visits()..]);
+                let number = outcomes.len() / outage.visits();
+                let fresh = outage::trial(lab, (fault, outage), number, patience).await?;
+                tell(&fresh);
+                outcomes.extend(fresh);
             }
         }
-        Course::Capacity => {
+        Course::Capacity(way) => {
             for number in 0..trials {
-                outcomes.push(capacity::trial(lab, fault, number, patience).await?);
+                outcomes.push(capacity::trial(lab, (fault, way), number, patience).await?);
                 tell(&outcomes[number..]);
             }
         }
     }
-    if matches!(fault.course(), Course::Start | Course::Windows) {
+    if matches!(fault.course, Course::Start | Course::Losses(_)) {
         tell(&outcomes);
     }
     Ok(outcomes)
@@ -178,7 +182,11 @@ fn tell(outcomes: &[Outcome]) {
             .iter()
             .map(|value| value.map_or_else(|| "never".to_owned(), |value| format!("{value:.2}")))
             .collect();
-        say(&format!("  {}{}", values.join(" "), outcome.flaws.iter().map(|flaw| format!("\n    {flaw}")).collect::<String>()));
+        say(&format!(
+            "  {}{}",
+            values.join(" "),
+            outcome.flaws.iter().map(|flaw| format!("\n    {flaw}")).collect::<String>()
+        ));
     }
 }
 

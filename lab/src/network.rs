@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::Command;
 
+use crate::clock;
 use crate::error::LabError;
 use crate::link::{Condition, Conditions, End, Link};
 use crate::namespace::{self, Namespace};
@@ -111,24 +112,28 @@ impl Network {
         namespace::run(self.router.command("nft").arg(rules)).map(|_| ())
     }
 
-    /// The router forgets the mappings of these, and gives new ones from its other address.
-    pub(crate) fn rebind(&mut self, transports: &[Transport]) -> Result<(), LabError> {
+    /// The router forgets the mappings of these, and gives new ones from its other address. Gives the time of it.
+    pub(crate) fn rebind(&mut self, transports: &[Transport]) -> Result<f64, LabError> {
         self.wan = 1 - self.wan;
         self.route(&[])?;
+        let at = clock::wall();
         for transport in transports {
             // It fails where there was nothing to forget.
             let _ = self.router.run("conntrack", &format!("-D -p {}", transport.word()));
         }
-        Ok(())
+        Ok(at)
     }
 
-    /// Blocks transports of the patient; none: lets all through again.
-    pub(crate) fn block(&self, transports: &[Transport]) -> Result<(), LabError> {
-        self.route(transports)
+    /// Blocks transports of the patient. Gives the time of it.
+    pub(crate) fn block(&self, transports: &[Transport]) -> Result<f64, LabError> {
+        let at = clock::wall();
+        self.route(transports)?;
+        Ok(at)
     }
 
     /// The patient's machine goes from one network to another: from Wi-Fi to a mobile network, and back.
-    pub(crate) fn move_patient(&mut self) -> Result<(), LabError> {
+    /// Gives the time of it.
+    pub(crate) fn move_patient(&mut self) -> Result<f64, LabError> {
         self.moves += 1;
         let host = 10 + self.moves % 200;
         let (address, gateway) = if self.moves % 2 == 1 {
@@ -136,10 +141,11 @@ impl Network {
         } else {
             (format!("192.168.7.{host}/24"), "192.168.7.1")
         };
+        let at = clock::wall();
         self.patient.ip("addr flush dev net0 scope global")?;
         self.patient.ip(&format!("addr add {address} dev net0"))?;
         self.patient.ip(&format!("route replace default via {gateway}"))?;
-        Ok(())
+        Ok(at)
     }
 
     /// All as it was built, but for the patient's address.
@@ -163,9 +169,7 @@ mod tests {
         // It fails when nothing comes back.
         let output = command.args(["-n", "-i", "0.02", "-W", "1", "-c", &count, &server]).output().expect("ping runs");
         let text = String::from_utf8_lossy(&output.stdout);
-        text.lines()
-            .filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok())
-            .collect()
+        text.lines().filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok()).collect()
     }
 
     fn median(mut times: Vec<f64>) -> f64 {

@@ -100,7 +100,9 @@ impl<'a> Witness<'a> {
     pub(crate) fn doubts(&self, begin: f64) -> Vec<String> {
         let stages = self.recording.stages.iter().filter(|(at, stage, _)| *at > begin && stage == "reconnecting");
         let role = self.page.role;
-        stages.map(|(at, ..)| format!("{role}: the other was said to be gone after {:.1} s", (at - begin) / 1000.0)).collect()
+        stages
+            .map(|(at, ..)| format!("{role}: the other was said to be gone after {:.1} s", (at - begin) / 1000.0))
+            .collect()
     }
 
     /// What the page noted that it should not have.

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::clock::{self, Deadline};
 use crate::error::LabError;
-use crate::fault::Fault;
+use crate::fault::{Fault, Outage};
 use crate::lab::{ASK_EVERY, Lab};
 use crate::link::{Condition, Conditions};
 use crate::network::{PATIENT_LINK, Transport};
@@ -14,32 +14,34 @@ use crate::oracle::{Devices, Witness};
 use crate::tally::Outcome;
 use crate::visit::{Camera, Visit};
 
+const ONE_WAY: Duration = Duration::from_secs(8);
+const SIGNALLING_CUT: Duration = Duration::from_secs(12);
 /// How long after a cut of signalling the media must still run.
 const AFTERMATH: f64 = 5000.0;
 
 /// One trial: an outcome a visit.
 pub(crate) async fn trial(
     lab: &mut Lab,
-    fault: Fault,
+    (fault, outage): (&Fault, Outage),
     number: usize,
     patience: Duration,
 ) -> Result<Vec<Outcome>, LabError> {
-    let camera = if fault.visits() == 1 { Camera::WHOLE } else { Camera::SMALL };
-    lab.calls(fault.visits(), camera).await?;
-    if fault == Fault::UdpBlocked {
+    let camera = if outage.visits() == 1 { Camera::WHOLE } else { Camera::SMALL };
+    lab.calls(outage.visits(), camera).await?;
+    if outage == Outage::UdpBlocked {
         go_by_udp(lab).await?;
     }
     for call in &mut lab.calls {
         call.switch(devices(number)).await?;
     }
-    lab.calls(fault.visits(), camera).await?;
+    lab.calls(outage.visits(), camera).await?;
     lab.comings_and_goings().await?;
 
     let begin = clock::wall();
-    let since = strike(lab, fault).await?;
+    let since = strike(lab, outage).await?;
     let mut outcomes = Vec::new();
     for call in &lab.calls {
-        let value = if fault == Fault::SignallingCut {
+        let value = if outage == Outage::SignallingCut {
             stands_still(&call.visit, call.devices, begin, since, patience).await?
         } else {
             comes_back(&call.visit, call.devices, since, patience).await?
@@ -47,11 +49,11 @@ pub(crate) async fn trial(
         let mut flaws = Vec::new();
         for witness in Witness::both(&call.visit, call.devices, begin).await? {
             flaws.extend(witness.flaws(begin).await?);
-            if fault == Fault::SignallingCut {
+            if outage == Outage::SignallingCut {
                 flaws.extend(witness.doubts(begin));
             }
         }
-        if fault == Fault::UdpBlocked && value.is_some() {
+        if outage == Outage::UdpBlocked && value.is_some() {
             let protocol: String = call.visit.patient.eval("await probe.protocol()").await?;
             if protocol != "tcp" {
                 flaws.push(format!("media go by {protocol:?}"));
@@ -64,9 +66,9 @@ pub(crate) async fn trial(
         outcomes[0].flaws.push(format!("the audit log says {}", audit.join(", ")));
     }
     for (visit, outcome) in outcomes.iter().enumerate() {
-        let late = outcome.values[0].is_none_or(|it| fault.figures()[0].p95.is_some_and(|bar| it > bar));
+        let late = outcome.values[0].is_none_or(|it| fault.figures[0].p95.is_some_and(|bar| it > bar));
         if late || !outcome.flaws.is_empty() {
-            let name = format!("{}-{number}-{visit}", fault.name());
+            let name = format!("{}-{number}-{visit}", fault.name);
             crate::evidence::keep(lab, visit, &name, outcome, begin, since).await;
         }
     }
@@ -87,35 +89,29 @@ fn devices(number: usize) -> [Devices; 2] {
 }
 
 /// Does it, mends it after its time, and says from when to count.
-async fn strike(lab: &mut Lab, fault: Fault) -> Result<f64, LabError> {
-    match fault {
-        Fault::NatRebind => lab.network.rebind(&[Transport::Udp])?,
-        Fault::NatRebindTcp => lab.network.rebind(&[Transport::Udp, Transport::Tcp])?,
-        Fault::AddressChange => lab.network.move_patient()?,
-        Fault::UdpBlocked => lab.network.block(&[Transport::Udp])?,
-        Fault::ServerKill => return lab.program.crash(&lab.network.server),
-        Fault::Partition3 | Fault::Partition8 | Fault::Partition60 => {
+async fn strike(lab: &mut Lab, outage: Outage) -> Result<f64, LabError> {
+    match outage {
+        Outage::NatRebind => return lab.network.rebind(&[Transport::Udp]),
+        Outage::NatRebindTcp => return lab.network.rebind(&[Transport::Udp, Transport::Tcp]),
+        Outage::AddressChange => return lab.network.move_patient(),
+        Outage::UdpBlocked => return lab.network.block(&[Transport::Udp]),
+        Outage::ServerKill => return lab.program.crash(&lab.network.server),
+        Outage::Partition(lasts) => {
             lab.network.patient_link.set(PATIENT_LINK.cut());
-            sleep(fault.lasts()).await;
+            sleep(lasts).await;
             lab.network.heal()?;
         }
-        Fault::OneWay => {
+        Outage::OneWay => {
             let up = Condition { down: true, ..PATIENT_LINK.up };
             lab.network.patient_link.set(Conditions { up, ..PATIENT_LINK });
-            sleep(fault.lasts()).await;
+            sleep(ONE_WAY).await;
             lab.network.heal()?;
         }
-        Fault::SignallingCut => {
+        Outage::SignallingCut => {
             lab.network.block(&[Transport::Tcp])?;
-            sleep(fault.lasts()).await;
+            sleep(SIGNALLING_CUT).await;
             lab.network.heal()?;
         }
-        Fault::Start
-        | Fault::AudioLoss20
-        | Fault::AudioLoss30
-        | Fault::VideoLoss10
-        | Fault::UplinkDrop
-        | Fault::DownlinkDrop => return Err(LabError::Stuck(format!("{} is no outage", fault.name()))),
     }
     Ok(clock::wall())
 }

@@ -74,7 +74,16 @@ impl Program {
         let patient = self.operate(&["user", "add", "--name", "Ada Lovelace"])?;
         self.operate(&["user", "add", "--name", "Dr. Grace Hopper", "--email", &email])?;
         let booked = self.operate(&[
-            "appointment", "add", "--patient", patient.trim(), "--provider", &email, "--at", "now", "--minutes", "240",
+            "appointment",
+            "add",
+            "--patient",
+            patient.trim(),
+            "--provider",
+            &email,
+            "--at",
+            "now",
+            "--minutes",
+            "240",
         ])?;
         match booked.lines().collect::<Vec<_>>()[..] {
             [appointment, link] => Ok(Booking { appointment: appointment.to_owned(), link: link.to_owned(), email }),

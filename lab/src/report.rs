@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::LabError;
-use crate::fault::Fault;
+use crate::fault::{FAULTS, Fault};
 use crate::tally::Row;
 
 /// As few trials as the document may rest on.
@@ -23,12 +23,12 @@ pub(crate) fn write(fresh: Vec<Row>) -> Result<PathBuf, LabError> {
     let mut rows: Vec<Row> = serde_json::from_str(&known).unwrap_or_default();
     rows.retain(|row| fresh.iter().all(|new| new.fault != row.fault));
     rows.extend(fresh);
-    let place = |row: &Row| Fault::ALL.iter().position(|fault| fault.name() == row.fault);
+    let place = |row: &Row| Fault::place(&row.fault);
     rows.retain(|row| place(row).is_some());
     rows.sort_by_key(place);
     let text = serde_json::to_string_pretty(&rows).map_err(|error| LabError::Stuck(error.to_string()))?;
     save(&json, &text)?;
-    let complete = Fault::ALL.iter().all(|fault| rows.iter().any(|row| row.fault == fault.name()));
+    let complete = FAULTS.iter().all(|fault| rows.iter().any(|row| row.fault == fault.name));
     let whole = complete && rows.iter().all(|row| row.trials >= ENOUGH);
     let document = root().join(if whole { "docs/network.md" } else { "target/lab.md" });
     save(&document, &describe(&rows))?;
@@ -101,7 +101,9 @@ fn describe(rows: &[Row]) -> String {
         seeds.join(", "),
         minutes.0,
     );
-    text.push_str("| fault | figure | trials | p50 | p95 | max | promised | held |\n|---|---|--:|--:|--:|--:|---|---|\n");
+    text.push_str(
+        "| fault | figure | trials | p50 | p95 | max | promised | held |\n|---|---|--:|--:|--:|--:|---|---|\n",
+    );
     for row in rows {
         let _ = writeln!(text, "{}", line(row));
     }
@@ -110,8 +112,8 @@ fn describe(rows: &[Row]) -> String {
          while it was waited for; it counts as long as that. **Flawed**: the oracle below found something wrong.\n\n\
          ## What each fault is\n\n| fault | |\n|---|---|\n",
     );
-    for fault in Fault::ALL {
-        let _ = writeln!(text, "| {} | {} |", fault.name(), fault.story());
+    for fault in &FAULTS {
+        let _ = writeln!(text, "| {} | {} |", fault.name, fault.story);
     }
     text.push_str(METHOD);
     text

@@ -14,8 +14,8 @@ pub(crate) struct Outcome {
 
 /// The trials of a fault.
 #[derive(Debug, Clone)]
-pub(crate) struct Tally {
-    pub(crate) fault: Fault,
+pub(crate) struct Tally<'a> {
+    pub(crate) fault: &'a Fault,
     pub(crate) outcomes: Vec<Outcome>,
     /// What stands for a value that never came: as long as it was waited for.
     pub(crate) patience: f64,
@@ -53,10 +53,10 @@ pub(crate) struct Row {
     pub(crate) circumstances: Circumstances,
 }
 
-impl Tally {
+impl Tally<'_> {
     /// A row a figure.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        self.fault.figures().iter().enumerate().map(|(index, figure)| self.row(index, figure)).collect()
+        self.fault.figures.iter().enumerate().map(|(index, figure)| self.row(index, figure)).collect()
     }
 
     fn row(&self, index: usize, figure: &Figure) -> Row {
@@ -68,7 +68,7 @@ impl Tally {
         let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| at(&values, share));
         let under = |value: f64, bar: Option<f64>| bar.is_none_or(|bar| value <= bar);
         Row {
-            fault: self.fault.name().to_owned(),
+            fault: self.fault.name.to_owned(),
             figure: figure.name.to_owned(),
             unit: figure.unit.to_owned(),
             trials: values.len(),
@@ -103,13 +103,14 @@ fn at(values: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::FAULTS;
 
     fn tally(values: &[Option<f64>], flaws: &[&str]) -> Row {
         let mut outcomes: Vec<Outcome> =
             values.iter().map(|value| Outcome { values: vec![*value], flaws: Vec::new() }).collect();
         outcomes[0].flaws = flaws.iter().map(|flaw| (*flaw).to_owned()).collect();
         let circumstances = Circumstances::default();
-        Tally { fault: Fault::NatRebind, outcomes, patience: 60.0, circumstances }.rows().remove(0)
+        Tally { fault: &FAULTS[1], outcomes, patience: 60.0, circumstances }.rows().remove(0)
     }
 
     #[test]

@@ -50,7 +50,12 @@ pub(crate) struct End<'a>(pub(crate) &'a Namespace, pub(crate) &'a str);
 
 impl Link {
     /// Makes one. `seed` draws its losses.
-    pub(crate) fn between(person: End<'_>, server: End<'_>, seed: u64, conditions: Conditions) -> Result<Self, LabError> {
+    pub(crate) fn between(
+        person: End<'_>,
+        server: End<'_>,
+        seed: u64,
+        conditions: Conditions,
+    ) -> Result<Self, LabError> {
         let taps = [tap(person)?, tap(server)?];
         let conditions = Arc::new(Mutex::new(conditions));
         let stop = Arc::new(AtomicBool::new(false));

@@ -67,7 +67,8 @@ impl Way {
 
     fn take(&mut self, now: Duration, bytes: &[u8], condition: &Condition) {
         // An ARP answer that is lost is asked for again after a second: that is this lab's doing, not a network's.
-        let condition = if is_arp(bytes) { &Condition { down: condition.down, ..Condition::delayed(0) } } else { condition };
+        let condition =
+            if is_arp(bytes) { &Condition { down: condition.down, ..Condition::delayed(0) } } else { condition };
         let Some(delivery) = self.shaper.admit(now, bytes.len(), condition) else { return };
         let mut bytes = bytes.to_vec();
         if let Some((byte, bit)) = delivery.flip {
