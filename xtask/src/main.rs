@@ -1,5 +1,6 @@
-//! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`.
+//! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`, and more.
 
+mod lab;
 mod needs;
 mod shell;
 mod walls;
@@ -14,26 +15,33 @@ cargo xtask COMMAND
 
   run [--release] [ARGUMENT …]   build client and server, and start a demo clinic on http://localhost:8080
                                  (arguments go to `bedside serve`: --tls self-signed tries a phone)
-  test [rust | web | browser]    install what the tests need, and run them: all, or one ring
+  test [rust | web | browser | lab]
+                                 install what the tests need, and run them: all, or one ring
   check                          formatting, lints, type check, documentation, and the walls between crates
   build [--release]              build client and server
   shots FOLDER                   pictures of every page and state, into FOLDER
-  measure                        the figures of docs/performance.md, in release";
+  measure                        the figures of docs/performance.md, in release
+  lab [--trials N] [--only NAME] [--list]
+                                 what bad networks do to a visit: the figures of docs/network.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("run", rest)) => run(rest),
-        Some(("test", [])) => test_rust().and_then(|()| test_web()).and_then(|()| test_browser()),
+        Some(("test", [])) => {
+            test_rust().and_then(|()| test_web()).and_then(|()| test_browser()).and_then(|()| test_lab())
+        }
         Some(("test", [ring])) => match ring.as_str() {
             "rust" => test_rust(),
             "web" => test_web(),
             "browser" => test_browser(),
-            other => Err(format!("there is no ring {other:?}: say rust, web or browser")),
+            "lab" => test_lab(),
+            other => Err(format!("there is no ring {other:?}: say rust, web, browser or lab")),
         },
         Some(("check", [])) => check(),
         Some(("shots", [folder])) => shots(folder),
         Some(("measure", [])) => measure(),
+        Some(("lab", rest)) => lab::run(rest),
         Some(("build", rest)) => build(rest.iter().any(|argument| argument == "--release")),
         _ => Err(HELP.to_owned()),
     };
@@ -82,6 +90,11 @@ fn test_browser() -> Outcome {
     web::build()?;
     heading("Browsers: whole journeys");
     cargo(&["test", "--package", "bedside-server", "--test", "browser", "--", "--ignored", "--test-threads=1"])
+}
+
+fn test_lab() -> Outcome {
+    heading("The lab: what bad networks do to a visit");
+    lab::test()
 }
 
 fn shots(folder: &str) -> Outcome {

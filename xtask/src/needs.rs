@@ -1,30 +1,56 @@
-//! What the browser tests need of the machine.
+//! What the tests need of the machine.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::shell::{Outcome, finish, has, heading, output};
 
-/// Debian's packages: the browser, and fonts for the scripts that pages are tested with.
-const PACKAGES: [&str; 3] = ["chromium", "fonts-dejavu-core", "fonts-noto-core"];
-
-/// Installs Chromium on Debian as root; elsewhere says what to install.
+/// Installs Chromium on Debian as root, with fonts for the scripts that pages are tested with; elsewhere says what to
+/// install.
 pub(crate) fn chromium() -> Outcome {
     if has("chromium") || std::env::var_os("CHROMIUM").is_some() {
         return Ok(());
     }
-    let debian = Path::new("/etc/debian_version").exists() && has("apt-get");
-    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !(debian && is_root) {
-        return Err(
-            "the browser tests need Chromium: install it (on Debian: sudo apt-get install chromium), or name its \
-                    program in the environment variable CHROMIUM"
-                .to_owned(),
-        );
+    install(&["chromium", "fonts-dejavu-core", "fonts-noto-core"]).unwrap_or_else(|| {
+        Err("the browser tests need Chromium: install it (on Debian: sudo apt-get install chromium), or name its \
+             program in the environment variable CHROMIUM"
+            .to_owned())
+    })
+}
+
+/// Installs what the lab makes networks with on Debian as root; elsewhere says what to install.
+pub(crate) fn network_tools() -> Outcome {
+    if !is_root() {
+        return Err("the lab makes network namespaces, for which it must be root".to_owned());
     }
-    heading("installing Chromium");
-    finish(Command::new("apt-get").args(["update", "-qq"]))?;
+    // `ip` has no --version, and `nft` may be out of the path of people.
+    if has_word("ip", "-V") && has("nft") && has("conntrack") && has_word("ping", "-V") {
+        return Ok(());
+    }
+    install(&["iproute2", "nftables", "conntrack", "iputils-ping"]).unwrap_or_else(|| {
+        Err("the lab needs the programs ip, nft, conntrack and ping (on Debian: sudo apt-get install iproute2 nftables \
+             conntrack iputils-ping)"
+            .to_owned())
+    })
+}
+
+/// Whether this is root.
+pub(crate) fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn has_word(program: &str, version: &str) -> bool {
+    Command::new(program).arg(version).output().is_ok_and(|output| output.status.success())
+}
+
+/// Installs packages; `None` where that cannot be done.
+fn install(packages: &[&str]) -> Option<Outcome> {
+    let debian = Path::new("/etc/debian_version").exists() && has("apt-get");
+    if !debian || !is_root() {
+        return None;
+    }
+    heading(&format!("installing {}", packages.join(", ")));
     let mut install = Command::new("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-qq", "--no-install-recommends"]);
-    finish(install.args(PACKAGES))
+    Some(finish(Command::new("apt-get").args(["update", "-qq"])).and_then(|()| finish(install.args(packages))))
 }

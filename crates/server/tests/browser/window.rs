@@ -77,6 +77,11 @@ impl Window {
         let script = "const take = RTCPeerConnection.prototype.setRemoteDescription; \
             RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) { \
               return take.call(this, { type, sdp: sdp.replace(/a=candidate:\\S+ \\d+ udp .*\\r\\n/gi, '') }); };";
+        self.before_each_page(script).await;
+    }
+
+    /// From the next page on, a script that runs before the page's own.
+    pub(crate) async fn before_each_page(&self, script: &str) {
         self.page.evaluate_on_new_document(script).await.expect("a script for new pages");
     }
 

@@ -1,0 +1,145 @@
+//! The lab while it runs: network, program, browsers, and the visits under way.
+
+use std::time::Duration;
+
+use bedside_store::{SqliteStore, Store as _};
+use tokio::time::sleep;
+
+use crate::browser::Browser;
+use crate::clock::{self, Deadline};
+use crate::error::LabError;
+use crate::network::Network;
+use crate::oracle::{Devices, Witness};
+use crate::program::Program;
+use crate::visit::{Camera, Visit};
+
+/// How long a call may take to run smoothly before another one is begun.
+const SMOOTH_WITHIN: Duration = Duration::from_secs(20);
+/// How often pages are asked. They keep the times themselves.
+pub(crate) const ASK_EVERY: Duration = Duration::from_millis(400);
+/// What the audit log may not say while nobody comes or goes.
+const COMINGS_AND_GOINGS: [&str; 6] =
+    ["visit.entered", "visit.left", "visit.seat_expired", "visit.seat_moved", "visit.ended", "visit.missed"];
+
+/// A visit, and what its two people have switched on.
+pub(crate) struct Call {
+    pub(crate) visit: Visit,
+    pub(crate) devices: [Devices; 2],
+}
+
+/// All of it. What is named first is taken down first.
+pub(crate) struct Lab {
+    pub(crate) calls: Vec<Call>,
+    camera: Camera,
+    browsers: [Browser; 2],
+    store: SqliteStore,
+    audit_read: i64,
+    pub(crate) program: Program,
+    pub(crate) network: Network,
+}
+
+impl Lab {
+    /// Builds the network, and starts the program and two browsers on it.
+    pub(crate) async fn open(seed: u64) -> Result<Self, LabError> {
+        let network = Network::build(seed)?;
+        let program = Program::start(&network.server)?;
+        let browsers = [Browser::launch(&network.patient).await?, Browser::launch(&network.provider).await?];
+        let store = SqliteStore::open(&program.database()).await.map_err(|e| LabError::Stuck(e.to_string()))?;
+        Ok(Self { calls: Vec::new(), camera: Camera::WHOLE, browsers, store, audit_read: 0, program, network })
+    }
+
+    /// Closes the browsers as a person would. Dropping does the rest, and does without this.
+    pub(crate) async fn close(mut self) {
+        self.hang_up().await;
+        let Self { browsers, store, .. } = self;
+        for browser in browsers {
+            browser.close().await;
+        }
+        store.close().await;
+    }
+
+    /// Sees to it that so many calls run smoothly: those there are, or else new ones.
+    pub(crate) async fn calls(&mut self, count: usize, camera: Camera) -> Result<(), LabError> {
+        self.network.heal()?;
+        if self.calls.len() == count && self.camera == camera && self.run_smoothly().await.unwrap_or(false) {
+            return Ok(());
+        }
+        for _ in 0..3 {
+            self.hang_up().await;
+            self.camera = camera;
+            for _ in 0..count {
+                let visit = self.prepare().await?;
+                visit.start().await?;
+                self.calls.push(Call { visit, devices: [Devices::ON; 2] });
+            }
+            if self.run_smoothly().await? {
+                return Ok(());
+            }
+        }
+        Err(LabError::Stuck("no call runs smoothly here, even without a fault".to_owned()))
+    }
+
+    /// Two people on the pages of a new visit, not started.
+    pub(crate) async fn prepare(&mut self) -> Result<Visit, LabError> {
+        let [patient, provider] = &self.browsers;
+        Visit::prepare(&mut self.program, [patient, provider], self.camera).await
+    }
+
+    /// Closes all windows.
+    pub(crate) async fn hang_up(&mut self) {
+        for call in self.calls.drain(..) {
+            call.visit.close().await;
+        }
+    }
+
+    /// Waits until everything everybody sends comes without a gap.
+    async fn run_smoothly(&self) -> Result<bool, LabError> {
+        let deadline = Deadline::after(SMOOTH_WITHIN);
+        let since = clock::wall();
+        for call in &self.calls {
+            loop {
+                let now = clock::wall();
+                let witnesses = Witness::both(&call.visit, call.devices, (now - 2000.0).max(since - 500.0)).await?;
+                let smooth = |witness: &Witness<'_>| witness.longest_gap(now - 1500.0, now) < 400.0;
+                if now - since > 1500.0 && witnesses.iter().all(smooth) {
+                    break;
+                }
+                if deadline.is_past() {
+                    return Ok(false);
+                }
+                sleep(ASK_EVERY).await;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Comings and goings in the audit log since this was asked last.
+    pub(crate) async fn comings_and_goings(&mut self) -> Result<Vec<String>, LabError> {
+        let rows =
+            self.store.list_audit(self.audit_read, 10_000).await.map_err(|error| LabError::Stuck(error.to_string()))?;
+        self.audit_read = rows.last().map_or(self.audit_read, |row| row.sequence);
+        Ok(rows.into_iter().map(|row| row.action).filter(|code| COMINGS_AND_GOINGS.contains(&code.as_str())).collect())
+    }
+}
+
+impl Call {
+    /// The people press what is needed to have only this switched on.
+    pub(crate) async fn switch(&mut self, wanted: [Devices; 2]) -> Result<(), LabError> {
+        let [patient, provider] = self.visit.pages();
+        for (page, other, index) in [(patient, provider, 0), (provider, patient, 1)] {
+            let (now, wanted) = (self.devices[index], wanted[index]);
+            if now.microphone != wanted.microphone {
+                page.press(if wanted.microphone { "Unmute" } else { "Mute" }).await?;
+                other.until(&format!("probe.text().includes('Muted') === {}", !wanted.microphone), "the mute").await?;
+            }
+            if now.camera != wanted.camera {
+                page.press(if wanted.camera { "Start camera" } else { "Stop camera" }).await?;
+                other
+                    .until(&format!("probe.text().includes('camera is off') === {}", !wanted.camera), "the camera")
+                    .await?;
+            }
+            self.devices[index] = wanted;
+        }
+        Ok(())
+    }
+}

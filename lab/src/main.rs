@@ -1,0 +1,206 @@
+//! Bad networks on one machine: what they do to a visit, measured with the real program and real browsers.
+//!
+//! `network` is the network, with a `link` that is as bad as wanted; `program`, `browser` and `visit` are what runs on it.
+//! A `fault` is what goes wrong; `outage`, `losses`, `capacity` and `start` are how its trials are run; pages keep a
+//! `recording` and the `oracle` reads it. `tally` sums up, `report` writes, `evidence` keeps what went wrong.
+
+mod browser;
+mod capacity;
+#[path = "../../crates/server/tests/browser/chromium.rs"]
+#[allow(dead_code, reason = "the browser tests use the rest")]
+mod chromium;
+mod clock;
+mod error;
+mod evidence;
+mod fault;
+mod lab;
+mod link;
+mod losses;
+mod namespace;
+mod network;
+mod oracle;
+mod outage;
+mod program;
+mod recording;
+mod report;
+mod start;
+mod tally;
+mod visit;
+#[path = "../../crates/server/tests/browser/window.rs"]
+#[allow(dead_code, reason = "the browser tests use the rest")]
+mod window;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::LabError;
+use crate::fault::{Course, FAULTS, Fault};
+use crate::lab::Lab;
+use crate::tally::{Circumstances, Outcome, Row, Tally};
+
+/// What a program says that was skipped, since automake.
+const SKIPPED: u8 = 77;
+/// How long anything is waited for before it counts as never.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHORT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bad networks, and what they do to a visit.
+#[derive(Parser)]
+struct Cli {
+    /// Trials of each fault.
+    #[arg(long, default_value_t = 30)]
+    trials: usize,
+    /// Only this fault; may be said more than once.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// What losses are drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Two trials of each quick fault. Fails if anything does not recover, and asserts no figure.
+    #[arg(long)]
+    short: bool,
+    /// Name the faults, and stop.
+    #[arg(long)]
+    list: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.list {
+        for fault in &FAULTS {
+            say(&format!("{:20}{}", fault.name, fault.story));
+        }
+        return ExitCode::SUCCESS;
+    }
+    match or_stopped(run(&cli)).await {
+        Ok(rows) if cli.short && rows.iter().any(|row| row.never + row.flawed > 0) => {
+            say("\nnot everything recovered as it should: see target/lab/");
+            ExitCode::FAILURE
+        }
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("bedside-lab: {error}"));
+            ExitCode::from(if matches!(error, LabError::Unavailable(_)) { SKIPPED } else { 1 })
+        }
+    }
+}
+
+/// Until it is done, or SIGINT or SIGTERM comes: what is dropped then takes everything down.
+async fn or_stopped<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
+    let catch = |kind| signal(kind).map_err(LabError::system("catching signals"));
+    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    tokio::select! {
+        done = work => done,
+        _ = interrupt.recv() => Err(LabError::Stuck("interrupted".to_owned())),
+        _ = terminate.recv() => Err(LabError::Stuck("terminated".to_owned())),
+    }
+}
+
+async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
+    let (trials, patience) = if cli.short { (2, SHORT_PATIENCE) } else { (cli.trials.max(1), PATIENCE) };
+    let mut rows = Vec::new();
+    let mut lab = Lab::open(cli.seed).await?;
+    for fault in chosen(cli)? {
+        say(&format!("\n{}: {}", fault.name, fault.story));
+        let (began, load) = (clock::instant(), load_average());
+        let outcomes = measure(&mut lab, fault, trials, patience).await?;
+        let circumstances = Circumstances {
+            date: jiff::Timestamp::from_millisecond(wall_milliseconds())
+                .unwrap_or_default()
+                .strftime("%F %R UTC")
+                .to_string(),
+            seed: cli.seed,
+            load: [load, load_average()],
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        let tally = Tally { fault, outcomes, patience: patience.as_secs_f64(), circumstances };
+        for row in tally.rows() {
+            say(&report::line(&row));
+            rows.push(row);
+        }
+        if !cli.short {
+            // After each fault: a run that is stopped keeps what it has.
+            report::write(rows.clone())?;
+        }
+    }
+    lab.close().await;
+    if !cli.short {
+        say(&format!("\nwritten: {}", report::write(rows.clone())?.display()));
+    }
+    Ok(rows)
+}
+
+fn chosen(cli: &Cli) -> Result<Vec<&'static Fault>, LabError> {
+    if let Some(unknown) = cli.only.iter().find(|name| Fault::place(name).is_none()) {
+        return Err(LabError::Stuck(format!("there is no fault {unknown:?}: --list names them")));
+    }
+    let wanted = |fault: &Fault| {
+        if cli.only.is_empty() {
+            !cli.short || fault.is_quick()
+        } else {
+            cli.only.iter().any(|name| name == fault.name)
+        }
+    };
+    Ok(FAULTS.iter().filter(|fault| wanted(fault)).collect())
+}
+
+/// All trials of a fault.
+async fn measure(lab: &mut Lab, fault: &Fault, trials: usize, patience: Duration) -> Result<Vec<Outcome>, LabError> {
+    let mut outcomes = Vec::new();
+    match fault.course {
+        Course::Start => outcomes = start::trials(lab, trials).await?,
+        Course::Losses(losses) => outcomes = losses::trials(lab, (fault, losses), trials).await?,
+        Course::Outage(outage) => {
+            while outcomes.len() < trials {
+                let number = outcomes.len() / outage.visits();
+                let fresh = outage::trial(lab, (fault, outage), number, patience).await?;
+                tell(&fresh);
+                outcomes.extend(fresh);
+            }
+        }
+        Course::Capacity(way) => {
+            for number in 0..trials {
+                outcomes.push(capacity::trial(lab, (fault, way), number, patience).await?);
+                tell(&outcomes[number..]);
+            }
+        }
+    }
+    if matches!(fault.course, Course::Start | Course::Losses(_)) {
+        tell(&outcomes);
+    }
+    Ok(outcomes)
+}
+
+fn tell(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        let values: Vec<String> = outcome
+            .values
+            .iter()
+            .map(|value| value.map_or_else(|| "never".to_owned(), |value| format!("{value:.2}")))
+            .collect();
+        say(&format!(
+            "  {}{}",
+            values.join(" "),
+            outcome.flaws.iter().map(|flaw| format!("\n    {flaw}")).collect::<String>()
+        ));
+    }
+}
+
+fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
+fn wall_milliseconds() -> i64 {
+    clock::wall() as i64
+}
+
+#[expect(clippy::print_stdout, reason = "the developer's terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,153 @@
+//! Whether a fault went by as it should: nobody clicked, nobody was taken for gone, nothing was opened that was shut.
+
+use crate::error::LabError;
+use crate::recording::{Counter, Recording};
+use crate::visit::{Page, Visit};
+
+/// What a person has switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Devices {
+    pub(crate) microphone: bool,
+    pub(crate) camera: bool,
+}
+
+impl Devices {
+    pub(crate) const ON: Self = Self { microphone: true, camera: true };
+
+    /// What a page that receives them counts up.
+    pub(crate) fn counters(self) -> Vec<Counter> {
+        let mut counters: Vec<Counter> = Vec::new();
+        if self.camera {
+            counters.push(|sample| sample.frames);
+        }
+        if self.microphone {
+            counters.push(|sample| sample.sound);
+        }
+        counters
+    }
+}
+
+/// Sound with less energy than this in all is silence: two beeps have a hundred times as much.
+const SILENCE: f64 = 0.000_1;
+/// What was said before muting is still heard for so many milliseconds.
+const LAST_WORDS: f64 = 500.0;
+
+/// A person's page, what they sent, and what the other one sent.
+pub(crate) struct Witness<'a> {
+    pub(crate) page: &'a Page,
+    pub(crate) own: Devices,
+    pub(crate) other: Devices,
+    pub(crate) recording: Recording,
+}
+
+impl<'a> Witness<'a> {
+    /// Asks both pages what they noted since `since`.
+    pub(crate) async fn both(
+        visit: &'a Visit,
+        [patient, provider]: [Devices; 2],
+        since: f64,
+    ) -> Result<[Self; 2], LabError> {
+        let [left, right] = visit.pages();
+        let recordings = (left.recording(since).await?, right.recording(since).await?);
+        Ok([
+            Self { page: left, own: patient, other: provider, recording: recordings.0 },
+            Self { page: right, own: provider, other: patient, recording: recordings.1 },
+        ])
+    }
+
+    /// Milliseconds from `since` until all the other one sends has come again.
+    pub(crate) fn resumed(&self, since: f64) -> Option<f64> {
+        let waits = self.other.counters().into_iter().map(|counter| self.recording.resumed(counter, since));
+        waits.collect::<Option<Vec<f64>>>().map(|waits| waits.into_iter().fold(0.0, f64::max))
+    }
+
+    /// The longest that anything the other one sends stood still, in milliseconds.
+    pub(crate) fn longest_gap(&self, from: f64, to: f64) -> f64 {
+        let gaps = self.other.counters().into_iter().map(|counter| self.recording.longest_gap(counter, from, to));
+        gaps.fold(0.0, f64::max)
+    }
+
+    /// Everything that is not as it should be, from `begin` until now.
+    pub(crate) async fn flaws(&self, begin: f64) -> Result<Vec<String>, LabError> {
+        let mut flaws = self.noted(begin);
+        let Self { page, own, .. } = self;
+        let stands: Standing = page
+            .eval(
+                "({ stage: probe.stage(), transport: probe.call().dataset.transport, \
+                    mute: probe.find('Mute') !== null, unmute: probe.find('Unmute') !== null, \
+                    stop: probe.find('Stop camera') !== null, start: probe.find('Start camera') !== null, \
+                    remotes: [...probe.all()].filter((e) => e.matches('video.remote') && e.srcObject).map( \
+                      (e) => e.srcObject.getTracks().map((t) => t.kind).sort().join('+')).join(' ') })",
+            )
+            .await?;
+        if (stands.stage.as_str(), stands.transport.as_str()) != ("connected", "open") {
+            flaws.push(format!("stands at {} / {}", stands.stage, stands.transport));
+        }
+        if (stands.mute, stands.unmute) != (own.microphone, !own.microphone) {
+            flaws.push(format!("microphone was {} and is not any more", on(own.microphone)));
+        }
+        if (stands.stop, stands.start) != (own.camera, !own.camera) {
+            flaws.push(format!("camera was {} and is not any more", on(own.camera)));
+        }
+        if stands.remotes != "audio+video" {
+            flaws.push(format!("shows other people than one: {:?}", stands.remotes));
+        }
+        flaws.iter_mut().for_each(|flaw| flaw.insert_str(0, &format!("{}: ", page.role)));
+        Ok(flaws)
+    }
+
+    /// Times at which the other was taken for gone.
+    pub(crate) fn doubts(&self, begin: f64) -> Vec<String> {
+        let stages = self.recording.stages.iter().filter(|(at, stage, _)| *at > begin && stage == "reconnecting");
+        let role = self.page.role;
+        stages
+            .map(|(at, ..)| format!("{role}: the other was said to be gone after {:.1} s", (at - begin) / 1000.0))
+            .collect()
+    }
+
+    /// What the page noted that it should not have.
+    fn noted(&self, begin: f64) -> Vec<String> {
+        let Self { recording, other, .. } = self;
+        let mut flaws = Vec::new();
+        let clicks = recording.clicks.iter().filter(|at| **at > begin).count();
+        if clicks > 0 {
+            flaws.push(format!("{clicks} clicks"));
+        }
+        if recording.loaded > begin {
+            flaws.push("was loaded anew".to_owned());
+        }
+        for (_, stage, _) in recording.stages.iter().filter(|(at, ..)| *at > begin) {
+            if !["connected", "reconnecting", "loading"].contains(&stage.as_str()) {
+                flaws.push(format!("was at the stage {stage:?}"));
+            }
+        }
+        for (_, text) in recording.texts.iter().filter(|(at, text)| *at > begin && text.contains("left the visit")) {
+            flaws.push(format!("said {text:?}"));
+        }
+        let now = recording.samples.last().map_or(begin, |sample| sample.at);
+        let energy = recording.rose(|sample| sample.energy, begin + LAST_WORDS, now);
+        if !other.microphone && energy > SILENCE {
+            flaws.push(format!("heard somebody who is muted (energy {energy:.4})"));
+        }
+        let frames = recording.rose(|sample| sample.frames, begin + LAST_WORDS, now);
+        if !other.camera && frames > 0.0 {
+            flaws.push(format!("saw {frames} pictures of a camera that is off"));
+        }
+        flaws
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Standing {
+    stage: String,
+    transport: String,
+    mute: bool,
+    unmute: bool,
+    stop: bool,
+    start: bool,
+    remotes: String,
+}
+
+fn on(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}

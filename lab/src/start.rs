@@ -1,0 +1,67 @@
+//! Trials of the beginning of a meeting.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::sleep;
+
+use crate::error::LabError;
+use crate::lab::{Call, Lab};
+use crate::oracle::Devices;
+use crate::tally::Outcome;
+use crate::visit::Page;
+
+/// A function of `probe` that notes what is seen, into `bedsideSeen`.
+const WATCH: &str = include_str!("../../crates/server/tests/measure/watch.js");
+
+/// When a page saw what, in milliseconds of the wall clock.
+#[derive(Debug, Deserialize)]
+struct Seen {
+    click: Option<f64>,
+    stage: Option<f64>,
+    decoded: Option<f64>,
+}
+
+/// So many starts, in one visit after the other of the same appointment.
+pub(crate) async fn trials(lab: &mut Lab, count: usize) -> Result<Vec<Outcome>, LabError> {
+    lab.network.heal()?;
+    lab.hang_up().await;
+    let visit = lab.prepare().await?;
+    lab.calls.push(Call { visit, devices: [Devices::ON; 2] });
+    let mut outcomes = Vec::new();
+    for number in 0..count {
+        lab.comings_and_goings().await?;
+        let Some(call) = lab.calls.first() else { break };
+        let [patient, provider] = call.visit.pages();
+        for page in [patient, provider] {
+            page.eval::<bool>(&format!("await ({WATCH})(probe)")).await?;
+        }
+        // Pictures come at regular times: the clicks must not.
+        sleep(Duration::from_millis(300 + (number as u64 * 137) % 500)).await;
+        call.visit.press_start().await?;
+        let (there, here) = (seen(patient).await?, seen(provider).await?);
+        let after_click = |at: Option<f64>| Some((at? - here.click?) / 1000.0);
+        let decoded = after_click(there.decoded).zip(after_click(here.decoded)).map(|(one, other)| one.max(other));
+        let mut outcome = Outcome { values: vec![after_click(there.stage), decoded], flaws: Vec::new() };
+        let audit = lab.comings_and_goings().await?;
+        if !audit.is_empty() {
+            outcome.flaws.push(format!("the audit log says {}", audit.join(", ")));
+        }
+        outcomes.push(outcome);
+        if let Some(call) = lab.calls.first()
+            && number + 1 < count
+        {
+            call.visit.end_and_return().await?;
+        }
+    }
+    lab.hang_up().await;
+    Ok(outcomes)
+}
+
+async fn seen(page: &Page) -> Result<Seen, LabError> {
+    // What does not come in time stays missing, and counts as never.
+    let _ = page
+        .until("['stage', 'decoded'].every((name) => window.bedsideSeen?.[name] != null)", "the other's picture")
+        .await;
+    page.eval("window.bedsideSeen").await
+}

@@ -1,0 +1,134 @@
+//! Observations, and how they are summed up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, Figure};
+
+/// What was observed in a trial: one value a figure of the fault; `None`: it never came.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcome {
+    pub(crate) values: Vec<Option<f64>>,
+    /// What the oracle found wrong.
+    pub(crate) flaws: Vec<String>,
+}
+
+/// The trials of a fault.
+#[derive(Debug, Clone)]
+pub(crate) struct Tally<'a> {
+    pub(crate) fault: &'a Fault,
+    pub(crate) outcomes: Vec<Outcome>,
+    /// What stands for a value that never came: as long as it was waited for.
+    pub(crate) patience: f64,
+    pub(crate) circumstances: Circumstances,
+}
+
+/// When, and on how busy a machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Circumstances {
+    pub(crate) date: String,
+    pub(crate) seed: u64,
+    /// Load averages of a minute, at the beginning and at the end.
+    pub(crate) load: [f64; 2],
+    pub(crate) seconds: f64,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) fault: String,
+    pub(crate) figure: String,
+    pub(crate) unit: String,
+    pub(crate) trials: usize,
+    pub(crate) p50: f64,
+    pub(crate) p95: f64,
+    pub(crate) max: f64,
+    pub(crate) bar_p50: Option<f64>,
+    pub(crate) bar: Option<f64>,
+    /// Trials in which it never came; they count as long as they were waited for.
+    pub(crate) never: usize,
+    /// Trials in which the oracle found something wrong.
+    pub(crate) flawed: usize,
+    pub(crate) held: bool,
+    pub(crate) values: Vec<f64>,
+    pub(crate) circumstances: Circumstances,
+}
+
+impl Tally<'_> {
+    /// A row a figure.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        self.fault.figures.iter().enumerate().map(|(index, figure)| self.row(index, figure)).collect()
+    }
+
+    fn row(&self, index: usize, figure: &Figure) -> Row {
+        let observed: Vec<Option<f64>> =
+            self.outcomes.iter().map(|outcome| outcome.values.get(index).copied().flatten()).collect();
+        let never = observed.iter().filter(|value| value.is_none()).count();
+        let flawed = self.outcomes.iter().filter(|outcome| !outcome.flaws.is_empty()).count();
+        let values: Vec<f64> = observed.into_iter().map(|value| value.unwrap_or(self.patience)).collect();
+        let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| at(&values, share));
+        let under = |value: f64, bar: Option<f64>| bar.is_none_or(|bar| value <= bar);
+        Row {
+            fault: self.fault.name.to_owned(),
+            figure: figure.name.to_owned(),
+            unit: figure.unit.to_owned(),
+            trials: values.len(),
+            p50,
+            p95,
+            max,
+            bar_p50: figure.p50,
+            bar: figure.p95,
+            never,
+            flawed,
+            held: !values.is_empty() && never == 0 && flawed == 0 && under(p50, figure.p50) && under(p95, figure.p95),
+            values: values.iter().map(|value| (value * 1000.0).round() / 1000.0).collect(),
+            circumstances: self.circumstances.clone(),
+        }
+    }
+}
+
+/// The smallest observation that at least this share of all do not exceed (nearest rank).
+fn at(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a rank among a few trials"
+    )]
+    let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FAULTS;
+
+    fn tally(values: &[Option<f64>], flaws: &[&str]) -> Row {
+        let mut outcomes: Vec<Outcome> =
+            values.iter().map(|value| Outcome { values: vec![*value], flaws: Vec::new() }).collect();
+        outcomes[0].flaws = flaws.iter().map(|flaw| (*flaw).to_owned()).collect();
+        let circumstances = Circumstances::default();
+        Tally { fault: &FAULTS[1], outcomes, patience: 60.0, circumstances }.rows().remove(0)
+    }
+
+    #[test]
+    fn shares_are_of_the_nearest_rank() {
+        let values: Vec<f64> = (1..=20).map(f64::from).collect();
+        assert_eq!([0.5, 0.95, 1.0].map(|share| at(&values, share)), [10.0, 19.0, 20.0]);
+    }
+
+    #[test]
+    fn what_never_came_counts_as_long_as_it_was_waited_for() {
+        let row = tally(&[Some(0.4), None], &[]);
+        assert_eq!((row.trials, row.max, row.never, row.held), (2, 60.0, 1, false));
+    }
+
+    #[test]
+    fn a_bar_is_held_without_flaws_only() {
+        assert!(tally(&[Some(0.4), Some(1.0)], &[]).held);
+        assert!(!tally(&[Some(0.4), Some(1.1)], &[]).held);
+        assert!(!tally(&[Some(0.4), Some(0.5)], &["was at the stage \"alone\""]).held);
+    }
+}
