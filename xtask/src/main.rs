@@ -1,5 +1,6 @@
 //! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`, and more.
 
+mod fuzz;
 mod lab;
 mod needs;
 mod shell;
@@ -17,6 +18,8 @@ cargo xtask COMMAND
                                  (arguments go to `bedside serve`: --tls self-signed tries a phone)
   test [rust | web | browser | lab]
                                  install what the tests need, and run them: all, or one ring
+  test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
+  fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
   check                          formatting, lints, type check, documentation, and the walls between crates
   build [--release]              build client and server
   shots FOLDER                   pictures of every page and state, into FOLDER
@@ -35,9 +38,11 @@ fn main() -> ExitCode {
             "rust" => test_rust(),
             "web" => test_web(),
             "browser" => test_browser(),
+            "fuzz" => fuzz::replay(),
             "lab" => test_lab(),
-            other => Err(format!("there is no ring {other:?}: say rust, web, browser or lab")),
+            other => Err(format!("there is no ring {other:?}: say rust, web, browser, lab or fuzz")),
         },
+        Some(("fuzz", rest)) => fuzz::run(rest),
         Some(("check", [])) => check(),
         Some(("shots", [folder])) => shots(folder),
         Some(("measure", [])) => measure(),
@@ -73,7 +78,8 @@ fn test_rust() -> Outcome {
     web::build()?;
     heading("Rust: machines, store, server");
     // The browser journeys are marked `ignore`: they are the third ring.
-    cargo(&["test", "--workspace"])?;
+    cargo(&["test", "--workspace", "--exclude", "bedside-fuzz"])?;
+    fuzz::replay()?;
     heading("Rust: the server's time-outs, waited for in earnest");
     cargo(&["test", "--package", "bedside-server", "--test", "it", "--", "--ignored"])
 }

@@ -18,6 +18,15 @@ pub(crate) fn chromium() -> Outcome {
     })
 }
 
+/// Installs a C++ compiler on Debian as root; elsewhere says what to install.
+pub(crate) fn cpp() -> Outcome {
+    if has("c++") || std::env::var_os("CXX").is_some() {
+        return Ok(());
+    }
+    install(&["g++"])
+        .unwrap_or_else(|| Err("the fuzz targets need a C++ compiler (on Debian: sudo apt-get install g++)".to_owned()))
+}
+
 /// Installs what the lab makes networks with on Debian as root; elsewhere says what to install.
 pub(crate) fn network_tools() -> Outcome {
     if !is_root() {

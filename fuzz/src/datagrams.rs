@@ -1,0 +1,228 @@
+//! Datagrams from anywhere, at a room in which two people talk.
+//!
+//! Input: steps of one byte and what it needs.
+//!
+//! ```text
+//! 0 FROM LENGTH(2) BYTES…      anything, from an address
+//! 1 PAGE WHICH FROM N (AT XOR)…  one of a page's own datagrams, tampered with, from an address
+//! 2 TICKS                      time passes, 20 ms a tick, and both go on talking
+//! ```
+//!
+//! Addresses: 0 and 1 are the pages' own, forged; the others are strangers'.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bedside_sfu::{Input, Output, Packet, PeerId, Sfu, Transport, classify};
+
+use crate::wire::{Page, join, server, server_address, start};
+
+const TICK: Duration = Duration::from_millis(20);
+
+/// One input.
+///
+/// # Panics
+///
+/// When something that must always hold does not.
+pub fn run(input: &[u8]) {
+    let mut bytes = Bytes(input);
+    let mut room = Room::of_two(bytes.byte().unwrap_or(0).is_multiple_of(2));
+    for _ in 0..64 {
+        let Some(step) = bytes.byte() else { break };
+        match step % 3 {
+            0 => {
+                let from = address(bytes.byte().unwrap_or(9));
+                let length = bytes.byte().unwrap_or(0) as usize * 256 + bytes.byte().unwrap_or(0) as usize;
+                room.send(from, bytes.take(length));
+            }
+            1 => {
+                let page = usize::from(bytes.byte().unwrap_or(0) % 2);
+                let which = usize::from(bytes.byte().unwrap_or(0));
+                let from = address(bytes.byte().unwrap_or(9));
+                let tampering = usize::from(bytes.byte().unwrap_or(0)) * 2;
+                room.replay(page, which, from, bytes.take(tampering));
+            }
+            _ => room.talk(u32::from(bytes.byte().unwrap_or(0) % 32)),
+        }
+    }
+    room.check();
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+}
+
+fn address(number: u8) -> (Transport, SocketAddr) {
+    let transport = if number < 128 { Transport::Udp } else { Transport::Tcp };
+    let ip = match number % 8 {
+        page @ 0..2 => return (transport, SocketAddr::from(([198, 51, 100, page + 1], 4000))),
+        2 => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+        3 => IpAddr::V6(Ipv4Addr::new(198, 51, 100, 1).to_ipv6_mapped()),
+        4 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        5 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        6 => return (transport, server_address()),
+        _ => IpAddr::V4(Ipv4Addr::BROADCAST),
+    };
+    (transport, SocketAddr::new(ip, 4000))
+}
+
+struct Room {
+    sfu: Sfu,
+    now: Instant,
+    pages: [Page; 2],
+    gone: Vec<PeerId>,
+    /// Both were connected before anything came from a stranger.
+    connected: bool,
+    /// A page's own check was sent again from elsewhere: whoever holds one may take the path over for
+    /// a moment, as with any ICE.
+    check_replayed: bool,
+}
+
+impl Room {
+    fn of_two(connected: bool) -> Self {
+        let now = start();
+        let mut sfu = server();
+        let pages = [1, 2].map(|number: u8| {
+            let (mut page, offer) = Page::new(number, now);
+            let (peer, other) = (u64::from(number), u128::from(3 - number));
+            sfu.handle_input(now, Input::Command(join(peer, u128::from(number), other, offer)));
+            while let Some(output) = sfu.poll_output() {
+                if let Output::Answered { sdp, .. } = output {
+                    page.take_answer(&sdp);
+                }
+            }
+            page
+        });
+        let mut room = Self { sfu, now, pages, gone: Vec::new(), connected, check_replayed: false };
+        if connected {
+            room.talk(25);
+            assert!(room.pages.iter().all(|page| page.heard > 0), "two honest pages hear each other");
+        }
+        room
+    }
+
+    fn send(&mut self, (transport, source): (Transport, SocketAddr), contents: &[u8]) {
+        check_kind(contents);
+        let input = Input::Datagram { transport, source, destination: server_address(), contents };
+        self.sfu.handle_input(self.now, input);
+        self.settle();
+    }
+
+    fn replay(&mut self, page: usize, which: usize, from: (Transport, SocketAddr), tampering: &[u8]) {
+        let sent = &self.pages[page].sent;
+        let Some(mut datagram) = sent.get(which % sent.len().max(1)).cloned() else { return };
+        for change in tampering.chunks_exact(2) {
+            let at = usize::from(change[0]) * datagram.len() / 256;
+            datagram[at] ^= change[1];
+        }
+        self.check_replayed |= datagram.first().is_some_and(|first| *first < 4);
+        self.send(from, &datagram);
+    }
+
+    /// Time passes while both talk.
+    fn talk(&mut self, ticks: u32) {
+        for _ in 0..ticks {
+            let until = self.now + TICK;
+            for page in &mut self.pages {
+                page.say(self.now);
+            }
+            self.settle();
+            loop {
+                let next = self.pages.iter().map(Page::deadline).chain(self.sfu.next_deadline()).min();
+                match next {
+                    Some(next) if next < until => self.now = self.now.max(next) + Duration::from_micros(100),
+                    Some(_) | None => break,
+                }
+                self.settle();
+            }
+            self.now = until;
+        }
+    }
+
+    /// Delivers what both sides have to say at this instant.
+    fn settle(&mut self) {
+        for round in 0.. {
+            assert!(round < 100, "they never stop talking at one instant");
+            if self.sfu.next_deadline().is_some_and(|at| at <= self.now) {
+                self.sfu.handle_input(self.now, Input::Timeout);
+            }
+            let mut quiet = true;
+            while let Some(output) = self.sfu.poll_output() {
+                match output {
+                    Output::Transmit(transmit) => {
+                        let page = self.pages.iter_mut().find(|page| page.address == transmit.destination);
+                        match page {
+                            Some(page) if transmit.transport == Transport::Udp => {
+                                quiet = false;
+                                page.receive(self.now, transmit.source, &transmit.contents);
+                            }
+                            Some(_) | None => assert!(
+                                self.check_replayed,
+                                "{} bytes are sent to {}, which proved nothing",
+                                transmit.contents.len(),
+                                transmit.destination
+                            ),
+                        }
+                    }
+                    Output::Gone { peer, .. } => self.gone.push(peer),
+                    Output::Answered { .. } | Output::Refused { .. } | Output::Up { .. } | Output::Lost { .. } => {}
+                }
+            }
+            for page in &mut self.pages {
+                for contents in page.poll(self.now) {
+                    quiet = false;
+                    let source = page.address;
+                    let destination = server_address();
+                    let input = Input::Datagram { transport: Transport::Udp, source, destination, contents: &contents };
+                    self.sfu.handle_input(self.now, input);
+                }
+            }
+            if quiet {
+                break;
+            }
+        }
+    }
+
+    /// Whatever came from outside, whoever was connected still is, and is heard.
+    fn check(&mut self) {
+        assert_eq!(self.sfu.statistics().panics, 0);
+        if !self.connected {
+            return;
+        }
+        assert_eq!(self.gone, [], "forged datagrams end nobody's connection");
+        let before = [self.pages[0].heard, self.pages[1].heard];
+        self.talk(if self.check_replayed { 250 } else { 5 });
+        for (page, before) in self.pages.iter().zip(before) {
+            assert!(page.heard > before, "both are still heard");
+        }
+        assert_eq!(self.gone, []);
+    }
+}
+
+/// What RFC 7983 says of the first byte, and that a name is taken from within.
+fn check_kind(datagram: &[u8]) {
+    let first = datagram.first().copied();
+    match classify(datagram) {
+        Some(Packet::BindingRequest { ufrag }) => {
+            assert_eq!(first, Some(0));
+            let named = format!("{ufrag}:");
+            assert!(datagram.windows(named.len()).any(|part| part == named.as_bytes()));
+        }
+        Some(Packet::OtherStun) => assert!(matches!(first, Some(0..=3))),
+        Some(Packet::Dtls) => assert!(matches!(first, Some(20..=63))),
+        Some(Packet::Rtp) => assert!(matches!(first, Some(128..=191))),
+        None => {}
+    }
+}

@@ -1,0 +1,275 @@
+//! Signalling: what three pages send, when, and what the visit makes of it.
+//!
+//! Input: text, a step a line. `p` is the patient's page, `d` the doctor's, `g` a guest's.
+//!
+//! ```text
+//! p+  p-        a new page connects (and takes the seat over), the connection drops
+//! p>  p>7       the page comes back on a new connection, having heard all, or up to a number of its own
+//! p^  pv        media is up, media is lost
+//! p{"type":…}   the page sends this
+//! ~60           that many seconds pass
+//! !             the program restarts
+//! .             the program is about to stop
+//! ```
+
+use std::time::Duration;
+
+use bedside_visit::permission::{Principal, Scope, action_of, decide};
+use bedside_visit::signalling::{ClientMessage, Command, MAX_CLIENT_MESSAGE, ServerMessage};
+use bedside_visit::view::{Presence, Stage, View};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, Arrival, ChatMessage, CommandId, Companion, ConnectionId, Context,
+    Input, Output, PageId, Participants, Person, Role, Timestamp, UserId, Visit, VisitId, VisitRules,
+};
+use uuid::Uuid;
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// One input.
+///
+/// # Panics
+///
+/// When something that must always hold does not.
+pub fn run(input: &[u8]) {
+    let mut clinic = Clinic::open();
+    for line in input.split(|byte| *byte == b'\n').take(200) {
+        clinic.step(line);
+        clinic.check();
+    }
+}
+
+/// A page as a browser has it: the view it was sent, kept up to date by what it was sent since.
+struct Page {
+    name: PageId,
+    connection: ConnectionId,
+    connected: bool,
+    sequence: u64,
+    view: Option<View>,
+}
+
+/// What the server's shell does around the machine, without a server.
+struct Clinic {
+    appointment: Appointment,
+    visit: Visit,
+    now: Timestamp,
+    drawn: u64,
+    pages: [Option<Page>; 3],
+    /// What each asked last to be let out.
+    wanted: [(bool, bool); 3],
+    /// What was written, as the database has it.
+    written: Vec<ChatMessage>,
+}
+
+const PEOPLE: [Role; 3] = [Role::Patient, Role::Provider, Role::Guest];
+
+impl Clinic {
+    fn open() -> Self {
+        let person = |number: u128, name: &str| Person {
+            id: UserId::new(Uuid::from_u128(number)),
+            name: name.into(),
+            specialty: None,
+            birth_date: None,
+            avatar_url: None,
+        };
+        let appointment = Appointment {
+            id: AppointmentId::new(Uuid::from_u128(50)),
+            start: START,
+            duration: Duration::from_secs(1800),
+            kind: "Follow-up".to_owned(),
+            reason: None,
+            status: AppointmentStatus::Booked,
+            participants: Participants {
+                companions: vec![Companion { role: Role::Guest, person: person(3, "Alan") }],
+                ..Participants::two(person(1, "Ada"), person(2, "Grace"))
+            },
+        };
+        let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, VisitRules::default());
+        let (pages, wanted) = ([const { None }; 3], [(true, true); 3]);
+        Self { appointment, visit, now: START, drawn: 0, pages, wanted, written: Vec::new() }
+    }
+
+    fn step(&mut self, line: &[u8]) {
+        let (role, what) = match line {
+            [b'p', what @ ..] => (Role::Patient, what),
+            [b'd', what @ ..] => (Role::Provider, what),
+            [b'g', what @ ..] => (Role::Guest, what),
+            [b'~', seconds @ ..] => return self.wait(seconds),
+            [b'!', ..] => return self.restart(),
+            [b'.', ..] => {
+                let until = self.now + Duration::from_secs(60);
+                return drop(self.handle(Input::Stopping { until }));
+            }
+            _ => return,
+        };
+        let user = self.user(role);
+        match what {
+            b"+" => {
+                let name = PageId::try_from(format!("page-{}", self.drawn)).expect("plain");
+                self.connect(role, name, None, None);
+            }
+            b"-" => {
+                if let Some(page) = self.pages[at(role)].as_mut().filter(|page| page.connected) {
+                    page.connected = false;
+                    let connection = page.connection;
+                    self.handle(Input::Disconnected { connection });
+                }
+            }
+            [b'>', number @ ..] => {
+                if let Some(page) = self.pages[at(role)].take() {
+                    let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
+                    let after = number.unwrap_or(page.sequence);
+                    // A page that lies about what it has heard knows nothing, unless it gets a snapshot.
+                    let view = page.view.filter(|_| after == page.sequence);
+                    self.connect(role, page.name, Some(after), view);
+                }
+            }
+            b"^" => drop(self.handle(Input::MediaUp { user })),
+            b"v" => drop(self.handle(Input::MediaLost { user })),
+            message => self.receive(role, message),
+        }
+    }
+
+    fn connect(&mut self, role: Role, name: PageId, after: Option<u64>, view: Option<View>) {
+        self.drawn += 1;
+        let connection = ConnectionId(self.drawn);
+        let sequence = after.unwrap_or(0);
+        self.pages[at(role)] = Some(Page { name: name.clone(), connection, connected: true, sequence, view });
+        let arrival = Arrival { user: self.user(role), name: "N".into(), role, page: name, after };
+        self.handle(Input::Connected { arrival, connection });
+    }
+
+    /// As the socket does it: size, text, parse, permission, machine.
+    fn receive(&mut self, role: Role, message: &[u8]) {
+        let Some(page) = self.pages[at(role)].as_ref().filter(|page| page.connected) else { return };
+        let connection = page.connection;
+        if message.len() > MAX_CLIENT_MESSAGE {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(message) else { return };
+        let Ok(parsed) = serde_json::from_str::<ClientMessage>(text) else { return };
+        let written = serde_json::to_string(&parsed).expect("a message can be written");
+        assert_eq!(serde_json::from_str::<ClientMessage>(&written).ok().as_ref(), Some(&parsed), "and read again");
+        if let ClientMessage::Command { id, command } = parsed {
+            let principal = Principal { user: self.user(role), scope: Scope::Account };
+            let rules = VisitRules::default();
+            if decide(&principal, action_of(&command), &self.appointment, &rules, self.now).is_ok() {
+                self.command(role, connection, id, command);
+            }
+        }
+    }
+
+    fn command(&mut self, role: Role, connection: ConnectionId, id: CommandId, command: Command) {
+        let others = |clinic: &Self| {
+            let others = PEOPLE.into_iter().filter(|other| *other != role);
+            others.map(|other| clinic.visit.published(clinic.user(other))).collect::<Vec<_>>()
+        };
+        let others_before = others(self);
+        let before = self.visit.published(self.user(role));
+        let answers = self.handle(Input::Command { connection, id: id.clone(), command: command.clone() });
+        let acknowledged = answers.iter().filter(|answer| **answer == Answer::Acknowledged(id.clone())).count();
+        let refused = answers.iter().filter(|answer| **answer == Answer::Refused(id.clone())).count();
+        assert_eq!((acknowledged + refused, answers.len()), (1, 1), "a command is answered once, and nothing else is");
+        assert_eq!(others_before, others(self), "nobody mutes or unmutes another");
+        // Done the first time or repeated: what is published is what this command says, or what was.
+        let after = self.visit.published(self.user(role)).expect("a person of the visit");
+        match command {
+            Command::SetMedia { microphone, camera } if after == (microphone, camera) => self.wanted[at(role)] = after,
+            _ => assert_eq!(before, Some(after), "only their own word changes what is let out"),
+        }
+    }
+
+    fn wait(&mut self, seconds: &[u8]) {
+        let seconds = std::str::from_utf8(seconds).ok().and_then(|text| text.parse::<u16>().ok()).unwrap_or(1);
+        let until = self.now + Duration::from_secs(u64::from(seconds));
+        // As the shell does: come back at each deadline.
+        while let Some(deadline) = self.visit.next_deadline().filter(|deadline| *deadline <= until) {
+            self.now = deadline;
+            self.handle(Input::Timeout);
+        }
+        self.now = until;
+        self.handle(Input::Timeout);
+    }
+
+    fn restart(&mut self) {
+        let record = self.visit.record();
+        self.now = self.now + Duration::from_millis(1);
+        self.visit = Visit::restore(&record, self.written.clone(), &self.appointment, VisitRules::default(), self.now);
+        self.pages.iter_mut().flatten().for_each(|page| page.connected = false);
+    }
+
+    /// Gives the answers to commands.
+    fn handle(&mut self, input: Input) -> Vec<Answer> {
+        self.drawn += 1;
+        let fresh = VisitId::new(Uuid::from_u128(1000 + u128::from(self.drawn)));
+        let visit = self.visit.id();
+        self.visit.handle(Context { now: self.now, fresh }, input);
+        if self.visit.id() != visit {
+            self.written.clear();
+        }
+        let mut answers = Vec::new();
+        while let Some(output) = self.visit.poll_output() {
+            match output {
+                Output::Send { connection, message } => answers.extend(self.deliver(connection, message)),
+                Output::SetStatus(status) => self.appointment.status = status,
+                Output::SaveMessage { message, .. } => self.written.push(message),
+                _ => {}
+            }
+        }
+        answers
+    }
+
+    fn deliver(&mut self, connection: ConnectionId, message: ServerMessage) -> Option<Answer> {
+        let page = self.pages.iter_mut().flatten().find(|page| page.connection == connection);
+        match (page, message) {
+            (_, ServerMessage::Acknowledged { id }) => return Some(Answer::Acknowledged(id)),
+            (_, ServerMessage::Refused { id, .. }) => return Some(Answer::Refused(id)),
+            (Some(page), ServerMessage::Snapshot { sequence, view, .. }) => {
+                page.sequence = sequence;
+                page.view = Some(view);
+            }
+            (Some(page), ServerMessage::Resumed { sequence, .. }) => {
+                assert_eq!(sequence, page.sequence, "it goes on where the page was");
+            }
+            (Some(page), ServerMessage::Changed { sequence, changes }) => {
+                assert_eq!(sequence, page.sequence + 1, "changes come in order, and none is missing");
+                page.sequence = sequence;
+                if let Some(view) = &mut page.view {
+                    changes.into_iter().for_each(|change| view.apply(change));
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn check(&self) {
+        for role in PEOPLE {
+            let user = self.user(role);
+            let view = self.visit.view(user).expect("a seat");
+            if let Some(page) = self.pages[at(role)].as_ref().filter(|page| page.connected && page.view.is_some()) {
+                assert_eq!(page.view.as_ref(), Some(&view), "a snapshot and the changes after it are the state");
+            }
+            assert_eq!(view.messages, self.written, "what was written is shown, once and in order");
+            let is_in = matches!(view.you.presence, Presence::Here { .. } | Presence::Away { .. });
+            assert!(is_in || !self.visit.is_admitted(user), "nobody is admitted who is not in");
+            let over = matches!(view.stage, Stage::Ended { .. });
+            assert!(!over || !self.visit.is_admitted(user), "nobody is admitted after the end");
+            assert_eq!(self.visit.published(user), Some(self.wanted[at(role)]), "nothing is let out unasked");
+        }
+        assert!(self.visit.next_deadline().is_none_or(|deadline| deadline > self.now), "no deadline is in the past");
+    }
+
+    fn user(&self, role: Role) -> UserId {
+        self.appointment.participants.iter().find(|(other, _)| *other == role).expect("a person").1.id
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Acknowledged(CommandId),
+    Refused(CommandId),
+}
+
+fn at(role: Role) -> usize {
+    PEOPLE.into_iter().position(|other| other == role).expect("one of the three")
+}

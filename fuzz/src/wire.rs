@@ -1,0 +1,172 @@
+//! The media server and pages that talk to it, without sockets and clocks.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use bedside_sfu::{
+    Command, DtlsCert, Forwarding, IceCredentials, Join, Limits, Output, PeerId, Sfu, SfuConfig, Transport,
+    generate_certificate, install_crypto,
+};
+use bedside_visit::{UserId, VisitId};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::Codec;
+use str0m::media::{Direction, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpWrite;
+use str0m::{Candidate, Event, Rtc, RtcConfig};
+use uuid::Uuid;
+
+static CERTIFICATE: LazyLock<DtlsCert> = LazyLock::new(|| {
+    install_crypto();
+    generate_certificate().expect("a certificate can be made")
+});
+
+static START: LazyLock<Instant> = LazyLock::new(|| {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant cannot be made from nothing; time passes by hand from here"
+    )]
+    Instant::now()
+});
+
+/// When every input begins.
+pub(crate) fn start() -> Instant {
+    *START
+}
+
+/// Where the server listens.
+pub(crate) fn server_address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 50_000))
+}
+
+/// A media server with nobody in it.
+pub(crate) fn server() -> Sfu {
+    let candidates = vec![(Transport::Udp, server_address()), (Transport::Tcp, server_address())];
+    Sfu::new(SfuConfig { candidates, certificate: CERTIFICATE.clone(), limits: Limits::default() }, start())
+}
+
+/// The server's credentials for a connection.
+pub(crate) fn ice(number: u64) -> IceCredentials {
+    IceCredentials { ufrag: format!("ufrag{number:06}"), password: format!("password{number:020}") }
+}
+
+/// A person who may send everything joins.
+pub(crate) fn join(peer: u64, person: u128, other: u128, offer: String) -> Command {
+    let user = |number| UserId::new(Uuid::from_u128(number));
+    Command::Join(Box::new(Join {
+        peer: PeerId(peer),
+        room: VisitId::new(Uuid::from_u128(1000)),
+        user: user(person),
+        others: vec![user(other)],
+        offer,
+        ice: ice(peer),
+        forwarding: Forwarding { admitted: true, microphone: true, camera: true },
+    }))
+}
+
+/// Everything the server says that is not a datagram.
+pub(crate) fn output_events(sfu: &mut Sfu) -> Vec<Output> {
+    std::iter::from_fn(|| sfu.poll_output()).filter(|output| !matches!(output, Output::Transmit(_))).collect()
+}
+
+/// A page: str0m in the browser's place.
+pub(crate) struct Page {
+    pub(crate) address: SocketAddr,
+    /// What it has sent so far, the newest last.
+    pub(crate) sent: VecDeque<Vec<u8>>,
+    /// Packets of sound it has received.
+    pub(crate) heard: usize,
+    rtc: Rtc,
+    microphone: Mid,
+    pending: Option<SdpPendingOffer>,
+    deadline: Instant,
+    said: u64,
+}
+
+/// How many of its datagrams a page remembers.
+const REMEMBERED: usize = 64;
+
+impl Page {
+    /// A page that has made its offer.
+    pub(crate) fn new(number: u8, now: Instant) -> (Self, String) {
+        LazyLock::force(&CERTIFICATE);
+        let address = SocketAddr::from(([198, 51, 100, number], 4000));
+        let config = RtcConfig::new().clear_codecs().enable_opus(true, true).enable_vp8(true).set_rtp_mode(true);
+        let mut rtc = config.set_dtls_cert(CERTIFICATE.clone()).build(now);
+        rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).expect("a plain address"));
+        let mut api = rtc.sdp_api();
+        let microphone = api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
+        api.add_media(MediaKind::Video, Direction::SendOnly, None, None, None);
+        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        let (offer, pending) = api.apply().expect("there is something to offer");
+        let page = Self {
+            address,
+            sent: VecDeque::new(),
+            heard: 0,
+            rtc,
+            microphone,
+            pending: Some(pending),
+            deadline: now,
+            said: 0,
+        };
+        (page, offer.to_sdp_string())
+    }
+
+    pub(crate) fn take_answer(&mut self, sdp: &str) {
+        let answer = SdpAnswer::from_sdp_string(sdp).expect("our answer is SDP");
+        let pending = self.pending.take().expect("an offer was made");
+        self.rtc.sdp_api().accept_answer(pending, answer).expect("our answer fits");
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Sends a packet of sound with the next poll.
+    pub(crate) fn say(&mut self, now: Instant) {
+        self.said += 1;
+        let pt = self.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).expect("Opus is on").pt();
+        let time = u32::try_from(self.said * 960).expect("an input is short");
+        let packet = RtpWrite::new(pt, (self.said + 30_000).into(), time, now, self.said.to_be_bytes().to_vec());
+        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(self.microphone, None) {
+            stream.write_rtp(packet);
+        }
+        self.deadline = now;
+    }
+
+    pub(crate) fn receive(&mut self, now: Instant, source: SocketAddr, contents: &[u8]) {
+        if let Ok(receive) = Receive::new(Protocol::Udp, source, self.address, contents) {
+            drop(self.rtc.handle_input(str0m::Input::Receive(now, receive)));
+            self.deadline = now;
+        }
+    }
+
+    /// What the page sends at this moment.
+    pub(crate) fn poll(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        if self.deadline <= now {
+            drop(self.rtc.handle_input(str0m::Input::Timeout(now)));
+        }
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        loop {
+            match self.rtc.poll_output() {
+                Ok(str0m::Output::Timeout(at)) => {
+                    self.deadline = at.max(now + Duration::from_millis(1));
+                    break;
+                }
+                Ok(str0m::Output::Transmit(transmit)) => sent.push(transmit.contents.into()),
+                Ok(str0m::Output::Event(Event::RtpPacket(_))) => self.heard += 1,
+                Ok(str0m::Output::Event(_)) => {}
+                Err(_) => {
+                    self.deadline = now + Duration::from_secs(3600);
+                    break;
+                }
+            }
+        }
+        self.sent.extend(sent.iter().cloned());
+        self.sent.drain(..self.sent.len().saturating_sub(REMEMBERED));
+        sent
+    }
+}

@@ -1,0 +1,88 @@
+//! Fuzzing with libFuzzer, on the stable toolchain: the compiler's own coverage instrumentation needs
+//! no nightly, and there is no unsafe code of ours that a sanitizer would watch.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::shell::{Outcome, cargo, finish, heading, output, root};
+use crate::{needs, shell};
+
+/// The targets, as in `fuzz/src/lib.rs`, and the longest input that tells something new.
+const TARGETS: [(&str, u32); 4] = [("signalling", 8_192), ("sdp", 65_536), ("framing", 8_192), ("datagrams", 4_096)];
+
+/// What cargo-fuzz passes, without a sanitizer.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0";
+
+/// `fuzz TARGET|all [--minutes N]`.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let (target, minutes) = match arguments {
+        [target] => (target, 10),
+        [target, flag, minutes] if flag == "--minutes" => (
+            target,
+            minutes
+                .parse()
+                .ok()
+                .filter(|minutes| *minutes > 0)
+                .ok_or(format!("{minutes:?} is no number of minutes"))?,
+        ),
+        _ => return Err("say cargo xtask fuzz TARGET|all [--minutes N]".to_owned()),
+    };
+    let chosen: Vec<_> = TARGETS.iter().filter(|(name, _)| target == "all" || target == name).collect();
+    if chosen.is_empty() {
+        let names = TARGETS.map(|(name, _)| name).join(", ");
+        return Err(format!("there is no target {target:?}: say {names} or all"));
+    }
+    let programs = build()?;
+    for (name, longest) in chosen {
+        fuzz(Path::new(&programs), name, *longest, minutes)?;
+    }
+    Ok(())
+}
+
+/// Builds the targets, and runs what the corpora hold through them.
+pub(crate) fn replay() -> Outcome {
+    needs::cpp()?;
+    heading("Rust: fuzz targets and their corpora");
+    cargo(&["build", "--package", "bedside-fuzz", "--features", "engine"])?;
+    cargo(&["test", "--package", "bedside-fuzz"])
+}
+
+/// Gives the folder of the instrumented programs.
+fn build() -> Result<String, String> {
+    needs::cpp()?;
+    heading("building the fuzz targets");
+    let compiler = output(Command::new("rustc").arg("-vV"))?;
+    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc names no host")?;
+    // With a target named, build scripts and macros are not instrumented.
+    let build = ["build", "--package", "bedside-fuzz", "--features", "engine", "--profile", "fuzz", "--target", host];
+    let folder = ["--target-dir", "target/fuzz"];
+    shell::cargo_with(&[("RUSTFLAGS", COVERAGE)], &[&build[..], &folder[..]].concat())?;
+    Ok(root().join("target/fuzz").join(host).join("fuzz").to_string_lossy().into_owned())
+}
+
+fn fuzz(programs: &Path, name: &str, longest: u32, minutes: u32) -> Outcome {
+    heading(&format!("fuzzing {name} for {minutes} min"));
+    let seeds = root().join("fuzz/corpus").join(name);
+    let dictionary = root().join("fuzz/dictionaries").join(format!("{name}.dict"));
+    let found = root().join("target/fuzz/corpus").join(name);
+    let findings = root().join("target/fuzz/findings");
+    for folder in [&found, &findings] {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let mut command = Command::new(programs.join(format!("fuzz-{name}")));
+    command.arg(&found).arg(&seeds);
+    command.args([
+        format!("-max_total_time={}", minutes * 60),
+        format!("-max_len={longest}"),
+        format!("-artifact_prefix={}/{name}-", findings.display()),
+    ]);
+    command.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    if dictionary.exists() {
+        command.arg(format!("-dict={}", dictionary.display()));
+    }
+    finish(&mut command)
+        .map_err(|fault| format!("{fault}\nthe input is in {}: docs/fuzzing.md says what to do", findings.display()))
+}
