@@ -132,8 +132,13 @@ impl Sfu {
             self.say_goodbye(&mut peer);
         }
         self.by_ufrag.remove(&peer.ufrag);
-        for address in &peer.addresses {
+        for address in peer.addresses.iter().chain(&peer.probationer) {
             self.by_address.remove(address);
+        }
+        for stream in peer.egress.streams() {
+            if self.by_stream.get(&stream) == Some(&id) {
+                self.by_stream.remove(&stream);
+            }
         }
         if let Some(room) = self.rooms.get_mut(&peer.room) {
             room.remove(peer.user, id);
@@ -154,7 +159,8 @@ impl Sfu {
             match peer.poll(self.now) {
                 Ok(Step::Transmit(transmit)) => {
                     let class = peer.codecs.class(&transmit.contents);
-                    self.transmit(class, transmit);
+                    let path = peer.route(&transmit, class);
+                    self.transmit(class, path, transmit);
                 }
                 Ok(Step::Idle | Step::Closed) | Err(Panicked) => return,
                 Ok(Step::Packet(_) | Step::Connected | Step::KeyframeWanted(_) | Step::Other) => (),
