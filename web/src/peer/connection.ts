@@ -1,5 +1,6 @@
 import type { Track, UserId } from "../signalling/messages.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
+import { Pulse, type Counters } from "./pulse.ts";
 
 /** In the call: one encoding of up to 720p. */
 const FULL = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
@@ -14,11 +15,13 @@ export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerC
 
 /**
  * One `RTCPeerConnection` to the server, with four sections that never change: our sound, our
- * picture, their sound, their picture. Devices come and go by replacing tracks, so that nothing but
- * an ICE restart is ever negotiated again.
+ * picture, their sound, their picture. Devices come and go by replacing tracks, so that nothing is ever
+ * negotiated again.
  */
 export class Connection {
   readonly pc: RTCPeerConnection;
+  /** Whether the server is heard over it. */
+  readonly pulse = new Pulse();
   readonly #sound: RTCRtpTransceiver;
   readonly #picture: RTCRtpTransceiver;
   #received: MediaStreamTrack[] = [];
@@ -54,15 +57,10 @@ export class Connection {
     await this.#tune();
   }
 
-  /** Describes this side; with `restart`, over a new path. */
-  async offer(restart: boolean): Promise<string> {
-    if (this.pc.signalingState === "have-local-offer") {
-      // The last offer was never answered: the connection it was sent over is gone.
-      await this.pc.setLocalDescription({ type: "rollback" });
-    }
-    const offer = await this.pc.createOffer(restart ? { iceRestart: true } : {});
-    await this.pc.setLocalDescription(offer);
-    return this.pc.localDescription?.sdp ?? offer.sdp ?? "";
+  /** Describes this side. The same again where the last offer was never answered. */
+  async offer(): Promise<string> {
+    if (this.pc.signalingState === "stable") await this.pc.setLocalDescription(await this.pc.createOffer());
+    return this.pc.localDescription?.sdp ?? "";
   }
 
   /** Takes the server's side, and from it which sections carry `other`. */
@@ -79,6 +77,17 @@ export class Connection {
   /** The other person's tracks. */
   get received(): readonly MediaStreamTrack[] {
     return this.#received;
+  }
+
+  /** Whether media gets through, as far as is known. */
+  get carries(): boolean {
+    return this.pc.connectionState === "connected" && !this.pulse.silent;
+  }
+
+  /** Measures whether the server is heard. */
+  async listen(now: () => number): Promise<void> {
+    const counters = countersOf(await this.pc.getStats());
+    if (counters !== null) this.pulse.read(now(), counters);
   }
 
   /** Lets go of everything. */
@@ -98,6 +107,15 @@ export class Connection {
       // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
     }
   }
+}
+
+function countersOf(report: RTCStatsReport): Counters | null {
+  for (const entry of report.values() as Iterable<Record<string, unknown>>) {
+    if (entry["type"] !== "transport") continue;
+    const { packetsSent: sent, packetsReceived: received } = entry;
+    if (typeof sent === "number" && typeof received === "number") return { sent, received };
+  }
+  return null;
 }
 
 async function replace(sender: RTCRtpSender, track: MediaStreamTrack | null): Promise<void> {

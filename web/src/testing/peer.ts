@@ -5,8 +5,11 @@ export class FakePeerConnection {
   signalingState: RTCSignalingState = "stable";
   localDescription: { sdp: string } | null = null;
   onconnectionstatechange: (() => void) | null = null;
-  offers: RTCOfferOptions[] = [];
+  offers = 0;
   closed = false;
+  iceConnectionState: RTCIceConnectionState = "new";
+  /** What the transport has sent and received, in packets. `null`: this browser does not count them. */
+  packets: { sent: number; received: number } | null = null;
   readonly transceivers: { mid: string; kind: string; direction: string; sender: FakeSender; receiver: { track: object } }[] = [];
 
   constructor(readonly configuration: RTCConfiguration) {
@@ -24,16 +27,12 @@ export class FakePeerConnection {
     return this.transceivers;
   }
 
-  async createOffer(options: RTCOfferOptions): Promise<object> {
-    this.offers.push(options);
-    return { type: "offer", sdp: `offer ${this.offers.length}` };
+  async createOffer(): Promise<object> {
+    this.offers += 1;
+    return { type: "offer", sdp: `offer ${this.offers}` };
   }
 
   async setLocalDescription(description: { type: string; sdp: string }): Promise<void> {
-    if (description.type === "rollback") {
-      this.signalingState = "stable";
-      return;
-    }
     this.localDescription = description;
     this.signalingState = "have-local-offer";
   }
@@ -43,7 +42,9 @@ export class FakePeerConnection {
   }
 
   async getStats(): Promise<Map<string, object>> {
-    return new Map();
+    if (this.packets === null) return new Map();
+    const { sent, received } = this.packets;
+    return new Map([["T", { type: "transport", packetsSent: sent, packetsReceived: received }]]);
   }
 
   close(): void {
