@@ -112,8 +112,9 @@ export class Connection {
 function countersOf(report: RTCStatsReport): Counters | null {
   for (const entry of report.values() as Iterable<Record<string, unknown>>) {
     if (entry["type"] !== "transport") continue;
-    const { packetsSent: sent, packetsReceived: received } = entry;
-    if (typeof sent === "number" && typeof received === "number") return { sent, received };
+    const { packetsSent: sent, packetsReceived: received, dtlsState } = entry;
+    const ended = dtlsState === "closed" || dtlsState === "failed";
+    if (typeof sent === "number" && typeof received === "number") return { sent, received, ended };
   }
   return null;
 }

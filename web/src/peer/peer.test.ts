@@ -132,6 +132,14 @@ test("a fresh connection that is half through goes on", async () => {
   assert.equal(pc(0).closed, true);
 });
 
+test("a connection that the server has ended is replaced", async () => {
+  await connect();
+  await talk(1_000);
+  pc().dtlsState = "closed";
+  await clock.pass(500);
+  assert.equal(offers.length, 2);
+});
+
 test("a page that sends nothing is owed nothing", async () => {
   await connect();
   pc().packets = { sent: 5, received: 5 };

@@ -2,6 +2,8 @@
 export interface Counters {
   sent: number;
   received: number;
+  /** DTLS has ended: nothing can come any more. */
+  ended: boolean;
 }
 
 /** How long the server may say nothing to a page that sends. It answers media with RTCP every 100 ms or so. */
@@ -20,8 +22,10 @@ export class Pulse {
   #silent = false;
 
   /** Reads a measurement. A page that sends nothing is owed nothing: then the last word stands. */
-  read(now: number, { sent, received }: Counters): void {
-    if (received > this.#received) {
+  read(now: number, { sent, received, ended }: Counters): void {
+    if (ended) {
+      this.#silent = true;
+    } else if (received > this.#received) {
       this.#received = received;
       this.#sent = sent;
       this.#heard = now;

@@ -10,6 +10,7 @@ export class FakePeerConnection {
   iceConnectionState: RTCIceConnectionState = "new";
   /** What the transport has sent and received, in packets. `null`: this browser does not count them. */
   packets: { sent: number; received: number } | null = null;
+  dtlsState: RTCDtlsTransportState = "connected";
   readonly transceivers: { mid: string; kind: string; direction: string; sender: FakeSender; receiver: { track: object } }[] = [];
 
   constructor(readonly configuration: RTCConfiguration) {
@@ -44,7 +45,7 @@ export class FakePeerConnection {
   async getStats(): Promise<Map<string, object>> {
     if (this.packets === null) return new Map();
     const { sent, received } = this.packets;
-    return new Map([["T", { type: "transport", packetsSent: sent, packetsReceived: received }]]);
+    return new Map([["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
   }
 
   close(): void {

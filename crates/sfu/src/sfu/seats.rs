@@ -7,7 +7,7 @@ use crate::answer;
 use crate::command::{Forwarding, IceCredentials, Join, PeerId};
 use crate::event::{GoneReason, Output, Refusal};
 use crate::offer::{self, OfferRefusal};
-use crate::peer::{Life, NewPeer, Panicked, Peer, Step};
+use crate::peer::{NewPeer, Panicked, Peer, Step};
 use crate::room::Member;
 
 impl Sfu {
@@ -46,15 +46,17 @@ impl Sfu {
         if full { Err(Refusal::Full) } else { Ok(()) }
     }
 
-    /// Gives a new connection its place: beside an older one that is up, else instead of it.
+    /// Gives a new connection its place: beside an older one that has been up, also if it is lost now,
+    /// for it may be back first; else instead of it.
     fn seat(&mut self, id: PeerId, room: VisitId, user: UserId, forwarding: Forwarding) {
         let place = self.rooms.entry(room).or_default();
         match place.member_mut(user) {
             None => place.members.push(Member { user, forwarding, live: id, incoming: None }),
             Some(member) => {
-                member.forwarding = forwarding;
-                let live_is_up = self.peers.get(&member.live).is_some_and(|live| live.life == Life::Up);
-                let replaced = if live_is_up {
+                // What was ordered for the person holds; what the page's offer was given may be older.
+                member.forwarding = member.forwarding.and(forwarding);
+                let live_counts = self.peers.get(&member.live).is_some_and(Peer::has_been_up);
+                let replaced = if live_counts {
                     member.incoming.replace(id)
                 } else {
                     let incoming = member.incoming.take();
