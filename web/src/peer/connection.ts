@@ -1,14 +1,29 @@
 import type { Track, UserId } from "../signalling/messages.ts";
+import { nothing, type Clock } from "../time/clock.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
 import { Pulse, type Counters } from "./pulse.ts";
 
 /** In the call: one encoding of up to 720p. */
-const FULL = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
+const FULL: Pace = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
 /**
  * While waiting: enough to keep the path and its estimate warm, and little of anyone's data plan. The
  * frame rate stays, so that the start finds an encoder at work.
  */
-const WARM = { maxBitrate: 100_000, scaleResolutionDownBy: 4 };
+const WARM: Pace = { maxBitrate: 100_000, scaleResolutionDownBy: 4 };
+/**
+ * Between the two: the bits first. An encoder that is given a whole picture while it has bits for a
+ * small one makes it small itself, and then lets it grow over twenty seconds.
+ */
+const RISING: Pace = { ...FULL, scaleResolutionDownBy: WARM.scaleResolutionDownBy };
+/** From half a megabit a second on libwebrtc lets a picture of 720p be. It comes in any case after a while. */
+const ENOUGH = 550_000;
+const RISEN_AFTER = 2_000;
+const LOOK_EVERY = 100;
+
+interface Pace {
+  maxBitrate: number;
+  scaleResolutionDownBy: number;
+}
 
 /** Makes an `RTCPeerConnection`, or a test's double of one. */
 export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -26,10 +41,12 @@ export class Connection {
   readonly #picture: RTCRtpTransceiver;
   #received: MediaStreamTrack[] = [];
   #full = false;
+  #stopRising = nothing;
 
   /** @param number what the server knows this connection by */
   constructor(
     readonly number: number,
+    private readonly clock: Clock,
     create: CreatePeerConnection,
     capabilities: Capabilities,
   ) {
@@ -54,7 +71,9 @@ export class Connection {
   async pace(full: boolean): Promise<void> {
     if (this.#full === full) return;
     this.#full = full;
-    await this.#tune();
+    this.#stopRising();
+    await this.#tune(full ? RISING : WARM);
+    if (full) this.#rise(this.clock.now());
   }
 
   /** Describes this side. The same again where the last offer was never answered. */
@@ -71,7 +90,8 @@ export class Connection {
       .getTransceivers()
       .filter((transceiver) => transceiver.mid !== null && mids.has(transceiver.mid))
       .map((transceiver) => transceiver.receiver.track);
-    await this.#tune();
+    await this.#tune(this.#full ? RISING : WARM);
+    if (this.#full) this.#rise(this.clock.now());
   }
 
   /** The other person's tracks. */
@@ -92,21 +112,45 @@ export class Connection {
 
   /** Lets go of everything. */
   close(): void {
+    this.#stopRising();
     this.pc.onconnectionstatechange = null;
     this.pc.close();
   }
 
+  /** Lets the picture be whole once there are bits for it. */
+  #rise(since: number): void {
+    this.#stopRising();
+    this.#stopRising = this.clock.after(LOOK_EVERY, () => void this.#look(since));
+  }
+
+  async #look(since: number): Promise<void> {
+    const stop = this.#stopRising;
+    const report = await this.#picture.sender.getStats().catch(() => undefined);
+    if (this.#stopRising !== stop) return;
+    const late = this.clock.now() - since >= RISEN_AFTER;
+    if (late || bitsFor(report) >= ENOUGH) await this.#tune(FULL);
+    else this.#rise(since);
+  }
+
   /** The pace; and under strain, give up size and smoothness alike. */
-  async #tune(): Promise<void> {
+  async #tune(pace: Pace): Promise<void> {
     const sender = this.#picture.sender;
     try {
       const parameters = sender.getParameters();
-      const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...(this.#full ? FULL : WARM) }));
+      const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...pace }));
       await sender.setParameters({ ...parameters, encodings, degradationPreference: "balanced" } as RTCRtpSendParameters);
     } catch {
       // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
     }
   }
+}
+
+/** What the encoder is allowed, in bits a second. */
+function bitsFor(report: RTCStatsReport | undefined): number {
+  for (const entry of (report?.values() ?? []) as Iterable<Record<string, unknown>>) {
+    if (entry["type"] === "outbound-rtp" && typeof entry["targetBitrate"] === "number") return entry["targetBitrate"];
+  }
+  return 0;
 }
 
 function countersOf(report: RTCStatsReport): Counters | null {

@@ -77,6 +77,29 @@ test("little is sent while waiting, and the whole picture in the call, also over
   assert.equal(bitrate(), 100_000);
 });
 
+test("the picture is whole as soon as there are bits for it, and after 2 s in any case", async () => {
+  const scale = (): unknown => pc().transceivers[1]?.sender.encoding["scaleResolutionDownBy"];
+  await connect();
+  const sender = pc().transceivers[1]?.sender;
+  assert.ok(sender);
+  assert.equal(scale(), 4);
+  peer.pace(true);
+  await clock.pass(500);
+  assert.equal(scale(), 4);
+  sender.targetBitrate = 700_000;
+  await clock.pass(100);
+  assert.equal(scale(), 1);
+  peer.pace(false);
+  await settle();
+  assert.equal(scale(), 4);
+  sender.targetBitrate = 200_000;
+  peer.pace(true);
+  await clock.pass(1_900);
+  assert.equal(scale(), 4);
+  await clock.pass(200);
+  assert.equal(scale(), 1);
+});
+
 test("a stranger's tracks are not taken", async () => {
   peer.open();
   await settle();

@@ -212,7 +212,7 @@ export class Peer {
     this.#stopTimers();
     this.#next?.close();
     this.#number += 1;
-    const connection = new Connection(this.#number, this.#options.create, this.#options.capabilities);
+    const connection = new Connection(this.#number, this.#options.clock, this.#options.create, this.#options.capabilities);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);

@@ -65,6 +65,12 @@ class FakeSender {
   }
   /** What was last set. */
   encoding: Record<string, unknown> = {};
+  /** What the encoder is allowed, in bits a second. */
+  targetBitrate = 0;
+
+  async getStats(): Promise<Map<string, object>> {
+    return new Map([["O", { type: "outbound-rtp", targetBitrate: this.targetBitrate }]]);
+  }
 
   getParameters(): object {
     return { encodings: [{ ...this.encoding }] };
