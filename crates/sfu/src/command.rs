@@ -95,7 +95,8 @@ pub struct Join {
     pub offer: String,
     /// Our ICE credentials for this connection.
     pub ice: IceCredentials,
-    /// What may be forwarded at first.
+    /// What may be forwarded at first. Of a person who is in the room already, it can only take away:
+    /// an offer travels for a while, and `Admit` and `Publish` may have overtaken it.
     pub forwarding: Forwarding,
 }
 
@@ -108,6 +109,17 @@ pub struct Forwarding {
     pub microphone: bool,
     /// The person may be seen.
     pub camera: bool,
+}
+
+impl Forwarding {
+    /// What both let through.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            admitted: self.admitted && other.admitted,
+            microphone: self.microphone && other.microphone,
+            camera: self.camera && other.camera,
+        }
+    }
 }
 
 /// ICE credentials (RFC 8839). The user name fragment also finds the peer of a first datagram, so it

@@ -7,13 +7,19 @@ pub enum Packet<'a> {
     BindingRequest {
         /// Our ICE user name fragment.
         ufrag: &'a str,
+        /// Whether the page wants to send over this path (USE-CANDIDATE).
+        nominates: bool,
     },
     /// Another STUN message. An ICE-lite server has no use for one.
     OtherStun,
     /// DTLS.
     Dtls,
     /// RTP or RTCP, encrypted.
-    Rtp,
+    Rtp {
+        /// Which stream an RTP packet is of, and its number there: what a header says in the clear.
+        /// `None` for RTCP.
+        stream: Option<(u32, u16)>,
+    },
 }
 
 /// Datagrams above this cannot be forwarded and are not expected on the Internet.
@@ -23,6 +29,7 @@ const STUN_HEADER: usize = 20;
 const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const BINDING_REQUEST: u16 = 0x0001;
 const USERNAME: u16 = 0x0006;
+const USE_CANDIDATE: u16 = 0x0025;
 
 /// Classifies a datagram. `None` is one to drop.
 #[must_use]
@@ -33,7 +40,7 @@ pub fn classify(datagram: &[u8]) -> Option<Packet<'_>> {
     match datagram.first()? {
         0..=3 => stun(datagram),
         20..=63 if datagram.len() >= 13 => Some(Packet::Dtls),
-        128..=191 if datagram.len() >= 8 => Some(Packet::Rtp),
+        128..=191 if datagram.len() >= 8 => Some(Packet::Rtp { stream: rtp_stream(datagram) }),
         _ => None,
     }
 }
@@ -48,18 +55,27 @@ fn stun(datagram: &[u8]) -> Option<Packet<'_>> {
     if be16(header, 0)? != BINDING_REQUEST {
         return Some(Packet::OtherStun);
     }
+    let mut ours = None;
+    let mut nominates = false;
     while !attributes.is_empty() {
         let kind = be16(attributes, 0)?;
         let length = usize::from(be16(attributes, 2)?);
         let value = attributes.get(4..4 + length)?;
         if kind == USERNAME {
             // RFC 8445, section 7.2.2: the fragment of the receiver, a colon, that of the sender.
-            let (ufrag, _) = std::str::from_utf8(value).ok()?.split_once(':')?;
-            return Some(Packet::BindingRequest { ufrag });
+            ours = ours.or(Some(std::str::from_utf8(value).ok()?.split_once(':')?.0));
         }
+        nominates |= kind == USE_CANDIDATE;
         attributes = attributes.get(4 + length.next_multiple_of(4)..)?;
     }
-    None
+    ours.map(|ufrag| Packet::BindingRequest { ufrag, nominates })
+}
+
+/// RFC 3550, section 5.1; RFC 5761, section 4 for what is RTCP.
+fn rtp_stream(datagram: &[u8]) -> Option<(u32, u16)> {
+    let is_rtcp = matches!(datagram.get(1)? & 0x7f, 64..=95);
+    let ssrc = u32::from_be_bytes(datagram.get(8..12)?.try_into().ok()?);
+    (!is_rtcp).then_some((ssrc, be16(datagram, 2)?))
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {
@@ -85,7 +101,14 @@ mod tests {
     #[test]
     fn a_binding_request_names_the_peer() {
         let message = request(b"\x80\x22\x00\x01x\0\0\0\x00\x06\x00\x09ours:them\0\0\0");
-        assert_eq!(classify(&message), Some(Packet::BindingRequest { ufrag: "ours" }));
+        assert_eq!(classify(&message), Some(Packet::BindingRequest { ufrag: "ours", nominates: false }));
+    }
+
+    #[test]
+    fn a_binding_request_nominates_wherever_the_attribute_stands() {
+        for attributes in [&b"\x00\x25\0\0\x00\x06\x00\x06a:them\0\0"[..], b"\x00\x06\x00\x06a:them\0\0\x00\x25\0\0"] {
+            assert_eq!(classify(&request(attributes)), Some(Packet::BindingRequest { ufrag: "a", nominates: true }));
+        }
     }
 
     #[test]
@@ -99,7 +122,12 @@ mod tests {
     #[test]
     fn protocols_are_told_apart_by_the_first_byte() {
         assert_eq!(classify(&[22; 20]), Some(Packet::Dtls));
-        assert_eq!(classify(&[0x80; 20]), Some(Packet::Rtp));
+        let mut rtp = [0x80; 20];
+        rtp[1..12].copy_from_slice(&[111, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4]);
+        assert_eq!(classify(&rtp), Some(Packet::Rtp { stream: Some((0x0304, 0x0102)) }));
+        rtp[1] = 200;
+        assert_eq!(classify(&rtp), Some(Packet::Rtp { stream: None }));
+        assert_eq!(classify(&rtp[..8]), Some(Packet::Rtp { stream: None }));
         assert_eq!(classify(&[200; 20]), None);
         assert_eq!(classify(&[70; 20]), None);
         assert_eq!(classify(&[]), None);

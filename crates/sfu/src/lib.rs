@@ -13,6 +13,7 @@ mod codec;
 mod command;
 mod config;
 mod demux;
+mod egress;
 mod event;
 mod forward;
 mod keyframe;

@@ -15,6 +15,8 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
 
 use crate::codec::Codecs;
 use crate::command::{IceCredentials, PeerId, Transport};
+use crate::egress::{Egress, Path};
+use crate::event::MediaClass;
 use crate::forward::Rewriter;
 use crate::keyframe::KeyframeRequests;
 use crate::offer::{Section, SectionDirection};
@@ -96,6 +98,11 @@ pub(crate) struct Peer {
     pub(crate) life: Life,
     /// The source addresses that proved they belong here, the one proved last at the end.
     pub(crate) addresses: VecDeque<(Transport, SocketAddr)>,
+    pub(crate) egress: Egress,
+    /// The address on probation that is in the machine's table.
+    pub(crate) probationer: Option<(Transport, SocketAddr)>,
+    /// The stream and the extended number of the last authenticated RTP packet.
+    pub(crate) last_packet: Option<(u32, u64)>,
     /// Whether str0m has work that has not been polled.
     pub(crate) dirty: bool,
     /// The earliest entry of this peer in the schedule.
@@ -168,6 +175,9 @@ impl Peer {
             keyframes: KeyframeRequests::default(),
             life: Life::Coming { until: now + PATIENCE },
             addresses: VecDeque::new(),
+            egress: Egress::default(),
+            probationer: None,
+            last_packet: None,
             dirty: false,
             scheduled: None,
             heard: now,
@@ -213,10 +223,9 @@ impl Peer {
         .map_err(|_| Panicked)
     }
 
-    /// Takes a datagram from an address that has proved it belongs to this peer. What str0m does not
-    /// understand is dropped: datagrams can be forged.
+    /// Takes a datagram from an address that has proved it belongs to this peer, or one to try. What
+    /// str0m does not understand is dropped: datagrams can be forged.
     pub(crate) fn receive(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<(), Panicked> {
-        self.heard = now;
         self.call(|rtc| drop(rtc.handle_input(Input::Receive(now, datagram))))
     }
 
@@ -235,6 +244,16 @@ impl Peer {
             self.heard = now;
         }
         Ok(accepted)
+    }
+
+    /// The page has been heard.
+    pub(crate) fn hear(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// Whether a STUN check proved the address.
+    pub(crate) fn has_proved(&self, from: (Transport, SocketAddr)) -> bool {
+        self.addresses.contains(&from)
     }
 
     pub(crate) fn advance(&mut self, now: Instant) -> Result<(), Panicked> {
@@ -276,6 +295,18 @@ impl Peer {
         })
     }
 
+    /// Over which path to send what str0m wants sent; `None` if it may not be sent now.
+    pub(crate) fn route(&mut self, transmit: &str0m::net::Transmit, class: MediaClass) -> Option<Path> {
+        let transport = match transmit.proto {
+            Protocol::Udp => Transport::Udp,
+            Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
+        };
+        let path = Path { transport, local: transmit.source, remote: transmit.destination };
+        // The answer to a STUN check goes where the check came from.
+        let is_stun = transmit.contents.first().is_some_and(|first| *first < 4);
+        if is_stun { Some(path) } else { self.egress.route(path, class, transmit.contents.len()) }
+    }
+
     /// Says good-bye. What comes out of `poll` after that is to be sent still.
     pub(crate) fn close(&mut self) -> Result<(), Panicked> {
         self.call(|rtc| drop(rtc.close()))
@@ -313,11 +344,12 @@ impl Peer {
             Life::Up => self.heard + SILENCE,
         };
         let keyframe = self.keyframes.deadline(now).unwrap_or(life);
-        life.min(keyframe).min(self.rtc_deadline)
+        life.min(keyframe).min(self.rtc_deadline).min(self.egress.deadline().unwrap_or(life))
     }
 
     /// Lets time pass over the peer's life.
     pub(crate) fn age(&mut self, now: Instant) -> Option<LifeEvent> {
+        self.egress.age(now);
         match self.life {
             Life::Coming { until } if until <= now => Some(LifeEvent::NeverCame),
             Life::Lost { until } if until <= now => Some(LifeEvent::TimedOut),

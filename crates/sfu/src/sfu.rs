@@ -28,6 +28,8 @@ pub struct Sfu {
     rooms: HashMap<VisitId, Room>,
     by_address: HashMap<(Transport, SocketAddr), PeerId>,
     by_ufrag: HashMap<String, PeerId>,
+    /// The streams that peers send, to recognise a page whose address has changed.
+    by_stream: HashMap<u32, PeerId>,
     schedule: Schedule,
     /// Peers whose str0m has work: written to, but not polled since.
     dirty: Vec<PeerId>,
@@ -48,6 +50,7 @@ impl Sfu {
             rooms: HashMap::new(),
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
+            by_stream: HashMap::new(),
             schedule: Schedule::default(),
             dirty: Vec::new(),
             ending: Vec::new(),

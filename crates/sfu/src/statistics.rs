@@ -17,6 +17,8 @@ pub struct Statistics {
     pub sent_bytes: u64,
     /// Datagrams dropped because their source had not proved that it belongs to a peer.
     pub dropped_unknown_source: u64,
+    /// Times that media followed a page to an address that no STUN check had proved yet.
+    pub moves: u64,
     /// Datagrams dropped because they are malformed, oversized or of no known kind.
     pub dropped_malformed: u64,
     /// Outgoing datagrams dropped because the output queue was full.
@@ -40,6 +42,7 @@ impl std::ops::AddAssign for Statistics {
         self.sent_packets += other.sent_packets;
         self.sent_bytes += other.sent_bytes;
         self.dropped_unknown_source += other.dropped_unknown_source;
+        self.moves += other.moves;
         self.dropped_malformed += other.dropped_malformed;
         self.dropped_full += other.dropped_full;
         self.panics += other.panics;

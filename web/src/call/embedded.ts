@@ -1,4 +1,5 @@
 import { browserCapabilities } from "../peer/codecs.ts";
+import { watchNetwork } from "../peer/network.ts";
 import { Peer } from "../peer/peer.ts";
 import { QualityMeter } from "../peer/quality.ts";
 import { nothing } from "../time/clock.ts";
@@ -14,6 +15,7 @@ export class Embedded implements CallBackend {
   #meter = new QualityMeter();
   #state: MediaState = NO_MEDIA;
   #stopMeasuring = nothing;
+  readonly #stopWatching: () => void;
 
   constructor(context: BackendContext) {
     this.#context = context;
@@ -26,6 +28,7 @@ export class Embedded implements CallBackend {
       offer: context.offer,
       changed: () => this.#follow(),
     });
+    this.#stopWatching = watchNetwork(() => this.#peer.networkChanged());
   }
 
   get state(): MediaState {
@@ -59,6 +62,7 @@ export class Embedded implements CallBackend {
   }
 
   close(): void {
+    this.#stopWatching();
     this.#stopMeasuring();
     this.#peer.close();
   }

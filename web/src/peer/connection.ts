@@ -1,32 +1,52 @@
 import type { Track, UserId } from "../signalling/messages.ts";
+import { nothing, type Clock } from "../time/clock.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
+import { Pulse, type Counters } from "./pulse.ts";
 
 /** In the call: one encoding of up to 720p. */
-const FULL = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
+const FULL: Pace = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
 /**
  * While waiting: enough to keep the path and its estimate warm, and little of anyone's data plan. The
  * frame rate stays, so that the start finds an encoder at work.
  */
-const WARM = { maxBitrate: 100_000, scaleResolutionDownBy: 4 };
+const WARM: Pace = { maxBitrate: 100_000, scaleResolutionDownBy: 4 };
+/**
+ * Between the two: the bits first. An encoder that is given a whole picture while it has bits for a
+ * small one makes it small itself, and then lets it grow over twenty seconds.
+ */
+const RISING: Pace = { ...FULL, scaleResolutionDownBy: WARM.scaleResolutionDownBy };
+/** From half a megabit a second on libwebrtc lets a picture of 720p be. It comes in any case after a while. */
+const ENOUGH = 550_000;
+const RISEN_AFTER = 2_000;
+const LOOK_EVERY = 100;
+
+interface Pace {
+  maxBitrate: number;
+  scaleResolutionDownBy: number;
+}
 
 /** Makes an `RTCPeerConnection`, or a test's double of one. */
 export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
 
 /**
  * One `RTCPeerConnection` to the server, with four sections that never change: our sound, our
- * picture, their sound, their picture. Devices come and go by replacing tracks, so that nothing but
- * an ICE restart is ever negotiated again.
+ * picture, their sound, their picture. Devices come and go by replacing tracks, so that nothing is ever
+ * negotiated again.
  */
 export class Connection {
   readonly pc: RTCPeerConnection;
+  /** Whether the server is heard over it. */
+  readonly pulse = new Pulse();
   readonly #sound: RTCRtpTransceiver;
   readonly #picture: RTCRtpTransceiver;
   #received: MediaStreamTrack[] = [];
   #full = false;
+  #stopRising = nothing;
 
   /** @param number what the server knows this connection by */
   constructor(
     readonly number: number,
+    private readonly clock: Clock,
     create: CreatePeerConnection,
     capabilities: Capabilities,
   ) {
@@ -51,18 +71,15 @@ export class Connection {
   async pace(full: boolean): Promise<void> {
     if (this.#full === full) return;
     this.#full = full;
-    await this.#tune();
+    this.#stopRising();
+    await this.#tune(full ? RISING : WARM);
+    if (full) this.#rise(this.clock.now());
   }
 
-  /** Describes this side; with `restart`, over a new path. */
-  async offer(restart: boolean): Promise<string> {
-    if (this.pc.signalingState === "have-local-offer") {
-      // The last offer was never answered: the connection it was sent over is gone.
-      await this.pc.setLocalDescription({ type: "rollback" });
-    }
-    const offer = await this.pc.createOffer(restart ? { iceRestart: true } : {});
-    await this.pc.setLocalDescription(offer);
-    return this.pc.localDescription?.sdp ?? offer.sdp ?? "";
+  /** Describes this side. The same again where the last offer was never answered. */
+  async offer(): Promise<string> {
+    if (this.pc.signalingState === "stable") await this.pc.setLocalDescription(await this.pc.createOffer());
+    return this.pc.localDescription?.sdp ?? "";
   }
 
   /** Takes the server's side, and from it which sections carry `other`. */
@@ -73,7 +90,8 @@ export class Connection {
       .getTransceivers()
       .filter((transceiver) => transceiver.mid !== null && mids.has(transceiver.mid))
       .map((transceiver) => transceiver.receiver.track);
-    await this.#tune();
+    await this.#tune(this.#full ? RISING : WARM);
+    if (this.#full) this.#rise(this.clock.now());
   }
 
   /** The other person's tracks. */
@@ -81,23 +99,68 @@ export class Connection {
     return this.#received;
   }
 
+  /** Whether media gets through, as far as is known. */
+  get carries(): boolean {
+    return this.pc.connectionState === "connected" && !this.pulse.silent;
+  }
+
+  /** Measures whether the server is heard. */
+  async listen(now: () => number): Promise<void> {
+    const counters = countersOf(await this.pc.getStats());
+    if (counters !== null) this.pulse.read(now(), counters);
+  }
+
   /** Lets go of everything. */
   close(): void {
+    this.#stopRising();
     this.pc.onconnectionstatechange = null;
     this.pc.close();
   }
 
+  /** Lets the picture be whole once there are bits for it. */
+  #rise(since: number): void {
+    this.#stopRising();
+    this.#stopRising = this.clock.after(LOOK_EVERY, () => void this.#look(since));
+  }
+
+  async #look(since: number): Promise<void> {
+    const stop = this.#stopRising;
+    const report = await this.#picture.sender.getStats().catch(() => undefined);
+    if (this.#stopRising !== stop) return;
+    const late = this.clock.now() - since >= RISEN_AFTER;
+    if (late || bitsFor(report) >= ENOUGH) await this.#tune(FULL);
+    else this.#rise(since);
+  }
+
   /** The pace; and under strain, give up size and smoothness alike. */
-  async #tune(): Promise<void> {
+  async #tune(pace: Pace): Promise<void> {
     const sender = this.#picture.sender;
     try {
       const parameters = sender.getParameters();
-      const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...(this.#full ? FULL : WARM) }));
+      const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...pace }));
       await sender.setParameters({ ...parameters, encodings, degradationPreference: "balanced" } as RTCRtpSendParameters);
     } catch {
       // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
     }
   }
+}
+
+/** What the encoder is allowed, in bits a second. */
+function bitsFor(report: RTCStatsReport | undefined): number {
+  for (const entry of (report?.values() ?? []) as Iterable<Record<string, unknown>>) {
+    if (entry["type"] === "outbound-rtp" && typeof entry["targetBitrate"] === "number") return entry["targetBitrate"];
+  }
+  return 0;
+}
+
+function countersOf(report: RTCStatsReport): Counters | null {
+  for (const entry of report.values() as Iterable<Record<string, unknown>>) {
+    if (entry["type"] !== "transport") continue;
+    const { packetsSent: sent, packetsReceived: received, dtlsState } = entry;
+    const ended = dtlsState === "closed" || dtlsState === "failed";
+    if (typeof sent === "number" && typeof received === "number") return { sent, received, ended };
+  }
+  return null;
 }
 
 async function replace(sender: RTCRtpSender, track: MediaStreamTrack | null): Promise<void> {

@@ -4,8 +4,20 @@ import { backOff, nothing, type Clock } from "../time/clock.ts";
 import type { Capabilities } from "./codecs.ts";
 import { Connection, type CreatePeerConnection } from "./connection.ts";
 
-const RESTART_AFTER = 2_000;
+/** How often it is measured whether the server is heard, and how often once it was not. */
+const LISTEN_EVERY = 500;
+const LISTEN_CLOSELY = 200;
+/** ICE says that a path is shaky, and nothing else does; it may mend itself. */
+const SHAKY = 2_000;
+/** How long a fresh connection may take. */
 const RENEW_AFTER = 8_000;
+/** A connection that was heard so shortly ago may be alive, whatever the server thought of it. */
+const ALIVE = 600;
+/**
+ * ICE fails at once without a network, and goes on by itself when the browser has found one, which
+ * takes it two seconds: such a connection is not thrown away before.
+ */
+const PATIENCE = 2_500;
 
 /** Whether the media path carries. */
 export type Link = "off" | "connecting" | "up" | "lost";
@@ -25,9 +37,10 @@ export interface PeerOptions {
 }
 
 /**
- * The media path to the server, kept alive. When it drops, the same connection looks for a new path
- * after 2 s; if that has not helped 8 s after the drop, a fresh connection is made, and the old one
- * goes only when the new one carries.
+ * The media path to the server, kept alive. When the server is not heard for a second, ICE has been
+ * shaky for two, or the server does not know the connection any more, a fresh one is made; the old
+ * one stays until the fresh one carries, and whichever carries first is the one. An ICE restart of
+ * the old one would be slower: Chromium holds on to the dead path for two and a half seconds more.
  */
 export class Peer {
   readonly #options: PeerOptions;
@@ -41,7 +54,10 @@ export class Peer {
   #reachable = true;
   #unsent: (() => void) | null = null;
   #attempt = 0;
-  #stopRestart = nothing;
+  /** The server says that it holds no connection of ours. */
+  #doubted = false;
+  #stopListening = nothing;
+  #stopShaky = nothing;
   #stopRenew = nothing;
   #stopRetry = nothing;
 
@@ -55,7 +71,7 @@ export class Peer {
   get link(): Link {
     if (!this.#open) return "off";
     if (this.#current === null) return "connecting";
-    return this.#current.pc.connectionState === "connected" ? "up" : "lost";
+    return this.#current.carries ? "up" : "lost";
   }
 
   /** The other person's tracks. */
@@ -74,6 +90,7 @@ export class Peer {
     this.#open = true;
     this.#attempt = 0;
     this.#renew();
+    this.#listenLater();
   }
 
   /** Ends it. */
@@ -81,6 +98,7 @@ export class Peer {
     if (!this.#open) return;
     this.#open = false;
     this.#stopTimers();
+    this.#stopListening();
     this.#current?.close();
     this.#next?.close();
     this.#current = this.#next = null;
@@ -112,6 +130,10 @@ export class Peer {
         () => this.#options.changed(),
         () => this.#failed(connection),
       );
+    } else if (connection === this.#current && this.#next === null && this.#attempt === 0) {
+      // What worked until now has been lost by the server: that is no reason to wait.
+      this.#attempt += 1;
+      this.#renew();
     } else {
       this.#failed(connection);
     }
@@ -120,50 +142,97 @@ export class Peer {
   /** The server cannot be reached, or can be again. */
   reachable(reachable: boolean): void {
     this.#reachable = reachable;
-    if (!reachable || !this.#open) return;
+    if (reachable && this.#open) void this.#resume();
+  }
+
+  /** The server says that it holds no media connection of ours. It may have thought so too early. */
+  gone(): void {
+    this.#doubted = true;
+  }
+
+  /** The browser is on another network, or on one again. */
+  networkChanged(): void {
+    void this.#listen();
+  }
+
+  /** The server can be reached again: what is missing is asked for at once. */
+  async #resume(): Promise<void> {
+    const current = this.#current;
+    const doubted = this.#doubted;
+    this.#doubted = false;
+    const alive = current !== null && (await this.#proves(current, doubted));
+    if (!this.#open || !this.#reachable || current !== this.#current) return;
     const unsent = this.#unsent;
     this.#unsent = null;
-    if (unsent !== null) {
+    if (alive) {
+      this.#settled(current);
+    } else if (unsent !== null) {
       unsent();
-    } else if (this.#next?.pc.signalingState === "have-local-offer") {
+    } else if (this.#next === null || this.#next.pc.signalingState === "have-local-offer") {
       // The answer may have gone down with the old connection to the server.
       this.#renew();
-    } else if (this.link === "lost" && this.#next === null) {
-      this.#restart();
-      if (this.#stopRenew === nothing) this.#giveUpLater();
     }
   }
 
-  /** The server says that it holds no media connection of ours, whatever we think. */
-  gone(): void {
-    if (this.#open && this.#current !== null && this.#next === null) this.#renew();
+  /** Whether a connection still carries; of one that the server does not know it takes a moment to say. */
+  async #proves(connection: Connection, doubted: boolean): Promise<boolean> {
+    await this.#listen();
+    if (!connection.carries) return false;
+    if (!doubted) return true;
+    if (!connection.pulse.heardWithin(this.#options.clock.now(), ALIVE)) return false;
+    const before = connection.pulse.received;
+    await new Promise<void>((done) => this.#options.clock.after(LISTEN_CLOSELY, done));
+    await this.#listen();
+    return connection.pulse.received > before;
+  }
+
+  #listenLater(): void {
+    this.#stopListening();
+    const delay = this.#current?.pulse.silent === true ? LISTEN_CLOSELY : LISTEN_EVERY;
+    this.#stopListening = this.#options.clock.after(delay, () => {
+      void this.#listen().then(() => {
+        if (this.#open) this.#listenLater();
+      });
+    });
+  }
+
+  /** Finds out whether the server is still heard. */
+  async #listen(): Promise<void> {
+    const connection = this.#current;
+    if (connection === null) return;
+    const wasSilent = connection.pulse.silent;
+    await connection.listen(() => this.#options.clock.now()).catch(nothing);
+    if (connection !== this.#current) return;
+    if (connection.pulse.silent) this.#replaceSoon(0);
+    else if (wasSilent && connection.carries) this.#settled(connection);
+    if (connection.pulse.silent !== wasSilent) this.#options.changed();
   }
 
   #renew(): void {
     this.#stopTimers();
     this.#next?.close();
     this.#number += 1;
-    const connection = new Connection(this.#number, this.#options.create, this.#options.capabilities);
+    const connection = new Connection(this.#number, this.#options.clock, this.#options.create, this.#options.capabilities);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);
     void connection.pace(this.#full);
     this.#giveUpLater();
-    void this.#negotiate(connection, false);
+    void this.#negotiate(connection);
     this.#options.changed();
   }
 
-  async #negotiate(connection: Connection, restart: boolean): Promise<void> {
+  async #negotiate(connection: Connection): Promise<void> {
     let sdp: string;
     try {
-      sdp = await connection.offer(restart);
+      sdp = await connection.offer();
     } catch {
       if (this.#holds(connection)) this.#failed(connection);
       return;
     }
     if (!this.#holds(connection)) return;
     const sent = this.#reachable && this.#options.offer(connection.number, sdp);
-    this.#unsent = sent ? null : () => void this.#negotiate(connection, restart);
+    this.#unsent = sent ? null : () => void this.#negotiate(connection);
   }
 
   #moved(connection: Connection): void {
@@ -173,11 +242,11 @@ export class Peer {
         this.#settled(connection);
         break;
       case "disconnected":
-        if (connection === this.#current) this.#troubled(RESTART_AFTER);
+        if (connection === this.#current) this.#replaceSoon(SHAKY);
         break;
       case "failed":
-        if (connection === this.#current) this.#troubled(0);
-        else this.#failed(connection);
+        if (connection === this.#current) this.#replaceSoon(0);
+        else this.#failLater(connection);
         break;
       case "new":
       case "connecting":
@@ -187,44 +256,51 @@ export class Peer {
     this.#options.changed();
   }
 
-  /** `connection` carries: it is the one now. */
+  /** `connection` carries: it is the one. */
   #settled(connection: Connection): void {
     if (connection === this.#next) {
       this.#current?.close();
       this.#current = connection;
       this.#next = null;
+    } else if (this.#next !== null) {
+      // The old one is back first. But where the fresh one is half through, the server may have changed over.
+      if (this.#next.pc.iceConnectionState === "connected") return;
+      this.#next.close();
+      this.#next = null;
+      this.#unsent = null;
     }
-    if (this.#next === null) {
-      this.#attempt = 0;
-      this.#stopTimers();
-    }
+    this.#attempt = 0;
+    this.#stopTimers();
+    this.#options.changed();
   }
 
-  #troubled(restartAfter: number): void {
-    if (this.#next !== null) return;
-    this.#stopRestart();
-    this.#stopRestart = this.#options.clock.after(restartAfter, () => this.#restart());
-    if (this.#stopRenew === nothing) this.#giveUpLater();
+  /** The path does not carry: make another, unless one is being made. */
+  #replaceSoon(delay: number): void {
+    if (this.#next !== null || this.#attempt > 0 || this.#unsent !== null) return;
+    this.#stopShaky();
+    if (delay === 0) return this.#renewWhenReachable();
+    this.#stopShaky = this.#options.clock.after(delay, () => {
+      if (this.#next === null && this.#current?.pc.connectionState !== "connected") this.#renewWhenReachable();
+    });
   }
 
+  /** A connection that takes too long is replaced by another. */
   #giveUpLater(): void {
     this.#stopRenew();
-    const stop = this.#options.clock.after(RENEW_AFTER, () => {
-      this.#stopRenew = nothing;
-      // Without the server there is nobody to offer to; the coming back tries again.
-      if (this.#reachable) this.#renew();
-      else this.#unsent = () => this.#renew();
-    });
-    this.#stopRenew = () => {
-      stop();
-      this.#stopRenew = nothing;
-    };
+    this.#stopRenew = this.#options.clock.after(RENEW_AFTER, () => this.#renewWhenReachable());
   }
 
-  #restart(): void {
-    const connection = this.#current;
-    if (connection === null || this.#next !== null) return;
-    if (connection.pc.connectionState !== "connected") void this.#negotiate(connection, true);
+  /** Without the server there is nobody to offer to; the coming back tries again. */
+  #renewWhenReachable(): void {
+    if (this.#reachable) this.#renew();
+    else this.#unsent = () => this.#renew();
+  }
+
+  #failLater(connection: Connection): void {
+    this.#stopRetry();
+    this.#stopRetry = this.#options.clock.after(PATIENCE, () => {
+      if (this.#holds(connection) && connection.pc.connectionState === "failed") this.#failed(connection);
+    });
   }
 
   /** `connection` is of no use: make another, later and later. */
@@ -236,10 +312,7 @@ export class Peer {
     this.#stopTimers();
     const delay = backOff(this.#attempt, 300, 2, 8_000, this.#options.random);
     this.#attempt += 1;
-    this.#stopRetry = this.#options.clock.after(delay, () => {
-      if (this.#reachable) this.#renew();
-      else this.#unsent = () => this.#renew();
-    });
+    this.#stopRetry = this.#options.clock.after(delay, () => this.#renewWhenReachable());
     this.#options.changed();
   }
 
@@ -248,9 +321,8 @@ export class Peer {
   }
 
   #stopTimers(): void {
-    this.#stopRestart();
+    this.#stopShaky();
     this.#stopRenew();
     this.#stopRetry();
-    this.#stopRestart = this.#stopRetry = nothing;
   }
 }

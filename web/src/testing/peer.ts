@@ -5,8 +5,12 @@ export class FakePeerConnection {
   signalingState: RTCSignalingState = "stable";
   localDescription: { sdp: string } | null = null;
   onconnectionstatechange: (() => void) | null = null;
-  offers: RTCOfferOptions[] = [];
+  offers = 0;
   closed = false;
+  iceConnectionState: RTCIceConnectionState = "new";
+  /** What the transport has sent and received, in packets. `null`: this browser does not count them. */
+  packets: { sent: number; received: number } | null = null;
+  dtlsState: RTCDtlsTransportState = "connected";
   readonly transceivers: { mid: string; kind: string; direction: string; sender: FakeSender; receiver: { track: object } }[] = [];
 
   constructor(readonly configuration: RTCConfiguration) {
@@ -24,16 +28,12 @@ export class FakePeerConnection {
     return this.transceivers;
   }
 
-  async createOffer(options: RTCOfferOptions): Promise<object> {
-    this.offers.push(options);
-    return { type: "offer", sdp: `offer ${this.offers.length}` };
+  async createOffer(): Promise<object> {
+    this.offers += 1;
+    return { type: "offer", sdp: `offer ${this.offers}` };
   }
 
   async setLocalDescription(description: { type: string; sdp: string }): Promise<void> {
-    if (description.type === "rollback") {
-      this.signalingState = "stable";
-      return;
-    }
     this.localDescription = description;
     this.signalingState = "have-local-offer";
   }
@@ -43,7 +43,9 @@ export class FakePeerConnection {
   }
 
   async getStats(): Promise<Map<string, object>> {
-    return new Map();
+    if (this.packets === null) return new Map();
+    const { sent, received } = this.packets;
+    return new Map([["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
   }
 
   close(): void {
@@ -63,6 +65,12 @@ class FakeSender {
   }
   /** What was last set. */
   encoding: Record<string, unknown> = {};
+  /** What the encoder is allowed, in bits a second. */
+  targetBitrate = 0;
+
+  async getStats(): Promise<Map<string, object>> {
+    return new Map([["O", { type: "outbound-rtp", targetBitrate: this.targetBitrate }]]);
+  }
 
   getParameters(): object {
     return { encodings: [{ ...this.encoding }] };

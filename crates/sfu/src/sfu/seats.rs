@@ -7,7 +7,7 @@ use crate::answer;
 use crate::command::{Forwarding, IceCredentials, Join, PeerId};
 use crate::event::{GoneReason, Output, Refusal};
 use crate::offer::{self, OfferRefusal};
-use crate::peer::{Life, NewPeer, Panicked, Peer, Step};
+use crate::peer::{NewPeer, Panicked, Peer, Step};
 use crate::room::Member;
 
 impl Sfu {
@@ -46,15 +46,17 @@ impl Sfu {
         if full { Err(Refusal::Full) } else { Ok(()) }
     }
 
-    /// Gives a new connection its place: beside an older one that is up, else instead of it.
+    /// Gives a new connection its place: beside an older one that has been up, also if it is lost now,
+    /// for it may be back first; else instead of it.
     fn seat(&mut self, id: PeerId, room: VisitId, user: UserId, forwarding: Forwarding) {
         let place = self.rooms.entry(room).or_default();
         match place.member_mut(user) {
             None => place.members.push(Member { user, forwarding, live: id, incoming: None }),
             Some(member) => {
-                member.forwarding = forwarding;
-                let live_is_up = self.peers.get(&member.live).is_some_and(|live| live.life == Life::Up);
-                let replaced = if live_is_up {
+                // What was ordered for the person holds; what the page's offer was given may be older.
+                member.forwarding = member.forwarding.and(forwarding);
+                let live_counts = self.peers.get(&member.live).is_some_and(Peer::has_been_up);
+                let replaced = if live_counts {
                     member.incoming.replace(id)
                 } else {
                     let incoming = member.incoming.take();
@@ -132,8 +134,13 @@ impl Sfu {
             self.say_goodbye(&mut peer);
         }
         self.by_ufrag.remove(&peer.ufrag);
-        for address in &peer.addresses {
+        for address in peer.addresses.iter().chain(&peer.probationer) {
             self.by_address.remove(address);
+        }
+        for stream in peer.egress.streams() {
+            if self.by_stream.get(&stream) == Some(&id) {
+                self.by_stream.remove(&stream);
+            }
         }
         if let Some(room) = self.rooms.get_mut(&peer.room) {
             room.remove(peer.user, id);
@@ -154,7 +161,8 @@ impl Sfu {
             match peer.poll(self.now) {
                 Ok(Step::Transmit(transmit)) => {
                     let class = peer.codecs.class(&transmit.contents);
-                    self.transmit(class, transmit);
+                    let path = peer.route(&transmit, class);
+                    self.transmit(class, path, transmit);
                 }
                 Ok(Step::Idle | Step::Closed) | Err(Panicked) => return,
                 Ok(Step::Packet(_) | Step::Connected | Step::KeyframeWanted(_) | Step::Other) => (),

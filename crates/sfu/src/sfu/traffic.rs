@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
 
 use super::Sfu;
 use crate::command::{PeerId, Transport};
 use crate::demux::{Packet, classify};
+use crate::egress::Path;
 use crate::event::{GoneReason, MediaClass, Output, Transmit};
 use crate::peer::{Life, LifeEvent, Panicked, Step, protocol};
 
@@ -23,23 +24,30 @@ impl Sfu {
         contents: &[u8],
     ) {
         let from = (transport, source);
+        let path = Path { transport, local: destination, remote: source };
         let known = self.by_address.get(&from).copied();
         let receive = || Receive::new(protocol(transport), source, destination, contents);
         match classify(contents) {
-            Some(Packet::BindingRequest { ufrag }) => {
+            Some(Packet::BindingRequest { ufrag, nominates }) => {
                 let Some(id) = self.by_ufrag.get(ufrag).copied() else {
                     self.statistics.dropped_unknown_source += 1;
                     return;
                 };
                 match std::panic::catch_unwind(receive) {
-                    Ok(Ok(datagram)) => self.binding_request(id, from, datagram),
+                    Ok(Ok(datagram)) => self.binding_request(id, path, nominates, datagram),
                     Ok(Err(_)) | Err(_) => self.statistics.dropped_malformed += 1,
                 }
             }
-            Some(Packet::Dtls | Packet::Rtp) => match (known, receive()) {
-                (Some(id), Ok(datagram)) => self.media(id, datagram),
+            Some(Packet::Dtls) => match (known.filter(|id| self.has_proved(*id, from)), receive()) {
+                (Some(id), Ok(datagram)) => self.feed(id, datagram),
                 (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
                 (None, _) => self.statistics.dropped_unknown_source += 1,
+            },
+            Some(Packet::Rtp { stream }) => match (known, receive()) {
+                (Some(id), Ok(datagram)) => self.media(id, path, contents.len(), datagram),
+                (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
+                (None, Ok(datagram)) => self.strange_media(path, stream, datagram),
+                (None, Err(_)) => self.statistics.dropped_unknown_source += 1,
             },
             // Answers to checks that we never send, and indications that prove nothing.
             Some(Packet::OtherStun) => (),
@@ -47,9 +55,14 @@ impl Sfu {
         }
     }
 
-    /// The only way into the address table: a STUN check with our password (ASVS 17.2.6).
-    fn binding_request(&mut self, id: PeerId, from: (Transport, SocketAddr), datagram: Receive<'_>) {
-        let other = self.by_address.get(&from).filter(|other| **other != id);
+    fn has_proved(&self, id: PeerId, from: (Transport, SocketAddr)) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.has_proved(from))
+    }
+
+    /// The only way into the address table for good: a STUN check with our password (ASVS 17.2.6).
+    fn binding_request(&mut self, id: PeerId, path: Path, nominates: bool, datagram: Receive<'_>) {
+        let from = (path.transport, path.remote);
+        let other = self.by_address.get(&from).filter(|other| **other != id && self.has_proved(**other, from));
         let in_use = other
             .and_then(|other| self.peers.get(other))
             .is_some_and(|other| other.silent_for(self.now) < ADDRESS_IN_USE);
@@ -59,7 +72,9 @@ impl Sfu {
         };
         match peer.receive_check(self.now, datagram) {
             Ok(true) => {
+                peer.egress.checked(self.now, path, nominates);
                 self.enrol(id, from);
+                self.keep_probationer(id);
                 self.heard(id);
                 self.drain(id);
             }
@@ -86,7 +101,45 @@ impl Sfu {
         }
     }
 
-    fn media(&mut self, id: PeerId, datagram: Receive<'_>) {
+    /// RTP or RTCP from an address that belongs to a peer, if only on probation.
+    fn media(&mut self, id: PeerId, path: Path, length: usize, datagram: Receive<'_>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.egress.heard(self.now, path, length);
+        peer.last_packet = None;
+        self.feed(id, datagram);
+        self.follow(id, path);
+    }
+
+    /// RTP from an address that nobody proved: a page's NAT may have given it another one.
+    fn strange_media(&mut self, path: Path, stream: Option<(u32, u16)>, datagram: Receive<'_>) {
+        let id = stream.and_then(|(ssrc, _)| self.by_stream.get(&ssrc)).copied();
+        let found = id.and_then(|id| Some((id, stream?, self.peers.get_mut(&id)?)));
+        let Some((id, (ssrc, number), peer)) = found.filter(|(_, _, peer)| peer.has_been_up()) else {
+            self.statistics.dropped_unknown_source += 1;
+            return;
+        };
+        if !peer.egress.may_try(self.now, path) {
+            self.statistics.dropped_unknown_source += 1;
+            return;
+        }
+        // What str0m has to say of earlier packets must not be taken for a word on this one.
+        self.drain(id);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.last_packet = None;
+        if peer.receive(self.now, datagram).is_err() {
+            return self.panicked(id);
+        }
+        self.drain(id);
+        let authentic = |(last, sequence): (u32, u64)| last == ssrc && sequence & 0xffff == u64::from(number);
+        if !self.peers.get(&id).and_then(|peer| peer.last_packet).is_some_and(authentic) {
+            self.statistics.dropped_unknown_source += 1;
+            return;
+        }
+        self.follow(id, path);
+        self.heard(id);
+    }
+
+    fn feed(&mut self, id: PeerId, datagram: Receive<'_>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         match peer.receive(self.now, datagram) {
             Ok(()) => {
@@ -97,9 +150,44 @@ impl Sfu {
         }
     }
 
+    /// Lets what is sent follow the packet that has just been authenticated, if there was one.
+    fn follow(&mut self, id: PeerId, path: Path) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some((ssrc, sequence)) = peer.last_packet.take() else { return };
+        let from = (path.transport, path.remote);
+        let proved = peer.has_proved(from);
+        let before = peer.egress.on_probation();
+        peer.egress.authenticated(self.now, path, ssrc, sequence, proved);
+        if peer.egress.on_probation().is_some_and(|path| before != Some(path)) {
+            self.statistics.moves += 1;
+        }
+        if peer.egress.streams().any(|stream| stream == ssrc) {
+            self.by_stream.entry(ssrc).or_insert(id);
+        }
+        self.keep_probationer(id);
+    }
+
+    /// Lets an address on probation be heard, and none that no longer is.
+    fn keep_probationer(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let now = peer.egress.on_probation().map(|path| (path.transport, path.remote));
+        if peer.probationer == now {
+            return;
+        }
+        let before = std::mem::replace(&mut peer.probationer, now);
+        if let Some(before) = before.filter(|before| !peer.has_proved(*before)) {
+            self.by_address.remove(&before);
+        }
+        if let Some(now) = now {
+            self.by_address.insert(now, id);
+        }
+        self.reschedule(id);
+    }
+
     /// A lost peer that is heard again is up again.
     fn heard(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.hear(self.now);
         if let Life::Lost { .. } = peer.life {
             peer.life = Life::Up;
             self.outputs.push_back(Output::Up { peer: id });
@@ -120,6 +208,7 @@ impl Sfu {
                 Some(LifeEvent::NeverCame) => self.ending.push((id, GoneReason::NeverCame)),
                 None => (),
             }
+            self.keep_probationer(id);
             self.send_keyframe_request(id);
             self.advance(id);
         }
@@ -155,9 +244,13 @@ impl Sfu {
                 match peer.poll(self.now) {
                     Ok(Step::Transmit(transmit)) => {
                         let class = peer.codecs.class(&transmit.contents);
-                        self.transmit(class, transmit);
+                        let path = peer.route(&transmit, class);
+                        self.transmit(class, path, transmit);
                     }
-                    Ok(Step::Packet(packet)) => self.forward(id, &packet),
+                    Ok(Step::Packet(packet)) => {
+                        peer.last_packet = Some((*packet.header.ssrc, *packet.seq_no));
+                        self.forward(id, &packet);
+                    }
                     Ok(Step::Connected) => self.came_up(id),
                     Ok(Step::KeyframeWanted(mid)) => self.keyframe_wanted(id, mid),
                     Ok(Step::Other) => (),
@@ -191,7 +284,8 @@ impl Sfu {
         }
     }
 
-    pub(super) fn transmit(&mut self, class: MediaClass, transmit: str0m::net::Transmit) {
+    /// Queues a datagram. Without a path it must not be sent now.
+    pub(super) fn transmit(&mut self, class: MediaClass, path: Option<Path>, transmit: str0m::net::Transmit) {
         let bound = self.config.limits.queued_outputs;
         let queued = self.outputs.len();
         let full = match class {
@@ -199,21 +293,18 @@ impl Sfu {
             MediaClass::Audio => queued >= 2 * bound,
             MediaClass::Video => queued >= bound,
         };
-        if full || queued >= 4 * bound {
+        let Some(path) = path.filter(|_| !full && queued < 4 * bound) else {
             self.statistics.dropped_full += 1;
             return;
-        }
-        let transport = match transmit.proto {
-            Protocol::Udp => Transport::Udp,
-            Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
         };
         let contents: Vec<u8> = transmit.contents.into();
         self.statistics.sent_packets += 1;
         self.statistics.sent_bytes += contents.len() as u64;
+        let Path { transport, local, remote } = path;
         self.outputs.push_back(Output::Transmit(Transmit {
             transport,
-            source: transmit.source,
-            destination: transmit.destination,
+            source: local,
+            destination: remote,
             class,
             contents,
         }));

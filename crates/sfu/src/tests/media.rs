@@ -212,6 +212,46 @@ fn a_new_connection_takes_over_when_it_is_up() {
 }
 
 #[test]
+fn a_lost_connection_that_is_back_before_its_successor_goes_on() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 300);
+    world.pages[ann].unplugged = true;
+    world.run(6000);
+    assert!(world.events.contains(&Output::Lost { peer: PeerId(1) }));
+    let again = world.join(3, 1, 2, EVERYTHING);
+    world.pages[again].unplugged = true;
+    world.run(100);
+    world.pages[ann].unplugged = false;
+    world.talk(&[ann, bob], 3000);
+    world.forget_media();
+    world.talk(&[ann, bob], 300);
+    assert!(!world.take(bob, |page| page.heard).is_empty());
+    assert!(!world.take(ann, |page| page.heard).is_empty());
+    world.talk(&[ann, bob], 31_000);
+    assert_eq!((world.gone(3), world.gone(1)), (Some(GoneReason::NeverCame), None));
+}
+
+#[test]
+fn a_new_connection_takes_away_but_never_adds() {
+    let (mut world, _, bob) = World::two();
+    world.command(Command::Publish { room: room(), user: user(1), microphone: false, camera: true });
+    // The offer was on its way when the microphone was turned off.
+    let again = world.join(3, 1, 2, EVERYTHING);
+    world.run(2000);
+    world.forget_media();
+    world.talk(&[again], 500);
+    assert!(world.take(bob, |page| page.heard).is_empty());
+    assert!(!world.take(bob, |page| page.seen).is_empty());
+    world.command(Command::Publish { room: room(), user: user(1), microphone: true, camera: true });
+    let muted = Forwarding { microphone: false, ..EVERYTHING };
+    let third = world.join(4, 1, 2, muted);
+    world.run(2000);
+    world.forget_media();
+    world.talk(&[third], 500);
+    assert!(world.take(bob, |page| page.heard).is_empty());
+}
+
+#[test]
 fn a_connection_that_is_not_up_is_replaced_at_once() {
     let mut world = World::new();
     let ann = world.join(1, 1, 2, EVERYTHING);

@@ -3,4 +3,5 @@
 
 mod hostile;
 mod media;
+mod roaming;
 mod world;

@@ -57,6 +57,8 @@ pub(super) struct Page {
     pub(super) unplugged: bool,
     /// What the page's address looks like from outside, once its NAT has given it another.
     pub(super) outside: Option<SocketAddr>,
+    /// What the page sends is kept here instead of being delivered.
+    pub(super) captured: Option<Vec<Vec<u8>>>,
     /// Every so many media datagrams to and from the page are lost.
     pub(super) loss: Option<usize>,
     lossy: usize,
@@ -74,6 +76,8 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) pages: Vec<Page>,
     pub(super) events: Vec<Output>,
+    /// What was sent to addresses that no page has.
+    pub(super) stray: Vec<Transmit>,
 }
 
 impl World {
@@ -86,7 +90,7 @@ impl World {
             certificate: generate_certificate().unwrap(),
             limits: Limits::default(),
         };
-        Self { sfu: Sfu::new(config, now), now, pages: Vec::new(), events: Vec::new() }
+        Self { sfu: Sfu::new(config, now), now, pages: Vec::new(), events: Vec::new(), stray: Vec::new() }
     }
 
     /// A page that has made its offer.
@@ -120,6 +124,7 @@ impl World {
             closed: false,
             unplugged: false,
             outside: None,
+            captured: None,
             loss: None,
             lossy: 0,
             sizes: Vec::new(),
@@ -271,6 +276,31 @@ impl World {
         page.deadline = now;
     }
 
+    /// Sends a keyframe of one packet of this size.
+    pub(super) fn show_large(&mut self, page: usize, bytes: usize) {
+        let now = self.now;
+        let page = &mut self.pages[page];
+        page.video += 1;
+        let timestamp = u32::try_from(page.video * 9000).unwrap();
+        let payload = [vec![0x10, 0], vec![7; bytes]].concat();
+        let pt = page.pt(str0m::format::Codec::Vp8);
+        let packet = RtpWrite::new(pt, (page.video + 60_000).into(), timestamp, now, payload).marker(true);
+        let mut api = page.rtc.direct_api();
+        api.stream_tx_by_mid(page.camera, None).unwrap().write_rtp(packet);
+        page.deadline = now;
+    }
+
+    /// A datagram from anywhere.
+    pub(super) fn datagram_from(&mut self, source: &str, contents: &[u8]) {
+        let input = Input::Datagram {
+            transport: Transport::Udp,
+            source: source.parse().unwrap(),
+            destination: SERVER_UDP.parse().unwrap(),
+            contents,
+        };
+        self.sfu.handle_input(self.now, input);
+    }
+
     /// Delivers until nobody has anything to say at this instant.
     pub(super) fn settle(&mut self) {
         loop {
@@ -298,6 +328,10 @@ impl World {
                 let (unplugged, transport, outside) = (page.unplugged, page.transport, page.outside);
                 for (source, destination, contents) in sent {
                     let source = outside.unwrap_or(source);
+                    if let Some(captured) = &mut self.pages[number].captured {
+                        captured.push(contents);
+                        continue;
+                    }
                     if !unplugged && !self.pages[number].loses(&contents) {
                         let input = Input::Datagram { transport, source, destination, contents: &contents };
                         self.sfu.handle_input(self.now, input);
@@ -312,7 +346,10 @@ impl World {
 
     fn deliver(&mut self, transmit: &Transmit) {
         let now = self.now;
-        let Some(page) = self.pages.iter_mut().find(|page| page.address == transmit.destination) else {
+        // A NAT that gave a page another address knows the old one no longer.
+        let at = |page: &&mut Page| page.outside.unwrap_or(page.address) == transmit.destination;
+        let Some(page) = self.pages.iter_mut().find(at) else {
+            self.stray.push(transmit.clone());
             return;
         };
         if page.unplugged {
@@ -323,7 +360,7 @@ impl World {
             page.sizes.push(transmit.contents.len());
         }
         let proto = crate::peer::protocol(transmit.transport);
-        let receive = Receive::new(proto, transmit.source, transmit.destination, &transmit.contents).unwrap();
+        let receive = Receive::new(proto, transmit.source, page.address, &transmit.contents).unwrap();
         page.rtc.handle_input(str0m::Input::Receive(now, receive)).unwrap();
         page.poll_events(now);
     }

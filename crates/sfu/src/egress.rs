@@ -1,0 +1,200 @@
+//! Where a peer's media is sent: where ICE says, or where the page's own media comes from since.
+//!
+//! A NAT that forgets a mapping gives a page another address without the page knowing; its next STUN
+//! check may be seconds away, but its media arrives at once. So the sending follows an authenticated
+//! packet, as QUIC does (RFC 9000, section 9): only the newest packet counts, one from the former
+//! address takes it back, and until a STUN check has proved the new address it is on probation, for a
+//! short time and with a bound on what it is sent.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::command::Transport;
+use crate::event::MediaClass;
+
+/// A page with a microphone sends every 20 ms: an address that is silent this long is being left.
+const LEAVING: Duration = Duration::from_millis(60);
+/// A page without devices sends RTCP alone.
+const LEFT: Duration = Duration::from_secs(1);
+/// The least time between two moves.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A browser checks its path every two and a half seconds.
+const PROBATION: Duration = Duration::from_secs(5);
+/// How long after a probation that came to nothing only a STUN check moves the media.
+const DISTRUST: Duration = Duration::from_secs(30);
+/// Packets of strangers that are tried in a second.
+const TRIES: u32 = 50;
+/// What pictures may cost an address on probation: three times what it sent, as in QUIC, and this much
+/// to begin with. It lasts until the next check even if the page sends sound alone.
+const ALLOWANCE: u64 = 256 * 1024;
+/// A page sends two streams; a reload of its encoder may add others.
+const STREAMS: usize = 6;
+
+/// A way to a page: how, from which of our addresses, and to which of theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) transport: Transport,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// Where a peer's media is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Egress {
+    /// Where ICE sends.
+    nominated: Option<Path>,
+    moved: Option<Moved>,
+    /// When RTP or RTCP last came from where we send to.
+    heard: Option<Instant>,
+    /// The newest packet of each stream.
+    newest: Vec<(u32, u64)>,
+    last_move: Option<Instant>,
+    distrusted: Option<Instant>,
+    tries: Option<(Instant, u32)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Moved {
+    path: Path,
+    probation: Option<Probation>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Probation {
+    until: Instant,
+    received: u64,
+    sent: u64,
+}
+
+impl Egress {
+    /// Where to send what ICE would send over `nominated`; `None` if it may not be sent now.
+    pub(crate) fn route(&mut self, nominated: Path, class: MediaClass, length: usize) -> Option<Path> {
+        if self.nominated != Some(nominated) {
+            // ICE has found something out: it knows better.
+            self.nominated = Some(nominated);
+            self.moved = None;
+        }
+        let Some(moved) = &mut self.moved else { return Some(nominated) };
+        if let Some(probation) = &mut moved.probation {
+            if class == MediaClass::Video && probation.sent >= ALLOWANCE + 3 * probation.received {
+                return None;
+            }
+            probation.sent += length as u64;
+        }
+        Some(moved.path)
+    }
+
+    /// A datagram of RTP or RTCP came over a path that belongs to this peer, authentic or not.
+    pub(crate) fn heard(&mut self, now: Instant, path: Path, length: usize) {
+        if self.current() == Some(path) {
+            self.heard = Some(now);
+        }
+        if let Some(Moved { path: to, probation: Some(probation), .. }) = &mut self.moved
+            && *to == path
+        {
+            probation.received += length as u64;
+        }
+    }
+
+    /// Whether to find out if a packet of a stranger is this peer's. Counts as a try.
+    pub(crate) fn may_try(&mut self, now: Instant, path: Path) -> bool {
+        let known = self.current().is_some_and(|current| {
+            let same_kind = current.remote.is_ipv4() == path.remote.is_ipv4();
+            current.transport == Transport::Udp && path.transport == Transport::Udp && same_kind
+        });
+        let trusted = self.distrusted.is_none_or(|until| until <= now);
+        if !known || !trusted || !self.may_move(now) {
+            return false;
+        }
+        let (start, count) = self.tries.filter(|(start, _)| now < *start + Duration::from_secs(1)).unwrap_or((now, 0));
+        self.tries = Some((start, count + 1));
+        count < TRIES
+    }
+
+    /// An authenticated packet of the page came over `path`, which a STUN check has proved or not.
+    pub(crate) fn authenticated(&mut self, now: Instant, path: Path, ssrc: u32, sequence: u64, proved: bool) {
+        let newest = self.note(ssrc, sequence);
+        if !newest || self.current().is_none_or(|current| current == path) {
+            return;
+        }
+        if proved && self.on_probation().is_some() {
+            // The page still speaks from where it was: a copy of its packet was faster than itself.
+            self.back(now);
+        } else if self.may_move(now) {
+            self.go(now, path, proved);
+        }
+    }
+
+    /// A STUN check proved `path`; `nominates` if the page sends over it (USE-CANDIDATE).
+    pub(crate) fn checked(&mut self, now: Instant, path: Path, nominates: bool) {
+        self.distrusted = None;
+        if let Some(moved) = &mut self.moved
+            && moved.path == path
+        {
+            moved.probation = None;
+            return;
+        }
+        let silent = self.heard.is_some_and(|heard| now.saturating_duration_since(heard) >= LEFT);
+        let elsewhere = self.current().is_some_and(|current| current != path);
+        if elsewhere && nominates && silent && self.may_move(now) {
+            self.go(now, path, true);
+        }
+    }
+
+    /// When a probation ends.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.moved?.probation.map(|probation| probation.until)
+    }
+
+    /// Ends a probation whose time is over.
+    pub(crate) fn age(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|until| until <= now) {
+            self.back(now);
+        }
+    }
+
+    /// The streams that have been heard from this peer.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = u32> {
+        self.newest.iter().map(|(ssrc, _)| *ssrc)
+    }
+
+    /// The path on probation.
+    pub(crate) fn on_probation(&self) -> Option<Path> {
+        self.moved.filter(|moved| moved.probation.is_some()).map(|moved| moved.path)
+    }
+
+    fn current(&self) -> Option<Path> {
+        self.moved.map(|moved| moved.path).or(self.nominated)
+    }
+
+    fn may_move(&self, now: Instant) -> bool {
+        let silent = self.heard.is_none_or(|heard| now.saturating_duration_since(heard) >= LEAVING);
+        silent && self.last_move.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL)
+    }
+
+    fn go(&mut self, now: Instant, path: Path, proved: bool) {
+        let probation = (!proved).then(|| Probation { until: now + PROBATION, received: 0, sent: 0 });
+        self.moved = (self.nominated != Some(path)).then_some(Moved { path, probation });
+        self.last_move = Some(now);
+        self.heard = Some(now);
+    }
+
+    fn back(&mut self, now: Instant) {
+        self.moved = None;
+        self.distrusted = Some(now + DISTRUST);
+    }
+
+    /// Whether the packet is the newest of its stream. The streams that were heard first stay.
+    fn note(&mut self, ssrc: u32, sequence: u64) -> bool {
+        if let Some((_, newest)) = self.newest.iter_mut().find(|(known, _)| *known == ssrc) {
+            let is_newer = *newest < sequence;
+            *newest = sequence.max(*newest);
+            return is_newer;
+        }
+        let room = self.newest.len() < STREAMS;
+        if room {
+            self.newest.push((ssrc, sequence));
+        }
+        room
+    }
+}

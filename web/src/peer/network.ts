@@ -1,0 +1,15 @@
+interface Observed {
+  addEventListener(type: string, listener: () => void): void;
+  removeEventListener(type: string, listener: () => void): void;
+}
+
+/** Calls `changed` when the browser says that the network is another; the result stops it. */
+export function watchNetwork(changed: () => void): () => void {
+  const connection = (navigator as { connection?: Observed }).connection;
+  globalThis.addEventListener?.("online", changed);
+  connection?.addEventListener("change", changed);
+  return () => {
+    globalThis.removeEventListener?.("online", changed);
+    connection?.removeEventListener("change", changed);
+  };
+}
