@@ -215,14 +215,14 @@ impl Room {
 fn check_kind(datagram: &[u8]) {
     let first = datagram.first().copied();
     match classify(datagram) {
-        Some(Packet::BindingRequest { ufrag }) => {
+        Some(Packet::BindingRequest { ufrag, .. }) => {
             assert_eq!(first, Some(0));
             let named = format!("{ufrag}:");
             assert!(datagram.windows(named.len()).any(|part| part == named.as_bytes()));
         }
         Some(Packet::OtherStun) => assert!(matches!(first, Some(0..=3))),
         Some(Packet::Dtls) => assert!(matches!(first, Some(20..=63))),
-        Some(Packet::Rtp) => assert!(matches!(first, Some(128..=191))),
+        Some(Packet::Rtp { .. }) => assert!(matches!(first, Some(128..=191))),
         None => {}
     }
 }
