@@ -10,7 +10,7 @@ use crate::fault::{Fault, Way};
 use crate::lab::{ASK_EVERY, Lab};
 use crate::link::{Condition, Conditions};
 use crate::network::PATIENT_LINK;
-use crate::oracle::Witness;
+use crate::oracle::{Devices, Witness};
 use crate::recording::Recording;
 use crate::tally::Outcome;
 use crate::visit::{Camera, Page};
@@ -32,7 +32,7 @@ pub(crate) async fn trial(
     number: usize,
     patience: Duration,
 ) -> Result<Outcome, LabError> {
-    lab.calls(1, Camera::NOISE).await?;
+    lab.calls(1, Camera::NOISE, [Devices::ON; 2]).await?;
     let before = steady_bitrate(receiver(lab, way)?).await?;
     lab.comings_and_goings().await?;
     let begin = clock::wall();

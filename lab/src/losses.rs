@@ -9,7 +9,7 @@ use crate::error::LabError;
 use crate::fault::{Fault, Losses, Suffers};
 use crate::lab::Lab;
 use crate::link::{Condition, Conditions};
-use crate::oracle::Witness;
+use crate::oracle::{Devices, Witness};
 use crate::tally::Outcome;
 use crate::visit::Camera;
 
@@ -23,7 +23,7 @@ pub(crate) async fn trials(
     (fault, losses): (&Fault, Losses),
     count: usize,
 ) -> Result<Vec<Outcome>, LabError> {
-    lab.calls(1, Camera::WHOLE).await?;
+    lab.calls(1, Camera::WHOLE, [Devices::ON; 2]).await?;
     let condition = Condition { loss: losses.share, burst: losses.burst, ..Condition::delayed(40) };
     lab.network.patient_link.set(Conditions::both(condition));
     sleep(WARM_UP).await;

@@ -27,14 +27,12 @@ pub(crate) async fn trial(
     patience: Duration,
 ) -> Result<Vec<Outcome>, LabError> {
     let camera = if outage.visits() == 1 { Camera::WHOLE } else { Camera::SMALL };
-    lab.calls(outage.visits(), camera).await?;
-    if outage == Outage::UdpBlocked {
-        go_by_udp(lab).await?;
+    let devices = devices(number);
+    lab.calls(outage.visits(), camera, devices).await?;
+    if outage == Outage::UdpBlocked && !goes_by_udp(lab).await? {
+        lab.hang_up().await;
+        lab.calls(outage.visits(), camera, devices).await?;
     }
-    for call in &mut lab.calls {
-        call.switch(devices(number)).await?;
-    }
-    lab.calls(outage.visits(), camera).await?;
     lab.comings_and_goings().await?;
 
     let begin = clock::wall();
@@ -158,15 +156,14 @@ async fn stands_still(
     Ok(None)
 }
 
-/// Media that went by TCP go back by themselves, or else another visit begins.
-async fn go_by_udp(lab: &mut Lab) -> Result<(), LabError> {
+/// Whether media that went by TCP go back by themselves, soon.
+async fn goes_by_udp(lab: &Lab) -> Result<bool, LabError> {
     let deadline = Deadline::after(Duration::from_secs(3));
     while !deadline.is_past() {
         if lab.calls[0].visit.patient.eval::<String>("await probe.protocol()").await? == "udp" {
-            return Ok(());
+            return Ok(true);
         }
         sleep(ASK_EVERY).await;
     }
-    lab.hang_up().await;
-    lab.calls(1, Camera::WHOLE).await
+    Ok(false)
 }
