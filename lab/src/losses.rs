@@ -59,10 +59,7 @@ fn observe(suffers: Suffers, witness: &Witness<'_>, begin: f64) -> Option<f64> {
     let end = begin + WINDOW.as_secs_f64() * 1000.0;
     let recording = &witness.recording;
     if suffers == Suffers::Picture {
-        // A freeze counts once it is over: one that lasts is as long as nothing new came.
-        let standing = recording.longest_gap(|sample| sample.frames, begin, end) / 1000.0;
-        let frozen = recording.rose(|sample| sample.frozen, begin, end);
-        return Some(if standing > 1.0 { frozen.max(standing) } else { frozen });
+        return Some(recording.frozen(begin, end));
     }
     let heard = recording.rose(|sample| sample.heard, begin, end);
     (heard > 0.0).then(|| recording.rose(|sample| sample.concealed, begin, end) / heard * 100.0)
