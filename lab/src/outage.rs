@@ -29,10 +29,6 @@ pub(crate) async fn trial(
     let camera = if outage.visits() == 1 { Camera::WHOLE } else { Camera::SMALL };
     let devices = devices(number);
     lab.calls(outage.visits(), camera, devices).await?;
-    if outage == Outage::UdpBlocked && !goes_by_udp(lab).await? {
-        lab.hang_up().await;
-        lab.calls(outage.visits(), camera, devices).await?;
-    }
     lab.comings_and_goings().await?;
 
     let begin = clock::wall();
@@ -154,16 +150,4 @@ async fn stands_still(
         sleep(ASK_EVERY).await;
     }
     Ok(None)
-}
-
-/// Whether media that went by TCP go back by themselves, soon.
-async fn goes_by_udp(lab: &Lab) -> Result<bool, LabError> {
-    let deadline = Deadline::after(Duration::from_secs(3));
-    while !deadline.is_past() {
-        if lab.calls[0].visit.patient.eval::<String>("await probe.protocol()").await? == "udp" {
-            return Ok(true);
-        }
-        sleep(ASK_EVERY).await;
-    }
-    Ok(false)
 }
