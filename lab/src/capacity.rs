@@ -10,7 +10,7 @@ use crate::fault::{Fault, Way};
 use crate::lab::{ASK_EVERY, Lab};
 use crate::link::{Condition, Conditions};
 use crate::network::PATIENT_LINK;
-use crate::oracle::Witness;
+use crate::oracle::{Devices, Witness};
 use crate::recording::Recording;
 use crate::tally::Outcome;
 use crate::visit::{Camera, Page};
@@ -32,7 +32,7 @@ pub(crate) async fn trial(
     number: usize,
     patience: Duration,
 ) -> Result<Outcome, LabError> {
-    lab.calls(1, Camera::NOISE).await?;
+    lab.calls(1, Camera::NOISE, [Devices::ON; 2]).await?;
     let before = steady_bitrate(receiver(lab, way)?).await?;
     lab.comings_and_goings().await?;
     let begin = clock::wall();
@@ -45,6 +45,7 @@ pub(crate) async fn trial(
     lab.network.heal()?;
     let since = clock::wall();
 
+    let frozen = receiver(lab, way)?.recording(begin).await?.frozen(begin, since);
     let value = regained(receiver(lab, way)?, before, since, patience).await?;
     let mut flaws = Vec::new();
     if let Some(call) = lab.calls.first() {
@@ -56,7 +57,7 @@ pub(crate) async fn trial(
     if !audit.is_empty() {
         flaws.push(format!("the audit log says {}", audit.join(", ")));
     }
-    let outcome = Outcome { values: vec![value], flaws };
+    let outcome = Outcome { values: vec![value, Some(frozen)], flaws };
     if value.is_none_or(|seconds| seconds > 10.0) || !outcome.flaws.is_empty() {
         let name = format!("{}-{number}", fault.name);
         crate::evidence::keep(lab, 0, &name, &outcome, begin, since).await;

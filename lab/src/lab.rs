@@ -15,6 +15,8 @@ use crate::visit::{Camera, Visit};
 
 /// How long a call may take to run smoothly before another one is begun.
 const SMOOTH_WITHIN: Duration = Duration::from_secs(20);
+/// How often a call that does not run smoothly is begun anew.
+const ATTEMPTS: usize = 3;
 /// How often pages are asked. They keep the times themselves.
 pub(crate) const ASK_EVERY: Duration = Duration::from_millis(400);
 /// What the audit log may not say while nobody comes or goes.
@@ -58,13 +60,28 @@ impl Lab {
         store.close().await;
     }
 
-    /// Sees to it that so many calls run smoothly: those there are, or else new ones.
-    pub(crate) async fn calls(&mut self, count: usize, camera: Camera) -> Result<(), LabError> {
+    /// Sees to it that so many calls run smoothly, with just these devices on: those there are, or else new ones.
+    pub(crate) async fn calls(&mut self, count: usize, camera: Camera, devices: [Devices; 2]) -> Result<(), LabError> {
+        for _ in 0..ATTEMPTS {
+            self.connected(count, camera).await?;
+            for call in &mut self.calls {
+                call.switch(devices).await?;
+            }
+            if self.run_smoothly().await? {
+                return Ok(());
+            }
+            self.hang_up().await;
+        }
+        Err(LabError::Stuck("the call does not run smoothly once a device was switched".to_owned()))
+    }
+
+    async fn connected(&mut self, count: usize, camera: Camera) -> Result<(), LabError> {
         self.network.heal()?;
-        if self.calls.len() == count && self.camera == camera && self.run_smoothly().await.unwrap_or(false) {
+        let fits = self.calls.len() == count && self.camera == camera;
+        if fits && self.go_by_udp().await.unwrap_or(false) && self.run_smoothly().await.unwrap_or(false) {
             return Ok(());
         }
-        for _ in 0..3 {
+        for _ in 0..ATTEMPTS {
             self.hang_up().await;
             self.camera = camera;
             for _ in 0..count {
@@ -90,6 +107,16 @@ impl Lab {
         for call in self.calls.drain(..) {
             call.visit.close().await;
         }
+    }
+
+    /// Whether all media go by UDP: calls that a fault has left on TCP are no good for the next one.
+    async fn go_by_udp(&self) -> Result<bool, LabError> {
+        for page in self.calls.iter().flat_map(|call| call.visit.pages()) {
+            if page.eval::<String>("await probe.protocol()").await? != "udp" {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits until everything everybody sends comes without a gap.
@@ -124,7 +151,7 @@ impl Lab {
 
 impl Call {
     /// The people press what is needed to have only this switched on.
-    pub(crate) async fn switch(&mut self, wanted: [Devices; 2]) -> Result<(), LabError> {
+    async fn switch(&mut self, wanted: [Devices; 2]) -> Result<(), LabError> {
         let [patient, provider] = self.visit.pages();
         for (page, other, index) in [(patient, provider, 0), (provider, patient, 1)] {
             let (now, wanted) = (self.devices[index], wanted[index]);

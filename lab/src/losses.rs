@@ -9,7 +9,7 @@ use crate::error::LabError;
 use crate::fault::{Fault, Losses, Suffers};
 use crate::lab::Lab;
 use crate::link::{Condition, Conditions};
-use crate::oracle::Witness;
+use crate::oracle::{Devices, Witness};
 use crate::tally::Outcome;
 use crate::visit::Camera;
 
@@ -23,7 +23,7 @@ pub(crate) async fn trials(
     (fault, losses): (&Fault, Losses),
     count: usize,
 ) -> Result<Vec<Outcome>, LabError> {
-    lab.calls(1, Camera::WHOLE).await?;
+    lab.calls(1, Camera::WHOLE, [Devices::ON; 2]).await?;
     let condition = Condition { loss: losses.share, burst: losses.burst, ..Condition::delayed(40) };
     lab.network.patient_link.set(Conditions::both(condition));
     sleep(WARM_UP).await;
@@ -59,10 +59,7 @@ fn observe(suffers: Suffers, witness: &Witness<'_>, begin: f64) -> Option<f64> {
     let end = begin + WINDOW.as_secs_f64() * 1000.0;
     let recording = &witness.recording;
     if suffers == Suffers::Picture {
-        // A freeze counts once it is over: one that lasts is as long as nothing new came.
-        let standing = recording.longest_gap(|sample| sample.frames, begin, end) / 1000.0;
-        let frozen = recording.rose(|sample| sample.frozen, begin, end);
-        return Some(if standing > 1.0 { frozen.max(standing) } else { frozen });
+        return Some(recording.frozen(begin, end));
     }
     let heard = recording.rose(|sample| sample.heard, begin, end);
     (heard > 0.0).then(|| recording.rose(|sample| sample.concealed, begin, end) / heard * 100.0)

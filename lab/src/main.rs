@@ -157,15 +157,18 @@ async fn measure(lab: &mut Lab, fault: &Fault, trials: usize, patience: Duration
         Course::Outage(outage) => {
             while outcomes.len() < trials {
                 let number = outcomes.len() / outage.visits();
-                let fresh = outage::trial(lab, (fault, outage), number, patience).await?;
+                let trial = outage::trial(lab, (fault, outage), number, patience).await;
+                let fresh = or_lost(lab, trial, outage.visits()).await?;
                 tell(&fresh);
                 outcomes.extend(fresh);
             }
         }
         Course::Capacity(way) => {
             for number in 0..trials {
-                outcomes.push(capacity::trial(lab, (fault, way), number, patience).await?);
-                tell(&outcomes[number..]);
+                let trial = capacity::trial(lab, (fault, way), number, patience).await;
+                let fresh = or_lost(lab, trial.map(|outcome| vec![outcome]), 1).await?;
+                tell(&fresh);
+                outcomes.extend(fresh);
             }
         }
     }
@@ -173,6 +176,21 @@ async fn measure(lab: &mut Lab, fault: &Fault, trials: usize, patience: Duration
         tell(&outcomes);
     }
     Ok(outcomes)
+}
+
+/// A trial in which even the lab lost hold of a page counts as one that never recovered.
+async fn or_lost(
+    lab: &mut Lab,
+    trial: Result<Vec<Outcome>, LabError>,
+    visits: usize,
+) -> Result<Vec<Outcome>, LabError> {
+    match trial {
+        Err(LabError::Stuck(why)) => {
+            lab.hang_up().await;
+            Ok(vec![Outcome { values: vec![None], flaws: vec![why] }; visits])
+        }
+        done_or_broken => done_or_broken,
+    }
 }
 
 fn tell(outcomes: &[Outcome]) {

@@ -27,14 +27,8 @@ pub(crate) async fn trial(
     patience: Duration,
 ) -> Result<Vec<Outcome>, LabError> {
     let camera = if outage.visits() == 1 { Camera::WHOLE } else { Camera::SMALL };
-    lab.calls(outage.visits(), camera).await?;
-    if outage == Outage::UdpBlocked {
-        go_by_udp(lab).await?;
-    }
-    for call in &mut lab.calls {
-        call.switch(devices(number)).await?;
-    }
-    lab.calls(outage.visits(), camera).await?;
+    let devices = devices(number);
+    lab.calls(outage.visits(), camera, devices).await?;
     lab.comings_and_goings().await?;
 
     let begin = clock::wall();
@@ -156,17 +150,4 @@ async fn stands_still(
         sleep(ASK_EVERY).await;
     }
     Ok(None)
-}
-
-/// Media that went by TCP go back by themselves, or else another visit begins.
-async fn go_by_udp(lab: &mut Lab) -> Result<(), LabError> {
-    let deadline = Deadline::after(Duration::from_secs(3));
-    while !deadline.is_past() {
-        if lab.calls[0].visit.patient.eval::<String>("await probe.protocol()").await? == "udp" {
-            return Ok(());
-        }
-        sleep(ASK_EVERY).await;
-    }
-    lab.hang_up().await;
-    lab.calls(1, Camera::WHOLE).await
 }

@@ -46,7 +46,9 @@ if (window === window.top && window.bedsideRecord === undefined) {
   };
   const stage = () => {
     const { stage, transport } = probe.call()?.dataset ?? {};
-    if (stage !== undefined) keep(record.stages, [Date.now(), stage, transport ?? ""]);
+    const before = record.stages.at(-1);
+    if (stage === undefined || (before?.[1] === stage && before[2] === transport)) return;
+    keep(record.stages, [Date.now(), stage, transport ?? ""]);
   };
   addEventListener("click", (event) => event.isTrusted && record.clicks.push(Date.now()), { capture: true });
   addEventListener("DOMContentLoaded", () => {

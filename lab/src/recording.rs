@@ -80,6 +80,14 @@ impl Recording {
         longest(&gaps).max(to - silent)
     }
 
+    /// Seconds in which the picture stood frozen in a span.
+    pub(crate) fn frozen(&self, from: f64, to: f64) -> f64 {
+        let noted = self.rose(|sample| sample.frozen, from, to);
+        // The browser notes a freeze once it is over: one that lasts is as long as nothing new came.
+        let standing = self.longest_gap(|sample| sample.frames, from, to) / 1000.0;
+        if standing > 1.0 { noted.max(standing) } else { noted }
+    }
+
     /// The times between rises of a counter.
     fn gaps(&self, counter: Counter, since: f64) -> Vec<Gap> {
         let mut gaps = Vec::new();
@@ -178,6 +186,6 @@ mod tests {
         for sample in recording.samples.iter_mut().filter(|sample| sample.at > 500.0) {
             sample.frames -= 11.0;
         }
-        assert_eq!(recording.rose(FRAMES, 0.0, 1000.0), 19.0);
+        assert_eq!(recording.rose(FRAMES, 0.0, 1000.0), 20.0);
     }
 }
