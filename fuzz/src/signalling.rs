@@ -111,7 +111,7 @@ impl Clinic {
                 if let Some(page) = self.pages[at(role)].as_mut().filter(|page| page.connected) {
                     page.connected = false;
                     let connection = page.connection;
-                    self.handle(Input::Disconnected { connection });
+                    self.handle(Input::Disconnected { connection, goodbye: false });
                 }
             }
             [b'>', number @ ..] => {

@@ -57,6 +57,8 @@ pub enum Input {
     Disconnected {
         /// Which.
         connection: ConnectionId,
+        /// The page said goodbye: it was closed or left, and its media with it.
+        goodbye: bool,
     },
     /// A page sent a command. The shell has asked `permission::decide`.
     Command {
@@ -324,7 +326,7 @@ impl Visit {
         self.expire(now);
         match input {
             Input::Connected { arrival, connection } => self.connect(now, arrival, connection),
-            Input::Disconnected { connection } => self.disconnect(now, connection),
+            Input::Disconnected { connection, goodbye } => self.disconnect(now, connection, goodbye),
             Input::Command { connection, id, command } => self.command(context, connection, id, command),
             Input::MediaUp { user } => self.set_media_link(user, MediaLink::Up),
             Input::MediaLost { user } => {

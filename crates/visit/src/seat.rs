@@ -148,6 +148,23 @@ impl Seat {
         }
     }
 
+    /// Since when their page is out of reach. Somebody who is seen and heard is there, although their
+    /// signalling connection dropped.
+    pub(crate) const fn link_lost(&self) -> Option<Timestamp> {
+        match (self.link, self.media) {
+            (Link::Down { since }, MediaLink::None | MediaLink::Lost { .. }) => Some(since),
+            (Link::Down { .. }, MediaLink::Up) | (Link::Up { .. } | Link::Never, _) => None,
+        }
+    }
+
+    /// Since when they are neither seen nor heard for the network's sake.
+    pub(crate) const fn away(&self) -> Option<Timestamp> {
+        match self.media {
+            MediaLink::Lost { since } => Some(since),
+            MediaLink::Up | MediaLink::None => self.link_lost(),
+        }
+    }
+
     /// Whether a command of this name was done already.
     pub(crate) fn has_done(&self, id: &CommandId) -> bool {
         self.done.contains(id) || self.heeded.contains(id)

@@ -97,16 +97,14 @@ fn participant(seat: &Seat, in_full: bool) -> ParticipantView {
 }
 
 fn connected_to(other: &Seat, since: Timestamp) -> Stage {
-    match (other.link, other.media) {
-        (Link::Down { since }, _) | (Link::Up { .. }, MediaLink::Lost { since }) => Stage::Reconnecting { since },
-        (Link::Up { .. }, MediaLink::Up | MediaLink::None) | (Link::Never, _) => Stage::Connected { since },
-    }
+    other.away().map_or(Stage::Connected { since }, |since| Stage::Reconnecting { since })
 }
 
 fn presence(seat: &Seat) -> Presence {
     match (seat.attendance, seat.link) {
-        (Attendance::In { .. }, Link::Down { since }) => Presence::Away { since },
-        (Attendance::In { since }, Link::Up { .. } | Link::Never) => Presence::Here { since },
+        (Attendance::In { since }, _) => {
+            seat.link_lost().map_or(Presence::Here { since }, |since| Presence::Away { since })
+        }
         (Attendance::Left { at }, _) => Presence::Left { at },
         (Attendance::Out | Attendance::Declined { .. }, Link::Up { since, .. }) => Presence::Preparing { since },
         (Attendance::Out | Attendance::Declined { .. }, Link::Down { .. } | Link::Never) => Presence::Absent,

@@ -75,6 +75,7 @@ export class Attempts {
     if (socket === undefined) return;
     socket.onmessage = null;
     socket.onclose = null;
-    socket.close(1000);
+    // Not a goodbye: another attempt is this page as well.
+    socket.close(3000);
   }
 }

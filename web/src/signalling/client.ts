@@ -6,6 +6,9 @@ import type { Socket } from "./socket.ts";
 
 const PING_EVERY = 5_000;
 const DEAD_AFTER = 10_000;
+/** Close codes: this page ends; it comes back on another connection, and its media go on. */
+const GOODBYE = 1000;
+const COMING_BACK = 3000;
 /** How long a connection may be silent after the network changed under it. */
 const PROVE_WITHIN = 1_500;
 
@@ -271,7 +274,7 @@ export class SignallingClient {
   }
 
   #reconnect(): void {
-    this.#drop();
+    this.#drop(COMING_BACK);
     this.#retryLater();
   }
 
@@ -287,11 +290,11 @@ export class SignallingClient {
   }
 
   #end(transport: Transport): void {
-    this.#drop();
+    this.#drop(GOODBYE);
     this.#report(transport);
   }
 
-  #drop(): void {
+  #drop(code: number): void {
     this.#stopRetry();
     this.#stopPing();
     this.#stopWatch();
@@ -302,7 +305,7 @@ export class SignallingClient {
     if (socket !== null) {
       socket.onmessage = null;
       socket.onclose = null;
-      socket.close(1000);
+      socket.close(code);
     }
   }
 

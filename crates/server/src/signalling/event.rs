@@ -13,7 +13,11 @@ pub(super) enum Event {
         connection: Connection,
         arrival: Arrival,
     },
-    Disconnected(ConnectionId),
+    Disconnected {
+        connection: ConnectionId,
+        /// The page said goodbye.
+        goodbye: bool,
+    },
     Command {
         connection: ConnectionId,
         id: CommandId,

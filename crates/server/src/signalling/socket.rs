@@ -94,6 +94,22 @@ pub(crate) struct Returning {
     after: Option<u64>,
 }
 
+/// How a page's connection ended.
+enum End {
+    /// We end it.
+    Ours(CloseReason),
+    /// The page is being closed or left.
+    Goodbye,
+    /// The page is out of reach, or comes back on another connection.
+    Dropped,
+}
+
+impl From<CloseReason> for End {
+    fn from(reason: CloseReason) -> Self {
+        Self::Ours(reason)
+    }
+}
+
 struct Page {
     app: App,
     appointment: Appointment,
@@ -125,18 +141,19 @@ impl Page {
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let connection = Connection::new(page.connection, page.user, page.session, outbox);
-        let reason = match page.tell(Event::Connected { connection, arrival }).await {
+        let end = match page.tell(Event::Connected { connection, arrival }).await {
             Ok(()) => page.converse(&mut socket, outgoing).await,
-            Err(reason) => Some(reason),
+            Err(reason) => End::Ours(reason),
         };
-        let _ = page.tell(Event::Disconnected(page.connection)).await;
-        if let Some(reason) = reason {
+        let goodbye = matches!(end, End::Goodbye);
+        let _ = page.tell(Event::Disconnected { connection: page.connection, goodbye }).await;
+        if let End::Ours(reason) = end {
             close(&mut socket, reason).await;
         }
     }
 
-    /// Until one side ends it; gives the reason if it is ours.
-    async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> Option<CloseReason> {
+    /// Until one side ends it.
+    async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> End {
         let mut proof = interval(PROOF_EVERY);
         proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_at = Instant::now() + SILENCE;
@@ -145,59 +162,62 @@ impl Page {
                 incoming = socket.recv() => match incoming {
                     Some(Ok(message)) => {
                         silent_at = Instant::now() + SILENCE;
-                        match self.take(message, socket).await {
-                            Ok(true) => {}
-                            Ok(false) => return None,
-                            Err(reason) => return Some(reason),
+                        if let Err(end) = self.take(message, socket).await {
+                            return end;
                         }
                     }
-                    Some(Err(_)) | None => return None,
+                    Some(Err(_)) | None => return End::Dropped,
                 },
                 out = outgoing.recv() => match out {
-                    Some(Outgoing::Send(message)) => send(socket, &message).await?,
-                    Some(Outgoing::Close(reason)) => return Some(reason),
-                    None => return Some(CloseReason::Unavailable),
+                    Some(Outgoing::Send(message)) => {
+                        if let Err(end) = send(socket, &message).await {
+                            return end;
+                        }
+                    }
+                    Some(Outgoing::Close(reason)) => return End::Ours(reason),
+                    None => return End::Ours(CloseReason::Unavailable),
                 },
                 _ = proof.tick() => {
                     if let Err(reason) = self.prove().await {
-                        return Some(reason);
+                        return End::Ours(reason);
                     }
                 }
-                () = sleep_until(silent_at) => return None,
+                () = sleep_until(silent_at) => return End::Dropped,
             }
         }
     }
 
-    /// False: the page said goodbye.
-    async fn take(&self, message: Message, socket: &mut WebSocket) -> Result<bool, CloseReason> {
+    async fn take(&self, message: Message, socket: &mut WebSocket) -> Result<(), End> {
         if self.rate.check().is_err() {
-            return Err(CloseReason::Protocol);
+            return Err(End::Ours(CloseReason::Protocol));
         }
         let text = match message {
             Message::Text(text) => text,
-            Message::Ping(_) | Message::Pong(_) => return Ok(true),
-            Message::Close(_) => return Ok(false),
-            Message::Binary(_) => return Err(CloseReason::Protocol),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            // 1000 is the page's own end, 1001 a closed or left page; others come back.
+            Message::Close(Some(CloseFrame { code: 1000 | 1001, .. })) => return Err(End::Goodbye),
+            Message::Close(_) => return Err(End::Dropped),
+            Message::Binary(_) => return Err(End::Ours(CloseReason::Protocol)),
         };
         match serde_json::from_str(&text) {
-            Ok(ClientMessage::Ping) => Ok(send(socket, &ServerMessage::Pong).await.is_some()),
+            Ok(ClientMessage::Ping) => send(socket, &ServerMessage::Pong).await,
             Ok(ClientMessage::Command { id, command }) => match self.decide(action_of(&command)).await? {
-                Ok(()) => self.tell(Event::Command { connection: self.connection, id, command }).await.map(|()| true),
+                Ok(()) => Ok(self.tell(Event::Command { connection: self.connection, id, command }).await?),
                 Err(denial) => {
                     let refusal = refusal(denial)?;
-                    Ok(send(socket, &ServerMessage::Refused { id, refusal }).await.is_some())
+                    send(socket, &ServerMessage::Refused { id, refusal }).await
                 }
             },
             Ok(ClientMessage::Offer { peer, sdp }) => match self.decide(Action::Join).await? {
-                Ok(()) => self.tell(Event::Offer { connection: self.connection, peer, sdp }).await.map(|()| true),
+                Ok(()) => Ok(self.tell(Event::Offer { connection: self.connection, peer, sdp }).await?),
                 Err(_) => {
                     let reason = MediaFailure::NotAllowed;
-                    Ok(send(socket, &ServerMessage::MediaFailed { peer, reason }).await.is_some())
+                    send(socket, &ServerMessage::MediaFailed { peer, reason }).await
                 }
             },
             Err(error) => {
                 let detail = error.to_string();
-                Ok(send(socket, &ServerMessage::Malformed { detail }).await.is_some())
+                send(socket, &ServerMessage::Malformed { detail }).await
             }
         }
     }
@@ -237,12 +257,12 @@ fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
     }
 }
 
-/// `None` if the page is gone: there is nobody to tell why.
-async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Option<()> {
-    let text = serde_json::to_string(message).ok()?;
+/// A page that does not take it is gone: there is nobody to tell why.
+async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
+    let text = serde_json::to_string(message).map_err(|_| End::Dropped)?;
     match timeout(WRITE_TIME, socket.send(Message::text(text))).await {
-        Ok(Ok(())) => Some(()),
-        Ok(Err(_)) | Err(_) => None,
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Dropped),
     }
 }
 

@@ -83,9 +83,9 @@ impl VisitTask {
                     self.close(id, CloseReason::Unavailable);
                 }
             }
-            Event::Disconnected(connection) => {
+            Event::Disconnected { connection, goodbye } => {
                 self.connections.retain(|c| c.id != connection);
-                self.step(Input::Disconnected { connection }).await;
+                self.step(Input::Disconnected { connection, goodbye }).await;
             }
             Event::Command { connection, id, command } => {
                 if !self.step(Input::Command { connection, id: id.clone(), command }).await {
@@ -189,7 +189,7 @@ impl VisitTask {
             let connection = self.connections.remove(at);
             connection.close(CloseReason::SignedOut);
             self.shared.media.drop_user(self.visit.id(), connection.user);
-            self.step(Input::Disconnected { connection: connection.id }).await;
+            self.step(Input::Disconnected { connection: connection.id, goodbye: true }).await;
         }
     }
 

@@ -112,7 +112,10 @@ impl Visit {
         self.pages.push(Page { id, seat, connection: Some(connection), sequence, view, backlog: VecDeque::new() });
     }
 
-    pub(super) fn disconnect(&mut self, now: Timestamp, connection: ConnectionId) {
+    pub(super) fn disconnect(&mut self, now: Timestamp, connection: ConnectionId, goodbye: bool) {
+        if let Some(seat) = self.seats.iter().position(|seat| goodbye && seat.connection() == Some(connection)) {
+            self.drop_media(seat);
+        }
         for page in &mut self.pages {
             if page.connection == Some(connection) {
                 page.connection = None;

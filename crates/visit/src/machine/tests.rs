@@ -123,7 +123,7 @@ impl Scene {
         let page = self.pages.remove(at);
         let heard = page.1;
         self.gone.push(page);
-        self.input(Input::Disconnected { connection });
+        self.input(Input::Disconnected { connection, goodbye: false });
         heard
     }
 
@@ -323,18 +323,32 @@ fn a_dropped_connection_keeps_the_seat() {
     scene.input(Input::MediaUp { user: user(1) });
     scene.now = T0 + Duration::from_secs(5);
     let dropped = scene.now;
-    scene.input(Input::Disconnected { connection: PATIENT });
+    scene.input(Input::Disconnected { connection: PATIENT, goodbye: false });
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "who is seen and heard is there");
+    scene.input(Input::MediaLost { user: user(1) });
     assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: dropped });
     assert_eq!(scene.page(PROVIDER).others[0].presence, Presence::Away { since: dropped });
 
     scene.wait(300).connect(PATIENT);
+    scene.input(Input::MediaUp { user: user(1) });
     assert!(matches!(scene.stage(PATIENT), Stage::Connected { .. }), "back without a click");
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
     assert!(!scene.page(PATIENT).you.microphone, "a reconnect never unmutes");
 
-    scene.input(Input::Disconnected { connection: PATIENT }).wait(601);
+    scene.input(Input::Disconnected { connection: PATIENT, goodbye: false }).wait(601);
     assert_eq!(scene.stage(PROVIDER), &Stage::Alone { since: scene.now });
     assert!(scene.audits().contains(&AuditAction::VisitSeatExpired));
+}
+
+#[test]
+fn a_page_that_says_goodbye_takes_its_media_along() {
+    let mut scene = Scene::in_call();
+    scene.input(Input::MediaUp { user: user(1) });
+    scene.input(Input::Disconnected { connection: PATIENT, goodbye: true });
+    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 }, "no frozen picture, and never \"left\"");
+    assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
+    scene.connect(PATIENT);
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
 }
 
 #[test]
@@ -360,7 +374,7 @@ fn a_second_page_takes_the_seat_over() {
     assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
     assert!(matches!(scene.stage(second), Stage::Connected { .. }));
     let before = scene.log.len();
-    scene.input(Input::Disconnected { connection: PATIENT });
+    scene.input(Input::Disconnected { connection: PATIENT, goodbye: false });
     assert_eq!(scene.log.len(), before, "the old page's end says nothing about the seat");
 }
 
@@ -378,7 +392,7 @@ fn a_page_that_comes_back_hears_what_it_missed() {
         Some(message.clone())
     };
     let first = scene.log[mark..].iter().find_map(to_it);
-    assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 3, now: T0 }));
+    assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 2, now: T0 }));
     assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
     assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
     assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }), "the media connection outlives it");
@@ -394,7 +408,7 @@ fn a_page_may_come_back_before_its_end_is_noticed() {
     assert!(scene.log.contains(&Output::Close { connection: PATIENT, reason: Closing::Superseded }));
     assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }));
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "nobody saw a gap");
-    scene.input(Input::Disconnected { connection: PATIENT });
+    scene.input(Input::Disconnected { connection: PATIENT, goodbye: false });
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "the old connection's end says nothing");
 }
 

@@ -32,7 +32,8 @@ fn causes(visit: &Visit) -> Vec<Cause> {
     for (who, (n, _, connection)) in PAGES.into_iter().enumerate() {
         let seat = &visit.seats[who];
         if seat.connection().is_some() {
-            causes.push((Some(who), "connection drops", Input::Disconnected { connection }));
+            causes.push((Some(who), "connection drops", Input::Disconnected { connection, goodbye: false }));
+            causes.push((Some(who), "page closes", Input::Disconnected { connection, goodbye: true }));
             for (name, command) in &commands {
                 let id = CommandId::try_from(format!("{name}-{n}")).expect("plain");
                 causes.push((Some(who), name, Input::Command { connection, id, command: command.clone() }));
