@@ -335,7 +335,11 @@ export class CallStore {
   }
 
   #onMedia(): void {
-    if (this.#backend !== null) this.#set({ media: this.#backend.state });
+    if (this.#backend === null) return;
+    const before = this.#state.media.link;
+    this.#set({ media: this.#backend.state });
+    // Media fall silent within a second; the signalling connection may be as dead, and not know it for ten.
+    if (before === "up" && this.#state.media.link === "lost") this.#client?.nudge();
   }
 
   #onProblem(error: unknown): void {

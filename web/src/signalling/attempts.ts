@@ -2,9 +2,9 @@ import { nothing, type Clock } from "../time/clock.ts";
 import type { Socket } from "./socket.ts";
 
 /** After how long an attempt that is not answered gets another one beside it. */
-const BESIDE_AFTER = 2_000;
+const BESIDE_AFTER = 1_000;
 /** How many are waited for at a time; the oldest makes way. */
-const AT_A_TIME = 4;
+const AT_A_TIME = 6;
 
 /** What the attempts need. */
 export interface AttemptsOptions {

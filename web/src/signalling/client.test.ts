@@ -100,7 +100,7 @@ test("it comes back later and later, up to 1.5 s, for minutes 5 s, and never giv
 });
 
 test("an attempt that is not answered gets others beside it, and the first answer wins", async () => {
-  await clock.pass(4_000);
+  await clock.pass(2_000);
   assert.equal(server.sockets.length, 3);
   assert.equal(transports.at(-1), "reconnecting");
   server.sockets[1]?.snapshot();
@@ -110,9 +110,9 @@ test("an attempt that is not answered gets others beside it, and the first answe
   assert.equal(server.sockets.length, 3);
 });
 
-test("no more than four attempts are waited for", async () => {
+test("no more than six attempts are waited for", async () => {
   await clock.pass(20_000);
-  assert.equal(server.sockets.filter((socket) => !socket.closed).length, 4);
+  assert.equal(server.sockets.filter((socket) => !socket.closed).length, 6);
 });
 
 test("it says who it is, and asks for what it missed", async () => {
@@ -182,10 +182,31 @@ test("a network that is back is used at once", async () => {
   assert.equal(server.sockets.length, before + 1);
 });
 
+test("a connection in doubt that answers stays, and the one begun beside it goes", async () => {
+  server.last.snapshot();
+  client.nudge();
+  client.nudge();
+  const [first, second] = server.sockets;
+  assert.equal(server.sockets.length, 2);
+  first?.say({ type: "pong" });
+  assert.deepEqual([first?.closed, second?.closed], [false, true]);
+  await clock.pass(8_000);
+  assert.equal(transports.at(-1), "open");
+});
+
+test("a connection in doubt that is dead is replaced without a gap", async () => {
+  server.last.snapshot(aView(), 40);
+  client.nudge();
+  const [first, second] = server.sockets;
+  second?.say({ type: "resumed", sequence: 40, latest: 40, now: 9 });
+  assert.deepEqual([first?.closed, second?.closed], [true, false]);
+  assert.deepEqual(transports, ["connecting", "open", "open"]);
+});
+
 test("a network that changed must prove the old connection", async () => {
   server.last.snapshot();
   client.nudge();
-  assert.deepEqual(server.last.sent, [{ type: "ping" }]);
+  assert.deepEqual(server.sockets[0]?.sent, [{ type: "ping" }]);
   await clock.pass(1_500);
   assert.deepEqual(transports.at(-1), "reconnecting");
 });

@@ -76,7 +76,7 @@ export class SignallingClient {
       answered: (opened, data) => this.#adopt(opened, data),
       unanswered: () => {
         this.#attempt += 1;
-        this.#report("reconnecting");
+        if (this.#socket === null) this.#report("reconnecting");
       },
       failed: (code) => this.#failed(code),
     });
@@ -125,12 +125,16 @@ export class SignallingClient {
     return true;
   }
 
-  /** The network or the page came back: prove the connection, or make a new one at once. */
+  /**
+   * The network or the page came back, or the server is not heard elsewhere. A connection that is there has to
+   * prove itself, with another begun beside it; whichever is answered first is the one.
+   */
   nudge(): void {
-    if (this.#transport === "reconnecting" && this.#socket === null) {
-      this.#connect("reconnecting");
-    } else if (this.#isOpen()) {
+    if (this.#socket === null) {
+      if (this.#transport === "reconnecting") this.#connect("reconnecting");
+    } else if (this.#isOpen() && !this.#attempts.active) {
       this.#send({ type: "ping" });
+      this.#attempts.begin();
       this.#watch(PROVE_WITHIN);
     }
   }
@@ -153,6 +157,7 @@ export class SignallingClient {
 
   /** The first of the attempts that is answered carries the conversation. */
   #adopt(socket: Socket, data: unknown): void {
+    this.#let();
     this.#socket = socket;
     this.#catchingUp = Number.POSITIVE_INFINITY;
     socket.onmessage = ({ data: more }) => {
@@ -175,11 +180,20 @@ export class SignallingClient {
 
   #watch(milliseconds: number): void {
     this.#stopWatch();
-    this.#stopWatch = this.#options.clock.after(milliseconds, () => this.#reconnect());
+    this.#stopWatch = this.#options.clock.after(milliseconds, () => this.#silent());
+  }
+
+  /** The connection is of no use. What was begun beside it goes on. */
+  #silent(): void {
+    if (!this.#attempts.active) return this.#reconnect();
+    this.#let();
+    this.#stopPing();
+    this.#report("reconnecting");
   }
 
   #receive(data: unknown): void {
     this.#watch(DEAD_AFTER);
+    this.#attempts.stop();
     const message = parse(data);
     switch (message?.type) {
       case "snapshot":
@@ -261,16 +275,16 @@ export class SignallingClient {
   #closed(code: number): void {
     const end = finalOf(code);
     if (end !== undefined) return this.#end(end);
-    this.#reconnect();
+    this.#silent();
     // A newer connection of this page has taken over, but it was not the one that is listened to.
-    if (code === 4001) this.nudge();
+    if (code === 4001 && !this.#attempts.active) this.nudge();
   }
 
   /** All attempts have failed, or one was answered with a reason. */
   #failed(code: number): void {
     const end = finalOf(code);
     if (end !== undefined) return this.#end(end);
-    this.#retryLater();
+    if (this.#socket === null) this.#retryLater();
   }
 
   #reconnect(): void {
@@ -299,14 +313,18 @@ export class SignallingClient {
     this.#stopPing();
     this.#stopWatch();
     this.#attempts.stop();
+    this.#let(code);
+  }
+
+  /** Lets go of the connection that carries the conversation. */
+  #let(code = COMING_BACK): void {
     const socket = this.#socket;
     this.#socket = null;
     this.#catchingUp = null;
-    if (socket !== null) {
-      socket.onmessage = null;
-      socket.onclose = null;
-      socket.close(code);
-    }
+    if (socket === null) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close(code);
   }
 
   #send(message: ClientMessage): void {
