@@ -13,6 +13,7 @@ mod codec;
 mod command;
 mod config;
 mod demux;
+mod downlink;
 mod egress;
 mod event;
 mod forward;

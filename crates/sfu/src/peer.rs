@@ -15,6 +15,7 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
 
 use crate::codec::Codecs;
 use crate::command::{IceCredentials, PeerId, Transport};
+use crate::downlink::{Bound, Downlink, Report, remb};
 use crate::egress::{Egress, Path};
 use crate::event::MediaClass;
 use crate::forward::Rewriter;
@@ -30,6 +31,9 @@ const RESEND_PACKETS: usize = 200;
 const RESEND_AGE: Duration = Duration::from_secs(2);
 /// How much of what is sent may be sent again. At a fifth lost, calls are still held.
 const RESEND_SHARE: f32 = 0.4;
+
+/// How often the way to a page is looked at.
+const REPORTS: Duration = Duration::from_millis(500);
 
 /// str0m panicked: this peer is lost, the others are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,7 @@ pub(crate) enum Step {
     Packet(Box<RtpPacket>),
     Connected,
     KeyframeWanted(Mid),
+    Reported(Report),
     Closed,
     Other,
     Idle,
@@ -95,6 +100,9 @@ pub(crate) struct Peer {
     pub(crate) routes: Vec<Route>,
     pub(crate) codecs: Codecs,
     pub(crate) keyframes: KeyframeRequests,
+    pub(crate) downlink: Downlink,
+    /// What this page is asked not to exceed.
+    pub(crate) bound: Bound,
     pub(crate) life: Life,
     /// The source addresses that proved they belong here, the one proved last at the end.
     pub(crate) addresses: VecDeque<(Transport, SocketAddr)>,
@@ -173,6 +181,8 @@ impl Peer {
             routes: Vec::new(),
             codecs: Codecs::negotiated(&rtc, &mids),
             keyframes: KeyframeRequests::default(),
+            downlink: Downlink::default(),
+            bound: Bound::default(),
             life: Life::Coming { until: now + PATIENCE },
             addresses: VecDeque::new(),
             egress: Egress::default(),
@@ -290,6 +300,11 @@ impl Peer {
                 Event::Connected => Step::Connected,
                 Event::KeyframeRequest(request) => Step::KeyframeWanted(request.mid),
                 Event::Closed => Step::Closed,
+                Event::PeerStats(stats) => stats.rtt.map_or(Step::Other, |round_trip| {
+                    // Behind a long queue nothing of the last second has been reported yet.
+                    let loss = stats.egress_loss_fraction.unwrap_or(0.0);
+                    Step::Reported(Report { round_trip, loss, sent: stats.peer_bytes_tx })
+                }),
                 _ => Step::Other,
             },
         })
@@ -329,6 +344,19 @@ impl Peer {
         })
     }
 
+    /// How many pictures are sent to the page.
+    pub(crate) fn pictures(&self) -> u64 {
+        self.slots.iter().filter(|slot| slot.kind == MediaKind::Video && slot.source.is_some()).count() as u64
+    }
+
+    /// Asks the page not to send more than its receivers can take, if that is due.
+    pub(crate) fn send_bound(&mut self, now: Instant) -> Result<(), Panicked> {
+        let Some(bits) = self.bound.take_due(now) else { return Ok(()) };
+        let streams: Vec<u32> = self.egress.streams().collect();
+        self.dirty = true;
+        self.call(|rtc| rtc.direct_api().send_app_specific_feedback(1.into(), 0.into(), remb(bits, &streams)))
+    }
+
     /// When the packet was made, on a clock that all media of this peer shares.
     pub(crate) fn wallclock(&mut self, packet: &RtpPacket, clock_rate: u32) -> Instant {
         self.clock.wallclock(packet, clock_rate)
@@ -344,7 +372,8 @@ impl Peer {
             Life::Up => self.heard + SILENCE,
         };
         let keyframe = self.keyframes.deadline(now).unwrap_or(life);
-        life.min(keyframe).min(self.rtc_deadline).min(self.egress.deadline().unwrap_or(life))
+        let others = [self.egress.deadline(), self.bound.deadline(now)];
+        others.into_iter().flatten().fold(life.min(keyframe).min(self.rtc_deadline), Instant::min)
     }
 
     /// Lets time pass over the peer's life.
@@ -389,6 +418,7 @@ fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
         .enable_vp8(true)
         .set_rtp_mode(true)
         .set_ice_lite(true)
+        .set_stats_interval(Some(REPORTS))
         .set_local_ice_credentials(credentials(ice))
         .set_dtls_cert(certificate)
         .set_dtls_version(DtlsVersion::Dtls12)

@@ -1,6 +1,7 @@
 import type { Track, UserId } from "../signalling/messages.ts";
 import { nothing, type Clock } from "../time/clock.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
+import { bounded, ProbeTimer } from "./probe.ts";
 import { Pulse, type Counters } from "./pulse.ts";
 
 /** In the call: one encoding of up to 720p. */
@@ -19,6 +20,12 @@ const RISING: Pace = { ...FULL, scaleResolutionDownBy: WARM.scaleResolutionDownB
 const ENOUGH = 550_000;
 const RISEN_AFTER = 2_000;
 const LOOK_EVERY = 100;
+
+/** What the network is asked for when it is probed, in bits a second: the picture, the sound and room to spare. */
+const PROBE = 2_200_000;
+
+/** How long a picture may take to grow by itself. */
+const GROW_AGAIN = 4_000;
 
 interface Pace {
   maxBitrate: number;
@@ -42,6 +49,10 @@ export class Connection {
   #received: MediaStreamTrack[] = [];
   #full = false;
   #stopRising = nothing;
+  readonly #probes = new ProbeTimer();
+  #answer = "";
+  #bound = PROBE;
+  #grown = Number.NEGATIVE_INFINITY;
 
   /** @param number what the server knows this connection by */
   constructor(
@@ -85,6 +96,7 @@ export class Connection {
   /** Takes the server's side, and from it which sections carry `other`. */
   async answer(sdp: string, tracks: readonly Track[], other: UserId): Promise<void> {
     await this.pc.setRemoteDescription({ type: "answer", sdp });
+    this.#answer = sdp;
     const mids = new Set(tracks.filter((track) => track.user === other).map((track) => track.mid));
     this.#received = this.pc
       .getTransceivers()
@@ -104,10 +116,44 @@ export class Connection {
     return this.pc.connectionState === "connected" && !this.pulse.silent;
   }
 
-  /** Measures whether the server is heard. */
+  /** Measures whether the server is heard, and whether the picture is short of bits. */
   async listen(now: () => number): Promise<void> {
-    const counters = countersOf(await this.pc.getStats());
+    const report = await this.pc.getStats();
+    const counters = countersOf(report);
     if (counters !== null) this.pulse.read(now(), counters);
+    if (!this.#full || !this.carries || this.#picture.sender.track === null) return;
+    const allowance = { picture: bitsFor(report), sending: this.#picture.sender.track.enabled };
+    if (this.#probes.due(now(), allowance, FULL.maxBitrate)) await this.#probe();
+    else if (allowance.picture >= ENOUGH && this.#isSmall(report)) await this.#grow(now());
+  }
+
+  /** Whether the encoder makes the picture smaller than the camera's for want of bits it had not. */
+  #isSmall(report: RTCStatsReport): boolean {
+    const { frameHeight, qualityLimitationReason } = encoderOf(report);
+    const whole = this.#picture.sender.track?.getSettings?.().height;
+    const comparable = typeof frameHeight === "number" && typeof whole === "number";
+    return qualityLimitationReason === "bandwidth" && comparable && frameHeight < 0.9 * whole;
+  }
+
+  /** Makes libwebrtc forget how small it made the picture: to and from "balanced" it starts over. */
+  async #grow(now: number): Promise<void> {
+    if (now - this.#grown < GROW_AGAIN) return;
+    this.#grown = now;
+    await this.#tune(FULL, "maintain-framerate");
+    await this.#tune(FULL);
+  }
+
+  /** Negotiates the same again with itself, but for a higher bound: the server has no part in it. */
+  async #probe(): Promise<void> {
+    if (this.pc.signalingState !== "stable" || this.#answer === "") return;
+    this.#bound += 1_000;
+    const sdp = bounded(this.#answer, this.#picture.mid ?? "", this.#bound);
+    try {
+      await this.pc.setLocalDescription(await this.pc.createOffer());
+      await this.pc.setRemoteDescription({ type: "answer", sdp });
+    } catch {
+      // A browser that will not: the estimate grows by itself, later.
+    }
   }
 
   /** Lets go of everything. */
@@ -133,24 +179,30 @@ export class Connection {
   }
 
   /** The pace; and under strain, give up size and smoothness alike. */
-  async #tune(pace: Pace): Promise<void> {
+  async #tune(pace: Pace, degradationPreference: RTCDegradationPreference = "balanced"): Promise<void> {
     const sender = this.#picture.sender;
     try {
       const parameters = sender.getParameters();
       const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...pace }));
-      await sender.setParameters({ ...parameters, encodings, degradationPreference: "balanced" } as RTCRtpSendParameters);
+      await sender.setParameters({ ...parameters, encodings, degradationPreference } as RTCRtpSendParameters);
     } catch {
       // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
     }
   }
 }
 
-/** What the encoder is allowed, in bits a second. */
-function bitsFor(report: RTCStatsReport | undefined): number {
+/** What is measured of the encoder of the picture. */
+function encoderOf(report: RTCStatsReport | undefined): Record<string, unknown> {
   for (const entry of (report?.values() ?? []) as Iterable<Record<string, unknown>>) {
-    if (entry["type"] === "outbound-rtp" && typeof entry["targetBitrate"] === "number") return entry["targetBitrate"];
+    if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") return entry;
   }
-  return 0;
+  return {};
+}
+
+/** What the encoder of the picture is allowed, in bits a second. */
+function bitsFor(report: RTCStatsReport | undefined): number {
+  const { targetBitrate } = encoderOf(report);
+  return typeof targetBitrate === "number" ? targetBitrate : 0;
 }
 
 function countersOf(report: RTCStatsReport): Counters | null {

@@ -33,7 +33,7 @@ function pc(at = -1): FakePeerConnection {
 }
 
 async function answer(tracks = [{ mid: "2", user: "d" }, { mid: "3", user: "d" }]): Promise<void> {
-  peer.receive({ type: "answer", peer: offers.at(-1)?.peer ?? 0, sdp: "answer", tracks });
+  peer.receive({ type: "answer", peer: offers.at(-1)?.peer ?? 0, sdp: "v=0\r\nm=video 9 X 96\r\na=mid:1\r\n", tracks });
   await settle();
 }
 
@@ -98,6 +98,34 @@ test("the picture is whole as soon as there are bits for it, and after 2 s in an
   assert.equal(scale(), 4);
   await clock.pass(200);
   assert.equal(scale(), 1);
+});
+
+test("a picture short of bits makes the connection probe, without the server", async () => {
+  peer.send(null, { kind: "video", enabled: true } as MediaStreamTrack);
+  await connect();
+  peer.pace(true);
+  const made = pc();
+  made.encoder = { targetBitrate: 300_000 };
+  await talk(6_000);
+  const bounds = made.answers.flatMap((sdp) => /b=TIAS:(\d+)/.exec(sdp)?.[1] ?? []).map(Number);
+  assert.equal(bounds.length, 2);
+  assert.ok((bounds[1] ?? 0) > (bounds[0] ?? 0), "only a higher bound is probed for");
+  assert.equal(offers.length, 1);
+  made.encoder = { targetBitrate: 1_500_000 };
+  await talk(6_000);
+  assert.equal(made.answers.length, 3);
+});
+
+test("a picture that was made small grows at once when there are bits again", async () => {
+  const track = { kind: "video", enabled: true, getSettings: () => ({ height: 720 }) };
+  peer.send(null, track as unknown as MediaStreamTrack);
+  await connect();
+  peer.pace(true);
+  const made = pc();
+  made.encoder = { targetBitrate: 1_400_000, frameHeight: 180, qualityLimitationReason: "bandwidth" };
+  await talk(1_000);
+  const tried = made.transceivers[1]?.sender.preferences.slice(-2);
+  assert.deepEqual(tried, ["maintain-framerate", "balanced"]);
 });
 
 test("a stranger's tracks are not taken", async () => {

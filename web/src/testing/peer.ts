@@ -6,6 +6,10 @@ export class FakePeerConnection {
   localDescription: { sdp: string } | null = null;
   onconnectionstatechange: (() => void) | null = null;
   offers = 0;
+  /** The answers it was given. */
+  answers: string[] = [];
+  /** What is measured of the encoder of its picture. */
+  encoder: Record<string, unknown> = {};
   closed = false;
   iceConnectionState: RTCIceConnectionState = "new";
   /** What the transport has sent and received, in packets. `null`: this browser does not count them. */
@@ -38,14 +42,16 @@ export class FakePeerConnection {
     this.signalingState = "have-local-offer";
   }
 
-  async setRemoteDescription(): Promise<void> {
+  async setRemoteDescription({ sdp }: { sdp: string }): Promise<void> {
+    this.answers.push(sdp);
     this.signalingState = "stable";
   }
 
   async getStats(): Promise<Map<string, object>> {
     if (this.packets === null) return new Map();
     const { sent, received } = this.packets;
-    return new Map([["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
+    const encoder = { type: "outbound-rtp", kind: "video", ...this.encoder };
+    return new Map<string, object>([["O", encoder], ["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
   }
 
   close(): void {
@@ -69,14 +75,18 @@ class FakeSender {
   targetBitrate = 0;
 
   async getStats(): Promise<Map<string, object>> {
-    return new Map([["O", { type: "outbound-rtp", targetBitrate: this.targetBitrate }]]);
+    return new Map([["O", { type: "outbound-rtp", kind: "video", targetBitrate: this.targetBitrate }]]);
   }
 
   getParameters(): object {
     return { encodings: [{ ...this.encoding }] };
   }
 
-  async setParameters(parameters: { encodings: Record<string, unknown>[] }): Promise<void> {
+  /** What was to be given up under strain. */
+  preferences: unknown[] = [];
+
+  async setParameters(parameters: { encodings: Record<string, unknown>[]; degradationPreference?: string }): Promise<void> {
+    this.preferences.push(parameters.degradationPreference);
     this.encoding = parameters.encodings[0] ?? {};
   }
 }

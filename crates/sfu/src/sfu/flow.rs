@@ -7,6 +7,7 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 use super::Sfu;
 use crate::codec::starts_keyframe;
 use crate::command::PeerId;
+use crate::downlink::Report;
 use crate::event::{GoneReason, Output};
 use crate::forward::{Incoming, Rewritten};
 use crate::peer::{Life, Panicked, Route};
@@ -54,8 +55,47 @@ impl Sfu {
                 }
             }
         }
+        self.bound_senders(room);
         for source in watched {
             self.want_keyframe_now(source);
+        }
+    }
+
+    /// Something was measured on the way to a receiver.
+    pub(super) fn way_reported(&mut self, id: PeerId, report: &Report) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.pictures() > 0) else { return };
+        let (room, pictures) = (peer.room, peer.pictures());
+        if peer.downlink.read(self.now, report, pictures) {
+            self.refresh_pictures(id);
+        }
+        self.bound_senders(room);
+    }
+
+    /// Tells each sender what the narrowest of its receivers can take.
+    fn bound_senders(&mut self, room: VisitId) {
+        let Some(place) = self.rooms.get(&room) else { return };
+        let senders: Vec<PeerId> = place.members.iter().map(|member| member.live).collect();
+        for id in senders {
+            let Some(sender) = self.peers.get(&id) else { continue };
+            let receivers = sender.routes.iter().filter(|route| route.kind == MediaKind::Video);
+            let shares = receivers.filter_map(|route| {
+                let receiver = self.peers.get(&route.peer)?;
+                receiver.downlink.share(receiver.pictures())
+            });
+            let least = shares.min();
+            if let Some(sender) = self.peers.get_mut(&id) {
+                sender.bound.want(least);
+            }
+            self.send_bound(id);
+        }
+    }
+
+    pub(super) fn send_bound(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        match peer.send_bound(self.now) {
+            Ok(()) if peer.dirty => self.dirty.push(id),
+            Ok(()) => self.reschedule(id),
+            Err(Panicked) => self.ending.push((id, GoneReason::Failed)),
         }
     }
 
@@ -130,6 +170,12 @@ impl Sfu {
         let mut undecodable = false;
         for route in routes.iter().filter(|route| route.kind == encoding.kind()) {
             let Some(receiver) = self.peers.get_mut(&route.peer) else { continue };
+            if encoding.kind() == MediaKind::Video && receiver.downlink.is_without_pictures() {
+                if let Some(slot) = receiver.slots.get_mut(route.slot) {
+                    slot.rewriter.interrupt();
+                }
+                continue;
+            }
             let Some((pt, payload)) = codecs.translate(encoding, &packet.payload, &receiver.codecs) else {
                 continue;
             };

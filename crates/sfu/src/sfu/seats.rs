@@ -165,7 +165,7 @@ impl Sfu {
                     self.transmit(class, path, transmit);
                 }
                 Ok(Step::Idle | Step::Closed) | Err(Panicked) => return,
-                Ok(Step::Packet(_) | Step::Connected | Step::KeyframeWanted(_) | Step::Other) => (),
+                Ok(Step::Packet(_) | Step::Connected | Step::KeyframeWanted(_) | Step::Reported(_) | Step::Other) => (),
             }
         }
     }

@@ -210,6 +210,7 @@ impl Sfu {
             }
             self.keep_probationer(id);
             self.send_keyframe_request(id);
+            self.send_bound(id);
             self.advance(id);
         }
     }
@@ -253,6 +254,7 @@ impl Sfu {
                     }
                     Ok(Step::Connected) => self.came_up(id),
                     Ok(Step::KeyframeWanted(mid)) => self.keyframe_wanted(id, mid),
+                    Ok(Step::Reported(report)) => self.way_reported(id, &report),
                     Ok(Step::Other) => (),
                     Ok(Step::Idle) => break,
                     Ok(Step::Closed) => {
