@@ -1,5 +1,6 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
+import type { CaptureWord } from "../devices/recovery.ts";
 import { SignallingClient, type Socket, type Transport } from "../signalling/client.ts";
 import type { Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
@@ -47,6 +48,7 @@ export class CallStore {
   #backend: CallBackend | null = null;
   readonly #publication: Publication;
   #reported: DeviceCheck | null = null;
+  #captured: CaptureWord = "live";
   #greeted = false;
   /** They clicked to come back in; the server has not moved yet. */
   #returning = false;
@@ -181,8 +183,17 @@ export class CallStore {
   /** The network, or the page, is back. */
   nudge(): void {
     this.#client?.nudge();
-    if (this.capture.interrupted) void this.capture.acquire();
     if (this.#state.problem?.passing === true) void this.start();
+  }
+
+  /** Tells the other person whether this one is captured, and if not, why. */
+  reportCapture(capture: CaptureWord): void {
+    this.#captured = capture;
+  }
+
+  /** What they were told last. */
+  get captured(): CaptureWord {
+    return this.#captured;
   }
 
   /** Makes a new patient link. */

@@ -3,7 +3,9 @@ import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type Propert
 import { carried } from "../api/appointment.ts";
 import { type Scene, inCall, publicState } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
+import { speakerToUse } from "../devices/follow.ts";
 import { LevelMeter } from "../devices/meter.ts";
+import { Recovery } from "../devices/recovery.ts";
 import type { Role } from "../signalling/messages.ts";
 import { chime } from "../sound/chime.ts";
 import tokens from "../styles/tokens.css" with { type: "fallback" };
@@ -16,7 +18,8 @@ import { dialog } from "./dialogs.ts";
 import sheet from "./element.css";
 import { notice } from "./parts.ts";
 import { Presence } from "./presence.ts";
-import { RemotePicture } from "./remote.ts";
+import { RemotePicture, type RemoteChange } from "./remote.ts";
+import { resume } from "./resume.ts";
 import { scene as draw } from "./scene.ts";
 import { browserStore } from "./surroundings.ts";
 
@@ -26,7 +29,6 @@ const FRESH: Ui = {
   panel: true,
   selfHidden: false,
   corner: "bottom-end",
-  soundBlocked: false,
   picture: false,
   resting: false,
   invite: { state: "idle", url: "" },
@@ -77,6 +79,9 @@ export abstract class VideoCall extends LitElement {
   #stopRest = idle;
   #remote: RemotePicture | null = null;
   #presence: Presence | null = null;
+  #recovery: Recovery | null = null;
+  /** Where the focus was before a tap was asked for. */
+  #focused: HTMLElement | null = null;
   readonly #drag = new CornerDrag((corner) => this.#change({ corner }));
   readonly #meter = new LevelMeter(
     systemClock,
@@ -101,9 +106,16 @@ export abstract class VideoCall extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.#presence ??= new Presence(() => this.#onBack());
-    this.#remote ??= new RemotePicture((change) => this.#change(change), this.seat === "patient");
+    this.#surround();
     this.#open();
+  }
+
+  #surround(): void {
+    this.#presence ??= new Presence(
+      () => this.#onBack(),
+      (visible) => this.#recovery?.show(visible),
+    );
+    this.#remote ??= new RemotePicture((change) => this.#onRemote(change), this.seat === "patient");
   }
 
   override disconnectedCallback(): void {
@@ -121,8 +133,7 @@ export abstract class VideoCall extends LitElement {
       this.#open();
     } else if (this.hasUpdated) {
       this.#shut();
-      this.#presence = new Presence(() => this.#onBack());
-      this.#remote = new RemotePicture((change) => this.#change(change), this.seat === "patient");
+      this.#surround();
       this.#open();
     }
   }
@@ -137,6 +148,12 @@ export abstract class VideoCall extends LitElement {
       given: this.baseUrl === "" ? carried(this, this.appointmentId) : undefined,
     });
     this.#store = store;
+    this.#recovery = new Recovery({
+      clock: systemClock,
+      health: () => (store.state.here ? store.capture.health(store.state.published) : "absent"),
+      rebuild: () => store.capture.rebuild(),
+      changed: () => this.#onRecovery(store),
+    });
     this.#ui = { ...FRESH, panel: globalThis.innerWidth >= 900 };
     store.subscribe(() => this.#onState());
     this.#onState();
@@ -147,6 +164,8 @@ export abstract class VideoCall extends LitElement {
   #shut(): void {
     this.#stopTick();
     this.#stopRest();
+    this.#recovery?.close();
+    this.#recovery = null;
     this.#store?.close();
     this.#store = null;
     this.#meter.close();
@@ -164,6 +183,28 @@ export abstract class VideoCall extends LitElement {
     if (inCall(this.#scene)) void this.#remote?.play();
   }
 
+  #onRemote({ soundBlocked, picture }: RemoteChange): void {
+    if (soundBlocked !== undefined) this.#recovery?.sound(soundBlocked && inCall(this.#scene));
+    if (picture !== undefined && picture !== this.#ui.picture) this.#change({ picture });
+  }
+
+  #onRecovery(store: CallStore): void {
+    const word = this.#recovery?.word ?? "live";
+    if (this.dataset["capture"] !== word) {
+      this.dataset["capture"] = word;
+      store.reportCapture(word);
+    }
+    this.requestUpdate();
+  }
+
+  /** The tap: what a browser gives for a gesture only is begun before this returns. */
+  readonly #resume = (): void => {
+    if (this.#recovery?.busy === true) return;
+    this.#meter.wake();
+    if (inCall(this.#scene)) void this.#remote?.play();
+    this.#recovery?.tap();
+  };
+
   #onState(): void {
     const store = this.#store;
     if (store === null) return;
@@ -173,6 +214,7 @@ export abstract class VideoCall extends LitElement {
     this.dataset["stage"] = scene;
     this.dataset["transport"] = state.transport;
     this.#follow(store);
+    this.#recovery?.look();
     if (scene !== before) this.#onScene(before, scene);
     this.requestUpdate();
   }
@@ -183,9 +225,10 @@ export abstract class VideoCall extends LitElement {
     const stage = state.view?.stage;
     if (stage?.name === "connected") this.#connectedSince = stage.since;
     if (!inCall(scene)) this.#connectedSince = null;
+    if (!inCall(scene)) this.#recovery?.sound(false);
     this.#presence?.title(title(state, scene, other));
     this.#presence?.keepAwake(inCall(scene) || scene === "waiting" || scene === "calling" || scene === "called");
-    this.#remote?.show(state.media, inCall(scene), state.capture.chosen.speaker, other);
+    this.#remote?.show(state.media, inCall(scene), speakerToUse(state.capture.chosen, state.capture.speakers), other);
     if (state.capture.microphone !== this.#metered) {
       this.#metered = state.capture.microphone;
       this.#meter.listen(this.#metered);
@@ -215,7 +258,7 @@ export abstract class VideoCall extends LitElement {
   }
 
   #closeDialog(): void {
-    this.renderRoot.querySelector("dialog")?.close();
+    this.renderRoot.querySelector<HTMLDialogElement>("dialog:not(.resume)")?.close();
   }
 
   #change(ui: Partial<Ui>): void {
@@ -251,7 +294,7 @@ export abstract class VideoCall extends LitElement {
     return view?.other.name ?? person?.name ?? (this.seat === "patient" ? "your clinic" : "your patient");
   }
 
-  #context(store: CallStore, remote: RemotePicture): ViewContext {
+  #context(store: CallStore, recovery: Recovery): ViewContext {
     const { state, scene } = store;
     const path = encodeURIComponent(location.pathname + location.search);
     return {
@@ -266,7 +309,8 @@ export abstract class VideoCall extends LitElement {
       names: { self: this.currentUserName || state.view?.you.name || "You", other: this.#other() },
       home: this.homeUrl === "" ? null : this.homeUrl,
       signIn: `${this.baseUrl.replace(/\/$/, "")}/sign-in?next=${path}`,
-      remote: remote.element,
+      recovery,
+      resume: this.#resume,
       chime,
       invite: () => this.#invite(store),
       close: () => this.#close(),
@@ -299,15 +343,22 @@ export abstract class VideoCall extends LitElement {
   }
 
   override updated(): void {
-    const open = this.renderRoot.querySelector("dialog");
-    if (open !== null && !open.open) open.showModal();
+    for (const open of this.renderRoot.querySelectorAll("dialog")) {
+      if (open.open) continue;
+      if (open.matches(".resume")) this.#focused = deepActive();
+      open.showModal();
+    }
+    if (this.#focused !== null && this.renderRoot.querySelector(".resume") === null) {
+      this.#focused.focus({ preventScroll: true });
+      this.#focused = null;
+    }
   }
 
   override render(): TemplateResult {
-    if (this.#store === null || this.#remote === null) {
+    if (this.#store === null || this.#remote === null || this.#recovery === null) {
       return html`<slot></slot>`;
     }
-    const context = this.#context(this.#store, this.#remote);
+    const context = this.#context(this.#store, this.#recovery);
     const known = this.seat === "patient" && context.state.appointment !== null;
     if (context.scene === "loading" && this.childElementCount > 0 && !known) {
       // The server's own words are better than a spinner.
@@ -326,7 +377,7 @@ export abstract class VideoCall extends LitElement {
         ${dropped ? notice("Your connection dropped. Getting you back…") : nothing} ${this.#remote.element}
         ${draw(context, this.#drag)}
       </div>
-      ${dialog(context)} ${this.#live()}
+      ${dialog(context)} ${resume(context)} ${this.#live()}
     `;
   }
 
@@ -335,8 +386,13 @@ export abstract class VideoCall extends LitElement {
   }
 }
 
-function isTyping(): boolean {
+function deepActive(): HTMLElement | null {
   let active: Element | null = document.activeElement;
   while (active?.shadowRoot?.activeElement != null) active = active.shadowRoot.activeElement;
+  return active instanceof HTMLElement ? active : null;
+}
+
+function isTyping(): boolean {
+  const active = deepActive();
   return active !== null && active.matches("input, textarea, select, [contenteditable]");
 }

@@ -33,6 +33,7 @@ export class RemotePicture {
     video.hidden = true;
     video.addEventListener("resize", this.#fit);
     video.addEventListener("playing", this.#played);
+    video.addEventListener("pause", this.#paused);
     this.element = video;
     this.#resize = new ResizeObserver(this.#fit);
     this.#resize.observe(video);
@@ -44,7 +45,7 @@ export class RemotePicture {
     if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
     if (element.srcObject !== media.remote) element.srcObject = media.remote;
     element.hidden = !on;
-    if (speaker !== "" && element.sinkId !== undefined && element.sinkId !== speaker) {
+    if (element.sinkId !== undefined && element.sinkId !== speaker) {
       void element.setSinkId(speaker).catch(() => {});
     }
     if (on && !this.#on) void this.play();
@@ -64,6 +65,7 @@ export class RemotePicture {
 
   /** Stops. */
   close(): void {
+    this.#on = false;
     this.#resize.disconnect();
     this.element.srcObject = null;
     this.element.remove();
@@ -72,6 +74,11 @@ export class RemotePicture {
   readonly #played = (): void => {
     this.changed({ soundBlocked: false });
     this.#fit();
+  };
+
+  /** Nobody here pauses it: a phone call does, or pulled headphones. */
+  readonly #paused = (): void => {
+    if (this.#on && document.visibilityState === "visible") void this.play();
   };
 
   readonly #fit = (): void => {

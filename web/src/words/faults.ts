@@ -82,6 +82,20 @@ export function remedy(fault: Fault, browser: Browser): Remedy {
   }
 }
 
+/** A device that went away in mid-call. */
+export function goneWords(fault: Fault, browser: Browser, other: string): string {
+  if (fault.kind !== "none") return remedy(fault, browser).title;
+  const back = "Plug it in or switch it on: it comes back by itself.";
+  switch (fault.device) {
+    case "camera":
+      return `Your camera is gone, so ${other} can hear you, but not see you. ${back}`;
+    case "microphone":
+      return `Your microphone is gone, so ${other} can't hear you. ${back}`;
+    case "both":
+      return `Your camera and microphone are gone, so ${other} can neither see nor hear you. ${back.replace("it comes", "they come").replaceAll(" it ", " them ")}`;
+  }
+}
+
 function allowSteps(browser: Browser, device: string): readonly string[] {
   const again = "Come back here and press Try again.";
   switch (browser) {
