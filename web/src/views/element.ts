@@ -344,7 +344,11 @@ export abstract class VideoCall extends LitElement {
 
   override updated(): void {
     for (const open of this.renderRoot.querySelectorAll("dialog")) {
-      if (open.open) continue;
+      if (open.open) {
+        // What had the focus may have gone: the next thing to do takes it.
+        if (open.matches(".resume") && !open.matches(":focus-within")) open.querySelector<HTMLElement>("[autofocus]")?.focus();
+        continue;
+      }
       if (open.matches(".resume")) this.#focused = deepActive();
       open.showModal();
     }

@@ -111,6 +111,11 @@ function allowSteps(browser: Browser, device: string): readonly string[] {
     case "edge":
     case "chrome":
       return [`Click the icon left of the address and switch on the ${device}.`, again];
+    case "in-app":
+      return [
+        "This page is open inside another app, which may keep the camera from it. Open the app's menu (often three dots) and choose “Open in browser”.",
+        `If you stay here, allow the ${device} for this app in your phone's settings, then press Try again.`,
+      ];
     case "other":
       return [`Open this page's settings beside the address and allow the ${device}.`, again];
   }
