@@ -86,6 +86,26 @@ test("a tap that does not help says why, and the person may go on without", asyn
   assert.equal(recovery.word, "live");
 });
 
+test("a call that is over while its tap is waited for needs none", async () => {
+  const brings = answer;
+  answer = refuses("in_use");
+  befalls("ended");
+  await settle();
+  assert.equal(recovery.asks, true);
+  await clock.pass(4_000);
+  assert.deepEqual([attempts, recovery.asks, recovery.busy, recovery.word], [2, true, false, "blocked"]);
+  answer = brings;
+  await clock.pass(4_000);
+  assert.deepEqual([attempts, recovery.asks, recovery.word], [3, false, "live"]);
+});
+
+test("a no is not asked again without the person", async () => {
+  answer = refuses("denied");
+  befalls("ended");
+  await clock.pass(60_000);
+  assert.deepEqual([attempts, recovery.asks], [1, true]);
+});
+
 test("a new track that stays silent is not taken for a recovery", async () => {
   answer = async () => null;
   befalls("muted");

@@ -18,6 +18,8 @@ export type Health = "absent" | "live" | "muted" | "ended";
 const PROBE = 1_000;
 /** A browser that answers nothing for so long waits for the person. */
 const PATIENCE = 5_000;
+/** A device that something else has is tried again so often: the call may be over. */
+const AGAIN = 4_000;
 
 /** What recovery works with. */
 export interface RecoveryOptions {
@@ -29,7 +31,7 @@ export interface RecoveryOptions {
   changed: () => void;
 }
 
-type Phase = "well" | "away" | "probing" | "rebuilding" | "settling" | "asking" | "accepted";
+type Phase = "well" | "away" | "probing" | "rebuilding" | "settling" | "waiting" | "accepted";
 
 /**
  * Brings capture back after a phone took it: by itself where the browser allows that, and with one
@@ -40,7 +42,11 @@ export class Recovery {
   #phase: Phase = "well";
   #visible = true;
   #soundBlocked = false;
+  /** The person is asked for a tap, until it is well again. */
+  #asking = false;
+  /** They tapped. */
   #tapped = false;
+  #busy = false;
   #failure: FaultKind | null = null;
   #turn = 0;
   #stopTimer = nothing;
@@ -53,14 +59,14 @@ export class Recovery {
   get word(): CaptureWord {
     const health = this.#options.health();
     if (health === "live" || health === "absent") return "live";
+    if (this.#asking && this.#visible) return "blocked";
     switch (this.#phase) {
       case "well":
       case "probing":
         return "live";
       case "away":
         return "hidden";
-      case "asking":
-        return "blocked";
+      case "waiting":
       case "rebuilding":
       case "settling":
       case "accepted":
@@ -70,29 +76,29 @@ export class Recovery {
 
   /** Whether a tap is needed. */
   get asks(): boolean {
-    return this.#visible && (this.#phase === "asking" || this.#soundBlocked || this.busy);
+    return this.#visible && (this.#asking || this.#soundBlocked);
   }
 
   /** Whether a tap is being answered. */
   get busy(): boolean {
-    return this.#tapped && this.#working;
+    return this.#busy;
   }
 
   /** Whether it is only the other's sound that waits for the tap. */
   get soundOnly(): boolean {
-    return this.#soundBlocked && this.#phase !== "asking" && !this.busy;
+    return this.#soundBlocked && !this.#asking;
   }
 
   /** Why the last tap did not help; `null` if there was none, or it did. */
   get failure(): FaultKind | null {
-    return this.#phase === "asking" && this.#tapped ? this.#failure : null;
+    return this.#asking && this.#tapped && !this.#busy ? this.#failure : null;
   }
 
   /** Something may have happened to a track. */
   look(): void {
     const health = this.#options.health();
     if (health === "live" || health === "absent") {
-      if (this.#phase !== "rebuilding") this.#settle();
+      this.#settle();
     } else if (!this.#visible) {
       this.#enter("away");
     } else if (this.#phase === "well" || this.#phase === "away") {
@@ -106,10 +112,7 @@ export class Recovery {
 
   /** The page is looked at again, or no longer. Coming back is a reason to try again, whatever was before. */
   show(visible: boolean): void {
-    if (visible && !this.#visible && this.#phase !== "rebuilding") {
-      this.#tapped = false;
-      this.#enter("well");
-    }
+    if (visible && !this.#visible) this.#settle();
     this.#visible = visible;
     this.look();
   }
@@ -125,14 +128,15 @@ export class Recovery {
   tap(): void {
     const health = this.#options.health();
     if (health !== "muted" && health !== "ended") return;
-    this.#tapped = true;
+    this.#asking = this.#tapped = this.#busy = true;
     void this.#rebuild();
   }
 
   /** The person goes on without. */
   accept(): void {
-    this.#tapped = false;
-    if (this.#phase === "asking") this.#enter("accepted");
+    if (!this.#asking) return;
+    this.#asking = this.#tapped = this.#busy = false;
+    this.#enter("accepted");
     this.#options.changed();
   }
 
@@ -140,10 +144,6 @@ export class Recovery {
   close(): void {
     this.#turn += 1;
     this.#stopTimer();
-  }
-
-  get #working(): boolean {
-    return this.#phase === "rebuilding" || this.#phase === "settling";
   }
 
   #probe(): void {
@@ -157,12 +157,8 @@ export class Recovery {
     this.#stopTimer = this.#options.clock.after(PATIENCE, () => this.#ask("dismissed"));
     this.#options.changed();
     const failure = await this.#options.rebuild();
-    // A newer attempt decides; or it was decided while this one kept the person waiting.
+    // A newer attempt decides; or it was decided meanwhile, as by a page that is not looked at any more.
     if (turn !== this.#turn || this.#phase !== "rebuilding") return;
-    if (!this.#visible) {
-      this.#enter("well");
-      return this.look();
-    }
     const health = this.#options.health();
     if (health === "live" || health === "absent") {
       this.#settle();
@@ -178,12 +174,16 @@ export class Recovery {
 
   #ask(failure: FaultKind): void {
     this.#failure = failure;
-    this.#enter("asking");
+    this.#asking = true;
+    this.#busy = false;
+    this.#enter("waiting");
+    // A "no" is not asked again without the person.
+    if (failure === "in_use") this.#stopTimer = this.#options.clock.after(AGAIN, () => void this.#rebuild());
     this.#options.changed();
   }
 
   #settle(): void {
-    this.#tapped = false;
+    this.#asking = this.#tapped = this.#busy = false;
     this.#enter("well");
   }
 

@@ -1,7 +1,11 @@
 import type { MediaState } from "../call/backend.ts";
+import { nothing, systemClock } from "../time/clock.ts";
 
 /** Cropping away more of a picture than this would lose the patient's hands, or the doctor's face. */
 const MOST_CROPPED = 0.34;
+
+/** A picture that has stood still for so many looks is none; a look a second. */
+const STILL = 4;
 
 /** What the page learns of the other person's picture. */
 export interface RemoteChange {
@@ -17,6 +21,9 @@ export class RemotePicture {
   readonly element: HTMLVideoElement;
   readonly #resize: ResizeObserver;
   #on = false;
+  #frames = 0;
+  #still = 0;
+  #stopLooking = nothing;
 
   /**
    * @param crops a wide picture may be cut to a square on an upright phone, so that a face is a face:
@@ -48,7 +55,11 @@ export class RemotePicture {
     if (element.sinkId !== undefined && element.sinkId !== speaker) {
       void element.setSinkId(speaker).catch(() => {});
     }
-    if (on && !this.#on) void this.play();
+    if (on && !this.#on) {
+      void this.play();
+      this.#look();
+    }
+    if (!on) this.#stopLooking();
     this.#on = on;
   }
 
@@ -66,6 +77,7 @@ export class RemotePicture {
   /** Stops. */
   close(): void {
     this.#on = false;
+    this.#stopLooking();
     this.#resize.disconnect();
     this.element.srcObject = null;
     this.element.remove();
@@ -76,6 +88,23 @@ export class RemotePicture {
     this.#fit();
   };
 
+  /** Nobody is shown a frozen face: what stands still gives way to words. */
+  #look(): void {
+    this.#stopLooking();
+    this.#stopLooking = systemClock.after(1_000, () => {
+      const frames = this.element.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
+      const moves = frames !== this.#frames || document.visibilityState !== "visible";
+      this.#frames = frames;
+      this.#still = moves ? 0 : this.#still + 1;
+      if (frames > 0) this.changed({ picture: this.#there && this.#still < STILL });
+      this.#look();
+    });
+  }
+
+  get #there(): boolean {
+    return this.element.videoWidth > 2;
+  }
+
   /** Nobody here pauses it: a phone call does, or pulled headphones. */
   readonly #paused = (): void => {
     if (this.#on && document.visibilityState === "visible") void this.play();
@@ -84,7 +113,7 @@ export class RemotePicture {
   readonly #fit = (): void => {
     const { videoWidth, videoHeight } = this.element;
     const { clientWidth, clientHeight } = this.element.parentElement ?? this.element;
-    this.changed({ picture: videoWidth > 2 });
+    this.changed({ picture: this.#there && this.#still < STILL });
     if (videoWidth === 0 || clientHeight === 0) return;
     const picture = videoWidth / videoHeight;
     const frame = clientWidth / clientHeight;

@@ -7,7 +7,9 @@ use chromiumoxide::cdp::browser_protocol::emulation::{
     MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
 };
 use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
-use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
+use chromiumoxide::cdp::browser_protocol::page::{
+    CaptureScreenshotFormat, SetWebLifecycleStateParams, SetWebLifecycleStateState,
+};
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use chromiumoxide::layout::Point;
 use chromiumoxide::page::ScreenshotParams;
@@ -76,7 +78,23 @@ impl Window {
         let script = "const take = RTCPeerConnection.prototype.setRemoteDescription; \
             RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) { \
               return take.call(this, { type, sdp: sdp.replace(/a=candidate:\\S+ \\d+ udp .*\\r\\n/gi, '') }); };";
+        self.before_scripts(script).await;
+    }
+
+    /// From the next page on, something that runs before the page's own scripts.
+    pub(crate) async fn before_scripts(&self, script: &str) {
         self.page.evaluate_on_new_document(script).await.expect("a script for new pages");
+    }
+
+    /// Says it is another browser.
+    pub(crate) async fn pretends_to_be(&self, user_agent: &str) {
+        self.page.set_user_agent(user_agent).await.expect("another name");
+    }
+
+    /// Stops the page's scripts as a phone does in the background, or lets them go on.
+    pub(crate) async fn freeze(&self, frozen: bool) {
+        let state = if frozen { SetWebLifecycleStateState::Frozen } else { SetWebLifecycleStateState::Active };
+        self.page.execute(SetWebLifecycleStateParams::new(state)).await.expect("frozen, or not any more");
     }
 
     pub(crate) async fn close(self) {
