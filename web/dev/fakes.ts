@@ -7,6 +7,12 @@ export function install(script: SceneScript, long: boolean): void {
   globalThis.fetch = async (input) => answer(String(input), script, names);
   globalThis.WebSocket = socketClass(script, names) as unknown as typeof WebSocket;
   globalThis.RTCPeerConnection = peerClass(script) as unknown as typeof RTCPeerConnection;
+  if (script.silent === true) {
+    Object.defineProperty(HTMLMediaElement.prototype, "autoplay", { set() {} });
+    HTMLMediaElement.prototype.play = async () => {
+      throw new DOMException("", "NotAllowedError");
+    };
+  }
   const devices = script.devices ?? "granted";
   Object.defineProperty(navigator, "mediaDevices", { value: mediaDevices(devices), configurable: true });
   if (devices === "in_app_browser") {

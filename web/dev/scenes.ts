@@ -21,6 +21,8 @@ export interface SceneScript {
   press?: string[];
   refuse?: Partial<Record<Command["name"], Refusal>>;
   noMedia?: boolean;
+  /** The browser plays nothing without a tap. */
+  silent?: boolean;
   dashboard?: boolean;
 }
 
@@ -54,6 +56,7 @@ export const SCENES: Record<string, SceneScript> = {
   "patient-resume": { role: "patient", stage: "connected", devices: "taken" },
   "patient-resume-waiting": { role: "patient", stage: "waiting", devices: "taken" },
   "patient-resume-failed": { role: "patient", stage: "connected", devices: "taken", press: ["Continue"] },
+  "patient-resume-sound": { role: "patient", stage: "connected", silent: true },
   "patient-camera-gone": { role: "patient", stage: "connected", devices: "unplugged" },
   "patient-provider-paused": { role: "patient", stage: "connected", other: { capture: "interrupted" } },
   "patient-reconnecting": { role: "patient", stage: "reconnecting" },

@@ -176,6 +176,9 @@ test("sound that is held back asks for the same tap", () => {
   assert.equal(attempts, 0);
   recovery.sound(false);
   assert.equal(recovery.asks, false);
+  recovery.sound(true);
+  recovery.accept();
+  assert.deepEqual([recovery.asks, recovery.word], [false, "live"]);
 });
 
 test("whatever happens in whatever order, nobody is asked in the dark and a live track ends it", async () => {

@@ -134,9 +134,9 @@ export class Recovery {
 
   /** The person goes on without. */
   accept(): void {
-    if (!this.#asking) return;
+    this.#soundBlocked = false;
+    if (this.#asking) this.#enter("accepted");
     this.#asking = this.#tapped = this.#busy = false;
-    this.#enter("accepted");
     this.#options.changed();
   }
 

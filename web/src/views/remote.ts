@@ -50,15 +50,14 @@ export class RemotePicture {
   show(media: MediaState, on: boolean, speaker: string, name: string): void {
     const { element } = this;
     if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
-    if (element.srcObject !== media.remote) element.srcObject = media.remote;
+    const fresh = element.srcObject !== media.remote;
+    if (fresh) element.srcObject = media.remote;
     element.hidden = !on;
     if (element.sinkId !== undefined && element.sinkId !== speaker) {
       void element.setSinkId(speaker).catch(() => {});
     }
-    if (on && !this.#on) {
-      void this.play();
-      this.#look();
-    }
+    if (on && (fresh || !this.#on)) void this.play();
+    if (on && !this.#on) this.#look();
     if (!on) this.#stopLooking();
     this.#on = on;
   }

@@ -36,6 +36,7 @@ function tap(context: ViewContext): TemplateResult {
     <button type="button" class="button button--primary" autofocus aria-disabled=${recovery.busy ? "true" : "false"}>
       ${recovery.busy ? icon("busy", "icon--turning") : nothing}<span>Continue</span>
     </button>
+    ${recovery.soundOnly ? html`<span @click=${(event: Event) => event.stopPropagation()}>${button("Go on without sound", () => recovery.accept(), "quiet")}</span>` : nothing}
   `;
 }
 
