@@ -7,6 +7,12 @@ export function install(script: SceneScript, long: boolean): void {
   globalThis.fetch = async (input) => answer(String(input), script, names);
   globalThis.WebSocket = socketClass(script, names) as unknown as typeof WebSocket;
   globalThis.RTCPeerConnection = peerClass(script) as unknown as typeof RTCPeerConnection;
+  if (script.silent === true) {
+    Object.defineProperty(HTMLMediaElement.prototype, "autoplay", { set() {} });
+    HTMLMediaElement.prototype.play = async () => {
+      throw new DOMException("", "NotAllowedError");
+    };
+  }
   const devices = script.devices ?? "granted";
   Object.defineProperty(navigator, "mediaDevices", { value: mediaDevices(devices), configurable: true });
   if (devices === "in_app_browser") {
@@ -150,7 +156,17 @@ function peerClass(script: SceneScript) {
   };
 }
 
+/** What a phone call, or a pulled plug, does to what was captured. */
+function befall(stream: MediaStream, devices: Devices): void {
+  for (const track of devices === "unplugged" ? stream.getVideoTracks() : stream.getTracks()) {
+    if (devices === "taken") Object.defineProperty(track, "muted", { value: true });
+    else track.stop();
+    track.dispatchEvent(new Event(devices === "taken" ? "mute" : "ended"));
+  }
+}
+
 function mediaDevices(devices: Devices): object {
+  let asked = 0;
   const list = [
     { kind: "videoinput", deviceId: "c1", label: "FaceTime HD Camera" },
     { kind: "videoinput", deviceId: "c2", label: "USB document camera" },
@@ -170,7 +186,9 @@ function mediaDevices(devices: Devices): object {
         no_camera: "NotFoundError",
       };
       if (devices === "asking") return new Promise(() => {});
-      const error = errors[devices];
+      asked += 1;
+      const gone: Partial<Record<Devices, string>> = { taken: "NotReadableError", unplugged: "NotFoundError" };
+      const error = asked > 1 ? (gone[devices] ?? errors[devices]) : errors[devices];
       const soundOnly = devices === "in_use" || devices === "no_camera";
       if (error !== undefined && !(soundOnly && video === false)) throw new DOMException("", error);
       const stream = video === false ? new MediaStream() : portrait("#6b5a4a", "#e0ac8a");
@@ -182,6 +200,7 @@ function mediaDevices(devices: Devices): object {
         tone.start();
         for (const track of out.stream.getAudioTracks()) stream.addTrack(track);
       }
+      if (gone[devices] !== undefined) setTimeout(() => befall(stream, devices), 300);
       return stream;
     },
   };

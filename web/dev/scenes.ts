@@ -2,7 +2,7 @@ import type { Fault } from "../src/devices/fault.ts";
 import type { Command, DeviceCheck, ParticipantView, Presence, Refusal, Stage, View } from "../src/signalling/messages.ts";
 
 /** How the fake devices behave. */
-export type Devices = "granted" | "asking" | Fault["kind"] | "no_camera";
+export type Devices = "granted" | "asking" | Fault["kind"] | "no_camera" | "taken" | "unplugged";
 
 /** A picture of the page: everything the fake server and browser are to say. */
 export interface SceneScript {
@@ -20,6 +20,8 @@ export interface SceneScript {
   press?: string[];
   refuse?: Partial<Record<Command["name"], Refusal>>;
   noMedia?: boolean;
+  /** The browser plays nothing without a tap. */
+  silent?: boolean;
   dashboard?: boolean;
 }
 
@@ -50,6 +52,12 @@ export const SCENES: Record<string, SceneScript> = {
   "patient-connected-muted": { role: "patient", stage: "connected", you: { microphone: false, camera: false } },
   "patient-connected-dropped": { role: "patient", stage: "connected", socket: "drop" },
   "patient-menu": { role: "patient", stage: "connected", press: ["More"] },
+  "patient-resume": { role: "patient", stage: "connected", devices: "taken" },
+  "patient-resume-waiting": { role: "patient", stage: "waiting", devices: "taken" },
+  "patient-resume-failed": { role: "patient", stage: "connected", devices: "taken", press: ["Continue"] },
+  "patient-resume-sound": { role: "patient", stage: "connected", silent: true },
+  "patient-camera-gone": { role: "patient", stage: "connected", devices: "unplugged" },
+  "patient-provider-paused": { role: "patient", stage: "connected", other: { capture: "interrupted" } },
   "patient-reconnecting": { role: "patient", stage: "reconnecting" },
   "patient-alone": { role: "patient", stage: "alone" },
   "patient-left": { role: "patient", stage: "left" },
@@ -85,6 +93,12 @@ export const SCENES: Record<string, SceneScript> = {
     other: { presence: { name: "preparing", since: ago(2) }, check: works },
   },
   "provider-connected": { role: "provider", stage: "connected" },
+  "provider-other-hidden": { role: "provider", stage: "connected", other: { capture: "hidden" } },
+  "provider-other-interrupted": { role: "provider", stage: "connected", other: { capture: "interrupted" } },
+  "provider-other-lost": { role: "provider", stage: "connected", other: { capture: "lost" } },
+  "provider-other-blocked": { role: "provider", stage: "connected", other: { capture: "blocked" } },
+  "provider-idle-paused": { role: "provider", stage: "idle", other: { capture: "hidden" } },
+  "provider-resume": { role: "provider", stage: "connected", devices: "taken" },
   "provider-end-dialog": { role: "provider", stage: "connected", press: ["End visit"] },
   "provider-reconnecting": { role: "provider", stage: "reconnecting" },
   "provider-alone": { role: "provider", stage: "alone" },

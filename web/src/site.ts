@@ -1,3 +1,4 @@
+import { offerElsewhere } from "./site/elsewhere.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
 import { localTimes } from "./site/times.ts";
@@ -7,3 +8,4 @@ localTimes(document);
 if (document.querySelector('time[data-local="relative"]') !== null) setInterval(() => localTimes(document), 60_000);
 focusSummary(document);
 liveDashboard(document);
+offerElsewhere(document);

@@ -1,7 +1,7 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
 import { SignallingClient, type Transport } from "../signalling/client.ts";
-import type { Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import { NO_MEDIA, type CallBackend, type LoadBackend } from "./backend.ts";
@@ -48,6 +48,8 @@ export class CallStore {
   #backend: CallBackend | null = null;
   readonly #publication: Publication;
   #reported: DeviceCheck | null = null;
+  #captured: CaptureWord = "live";
+  #toldCapture: CaptureWord = "live";
   #greeted = false;
   /** They clicked to come back in; the server has not moved yet. */
   #returning = false;
@@ -194,8 +196,18 @@ export class CallStore {
   /** The network, or the page, is back. */
   nudge(): void {
     this.#client?.nudge();
-    if (this.capture.interrupted) void this.capture.acquire();
     if (this.#state.problem?.passing === true) void this.start();
+  }
+
+  /** Tells the other person whether this one is captured, and if not, why. */
+  reportCapture(capture: CaptureWord): void {
+    this.#captured = capture;
+    this.#report();
+  }
+
+  /** What they were told last. */
+  get captured(): CaptureWord {
+    return this.#captured;
   }
 
   /** Makes a new patient link. */
@@ -265,6 +277,7 @@ export class CallStore {
 
   #onSnapshot(view: View, now: number): void {
     this.#reported = null;
+    this.#toldCapture = view.you.capture;
     this.#publication.reconnected(view.you);
     this.#set({ clockSkew: now - this.#options.clock.now() });
     this.#look(shown(view));
@@ -389,6 +402,10 @@ export class CallStore {
 
   #report(): void {
     if (this.#state.transport !== "open") return;
+    if (this.#captured !== this.#toldCapture) {
+      this.#toldCapture = this.#captured;
+      this.#client?.command({ name: "report_capture", capture: this.#captured });
+    }
     const check = deviceCheck(this.#state);
     if (JSON.stringify(check) === JSON.stringify(this.#reported)) return;
     this.#reported = check;

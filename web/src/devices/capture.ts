@@ -1,5 +1,7 @@
 import { type Fault, type FaultDevice, type FaultKind, faultKind } from "./fault.ts";
+import { type Captured, type InUse, type Listed, shouldSwitch } from "./follow.ts";
 import type { ChosenDevices, DeviceMemory } from "./memory.ts";
+import type { Health } from "./recovery.ts";
 
 /** A device that can be chosen. */
 export interface Device {
@@ -34,6 +36,8 @@ export interface CaptureOptions {
   /** Why nothing can be captured here at all. */
   surroundings: () => FaultKind | null;
   memory: DeviceMemory;
+  /** Makes one stream of tracks. */
+  compose: (tracks: MediaStreamTrack[]) => MediaStream;
   changed: () => void;
 }
 
@@ -47,6 +51,8 @@ export class Capture {
   readonly #options: CaptureOptions;
   #state: CaptureState;
   #turn = 0;
+  /** What there was to choose from when the devices in use were taken. */
+  #listed: readonly Listed[] = [];
 
   constructor(options: CaptureOptions) {
     this.#options = options;
@@ -119,9 +125,47 @@ export class Capture {
       stop(this.#state.stream);
       ({ stream, kind } = await this.#get({ camera, microphone }));
     }
-    if (turn !== this.#turn) stop(stream);
-    else if (stream !== null) this.#take(stream, null);
-    else if (this.interrupted) await this.acquire({ camera, microphone });
+    if (turn !== this.#turn) {
+      stop(stream);
+    } else if (stream !== null) {
+      this.#take(stream, null);
+      await this.#enumerate();
+    } else if (this.#dead("camera") || this.#dead("microphone")) {
+      await this.acquire({ camera, microphone });
+    }
+  }
+
+  /**
+   * Replaces what was taken away: asks for the devices whose tracks deliver nothing, or for those that
+   * are named, and leaves the others alone. What cannot be had leaves all as it was, except a device
+   * that is not there any more. Gives why it was not done.
+   */
+  async rebuild(which: Partial<Wanted> = { camera: this.#dead("camera"), microphone: this.#dead("microphone") }): Promise<FaultKind | null> {
+    const wanted = { camera: which.camera === true, microphone: which.microphone === true };
+    if (!wanted.camera && !wanted.microphone) return null;
+    const turn = ++this.#turn;
+    let { stream, fault } = await this.#try(wanted);
+    if (stream === null && fault?.kind === "in_use" && turn === this.#turn) {
+      // A track that delivers nothing can still hold the device.
+      for (const of of ["camera", "microphone"] as const) if (this.#dead(of)) this.#state[of]?.stop();
+      ({ stream, fault } = await this.#try(wanted));
+    }
+    if (turn !== this.#turn) {
+      stop(stream);
+      return null;
+    }
+    if (stream === null && fault?.kind !== "none") return fault?.kind ?? "unknown";
+    this.#replace(wanted, stream, fault);
+    await this.#enumerate();
+    return null;
+  }
+
+  /** How the tracks of the named kinds do: the worst of them. */
+  health(of: Wanted): Health {
+    const tracks = [of.camera ? this.#state.camera : null, of.microphone ? this.#state.microphone : null].filter((track) => track !== null);
+    if (tracks.some((track) => track.readyState === "ended")) return "ended";
+    if (tracks.some((track) => track.muted)) return "muted";
+    return tracks.length === 0 ? "absent" : "live";
   }
 
   /** Turns camera and microphone off, lights and all. */
@@ -135,13 +179,6 @@ export class Capture {
   close(): void {
     this.#options.devices?.removeEventListener("devicechange", this.#onDeviceChange);
     this.release();
-  }
-
-  /** Whether a track that should deliver was taken away, as by a phone call. */
-  get interrupted(): boolean {
-    return [this.#state.camera, this.#state.microphone].some(
-      (track) => track !== null && (track.readyState === "ended" || track.muted),
-    );
   }
 
   async #try(wanted: Wanted): Promise<{ stream: MediaStream | null; fault: Fault | null }> {
@@ -198,26 +235,74 @@ export class Capture {
   }
 
   #take(stream: MediaStream | null, fault: Fault | null): void {
-    const old = this.#state.stream;
     const camera = stream?.getVideoTracks()[0] ?? null;
     const microphone = stream?.getAudioTracks()[0] ?? null;
-    for (const track of [camera, microphone]) track?.addEventListener("ended", this.#onEnded, { once: true });
     // No camera in the machine is nothing a person can mend: their sound is enough to come in.
     const enough = fault === null || (fault.kind === "none" && fault.device === "camera");
-    this.#set({ status: enough ? "ready" : "faulted", stream, camera, microphone, fault });
-    if (old !== stream) stop(old);
+    this.#use({ camera, microphone }, stream, { status: enough ? "ready" : "faulted", fault });
   }
 
-  readonly #onEnded = (): void => {
-    if (this.#state.status === "ready" && this.interrupted) void this.acquire();
-  };
+  /** As `#take`, for some of the devices of a person who is in already: a fault does not put them out. */
+  #replace(wanted: Wanted, stream: MediaStream | null, fault: Fault | null): void {
+    const camera = wanted.camera ? (stream?.getVideoTracks()[0] ?? null) : this.#state.camera;
+    const microphone = wanted.microphone ? (stream?.getAudioTracks()[0] ?? null) : this.#state.microphone;
+    const tracks = [camera, microphone].filter((track) => track !== null);
+    const stays = remaining(this.#state.fault, wanted);
+    const both = fault !== null && stays !== null;
+    this.#use({ camera, microphone }, tracks.length === 0 ? null : this.#options.compose(tracks), {
+      status: "ready",
+      fault: both ? { kind: fault.kind, device: "both" } : (fault ?? stays),
+    });
+  }
+
+  #use(tracks: Pick<CaptureState, Captured>, stream: MediaStream | null, change: Partial<CaptureState>): void {
+    const { stream: old, ...before } = this.#state;
+    for (const of of ["camera", "microphone"] as const) {
+      const track = tracks[of];
+      if (track === null || track === before[of]) continue;
+      // What replaces a muted track is muted from its first moment.
+      track.enabled = before[of]?.enabled ?? track.enabled;
+      for (const event of ["ended", "mute", "unmute"]) track.addEventListener(event, () => this.#onTrack(track));
+    }
+    this.#set({ ...change, ...tracks, stream });
+    const kept = Object.values(tracks);
+    for (const track of old?.getTracks() ?? []) if (!kept.includes(track)) track.stop();
+  }
+
+  #onTrack(track: MediaStreamTrack): void {
+    if (track === this.#state.camera || track === this.#state.microphone) this.#set({});
+  }
 
   readonly #onDeviceChange = (): void => {
-    void this.#enumerate();
+    void this.#follow();
   };
+
+  /** Uses what was plugged in, and leaves what was unplugged. */
+  async #follow(): Promise<void> {
+    const before = this.#listed;
+    await this.#enumerate();
+    if (this.#state.status !== "ready") return;
+    const now = this.#listed;
+    const other = (of: Captured): boolean => shouldSwitch(of, this.#inUse(of), this.#state.chosen, before, now);
+    await this.rebuild({ camera: other("camera"), microphone: other("microphone") });
+  }
+
+  #inUse(of: Captured): InUse {
+    const track = this.#state[of];
+    const { fault, accepted } = this.#state;
+    const missing = fault?.kind === "none" && (fault.device === of || fault.device === "both") && !accepted;
+    return { device: track === null ? null : (track.getSettings().deviceId ?? ""), wanted: track !== null || missing };
+  }
+
+  /** Whether a track that should deliver was taken away, as by a phone call. */
+  #dead(of: Captured): boolean {
+    const track = this.#state[of];
+    return track !== null && (track.readyState === "ended" || track.muted);
+  }
 
   async #enumerate(): Promise<void> {
     const devices = await this.#list();
+    this.#listed = devices;
     const of = (kind: MediaDeviceKind): Device[] =>
       devices
         .filter((device) => device.kind === kind && device.deviceId !== "")
@@ -258,6 +343,13 @@ function constraints(wanted: Wanted, chosen: ChosenDevices, relaxed: boolean): M
     video: wanted.camera && (relaxed || camera),
     audio: wanted.microphone && (relaxed || microphone),
   };
+}
+
+/** What is left of a fault once these devices were asked for anew. */
+function remaining(fault: Fault | null, asked: Wanted): Fault | null {
+  if (fault === null || (asked.camera && asked.microphone)) return null;
+  const other: FaultDevice = asked.camera ? "microphone" : "camera";
+  return fault.device === "both" || fault.device === other ? { kind: fault.kind, device: other } : null;
 }
 
 function stop(stream: MediaStream | null): void {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { FakeDevices } from "../testing/media.ts";
-import { type FaultKind, faultKind, inApp, surroundingsFault } from "./fault.ts";
+import { type FaultKind, faultKind, surroundingsFault } from "./fault.ts";
+import { appOf } from "./in_app.ts";
 import { DeviceMemory } from "./memory.ts";
 
 test("every error has a kind", () => {
@@ -27,7 +28,37 @@ test("surroundings without devices are named before anyone is asked", () => {
   assert.equal(surroundingsFault({ ...fine, secure: false, mediaDevices: false }), "insecure");
   assert.equal(surroundingsFault({ ...fine, mediaDevices: false }), "unsupported");
   assert.equal(surroundingsFault({ ...fine, mediaDevices: false, userAgent: "x FBAN/FBIOS" }), "in_app_browser");
-  assert.equal(inApp("Mozilla/5.0 (Linux; Android 14; wv) Chrome/130"), true);
+});
+
+test("pages inside other apps are told from browsers", () => {
+  const iPhone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)";
+  const android = "Mozilla/5.0 (Linux; Android 14; Pixel 8";
+  const apps: [string, string][] = [
+    [`${iPhone} Mobile/15E148 [FBAN/FBIOS;FBAV/480.0.0.35.110;FBDV/iPhone16,1]`, "Facebook"],
+    [`${android} Build/UQ1A; wv) AppleWebKit/537.36 Version/4.0 Chrome/130.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/480.0]`, "Facebook"],
+    [`${iPhone} Mobile/15E148 [FBAN/MessengerForiOS;FBAV/480.0]`, "Messenger"],
+    [`${iPhone} Mobile/15E148 Instagram 350.0.0.0 (iPhone16,1; iOS 18_0; en_GB)`, "Instagram"],
+    [`${iPhone} Mobile/15E148 WhatsApp/2.24.20`, "WhatsApp"],
+    [`${iPhone} Mobile/15E148 musical_ly_36.0.0 BytedanceWebview/d8a21c6`, "TikTok"],
+    [`${iPhone} Mobile/15E148 [LinkedInApp]/9.30`, "LinkedIn"],
+    [`${iPhone} Mobile/15E148 Safari Line/14.0.0`, "LINE"],
+    [`${iPhone} Mobile/15E148 MicroMessenger/8.0.50 NetType/WIFI`, "WeChat"],
+    [`${iPhone} GSA/340.3 Mobile/15E148 Safari/604.1`, "the Google app"],
+    [`${android} Build/UQ1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/130.0 Mobile Safari/537.36`, "another app"],
+    [`${iPhone} Mobile/15E148`, "another app"],
+  ];
+  for (const [userAgent, name] of apps) assert.equal(appOf(userAgent), name, userAgent);
+  const browsers = [
+    `${iPhone} Version/18.0 Mobile/15E148 Safari/604.1`,
+    `${iPhone} CriOS/130.0 Mobile/15E148 Safari/604.1`,
+    `${iPhone} FxiOS/132.0 Mobile/15E148 Safari/605.1.15`,
+    `${android}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Mobile Safari/537.36`,
+    `${android}) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0 Mobile Safari/537.36`,
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0",
+  ];
+  for (const userAgent of browsers) assert.equal(appOf(userAgent), null, userAgent);
 });
 
 test("both are had with one question", async () => {

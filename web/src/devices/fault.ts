@@ -1,3 +1,5 @@
+import { appOf } from "./in_app.ts";
+
 /** Why a camera or a microphone cannot be had. */
 export type FaultKind =
   | "denied"
@@ -55,19 +57,11 @@ export function faultKind(error: unknown): FaultKind {
   }
 }
 
-/** Browsers inside other apps, which mostly have no camera for pages. */
-const IN_APP = /\bFBAN\/|\bFBAV\/|\bInstagram\b|\bLine\/|\bMicroMessenger\/|\bTwitter\b|\bLinkedInApp\b|\bSnapchat\b|\bGSA\/|; wv\)/;
-
-/** Whether the page is shown inside another app. */
-export function inApp(userAgent: string): boolean {
-  return IN_APP.test(userAgent);
-}
-
 /** Why no device can be asked for at all; `null` if they can. */
 export function surroundingsFault(surroundings: Surroundings): FaultKind | null {
   if (!surroundings.secure) return "insecure";
   if (surroundings.mediaDevices && surroundings.peerConnection) return null;
-  return inApp(surroundings.userAgent) ? "in_app_browser" : "unsupported";
+  return appOf(surroundings.userAgent) !== null ? "in_app_browser" : "unsupported";
 }
 
 function describe(error: unknown): { name: string; message: string } {

@@ -43,7 +43,9 @@ export class LevelMeter {
 
   /** Lets a browser that waited for a gesture begin. */
   wake(): void {
-    if (this.#context?.state === "suspended") void this.#context.resume().catch(nothing);
+    // "interrupted" is Safari's, for a phone call.
+    const state: string | undefined = this.#context?.state;
+    if (state === "suspended" || state === "interrupted") void this.#context?.resume().catch(nothing);
   }
 
   /** Stops for good. */

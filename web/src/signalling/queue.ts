@@ -1,7 +1,7 @@
 import type { Command, CommandId } from "./messages.ts";
 
 /** Commands that only the latest of matters: each says everything about its subject. */
-const SUPERSEDED: ReadonlySet<Command["name"]> = new Set(["set_media", "report_check", "enter"]);
+const SUPERSEDED: ReadonlySet<Command["name"]> = new Set(["set_media", "report_check", "report_capture", "set_consent", "enter"]);
 
 /** Commands that were given and not yet answered, oldest first. */
 export class CommandQueue {

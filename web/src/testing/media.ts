@@ -1,30 +1,53 @@
 import { Capture } from "../devices/capture.ts";
 import { DeviceMemory } from "../devices/memory.ts";
+import { settle } from "./clock.ts";
 
-/** A track that only knows whether it is on. */
+let made = 0;
+
+/** A track that knows whether it is on, and what was taken from it. */
 export function aTrack(kind: "audio" | "video"): MediaStreamTrack {
+  const listeners = new Map<string, (() => void)[]>();
   const track = {
     kind,
+    id: `${kind} ${++made}`,
     enabled: true,
     muted: false,
     readyState: "live",
     stop() {
       track.readyState = "ended";
     },
-    addEventListener() {},
+    addEventListener(name: string, run: () => void) {
+      listeners.set(name, [...(listeners.get(name) ?? []), run]);
+    },
+    dispatchEvent({ type }: { type: string }) {
+      for (const run of listeners.get(type) ?? []) run();
+      return true;
+    },
     getSettings: () => ({ deviceId: kind }),
   };
   return track as unknown as MediaStreamTrack;
 }
 
-/** A stream of such tracks. */
-export function aStream({ audio, video }: MediaStreamConstraints): MediaStream {
-  const tracks = [...(audio ? [aTrack("audio")] : []), ...(video ? [aTrack("video")] : [])];
+/** What a phone, or a pulled plug, does to a track. */
+export function befall(track: MediaStreamTrack | null, what: "mute" | "unmute" | "ended"): void {
+  if (track === null) return;
+  if (what === "ended") track.stop();
+  else Object.assign(track, { muted: what === "mute" });
+  track.dispatchEvent({ type: what } as Event);
+}
+
+/** A stream of these tracks. */
+export function streamOf(tracks: MediaStreamTrack[]): MediaStream {
   return {
     getTracks: () => tracks,
     getAudioTracks: () => tracks.filter((track) => track.kind === "audio"),
     getVideoTracks: () => tracks.filter((track) => track.kind === "video"),
   } as unknown as MediaStream;
+}
+
+/** A stream of new tracks. */
+export function aStream({ audio, video }: MediaStreamConstraints): MediaStream {
+  return streamOf([...(audio ? [aTrack("audio")] : []), ...(video ? [aTrack("video")] : [])]);
 }
 
 /** Devices that answer as a test says. */
@@ -33,6 +56,9 @@ export class FakeDevices {
   kinds: MediaDeviceKind[] = ["audioinput", "videoinput"];
   permissions: Partial<Record<string, PermissionState>> = {};
   stored = new Map<string, string>();
+  /** What `enumerateDevices` adds to the kinds' own names. */
+  listed: MediaDeviceInfo[] = [];
+  #changed: (() => void)[] = [];
   /** What `getUserMedia` throws for a question, if anything. */
   fault: (constraints: MediaStreamConstraints) => string | null = () => null;
 
@@ -45,8 +71,11 @@ export class FakeDevices {
           if (fault !== null) throw Object.assign(new Error(), { name: fault });
           return aStream(constraints ?? {});
         },
-        enumerateDevices: async () => this.kinds.map((kind) => ({ kind, deviceId: kind, label: kind }) as MediaDeviceInfo),
-        addEventListener: () => {},
+        enumerateDevices: async () => [
+          ...this.kinds.map((kind) => ({ kind, deviceId: kind, label: kind }) as MediaDeviceInfo),
+          ...this.listed,
+        ],
+        addEventListener: (_: string, run: unknown) => void this.#changed.push(run as () => void),
         removeEventListener: () => {},
       },
       permission: async (name) => this.permissions[name] ?? null,
@@ -55,7 +84,16 @@ export class FakeDevices {
         getItem: (key) => this.stored.get(key) ?? null,
         setItem: (key, value) => void this.stored.set(key, value),
       })),
+      compose: streamOf,
       changed,
     });
+  }
+
+  /** A device was plugged in or pulled out. */
+  async plug(kinds: MediaDeviceKind[], listed: MediaDeviceInfo[] = this.listed): Promise<void> {
+    this.kinds = kinds;
+    this.listed = listed;
+    for (const run of this.#changed) run();
+    await settle();
   }
 }

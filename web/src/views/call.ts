@@ -1,13 +1,15 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { Quality } from "../peer/quality.ts";
+import { captureWords } from "../words/capture.ts";
+import { goneWords } from "../words/faults.ts";
 import { elapsed } from "../words/time.ts";
 import { ago } from "./closed.ts";
 import { consentLine } from "./consent.ts";
 import type { Corner, ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
 import { messagesButton, newMessage } from "./messages.ts";
-import { avatar, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { avatar, button, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
 import { nextCorner, type CornerDrag } from "./corner.ts";
 
 const QUALITY: Record<Quality, string> = {
@@ -26,7 +28,7 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
     <div class="stage__top">
       <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${qualityWord(context)}</p>
     </div>
-    ${absence(context)} ${ownTrouble(context)} ${tapToHear(context)} ${newMessage(context)}
+    ${absence(context)} ${ownTrouble(context)} ${newMessage(context)}
     <div
       class="corner corner--${ui.corner} ${ui.selfHidden ? "corner--hidden" : ""}"
       tabindex=${ui.selfHidden ? "-1" : "0"}
@@ -88,6 +90,8 @@ function absence(context: ViewContext): Part {
       patient ? "They may come back. You can wait here, or leave." : "They may come back. You can wait here, or end the visit.",
     );
   }
+  const capture = state.view === null ? "" : captureWords(state.view.other.capture, names.other);
+  if (capture !== "") return standIn(names.other, capture, "", "standin--over");
   if (state.view?.other.camera === false) return standIn(names.other, `${names.other}'s camera is off`);
   if (!ui.picture || context.state.media.remote === null) {
     const blocked = state.view?.other.check?.camera === "blocked";
@@ -96,29 +100,27 @@ function absence(context: ViewContext): Part {
   return nothing;
 }
 
-function standIn(name: string, words: string, more = ""): TemplateResult {
-  return html`<div class="standin">${avatar(name)}<p>${words}</p>${more === "" ? nothing : html`<p class="standin__more">${more}</p>`}</div>`;
+function standIn(name: string, words: string, more = "", extra = ""): TemplateResult {
+  return html`<div class="standin ${extra}">${avatar(name)}<p>${words}</p>${more === "" ? nothing : html`<p class="standin__more">${more}</p>`}</div>`;
 }
 
 /** Our own connection. Talking goes on while only the signalling is away. */
-function ownTrouble({ state }: ViewContext): Part {
+function ownTrouble(context: ViewContext): Part {
+  const { state } = context;
   if (state.media.link === "lost") return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back…")}</div>`;
   if (state.transport !== "open") return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back… You may still hear each other.")}</div>`;
-  return nothing;
+  return ownFault(context);
 }
 
-function tapToHear(context: ViewContext): Part {
-  if (!context.ui.soundBlocked) return nothing;
-  return html`<button type="button" class="tap" @click=${() => void hear(context)}>${icon("sound", "icon--large")}<span>Tap to hear ${context.names.other}</span></button>`;
-}
-
-async function hear(context: ViewContext): Promise<void> {
-  try {
-    await context.remote.play();
-    context.change({ soundBlocked: false });
-  } catch {
-    // The button stays.
-  }
+/** A device of ours went away in mid-call. */
+function ownFault(context: ViewContext): Part {
+  const { capture } = context.state;
+  if (capture.fault === null || capture.accepted || capture.status === "asking") return nothing;
+  const actions = html`<div class="actions">
+    ${capture.fault.kind === "none" ? nothing : button("Try again", () => void context.store.retryDevices())}
+    ${button("Go on without", () => context.store.capture.accept(), capture.fault.kind === "none" ? "plain" : "quiet")}
+  </div>`;
+  return html`<div class="stage__notice">${notice(goneWords(capture.fault, context.browser, context.names.other), "warn", actions)}</div>`;
 }
 
 function more(context: ViewContext): TemplateResult {

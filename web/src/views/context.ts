@@ -1,5 +1,6 @@
 import type { CallState, Scene } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
+import type { Recovery } from "../devices/recovery.ts";
 import type { Browser } from "../words/browser.ts";
 
 /** Where the self-view is in the call. */
@@ -15,8 +16,6 @@ export interface Ui {
   panel: boolean;
   selfHidden: boolean;
   corner: Corner;
-  /** The browser wants a tap before it plays sound. */
-  soundBlocked: boolean;
   /** A picture of the other person is arriving. */
   picture: boolean;
   /** The mouse rests: the controls may fade. */
@@ -45,7 +44,10 @@ export interface ViewContext {
   /** Where "back" goes for staff, if the page said. */
   home: string | null;
   signIn: string;
-  remote: HTMLVideoElement;
+  /** Whether a tap is needed to be captured, and to hear. */
+  recovery: Pick<Recovery, "asks" | "busy" | "soundOnly" | "failure" | "accept">;
+  /** That tap. */
+  resume: () => void;
   chime: () => void;
   invite: () => Promise<void>;
   close: () => void;

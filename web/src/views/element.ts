@@ -3,7 +3,9 @@ import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type Propert
 import { carried } from "../api/appointment.ts";
 import { type Scene, inCall, publicState } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
+import { speakerToUse } from "../devices/follow.ts";
 import { LevelMeter } from "../devices/meter.ts";
+import { Recovery } from "../devices/recovery.ts";
 import type { Role } from "../signalling/messages.ts";
 import { chime } from "../sound/chime.ts";
 import tokens from "../styles/tokens.css" with { type: "fallback" };
@@ -17,7 +19,8 @@ import sheet from "./element.css";
 import { newMessage } from "./messages.ts";
 import { notice, type Part } from "./parts.ts";
 import { Presence } from "./presence.ts";
-import { RemotePicture } from "./remote.ts";
+import { RemotePicture, type RemoteChange } from "./remote.ts";
+import { resume } from "./resume.ts";
 import { scene as draw } from "./scene.ts";
 import { browserStore } from "./surroundings.ts";
 
@@ -27,7 +30,6 @@ const FRESH: Ui = {
   panel: true,
   selfHidden: false,
   corner: "bottom-end",
-  soundBlocked: false,
   picture: false,
   resting: false,
   invite: { state: "idle", url: "" },
@@ -80,6 +82,9 @@ export abstract class VideoCall extends LitElement {
   #stopRest = idle;
   #remote: RemotePicture | null = null;
   #presence: Presence | null = null;
+  #recovery: Recovery | null = null;
+  /** Where the focus was before a tap was asked for. */
+  #focused: HTMLElement | null = null;
   readonly #drag = new CornerDrag((corner) => this.#change({ corner }));
   readonly #meter = new LevelMeter(
     systemClock,
@@ -104,9 +109,16 @@ export abstract class VideoCall extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.#presence ??= new Presence(() => this.#onBack());
-    this.#remote ??= new RemotePicture((change) => this.#change(change), this.seat === "patient");
+    this.#surround();
     this.#open();
+  }
+
+  #surround(): void {
+    this.#presence ??= new Presence(
+      () => this.#onBack(),
+      (visible) => this.#recovery?.show(visible),
+    );
+    this.#remote ??= new RemotePicture((change) => this.#onRemote(change), this.seat === "patient");
   }
 
   override disconnectedCallback(): void {
@@ -124,8 +136,7 @@ export abstract class VideoCall extends LitElement {
       this.#open();
     } else if (this.hasUpdated) {
       this.#shut();
-      this.#presence = new Presence(() => this.#onBack());
-      this.#remote = new RemotePicture((change) => this.#change(change), this.seat === "patient");
+      this.#surround();
       this.#open();
     }
   }
@@ -140,6 +151,12 @@ export abstract class VideoCall extends LitElement {
       given: this.baseUrl === "" ? carried(this, this.appointmentId) : undefined,
     });
     this.#store = store;
+    this.#recovery = new Recovery({
+      clock: systemClock,
+      health: () => (store.state.here ? store.capture.health(store.state.published) : "absent"),
+      rebuild: () => store.capture.rebuild(),
+      changed: () => this.#onRecovery(store),
+    });
     this.#ui = { ...FRESH, panel: globalThis.innerWidth >= 900 };
     store.subscribe(() => this.#onState());
     this.#onState();
@@ -150,6 +167,8 @@ export abstract class VideoCall extends LitElement {
   #shut(): void {
     this.#stopTick();
     this.#stopRest();
+    this.#recovery?.close();
+    this.#recovery = null;
     this.#store?.close();
     this.#store = null;
     this.#meter.close();
@@ -167,6 +186,28 @@ export abstract class VideoCall extends LitElement {
     if (inCall(this.#scene)) void this.#remote?.play();
   }
 
+  #onRemote({ soundBlocked, picture }: RemoteChange): void {
+    if (soundBlocked !== undefined) this.#recovery?.sound(soundBlocked && inCall(this.#scene));
+    if (picture !== undefined && picture !== this.#ui.picture) this.#change({ picture });
+  }
+
+  #onRecovery(store: CallStore): void {
+    const word = this.#recovery?.word ?? "live";
+    if (this.dataset["capture"] !== word) {
+      this.dataset["capture"] = word;
+      store.reportCapture(word);
+    }
+    this.requestUpdate();
+  }
+
+  /** The tap: what a browser gives for a gesture only is begun before this returns. */
+  readonly #resume = (): void => {
+    if (this.#recovery?.busy === true) return;
+    this.#meter.wake();
+    if (inCall(this.#scene)) void this.#remote?.play();
+    this.#recovery?.tap();
+  };
+
   #onState(): void {
     const store = this.#store;
     if (store === null) return;
@@ -176,6 +217,7 @@ export abstract class VideoCall extends LitElement {
     this.dataset["stage"] = scene;
     this.dataset["transport"] = state.transport;
     this.#follow(store);
+    this.#recovery?.look();
     if (scene !== before) this.#onScene(before, scene);
     this.requestUpdate();
   }
@@ -186,9 +228,10 @@ export abstract class VideoCall extends LitElement {
     const stage = state.view?.stage;
     if (stage?.name === "connected") this.#connectedSince = stage.since;
     if (!inCall(scene)) this.#connectedSince = null;
+    if (!inCall(scene)) this.#recovery?.sound(false);
     this.#presence?.title(title(state, scene, other));
     this.#presence?.keepAwake(inCall(scene) || scene === "waiting" || scene === "calling" || scene === "called");
-    this.#remote?.show(state.media, inCall(scene), state.capture.chosen.speaker, other);
+    this.#remote?.show(state.media, inCall(scene), speakerToUse(state.capture.chosen, state.capture.speakers), other);
     if (state.capture.microphone !== this.#metered) {
       this.#metered = state.capture.microphone;
       this.#meter.listen(this.#metered);
@@ -223,7 +266,7 @@ export abstract class VideoCall extends LitElement {
   }
 
   #closeDialog(): void {
-    this.renderRoot.querySelector("dialog")?.close();
+    this.renderRoot.querySelector<HTMLDialogElement>("dialog:not(.resume)")?.close();
   }
 
   #change(ui: Partial<Ui>): void {
@@ -259,7 +302,7 @@ export abstract class VideoCall extends LitElement {
     return view?.other.name ?? person?.name ?? (this.seat === "patient" ? "your clinic" : "your patient");
   }
 
-  #context(store: CallStore, remote: RemotePicture): ViewContext {
+  #context(store: CallStore, recovery: Recovery): ViewContext {
     const { state, scene } = store;
     const path = encodeURIComponent(location.pathname + location.search);
     return {
@@ -274,7 +317,8 @@ export abstract class VideoCall extends LitElement {
       names: { self: this.currentUserName || state.view?.you.name || "You", other: this.#other() },
       home: this.homeUrl === "" ? null : this.homeUrl,
       signIn: `${this.baseUrl.replace(/\/$/, "")}/sign-in?next=${path}`,
-      remote: remote.element,
+      recovery,
+      resume: this.#resume,
       chime,
       invite: () => this.#invite(store),
       close: () => this.#close(),
@@ -307,9 +351,24 @@ export abstract class VideoCall extends LitElement {
   }
 
   override updated(): void {
-    const open = this.renderRoot.querySelector("dialog");
-    if (open !== null && !open.open) open.showModal();
+    this.#showDialogs();
     if (this.#ui.dialog === "messages") this.#read();
+  }
+
+  #showDialogs(): void {
+    for (const open of this.renderRoot.querySelectorAll("dialog")) {
+      if (open.open) {
+        // What had the focus may have gone: the next thing to do takes it.
+        if (open.matches(".resume") && !open.matches(":focus-within")) open.querySelector<HTMLElement>("[autofocus]")?.focus();
+        continue;
+      }
+      if (open.matches(".resume")) this.#focused = deepActive();
+      open.showModal();
+    }
+    if (this.#focused !== null && this.renderRoot.querySelector(".resume") === null) {
+      this.#focused.focus({ preventScroll: true });
+      this.#focused = null;
+    }
   }
 
   /** What is on the screen is read; the newest is where the eye is. */
@@ -322,10 +381,10 @@ export abstract class VideoCall extends LitElement {
   }
 
   override render(): TemplateResult {
-    if (this.#store === null || this.#remote === null) {
+    if (this.#store === null || this.#remote === null || this.#recovery === null) {
       return html`<slot></slot>`;
     }
-    const context = this.#context(this.#store, this.#remote);
+    const context = this.#context(this.#store, this.#recovery);
     const known = this.seat === "patient" && context.state.appointment !== null;
     if (context.scene === "loading" && this.childElementCount > 0 && !known) {
       // The server's own words are better than a spinner.
@@ -345,7 +404,7 @@ export abstract class VideoCall extends LitElement {
         ${stopping(context)} ${calls ? nothing : newMessage(context)} ${this.#remote.element}
         ${draw(context, this.#drag)}
       </div>
-      ${dialog(context)} ${this.#live()}
+      ${dialog(context)} ${resume(context)} ${this.#live()}
     `;
   }
 
@@ -362,8 +421,13 @@ function stopping({ state, scene }: ViewContext): Part {
   return html`<div class="stage__notice">${notice(words, "warn")}</div>`;
 }
 
-function isTyping(): boolean {
+function deepActive(): HTMLElement | null {
   let active: Element | null = document.activeElement;
   while (active?.shadowRoot?.activeElement != null) active = active.shadowRoot.activeElement;
+  return active instanceof HTMLElement ? active : null;
+}
+
+function isTyping(): boolean {
+  const active = deepActive();
   return active !== null && active.matches("input, textarea, select, [contenteditable]");
 }

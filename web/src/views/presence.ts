@@ -4,11 +4,20 @@ export class Presence {
   #awake = false;
   #lock: WakeLockSentinel | null = null;
 
-  /** @param back called when the network or the page is back */
-  constructor(private readonly back: () => void) {
+  /**
+   * @param back called when the network or the page is back
+   * @param seen called when the page is looked at, and when it no longer is
+   */
+  constructor(
+    private readonly back: () => void,
+    private readonly seen: (visible: boolean) => void,
+  ) {
     addEventListener("online", this.#onOnline);
-    addEventListener("pageshow", this.#onOnline);
+    addEventListener("pageshow", this.#onVisible);
     document.addEventListener("visibilitychange", this.#onVisible);
+    // Of the page life cycle: a phone freezes pages in the background, and says so.
+    document.addEventListener("freeze", this.#onFreeze);
+    document.addEventListener("resume", this.#onVisible);
   }
 
   /** Names the window. */
@@ -27,16 +36,22 @@ export class Presence {
   /** Puts all back. */
   close(): void {
     removeEventListener("online", this.#onOnline);
-    removeEventListener("pageshow", this.#onOnline);
+    removeEventListener("pageshow", this.#onVisible);
     document.removeEventListener("visibilitychange", this.#onVisible);
+    document.removeEventListener("freeze", this.#onFreeze);
+    document.removeEventListener("resume", this.#onVisible);
     document.title = this.#title;
     this.keepAwake(false);
   }
 
   readonly #onOnline = (): void => this.back();
 
+  readonly #onFreeze = (): void => this.seen(false);
+
   readonly #onVisible = (): void => {
-    if (document.visibilityState !== "visible") return;
+    const visible = document.visibilityState === "visible";
+    this.seen(visible);
+    if (!visible) return;
     this.back();
     // A browser lets go of the lock whenever the page is hidden.
     if (this.#awake) void this.#request();

@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
+import { captureNote } from "../words/capture.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { elapsed, spell, when } from "../words/time.ts";
 import { ago } from "./closed.ts";
@@ -91,11 +92,13 @@ function presence(context: ViewContext): Part {
         return ["out", `Left ${ago(context, at.at)}.`];
     }
   })();
+  const paused = captureNote(other.capture);
   const page = at.name === "preparing" || at.name === "here" || at.name === "away";
   return html`<div class="presence presence--${state}">
     ${avatar(other.name)}
     <div>
       <p class="presence__words">${words}</p>
+      ${page && paused !== "" ? html`<p class="presence__paused">${icon("alert")}${paused}</p>` : nothing}
       ${page && other.check !== null ? html`<ul class="checks" aria-label="Their device">${checkLines(other.check)}</ul>` : nothing}
     </div>
   </div>`;

@@ -1,7 +1,11 @@
 import type { MediaState } from "../call/backend.ts";
+import { nothing, systemClock } from "../time/clock.ts";
 
 /** Cropping away more of a picture than this would lose the patient's hands, or the doctor's face. */
 const MOST_CROPPED = 0.34;
+
+/** A picture that has stood still for so many looks is none; a look a second. */
+const STILL = 4;
 
 /** What the page learns of the other person's picture. */
 export interface RemoteChange {
@@ -17,6 +21,9 @@ export class RemotePicture {
   readonly element: HTMLVideoElement;
   readonly #resize: ResizeObserver;
   #on = false;
+  #frames = 0;
+  #still = 0;
+  #stopLooking = nothing;
 
   /**
    * @param crops a wide picture may be cut to a square on an upright phone, so that a face is a face:
@@ -33,6 +40,7 @@ export class RemotePicture {
     video.hidden = true;
     video.addEventListener("resize", this.#fit);
     video.addEventListener("playing", this.#played);
+    video.addEventListener("pause", this.#paused);
     this.element = video;
     this.#resize = new ResizeObserver(this.#fit);
     this.#resize.observe(video);
@@ -42,12 +50,15 @@ export class RemotePicture {
   show(media: MediaState, on: boolean, speaker: string, name: string): void {
     const { element } = this;
     if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
-    if (element.srcObject !== media.remote) element.srcObject = media.remote;
+    const fresh = element.srcObject !== media.remote;
+    if (fresh) element.srcObject = media.remote;
     element.hidden = !on;
-    if (speaker !== "" && element.sinkId !== undefined && element.sinkId !== speaker) {
+    if (element.sinkId !== undefined && element.sinkId !== speaker) {
       void element.setSinkId(speaker).catch(() => {});
     }
-    if (on && !this.#on) void this.play();
+    if (on && (fresh || !this.#on)) void this.play();
+    if (on && !this.#on) this.#look();
+    if (!on) this.#stopLooking();
     this.#on = on;
   }
 
@@ -64,6 +75,8 @@ export class RemotePicture {
 
   /** Stops. */
   close(): void {
+    this.#on = false;
+    this.#stopLooking();
     this.#resize.disconnect();
     this.element.srcObject = null;
     this.element.remove();
@@ -74,10 +87,32 @@ export class RemotePicture {
     this.#fit();
   };
 
+  /** Nobody is shown a frozen face: what stands still gives way to words. */
+  #look(): void {
+    this.#stopLooking();
+    this.#stopLooking = systemClock.after(1_000, () => {
+      const frames = this.element.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
+      const moves = frames !== this.#frames || document.visibilityState !== "visible";
+      this.#frames = frames;
+      this.#still = moves ? 0 : this.#still + 1;
+      if (frames > 0) this.changed({ picture: this.#there && this.#still < STILL });
+      this.#look();
+    });
+  }
+
+  get #there(): boolean {
+    return this.element.videoWidth > 2;
+  }
+
+  /** Nobody here pauses it: a phone call does, or pulled headphones. */
+  readonly #paused = (): void => {
+    if (this.#on && document.visibilityState === "visible") void this.play();
+  };
+
   readonly #fit = (): void => {
     const { videoWidth, videoHeight } = this.element;
     const { clientWidth, clientHeight } = this.element.parentElement ?? this.element;
-    this.changed({ picture: videoWidth > 2 });
+    this.changed({ picture: this.#there && this.#still < STILL });
     if (videoWidth === 0 || clientHeight === 0) return;
     const picture = videoWidth / videoHeight;
     const frame = clientWidth / clientHeight;

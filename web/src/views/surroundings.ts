@@ -41,6 +41,7 @@ export function browserStore({ role, appointmentId, user, base, given }: Setting
             userAgent: navigator.userAgent,
           }),
         memory: new DeviceMemory(() => localStorage),
+        compose: (tracks) => new MediaStream(tracks),
         changed,
       }),
     clock: systemClock,

@@ -82,6 +82,20 @@ export function remedy(fault: Fault, browser: Browser): Remedy {
   }
 }
 
+/** A device that went away in mid-call. */
+export function goneWords(fault: Fault, browser: Browser, other: string): string {
+  if (fault.kind !== "none") return remedy(fault, browser).title;
+  const back = "Plug it in or switch it on: it comes back by itself.";
+  switch (fault.device) {
+    case "camera":
+      return `Your camera is gone, so ${other} can hear you, but not see you. ${back}`;
+    case "microphone":
+      return `Your microphone is gone, so ${other} can't hear you. ${back}`;
+    case "both":
+      return `Your camera and microphone are gone, so ${other} can neither see nor hear you. ${back.replace("it comes", "they come").replaceAll(" it ", " them ")}`;
+  }
+}
+
 function allowSteps(browser: Browser, device: string): readonly string[] {
   const again = "Come back here and press Try again.";
   switch (browser) {
@@ -97,6 +111,11 @@ function allowSteps(browser: Browser, device: string): readonly string[] {
     case "edge":
     case "chrome":
       return [`Click the icon left of the address and switch on the ${device}.`, again];
+    case "in-app":
+      return [
+        "This page is open inside another app, which may keep the camera from it. Open the app's menu (often three dots) and choose “Open in browser”.",
+        `If you stay here, allow the ${device} for this app in your phone's settings, then press Try again.`,
+      ];
     case "other":
       return [`Open this page's settings beside the address and allow the ${device}.`, again];
   }

@@ -1,4 +1,5 @@
 import type { CallState, Scene } from "../call/state.ts";
+import { captureWords } from "./capture.ts";
 
 /** What a screen reader is told when the page moves on; empty for nothing. */
 export function announcement(state: CallState, scene: Scene, other: string): string {
@@ -18,8 +19,10 @@ export function announcement(state: CallState, scene: Scene, other: string): str
       return `${other} hasn't come yet.`;
     case "declined":
       return `${other} can't come now.`;
-    case "connected":
-      return `You're connected with ${other}.`;
+    case "connected": {
+      const capture = state.view === null ? "" : captureWords(state.view.other.capture, other);
+      return capture === "" ? `You're connected with ${other}.` : capture;
+    }
     case "reconnecting":
       return `${other} lost the connection. They're on their way back.`;
     case "alone":

@@ -40,6 +40,7 @@ test("the WebSocket is where the API said, for who is said", () => {
 
 test("browsers are told apart by their settings", () => {
   const ua = {
+    "in-app": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 350.0",
     "safari-phone": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1",
     "safari-mac": "Mozilla/5.0 (Macintosh) Version/18.0 Safari/605.1",
     "chrome-phone": "Mozilla/5.0 (Linux; Android 14) Chrome/130.0 Mobile Safari/537.36",

@@ -3,12 +3,14 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{AuditEntry, Invite, SessionRecord};
 use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
 use bedside_visit::{Appointment, AuditAction, Timestamp};
 
+use super::elsewhere::Elsewhere;
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken};
@@ -29,6 +31,8 @@ struct InvitePage {
     zone: String,
     opens: Option<String>,
     opens_at: String,
+    /// The page is shown inside another app.
+    elsewhere: Option<Elsewhere>,
 }
 
 /// `GET /v/{token}`.
@@ -36,6 +40,7 @@ pub(crate) async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
     identities: Identities,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
     let (invite, appointment) = find(&app, &token).await?;
     let opens = match door(&app, &appointment) {
@@ -46,7 +51,8 @@ pub(crate) async fn show(
     if invite.used.is_some() && !is_bound(&invite, &identities) {
         return Err(Error::LinkUsed);
     }
-    Ok(render(&page(&app, &appointment, opens))?.into_response())
+    let elsewhere = Elsewhere::of(&headers, &format!("{}/v/{token}", app.config.server.public_url));
+    Ok(render(&page(&app, &appointment, opens, elsewhere))?.into_response())
 }
 
 /// `POST /v/{token}`: "Join visit".
@@ -109,7 +115,7 @@ async fn consume(app: &App, invite: &Invite, appointment: &Appointment) -> Resul
     Ok(token)
 }
 
-fn page(app: &App, appointment: &Appointment, opens: Option<Timestamp>) -> InvitePage {
+fn page(app: &App, appointment: &Appointment, opens: Option<Timestamp>, elsewhere: Option<Elsewhere>) -> InvitePage {
     let people = &appointment.participants;
     InvitePage {
         layout: Layout::new(app),
@@ -123,5 +129,6 @@ fn page(app: &App, appointment: &Appointment, opens: Option<Timestamp>) -> Invit
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         opens_at: opens.map(rfc3339).unwrap_or_default(),
         opens: opens.map(|at| day_and_time(at, &app.zone)),
+        elsewhere,
     }
 }

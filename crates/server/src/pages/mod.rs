@@ -4,6 +4,7 @@ pub(crate) mod api_docs;
 pub(crate) mod call;
 pub(crate) mod dashboard;
 pub(crate) mod demo;
+mod elsewhere;
 pub(crate) mod ended;
 pub(crate) mod error;
 pub(crate) mod invite;

@@ -117,6 +117,11 @@ impl Profile<'_> {
         Window::new(page, self.origin.clone()).await
     }
 
+    /// The person allows camera and microphone.
+    pub(crate) async fn allow_devices(&self) {
+        self.answer(PermissionSetting::Granted).await;
+    }
+
     /// The person says no to camera and microphone.
     pub(crate) async fn deny_devices(&self) {
         self.answer(PermissionSetting::Denied).await;

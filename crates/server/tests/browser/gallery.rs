@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bedside_visit::Person;
 
 use crate::people::{Clinic, sign_in, they_meet};
+use crate::phones::FACEBOOK;
 use crate::support::When;
 use crate::window::Window;
 
@@ -176,6 +177,45 @@ async fn the_visit_of_a_patient_who_is_late_or_blocked() {
     window.reload().await;
     window.sees("This appointment was cancelled").await;
     findings.look(&window, "patient-cancelled").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn phones() {
+    let clinic = Clinic::open().await;
+    let mut findings = Findings::default();
+    let link = clinic.server.link(clinic.appointment.id).await;
+    let app = clinic.profile().await.window().await;
+    app.pretends_to_be(FACEBOOK).await;
+    app.open(&link).await;
+    findings.look(&app, "link-in-app").await;
+    app.eval::<bool>("(document.documentElement.dir = 'rtl', true)").await;
+    findings.look(&app, "rtl-link-in-app").await;
+    app.pretends_to_be("An old browser").await;
+    app.before_each_page("delete globalThis.RTCPeerConnection; delete Navigator.prototype.clipboard;").await;
+    app.open(&link).await;
+    app.press("Copy the link").await;
+    findings.look(&app, "link-unsupported").await;
+    app.close().await;
+
+    let (patient, provider) = clinic.in_call_by_phone().await;
+    patient.phone("unplugCamera()").await;
+    patient.sees("Your camera is gone").await;
+    provider.sees("has no camera").await;
+    findings.look(&patient, "patient-camera-gone").await;
+    findings.look(&provider, "provider-camera-gone").await;
+    patient.phone("plugIn()").await;
+    provider.until("!probe.text().includes('has no camera')", "the patient's picture").await;
+    patient.phone("ring('NotAllowedError')").await;
+    patient.sees("Tap to continue").await;
+    findings.look(&patient, "patient-resume").await;
+    patient.press("Continue").await;
+    patient.sees("Your browser is blocking").await;
+    findings.look(&patient, "patient-resume-blocked").await;
+    patient.eval::<bool>("(document.documentElement.dir = 'rtl', true)").await;
+    findings.look(&patient, "rtl-patient-resume-blocked").await;
     findings.none();
     clinic.close().await;
 }

@@ -10,6 +10,7 @@ mod chromium;
 mod doors;
 mod gallery;
 mod people;
+mod phones;
 #[path = "../support/mod.rs"]
 mod support;
 mod troubles;

@@ -8,7 +8,9 @@ use chromiumoxide::cdp::browser_protocol::emulation::{
 };
 use chromiumoxide::cdp::browser_protocol::input::InsertTextParams;
 use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
-use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
+use chromiumoxide::cdp::browser_protocol::page::{
+    CaptureScreenshotFormat, SetWebLifecycleStateParams, SetWebLifecycleStateState,
+};
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use chromiumoxide::layout::Point;
 use chromiumoxide::page::ScreenshotParams;
@@ -83,6 +85,17 @@ impl Window {
     /// From the next page on, a script that runs before the page's own.
     pub(crate) async fn before_each_page(&self, script: &str) {
         self.page.evaluate_on_new_document(script).await.expect("a script for new pages");
+    }
+
+    /// Says it is another browser.
+    pub(crate) async fn pretends_to_be(&self, user_agent: &str) {
+        self.page.set_user_agent(user_agent).await.expect("another name");
+    }
+
+    /// Stops the page's scripts as a phone does in the background, or lets them go on.
+    pub(crate) async fn freeze(&self, frozen: bool) {
+        let state = if frozen { SetWebLifecycleStateState::Frozen } else { SetWebLifecycleStateState::Active };
+        self.page.execute(SetWebLifecycleStateParams::new(state)).await.expect("frozen, or not any more");
     }
 
     pub(crate) async fn close(self) {

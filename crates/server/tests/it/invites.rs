@@ -98,6 +98,26 @@ async fn early_the_link_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn inside_another_app_the_way_to_a_browser_is_shown_before_anything_is_used() {
+    let server = Server::start().await;
+    let (_, path) = link_path(&server, When::Now).await;
+    let before = server.audit().await;
+    let app = server.client();
+    let agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 [FBAN/FBIOS;FBAV/480.0]";
+    let page = app.request(reqwest::Method::GET, &path).header("user-agent", agent).send().await;
+    assert_page(&page, 200, "Open this link in Safari");
+    for shown in ["inside Facebook", "Join here anyway", "Nothing has been used up"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    assert!(page.body.contains(&format!("href=\"x-safari-{}{path}\"", server.origin)), "{}", page.body);
+    assert_eq!(server.audit().await, before);
+    // The same link, in Safari.
+    let safari = server.client();
+    assert_page(&safari.get(&path).await, 200, "Join visit");
+    assert_eq!(safari.post(&path, &[]).await.status, 303);
+}
+
+#[tokio::test]
 async fn late_and_called_off_the_link_says_so() {
     let server = Server::start().await;
     let (_, late) = link_path(&server, When::Earlier).await;
