@@ -27,6 +27,11 @@ impl Schedule {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }

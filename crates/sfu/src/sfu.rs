@@ -132,6 +132,12 @@ impl Sfu {
         self.peers.get_mut(&id)
     }
 
+    /// How much is held: addresses, fragments, streams, entries of the schedule.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        [self.by_address.len(), self.by_ufrag.len(), self.by_stream.len(), self.schedule.len()]
+    }
+
     #[cfg(test)]
     pub(crate) fn addresses(&self) -> usize {
         self.by_address.len()

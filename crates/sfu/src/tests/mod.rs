@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::wildcard_enum_match_arm)]
 
 mod hostile;
+mod link;
 mod media;
 mod roaming;
+mod simulation;
 mod world;

@@ -1,6 +1,7 @@
 //! A network without sockets: pages made of str0m, the machine, and a wire between them.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, IceConnectionState, Rtc, RtcConfig};
 use uuid::Uuid;
 
+use super::link::Link;
 use crate::*;
 
 pub(super) const SERVER_UDP: &str = "192.0.2.1:50000";
@@ -59,6 +61,8 @@ pub(super) struct Page {
     pub(super) outside: Option<SocketAddr>,
     /// What the page sends is kept here instead of being delivered.
     pub(super) captured: Option<Vec<Vec<u8>>>,
+    /// What is between the page and the server; nothing: a wire.
+    pub(super) link: Option<Link>,
     /// Every so many media datagrams to and from the page are lost.
     pub(super) loss: Option<usize>,
     lossy: usize,
@@ -71,9 +75,19 @@ pub(super) struct Page {
     outbox: VecDeque<Sent>,
 }
 
+/// A datagram between a page and the server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Flying {
+    Up { page: usize, source: SocketAddr, destination: SocketAddr, contents: Vec<u8> },
+    Down { page: usize, source: SocketAddr, contents: Vec<u8> },
+}
+
 pub(super) struct World {
     pub(super) sfu: Sfu,
+    start: Instant,
     pub(super) now: Instant,
+    flying: BinaryHeap<Reverse<(Instant, u64, Flying)>>,
+    flown: u64,
     pub(super) pages: Vec<Page>,
     pub(super) events: Vec<Output>,
     /// What was sent to addresses that no page has.
@@ -90,7 +104,17 @@ impl World {
             certificate: generate_certificate().unwrap(),
             limits: Limits::default(),
         };
-        Self { sfu: Sfu::new(config, now), now, pages: Vec::new(), events: Vec::new(), stray: Vec::new() }
+        let (flying, flown) = (BinaryHeap::new(), 0);
+        Self {
+            sfu: Sfu::new(config, now),
+            start: now,
+            now,
+            flying,
+            flown,
+            pages: Vec::new(),
+            events: Vec::new(),
+            stray: Vec::new(),
+        }
     }
 
     /// A page that has made its offer.
@@ -125,6 +149,7 @@ impl World {
             unplugged: false,
             outside: None,
             captured: None,
+            link: None,
             loss: None,
             lossy: 0,
             sizes: Vec::new(),
@@ -135,6 +160,11 @@ impl World {
             outbox: VecDeque::new(),
         });
         (number, offer.to_sdp_string())
+    }
+
+    /// How long the world has been there.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now - self.start
     }
 
     pub(super) fn command(&mut self, command: Command) {
@@ -167,6 +197,24 @@ impl World {
         })));
         self.give_answer(page, id);
         page
+    }
+
+    /// The page restarts ICE, if it has not been closed; the server may refuse.
+    pub(super) fn restart_without_answer(&mut self, page: usize, id: u64, ice: IceCredentials) {
+        let before = self.events.len();
+        if self.pages[page].closed || !self.pages[page].rtc.is_alive() {
+            return;
+        }
+        let mut api = self.pages[page].rtc.sdp_api();
+        api.ice_restart(true);
+        let Some((offer, pending)) = api.apply() else { return };
+        self.pages[page].pending = Some(pending);
+        self.command(Command::Renegotiate { peer: PeerId(id), offer: offer.to_sdp_string(), ice });
+        self.settle();
+        let answered = |event: &Output| matches!(event, Output::Answered { peer, .. } if peer.0 == id);
+        if self.events[before..].iter().any(answered) {
+            self.give_answer(page, id);
+        }
     }
 
     /// The page restarts ICE.
@@ -223,7 +271,8 @@ impl World {
         loop {
             self.settle();
             let pages = self.pages.iter().map(|page| page.deadline);
-            let next = pages.chain(self.sfu.next_deadline()).min().unwrap_or(until);
+            let flying = self.flying.peek().map(|Reverse((at, ..))| *at);
+            let next = pages.chain(self.sfu.next_deadline()).chain(flying).min().unwrap_or(until);
             if next > until {
                 break;
             }
@@ -308,6 +357,12 @@ impl World {
                 self.sfu.handle_input(self.now, Input::Timeout);
             }
             let mut quiet = true;
+            while self.flying.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
+                if let Some(Reverse((_, _, datagram))) = self.flying.pop() {
+                    quiet = false;
+                    self.land(datagram);
+                }
+            }
             while let Some(output) = self.sfu.poll_output() {
                 match output {
                     Output::Transmit(transmit) => {
@@ -325,7 +380,7 @@ impl World {
                 }
                 let sent = page.poll(self.now);
                 quiet &= sent.is_empty();
-                let (unplugged, transport, outside) = (page.unplugged, page.transport, page.outside);
+                let (unplugged, outside) = (page.unplugged, page.outside);
                 for (source, destination, contents) in sent {
                     let source = outside.unwrap_or(source);
                     if let Some(captured) = &mut self.pages[number].captured {
@@ -333,8 +388,7 @@ impl World {
                         continue;
                     }
                     if !unplugged && !self.pages[number].loses(&contents) {
-                        let input = Input::Datagram { transport, source, destination, contents: &contents };
-                        self.sfu.handle_input(self.now, input);
+                        self.fly(number, true, Flying::Up { page: number, source, destination, contents });
                     }
                 }
             }
@@ -344,14 +398,41 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, transmit: &Transmit) {
+    /// Puts a datagram on its way over the page's link.
+    fn fly(&mut self, page: usize, up: bool, datagram: Flying) {
+        let Some(link) = &mut self.pages[page].link else { return self.land(datagram) };
+        for time in link.carry(up) {
+            self.flown += 1;
+            self.flying.push(Reverse((self.now + time, self.flown, datagram.clone())));
+        }
+    }
+
+    fn land(&mut self, datagram: Flying) {
         let now = self.now;
+        match datagram {
+            Flying::Up { page, source, destination, contents } => {
+                let transport = self.pages[page].transport;
+                let input = Input::Datagram { transport, source, destination, contents: &contents };
+                self.sfu.handle_input(now, input);
+            }
+            Flying::Down { page, source, contents } => {
+                let page = &mut self.pages[page];
+                let proto = crate::peer::protocol(page.transport);
+                let receive = Receive::new(proto, source, page.address, &contents).unwrap();
+                page.closed |= page.rtc.handle_input(str0m::Input::Receive(now, receive)).is_err();
+                page.poll_events(now);
+            }
+        }
+    }
+
+    fn deliver(&mut self, transmit: &Transmit) {
         // A NAT that gave a page another address knows the old one no longer.
-        let at = |page: &&mut Page| page.outside.unwrap_or(page.address) == transmit.destination;
-        let Some(page) = self.pages.iter_mut().find(at) else {
+        let at = |page: &Page| page.outside.unwrap_or(page.address) == transmit.destination;
+        let Some(number) = self.pages.iter().position(at) else {
             self.stray.push(transmit.clone());
             return;
         };
+        let page = &mut self.pages[number];
         if page.unplugged {
             return;
         }
@@ -359,10 +440,8 @@ impl World {
         if transmit.class != MediaClass::Control {
             page.sizes.push(transmit.contents.len());
         }
-        let proto = crate::peer::protocol(transmit.transport);
-        let receive = Receive::new(proto, transmit.source, page.address, &transmit.contents).unwrap();
-        page.rtc.handle_input(str0m::Input::Receive(now, receive)).unwrap();
-        page.poll_events(now);
+        let datagram = Flying::Down { page: number, source: transmit.source, contents: transmit.contents.clone() };
+        self.fly(number, false, datagram);
     }
 
     /// What a page received in one of its slots since it was last asked.
