@@ -66,9 +66,9 @@ impl Way {
     }
 
     fn take(&mut self, now: Duration, bytes: &[u8], condition: &Condition) {
-        // An ARP answer that is lost is asked for again after a second: that is this lab's doing, not a network's.
-        let condition =
-            if is_arp(bytes) { &Condition { down: condition.down, ..Condition::delayed(0) } } else { condition };
+        // An ARP answer that is lost is asked for again after a second. Networks break behind the first hop, where
+        // nobody asks.
+        let condition = if is_arp(bytes) { &Condition::delayed(0) } else { condition };
         let Some(delivery) = self.shaper.admit(now, bytes.len(), condition) else { return };
         let mut bytes = bytes.to_vec();
         if let Some((byte, bit)) = delivery.flip {
@@ -92,7 +92,7 @@ impl Way {
                 return Some(next.at);
             }
             if let Some(Reverse(frame)) = self.under_way.pop()
-                && !condition.down
+                && (!condition.down || is_arp(&frame.bytes))
             {
                 // A device that is full or gone loses frames, as networks do.
                 let _ = to.send(&frame.bytes);
