@@ -21,6 +21,9 @@ const QUEUE: Duration = Duration::from_millis(250);
 const LONG_QUEUE: Duration = Duration::from_millis(500);
 /// What is lost where a queue is short.
 const MUCH_LOSS: f32 = 0.25;
+/// What is lost where sound needs more redundancy, and for how long it gets it.
+const SOME_LOSS: f32 = 0.02;
+const SHELTER: Duration = Duration::from_secs(10);
 /// A path without waiting is found again in this time, when the path has become longer.
 const MEMORY: Duration = Duration::from_secs(30);
 /// How long after a strain more is asked for slowly.
@@ -56,9 +59,24 @@ pub(crate) struct Downlink {
     /// Since when it has been too narrow for the least, or wide enough again.
     hopeless: Option<Instant>,
     without_pictures: bool,
+    /// Until when sound is sent with more redundancy.
+    lossy: Option<Instant>,
 }
 
 impl Downlink {
+    /// Notes what was lost, whatever is sent.
+    pub(crate) fn note_loss(&mut self, now: Instant, loss: f32) {
+        if loss >= SOME_LOSS {
+            self.lossy = Some(now + SHELTER);
+        }
+    }
+
+    /// Whether packets are lost, and there is room to do something about it.
+    pub(crate) fn wants_redundancy(&self, now: Instant) -> bool {
+        let lossy = self.lossy.is_some_and(|until| now < until);
+        lossy && self.capacity.is_none_or(|capacity| capacity >= 4 * SOUND)
+    }
+
     /// Reads a report; `pictures` are sent to the receiver. Says whether pictures may flow again.
     pub(crate) fn read(&mut self, now: Instant, report: &Report, pictures: u64) -> bool {
         let Some(rate) = self.rate(now, report.sent) else { return false };
@@ -219,6 +237,18 @@ pub(crate) fn remb(bits: u64, streams: &[u32]) -> Vec<u8> {
 )]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loss_asks_for_redundancy_where_there_is_room_for_it() {
+        let (mut downlink, now) = (Downlink::default(), Instant::now());
+        downlink.note_loss(now, 0.01);
+        assert!(!downlink.wants_redundancy(now), "a packet now and then is mended anyway");
+        downlink.note_loss(now, 0.1);
+        assert!(downlink.wants_redundancy(now));
+        assert!(!downlink.wants_redundancy(now + SHELTER));
+        downlink.capacity = Some(3 * SOUND);
+        assert!(!downlink.wants_redundancy(now), "more of it would be lost");
+    }
 
     /// A link of so many bits a second with a queue, and a sender that does as it is told.
     struct Link {

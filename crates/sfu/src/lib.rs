@@ -20,6 +20,7 @@ mod forward;
 mod keyframe;
 mod offer;
 mod peer;
+mod redundancy;
 pub mod rfc4571;
 mod room;
 mod schedule;

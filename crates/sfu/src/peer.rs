@@ -21,6 +21,7 @@ use crate::event::MediaClass;
 use crate::forward::Rewriter;
 use crate::keyframe::KeyframeRequests;
 use crate::offer::{Section, SectionDirection};
+use crate::redundancy::Redundancy;
 
 /// How long a peer may take to come up, and to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -101,6 +102,7 @@ pub(crate) struct Peer {
     pub(crate) codecs: Codecs,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) downlink: Downlink,
+    pub(crate) redundancy: Redundancy,
     /// What this page is asked not to exceed.
     pub(crate) bound: Bound,
     pub(crate) life: Life,
@@ -182,6 +184,7 @@ impl Peer {
             codecs: Codecs::negotiated(&rtc, &mids),
             keyframes: KeyframeRequests::default(),
             downlink: Downlink::default(),
+            redundancy: Redundancy::default(),
             bound: Bound::default(),
             life: Life::Coming { until: now + PATIENCE },
             addresses: VecDeque::new(),

@@ -5,7 +5,7 @@ use str0m::media::{MediaKind, Mid};
 use str0m::rtp::{RtpPacket, RtpWrite};
 
 use super::Sfu;
-use crate::codec::starts_keyframe;
+use crate::codec::{Encoding, starts_keyframe};
 use crate::command::PeerId;
 use crate::downlink::Report;
 use crate::event::{GoneReason, Output};
@@ -63,7 +63,11 @@ impl Sfu {
 
     /// Something was measured on the way to a receiver.
     pub(super) fn way_reported(&mut self, id: PeerId, report: &Report) {
-        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.pictures() > 0) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.downlink.note_loss(self.now, report.loss);
+        if peer.pictures() == 0 {
+            return;
+        }
         let (room, pictures) = (peer.room, peer.pictures());
         if peer.downlink.read(self.now, report, pictures) {
             self.refresh_pictures(id);
@@ -142,6 +146,14 @@ impl Sfu {
         }
     }
 
+    /// Whether sound is lost on the way to one of them.
+    fn is_lossy(&self, routes: &[Route]) -> bool {
+        let mut heard_by = routes.iter().filter(|route| route.kind == MediaKind::Audio);
+        heard_by.any(|route| {
+            self.peers.get(&route.peer).is_some_and(|receiver| receiver.downlink.wants_redundancy(self.now))
+        })
+    }
+
     pub(super) fn forward(&mut self, id: PeerId, packet: &RtpPacket) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(encoding) = peer.codecs.encoding(packet.header.payload_type) else { return };
@@ -167,6 +179,13 @@ impl Sfu {
         extensions.transport_cc = None;
         extensions.abs_send_time = None;
 
+        let deep = if encoding == Encoding::Red && self.is_lossy(&routes) {
+            let peer = self.peers.get_mut(&id);
+            peer.and_then(|peer| peer.redundancy.deepen(packet.header.timestamp, &packet.payload))
+        } else {
+            None
+        };
+        let now = self.now;
         let mut undecodable = false;
         for route in routes.iter().filter(|route| route.kind == encoding.kind()) {
             let Some(receiver) = self.peers.get_mut(&route.peer) else { continue };
@@ -176,7 +195,8 @@ impl Sfu {
                 }
                 continue;
             }
-            let Some((pt, payload)) = codecs.translate(encoding, &packet.payload, &receiver.codecs) else {
+            let payload = deep.as_ref().filter(|_| receiver.downlink.wants_redundancy(now)).unwrap_or(&packet.payload);
+            let Some((pt, payload)) = codecs.translate(encoding, payload, &receiver.codecs) else {
                 continue;
             };
             let Some(slot) = receiver.slots.get_mut(route.slot) else { continue };
