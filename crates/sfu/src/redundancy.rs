@@ -63,7 +63,7 @@ mod tests {
 
     /// A packet as a browser makes it: itself, and the one before.
     fn packet(number: u8) -> (u32, Vec<u8>) {
-        let timestamp = u32::MAX - 2_000 + u32::from(number) * 960;
+        let timestamp = (u32::MAX - 2_000).wrapping_add(u32::from(number) * 960);
         let before = RedundantBlock { pt: 111, timestamp_offset: 960, payload: vec![number - 1; 3] };
         (timestamp, RedEncoder::encode(111, &[number; 3], &[before]))
     }
