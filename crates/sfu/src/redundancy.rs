@@ -97,7 +97,7 @@ mod tests {
         deepened(&mut redundancy, 1);
         deepened(&mut redundancy, 2);
         // 3 and 4 are lost; 5 brings 4.
-        assert_eq!(deepened(&mut redundancy, 5), [(4, 1), (3, 2), (1, 4), (0, 5)]);
+        assert_eq!(deepened(&mut redundancy, 5), [(5, 0), (4, 1), (3, 2), (1, 4), (0, 5)]);
         // A late one carries what came before it, and nothing after.
         assert_eq!(deepened(&mut redundancy, 3), [(2, 1), (1, 2), (0, 3)]);
         assert_eq!(deepened(&mut redundancy, 6), [(4, 2), (3, 3), (2, 4), (1, 5), (0, 6)]);
