@@ -74,7 +74,7 @@ impl Downlink {
     /// Whether packets are lost, and there is room to do something about it.
     pub(crate) fn wants_redundancy(&self, now: Instant) -> bool {
         let lossy = self.lossy.is_some_and(|until| now < until);
-        lossy && self.capacity.is_none_or(|capacity| capacity >= 4 * SOUND)
+        lossy && self.capacity.is_none_or(|capacity| capacity >= 2 * SOUND)
     }
 
     /// Reads a report; `pictures` are sent to the receiver. Says whether pictures may flow again.
@@ -246,7 +246,7 @@ mod tests {
         downlink.note_loss(now, 0.1);
         assert!(downlink.wants_redundancy(now));
         assert!(!downlink.wants_redundancy(now + SHELTER));
-        downlink.capacity = Some(3 * SOUND);
+        downlink.capacity = Some(SOUND);
         assert!(!downlink.wants_redundancy(now), "more of it would be lost");
     }
 

@@ -6,6 +6,11 @@ import { nothing } from "../time/clock.ts";
 import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
 
 const MEASURE_EVERY = 2_000;
+/** Where packets are lost, sound waits this long: the copies of what was lost come up to 80 ms later. */
+const LOSSY = 0.02;
+const SHELTER = 120;
+/** So many quiet measurements in a row end it. */
+const CALM = 5;
 
 /** Bedside's own media server, reached over WebRTC. */
 export class Embedded implements CallBackend {
@@ -13,6 +18,7 @@ export class Embedded implements CallBackend {
   readonly #peer: Peer;
   readonly #remote = new MediaStream();
   #meter = new QualityMeter();
+  #calm = CALM;
   #state: MediaState = NO_MEDIA;
   #stopMeasuring = nothing;
   readonly #stopWatching: () => void;
@@ -87,10 +93,16 @@ export class Embedded implements CallBackend {
     if (this.#stopMeasuring !== stop) return;
     if (report !== undefined) {
       this.#set({ ...this.#state, quality: this.#meter.read(report.values() as Iterable<Record<string, unknown>>) });
+      this.#shelter();
     } else {
       this.#meter = new QualityMeter();
     }
     this.#measureLater();
+  }
+
+  #shelter(): void {
+    this.#calm = this.#meter.downLoss >= LOSSY ? 0 : this.#calm + 1;
+    this.#peer.hold(this.#calm < CALM ? SHELTER : null);
   }
 
   #set(state: MediaState): void {

@@ -111,6 +111,13 @@ export class Connection {
     return this.#received;
   }
 
+  /** How long sound waits before it is played, milliseconds, at least; `null`: as the browser likes. */
+  hold(milliseconds: number | null): void {
+    for (const receiver of this.pc.getReceivers()) {
+      if (receiver.track.kind === "audio" && "jitterBufferTarget" in receiver) receiver.jitterBufferTarget = milliseconds;
+    }
+  }
+
   /** Whether media gets through, as far as is known. */
   get carries(): boolean {
     return this.pc.connectionState === "connected" && !this.pulse.silent;

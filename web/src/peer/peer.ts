@@ -121,6 +121,11 @@ export class Peer {
     void this.#next?.pace(full);
   }
 
+  /** How long sound waits before it is played, milliseconds, at least; `null`: as the browser likes. */
+  hold(milliseconds: number | null): void {
+    this.#current?.hold(milliseconds);
+  }
+
   /** Takes the server's reaction to an offer. */
   receive(message: MediaMessage): void {
     const connection = [this.#next, this.#current].find((candidate) => candidate?.number === message.peer);

@@ -22,6 +22,12 @@ const WEAK_BITRATE = 500_000;
 export class QualityMeter {
   #last: Counters | null = null;
   #weak = { you: 0, other: 0 };
+  #downLoss = 0;
+
+  /** The share of packets that was lost on the way here, last time. */
+  get downLoss(): number {
+    return this.#downLoss;
+  }
 
   /** Reads one report. */
   read(report: Iterable<Record<string, unknown>>): Qualities {
@@ -46,6 +52,7 @@ export class QualityMeter {
       }
     }
     const downLoss = this.#lossSince(counters);
+    this.#downLoss = downLoss;
     return {
       you: this.#steady("you", upLoss > WEAK_LOSS || rtt > WEAK_RTT || (limited && available < WEAK_BITRATE)),
       other: this.#steady("other", downLoss > WEAK_LOSS),
