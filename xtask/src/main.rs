@@ -25,7 +25,8 @@ cargo xtask COMMAND
   shots FOLDER                   pictures of every page and state, into FOLDER
   measure                        the figures of docs/performance.md, in release
   lab [--trials N] [--only NAME] [--list]
-                                 what bad networks do to a visit: the figures of docs/network.md";
+                                 what bad networks do to a visit: into target/lab.md, and docs/network.md
+                                 once every fault has its 30 trials";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
