@@ -1,5 +1,5 @@
 // Builds web/dist: hashed modules and styles, a .br beside each, and manifest.json that names them.
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
 import { build } from "esbuild";
@@ -10,17 +10,46 @@ const BUDGET = 60 * 1024;
 
 const root = new URL(".", import.meta.url).pathname;
 const out = `${root}dist`;
-await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
 
-const common = { ...browser, absWorkingDir: root, outdir: "dist", minify: true, sourcemap: "external", metafile: true };
+const common = {
+  ...browser,
+  absWorkingDir: root,
+  outdir: "dist",
+  entryNames: "[name]-[hash]",
+  minify: true,
+  sourcemap: "external",
+  metafile: true,
+  write: false,
+};
+
+/** Workers are scripts of their own, and the modules that start them know their names. */
+const workers = await build({ ...common, entryPoints: { redundancy: "src/peer/redundancy.worker.ts" }, format: "iife" });
+const define = { REDUNDANCY_WORKER: JSON.stringify(`./${nameOf(workers)}`) };
 
 /** Module and style entries are apart, so that no two pages share a chunk they would wait for. */
 const results = await Promise.all([
-  build({ ...common, entryPoints: ["src/visit.ts"], splitting: true, entryNames: "[name]-[hash]", chunkNames: "[name]-[hash]" }),
-  build({ ...common, entryPoints: ["src/site.ts"], entryNames: "[name]-[hash]" }),
-  build({ ...common, entryPoints: { site: "src/styles/site.css" }, inject: [], entryNames: "[name]-[hash]" }),
+  build({ ...common, define, entryPoints: ["src/visit.ts"], splitting: true, chunkNames: "[name]-[hash]" }),
+  build({ ...common, entryPoints: ["src/site.ts"] }),
+  build({ ...common, entryPoints: { site: "src/styles/site.css" }, inject: [] }),
+  workers,
 ]);
 
+function nameOf({ metafile }) {
+  return basename(Object.keys(metafile.outputs).find((path) => path.endsWith(".js")));
+}
+
+/** What is as it was is left alone: whoever embeds these files would build anew for nothing. */
+const kept = new Set();
+async function keep(name, contents) {
+  kept.add(name);
+  const before = await readFile(`${out}/${name}`).catch(() => null);
+  if (before === null || !before.equals(Buffer.from(contents))) await writeFile(`${out}/${name}`, contents);
+}
+
+for (const { outputFiles } of results) {
+  for (const { path, contents } of outputFiles) await keep(basename(path), contents);
+}
 const outputs = Object.assign({}, ...results.map((result) => result.metafile.outputs));
 const manifest = {};
 const sizes = {};
@@ -31,7 +60,7 @@ for (const [path, { entryPoint, imports }] of Object.entries(outputs)) {
   const small = brotliCompressSync(text, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: text.length },
   });
-  await writeFile(`${root}${path}.br`, small);
+  await keep(`${basename(path)}.br`, small);
   if (manifest[name] !== undefined) throw new Error(`two files are called ${name}`);
   manifest[name] = basename(path);
   sizes[name] = { raw: text.length, brotli: small.length };
@@ -40,7 +69,8 @@ for (const [path, { entryPoint, imports }] of Object.entries(outputs)) {
     throw new Error(`${name} waits for ${eager.map((entry) => entry.path)}: one file must be enough`);
   }
 }
-await writeFile(`${out}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+await keep("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
+for (const name of await readdir(out)) if (!kept.has(name)) await rm(`${out}/${name}`, { recursive: true });
 
 console.table(sizes);
 const page = ["visit.js", "site.js", "site.css"].reduce((sum, name) => sum + sizes[name].brotli, 0);

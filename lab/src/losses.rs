@@ -14,8 +14,8 @@ use crate::tally::Outcome;
 use crate::visit::Camera;
 
 const WINDOW: Duration = Duration::from_secs(10);
-/// What the ends get to know the link in.
-const WARM_UP: Duration = Duration::from_secs(5);
+/// What the ends get to know the link in: a share of loss is reported every five seconds.
+const WARM_UP: Duration = Duration::from_secs(10);
 
 /// So many windows; each end of the call is one, for each hears through losses of its own.
 pub(crate) async fn trials(
@@ -23,6 +23,8 @@ pub(crate) async fn trials(
     (fault, losses): (&Fault, Losses),
     count: usize,
 ) -> Result<Vec<Outcome>, LabError> {
+    // What an earlier fault has taught the ends of the network is not to count.
+    lab.hang_up().await;
     lab.calls(1, Camera::WHOLE, [Devices::ON; 2]).await?;
     let condition = Condition { loss: losses.share, burst: losses.burst, ..Condition::delayed(40) };
     lab.network.patient_link.set(Conditions::both(condition));

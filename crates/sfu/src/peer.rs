@@ -35,6 +35,8 @@ const RESEND_SHARE: f32 = 0.4;
 
 /// How often the way to a page is looked at.
 const REPORTS: Duration = Duration::from_millis(500);
+/// How often a page is told what was lost of its sound, by which it decides on more redundancy.
+const SOUND_REPORTS: Duration = Duration::from_secs(2);
 
 /// str0m panicked: this peer is lost, the others are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -422,6 +424,7 @@ fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
         .set_rtp_mode(true)
         .set_ice_lite(true)
         .set_stats_interval(Some(REPORTS))
+        .set_rtcp_report_interval_audio(SOUND_REPORTS)
         .set_local_ice_credentials(credentials(ice))
         .set_dtls_cert(certificate)
         .set_dtls_version(DtlsVersion::Dtls12)

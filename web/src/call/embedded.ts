@@ -6,9 +6,12 @@ import { nothing } from "../time/clock.ts";
 import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
 
 const MEASURE_EVERY = 2_000;
-/** Where packets are lost, sound waits this long: the copies of what was lost come up to 80 ms later. */
 const LOSSY = 0.02;
-const SHELTER = 120;
+/**
+ * Where packets are lost, media wait this long, in milliseconds: the copies of lost sound come up to 80 ms
+ * later; a lost piece of a picture is asked for, and sent again, and that may be lost as well.
+ */
+const SHELTER = { audio: 120, video: 220 };
 /** So many quiet measurements in a row end it. */
 const CALM = 5;
 

@@ -1,6 +1,7 @@
 import type { Track, UserId } from "../signalling/messages.ts";
 import { nothing, type Clock } from "../time/clock.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
+import { DeeperSound } from "./deepening.ts";
 import { bounded, ProbeTimer } from "./probe.ts";
 import { Pulse, type Counters } from "./pulse.ts";
 
@@ -32,6 +33,9 @@ interface Pace {
   scaleResolutionDownBy: number;
 }
 
+/** How long sound and picture wait, in milliseconds. */
+export type Wait = Readonly<Record<"audio" | "video", number>>;
+
 /** Makes an `RTCPeerConnection`, or a test's double of one. */
 export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
 
@@ -50,19 +54,25 @@ export class Connection {
   #full = false;
   #stopRising = nothing;
   readonly #probes = new ProbeTimer();
+  readonly #deeper: DeeperSound;
   #answer = "";
   #bound = PROBE;
   #grown = Number.NEGATIVE_INFINITY;
 
-  /** @param number what the server knows this connection by */
+  /**
+   * @param number what the server knows this connection by
+   * @param lossy whether it is to send sound with more redundancy where it is lost
+   */
   constructor(
     readonly number: number,
     private readonly clock: Clock,
     create: CreatePeerConnection,
     capabilities: Capabilities,
+    lossy: boolean,
   ) {
     this.pc = create({ bundlePolicy: "max-bundle" });
     this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
+    this.#deeper = new DeeperSound(this.#sound.sender, lossy);
     this.#picture = this.pc.addTransceiver("video", {
       direction: "sendonly",
       sendEncodings: [{ ...WARM }],
@@ -111,11 +121,16 @@ export class Connection {
     return this.#received;
   }
 
-  /** How long sound waits before it is played, milliseconds, at least; `null`: as the browser likes. */
-  hold(milliseconds: number | null): void {
+  /** How long media wait before they are played, at least; `null`: as the browser likes. */
+  hold(wait: Wait | null): void {
     for (const receiver of this.pc.getReceivers()) {
-      if (receiver.track.kind === "audio" && "jitterBufferTarget" in receiver) receiver.jitterBufferTarget = milliseconds;
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = wait?.[receiver.track.kind as keyof Wait] ?? null;
     }
+  }
+
+  /** Whether much sound is lost on the way to the server, and this connection can do nothing about it. */
+  get lossy(): boolean {
+    return this.#deeper.wanted;
   }
 
   /** Whether media gets through, as far as is known. */
@@ -128,6 +143,7 @@ export class Connection {
     const report = await this.pc.getStats();
     const counters = countersOf(report);
     if (counters !== null) this.pulse.read(now(), counters);
+    this.#deeper.read(now(), report);
     if (!this.#full || !this.carries || this.#picture.sender.track === null) return;
     const allowance = { picture: bitsFor(report), sending: this.#picture.sender.track.enabled };
     if (this.#probes.due(now(), allowance, FULL.maxBitrate)) await this.#probe();
@@ -168,6 +184,7 @@ export class Connection {
     this.#stopRising();
     this.pc.onconnectionstatechange = null;
     this.pc.close();
+    this.#deeper.close();
   }
 
   /** Lets the picture be whole once there are bits for it. */

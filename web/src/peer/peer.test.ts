@@ -128,6 +128,49 @@ test("a picture that was made small grows at once when there are bits again", as
   assert.deepEqual(tried, ["maintain-framerate", "balanced"]);
 });
 
+test("where much sound is lost, a connection that can send more of it takes over, once", async () => {
+  const workers: { orders: unknown[]; terminated: boolean }[] = [];
+  class FakeWorker {
+    orders: unknown[] = [];
+    terminated = false;
+    constructor() {
+      workers.push(this);
+    }
+    postMessage(order: unknown): void {
+      this.orders.push(order);
+    }
+    terminate(): void {
+      this.terminated = true;
+    }
+  }
+  Object.assign(globalThis, { RTCRtpScriptTransform: class {}, Worker: FakeWorker, REDUNDANCY_WORKER: "file:///worker.js" });
+  try {
+    await connect();
+    peer.pace(true);
+    pc().fractionLost = 0.1;
+    await talk(3_000);
+    assert.deepEqual([FakePeerConnection.made.length, workers.length], [1, 0]);
+    pc().fractionLost = 0.2;
+    await talk(4_000);
+    assert.deepEqual([FakePeerConnection.made.length, workers.length], [2, 1]);
+    assert.equal(pc(0).closed, false, "until the other carries");
+    await answer();
+    pc(1).fractionLost = 0.2;
+    pc(1).become("connected");
+    assert.equal(pc(0).closed, true);
+    await talk(1_000, true, 1);
+    assert.deepEqual(workers[0]?.orders, [{ payloadType: 63 }]);
+    pc(1).fractionLost = 0;
+    await talk(16_000, true, 1);
+    assert.deepEqual(workers[0]?.orders, [{ payloadType: 63 }, { payloadType: null }]);
+    assert.equal(FakePeerConnection.made.length, 2);
+    peer.close();
+    assert.equal(workers[0]?.terminated, true);
+  } finally {
+    for (const name of ["RTCRtpScriptTransform", "Worker", "REDUNDANCY_WORKER"]) Reflect.deleteProperty(globalThis, name);
+  }
+});
+
 test("a stranger's tracks are not taken", async () => {
   peer.open();
   await settle();

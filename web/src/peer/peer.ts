@@ -2,7 +2,7 @@ import type { UserId } from "../signalling/messages.ts";
 import type { MediaMessage } from "../signalling/client.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import type { Capabilities } from "./codecs.ts";
-import { Connection, type CreatePeerConnection } from "./connection.ts";
+import { Connection, type CreatePeerConnection, type Wait } from "./connection.ts";
 
 /** How often it is measured whether the server is heard, and how often once it was not. */
 const LISTEN_EVERY = 500;
@@ -56,6 +56,8 @@ export class Peer {
   #attempt = 0;
   /** The server says that it holds no connection of ours. */
   #doubted = false;
+  /** Much sound has been lost in this visit. */
+  #lossy = false;
   #stopListening = nothing;
   #stopShaky = nothing;
   #stopRenew = nothing;
@@ -121,9 +123,9 @@ export class Peer {
     void this.#next?.pace(full);
   }
 
-  /** How long sound waits before it is played, milliseconds, at least; `null`: as the browser likes. */
-  hold(milliseconds: number | null): void {
-    this.#current?.hold(milliseconds);
+  /** How long media wait before they are played, at least; `null`: as the browser likes. */
+  hold(wait: Wait | null): void {
+    this.#current?.hold(wait);
   }
 
   /** Takes the server's reaction to an offer. */
@@ -211,13 +213,18 @@ export class Peer {
     if (connection.pulse.silent) this.#replaceSoon(0);
     else if (wasSilent && connection.carries) this.#settled(connection);
     if (connection.pulse.silent !== wasSilent) this.#options.changed();
+    if (connection.lossy && connection.carries && this.#full && !this.#lossy) {
+      this.#lossy = true;
+      this.#replaceSoon(0);
+    }
   }
 
   #renew(): void {
     this.#stopTimers();
     this.#next?.close();
     this.#number += 1;
-    const connection = new Connection(this.#number, this.#options.clock, this.#options.create, this.#options.capabilities);
+    const { clock, create, capabilities } = this.#options;
+    const connection = new Connection(this.#number, clock, create, capabilities, this.#lossy);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);

@@ -20,18 +20,19 @@ const WEAK_BITRATE = 500_000;
 
 /** Turns `getStats()` reports, taken every two seconds, into words. */
 export class QualityMeter {
-  #last: Counters | null = null;
+  /** By stream. */
+  #last = new Map<string, Counters>();
   #weak = { you: 0, other: 0 };
   #downLoss = 0;
 
-  /** The share of packets that was lost on the way here, last time. */
+  /** The share of packets that was lost on the way here, last time, of the stream that lost most. */
   get downLoss(): number {
     return this.#downLoss;
   }
 
   /** Reads one report. */
   read(report: Iterable<Record<string, unknown>>): Qualities {
-    const counters: Counters = { received: 0, lost: 0 };
+    let downLoss = 0;
     let upLoss = 0;
     let rtt = 0;
     let limited = false;
@@ -47,11 +48,11 @@ export class QualityMeter {
         // Chromium also says "bandwidth" while a picture that began small grows, with bandwidth to spare.
         limited ||= entry["qualityLimitationReason"] === "bandwidth";
       } else if (entry["type"] === "inbound-rtp") {
-        counters.received += number(entry["packetsReceived"]);
-        counters.lost += number(entry["packetsLost"]);
+        // What was lost of a picture is sent again, and then does not count as lost: sound says more.
+        const counters = { received: number(entry["packetsReceived"]), lost: number(entry["packetsLost"]) };
+        downLoss = Math.max(downLoss, this.#lossSince(String(entry["kind"]), counters));
       }
     }
-    const downLoss = this.#lossSince(counters);
     this.#downLoss = downLoss;
     return {
       you: this.#steady("you", upLoss > WEAK_LOSS || rtt > WEAK_RTT || (limited && available < WEAK_BITRATE)),
@@ -59,9 +60,9 @@ export class QualityMeter {
     };
   }
 
-  #lossSince(now: Counters): number {
-    const last = this.#last ?? now;
-    this.#last = now;
+  #lossSince(stream: string, now: Counters): number {
+    const last = this.#last.get(stream) ?? now;
+    this.#last.set(stream, now);
     const lost = Math.max(0, now.lost - last.lost);
     const received = Math.max(0, now.received - last.received);
     return lost + received < 20 ? 0 : lost / (lost + received);

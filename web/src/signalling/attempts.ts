@@ -1,17 +1,23 @@
 import { nothing, type Clock } from "../time/clock.ts";
+import type { ClientMessage } from "./messages.ts";
 import type { Socket } from "./socket.ts";
 
 /** After how long an attempt that is not answered gets another one beside it. */
 const BESIDE_AFTER = 1_000;
 /** How many are waited for at a time; the oldest makes way. */
 const AT_A_TIME = 6;
+/** How long those that have knocked are kept once one was answered. */
+const SPARE_FOR = 2_000;
+/** What is said on the attempt that is chosen: the server lets in only those that say something. */
+const KNOCK = JSON.stringify({ type: "ping" } satisfies ClientMessage);
 
 /** What the attempts need. */
 export interface AttemptsOptions {
   clock: Clock;
   random: () => number;
-  open: () => Socket;
-  /** One was answered. The others are over. */
+  /** Opens a connection; one that knocks counts to the server only once something is said on it. */
+  open: (knocks: boolean) => Socket;
+  /** One was answered. The others are spare. */
   answered: (socket: Socket, data: unknown) => void;
   /** Another was begun, because those under way are not answered. */
   unanswered: () => void;
@@ -21,13 +27,21 @@ export interface AttemptsOptions {
 
 /**
  * Attempts at a connection. A network that swallows packets answers neither yes nor no, and one attempt
- * repeats its opening packet ever more seldom; so others are begun beside it, and the first that is
- * answered wins.
+ * repeats its opening packet ever more seldom; so others are begun beside it. When the network is back, all of
+ * them get through, and to the server the last is the page: so those beside the first are silent, and count
+ * only when they knock, which the first that is open does. Should one more be answered, it is the page.
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
   #sockets: Socket[] = [];
+  /** Those that are open, but silent. */
+  #silent: Socket[] = [];
+  /** Those that the server answers: they have knocked, or need not. */
+  #heard = new Set<Socket>();
+  /** One has knocked just now. */
+  #knocked = false;
   #stopNext = nothing;
+  #stopSpare: (() => void) | null = null;
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -38,41 +52,96 @@ export class Attempts {
     return this.#sockets.length > 0;
   }
 
-  /** Begins one now, beside those that are under way. */
-  begin(): void {
-    const socket = this.#options.open();
+  /** Whether one is under way, and another is begun if it is not answered. */
+  get seeking(): boolean {
+    return this.active && this.#stopSpare === null;
+  }
+
+  /** Begins one now, beside those that are under way, and beside a connection that is in doubt. */
+  begin(beside = this.active): void {
+    this.#unspare();
+    const socket = this.#options.open(beside);
     this.#sockets.push(socket);
-    if (this.#sockets.length > AT_A_TIME) this.#abandon(this.#sockets.shift());
+    if (this.#sockets.length > AT_A_TIME) this.#abandon(this.#sockets[0]);
+    if (!beside) this.#heard.add(socket);
+    socket.onopen = () => {
+      if (!beside) return;
+      this.#silent.push(socket);
+      this.#knock();
+    };
     socket.onmessage = ({ data }) => {
       if (!this.#sockets.includes(socket)) return;
-      this.#sockets = this.#sockets.filter((other) => other !== socket);
-      this.stop();
+      this.#forget(socket);
+      this.settle();
       this.#options.answered(socket, data);
     };
     socket.onclose = ({ code }) => {
-      this.#sockets = this.#sockets.filter((other) => other !== socket);
+      if (this.#heard.has(socket)) this.#knocked = false;
+      this.#forget(socket);
       // A code of ours is an answer to all of them.
-      if (this.active && code < 4000) return;
+      if (this.active && code < 4000) return this.#knock();
       this.stop();
       this.#options.failed(code);
     };
+    this.#beginAnotherLater();
+  }
+
+  /** There is an answer: nothing more is begun. What has knocked may be answered too. */
+  settle(): void {
     this.#stopNext();
-    const delay = BESIDE_AFTER * (0.8 + 0.4 * this.#options.random());
-    this.#stopNext = this.#options.clock.after(delay, () => {
-      this.begin();
-      this.#options.unanswered();
-    });
+    for (const socket of this.#sockets) if (!this.#heard.has(socket)) this.#abandon(socket);
+    if (this.active) this.#stopSpare ??= this.#options.clock.after(SPARE_FOR, () => this.stop());
+  }
+
+  /** The answer was of no use after all: those under way are what there is. */
+  unsettle(): void {
+    this.#unspare();
+    this.#beginAnotherLater();
   }
 
   /** Gives all of them up. */
   stop(): void {
     this.#stopNext();
+    this.#unspare();
+    this.#knocked = false;
     for (const socket of this.#sockets) this.#abandon(socket);
-    this.#sockets = [];
+  }
+
+  #beginAnotherLater(): void {
+    this.#stopNext();
+    const delay = BESIDE_AFTER * (0.8 + 0.4 * this.#options.random());
+    this.#stopNext = this.#options.clock.after(delay, () => {
+      // The one that knocked has not been answered either.
+      this.#knocked = false;
+      this.#knock();
+      this.begin(true);
+      this.#options.unanswered();
+    });
+  }
+
+  #knock(): void {
+    const socket = this.#knocked ? undefined : this.#silent.shift();
+    if (socket === undefined) return;
+    this.#knocked = true;
+    this.#heard.add(socket);
+    socket.send(KNOCK);
+  }
+
+  #unspare(): void {
+    this.#stopSpare?.();
+    this.#stopSpare = null;
+  }
+
+  #forget(socket: Socket): void {
+    this.#sockets = this.#sockets.filter((other) => other !== socket);
+    this.#silent = this.#silent.filter((other) => other !== socket);
+    this.#heard.delete(socket);
   }
 
   #abandon(socket: Socket | undefined): void {
     if (socket === undefined) return;
+    this.#forget(socket);
+    socket.onopen = null;
     socket.onmessage = null;
     socket.onclose = null;
     // Not a goodbye: another attempt is this page as well.

@@ -105,9 +105,85 @@ test("an attempt that is not answered gets others beside it, and the first answe
   assert.equal(transports.at(-1), "reconnecting");
   server.sockets[1]?.snapshot();
   assert.equal(transports.at(-1), "open");
+  await clock.pass(2_000);
   assert.deepEqual(server.sockets.map((socket) => socket.closed), [true, false, true]);
   await clock.pass(4_000);
   assert.equal(server.sockets.length, 3);
+});
+
+test("attempts beside another are silent, and one at a time knocks", async () => {
+  await clock.pass(3_000);
+  const [first, second, third, fourth] = server.sockets;
+  assert.deepEqual(server.addresses.map((address) => address.includes("knock=true")), [false, true, true, true]);
+  for (const socket of [third, second, fourth, first]) socket?.open();
+  assert.deepEqual(server.sockets.map((socket) => socket.sent.length), [0, 0, 1, 0]);
+  third?.snapshot();
+  assert.equal(transports.at(-1), "open");
+  assert.deepEqual(server.sockets.map((socket) => socket.closed), [false, true, false, true], "the first may be answered");
+  await clock.pass(2_000);
+  assert.equal(first?.closed, true);
+});
+
+test("where the one that knocked is not answered, another knocks", async () => {
+  await clock.pass(2_000);
+  const [, second, third] = server.sockets;
+  second?.open();
+  third?.open();
+  assert.deepEqual([second?.sent.length, third?.sent.length], [1, 0]);
+  await clock.pass(1_000);
+  assert.deepEqual([second?.sent.length, third?.sent.length], [1, 1]);
+  server.last.open();
+  assert.equal(server.last.sent.length, 0);
+  third?.drop();
+  assert.equal(server.last.sent.length, 1);
+});
+
+test("of attempts that were on their way together, the server's last is the one, without another", async () => {
+  server.last.snapshot(aView(), 40);
+  server.last.drop();
+  await clock.pass(1_250);
+  const [, second, third] = server.sockets;
+  third?.open();
+  second?.say({ type: "resumed", sequence: 40, latest: 41, now: 9 });
+  second?.say({ type: "changed", sequence: 41, changes: [{ name: "visit", visit: "w" }] });
+  // The server has taken the third for the page since.
+  second?.drop(4001);
+  third?.say({ type: "resumed", sequence: 40, latest: 42, now: 9 });
+  third?.say({ type: "changed", sequence: 41, changes: [{ name: "visit", visit: "w" }] });
+  assert.notEqual(transports.at(-1), "open");
+  third?.say({ type: "changed", sequence: 42, changes: [{ name: "visit", visit: "x" }] });
+  assert.equal(transports.at(-1), "open");
+  assert.deepEqual(changes.map((change) => change.name === "visit" && change.visit), ["w", "x"]);
+  third?.say({ type: "changed", sequence: 43, changes: [{ name: "visit", visit: "y" }] });
+  await clock.pass(3_000);
+  assert.deepEqual([server.sockets.length, changes.length, transports.at(-1)], [3, 3, "open"]);
+});
+
+test("what repeats only what was heard is open at once", async () => {
+  server.last.snapshot(aView(), 40);
+  server.last.drop();
+  await clock.pass(1_250);
+  const [, second, third] = server.sockets;
+  third?.open();
+  second?.say({ type: "resumed", sequence: 40, latest: 41, now: 9 });
+  second?.say({ type: "changed", sequence: 41, changes: [] });
+  third?.say({ type: "resumed", sequence: 40, latest: 41, now: 9 });
+  assert.equal(transports.at(-1), "open");
+  third?.say({ type: "changed", sequence: 41, changes: [] });
+  third?.say({ type: "changed", sequence: 42, changes: [] });
+  assert.equal(transports.at(-1), "open");
+});
+
+test("where the answer was of no use, the search goes on", async () => {
+  await clock.pass(1_000);
+  const [first] = server.sockets;
+  first?.snapshot();
+  first?.drop();
+  assert.equal(transports.at(-1), "reconnecting");
+  await clock.pass(1_000);
+  assert.equal(server.sockets.length, 3);
+  server.last.snapshot();
+  assert.equal(transports.at(-1), "open");
 });
 
 test("no more than six attempts are waited for", async () => {
@@ -189,8 +265,9 @@ test("a connection in doubt that answers stays, and the one begun beside it goes
   const [first, second] = server.sockets;
   assert.equal(server.sockets.length, 2);
   first?.say({ type: "pong" });
+  await clock.pass(2_000);
   assert.deepEqual([first?.closed, second?.closed], [false, true]);
-  await clock.pass(8_000);
+  await clock.pass(6_000);
   assert.equal(transports.at(-1), "open");
 });
 

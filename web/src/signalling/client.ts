@@ -57,6 +57,8 @@ export class SignallingClient {
   #heard: number | null = null;
   /** The number with which this connection has caught up; `null` once it has. */
   #catchingUp: number | null = null;
+  /** Up to this number this connection repeats what was heard on another. */
+  #repeated = 0;
   #attempt = 0;
   #greeting: Command | null = null;
   #transport: Transport = "closed";
@@ -72,7 +74,7 @@ export class SignallingClient {
     this.#attempts = new Attempts({
       clock,
       random,
-      open: () => socket(this.#address()),
+      open: (knocks) => socket(this.#address(knocks)),
       answered: (opened, data) => this.#adopt(opened, data),
       unanswered: () => {
         this.#attempt += 1;
@@ -132,9 +134,9 @@ export class SignallingClient {
   nudge(): void {
     if (this.#socket === null) {
       if (this.#transport === "reconnecting") this.#connect("reconnecting");
-    } else if (this.#isOpen() && !this.#attempts.active) {
+    } else if (this.#isOpen() && !this.#attempts.seeking) {
       this.#send({ type: "ping" });
-      this.#attempts.begin();
+      this.#attempts.begin(true);
       this.#watch(PROVE_WITHIN);
     }
   }
@@ -143,10 +145,10 @@ export class SignallingClient {
     return this.#socket !== null && this.#catchingUp === null;
   }
 
-  #address(): string {
+  #address(knocks: boolean): string {
     const { url } = this.#options;
     const after = this.#heard === null ? "" : `&after=${this.#heard}`;
-    return `${url}${url.includes("?") ? "&" : "?"}page=${this.#page}${after}`;
+    return `${url}${url.includes("?") ? "&" : "?"}page=${this.#page}${after}${knocks ? "&knock=true" : ""}`;
   }
 
   #connect(transport: Transport): void {
@@ -160,6 +162,7 @@ export class SignallingClient {
     this.#let();
     this.#socket = socket;
     this.#catchingUp = Number.POSITIVE_INFINITY;
+    this.#repeated = 0;
     socket.onmessage = ({ data: more }) => {
       if (this.#socket === socket) this.#receive(more);
     };
@@ -186,6 +189,7 @@ export class SignallingClient {
   /** The connection is of no use. What was begun beside it goes on. */
   #silent(): void {
     if (!this.#attempts.active) return this.#reconnect();
+    this.#attempts.unsettle();
     this.#let();
     this.#stopPing();
     this.#report("reconnecting");
@@ -193,7 +197,7 @@ export class SignallingClient {
 
   #receive(data: unknown): void {
     this.#watch(DEAD_AFTER);
-    this.#attempts.stop();
+    this.#attempts.settle();
     const message = parse(data);
     switch (message?.type) {
       case "snapshot":
@@ -244,10 +248,12 @@ export class SignallingClient {
     this.#opened(this.#greeting);
   }
 
+  /** What was missed since `sequence` follows. Where this was asked some time ago, part of it has been heard since. */
   #resume(sequence: number, latest: number): void {
-    if (this.#heard !== sequence) return this.#startOver();
+    if (this.#heard === null || sequence > this.#heard || latest < this.#heard) return this.#startOver();
     this.#catchingUp = latest;
-    if (latest === sequence) this.#opened(null);
+    this.#repeated = this.#heard;
+    if (latest === this.#heard) this.#opened(null);
   }
 
   #opened(greeting: Command | null): void {
@@ -261,6 +267,7 @@ export class SignallingClient {
   }
 
   #advance(sequence: number, changes: readonly Change[]): void {
+    if (sequence <= this.#repeated) return;
     if (this.#heard === null || sequence !== this.#heard + 1) return this.#startOver();
     this.#heard = sequence;
     this.#options.events.changed(changes);

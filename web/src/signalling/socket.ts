@@ -1,5 +1,6 @@
 /** The part of a `WebSocket` that is used. */
 export interface Socket {
+  onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason: string }) => void) | null;
   send(text: string): void;

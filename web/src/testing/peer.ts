@@ -8,6 +8,8 @@ export class FakePeerConnection {
   offers = 0;
   /** The answers it was given. */
   answers: string[] = [];
+  /** The share of its sound that the server says it lost. */
+  fractionLost = 0;
   /** What is measured of the encoder of its picture. */
   encoder: Record<string, unknown> = {};
   closed = false;
@@ -51,7 +53,8 @@ export class FakePeerConnection {
     if (this.packets === null) return new Map();
     const { sent, received } = this.packets;
     const encoder = { type: "outbound-rtp", kind: "video", ...this.encoder };
-    return new Map<string, object>([["O", encoder], ["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
+    const arrived = { type: "remote-inbound-rtp", kind: "audio", fractionLost: this.fractionLost, roundTripTime: 0.1 };
+    return new Map<string, object>([["R", arrived], ["O", encoder], ["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
   }
 
   close(): void {
@@ -79,7 +82,7 @@ class FakeSender {
   }
 
   getParameters(): object {
-    return { encodings: [{ ...this.encoding }] };
+    return { encodings: [{ ...this.encoding }], codecs: [{ mimeType: "audio/red", payloadType: 63 }] };
   }
 
   /** What was to be given up under strain. */

@@ -4,6 +4,7 @@ import { aView } from "./views.ts";
 
 /** One fake WebSocket: remembers what was sent, and says what a test tells it to. */
 export class FakeSocket implements Socket {
+  onopen: Socket["onopen"] = null;
   onmessage: Socket["onmessage"] = null;
   onclose: Socket["onclose"] = null;
   readonly sent: ClientMessage[] = [];
@@ -19,6 +20,11 @@ export class FakeSocket implements Socket {
 
   say(message: ServerMessage): void {
     this.onmessage?.({ data: JSON.stringify(message) });
+  }
+
+  /** It is open; nothing has been said on it. */
+  open(): void {
+    this.onopen?.();
   }
 
   snapshot(view: View = aView(), sequence = 1): void {

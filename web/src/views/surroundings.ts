@@ -52,11 +52,13 @@ export function browserStore({ role, appointmentId, user, base, given }: Setting
 function openSocket(url: string): Socket {
   const socket = new WebSocket(url);
   const adapter: Socket = {
+    onopen: null,
     onmessage: null,
     onclose: null,
     send: (text) => socket.send(text),
     close: (code) => socket.close(code),
   };
+  socket.onopen = () => adapter.onopen?.();
   socket.onmessage = ({ data }: MessageEvent<unknown>) => adapter.onmessage?.({ data });
   socket.onclose = ({ code, reason }) => adapter.onclose?.({ code, reason });
   return adapter;

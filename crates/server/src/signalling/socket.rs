@@ -50,6 +50,7 @@ const RATE: (NonZeroU32, NonZeroU32) =
         ("as" = Option<String>, Query, description = "The user whose seat it is, where one browser is both people"),
         ("page" = Option<String>, Query, description = "The page's own name for itself, 1–64 characters of [A-Za-z0-9_-], the same on every reconnect"),
         ("after" = Option<u64>, Query, description = "The number of the last message the page has heard, to hear what it missed"),
+        ("knock" = Option<bool>, Query, description = "This is one of several attempts: it counts once the page says something on it"),
     ),
     security(("session" = []), ("visit" = [])),
     responses(
@@ -69,7 +70,7 @@ pub(crate) async fn upgrade(
         return Error::CrossOrigin.into_response();
     }
     let Ok(Query(returning)) = returning else {
-        return Error::BadRequest("page is 1 to 64 letters and digits, after is a number.").into_response();
+        return Error::BadRequest("page is 1 to 64 letters and digits, after is a number, knock is true.").into_response();
     };
     let upgrade = upgrade
         .read_buffer_size(4 * 1024)
@@ -92,6 +93,8 @@ pub(crate) async fn upgrade(
 pub(crate) struct Returning {
     page: Option<PageId>,
     after: Option<u64>,
+    #[serde(default)]
+    knock: bool,
 }
 
 /// How a page's connection ended.
@@ -121,6 +124,9 @@ struct Page {
 
 impl Page {
     async fn serve(app: App, access: Access<Conversing>, returning: Returning, mut socket: WebSocket) {
+        if returning.knock && !is_chosen(&mut socket).await {
+            return;
+        }
         let user = access.identity.principal.user;
         let name = access.appointment.participants.find(user).map(|(_, person)| person.name.clone());
         let connection = app.hub.next_connection();
@@ -240,6 +246,12 @@ impl Page {
     async fn tell(&self, event: Event) -> Result<(), CloseReason> {
         self.app.hub.tell(&self.appointment, event).await.map_err(|error| unavailable(&error))
     }
+}
+
+/// Waits for the page's first word on one of its attempts. None comes on the others: they must not take
+/// the place of the one it chose.
+async fn is_chosen(socket: &mut WebSocket) -> bool {
+    matches!(timeout(SILENCE, socket.recv()).await, Ok(Some(Ok(Message::Text(_)))))
 }
 
 fn unavailable(error: &bedside_store::StoreError) -> CloseReason {

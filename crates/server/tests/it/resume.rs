@@ -37,6 +37,25 @@ async fn a_page_that_comes_back_hears_what_it_missed() {
 }
 
 #[tokio::test]
+async fn of_several_attempts_only_the_one_that_knocks_is_the_page() {
+    let (room, first, _provider) = Room::connected().await;
+    let mut patient = Page::open_named(&room.server, &room.ada, room.visit.id, "ada").await;
+    drop(first);
+    let attempts = [
+        Page::attempt(&room.server, &room.ada, room.visit.id, "ada").await,
+        Page::attempt(&room.server, &room.ada, room.visit.id, "ada").await,
+    ];
+    let [silent, chosen] = attempts;
+    patient.command(say("Am I still here?")).await.expect("said");
+    drop(silent);
+    patient.command(say("And now?")).await.expect("said");
+    let page = chosen.knock().await;
+    assert!(connected(&page.view));
+    assert_eq!(page.view.messages.len(), 2);
+    assert_eq!(patient.ending().await, Ending::Code(4001));
+}
+
+#[tokio::test]
 async fn numbers_that_were_never_given_lead_to_the_whole_state() {
     let (room, _, _provider) = Room::connected().await;
     for query in ["page=ada&after=0", "page=ada&after=18446744073709551615", "page=eve&after=5"] {

@@ -99,6 +99,12 @@ impl Page {
         }
     }
 
+    /// Opens one of several attempts of the page `name`, which is silent until it knocks.
+    pub(crate) async fn attempt(site: &impl Site, client: &Client, appointment: AppointmentId, name: &str) -> Attempt {
+        let path = format!("/api/appointments/{appointment}/signalling?page={name}&knock=true");
+        Attempt(connect(site, &client.cookie_header(), &path, Some(site.origin())).await.expect("it opens"))
+    }
+
     /// Opens a WebSocket at `path` and waits for the first snapshot.
     pub(crate) async fn try_open(
         site: &impl Site,
@@ -106,7 +112,10 @@ impl Page {
         path: &str,
         origin: Option<&str>,
     ) -> Result<Self, Refused> {
-        let mut socket = connect(site, &client.cookie_header(), path, origin).await?;
+        Self::begun(connect(site, &client.cookie_header(), path, origin).await?).await
+    }
+
+    async fn begun(mut socket: WebSocketStream<TcpStream>) -> Result<Self, Refused> {
         match soon("a snapshot", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
                 Ok(Self { view, others: VecDeque::new(), socket, sequence, ending: None })
@@ -222,6 +231,18 @@ impl Page {
     pub(crate) async fn close(mut self) {
         let _ = self.socket.close(None).await;
         soon("the close to be answered", async { while self.socket.next().await.is_some_and(|m| m.is_ok()) {} }).await;
+    }
+}
+
+/// A connection that the page has not chosen yet.
+pub(crate) struct Attempt(WebSocketStream<TcpStream>);
+
+impl Attempt {
+    /// Chooses it.
+    pub(crate) async fn knock(mut self) -> Page {
+        let ping = serde_json::to_string(&ClientMessage::Ping).expect("a message");
+        self.0.send(Message::text(ping)).await.expect("sent");
+        Page::begun(self.0).await.unwrap_or_else(|refused| panic!("not let in: {refused:?}"))
     }
 }
 
