@@ -70,7 +70,7 @@ pub(crate) async fn upgrade(
         return Error::CrossOrigin.into_response();
     }
     let Ok(Query(returning)) = returning else {
-        return Error::BadRequest("page is 1 to 64 letters and digits, after is a number, knock is true.").into_response();
+        return Error::BadRequest("page is 1 to 64 letters and digits, after a number, knock true.").into_response();
     };
     let upgrade = upgrade
         .read_buffer_size(4 * 1024)
