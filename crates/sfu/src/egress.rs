@@ -134,7 +134,8 @@ impl Egress {
             moved.probation = None;
             return;
         }
-        let silent = self.heard.is_some_and(|heard| now.saturating_duration_since(heard) >= LEFT);
+        // Before any media a NAT can move a page as well, and DTLS must find it.
+        let silent = self.heard.is_none_or(|heard| now.saturating_duration_since(heard) >= LEFT);
         let elsewhere = self.current().is_some_and(|current| current != path);
         if elsewhere && nominates && silent && self.may_move(now) {
             self.go(now, path, true);

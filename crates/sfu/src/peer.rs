@@ -37,6 +37,9 @@ const RESEND_SHARE: f32 = 0.4;
 const REPORTS: Duration = Duration::from_millis(500);
 /// How often a page is told what was lost of its sound, by which it decides on more redundancy.
 const SOUND_REPORTS: Duration = Duration::from_secs(2);
+/// A page that gets media reports on it several times a second. After such a silence what it missed is more
+/// than can be sent again, and a browser waits three seconds before it says so.
+const GAP: Duration = Duration::from_millis(600);
 
 /// str0m panicked: this peer is lost, the others are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,15 +258,14 @@ impl Peer {
             }
             accepted
         })?;
-        if accepted {
-            self.heard = now;
-        }
         Ok(accepted)
     }
 
-    /// The page has been heard.
-    pub(crate) fn hear(&mut self, now: Instant) {
+    /// The page has been heard. Says whether it had been silent so long that it has missed pictures.
+    pub(crate) fn hear(&mut self, now: Instant) -> bool {
+        let silent = self.silent_for(now);
         self.heard = now;
+        silent >= GAP
     }
 
     /// Whether a STUN check proved the address.

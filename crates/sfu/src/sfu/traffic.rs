@@ -184,13 +184,15 @@ impl Sfu {
         self.reschedule(id);
     }
 
-    /// A lost peer that is heard again is up again.
+    /// A lost peer that is heard again is up again. One that was silent for a while starts over too.
     fn heard(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.hear(self.now);
+        let missed = peer.hear(self.now);
         if let Life::Lost { .. } = peer.life {
             peer.life = Life::Up;
             self.outputs.push_back(Output::Up { peer: id });
+            self.refresh_pictures(id);
+        } else if missed {
             self.refresh_pictures(id);
         }
     }

@@ -280,6 +280,22 @@ fn leaving_ends_the_media_and_frees_everything() {
 }
 
 #[test]
+fn a_page_that_missed_pictures_gets_a_keyframe_as_soon_as_it_is_heard_again() {
+    let (mut world, ann, bob) = World::two();
+    let asked_after = |world: &mut World, cut: u64| {
+        world.talk(&[ann, bob], 1000);
+        world.pages[bob].unplugged = true;
+        world.talk(&[ann, bob], cut);
+        world.pages[bob].unplugged = false;
+        let asked = world.sfu.statistics().keyframe_requests;
+        world.talk(&[ann, bob], 500);
+        world.sfu.statistics().keyframe_requests - asked
+    };
+    assert_eq!(asked_after(&mut world, 200), 0, "what is missing is sent again");
+    assert_eq!(asked_after(&mut world, 1000), 1);
+}
+
+#[test]
 fn silence_is_noticed_forgiven_and_in_the_end_not() {
     let (mut world, ann, bob) = World::two();
     world.talk(&[ann, bob], 100);

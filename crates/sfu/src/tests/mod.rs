@@ -5,5 +5,7 @@ mod hostile;
 mod link;
 mod media;
 mod roaming;
+mod seeds;
 mod simulation;
+mod visit;
 mod world;

@@ -1,11 +1,12 @@
 //! People who come, leave, move and are muted, over links that fail, in virtual time.
 //!
 //! `cargo test -p bedside-sfu simulation` plays a few seeds; `SEEDS=5000` in front plays so many, and
-//! `SEED=17` one, with its story printed. Use `--release` for thousands.
+//! `SEED=17` one, with its story told. Use `--release` for thousands.
 
 use std::time::{Duration, Instant};
 
 use super::link::{Dice, Link, Weather};
+use super::seeds::play_all;
 use super::world::*;
 use crate::*;
 
@@ -258,15 +259,5 @@ fn play(seed: u64, told: bool) {
 
 #[test]
 fn whatever_happens_media_goes_where_it_may_and_comes_back() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    if let Some(seed) = number("SEED") {
-        return play(seed, true);
-    }
-    for seed in 0..number("SEEDS").unwrap_or(25) {
-        let played = std::panic::catch_unwind(|| play(seed, false));
-        if let Err(cause) = played {
-            println!("again: SEED={seed} cargo test -p bedside-sfu simulation -- --nocapture");
-            std::panic::resume_unwind(cause);
-        }
-    }
+    play_all("simulation", 25, play);
 }

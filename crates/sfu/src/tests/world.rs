@@ -82,8 +82,19 @@ enum Flying {
     Down { page: usize, source: SocketAddr, contents: Vec<u8> },
 }
 
+fn server() -> SfuConfig {
+    let server: SocketAddr = SERVER_UDP.parse().unwrap();
+    SfuConfig {
+        candidates: vec![(Transport::Udp, server), (Transport::Tcp, server)],
+        certificate: generate_certificate().unwrap(),
+        limits: Limits::default(),
+    }
+}
+
 pub(super) struct World {
     pub(super) sfu: Sfu,
+    /// Which visit's pages join.
+    pub(super) room: VisitId,
     start: Instant,
     pub(super) now: Instant,
     flying: BinaryHeap<Reverse<(Instant, u64, Flying)>>,
@@ -98,15 +109,10 @@ impl World {
     pub(super) fn new() -> Self {
         install_crypto();
         let now = Instant::now();
-        let server: SocketAddr = SERVER_UDP.parse().unwrap();
-        let config = SfuConfig {
-            candidates: vec![(Transport::Udp, server), (Transport::Tcp, server)],
-            certificate: generate_certificate().unwrap(),
-            limits: Limits::default(),
-        };
         let (flying, flown) = (BinaryHeap::new(), 0);
         Self {
-            sfu: Sfu::new(config, now),
+            sfu: Sfu::new(server(), now),
+            room: room(),
             start: now,
             now,
             flying,
@@ -162,6 +168,11 @@ impl World {
         (number, offer.to_sdp_string())
     }
 
+    /// The server is killed and started again.
+    pub(super) fn restart_server(&mut self) {
+        self.sfu = Sfu::new(server(), self.now);
+    }
+
     /// How long the world has been there.
     pub(super) fn elapsed(&self) -> Duration {
         self.now - self.start
@@ -188,7 +199,7 @@ impl World {
         let (page, offer) = self.page(transport, red);
         self.command(Command::Join(Box::new(Join {
             peer: PeerId(id),
-            room: room(),
+            room: self.room,
             user: user(who),
             others: vec![user(other)],
             offer,
@@ -272,10 +283,8 @@ impl World {
             self.settle();
             let pages = self.pages.iter().map(|page| page.deadline);
             let flying = self.flying.peek().map(|Reverse((at, ..))| *at);
-            let next = pages.chain(self.sfu.next_deadline()).chain(flying).min().unwrap_or(until);
-            if next > until {
-                break;
-            }
+            let next = pages.chain(self.sfu.next_deadline()).chain(flying).min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
             self.now = next.max(self.now + Duration::from_micros(100));
         }
         self.now = until;

@@ -1,0 +1,702 @@
+//! A whole visit in virtual time: the visit's machine and the media machine together, as a server holds them, and two
+//! people's pages that reach both over links that fail.
+//!
+//! `cargo test -p bedside-sfu visit` plays a few seeds; see [`play_all`] for thousands, and for one that failed.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bedside_visit::signalling::{MediaFailure, ServerMessage};
+use bedside_visit::view::{Stage, View};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, Arrival, ChatMessage, CommandId, ConnectionId, Context, PageId,
+    Participants, Person, Role, Timestamp, Visit, VisitId, VisitRecord, VisitRules,
+};
+use bedside_visit::{Input as VisitInput, Output as VisitOutput, signalling::Command as Order};
+use uuid::Uuid;
+
+use super::link::{Dice, Link, Weather};
+use super::seeds::play_all;
+use super::world::*;
+use crate::*;
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const TICK: u64 = 20;
+/// Longer than a packet of before can be on its way: the link's worst delay, and what is sent again.
+const ECHO: Duration = Duration::from_secs(3);
+/// A media connection that has not come up by then is given up by the page.
+const RENEW_AFTER: Duration = Duration::from_secs(8);
+/// How soon after everything is well again both must hear and see: as soon as the page has given up what it began in bad
+/// weather, at the latest.
+const HEALED_WITHIN: u64 = 12_000;
+const GOOD: Weather = Weather { loss: 0, burst: 1, delay: 20, jitter: 0, duplicates: 0, down: false };
+
+/// One direction of a signalling connection: in order, and whole, but late.
+struct Pipe<T> {
+    items: VecDeque<(Instant, T)>,
+    last: Option<Instant>,
+}
+
+impl<T> Pipe<T> {
+    fn push(&mut self, now: Instant, delay: Duration, item: T) {
+        let at = self.last.map_or(now + delay, |last| last.max(now + delay));
+        self.last = Some(at);
+        self.items.push_back((at, item));
+    }
+
+    fn pop(&mut self, now: Instant) -> Option<T> {
+        let due = self.items.front().is_some_and(|(at, _)| *at <= now);
+        if due { self.items.pop_front().map(|(_, item)| item) } else { None }
+    }
+}
+
+/// From a page to the server.
+enum Up {
+    Open { page: PageId, after: Option<u64> },
+    Command { id: CommandId, command: Order },
+    Offer,
+}
+
+/// A person with their page.
+struct Guest {
+    number: u128,
+    role: Role,
+    page: PageId,
+    weather: Weather,
+    connection: Option<ConnectionId>,
+    retry: Option<Instant>,
+    up: Pipe<(ConnectionId, Up)>,
+    /// `None` in it: the server has closed the connection.
+    down: Pipe<(ConnectionId, Option<ServerMessage>)>,
+    view: Option<View>,
+    heard: Option<u64>,
+    catching_up: Option<u64>,
+    unanswered: Vec<(CommandId, Order)>,
+    /// What was written and acknowledged.
+    said: Vec<String>,
+    /// The world's page, and the server's number for its media connection, made then.
+    media: Option<(usize, u64)>,
+    made: Option<Instant>,
+    /// An offer is on its way.
+    offering: bool,
+    quiet: Option<Instant>,
+    dark: Option<Instant>,
+}
+
+/// What the program holds: both machines, what is written down, and the connections.
+struct Office {
+    world: World,
+    appointment: Appointment,
+    visit: Visit,
+    record: Option<VisitRecord>,
+    messages: Vec<ChatMessage>,
+    fresh: u128,
+    connections: Vec<(ConnectionId, usize)>,
+    /// When the server notices that a connection is gone.
+    noticing: Vec<(Instant, ConnectionId)>,
+    peers: Vec<(u64, usize)>,
+    next_peer: u64,
+    events_read: usize,
+    /// To whom, over which connection.
+    outbox: Vec<(usize, ConnectionId, Option<ServerMessage>)>,
+}
+
+impl Office {
+    fn new() -> Self {
+        let person = |number, name: &str| Person {
+            id: user(number),
+            name: name.into(),
+            specialty: None,
+            birth_date: None,
+            avatar_url: None,
+        };
+        let appointment = Appointment {
+            id: AppointmentId::new(Uuid::from_u128(50)),
+            start: START,
+            duration: Duration::from_secs(1800),
+            kind: "Follow-up".to_owned(),
+            reason: None,
+            status: AppointmentStatus::Booked,
+            participants: Participants::two(person(1, "Ada"), person(2, "Grace")),
+        };
+        let visit = Visit::new(room(), &appointment, VisitRules::default());
+        Self {
+            world: World::new(),
+            appointment,
+            visit,
+            record: None,
+            messages: Vec::new(),
+            fresh: 2000,
+            connections: Vec::new(),
+            noticing: Vec::new(),
+            peers: Vec::new(),
+            next_peer: 0,
+            events_read: 0,
+            outbox: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        START + self.world.elapsed()
+    }
+
+    /// As the program does it: write down, then act.
+    fn step(&mut self, input: VisitInput) {
+        self.fresh += 1;
+        let context = Context { now: self.now(), fresh: VisitId::new(Uuid::from_u128(self.fresh)) };
+        self.visit.handle(context, input);
+        while let Some(output) = self.visit.poll_output() {
+            let room = self.visit.id();
+            match output {
+                VisitOutput::Save(record) => {
+                    if self.record.as_ref().is_some_and(|before| before.id != record.id) {
+                        self.messages.clear();
+                    }
+                    self.record = Some(record);
+                }
+                VisitOutput::SaveMessage { message, .. } => self.messages.push(message),
+                VisitOutput::SetStatus(_) | VisitOutput::Audit { .. } => {}
+                VisitOutput::Admit { user, admitted } => self.world.command(Command::Admit { room, user, admitted }),
+                VisitOutput::Publish { user, microphone, camera } => {
+                    self.world.command(Command::Publish { room, user, microphone, camera });
+                }
+                VisitOutput::DropMedia { user: whose } => {
+                    for (peer, _) in self.peers.iter().filter(|(_, at)| user(*at as u128 + 1) == whose) {
+                        self.world
+                            .sfu
+                            .handle_input(self.world.now, Input::Command(Command::Leave { peer: PeerId(*peer) }));
+                    }
+                }
+                VisitOutput::Send { connection, message } => self.send(connection, Some(message)),
+                VisitOutput::Close { connection, .. } => {
+                    self.send(connection, None);
+                    self.connections.retain(|(open, _)| *open != connection);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, connection: ConnectionId, message: Option<ServerMessage>) {
+        let to = self.connections.iter().find(|(open, _)| *open == connection);
+        self.outbox.extend(to.map(|(connection, at)| (*at, *connection, message)));
+    }
+
+    fn take(&mut self, at: usize, role: Role, connection: ConnectionId, up: Up) -> Option<(usize, u64)> {
+        let who = at as u128 + 1;
+        match up {
+            Up::Open { page, after } => {
+                self.connections.push((connection, at));
+                let arrival = Arrival { user: user(who), name: "Somebody".into(), role, page, after };
+                self.step(VisitInput::Connected { arrival, connection });
+            }
+            _ if self.connections.iter().all(|(open, _)| *open != connection) => {}
+            Up::Command { id, command } => self.step(VisitInput::Command { connection, id, command }),
+            Up::Offer => {
+                let (microphone, camera) = self.visit.published(user(who)).expect("a seat");
+                let forwarding = Forwarding { admitted: self.visit.is_admitted(user(who)), microphone, camera };
+                self.next_peer += 1;
+                self.peers.push((self.next_peer, at));
+                self.world.room = self.visit.id();
+                let page = self.world.join(self.next_peer, who, 3 - who, forwarding);
+                return Some((page, self.next_peer));
+            }
+        }
+        None
+    }
+
+    /// Time, and what the media machine has to say.
+    fn turn(&mut self) {
+        let now = self.world.now;
+        let (due, later) = std::mem::take(&mut self.noticing).into_iter().partition(|(at, _)| *at <= now);
+        self.noticing = later;
+        for (_, connection) in Vec::<(Instant, ConnectionId)>::from(due) {
+            self.connections.retain(|(open, _)| *open != connection);
+            self.step(VisitInput::Disconnected { connection, goodbye: false });
+        }
+        if self.visit.next_deadline().is_some_and(|at| at <= self.now()) {
+            self.step(VisitInput::Timeout);
+        }
+        while let Some(event) = self.world.events.get(self.events_read).cloned() {
+            self.events_read += 1;
+            let whose = |id: PeerId| self.peers.iter().find(|(peer, _)| *peer == id.0).map(|(_, at)| *at);
+            match event {
+                Output::Up { peer } => {
+                    if let Some(at) = whose(peer) {
+                        self.step(VisitInput::MediaUp { user: user(at as u128 + 1) });
+                    }
+                }
+                Output::Lost { peer } => {
+                    if let Some(at) = whose(peer) {
+                        self.step(VisitInput::MediaLost { user: user(at as u128 + 1) });
+                    }
+                }
+                Output::Gone { peer, why } if why != GoneReason::Replaced => {
+                    let Some(at) = whose(peer) else { continue };
+                    self.step(VisitInput::MediaLost { user: user(at as u128 + 1) });
+                    let page = self.connections.iter().rfind(|(_, whose)| *whose == at).map(|(open, _)| *open);
+                    if let (Some(page), Ok(number)) = (page, u32::try_from(peer.0)) {
+                        let reason = MediaFailure::Lost;
+                        self.send(page, Some(ServerMessage::MediaFailed { peer: number, reason }));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `kill -9`, and started again on what was written down.
+    fn crash(&mut self) {
+        self.world.restart_server();
+        self.peers.clear();
+        self.connections.clear();
+        self.noticing.clear();
+        self.outbox.clear();
+        self.events_read = self.world.events.len();
+        let (rules, now) = (VisitRules::default(), self.now());
+        self.visit = match &self.record {
+            Some(record) => Visit::restore(record, self.messages.clone(), &self.appointment, rules, now),
+            None => Visit::new(room(), &self.appointment, rules),
+        };
+    }
+}
+
+/// A story that a seed decides.
+struct Story {
+    office: Office,
+    guests: Vec<Guest>,
+    dice: Dice,
+    names: u64,
+    ticks: u64,
+    told: bool,
+}
+
+impl Story {
+    fn new(seed: u64, told: bool) -> Self {
+        let guests = [(1, Role::Patient), (2, Role::Provider)].map(|(number, role)| Guest {
+            number,
+            role,
+            page: PageId::try_from(format!("page-{number}")).unwrap(),
+            weather: GOOD,
+            connection: None,
+            retry: None,
+            up: Pipe { items: VecDeque::new(), last: None },
+            down: Pipe { items: VecDeque::new(), last: None },
+            view: None,
+            heard: None,
+            catching_up: None,
+            unanswered: Vec::new(),
+            said: Vec::new(),
+            media: None,
+            made: None,
+            offering: false,
+            quiet: None,
+            dark: None,
+        });
+        let (office, dice) = (Office::new(), Dice::new(seed));
+        let mut story = Self { office, guests: guests.into(), dice, names: 0, ticks: 0, told };
+        (0..2).for_each(|at| story.connect(at));
+        story
+    }
+
+    fn say(&self, what: impl FnOnce() -> String) {
+        if self.told {
+            println!("{:>8} {}", self.office.world.elapsed().as_millis(), what());
+        }
+    }
+
+    fn fresh(&mut self) -> u64 {
+        self.names += 1;
+        self.names
+    }
+
+    /// How long a message takes now: what is lost of it is sent again.
+    fn delay(&mut self, at: usize) -> Duration {
+        let weather = self.guests[at].weather;
+        let again = u64::from(self.dice.percent(weather.loss)) * (200 + self.dice.below(800));
+        Duration::from_millis(weather.delay + self.dice.below(weather.jitter + 1) + again)
+    }
+
+    fn send(&mut self, at: usize, up: Up) {
+        let Some(connection) = self.guests[at].connection else { return };
+        let delay = self.delay(at);
+        self.guests[at].up.push(self.office.world.now, delay, (connection, up));
+    }
+
+    fn connect(&mut self, at: usize) {
+        let connection = ConnectionId(self.fresh());
+        let guest = &mut self.guests[at];
+        (guest.connection, guest.retry, guest.catching_up) = (Some(connection), None, None);
+        let open = Up::Open { page: guest.page.clone(), after: guest.heard };
+        self.send(at, open);
+    }
+
+    /// The connection breaks: what was on its way is lost. The server notices at some time, or never.
+    fn disconnect(&mut self, at: usize) {
+        let (now, retry, notice) = (self.office.world.now, self.dice.below(1_500), self.dice.below(15_000));
+        let noticed = self.dice.percent(70);
+        let guest = &mut self.guests[at];
+        guest.up.items.clear();
+        guest.down.items.clear();
+        guest.offering = false;
+        guest.retry = Some(now + Duration::from_millis(retry));
+        if let Some(connection) = guest.connection.take().filter(|_| noticed) {
+            self.office.noticing.push((now + Duration::from_millis(notice), connection));
+        }
+    }
+
+    /// The person opens the page anew, here or on another device.
+    fn reload(&mut self, at: usize) {
+        self.disconnect(at);
+        let page = PageId::try_from(format!("page-{}", self.fresh())).unwrap();
+        let guest = &mut self.guests[at];
+        (guest.page, guest.view, guest.heard) = (page, None, None);
+        guest.unanswered.clear();
+        self.hang_up(at);
+    }
+
+    fn hang_up(&mut self, at: usize) {
+        if let Some((page, _)) = self.guests[at].media.take() {
+            self.office.world.pages[page].unplugged = true;
+        }
+        self.guests[at].offering = false;
+    }
+
+    fn command(&mut self, at: usize, command: Order) {
+        let who = self.guests[at].number;
+        self.say(|| format!("{who}: {command:?}"));
+        let id = CommandId::try_from(format!("c{}", self.fresh())).unwrap();
+        self.guests[at].unanswered.push((id.clone(), command.clone()));
+        if self.guests[at].view.is_some() && self.guests[at].catching_up.is_none() {
+            self.send(at, Up::Command { id, command });
+        }
+    }
+
+    /// The page can talk: it comes in, and repeats what had no answer.
+    fn opened(&mut self, at: usize, greet: bool) {
+        self.guests[at].catching_up = None;
+        let unanswered = self.guests[at].unanswered.clone();
+        if greet {
+            self.command(at, Order::Enter);
+        }
+        for (id, command) in unanswered {
+            self.send(at, Up::Command { id, command });
+        }
+        if self.guests[at].media.is_none() && !self.guests[at].offering {
+            self.offer(at);
+        }
+    }
+
+    fn offer(&mut self, at: usize) {
+        if self.guests[at].connection.is_some() && self.guests[at].view.is_some() {
+            self.guests[at].offering = true;
+            self.send(at, Up::Offer);
+        }
+    }
+
+    /// A page reads a message.
+    fn read(&mut self, at: usize, message: ServerMessage) {
+        let guest = &mut self.guests[at];
+        match message {
+            ServerMessage::Snapshot { sequence, view, .. } => {
+                (guest.view, guest.heard) = (Some(view), Some(sequence));
+                guest.unanswered.retain(|(_, command)| *command != Order::Enter);
+                self.opened(at, true);
+            }
+            ServerMessage::Resumed { sequence, latest, .. } => {
+                assert_eq!(guest.heard, Some(sequence), "it goes on where the page is");
+                guest.catching_up = Some(latest);
+                if latest == sequence {
+                    self.opened(at, false);
+                }
+            }
+            ServerMessage::Changed { sequence, changes } => {
+                assert_eq!(guest.heard.map(|heard| heard + 1), Some(sequence), "changes come in order");
+                guest.heard = Some(sequence);
+                let view = guest.view.as_mut().expect("a snapshot first");
+                changes.into_iter().for_each(|change| view.apply(change));
+                if guest.catching_up == Some(sequence) {
+                    self.opened(at, false);
+                }
+            }
+            ServerMessage::Acknowledged { id } => {
+                if let Some(place) = guest.unanswered.iter().position(|(known, _)| *known == id)
+                    && let (_, Order::Say { text }) = guest.unanswered.remove(place)
+                {
+                    guest.said.push(String::from(text));
+                }
+            }
+            ServerMessage::Refused { id, .. } => guest.unanswered.retain(|(known, _)| *known != id),
+            ServerMessage::MediaFailed { peer, .. } => {
+                if guest.media.is_some_and(|(_, known)| known == u64::from(peer)) {
+                    self.hang_up(at);
+                    self.offer(at);
+                }
+            }
+            ServerMessage::Answer { .. }
+            | ServerMessage::Pong
+            | ServerMessage::Malformed { .. }
+            | ServerMessage::Moved
+            | ServerMessage::Stopping { .. } => {}
+        }
+    }
+
+    /// One thing happens.
+    fn turn(&mut self) {
+        let at = usize::try_from(self.dice.below(2)).unwrap();
+        let who = self.guests[at].number;
+        match self.dice.below(16) {
+            0 | 1 => self.weather(at),
+            2 => {
+                let address = format!("203.0.113.{}:{}", 1 + self.dice.below(200), 1000 + self.fresh());
+                self.say(|| format!("the NAT of {who} gives it {address}"));
+                if let Some((page, _)) = self.guests[at].media {
+                    self.office.world.pages[page].outside = address.parse().ok();
+                }
+            }
+            3 | 4 => {
+                self.say(|| format!("the signalling of {who} breaks"));
+                self.disconnect(at);
+            }
+            5 => {
+                self.say(|| format!("{who} opens the page anew"));
+                self.reload(at);
+            }
+            6 => {
+                self.say(|| "the server is killed".to_owned());
+                self.office.crash();
+                for at in 0..2 {
+                    self.disconnect(at);
+                    self.hang_up(at);
+                }
+                self.office.noticing.clear();
+            }
+            7 | 8 => {
+                let (microphone, camera) = (self.dice.percent(50), self.dice.percent(50));
+                self.command(at, Order::SetMedia { microphone, camera });
+            }
+            9 | 10 => {
+                let text = format!("{who} says {}", self.fresh());
+                self.command(at, Order::Say { text: text.try_into().unwrap() });
+            }
+            11 => self.command(at, Order::Leave),
+            12 => self.command(at, Order::Rejoin),
+            13 | 14 => self.command(1, Order::Start),
+            _ => self.command(1, Order::Cancel),
+        }
+        let length = 100 + self.dice.below(1_500);
+        self.pass(length);
+        self.check();
+    }
+
+    fn weather(&mut self, at: usize) {
+        let dice = &mut self.dice;
+        let weather = Weather {
+            loss: dice.below(4) * 10,
+            burst: 1 + dice.below(3),
+            delay: 1 + dice.below(120),
+            jitter: dice.below(40),
+            duplicates: dice.below(3) * 5,
+            down: dice.percent(30),
+        };
+        let who = self.guests[at].number;
+        self.say(|| format!("the link of {who}: {weather:?}"));
+        self.set_weather(at, weather);
+    }
+
+    fn set_weather(&mut self, at: usize, weather: Weather) {
+        self.guests[at].weather = weather;
+        let page = self.guests[at].media.map(|(page, _)| page);
+        if let Some(link) = page.and_then(|page| self.office.world.pages[page].link.as_mut()) {
+            link.weather = weather;
+        }
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        for _ in 0..milliseconds / TICK {
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        for (page, _) in self.guests.iter().filter_map(|guest| guest.media) {
+            if !self.office.world.pages[page].closed {
+                self.office.world.say(page);
+                if self.ticks.is_multiple_of(5) {
+                    self.office.world.show(page, false);
+                }
+            }
+        }
+        self.office.world.run(TICK);
+        self.office.turn();
+        for at in 0..2 {
+            self.exchange(at);
+        }
+        self.mark();
+    }
+
+    /// Whatever is due on a person's signalling connection, both ways.
+    fn exchange(&mut self, at: usize) {
+        let now = self.office.world.now;
+        for (to, connection, message) in std::mem::take(&mut self.office.outbox) {
+            let delay = self.delay(to);
+            self.guests[to].down.push(now, delay, (connection, message));
+        }
+        if self.guests[at].retry.is_some_and(|retry| retry <= now) {
+            self.connect(at);
+        }
+        if self.guests[at].weather.down {
+            return;
+        }
+        while let Some((connection, up)) = self.guests[at].up.pop(now) {
+            if let Some((page, peer)) = self.office.take(at, self.guests[at].role, connection, up) {
+                self.answered(at, page, peer);
+            }
+        }
+        while let Some((connection, message)) = self.guests[at].down.pop(now) {
+            match message {
+                _ if self.guests[at].connection != Some(connection) => {}
+                Some(message) => self.read(at, message),
+                None => self.disconnect(at),
+            }
+        }
+        self.mend(at);
+    }
+
+    /// The server's answer to an offer. The connection before goes when this one carries; here at once.
+    fn answered(&mut self, at: usize, page: usize, peer: u64) {
+        self.hang_up(at);
+        let seed = self.dice.below(u64::MAX >> 34);
+        let mut link = Link::new(seed);
+        link.weather = self.guests[at].weather;
+        self.office.world.pages[page].link = Some(link);
+        self.guests[at].media = Some((page, peer));
+        self.guests[at].made = Some(self.office.world.now);
+    }
+
+    /// A page has a media connection while the person has not left; one that is dead is replaced.
+    fn mend(&mut self, at: usize) {
+        let left = |view: &View| matches!(view.stage, Stage::Left { .. } | Stage::Ended { .. });
+        if self.guests[at].view.as_ref().is_some_and(left) {
+            return self.hang_up(at);
+        }
+        let Some((page, peer)) = self.guests[at].media else {
+            if self.guests[at].catching_up.is_none() && !self.guests[at].offering {
+                self.offer(at);
+            }
+            return;
+        };
+        let late = self.guests[at].made.is_some_and(|made| self.office.world.now - made >= RENEW_AFTER);
+        let page = &self.office.world.pages[page];
+        let dead = page.closed
+            || page.ice == Some(str0m::IceConnectionState::Disconnected)
+            || (late && !self.office.world.is_up(peer));
+        let talks = self.guests[at].catching_up.is_none() && self.guests[at].connection.is_some();
+        if dead && talks && !self.guests[at].offering {
+            self.hang_up(at);
+            self.offer(at);
+        }
+    }
+
+    /// Notes since when nobody may hear or see whom.
+    fn mark(&mut self) {
+        let (now, visit) = (self.office.world.now, &self.office.visit);
+        let both = visit.is_admitted(user(1)) && visit.is_admitted(user(2));
+        for at in 0..2 {
+            let (microphone, camera) = visit.published(user(2 - at as u128)).expect("a seat");
+            let guest = &mut self.guests[at];
+            guest.quiet = if both && microphone { None } else { guest.quiet.or(Some(now)) };
+            guest.dark = if both && camera { None } else { guest.dark.or(Some(now)) };
+        }
+    }
+
+    /// What holds at any time.
+    fn check(&mut self) {
+        let now = self.office.world.now;
+        assert_eq!(self.office.world.sfu.statistics().panics, 0, "str0m panicked");
+        assert!(self.office.visit.record().participants.len() == 2);
+        for at in 0..2 {
+            let guest = &self.guests[at];
+            let on_their_way = guest.up.items.len() + guest.down.items.len() + self.office.outbox.len();
+            let idle = on_their_way == 0 && guest.catching_up.is_none();
+            let connected = self.office.connections.iter().any(|(open, _)| Some(*open) == guest.connection);
+            if idle && connected && guest.view.is_some() {
+                let truth = self.office.visit.view(user(guest.number));
+                assert_eq!(guest.view, truth, "the page of {} shows what is", guest.number);
+            }
+            // A stretch is at most 1.6 s: what arrived in it is younger than that.
+            let over =
+                |since: Option<Instant>| since.is_some_and(|since| now - since > ECHO + Duration::from_millis(1600));
+            let (quiet, dark) = (over(guest.quiet), over(guest.dark));
+            let (sound, pictures) = self.received(at);
+            assert!(sound == 0 || !quiet, "{} hears what must not be heard", at + 1);
+            assert!(pictures == 0 || !dark, "{} sees what must not be seen", at + 1);
+        }
+        let mut texts: Vec<&str> = self.office.messages.iter().map(|message| message.text.reveal()).collect();
+        texts.sort_unstable();
+        assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "nothing is said twice: {texts:?}");
+        for said in self.guests.iter().flat_map(|guest| &guest.said) {
+            assert!(texts.contains(&said.as_str()), "{said} was acknowledged");
+        }
+    }
+
+    /// All is well again: both must be connected, hear and see soon.
+    fn heal(&mut self) {
+        self.say(|| "all is well".to_owned());
+        for at in 0..2 {
+            self.set_weather(at, GOOD);
+        }
+        self.pass(2_000);
+        for at in [0, 1] {
+            self.command(at, Order::Rejoin);
+            self.command(at, Order::SetMedia { microphone: true, camera: true });
+        }
+        self.command(1, Order::Start);
+        let mut media = [(0, 0); 2];
+        for _ in 0..HEALED_WITHIN / 1_000 {
+            self.check();
+            self.pass(1_000);
+            media = [0, 1].map(|at| self.received(at));
+            if media.iter().all(|(sound, pictures)| *sound >= 40 && *pictures >= 5) {
+                break;
+            }
+        }
+        self.pass(500);
+        self.check();
+        for guest in &self.guests {
+            let Some((page, peer)) = guest.media else { continue };
+            let (up, ice) = (self.office.world.is_up(peer), self.office.world.pages[page].ice);
+            self.say(|| format!("{} is by {peer}: up {up}, {ice:?}", guest.number));
+        }
+        for at in 0..2 {
+            let guest = &self.guests[at];
+            let stage = guest.view.as_ref().map(|view| view.stage.clone());
+            assert!(matches!(stage, Some(Stage::Connected { .. })), "{} is at {stage:?}", guest.number);
+            assert!(guest.unanswered.is_empty(), "{:?} has no answer", guest.unanswered);
+            let (sound, pictures) = media[at];
+            let number = at + 1;
+            assert!(sound >= 40 && pictures >= 5, "{number} gets {sound} of sound, {pictures} of pictures in a second");
+        }
+    }
+
+    /// What a page received since it was last asked: packets of sound and of pictures.
+    fn received(&mut self, at: usize) -> (usize, usize) {
+        let Some((page, _)) = self.guests[at].media else { return (0, 0) };
+        let world = &mut self.office.world;
+        (world.take(page, |page| page.heard).len(), world.take(page, |page| page.seen).len())
+    }
+}
+
+fn play(seed: u64, told: bool) {
+    let mut story = Story::new(seed, told);
+    story.pass(500);
+    for _ in 0..12 {
+        story.turn();
+    }
+    story.heal();
+}
+
+#[test]
+fn whatever_happens_a_visit_comes_back_and_nobody_is_heard_who_must_not_be() {
+    play_all("visit", 25, play);
+}
