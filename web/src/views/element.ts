@@ -85,6 +85,9 @@ export abstract class VideoCall extends LitElement {
   #recovery: Recovery | null = null;
   /** Where the focus was before a tap was asked for. */
   #focused: HTMLElement | null = null;
+  /** Room for the details beside the picture. */
+  readonly #wide = globalThis.matchMedia?.("(min-width: 900px)");
+  readonly #onWidth = ({ matches }: { matches: boolean }): void => this.#change({ panel: matches });
   readonly #drag = new CornerDrag((corner) => this.#change({ corner }));
   readonly #meter = new LevelMeter(
     systemClock,
@@ -109,6 +112,7 @@ export abstract class VideoCall extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    this.#wide?.addEventListener("change", this.#onWidth);
     this.#surround();
     this.#open();
   }
@@ -123,6 +127,7 @@ export abstract class VideoCall extends LitElement {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    this.#wide?.removeEventListener("change", this.#onWidth);
     // Being moved within the page is not leaving.
     queueMicrotask(() => {
       if (!this.isConnected) this.#shut();
@@ -157,7 +162,7 @@ export abstract class VideoCall extends LitElement {
       rebuild: () => store.capture.rebuild(),
       changed: () => this.#onRecovery(store),
     });
-    this.#ui = { ...FRESH, panel: globalThis.innerWidth >= 900 };
+    this.#ui = { ...FRESH, panel: this.#wide?.matches !== false };
     store.subscribe(() => this.#onState());
     this.#onState();
     void store.start();
