@@ -4,6 +4,7 @@
 mod hostile;
 mod link;
 mod media;
+mod office;
 mod roaming;
 mod seeds;
 mod simulation;
