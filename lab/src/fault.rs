@@ -154,7 +154,7 @@ pub(crate) static FAULTS: [Fault; 16] = [
     Fault {
         name: "audio-loss-20",
         story: "20 % of all packets lost both ways on the patient's link, in bursts of 2 on average, 80 ms there and back. \
-                The share of sound that was invented in 10 s.",
+                From ten seconds on, the share of sound that was invented in 10 s.",
         course: Course::Losses(Losses { share: 0.2, burst: 2.0, suffers: Suffers::Sound }),
         figures: &[figure("sound invented", "%", 3.0)],
     },
@@ -166,7 +166,8 @@ pub(crate) static FAULTS: [Fault; 16] = [
     },
     Fault {
         name: "video-loss-10",
-        story: "10 % of all packets lost both ways, 80 ms there and back. Seconds in which the picture stood frozen, of 10 s.",
+        story: "10 % of all packets lost both ways, 80 ms there and back. From ten seconds on, those in which the \
+                picture stood frozen, of 10 s.",
         course: Course::Losses(Losses { share: 0.1, burst: 1.0, suffers: Suffers::Picture }),
         figures: &[figure("picture frozen, of 10 s", "s", 0.5)],
     },

@@ -136,8 +136,9 @@ bad link. All of it shares one machine, which is busy with it: figures wander wi
 Both pages note every 50 ms what `getStats` says. **Media at both ends again** is the end of the last gap of half a
 second or more in decoded pictures or in sound from the network, at the end where it came later; media must then run for
 2.5 s. Without such a gap it is the longest wait between two pictures or sounds. One call goes through many trials; where it
-did not come back, or does not run smoothly before a trial, another one is begun. In the rows of 10-second windows
-each end is a trial, for each hears through losses of its own; where visits share a cut, each visit is one.
+did not come back, or does not run smoothly before a trial, another one is begun. The rows of 10-second windows have a
+call of their own, with ten seconds for the ends to get to know the link; each end is a trial, for each hears through losses
+of its own. Where visits share a cut, each visit is one.
 
 **The oracle**, in each trial: nobody clicked and no page was loaded anew; no page stood at another stage than connected or
 reconnecting, nor said that somebody left; microphones and cameras are as they were (one trial in three has a muted patient,
