@@ -36,7 +36,11 @@ pub(crate) fn write(fresh: Vec<Row>) -> Result<PathBuf, LabError> {
 }
 
 fn save(file: &Path, text: &str) -> Result<(), LabError> {
-    fs::write(file, text).map_err(LabError::system(file.display().to_string()))
+    // Without it where cargo builds elsewhere.
+    file.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(file, text))
+        .map_err(LabError::system(file.display().to_string()))
 }
 
 /// A row, in one line.

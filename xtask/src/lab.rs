@@ -1,5 +1,6 @@
 //! The lab: bad networks on one machine, and what they do to a visit.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::shell::{Outcome, cargo, complain, describe, heading, root};
@@ -15,7 +16,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
     prepare(&["--release"])?;
     heading("the lab");
-    match start("target/release/bedside", &arguments.iter().map(String::as_str).collect::<Vec<_>>())? {
+    match start("release", &arguments.iter().map(String::as_str).collect::<Vec<_>>())? {
         Ending::Done => Ok(()),
         Ending::Skipped => Err("there can be no lab on this machine".to_owned()),
     }
@@ -28,7 +29,7 @@ pub(crate) fn test() -> Outcome {
     }
     // No figure is asserted, so that the program need not be fast.
     prepare(&[])?;
-    match start("target/debug/bedside", &["--short"])? {
+    match start("debug", &["--short"])? {
         Ending::Done => cargo(&["test", "--package", "bedside-lab", "--", "--ignored"]),
         Ending::Skipped => skipped("see above"),
     }
@@ -58,9 +59,12 @@ enum Ending {
     Skipped,
 }
 
-fn start(server: &str, arguments: &[&str]) -> Result<Ending, String> {
-    let mut command = Command::new(root().join("target/debug/bedside-lab"));
-    command.current_dir(root()).env("BEDSIDE", root().join(server)).args(arguments);
+/// Runs the lab on the server of this profile. Programs are where cargo has put this one, wherever that is.
+fn start(profile: &str, arguments: &[&str]) -> Result<Ending, String> {
+    let own = std::env::current_exe().map_err(|error| format!("this program's own place: {error}"))?;
+    let built = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    let mut command = Command::new(built.join("debug/bedside-lab"));
+    command.current_dir(root()).env("BEDSIDE", built.join(profile).join("bedside")).args(arguments);
     let status = command.status().map_err(|error| format!("{} does not run: {error}", describe(&command)))?;
     match status.code() {
         Some(0) => Ok(Ending::Done),
