@@ -10,7 +10,7 @@ use crate::command::PeerId;
 use crate::downlink::Report;
 use crate::event::{GoneReason, Output};
 use crate::forward::{Incoming, Rewritten};
-use crate::peer::{Life, Panicked, Route};
+use crate::peer::{Life, Panicked, Peer, Route};
 
 impl Sfu {
     pub(super) fn came_up(&mut self, id: PeerId) {
@@ -110,6 +110,14 @@ impl Sfu {
         let sources: Vec<PeerId> = shown.filter_map(|slot| slot.source).collect();
         for source in sources {
             self.want_keyframe_now(source);
+        }
+    }
+
+    /// Its receivers missed something of a sender's picture: it starts over.
+    pub(super) fn restart_picture(&mut self, id: PeerId) {
+        let is_watched = |peer: &Peer| peer.routes.iter().any(|route| route.kind == MediaKind::Video);
+        if self.peers.get(&id).is_some_and(is_watched) {
+            self.want_keyframe_now(id);
         }
     }
 

@@ -184,16 +184,18 @@ impl Sfu {
         self.reschedule(id);
     }
 
-    /// A lost peer that is heard again is up again. One that was silent for a while starts over too.
+    /// A lost peer that is heard again is up again. After a gap the pictures start over, both ways.
     fn heard(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let missed = peer.hear(self.now);
-        if let Life::Lost { .. } = peer.life {
+        let lost = matches!(peer.life, Life::Lost { .. });
+        if lost {
             peer.life = Life::Up;
             self.outputs.push_back(Output::Up { peer: id });
+        }
+        if lost || missed {
             self.refresh_pictures(id);
-        } else if missed {
-            self.refresh_pictures(id);
+            self.restart_picture(id);
         }
     }
 
