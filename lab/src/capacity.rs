@@ -57,7 +57,7 @@ pub(crate) async fn trial(
     if !audit.is_empty() {
         flaws.push(format!("the audit log says {}", audit.join(", ")));
     }
-    let outcome = Outcome { values: vec![value, Some(frozen)], flaws };
+    let outcome = Outcome { values: vec![value, Some(frozen)], flaws, ..Outcome::default() };
     if value.is_none_or(|seconds| seconds > 10.0) || !outcome.flaws.is_empty() {
         let name = format!("{}-{number}", fault.name);
         crate::evidence::keep(lab, 0, &name, &outcome, begin, since).await;

@@ -17,43 +17,42 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// What the ends get to know the link in: a share of loss is reported every five seconds.
 const WARM_UP: Duration = Duration::from_secs(10);
 
-/// So many windows; each end of the call is one, for each hears through losses of its own.
-pub(crate) async fn trials(
-    lab: &mut Lab,
-    (fault, losses): (&Fault, Losses),
-    count: usize,
-) -> Result<Vec<Outcome>, LabError> {
+/// Begins a call on such a link, and lets its ends get to know it.
+pub(crate) async fn begin(lab: &mut Lab, losses: Losses) -> Result<(), LabError> {
     // What an earlier fault has taught the ends of the network is not to count.
     lab.hang_up().await;
     lab.calls(1, Camera::WHOLE, [Devices::ON; 2]).await?;
     let condition = Condition { loss: losses.share, burst: losses.burst, ..Condition::delayed(40) };
     lab.network.patient_link.set(Conditions::both(condition));
     sleep(WARM_UP).await;
+    Ok(())
+}
+
+/// One window; each end of the call is a trial, for each hears through losses of its own.
+pub(crate) async fn trial(
+    lab: &mut Lab,
+    (fault, losses): (&Fault, Losses),
+    number: usize,
+) -> Result<Vec<Outcome>, LabError> {
     lab.comings_and_goings().await?;
+    let begin = clock::wall();
+    sleep(WINDOW).await;
+    let call = lab.calls.first().ok_or_else(|| LabError::Stuck("no call".to_owned()))?;
     let mut outcomes = Vec::new();
-    while outcomes.len() < count {
-        let begin = clock::wall();
-        sleep(WINDOW).await;
-        let Some(call) = lab.calls.first() else { break };
-        let mut both = Vec::new();
-        for witness in Witness::both(&call.visit, call.devices, begin).await? {
-            let value = observe(losses.suffers, &witness, begin);
-            both.push(Outcome { values: vec![value], flaws: witness.flaws(begin).await? });
+    for witness in Witness::both(&call.visit, call.devices, begin).await? {
+        let values = vec![observe(losses.suffers, &witness, begin)];
+        outcomes.push(Outcome { values, flaws: witness.flaws(begin).await?, ..Outcome::default() });
+    }
+    let audit = lab.comings_and_goings().await?;
+    for (end, outcome) in outcomes.iter_mut().enumerate() {
+        if !audit.is_empty() {
+            outcome.flaws.push(format!("the audit log says {}", audit.join(", ")));
         }
-        let audit = lab.comings_and_goings().await?;
-        for (end, mut outcome) in both.into_iter().enumerate() {
-            if !audit.is_empty() {
-                outcome.flaws.push(format!("the audit log says {}", audit.join(", ")));
-            }
-            if !outcome.flaws.is_empty() || outcome.values[0].is_none() {
-                let name = format!("{}-{}-{end}", fault.name, outcomes.len());
-                crate::evidence::keep(lab, 0, &name, &outcome, begin, begin).await;
-            }
-            outcomes.push(outcome);
+        if !outcome.flaws.is_empty() || outcome.values[0].is_none() {
+            let name = format!("{}-{number}-{end}", fault.name);
+            crate::evidence::keep(lab, 0, &name, outcome, begin, begin).await;
         }
     }
-    outcomes.truncate(count);
-    lab.network.heal()?;
     Ok(outcomes)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `network` is the network, with a `link` that is as bad as wanted; `program`, `browser` and `visit` are what runs on it.
 //! A `fault` is what goes wrong; `outage`, `losses`, `capacity` and `start` are how its trials are run; pages keep a
-//! `recording` and the `oracle` reads it. `tally` sums up, `report` writes, `evidence` keeps what went wrong.
+//! `recording` and the `oracle` reads it; the `host` of the machine is watched meanwhile. `tally` sums up, `report` writes, `evidence` keeps what went wrong.
 
 mod browser;
 mod capacity;
@@ -13,6 +13,7 @@ mod clock;
 mod error;
 mod evidence;
 mod fault;
+mod host;
 mod lab;
 mod link;
 mod losses;
@@ -38,6 +39,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::LabError;
 use crate::fault::{Course, FAULTS, Fault};
+use crate::host::Processors;
 use crate::lab::Lab;
 use crate::tally::{Circumstances, Outcome, Row, Tally};
 
@@ -46,6 +48,8 @@ const SKIPPED: u8 = 77;
 /// How long anything is waited for before it counts as never.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT_PATIENCE: Duration = Duration::from_secs(30);
+/// How many trials may be set aside for each that counts.
+const AT_MOST_ASIDE: usize = 2;
 
 /// Bad networks, and what they do to a visit.
 #[derive(Parser)]
@@ -107,7 +111,7 @@ async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
     for fault in chosen(cli)? {
         say(&format!("\n{}: {}", fault.name, fault.story));
         let (began, load) = (clock::instant(), load_average());
-        let outcomes = measure(&mut lab, fault, trials, patience).await?;
+        let [outcomes, set_aside] = measure(&mut lab, fault, (trials, cli.short), patience).await?;
         let circumstances = Circumstances {
             date: jiff::Timestamp::from_millisecond(wall_milliseconds())
                 .unwrap_or_default()
@@ -117,7 +121,7 @@ async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
             load: [load, load_average()],
             seconds: began.elapsed().as_secs_f64(),
         };
-        let tally = Tally { fault, outcomes, patience: patience.as_secs_f64(), circumstances };
+        let tally = Tally { fault, outcomes, set_aside, patience: patience.as_secs_f64(), circumstances };
         for row in tally.rows() {
             say(&report::line(&row));
             rows.push(row);
@@ -148,34 +152,54 @@ fn chosen(cli: &Cli) -> Result<Vec<&'static Fault>, LabError> {
     Ok(FAULTS.iter().filter(|fault| wanted(fault)).collect())
 }
 
-/// All trials of a fault.
-async fn measure(lab: &mut Lab, fault: &Fault, trials: usize, patience: Duration) -> Result<Vec<Outcome>, LabError> {
-    let mut outcomes = Vec::new();
+/// All trials of a fault: those that count, and those that were set aside.
+async fn measure(
+    lab: &mut Lab,
+    fault: &Fault,
+    (trials, short): (usize, bool),
+    patience: Duration,
+) -> Result<[Vec<Outcome>; 2], LabError> {
     match fault.course {
-        Course::Start => outcomes = start::trials(lab, trials).await?,
-        Course::Losses(losses) => outcomes = losses::trials(lab, (fault, losses), trials).await?,
-        Course::Outage(outage) => {
-            while outcomes.len() < trials {
-                let number = outcomes.len() / outage.visits();
+        Course::Start => start::begin(lab).await?,
+        Course::Losses(losses) => losses::begin(lab, losses).await?,
+        Course::Outage(_) | Course::Capacity(_) => {}
+    }
+    let (mut counted, mut set_aside) = (Vec::new(), Vec::new());
+    let mut number = 0;
+    while counted.len() < trials {
+        if !short {
+            host::calm().await;
+        }
+        let before = Processors::read();
+        let mut fresh = match fault.course {
+            Course::Start => vec![start::trial(lab, number).await?],
+            Course::Losses(losses) => losses::trial(lab, (fault, losses), number).await?,
+            Course::Outage(outage) => {
                 let trial = outage::trial(lab, (fault, outage), number, patience).await;
-                let fresh = or_lost(lab, trial, outage.visits()).await?;
-                tell(&fresh);
-                outcomes.extend(fresh);
+                or_lost(lab, trial, outage.visits()).await?
             }
-        }
-        Course::Capacity(way) => {
-            for number in 0..trials {
+            Course::Capacity(way) => {
                 let trial = capacity::trial(lab, (fault, way), number, patience).await;
-                let fresh = or_lost(lab, trial.map(|outcome| vec![outcome]), 1).await?;
-                tell(&fresh);
-                outcomes.extend(fresh);
+                or_lost(lab, trial.map(|outcome| vec![outcome]), 1).await?
             }
+        };
+        number += 1;
+        let taken = before.taken();
+        for outcome in &mut fresh {
+            outcome.taken = taken;
+        }
+        tell(&fresh);
+        for outcome in fresh {
+            let aside = !short && outcome.is_disturbed() && set_aside.len() < AT_MOST_ASIDE * trials;
+            if aside { &mut set_aside } else { &mut counted }.push(outcome);
         }
     }
-    if matches!(fault.course, Course::Start | Course::Losses(_)) {
-        tell(&outcomes);
+    counted.truncate(trials);
+    lab.network.heal()?;
+    if fault.course == Course::Start {
+        lab.hang_up().await;
     }
-    Ok(outcomes)
+    Ok([counted, set_aside])
 }
 
 /// A trial in which even the lab lost hold of a page counts as one that never recovered.
@@ -187,7 +211,7 @@ async fn or_lost(
     match trial {
         Err(LabError::Stuck(why)) => {
             lab.hang_up().await;
-            Ok(vec![Outcome { values: vec![None], flaws: vec![why] }; visits])
+            Ok(vec![Outcome { values: vec![None], flaws: vec![why], taken: 0.0 }; visits])
         }
         done_or_broken => done_or_broken,
     }
@@ -200,8 +224,10 @@ fn tell(outcomes: &[Outcome]) {
             .iter()
             .map(|value| value.map_or_else(|| "never".to_owned(), |value| format!("{value:.2}")))
             .collect();
+        let aside =
+            if outcome.is_disturbed() { format!("  ({:.0} % taken)", outcome.taken * 100.0) } else { String::new() };
         say(&format!(
-            "  {}{}",
+            "  {}{aside}{}",
             values.join(" "),
             outcome.flaws.iter().map(|flaw| format!("\n    {flaw}")).collect::<String>()
         ));

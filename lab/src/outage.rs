@@ -53,7 +53,8 @@ pub(crate) async fn trial(
                 flaws.push(format!("media go by {protocol:?}"));
             }
         }
-        outcomes.push(Outcome { values: vec![value.map(|milliseconds| milliseconds / 1000.0)], flaws });
+        let values = vec![value.map(|milliseconds| milliseconds / 1000.0)];
+        outcomes.push(Outcome { values, flaws, ..Outcome::default() });
     }
     let audit = lab.comings_and_goings().await?;
     if !audit.is_empty() {

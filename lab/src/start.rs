@@ -22,40 +22,40 @@ struct Seen {
     decoded: Option<f64>,
 }
 
-/// So many starts, in one visit after the other of the same appointment.
-pub(crate) async fn trials(lab: &mut Lab, count: usize) -> Result<Vec<Outcome>, LabError> {
+/// Brings two people to the page of an appointment.
+pub(crate) async fn begin(lab: &mut Lab) -> Result<(), LabError> {
     lab.network.heal()?;
     lab.hang_up().await;
     let visit = lab.prepare().await?;
     lab.calls.push(Call { visit, devices: [Devices::ON; 2] });
-    let mut outcomes = Vec::new();
-    for number in 0..count {
-        lab.comings_and_goings().await?;
-        let Some(call) = lab.calls.first() else { break };
-        let [patient, provider] = call.visit.pages();
-        for page in [patient, provider] {
-            page.eval::<bool>(&format!("await ({WATCH})(probe)")).await?;
-        }
-        // Pictures come at regular times: the clicks must not.
-        sleep(Duration::from_millis(300 + (number as u64 * 137) % 500)).await;
-        call.visit.press_start().await?;
-        let (there, here) = (seen(patient).await?, seen(provider).await?);
-        let after_click = |at: Option<f64>| Some((at? - here.click?) / 1000.0);
-        let decoded = after_click(there.decoded).zip(after_click(here.decoded)).map(|(one, other)| one.max(other));
-        let mut outcome = Outcome { values: vec![after_click(there.stage), decoded], flaws: Vec::new() };
-        let audit = lab.comings_and_goings().await?;
-        if !audit.is_empty() {
-            outcome.flaws.push(format!("the audit log says {}", audit.join(", ")));
-        }
-        outcomes.push(outcome);
-        if let Some(call) = lab.calls.first()
-            && number + 1 < count
-        {
-            call.visit.end_and_return().await?;
-        }
+    Ok(())
+}
+
+/// One start; visits of the same appointment follow each other.
+pub(crate) async fn trial(lab: &mut Lab, number: usize) -> Result<Outcome, LabError> {
+    if let Some(call) = lab.calls.first()
+        && number > 0
+    {
+        call.visit.end_and_return().await?;
     }
-    lab.hang_up().await;
-    Ok(outcomes)
+    lab.comings_and_goings().await?;
+    let call = lab.calls.first().ok_or_else(|| LabError::Stuck("nobody waits".to_owned()))?;
+    let [patient, provider] = call.visit.pages();
+    for page in [patient, provider] {
+        page.eval::<bool>(&format!("await ({WATCH})(probe)")).await?;
+    }
+    // Pictures come at regular times: the clicks must not.
+    sleep(Duration::from_millis(300 + (number as u64 * 137) % 500)).await;
+    call.visit.press_start().await?;
+    let (there, here) = (seen(patient).await?, seen(provider).await?);
+    let after_click = |at: Option<f64>| Some((at? - here.click?) / 1000.0);
+    let decoded = after_click(there.decoded).zip(after_click(here.decoded)).map(|(one, other)| one.max(other));
+    let mut outcome = Outcome { values: vec![after_click(there.stage), decoded], ..Outcome::default() };
+    let audit = lab.comings_and_goings().await?;
+    if !audit.is_empty() {
+        outcome.flaws.push(format!("the audit log says {}", audit.join(", ")));
+    }
+    Ok(outcome)
 }
 
 async fn seen(page: &Page) -> Result<Seen, LabError> {

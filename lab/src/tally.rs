@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Figure};
+use crate::host::DISTURBED;
 
 /// What was observed in a trial: one value a figure of the fault; `None`: it never came.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +11,15 @@ pub(crate) struct Outcome {
     pub(crate) values: Vec<Option<f64>>,
     /// What the oracle found wrong.
     pub(crate) flaws: Vec<String>,
+    /// The share of the processors' time, 0 to 1, that the machine's host took away meanwhile.
+    pub(crate) taken: f64,
+}
+
+impl Outcome {
+    /// Whether it tells of the machine's host rather than of the visit. What the oracle found wrong counts all the same.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.taken > DISTURBED && self.flaws.is_empty()
+    }
 }
 
 /// The trials of a fault.
@@ -17,6 +27,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Tally<'a> {
     pub(crate) fault: &'a Fault,
     pub(crate) outcomes: Vec<Outcome>,
+    /// Those of trials that were set aside.
+    pub(crate) set_aside: Vec<Outcome>,
     /// What stands for a value that never came: as long as it was waited for.
     pub(crate) patience: f64,
     pub(crate) circumstances: Circumstances,
@@ -50,6 +62,8 @@ pub(crate) struct Row {
     pub(crate) flawed: usize,
     pub(crate) held: bool,
     pub(crate) values: Vec<f64>,
+    /// Values of trials during which the machine's host took processors away; others were run instead.
+    pub(crate) set_aside: Vec<f64>,
     pub(crate) circumstances: Circumstances,
 }
 
@@ -60,11 +74,13 @@ impl Tally<'_> {
     }
 
     fn row(&self, index: usize, figure: &Figure) -> Row {
-        let observed: Vec<Option<f64>> =
-            self.outcomes.iter().map(|outcome| outcome.values.get(index).copied().flatten()).collect();
-        let never = observed.iter().filter(|value| value.is_none()).count();
+        let observed = |outcome: &Outcome| outcome.values.get(index).copied().flatten();
+        let never = self.outcomes.iter().filter(|outcome| observed(outcome).is_none()).count();
         let flawed = self.outcomes.iter().filter(|outcome| !outcome.flaws.is_empty()).count();
-        let values: Vec<f64> = observed.into_iter().map(|value| value.unwrap_or(self.patience)).collect();
+        let counted = |outcome: &Outcome| observed(outcome).unwrap_or(self.patience);
+        let values: Vec<f64> = self.outcomes.iter().map(counted).collect();
+        let set_aside: Vec<f64> = self.set_aside.iter().map(counted).collect();
+        let rounded = |values: &[f64]| values.iter().map(|value| (value * 1000.0).round() / 1000.0).collect();
         let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| at(&values, share));
         let under = |value: f64, bar: Option<f64>| bar.is_none_or(|bar| value <= bar);
         Row {
@@ -80,7 +96,8 @@ impl Tally<'_> {
             never,
             flawed,
             held: !values.is_empty() && never == 0 && flawed == 0 && under(p50, figure.p50) && under(p95, figure.p95),
-            values: values.iter().map(|value| (value * 1000.0).round() / 1000.0).collect(),
+            values: rounded(&values),
+            set_aside: rounded(&set_aside),
             circumstances: self.circumstances.clone(),
         }
     }
@@ -107,10 +124,25 @@ mod tests {
 
     fn tally(values: &[Option<f64>], flaws: &[&str]) -> Row {
         let mut outcomes: Vec<Outcome> =
-            values.iter().map(|value| Outcome { values: vec![*value], flaws: Vec::new() }).collect();
+            values.iter().map(|value| Outcome { values: vec![*value], ..Outcome::default() }).collect();
         outcomes[0].flaws = flaws.iter().map(|flaw| (*flaw).to_owned()).collect();
         let circumstances = Circumstances::default();
-        Tally { fault: &FAULTS[1], outcomes, patience: 60.0, circumstances }.rows().remove(0)
+        let set_aside = vec![Outcome { values: vec![Some(9.0)], ..Outcome::default() }];
+        Tally { fault: &FAULTS[1], outcomes, set_aside, patience: 60.0, circumstances }.rows().remove(0)
+    }
+
+    #[test]
+    fn what_is_set_aside_is_told_and_not_counted() {
+        let row = tally(&[Some(0.4), Some(0.5)], &[]);
+        assert_eq!((row.trials, row.max, row.set_aside.as_slice(), row.held), (2, 0.5, [9.0].as_slice(), true));
+    }
+
+    #[test]
+    fn what_is_wrong_is_never_set_aside() {
+        let outcome = |flaws: &[String]| Outcome { flaws: flaws.to_vec(), taken: 0.3, ..Outcome::default() };
+        assert!(outcome(&[]).is_disturbed());
+        assert!(!outcome(&["was at the stage \"alone\"".to_owned()]).is_disturbed());
+        assert!(!Outcome::default().is_disturbed());
     }
 
     #[test]
