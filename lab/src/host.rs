@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use crate::clock::Deadline;
 
 /// The share of the processors' time, taken away during a trial, from which it tells more of the host than of the visit.
-pub(crate) const DISTURBED: f64 = 0.05;
+pub(crate) const DISTURBED: f64 = 0.15;
 /// How long the host is watched before a trial, and how long a calm one is waited for.
 const WATCHED: Duration = Duration::from_secs(2);
 const CALM_WITHIN: Duration = Duration::from_secs(600);

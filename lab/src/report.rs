@@ -143,7 +143,7 @@ The server is the release build as a process of its own with a real database fil
 Chromium with fake devices (640×360 at 30 pictures a second; 320×180 at 15 where three visits share a cut; noise that
 takes all bandwidth for the capacity rows), driven inside their namespaces, so that nothing that drives them crosses a
 bad link. All of it shares one machine, which is busy with it: figures wander with its load. Where that machine is a virtual one whose
-host took more than 5 % of the processors' time away during a trial (`steal` in `/proc/stat`), the trial is set aside and another
+host took more than 15 % of the processors' time away during a trial (`steal` in `/proc/stat`), the trial is set aside and another
 is run: `30 (+4)` has four such, whose values are in `target/lab.json`; the oracle's findings always count.
 
 Both pages note every 50 ms what `getStats` says. **Media at both ends again** is the end of the last gap of half a
