@@ -198,6 +198,15 @@ impl Fault {
         FAULTS.iter().position(|fault| fault.name == name)
     }
 
+    /// The share of the processors' time, 0 to 1, that the machine's host may take away during a trial. Where every moment of
+    /// ten seconds counts, a standstill of half a second is the host's.
+    pub(crate) fn bears(&self) -> f64 {
+        match self.course {
+            Course::Start | Course::Outage(_) => 0.15,
+            Course::Losses(_) | Course::Capacity(_) => 0.03,
+        }
+    }
+
     /// Whether it belongs to the short form.
     pub(crate) fn is_quick(&self) -> bool {
         match self.course {

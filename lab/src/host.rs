@@ -6,8 +6,8 @@ use tokio::time::sleep;
 
 use crate::clock::Deadline;
 
-/// The share of the processors' time, taken away during a trial, from which it tells more of the host than of the visit.
-pub(crate) const DISTURBED: f64 = 0.15;
+/// Before a trial the host takes away no more than this share of the processors' time.
+const CALM: f64 = 0.05;
 /// How long the host is watched before a trial, and how long a calm one is waited for.
 const WATCHED: Duration = Duration::from_secs(2);
 const CALM_WITHIN: Duration = Duration::from_secs(600);
@@ -53,7 +53,7 @@ pub(crate) async fn calm() {
     loop {
         let before = Processors::read();
         sleep(WATCHED).await;
-        if before.taken() < DISTURBED || deadline.is_past() {
+        if before.taken() < CALM || deadline.is_past() {
             return;
         }
     }

@@ -188,9 +188,9 @@ async fn measure(
         for outcome in &mut fresh {
             outcome.taken = taken;
         }
-        tell(&fresh);
+        tell(fault, &fresh);
         for outcome in fresh {
-            let aside = !short && outcome.is_disturbed() && set_aside.len() < AT_MOST_ASIDE * trials;
+            let aside = !short && outcome.is_disturbed(fault) && set_aside.len() < AT_MOST_ASIDE * trials;
             if aside { &mut set_aside } else { &mut counted }.push(outcome);
         }
     }
@@ -217,15 +217,18 @@ async fn or_lost(
     }
 }
 
-fn tell(outcomes: &[Outcome]) {
+fn tell(fault: &Fault, outcomes: &[Outcome]) {
     for outcome in outcomes {
         let values: Vec<String> = outcome
             .values
             .iter()
             .map(|value| value.map_or_else(|| "never".to_owned(), |value| format!("{value:.2}")))
             .collect();
-        let aside =
-            if outcome.is_disturbed() { format!("  ({:.0} % taken)", outcome.taken * 100.0) } else { String::new() };
+        let aside = if outcome.is_disturbed(fault) {
+            format!("  ({:.0} % taken)", outcome.taken * 100.0)
+        } else {
+            String::new()
+        };
         say(&format!(
             "  {}{aside}{}",
             values.join(" "),

@@ -71,6 +71,9 @@ impl<'a> Witness<'a> {
     pub(crate) async fn flaws(&self, begin: f64) -> Result<Vec<String>, LabError> {
         let mut flaws = self.noted(begin);
         let Self { page, own, .. } = self;
+        // Media may be back before the page has noticed that its other connection is dead.
+        let settled = "probe.stage() === 'connected' && probe.call().dataset.transport === 'open'";
+        let _ = page.until(settled, "the page to come to rest").await;
         let stands: Standing = page
             .eval(
                 "({ stage: probe.stage(), transport: probe.call().dataset.transport, \

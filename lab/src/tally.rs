@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Figure};
-use crate::host::DISTURBED;
 
 /// What was observed in a trial: one value a figure of the fault; `None`: it never came.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +16,8 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Whether it tells of the machine's host rather than of the visit. What the oracle found wrong counts all the same.
-    pub(crate) fn is_disturbed(&self) -> bool {
-        self.taken > DISTURBED && self.flaws.is_empty()
+    pub(crate) fn is_disturbed(&self, fault: &Fault) -> bool {
+        self.taken > fault.bears() && self.flaws.is_empty()
     }
 }
 
@@ -140,9 +139,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_never_set_aside() {
         let outcome = |flaws: &[String]| Outcome { flaws: flaws.to_vec(), taken: 0.3, ..Outcome::default() };
-        assert!(outcome(&[]).is_disturbed());
-        assert!(!outcome(&["was at the stage \"alone\"".to_owned()]).is_disturbed());
-        assert!(!Outcome::default().is_disturbed());
+        assert!(outcome(&[]).is_disturbed(&FAULTS[1]));
+        assert!(!outcome(&["was at the stage \"alone\"".to_owned()]).is_disturbed(&FAULTS[1]));
+        assert!(!Outcome::default().is_disturbed(&FAULTS[1]));
     }
 
     #[test]

@@ -41,6 +41,9 @@ const SOUND_REPORTS: Duration = Duration::from_secs(2);
 /// than can be sent again, and a browser waits three seconds before it says so.
 const GAP: Duration = Duration::from_millis(600);
 
+/// How often a connection that is up, and whose page is not heard on it yet, looks whether the older one is silent.
+const LOOKS: Duration = Duration::from_millis(100);
+
 /// str0m panicked: this peer is lost, the others are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Panicked;
@@ -118,6 +121,9 @@ pub(crate) struct Peer {
     pub(crate) probationer: Option<(Transport, SocketAddr)>,
     /// The stream and the extended number of the last authenticated RTP packet.
     pub(crate) last_packet: Option<(u32, u64)>,
+    /// DTLS has completed here; whether it has at the page, the page has not shown. When to look again whether the
+    /// older connection is of no use any more.
+    pub(crate) unproved: Option<Instant>,
     /// Whether str0m has work that has not been polled.
     pub(crate) dirty: bool,
     /// The earliest entry of this peer in the schedule.
@@ -197,6 +203,7 @@ impl Peer {
             probationer: None,
             last_packet: None,
             dirty: false,
+            unproved: None,
             scheduled: None,
             heard: now,
             rtc_deadline: now,
@@ -379,7 +386,7 @@ impl Peer {
             Life::Up => self.heard + SILENCE,
         };
         let keyframe = self.keyframes.deadline(now).unwrap_or(life);
-        let others = [self.egress.deadline(), self.bound.deadline(now)];
+        let others = [self.egress.deadline(), self.bound.deadline(now), self.unproved];
         others.into_iter().flatten().fold(life.min(keyframe).min(self.rtc_deadline), Instant::min)
     }
 
@@ -399,6 +406,11 @@ impl Peer {
 
     pub(crate) fn rtc_is_due(&self, now: Instant) -> bool {
         self.rtc_deadline <= now
+    }
+
+    /// The page has to show that DTLS has completed there too.
+    pub(crate) fn must_prove_itself(&mut self, now: Instant) {
+        self.unproved = Some(now + LOOKS);
     }
 
     /// Whether DTLS has completed, now or earlier.

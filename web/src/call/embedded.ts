@@ -11,7 +11,7 @@ const LOSSY = 0.02;
  * Where packets are lost, media wait this long, in milliseconds: the copies of lost sound come up to 80 ms
  * later; a lost piece of a picture is asked for, and sent again, and that may be lost as well.
  */
-const SHELTER = { audio: 120, video: 220 };
+const SHELTER = { audio: 120, video: 300 };
 /** So many quiet measurements in a row end it. */
 const CALM = 5;
 

@@ -5,7 +5,7 @@
 const SOME = 0.1;
 const SHELTER = 10_000;
 /** What is lost where that is worth another connection. */
-const MUCH = 0.14;
+const MUCH = 0.16;
 /** How much a measurement counts, of two a second: what is lost is taken as a mean over some three seconds. */
 const WEIGHT = 0.15;
 /** A round trip so much longer than the shortest, in seconds, is a queue: more bits would make it longer. */

@@ -67,7 +67,17 @@ impl Window {
     /// Opens an address of this origin, or a whole one.
     pub(crate) async fn open(&self, address: &str) {
         let url = if address.starts_with('/') { format!("{}{address}", self.origin) } else { address.to_owned() };
-        self.page.goto(url).await.expect("the page opens");
+        for _ in 0..5 {
+            match self.page.goto(&url).await {
+                // A network that was made a moment ago is still being looked at.
+                Err(error) if error.to_string().contains("ERR_NETWORK_CHANGED") => {}
+                opened => {
+                    opened.expect("the page opens");
+                    return;
+                }
+            }
+        }
+        panic!("the network does not come to rest");
     }
 
     pub(crate) async fn reload(&self) {

@@ -1,5 +1,7 @@
 //! Media from one person to another.
 
+use std::time::Duration;
+
 use bedside_visit::VisitId;
 use str0m::media::{MediaKind, Mid};
 use str0m::rtp::{RtpPacket, RtpWrite};
@@ -12,12 +14,42 @@ use crate::event::{GoneReason, Output};
 use crate::forward::{Incoming, Rewritten};
 use crate::peer::{Life, Panicked, Peer, Route};
 
+/// A page that sends is heard every 20 ms. One that is not heard for so long does not send there.
+const UNHEARD: Duration = Duration::from_millis(300);
+
 impl Sfu {
     pub(super) fn came_up(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.life = Life::Up;
         let (room, user) = (peer.room, peer.user);
+        let member = self.rooms.get(&room).and_then(|room| room.member(user));
+        if member.is_some_and(|member| member.incoming == Some(id)) {
+            return self.prove(id);
+        }
         self.outputs.push_back(Output::Up { peer: id });
+        self.connect_routes(room);
+    }
+
+    /// A newer connection is of use once the page is connected too: with the last flight of DTLS lost that can be
+    /// seconds later. Until it is heard there, the older one counts as long as the page is heard on that.
+    pub(super) fn prove(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let live = self.rooms.get(&peer.room).and_then(|room| room.member(peer.user)).map(|member| member.live);
+        let older = live.filter(|live| *live != id).and_then(|live| self.peers.get(&live));
+        let silent = older.is_none_or(|older| older.silent_for(self.now) >= UNHEARD);
+        if silent {
+            self.take_over(id);
+        } else if let Some(peer) = self.peers.get_mut(&id) {
+            peer.must_prove_itself(self.now);
+            self.reschedule(id);
+        }
+    }
+
+    /// Puts a newer connection in the place of the older one.
+    pub(super) fn take_over(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.unproved = None;
+        let (room, user) = (peer.room, peer.user);
         if let Some(member) = self.rooms.get_mut(&room).and_then(|room| room.member_mut(user))
             && member.incoming == Some(id)
         {
@@ -25,6 +57,7 @@ impl Sfu {
             let old = std::mem::replace(&mut member.live, id);
             self.ending.push((old, GoneReason::Replaced));
         }
+        self.outputs.push_back(Output::Up { peer: id });
         self.connect_routes(room);
     }
 

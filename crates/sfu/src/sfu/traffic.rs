@@ -212,6 +212,9 @@ impl Sfu {
                 Some(LifeEvent::NeverCame) => self.ending.push((id, GoneReason::NeverCame)),
                 None => (),
             }
+            if self.peers.get(&id).is_some_and(|peer| peer.unproved.is_some_and(|at| at <= self.now)) {
+                self.prove(id);
+            }
             self.keep_probationer(id);
             self.send_keyframe_request(id);
             self.send_bound(id);
@@ -254,6 +257,9 @@ impl Sfu {
                     }
                     Ok(Step::Packet(packet)) => {
                         peer.last_packet = Some((*packet.header.ssrc, *packet.seq_no));
+                        if peer.unproved.is_some() {
+                            self.take_over(id);
+                        }
                         self.forward(id, &packet);
                     }
                     Ok(Step::Connected) => self.came_up(id),

@@ -264,6 +264,21 @@ fn a_connection_that_is_not_up_is_replaced_at_once() {
 }
 
 #[test]
+fn a_newer_connection_counts_once_the_page_is_heard_on_it() {
+    let (mut world, ann, bob) = World::two();
+    let again = world.join(3, 1, 2, EVERYTHING);
+    world.forget_media();
+    world.talk(&[ann], 2000);
+    assert_eq!(world.gone(1), None, "its end of the newer one may not know yet that it is up");
+    assert!(!world.take(bob, |page| page.heard).is_empty());
+    world.talk(&[again], 100);
+    assert_eq!(world.gone(1), Some(GoneReason::Replaced));
+    world.forget_media();
+    world.talk(&[again], 500);
+    assert!(!world.take(bob, |page| page.heard).is_empty());
+}
+
+#[test]
 fn leaving_ends_the_media_and_frees_everything() {
     let (mut world, ann, bob) = World::two();
     world.command(Command::Leave { peer: PeerId(1) });
