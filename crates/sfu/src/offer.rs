@@ -65,6 +65,8 @@ pub(crate) struct Offer {
     pub(crate) sections: Vec<Section>,
     /// The page's certificate, as text in lower case.
     pub(crate) fingerprint: String,
+    /// The streams the page says it sends (`a=ssrc`, RFC 5576); none: it does not say.
+    pub(crate) streams: HashSet<u32>,
 }
 
 /// A media section of an offer, from the page's point of view.
@@ -111,17 +113,23 @@ pub(crate) fn parse(text: &str) -> Result<Offer, OfferRefusal> {
     let fingerprint = fingerprint(session, &blocks)?;
     check_transport(session, &blocks)?;
 
+    let streams = blocks.iter().flat_map(|block| attribute(block, "ssrc")).filter_map(ssrc).collect();
+
     // An ICE-lite agent sends no checks: it has no use for the page's candidates.
     let kept: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("a=candidate:")).collect();
     let sdp = catch_unwind(AssertUnwindSafe(|| SdpOffer::from_sdp_string(&(kept.join("\r\n") + "\r\n"))));
     match sdp {
-        Ok(Ok(sdp)) => Ok(Offer { sdp, sections, fingerprint }),
+        Ok(Ok(sdp)) => Ok(Offer { sdp, sections, fingerprint, streams }),
         Ok(Err(_)) | Err(_) => Err(OfferRefusal::Malformed),
     }
 }
 
 fn attribute<'a>(block: &[&'a str], name: &str) -> impl Iterator<Item = &'a str> {
     block.iter().filter_map(move |line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
+}
+
+fn ssrc(line: &str) -> Option<u32> {
+    line.split(' ').next()?.parse().ok()
 }
 
 fn has_flag(block: &[&str], name: &str) -> bool {

@@ -1,6 +1,6 @@
 //! One page's connection: a str0m `Rtc` that cannot take the rest down with it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
@@ -105,6 +105,8 @@ pub(crate) struct Peer {
     pub(crate) ufrag: String,
     pub(crate) fingerprint: String,
     pub(crate) sections: Vec<Section>,
+    /// The streams the page says it sends; empty if it does not say.
+    pub(crate) declared: HashSet<u32>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) routes: Vec<Route>,
     pub(crate) codecs: Codecs,
@@ -145,6 +147,7 @@ pub(crate) struct NewPeer<'a> {
     pub(crate) ice: &'a IceCredentials,
     pub(crate) fingerprint: String,
     pub(crate) sections: Vec<Section>,
+    pub(crate) streams: HashSet<u32>,
     pub(crate) candidates: &'a [(Transport, SocketAddr)],
     pub(crate) certificate: DtlsCert,
 }
@@ -209,6 +212,7 @@ impl Peer {
             rtc_deadline: now,
             camera: camera.map(|section| Mid::from(section.mid.as_str())),
             sections: new.sections,
+            declared: new.streams,
             clock: SenderClock::default(),
             rtc,
             #[cfg(test)]
@@ -273,6 +277,12 @@ impl Peer {
         let silent = self.silent_for(now);
         self.heard = now;
         silent >= GAP
+    }
+
+    /// Whether a packet of this stream may be shown to str0m, which binds a stream it does not know to a section before
+    /// it has authenticated the packet: a forged one would put the page's own stream out.
+    pub(crate) fn sends(&self, stream: u32) -> bool {
+        self.declared.is_empty() || self.declared.contains(&stream)
     }
 
     /// Whether a STUN check proved the address.

@@ -25,6 +25,7 @@ impl Sfu {
             ice: &ice,
             fingerprint: offer.fingerprint,
             sections: offer.sections,
+            streams: offer.streams,
             candidates: &self.config.candidates,
             certificate: self.config.certificate.clone(),
         };
@@ -81,6 +82,7 @@ impl Sfu {
         if offer.sections != peer.sections {
             return Err(OfferRefusal::SectionsChanged.into());
         }
+        peer.declared = offer.streams;
         match peer.renegotiate(offer.sdp, ice) {
             Ok(Some((sdp, None))) => self.answered_again(id, &sdp),
             Ok(Some((sdp, Some(drawn)))) => {

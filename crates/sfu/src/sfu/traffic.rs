@@ -44,7 +44,7 @@ impl Sfu {
                 (None, _) => self.statistics.dropped_unknown_source += 1,
             },
             Some(Packet::Rtp { stream }) => match (known, receive()) {
-                (Some(id), Ok(datagram)) => self.media(id, path, contents.len(), datagram),
+                (Some(id), Ok(datagram)) => self.media(id, path, (stream, contents.len()), datagram),
                 (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
                 (None, Ok(datagram)) => self.strange_media(path, stream, datagram),
                 (None, Err(_)) => self.statistics.dropped_unknown_source += 1,
@@ -102,8 +102,12 @@ impl Sfu {
     }
 
     /// RTP or RTCP from an address that belongs to a peer, if only on probation.
-    fn media(&mut self, id: PeerId, path: Path, length: usize, datagram: Receive<'_>) {
+    fn media(&mut self, id: PeerId, path: Path, (stream, length): (Option<(u32, u16)>, usize), datagram: Receive<'_>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        if stream.is_some_and(|(ssrc, _)| !peer.sends(ssrc)) {
+            self.statistics.dropped_unknown_source += 1;
+            return;
+        }
         peer.egress.heard(self.now, path, length);
         peer.last_packet = None;
         self.feed(id, datagram);

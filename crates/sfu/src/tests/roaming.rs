@@ -13,8 +13,13 @@ fn elsewhere() -> SocketAddr {
 
 /// Two who talk, and the next packet of the first one's sound, not delivered.
 fn with_a_captured_packet() -> (World, usize, usize, Vec<u8>) {
+    captured_after(1000)
+}
+
+/// The first packets of a stream say to which section it belongs.
+fn captured_after(ms: u64) -> (World, usize, usize, Vec<u8>) {
     let (mut world, ann, bob) = World::two();
-    world.talk(&[ann, bob], 1000);
+    world.talk(&[ann, bob], ms);
     world.pages[ann].captured = Some(Vec::new());
     world.say(ann);
     world.settle();
@@ -60,6 +65,18 @@ fn a_nat_that_forgets_again_and_again_is_followed() {
         assert!(!world.take(ann, |page| page.heard).is_empty(), "turn {turn}");
     }
     assert!(world.sfu.addresses() <= 2 * Limits::default().addresses_per_peer);
+}
+
+#[test]
+fn a_forged_stream_from_the_pages_own_address_does_not_put_the_pages_out() {
+    let (mut world, ann, bob, mut packet) = captured_after(0);
+    world.talk(&[ann, bob], 5000);
+    packet[11] ^= 1;
+    let own = world.pages[ann].address.to_string();
+    world.datagram_from(&own, &packet);
+    world.forget_media();
+    world.talk(&[ann, bob], 300);
+    assert!(world.take(bob, |page| page.heard).len() >= 14);
 }
 
 #[test]
