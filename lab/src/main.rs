@@ -2,7 +2,8 @@
 //!
 //! `network` is the network, with a `link` that is as bad as wanted; `program`, `browser` and `visit` are what runs on it.
 //! A `fault` is what goes wrong; `outage`, `losses`, `capacity` and `start` are how its trials are run; pages keep a
-//! `recording` and the `oracle` reads it; the `host` of the machine is watched meanwhile. `tally` sums up, `report` writes, `evidence` keeps what went wrong.
+//! `recording` and the `oracle` reads it; the `host` of the machine is watched meanwhile. `tally` sums up, `report` writes,
+//! `evidence` keeps what went wrong.
 
 mod browser;
 mod capacity;
@@ -211,7 +212,7 @@ async fn or_lost(
     match trial {
         Err(LabError::Stuck(why)) => {
             lab.hang_up().await;
-            Ok(vec![Outcome { values: vec![None], flaws: vec![why], taken: 0.0 }; visits])
+            Ok(vec![Outcome { values: vec![None], flaws: vec![why], ..Outcome::default() }; visits])
         }
         done_or_broken => done_or_broken,
     }

@@ -142,9 +142,10 @@ it is told, with a seeded generator. When nothing is wrong the patient is 20 ms 
 The server is the release build as a process of its own with a real database file. Patient and provider are two
 Chromium with fake devices (640×360 at 30 pictures a second; 320×180 at 15 where three visits share a cut; noise that
 takes all bandwidth for the capacity rows), driven inside their namespaces, so that nothing that drives them crosses a
-bad link. All of it shares one machine, which is busy with it: figures wander with its load. Where that machine is a virtual one whose
-host took more than 15 % of the processors' time away during a trial (`steal` in `/proc/stat`; 3 % where every moment of ten
-seconds counts), the trial is set aside and another is run: `30 (+4)` has four such, whose values are in `target/lab.json`; the oracle's findings always count.
+bad link. All of it shares one machine, which is busy with it: figures wander with its load. Where that machine is a virtual
+one whose host took more than 15 % of the processors' time away during a trial (`steal` in `/proc/stat`; 3 % where every
+moment of ten seconds counts), the trial is set aside and another is run: `30 (+4)` has four such, whose values are in
+`target/lab.json`; the oracle's findings always count.
 
 Both pages note every 50 ms what `getStats` says. **Media at both ends again** is the end of the last gap of half a
 second or more in decoded pictures or in sound from the network, at the end where it came later; media must then run for
@@ -154,8 +155,8 @@ call of their own, with ten seconds for the ends to get to know the link; each e
 of its own. Where visits share a cut, each visit is one.
 
 **The oracle**, in each trial: nobody clicked and no page was loaded anew; no page stood at another stage than connected or
-reconnecting, nor said that somebody left, and all are connected in the end; microphones and cameras are as they were (one trial in three has a muted patient,
-one in three a provider without a camera), and not a sound or picture of what was off came over; each page shows exactly one
+reconnecting, nor said that somebody left, and all are connected in the end; microphones and cameras are as they were (one
+trial in three has a muted patient, one in three a provider without a camera), and not a sound or picture of what was off came over; each page shows exactly one
 other person; the audit log tells of nobody who came or went. With signalling cut and media alive, nobody may be said to be
 gone.
 

@@ -31,13 +31,15 @@ impl Sfu {
     }
 
     /// A newer connection is of use once the page is connected too: with the last flight of DTLS lost that can be
-    /// seconds later. Until it is heard there, the older one counts as long as the page is heard on that.
+    /// seconds later. Until it is heard there, the older one counts as long as the page is heard on that; and one that
+    /// the page has given up is not to take over in a moment in which nothing is heard at all.
     pub(super) fn prove(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else { return };
         let live = self.rooms.get(&peer.room).and_then(|room| room.member(peer.user)).map(|member| member.live);
         let older = live.filter(|live| *live != id).and_then(|live| self.peers.get(&live));
-        let silent = older.is_none_or(|older| older.silent_for(self.now) >= UNHEARD);
-        if silent {
+        let own = peer.silent_for(self.now);
+        let silent = |older: Duration| older >= UNHEARD && older > own;
+        if older.is_none_or(|older| silent(older.silent_for(self.now))) {
             self.take_over(id);
         } else if let Some(peer) = self.peers.get_mut(&id) {
             peer.must_prove_itself(self.now);

@@ -279,6 +279,20 @@ fn a_newer_connection_counts_once_the_page_is_heard_on_it() {
 }
 
 #[test]
+fn a_newer_connection_that_the_page_gave_up_does_not_take_over() {
+    let (mut world, ann, bob) = World::two();
+    let again = world.join(3, 1, 2, EVERYTHING);
+    world.talk(&[ann], 2000);
+    world.pages[again].unplugged = true;
+    world.talk(&[ann], 500);
+    world.talk(&[bob], 500);
+    assert_eq!(world.gone(1), None, "a moment's silence is no reason to go to where nobody is");
+    world.forget_media();
+    world.talk(&[ann], 500);
+    assert!(!world.take(bob, |page| page.heard).is_empty());
+}
+
+#[test]
 fn leaving_ends_the_media_and_frees_everything() {
     let (mut world, ann, bob) = World::two();
     world.command(Command::Leave { peer: PeerId(1) });
