@@ -285,7 +285,9 @@ fn a_newer_connection_that_the_page_gave_up_does_not_take_over() {
     world.talk(&[ann], 2000);
     world.pages[again].unplugged = true;
     world.talk(&[ann], 500);
+    world.pages[ann].unplugged = true;
     world.talk(&[bob], 500);
+    world.pages[ann].unplugged = false;
     assert_eq!(world.gone(1), None, "a moment's silence is no reason to go to where nobody is");
     world.forget_media();
     world.talk(&[ann], 500);
