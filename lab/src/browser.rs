@@ -12,6 +12,9 @@ use crate::window::Window;
 
 /// Pictures a second of the fake camera.
 pub(crate) const PICTURES: u32 = 30;
+/// Says yes for the person who is asked for camera and microphone. The debugging protocol's yes is another: it also
+/// goes to frames that are denied both, and with it connections follow the network as nobody's do.
+const YES: &str = "use-fake-ui-for-media-stream";
 
 /// A browser that lives in a namespace, driven by a thread that does, too: the debugging connection
 /// runs on that namespace's loopback, and no control traffic crosses a bad link.
@@ -33,7 +36,7 @@ impl Browser {
                 let Ok(()) = door.enter() else { return };
                 let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
                 runtime.block_on(async {
-                    if hand_over.send(Chromium::launch_filming(PICTURES).await).is_ok() {
+                    if hand_over.send(Chromium::launch_filming(PICTURES, &[YES]).await).is_ok() {
                         // The browser's connection is carried by this runtime for as long as it runs.
                         drop(stopped.await);
                     }
@@ -44,10 +47,10 @@ impl Browser {
         Ok(Self { chromium: Some(chromium), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// A window with cookies of its own, camera and microphone granted.
+    /// A window with cookies of its own.
     pub(crate) async fn window(&self) -> Result<Window, LabError> {
         let chromium = self.chromium.as_ref().ok_or_else(|| LabError::Stuck("the browser is closed".to_owned()))?;
-        Ok(chromium.profile(&Program::origin()).await.window().await)
+        Ok(chromium.bare_profile(&Program::origin()).await.window().await)
     }
 
     /// Ends it.

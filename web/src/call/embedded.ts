@@ -2,6 +2,7 @@ import { browserCapabilities } from "../peer/codecs.ts";
 import { watchNetwork } from "../peer/network.ts";
 import { Peer } from "../peer/peer.ts";
 import { QualityMeter } from "../peer/quality.ts";
+import { browserConnections } from "../peer/roaming.ts";
 import { nothing } from "../time/clock.ts";
 import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
 
@@ -31,7 +32,7 @@ export class Embedded implements CallBackend {
     this.#peer = new Peer({
       clock: context.clock,
       random: context.random,
-      create: (configuration) => new RTCPeerConnection(configuration),
+      connections: browserConnections(),
       capabilities: browserCapabilities,
       other: context.other,
       offer: context.offer,

@@ -36,8 +36,8 @@ interface Pace {
 /** How long sound and picture wait, in milliseconds. */
 export type Wait = Readonly<Record<"audio" | "video", number>>;
 
-/** Makes an `RTCPeerConnection`, or a test's double of one. */
-export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
+/** How an `RTCPeerConnection` is to be made for a {@link Connection}. */
+export const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle" };
 
 /**
  * One `RTCPeerConnection` to the server, with four sections that never change: our sound, our
@@ -45,7 +45,6 @@ export type CreatePeerConnection = (configuration: RTCConfiguration) => RTCPeerC
  * negotiated again.
  */
 export class Connection {
-  readonly pc: RTCPeerConnection;
   /** Whether the server is heard over it. */
   readonly pulse = new Pulse();
   readonly #sound: RTCRtpTransceiver;
@@ -61,16 +60,16 @@ export class Connection {
 
   /**
    * @param number what the server knows this connection by
+   * @param pc a new one, made with {@link CONFIGURATION}
    * @param lossy whether it is to send sound with more redundancy where it is lost
    */
   constructor(
     readonly number: number,
+    readonly pc: RTCPeerConnection,
     private readonly clock: Clock,
-    create: CreatePeerConnection,
     capabilities: Capabilities,
     lossy: boolean,
   ) {
-    this.pc = create({ bundlePolicy: "max-bundle" });
     this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
     this.#deeper = new DeeperSound(this.#sound.sender, lossy);
     this.#picture = this.pc.addTransceiver("video", {

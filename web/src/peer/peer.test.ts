@@ -10,15 +10,20 @@ import { QualityMeter } from "./quality.ts";
 let clock: FakeClock;
 let offers: { peer: number; sdp: string }[];
 let peer: Peer;
+let roams: boolean;
 
 beforeEach(() => {
   clock = new FakeClock();
   offers = [];
+  roams = false;
   FakePeerConnection.made = [];
   peer = new Peer({
     clock,
     random: () => 0.5,
-    create: (configuration) => new FakePeerConnection(configuration) as unknown as RTCPeerConnection,
+    connections: {
+      plain: (configuration) => new FakePeerConnection(configuration) as unknown as RTCPeerConnection,
+      roaming: (configuration) => (roams ? (new FakePeerConnection(configuration, true) as unknown as RTCPeerConnection) : null),
+    },
     capabilities: () => null,
     other: "d",
     offer: (number, sdp) => offers.push({ peer: number, sdp }) > 0,
@@ -269,6 +274,33 @@ test("a fresh connection that does not come is replaced after 8 s", async () => 
   assert.equal(offers.length, 3);
   assert.equal(pc(1).closed, true);
   assert.equal(pc(0).closed, false);
+});
+
+test("the first connection roams; where UDP gets nowhere a plain one follows", async () => {
+  roams = true;
+  peer.open();
+  await settle();
+  await answer();
+  assert.equal(pc().roams, true);
+  await clock.pass(2_000);
+  assert.equal(offers.length, 2);
+  assert.equal(pc(0).closed, true);
+  assert.equal(pc().roams, false);
+  await answer();
+  await clock.pass(7_999);
+  assert.equal(offers.length, 2);
+});
+
+test("where the server is reached but not heard, UDP may be blocked; where it comes back, the network may be another", async () => {
+  roams = true;
+  await connect();
+  await talk(1_000);
+  await talk(1_600, false);
+  assert.deepEqual(FakePeerConnection.made.map((made) => made.roams), [true, false]);
+  await answer();
+  pc().become("connected");
+  await lose();
+  assert.deepEqual(FakePeerConnection.made.map((made) => made.roams), [true, false, true]);
 });
 
 test("a fresh connection that fails for want of a network may find one", async () => {

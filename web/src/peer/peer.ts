@@ -2,15 +2,17 @@ import type { UserId } from "../signalling/messages.ts";
 import type { MediaMessage } from "../signalling/client.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import type { Capabilities } from "./codecs.ts";
-import { Connection, type CreatePeerConnection, type Wait } from "./connection.ts";
+import { Connection, CONFIGURATION, type Wait } from "./connection.ts";
+import type { PeerConnections } from "./roaming.ts";
 
 /** How often it is measured whether the server is heard, and how often once it was not. */
 const LISTEN_EVERY = 500;
 const LISTEN_CLOSELY = 200;
 /** ICE says that a path is shaky, and nothing else does; it may mend itself. */
 const SHAKY = 2_000;
-/** How long a fresh connection may take. */
+/** How long a fresh connection may take, and one that knows only UDP. */
 const RENEW_AFTER = 8_000;
+const ROAM_WITHIN = 2_000;
 /** A connection that was heard so shortly ago may be alive, whatever the server thought of it. */
 const ALIVE = 600;
 /**
@@ -26,7 +28,7 @@ export type Link = "off" | "connecting" | "up" | "lost";
 export interface PeerOptions {
   clock: Clock;
   random: () => number;
-  create: CreatePeerConnection;
+  connections: PeerConnections;
   capabilities: Capabilities;
   /** Whose media to show. */
   other: UserId;
@@ -41,6 +43,10 @@ export interface PeerOptions {
  * shaky for two, or the server does not know the connection any more, a fresh one is made; the old
  * one stays until the fresh one carries, and whichever carries first is the one. An ICE restart of
  * the old one would be slower: Chromium holds on to the dead path for two and a half seconds more.
+ *
+ * A connection that roams is made first, and again when the server comes back, since the network may be
+ * another then. Where it does not carry, or is not heard while the server is reached, UDP may be blocked: the
+ * next is a plain one.
  */
 export class Peer {
   readonly #options: PeerOptions;
@@ -215,21 +221,23 @@ export class Peer {
     if (connection.pulse.silent !== wasSilent) this.#options.changed();
     if (connection.lossy && connection.carries && this.#full && !this.#lossy) {
       this.#lossy = true;
-      this.#replaceSoon(0);
+      this.#replaceSoon(0, true);
     }
   }
 
-  #renew(): void {
+  #renew(roaming = true): void {
     this.#stopTimers();
     this.#next?.close();
     this.#number += 1;
-    const { clock, create, capabilities } = this.#options;
-    const connection = new Connection(this.#number, clock, create, capabilities, this.#lossy);
+    const { clock, connections, capabilities } = this.#options;
+    const roams = roaming ? connections.roaming(CONFIGURATION) : null;
+    const pc = roams ?? connections.plain(CONFIGURATION);
+    const connection = new Connection(this.#number, pc, clock, capabilities, this.#lossy);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);
     void connection.pace(this.#full);
-    this.#giveUpLater();
+    this.#giveUpLater(roams === null ? RENEW_AFTER : ROAM_WITHIN);
     void this.#negotiate(connection);
     this.#options.changed();
   }
@@ -287,24 +295,24 @@ export class Peer {
   }
 
   /** The path does not carry: make another, unless one is being made. */
-  #replaceSoon(delay: number): void {
+  #replaceSoon(delay: number, roaming = false): void {
     if (this.#next !== null || this.#attempt > 0 || this.#unsent !== null) return;
     this.#stopShaky();
-    if (delay === 0) return this.#renewWhenReachable();
+    if (delay === 0) return this.#renewWhenReachable(roaming);
     this.#stopShaky = this.#options.clock.after(delay, () => {
       if (this.#next === null && this.#current?.pc.connectionState !== "connected") this.#renewWhenReachable();
     });
   }
 
   /** A connection that takes too long is replaced by another. */
-  #giveUpLater(): void {
+  #giveUpLater(delay: number): void {
     this.#stopRenew();
-    this.#stopRenew = this.#options.clock.after(RENEW_AFTER, () => this.#renewWhenReachable());
+    this.#stopRenew = this.#options.clock.after(delay, () => this.#renewWhenReachable());
   }
 
   /** Without the server there is nobody to offer to; the coming back tries again. */
-  #renewWhenReachable(): void {
-    if (this.#reachable) this.#renew();
+  #renewWhenReachable(roaming = false): void {
+    if (this.#reachable) this.#renew(roaming);
     else this.#unsent = () => this.#renew();
   }
 

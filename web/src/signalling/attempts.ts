@@ -2,19 +2,30 @@ import { nothing, type Clock } from "../time/clock.ts";
 import type { ClientMessage } from "./messages.ts";
 import type { Socket } from "./socket.ts";
 
-/** After how long an attempt that is not answered gets another one beside it. */
-const BESIDE_AFTER = 1_000;
-/** How many are waited for at a time; the oldest makes way. */
-const AT_A_TIME = 6;
+/** After how long an attempt that is not answered gets another one beside it, and how many are waited for at a time. */
+const HASTY: Pace = { besideAfter: 1_000, atATime: 6 };
+/**
+ * Once it lasts. Chromium counts the WebSockets of a page that came to nothing within six minutes: with n of them
+ * under way and f failed for each that did not, a new one waits up to 5 s / 2^(16 − n − f) before it sends anything.
+ */
+const PATIENT: Pace = { besideAfter: 4_000, atATime: 3 };
 /** How long those that have knocked are kept once one was answered. */
 const SPARE_FOR = 2_000;
 /** What is said on the attempt that is chosen: the server lets in only those that say something. */
 const KNOCK = JSON.stringify({ type: "ping" } satisfies ClientMessage);
 
+interface Pace {
+  besideAfter: number;
+  /** The oldest makes way. */
+  atATime: number;
+}
+
 /** What the attempts need. */
 export interface AttemptsOptions {
   clock: Clock;
   random: () => number;
+  /** Whether the search is young. */
+  hasty: () => boolean;
   /** Opens a connection; one that knocks counts to the server only once something is said on it. */
   open: (knocks: boolean) => Socket;
   /** One was answered. The others are spare. */
@@ -40,6 +51,7 @@ export class Attempts {
   #heard = new Set<Socket>();
   /** One has knocked just now. */
   #knocked = false;
+  #begun = Number.NEGATIVE_INFINITY;
   #stopNext = nothing;
   #stopSpare: (() => void) | null = null;
 
@@ -57,12 +69,18 @@ export class Attempts {
     return this.active && this.#stopSpare === null;
   }
 
+  /** How long ago the last was begun, in milliseconds. */
+  get age(): number {
+    return this.#options.clock.now() - this.#begun;
+  }
+
   /** Begins one now, beside those that are under way, and beside a connection that is in doubt. */
   begin(beside = this.active): void {
     this.#unspare();
     const socket = this.#options.open(beside);
     this.#sockets.push(socket);
-    if (this.#sockets.length > AT_A_TIME) this.#abandon(this.#sockets[0]);
+    while (this.#sockets.length > this.#pace.atATime) this.#abandon(this.#sockets[0]);
+    this.#begun = this.#options.clock.now();
     if (!beside) this.#heard.add(socket);
     socket.onopen = () => {
       if (!beside) return;
@@ -109,7 +127,7 @@ export class Attempts {
 
   #beginAnotherLater(): void {
     this.#stopNext();
-    const delay = BESIDE_AFTER * (0.8 + 0.4 * this.#options.random());
+    const delay = this.#pace.besideAfter * (0.8 + 0.4 * this.#options.random());
     this.#stopNext = this.#options.clock.after(delay, () => {
       // The one that knocked has not been answered either.
       this.#knocked = false;
@@ -117,6 +135,10 @@ export class Attempts {
       this.begin(true);
       this.#options.unanswered();
     });
+  }
+
+  get #pace(): Pace {
+    return this.#options.hasty() ? HASTY : PATIENT;
   }
 
   #knock(): void {

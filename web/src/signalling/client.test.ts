@@ -79,7 +79,7 @@ test("unanswered commands go out again under their ids, after the greeting", asy
   assert.deepEqual(server.last.commands, [{ name: "enter" }]);
 });
 
-test("it comes back later and later, up to 1.5 s, for minutes 5 s, and never gives up", async () => {
+test("it comes back later and later, up to 1.5 s, then every 4 s, and never gives up", async () => {
   const waits: number[] = [];
   for (let turn = 0; turn < 66; turn++) {
     const before = server.sockets.length;
@@ -92,7 +92,8 @@ test("it comes back later and later, up to 1.5 s, for minutes 5 s, and never giv
     waits.push(waited);
   }
   assert.deepEqual(waits.slice(0, 6), [250, 380, 570, 850, 1_270, 1_500]);
-  assert.deepEqual(waits.slice(58, 62), [1_500, 1_500, 5_000, 5_000]);
+  assert.deepEqual(waits.slice(8, 12), [1_500, 1_500, 4_000, 4_000]);
+  assert.equal(waits.at(-1), 4_000);
   server.last.snapshot();
   server.last.drop();
   await clock.pass(250);
@@ -186,9 +187,26 @@ test("where the answer was of no use, the search goes on", async () => {
   assert.equal(transports.at(-1), "open");
 });
 
-test("no more than six attempts are waited for", async () => {
-  await clock.pass(20_000);
+test("no more than six attempts are waited for, and three once it lasts, fewer and fewer a minute", async () => {
+  await clock.pass(9_999);
   assert.equal(server.sockets.filter((socket) => !socket.closed).length, 6);
+  await clock.pass(50_001);
+  assert.equal(server.sockets.filter((socket) => !socket.closed).length, 3);
+  assert.equal(server.sockets.length, 24);
+});
+
+test("once it lasts, an attempt that took its time to fail is followed soon", async () => {
+  await clock.pass(10_000);
+  for (const socket of server.sockets) if (!socket.closed) socket.drop();
+  const before = server.sockets.length;
+  await clock.pass(3_990);
+  assert.equal(server.sockets.length, before);
+  await clock.pass(10);
+  assert.equal(server.sockets.length, before + 1);
+  await clock.pass(3_000);
+  server.last.drop();
+  await clock.pass(1_000);
+  assert.equal(server.sockets.length, before + 2);
 });
 
 test("it says who it is, and asks for what it missed", async () => {

@@ -9,6 +9,11 @@ const DEAD_AFTER = 10_000;
 /** Close codes: this page ends; it comes back on another connection, and its media go on. */
 const GOODBYE = 1000;
 const COMING_BACK = 3000;
+/** So many attempts follow one another quickly; then it may last. */
+const HASTY = 10;
+/** The longest delay between two attempts, from beginning to beginning once it lasts. */
+const LONGEST_HASTY = 1_500;
+const LONGEST = 4_000;
 /** How long a connection may be silent after the network changed under it. */
 const PROVE_WITHIN = 1_500;
 
@@ -74,6 +79,7 @@ export class SignallingClient {
     this.#attempts = new Attempts({
       clock,
       random,
+      hasty: () => this.#attempt < HASTY,
       open: (knocks) => socket(this.#address(knocks)),
       answered: (opened, data) => this.#adopt(opened, data),
       unanswered: () => {
@@ -301,9 +307,12 @@ export class SignallingClient {
 
   #retryLater(): void {
     const { clock, random } = this.#options;
-    // A server that restarts is back in seconds; one that has been away for minutes is given more peace.
-    const longest = this.#attempt < 60 ? 1_500 : 5_000;
-    const delay = backOff(this.#attempt, 250, 1.5, longest, random);
+    const again = (attempt: number, longest: number): number => backOff(attempt, 250, 1.5, longest, random);
+    // A server that restarts is back in seconds. Later on, an attempt that took its time to fail is followed soon.
+    const delay =
+      this.#attempt < HASTY
+        ? again(this.#attempt, LONGEST_HASTY)
+        : Math.max(again(0, LONGEST), again(this.#attempt, LONGEST) - this.#attempts.age);
     this.#attempt += 1;
     this.#stopRetry();
     this.#stopRetry = clock.after(delay, () => this.#connect("reconnecting"));

@@ -19,7 +19,10 @@ export class FakePeerConnection {
   dtlsState: RTCDtlsTransportState = "connected";
   readonly transceivers: { mid: string; kind: string; direction: string; sender: FakeSender; receiver: { track: object } }[] = [];
 
-  constructor(readonly configuration: RTCConfiguration) {
+  constructor(
+    readonly configuration: RTCConfiguration,
+    readonly roams = false,
+  ) {
     FakePeerConnection.made.push(this);
   }
 

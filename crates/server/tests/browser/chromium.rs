@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::window::Window;
 
-/// Never with `--use-fake-ui-for-media-stream`: it would let every denied permission through.
+/// Without `--use-fake-ui-for-media-stream`: it would let every denied permission through.
 const ARGUMENTS: [&str; 17] = [
     "headless=new",
     "no-sandbox",
@@ -52,11 +52,11 @@ pub(crate) struct Profile<'a> {
 impl Chromium {
     /// Starts one. The program is `chromium`, or what the environment variable CHROMIUM names.
     pub(crate) async fn launch() -> Self {
-        Self::launch_filming(15).await
+        Self::launch_filming(15, &[]).await
     }
 
-    /// The same, with a camera of so many pictures a second.
-    pub(crate) async fn launch_filming(pictures: u32) -> Self {
+    /// One with a camera of so many pictures a second, and other arguments beside the usual ones.
+    pub(crate) async fn launch_filming(pictures: u32, others: &[&str]) -> Self {
         let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
         let profile = tempfile::tempdir().expect("a folder for the browser's profile");
         let config = BrowserConfig::builder()
@@ -64,6 +64,7 @@ impl Chromium {
             .chrome_executable(program)
             .user_data_dir(profile.path())
             .args(ARGUMENTS)
+            .args(others.iter().copied())
             .arg(format!("use-fake-device-for-media-stream=fps={pictures}"))
             .viewport(None)
             .launch_timeout(Duration::from_secs(60))
