@@ -23,6 +23,9 @@ const common = {
   write: false,
 };
 
+/** CometChat's SDKs have a licence of their own: they are in a build that asks for them, and in no other. */
+const withCometChat = process.env.BEDSIDE_COMETCHAT === "1";
+
 /** Workers are scripts of their own, and the modules that start them know their names. */
 const workers = await build({ ...common, entryPoints: { redundancy: "src/peer/redundancy.worker.ts" }, format: "iife" });
 const define = { REDUNDANCY_WORKER: JSON.stringify(`./${nameOf(workers)}`) };
@@ -33,6 +36,7 @@ const results = await Promise.all([
   build({ ...common, entryPoints: ["src/site.ts"] }),
   build({ ...common, entryPoints: { site: "src/styles/site.css" }, inject: [] }),
   workers,
+  ...(withCometChat ? [build({ ...common, entryPoints: { cometchat: "cometchat/main.ts" }, sourcemap: false, inject: [] })] : []),
 ]);
 
 function nameOf({ metafile }) {

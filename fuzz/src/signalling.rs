@@ -18,8 +18,9 @@ use bedside_visit::permission::{Principal, Scope, action_of, decide};
 use bedside_visit::signalling::{ClientMessage, Command, MAX_CLIENT_MESSAGE, ServerMessage};
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, Arrival, ChatMessage, CommandId, Companion, ConnectionId, Context,
-    Input, Output, PageId, Participants, Person, Role, Timestamp, UserId, Visit, VisitId, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, Arrival, CallBackend, ChatMessage, CommandId, Companion,
+    ConnectionId, Context, Input, Output, PageId, Participants, Person, Role, Timestamp, UserId, Visit, VisitId,
+    VisitRules,
 };
 use uuid::Uuid;
 
@@ -82,6 +83,7 @@ impl Clinic {
                 companions: vec![Companion { role: Role::Guest, person: person(3, "Alan") }],
                 ..Participants::two(person(1, "Ada"), person(2, "Grace"))
             },
+            backend: CallBackend::Embedded,
         };
         let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, VisitRules::default());
         let (pages, wanted) = ([const { None }; 3], [(true, true); 3]);
@@ -211,6 +213,7 @@ impl Clinic {
             match output {
                 Output::Send { connection, message } => answers.extend(self.deliver(connection, message)),
                 Output::SetStatus(status) => self.appointment.status = status,
+                Output::SetBackend(backend) => self.appointment.backend = backend,
                 Output::SaveMessage { message, .. } => self.written.push(message),
                 _ => {}
             }

@@ -145,6 +145,7 @@ export function viewOf(script: SceneScript, names: Names): View {
   return {
     visit: "0192d3a0-7c1e-7000-8000-0000a1b2c3d4",
     stage: stageOf(script),
+    backend: "embedded",
     you: {
       ...person(script.role),
       presence: out ? { name: "left", at: ago(1) } : script.stage === "preparing" || script.stage === "called" ? { name: "preparing", since: ago(1) } : here(),

@@ -16,13 +16,15 @@ cargo xtask COMMAND
 
   run [--release] [ARGUMENT …]   build client and server, and start a demo clinic on http://localhost:8080
                                  (arguments go to `bedside serve`: --tls self-signed tries a phone)
-  test [rust | web | browser | lab]
+  test [rust | web | browser | cometchat | lab]
                                  install what the tests need, and run them: all, or one ring
   test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
   fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
   check                          formatting, lints, type check, documentation, and the walls between crates
-  build [--release]              build client and server
-  shots FOLDER                   pictures of every page and state, into FOLDER
+  build [--release] [--cometchat]
+                                 build client and server, with CometChat's SDKs if asked for
+  shots FOLDER                   pictures of every page and state, into FOLDER (over CometChat: `test cometchat`
+                                 with BEDSIDE_SHOTS=FOLDER)
   measure                        the figures of docs/performance.md, in release
   lab [--trials N] [--only NAME] [--list]
                                  what bad networks do to a visit: into target/lab.md, and docs/network.md
@@ -33,22 +35,27 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("run", rest)) => run(rest),
         Some(("test", [])) => {
-            test_rust().and_then(|()| test_web()).and_then(|()| test_browser()).and_then(|()| test_lab())
+            let rings = [test_rust, test_web, test_browser, test_cometchat, test_lab];
+            rings.into_iter().try_for_each(|ring| ring())
         }
         Some(("test", [ring])) => match ring.as_str() {
             "rust" => test_rust(),
             "web" => test_web(),
             "browser" => test_browser(),
+            "cometchat" => test_cometchat(),
             "fuzz" => fuzz::replay(),
             "lab" => test_lab(),
-            other => Err(format!("there is no ring {other:?}: say rust, web, browser, lab or fuzz")),
+            other => Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab or fuzz")),
         },
         Some(("fuzz", rest)) => fuzz::run(rest),
         Some(("check", [])) => check(),
         Some(("shots", [folder])) => shots(folder),
         Some(("measure", [])) => measure(),
         Some(("lab", rest)) => lab::run(rest),
-        Some(("build", rest)) => build(rest.iter().any(|argument| argument == "--release")),
+        Some(("build", rest)) => {
+            let asked = |wanted: &str| rest.iter().any(|argument| argument == wanted);
+            build(asked("--release"), asked("--cometchat"))
+        }
         _ => Err(HELP.to_owned()),
     };
     match outcome {
@@ -60,15 +67,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn build(release: bool) -> Outcome {
-    web::build()?;
+fn build(release: bool, cometchat: bool) -> Outcome {
+    web::build_with(cometchat)?;
     heading("building the server");
     cargo(&with_profile(&["build", "--package", "bedside-server"], release))
 }
 
 fn run(arguments: &[String]) -> Outcome {
     let release = arguments.iter().any(|argument| argument == "--release");
-    build(release)?;
+    build(release, false)?;
     let mut command = with_profile(&["run", "--quiet", "--package", "bedside-server"], release);
     command.extend(["--", "serve", "--demo"]);
     command.extend(arguments.iter().map(String::as_str).filter(|argument| *argument != "--release"));
@@ -96,8 +103,25 @@ fn test_browser() -> Outcome {
     needs::chromium()?;
     web::build()?;
     heading("Browsers: whole journeys");
-    cargo(&["test", "--package", "bedside-server", "--test", "browser", "--", "--ignored", "--test-threads=1"])
+    cargo(&[&BROWSER[..], &["--skip", "cometchat"]].concat())
 }
+
+/// The same journeys over CometChat's own SDKs. What was built with them is not left behind.
+fn test_cometchat() -> Outcome {
+    needs::chromium()?;
+    if let Err(fault) = web::build_with(true) {
+        heading("SKIPPED: the journeys over CometChat. Its SDKs cannot be had here");
+        shell::complain(&fault);
+        return web::build();
+    }
+    heading("Browsers: the same journeys over CometChat's own SDKs");
+    let tested = web::npm(&["run", "check:cometchat"]).and_then(|()| cargo(&[&BROWSER[..], &["cometchat"]].concat()));
+    tested.and(web::build())
+}
+
+/// Whole journeys are marked `ignore`, and go one after the other.
+const BROWSER: [&str; 8] =
+    ["test", "--package", "bedside-server", "--test", "browser", "--", "--ignored", "--test-threads=1"];
 
 fn test_lab() -> Outcome {
     heading("The lab: what bad networks do to a visit");
@@ -110,7 +134,7 @@ fn shots(folder: &str) -> Outcome {
     std::fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
     let folder = std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?;
     let shots = [("BEDSIDE_SHOTS", &*folder.to_string_lossy())];
-    let only = ["--", "--ignored", "--test-threads=1", "gallery::"];
+    let only = ["--", "--ignored", "--test-threads=1", "gallery::", "--skip", "cometchat"];
     shell::cargo_with(&shots, &[&["test", "--package", "bedside-server", "--test", "browser"], &only[..]].concat())
 }
 

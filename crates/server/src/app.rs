@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::assets::Assets;
 use crate::auth::{Cookies, Passwords, Throttle};
+use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
 use crate::media::Media;
@@ -32,6 +33,10 @@ pub(crate) struct Parts {
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,
     pub(crate) media: Media,
+    /// Where there is an account at CometChat.
+    pub(crate) cometchat: Option<Directory>,
+    /// What CometChat's webhooks sign in with, where they are taken.
+    pub(crate) webhook: Option<Credentials>,
     /// In a demo only.
     pub(crate) demo: Option<DemoDoor>,
 }

@@ -32,6 +32,11 @@ impl Assets {
         !self.names.is_empty()
     }
 
+    /// Whether a file is there, by its plain name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// The address of a file by its plain name, such as `site.css`.
     pub(crate) fn address(&self, name: &str) -> String {
         format!("/assets/{}", self.names.get(name).map_or(name, String::as_str))

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bedside_store::{Account, NewUser, Store};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, Clock, EmailAddress, Participants, Person, Timestamp, UserId,
-    VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, Clock, EmailAddress, Participants, Person, Timestamp,
+    UserId,
 };
 use jiff::civil::date;
 use uuid::Uuid;
 
 use crate::auth::SecretToken;
 use crate::clock::fresh_id;
+use crate::config::Config;
 use crate::error::Error;
 use crate::invites::{add_invite, invite_url};
 
@@ -54,18 +55,13 @@ pub struct DemoLinks {
 pub async fn prepare(
     store: &Arc<dyn Store>,
     clock: &dyn Clock,
-    rules: &VisitRules,
-    public_url: &str,
+    config: &Config,
 ) -> Result<(DemoDoor, DemoLinks), String> {
-    seed(store, clock.now(), rules, public_url).await.map_err(|error| error.problem().detail)
+    seed(store, clock.now(), config).await.map_err(|error| error.problem().detail)
 }
 
-async fn seed(
-    store: &Arc<dyn Store>,
-    now: Timestamp,
-    rules: &VisitRules,
-    public_url: &str,
-) -> Result<(DemoDoor, DemoLinks), Error> {
+async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result<(DemoDoor, DemoLinks), Error> {
+    let public_url = &config.server.public_url;
     let due = find_due(store, now).await?;
     let mut transaction = store.begin().await?;
     let email: EmailAddress = PROVIDER_EMAIL.parse().map_err(|_| Error::Internal)?;
@@ -79,12 +75,12 @@ async fn seed(
     let appointment = match due {
         Some(appointment) => appointment,
         None => {
-            let appointment = due_now(now);
+            let appointment = due_now(now, config.visits.call_backend);
             transaction.insert_appointment(&appointment, now).await?;
             appointment
         }
     };
-    let invite = add_invite(&mut *transaction, &appointment, appointment.closes(rules), None, now).await?;
+    let invite = add_invite(&mut *transaction, &appointment, appointment.closes(&config.rules()), None, now).await?;
     transaction.commit().await?;
     let door = DemoDoor { token: SecretToken::draw()?, appointment: appointment.id };
     let links = DemoLinks {
@@ -122,7 +118,7 @@ pub(crate) fn people() -> (Person, Person) {
     (patient, provider)
 }
 
-fn due_now(now: Timestamp) -> Appointment {
+fn due_now(now: Timestamp, backend: CallBackend) -> Appointment {
     let (patient, provider) = people();
     let minute = 60_000;
     Appointment {
@@ -133,5 +129,6 @@ fn due_now(now: Timestamp) -> Appointment {
         reason: Some("Blood pressure check".into()),
         status: AppointmentStatus::Booked,
         participants: Participants::two(patient, provider),
+        backend,
     }
 }

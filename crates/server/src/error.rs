@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::PasswordError;
+use crate::cometchat::CometChatError;
 
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,14 @@ pub(crate) enum Error {
     Closed,
     /// The appointment was called off.
     Cancelled,
+    /// There is no account at CometChat.
+    NoCometChat,
+    /// CometChat did not do what it was asked.
+    CometChat,
+    /// A token was asked for somebody else.
+    ForSomebodyElse,
+    /// A webhook's name or password is wrong.
+    WebhookRefused,
     /// The link was used on another device.
     LinkUsed,
     /// The request came from a page of another origin.
@@ -131,6 +140,30 @@ impl Error {
                 "This appointment was cancelled",
                 "If you still need to be seen, ask the clinic for a new appointment.",
             ),
+            Self::NoCometChat => (
+                StatusCode::NOT_FOUND,
+                "/problems/no-cometchat",
+                "There is no CometChat here",
+                "Visits go over the clinic's own server.",
+            ),
+            Self::CometChat => (
+                StatusCode::BAD_GATEWAY,
+                "/problems/cometchat",
+                "The video service does not answer as it should",
+                "Try again in a moment. If it stays like this, ask the clinic.",
+            ),
+            Self::ForSomebodyElse => (
+                StatusCode::FORBIDDEN,
+                "/problems/for-somebody-else",
+                "This is for somebody else",
+                "Ask in your own name.",
+            ),
+            Self::WebhookRefused => (
+                StatusCode::UNAUTHORIZED,
+                "/problems/webhook-refused",
+                "Wrong name or password",
+                "Use what cometchat.webhook says, with HTTP Basic.",
+            ),
             Self::LinkUsed => (
                 StatusCode::FORBIDDEN,
                 "/problems/link-used",
@@ -206,6 +239,10 @@ impl Error {
             | Self::TooEarly { .. }
             | Self::Closed
             | Self::Cancelled
+            | Self::NoCometChat
+            | Self::CometChat
+            | Self::ForSomebodyElse
+            | Self::WebhookRefused
             | Self::LinkUsed
             | Self::CrossOrigin
             | Self::BadRequest(_)
@@ -228,6 +265,10 @@ impl IntoResponse for Error {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self == Self::WebhookRefused {
+            // RFC 9110, section 11.6.1.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"webhooks\""));
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -237,6 +278,13 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
         Self::Internal
+    }
+}
+
+impl From<CometChatError> for Error {
+    fn from(error: CometChatError) -> Self {
+        tracing::error!(%error, remedy = error.remedy(), "CometChat failed");
+        Self::CometChat
     }
 }
 

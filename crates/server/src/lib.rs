@@ -8,6 +8,7 @@ mod app;
 mod assets;
 mod auth;
 mod clock;
+mod cometchat;
 pub mod config;
 pub mod demo;
 mod error;
@@ -24,6 +25,7 @@ mod tls;
 
 pub use auth::{PasswordError, SecretToken};
 pub use clock::SystemClock;
+pub use cometchat::check_cometchat;
 pub use log::log_filter;
-pub use program::{Program, StartError, listen, open_store};
+pub use program::{Program, StartError, check_build, listen, open_store};
 pub use tls::local_address;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
-use bedside::{Program, SystemClock, demo, listen, local_address, log_filter, open_store};
+use bedside::{
+    Program, SystemClock, check_build, check_cometchat, demo, listen, local_address, log_filter, open_store,
+};
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
@@ -113,6 +115,9 @@ struct AppointmentArgs {
     /// Why.
     #[arg(long)]
     reason: Option<String>,
+    /// Who is to carry the call: embedded or cometchat. As the configuration says, if it is not given.
+    #[arg(long)]
+    call_backend: Option<String>,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -162,7 +167,14 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             say(&format!("{pending} migrations applied; the database is up to date"));
             store.close().await;
         }
-        Command::CheckConfig => say("the configuration is valid"),
+        Command::CheckConfig => {
+            check_build(&config)?;
+            say("the configuration is valid");
+            if let Some(cometchat) = &config.cometchat {
+                check_cometchat(cometchat).await?;
+                say("CometChat takes the key");
+            }
+        }
         Command::User(UserCommand::Add(user)) => {
             let operator = operator(&config).await?;
             let id = operator.add_user(user.try_into()?).await?;
@@ -193,17 +205,19 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
 async fn operator(config: &Config) -> Result<Operator, Failure> {
     let store = open_store(config).await?;
     store.migrate().await?;
-    let (rules, public_url) = (config.visits.rules(), config.server.public_url.clone());
-    Ok(Operator { store, clock: Arc::new(SystemClock), rules, public_url })
+    let (rules, public_url) = (config.rules(), config.server.public_url.clone());
+    let backend = config.visits.call_backend;
+    Ok(Operator { store, clock: Arc::new(SystemClock), rules, backend, public_url })
 }
 
 async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
+    check_build(&config)?;
     let listener = listen(&config)?;
     let store = open_store(&config).await?;
     let clock = Arc::new(SystemClock);
     let (door, links) = if with_demo {
         store.migrate().await?;
-        let (door, links) = demo::prepare(&store, &*clock, &config.visits.rules(), &config.server.public_url).await?;
+        let (door, links) = demo::prepare(&store, &*clock, &config).await?;
         (Some(door), Some(links))
     } else {
         (None, None)
@@ -299,6 +313,7 @@ impl TryFrom<AppointmentArgs> for AppointmentToAdd {
             minutes: new.minutes,
             kind: new.kind,
             reason: new.reason,
+            backend: new.call_backend.map(|text| text.parse()).transpose()?,
         })
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bedside_store::{AuditEntry, Conflict, NewUser, PasswordHash, Store, StoreError};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, AuditAction, Clock, EmailAddress, Participants, Person, Private,
-    Timestamp, UserId, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Clock, EmailAddress, Participants, Person,
+    Private, Timestamp, UserId, VisitRules,
 };
 use jiff::civil::Date;
 use secrecy::SecretString;
@@ -71,6 +71,8 @@ pub struct AppointmentToAdd {
     pub kind: String,
     /// Why.
     pub reason: Option<String>,
+    /// Who is to carry the call; `None`: as the configuration says.
+    pub backend: Option<CallBackend>,
 }
 
 /// The store and the clock, for an operator's commands.
@@ -81,6 +83,8 @@ pub struct Operator {
     pub clock: Arc<dyn Clock>,
     /// How visits are run.
     pub rules: VisitRules,
+    /// Who carries calls where nothing else is said.
+    pub backend: CallBackend,
     /// The address links begin with.
     pub public_url: String,
 }
@@ -123,6 +127,10 @@ impl Operator {
         if !(5..=1440).contains(&new.minutes) {
             return Err(OperatorError::Invalid("an appointment takes 5 to 1440 minutes".to_owned()));
         }
+        let backend = new.backend.unwrap_or(self.backend);
+        if !self.rules.offers(backend) {
+            return Err(OperatorError::Invalid(format!("calls cannot go over {backend} here: configure it first")));
+        }
         let participants = Participants::two(self.person(&new.patient).await?, self.person(&new.provider).await?);
         if participants.patient.id == participants.provider.id {
             return Err(OperatorError::Invalid("patient and provider must be two people".to_owned()));
@@ -135,6 +143,7 @@ impl Operator {
             reason: new.reason.map(Private::new),
             status: AppointmentStatus::Booked,
             participants,
+            backend,
         };
         let now = self.clock.now();
         let mut transaction = self.store.begin().await?;

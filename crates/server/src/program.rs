@@ -16,6 +16,7 @@ use hyper_util::rt::TokioTimer;
 use crate::app::{App, Parts};
 use crate::assets::Assets;
 use crate::auth::{Cookies, PasswordError, Passwords, Throttle};
+use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
 use crate::media::{MediaError, MediaServer};
@@ -61,6 +62,14 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error("server.tls: {0}")]
     Tls(String),
+    /// CometChat cannot be used.
+    #[error("[cometchat]: {0}")]
+    CometChat(String),
+    /// CometChat's own client is not in this build.
+    #[error(
+        "[cometchat]: this build is without CometChat's own client, which has a licence of its own. Build with `cargo xtask build --cometchat`, or take the section out"
+    )]
+    NoCometChatClient,
     /// Password hashing does not work on this machine.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
@@ -82,6 +91,18 @@ pub struct Program {
 pub fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let address = config.server.listen;
     TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+}
+
+/// Whether this build has what the configuration needs of it.
+///
+/// # Errors
+/// [`StartError::NoCometChatClient`].
+pub fn check_build(config: &Config) -> Result<(), StartError> {
+    let assets = Assets::load();
+    if config.cometchat.is_some() && assets.is_built() && !assets.has("cometchat.js") {
+        return Err(StartError::NoCometChatClient);
+    }
+    Ok(())
 }
 
 /// Opens the database, making its folder if it is missing.
@@ -118,7 +139,14 @@ impl Program {
             );
         }
         let (media, media_events) = MediaServer::start(&config.media)?;
-        let rules = config.visits.rules();
+        let cometchat = match &config.cometchat {
+            Some(config) => {
+                let client = Client::new(config).map_err(|error| StartError::CometChat(error.to_string()))?;
+                Some(Directory::new(client))
+            }
+            None => None,
+        };
+        let rules = config.rules();
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
         hub.resume().await?;
         let app = App::new(Parts {
@@ -134,6 +162,8 @@ impl Program {
             hub,
             media,
             demo,
+            webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
+            cometchat,
             config,
         });
         Ok(Self { app, media_events })

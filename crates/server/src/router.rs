@@ -31,6 +31,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/appointment/{id}", get(pages::call::by_role))
         .route("/video-call/patient", get(pages::call::patient))
         .route("/video-call/provider", get(pages::call::provider))
+        .route("/call/cometchat", get(pages::cometchat::frame))
         .route("/ended", get(pages::ended::show))
         .route("/api", get(pages::api_docs::show))
         .route("/demo/{token}", get(pages::demo::show).post(pages::demo::enter));
@@ -38,13 +39,17 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/appointments/{id}", get(api::appointments::get))
         .route("/api/appointments/{id}/invites", post(api::invites::create))
         .route("/api/appointments/{id}/signalling", get(signalling::upgrade))
+        .route("/api/cometchat/user", post(api::cometchat::user))
         .route("/api/openapi.json", get(api::openapi))
         .route("/assets/{name}", get(assets::get))
         .route("/healthz", get(api::health));
+    // From servers, not pages: they prove themselves another way than by their origin.
+    let webhooks = Router::new().route("/api/webhooks/cometchat", post(api::cometchat::webhook));
     // What is refused before a page's handler is asked is shown as a page too.
     let pages = guarded(pages, &app).layer(from_fn_with_state(app.clone(), pages::error::as_page));
     pages
         .merge(guarded(api, &app))
+        .merge(bounded(webhooks))
         .fallback(pages::error::not_found)
         .layer(from_fn_with_state(app.clone(), security_headers))
         .with_state(app)
@@ -52,9 +57,16 @@ pub(crate) fn router(app: App) -> Router {
 
 /// What every request passes before its handler, and every answer after it.
 fn guarded(routes: Router<App>, app: &App) -> Router<App> {
+    bounded(
+        routes
+            .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
+            .layer(from_fn_with_state(app.clone(), refuse_foreign_origins)),
+    )
+}
+
+/// What keeps any request within its size and time, and any fault a problem.
+fn bounded(routes: Router<App>) -> Router<App> {
     routes
-        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
-        .layer(from_fn_with_state(app.clone(), refuse_foreign_origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(error::TIMED_OUT, REQUEST_TIME))
         .layer(CatchPanicLayer::custom(|_| Error::Internal.into_response()))
@@ -70,11 +82,11 @@ async fn problems_everywhere(request: Request, next: Next) -> Response {
     }
 }
 
-/// What a page may load. Older Safari does not take `'self'` for WebSockets, so they are named.
-fn content_security_policy(app: &App) -> HeaderValue {
+/// What a page may load, and `more` beside it. Older Safari does not take `'self'` for WebSockets, so they are named.
+pub(crate) fn content_security_policy(app: &App, more: &str) -> HeaderValue {
     let sockets = app.origins.iter().map(|origin| origin.replacen("http", "ws", 1)).collect::<Vec<_>>().join(" ");
     let policy = POLICY.replacen("connect-src 'self'", &format!("connect-src 'self' {sockets}"), 1);
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(POLICY))
+    HeaderValue::try_from(policy + more).unwrap_or(HeaderValue::from_static(POLICY))
 }
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; \
@@ -99,7 +111,9 @@ async fn security_headers(State(app): State<App>, request: Request, next: Next) 
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(&app));
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(&app, ""));
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if app.config.server.is_secure() {
         let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");

@@ -27,6 +27,7 @@
 //! beside `sqlite/`, file for file alike, and `tests/story.rs` is run against it.
 
 mod audit;
+mod backend_report;
 mod error;
 mod hash;
 mod invite;
@@ -36,6 +37,7 @@ mod store;
 mod user;
 
 pub use audit::{AuditEntry, AuditRow};
+pub use backend_report::{BackendReport, Receipt, ReportedVisit};
 pub use error::{Conflict, StoreError};
 pub use hash::{InviteHash, SessionHash};
 pub use invite::Invite;

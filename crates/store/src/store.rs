@@ -4,12 +4,13 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, ChatMessage, EmailAddress, Person, Timestamp, UserId, VisitId,
-    VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Person, Timestamp, UserId,
+    VisitId, VisitRecord,
 };
 
 use crate::{
-    Account, AuditEntry, AuditRow, Invite, InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, StoreError,
+    Account, AuditEntry, AuditRow, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SessionHash,
+    SessionRecord, StoreError,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -167,6 +168,10 @@ pub trait Transaction: Send {
         status: AppointmentStatus,
     ) -> Result<bool, StoreError>;
 
+    /// Lets another backend carry an appointment's calls. False: there is no such appointment.
+    async fn update_appointment_backend(&mut self, id: AppointmentId, backend: CallBackend)
+    -> Result<bool, StoreError>;
+
     /// The visit of an appointment that has not ended.
     async fn get_open_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
 
@@ -186,6 +191,10 @@ pub trait Transaction: Send {
     /// # Errors
     /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) for a number that is taken.
     async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError>;
+
+    /// Remembers what a call backend's service reported. It is about the visit of an earlier
+    /// report of the same call, or the last visit of the two people it names.
+    async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError>;
 
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bedside_store::{AuditEntry, Conflict, SqliteStore, Store, StoreError};
-use bedside_visit::{AuditAction, Timestamp, VisitPhase};
+use bedside_visit::{AuditAction, CallBackend, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use support::{appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit};
@@ -116,16 +116,21 @@ async fn a_database_of_the_first_release_is_brought_up_to_date() {
     let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
     let mut shell = shell(directory.path()).await;
     migrator.run(&mut shell).await.unwrap();
-    book(&store).await;
-    let (visit_id, patient) = (support::visit_id(20), user_id(1));
+    let (visit_id, patient, provider) = (support::visit_id(20), user_id(1), user_id(2));
     let rows = format!(
-        "INSERT INTO visits (sequence, id, appointment_id, phase, started_at) VALUES (7, '{visit_id}', '{}', 'started', 5);
+        "INSERT INTO users (id, name, created_at) VALUES ('{patient}', 'Ada', 0), ('{provider}', 'Grace', 0);
+         INSERT INTO appointments
+             (id, start_at, duration_minutes, kind, status, patient_id, provider_id, created_at)
+             VALUES ('{0}', 0, 30, 'Visit', 'booked', '{patient}', '{provider}', 0);
+         INSERT INTO visits (sequence, id, appointment_id, phase, started_at) VALUES (7, '{visit_id}', '{0}', 'started', 5);
          INSERT INTO participants VALUES ('{visit_id}', '{patient}', 'patient', 4, NULL, 0, 1);",
         appointment_id(10)
     );
     run(&mut shell, sqlx::AssertSqlSafe(rows)).await.unwrap();
 
     store.migrate().await.unwrap();
+    let booked = store.get_appointment(appointment_id(10)).await.unwrap().unwrap();
+    assert_eq!(booked.backend, CallBackend::Embedded);
     let visits = store.list_started_visits().await.unwrap();
     assert_eq!(visits.len(), 1);
     assert_eq!((visits[0].id, visits[0].ring_until), (visit_id, None));

@@ -4,8 +4,11 @@
 
 mod support;
 
-use bedside_store::{AuditEntry, Conflict, Invite, PasswordHash, SessionRecord, Store, StoreError, Transaction};
-use bedside_visit::{AppointmentStatus, AuditAction, ChatMessage, EndReason, Timestamp, VisitPhase};
+use bedside_store::{
+    AuditEntry, BackendReport, Conflict, Invite, PasswordHash, Receipt, ReportedVisit, SessionRecord, Store,
+    StoreError, Transaction,
+};
+use bedside_visit::{AppointmentStatus, AuditAction, CallBackend, ChatMessage, EndReason, Timestamp, VisitPhase};
 use support::{
     appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
 };
@@ -25,6 +28,7 @@ async fn story(store: &dyn Store) {
     sign_in(store).await;
     patient_link(store).await;
     visits(store).await;
+    backends(store).await;
     half_a_change_is_none(store).await;
     audit(store).await;
 }
@@ -268,6 +272,41 @@ async fn visits(store: &dyn Store) {
     transaction.save_visit(&alone).await.unwrap();
     assert_eq!(transaction.get_open_visit(booking).await.unwrap(), None);
     assert_eq!(transaction.get_latest_visit(booking).await.unwrap(), Some(alone));
+}
+
+async fn backends(store: &dyn Store) {
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_appointment_backend(appointment_id(11), CallBackend::CometChat).await.unwrap());
+    assert!(!transaction.update_appointment_backend(appointment_id(99), CallBackend::CometChat).await.unwrap());
+    transaction.commit().await.unwrap();
+    let moved = store.get_appointment(appointment_id(11)).await.unwrap().unwrap();
+    assert_eq!(moved.backend, CallBackend::CometChat);
+
+    let report = |key: u8, session: Option<&str>, between| BackendReport {
+        key: [key; 32],
+        at: at(120),
+        event: "call_started",
+        call_session: session.map(str::to_owned),
+        between,
+    };
+    let two = Some([user_id(2), user_id(1)]);
+    let latest = ReportedVisit { appointment: appointment_id(10), visit: visit_id(19) };
+    let known = Receipt::New(Some(latest));
+    for (report, receipt) in [
+        (report(1, Some("s"), None), Receipt::New(None)),
+        (report(2, Some("s"), two), known),
+        (report(2, Some("s"), two), Receipt::Known),
+        (report(3, Some("s"), None), known),
+        (report(4, None, two), known),
+        (report(5, None, Some([user_id(1), user_id(9)])), Receipt::New(None)),
+    ] {
+        let mut transaction = begin(store).await;
+        assert_eq!(transaction.insert_backend_report(&report).await.unwrap(), receipt, "{report:?}");
+        transaction.commit().await.unwrap();
+    }
+    let long = report(6, Some(&"x".repeat(201)), None);
+    let refused = begin(store).await.insert_backend_report(&long).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { .. })));
 }
 
 async fn save(store: &dyn Store, visit: &bedside_visit::VisitRecord) {

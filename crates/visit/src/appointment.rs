@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppointmentId, Participants, Private, Timestamp};
+use crate::{AppointmentId, CallBackend, Participants, Private, Timestamp};
 
 /// The state of a booking, as in FHIR R4 `Appointment.status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub struct Appointment {
     pub status: AppointmentStatus,
     /// Who meets.
     pub participants: Participants,
+    /// Who is to carry the media.
+    pub backend: CallBackend,
 }
 
 /// How an operator wants visits run.
@@ -91,6 +93,8 @@ pub struct VisitRules {
     pub ring: Duration,
     /// How long a seat is held for a person whose connection dropped.
     pub seat_held: Duration,
+    /// Whether there is an account at CometChat.
+    pub cometchat: bool,
 }
 
 impl Default for VisitRules {
@@ -100,6 +104,18 @@ impl Default for VisitRules {
             late: Duration::from_secs(4 * 60 * 60),
             ring: Duration::from_secs(45),
             seat_held: Duration::from_secs(10 * 60),
+            cometchat: false,
+        }
+    }
+}
+
+impl VisitRules {
+    /// Whether visits can go over a backend here.
+    #[must_use]
+    pub const fn offers(&self, backend: CallBackend) -> bool {
+        match backend {
+            CallBackend::Embedded => true,
+            CallBackend::CometChat => self.cometchat,
         }
     }
 }
@@ -116,6 +132,12 @@ pub enum JoinWindow {
 }
 
 impl Appointment {
+    /// Who carries the media here: what is not offered any more falls back to the embedded server.
+    #[must_use]
+    pub const fn carrier(&self, rules: &VisitRules) -> CallBackend {
+        if rules.offers(self.backend) { self.backend } else { CallBackend::Embedded }
+    }
+
     /// When it is planned to end.
     #[must_use]
     pub fn end(&self) -> Timestamp {

@@ -9,6 +9,7 @@
 //! operating system.
 
 mod appointment;
+mod backend;
 mod chat;
 mod id;
 mod machine;
@@ -25,6 +26,7 @@ mod typescript;
 pub mod view;
 
 pub use appointment::{Appointment, AppointmentStatus, JoinWindow, UnknownStatus, VisitRules};
+pub use backend::{CallBackend, UnknownCallBackend};
 pub use chat::{ChatMessage, ChatText, InvalidChatText};
 pub use id::{AppointmentId, CommandId, ConnectionId, InvalidId, PageId, UserId, VisitId};
 pub use machine::{Arrival, Closing, Context, Input, MAX_PARTICIPANTS, Output, Visit};

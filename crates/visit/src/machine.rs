@@ -11,8 +11,8 @@ use crate::record::{AuditAction, EndReason, VisitPhase, VisitRecord};
 use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::signalling::{Command, ServerMessage};
 use crate::{
-    Appointment, AppointmentId, AppointmentStatus, ChatMessage, CommandId, ConnectionId, PageId, Private, Role,
-    Timestamp, UserId, VisitId, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, CommandId, ConnectionId, PageId, Private,
+    Role, Timestamp, UserId, VisitId, VisitRules,
 };
 use pages::Page;
 
@@ -108,6 +108,8 @@ pub enum Output {
     Save(VisitRecord),
     /// Give the appointment this status, in the same transaction.
     SetStatus(AppointmentStatus),
+    /// Let this backend carry the appointment's calls, in the same transaction.
+    SetBackend(CallBackend),
     /// Write this message down, in the same transaction.
     SaveMessage {
         /// In which visit.
@@ -178,6 +180,8 @@ pub struct Visit {
     rules: VisitRules,
     /// When the door closes.
     closes: Timestamp,
+    /// Who carries the media.
+    pub(crate) backend: CallBackend,
     pub(crate) phase: VisitPhase,
     pub(crate) connected: Option<Timestamp>,
     pub(crate) ring: Ring,
@@ -215,6 +219,7 @@ impl Visit {
             status: appointment.status,
             rules,
             closes: appointment.closes(&rules),
+            backend: appointment.carrier(&rules),
             phase: VisitPhase::Planned,
             connected: None,
             ring: Ring::Forever,
@@ -308,6 +313,12 @@ impl Visit {
         self.seats.iter().map(|seat| seat.user)
     }
 
+    /// Who carries the media.
+    #[must_use]
+    pub const fn backend(&self) -> CallBackend {
+        self.backend
+    }
+
     /// What may be forwarded of `user`: microphone, camera. `None` for a stranger.
     #[must_use]
     pub fn published(&self, user: UserId) -> Option<(bool, bool)> {
@@ -328,6 +339,8 @@ impl Visit {
             Input::Connected { arrival, connection } => self.connect(now, arrival, connection),
             Input::Disconnected { connection, goodbye } => self.disconnect(now, connection, goodbye),
             Input::Command { connection, id, command } => self.command(context, connection, id, command),
+            // Of a connection that was there before the call moved.
+            Input::MediaUp { .. } | Input::MediaLost { .. } if self.backend != CallBackend::Embedded => {}
             Input::MediaUp { user } => self.set_media_link(user, MediaLink::Up),
             Input::MediaLost { user } => {
                 let was_up = self.seats.iter().any(|seat| seat.user == user && seat.media == MediaLink::Up);
@@ -453,8 +466,11 @@ impl Visit {
         self.update_pages();
     }
 
+    /// By the server's own media server: another backend does its own forwarding.
     fn may_be_forwarded(&self, seat: usize) -> bool {
-        matches!(self.phase, VisitPhase::Started { .. }) && self.seats[seat].entered().is_some()
+        self.backend == CallBackend::Embedded
+            && matches!(self.phase, VisitPhase::Started { .. })
+            && self.seats[seat].entered().is_some()
     }
 
     fn set_status(&mut self, status: AppointmentStatus) {

@@ -33,7 +33,7 @@ pub enum Action {
     /// Do what a person in a visit may always do: leave, mute, report their device. Also after the
     /// door has closed, for those still inside.
     Attend,
-    /// Start, or go on waiting.
+    /// Start, go on waiting, or move the call to another backend.
     Conduct,
     /// Stop calling, mark as missed, end. Also after the door has closed.
     Finish,
@@ -103,10 +103,12 @@ pub const fn action_of(command: &Command) -> Action {
         | Command::SetMedia { .. }
         | Command::ReportCheck { .. }
         | Command::ReportCapture { .. }
+        | Command::ReportMedia { .. }
+        | Command::ReportStranger
         | Command::SetConsent { .. }
         | Command::Say { .. } => Action::Attend,
         Command::Decline => Action::Decline,
-        Command::Start | Command::KeepWaiting => Action::Conduct,
+        Command::Start | Command::KeepWaiting | Command::MoveCall { .. } => Action::Conduct,
         Command::Cancel | Command::MarkMissed | Command::End => Action::Finish,
     }
 }
@@ -136,7 +138,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{Companion, Participants, Person};
+    use crate::{CallBackend, Companion, Participants, Person};
 
     const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const EVERY: [Action; 9] = [
@@ -169,6 +171,7 @@ mod tests {
                 provider: person(2),
                 companions: vec![Companion { role: Role::Interpreter, person: person(4) }],
             },
+            backend: CallBackend::Embedded,
         }
     }
 

@@ -156,6 +156,12 @@ pub enum AuditAction {
     ConsentWithdrawn,
     /// Somebody wrote a message.
     VisitMessageSent,
+    /// The provider moved the call to another backend.
+    VisitBackendChanged,
+    /// A page refused a call that did not come from the other person of its appointment.
+    StrangerRefused,
+    /// A backend's own service reported something about a call.
+    BackendReported,
     /// The patient was marked as missed.
     VisitMissed,
     /// The visit ended.
@@ -189,6 +195,9 @@ impl AuditAction {
             Self::ConsentGiven => "consent.given",
             Self::ConsentWithdrawn => "consent.withdrawn",
             Self::VisitMessageSent => "visit.message_sent",
+            Self::VisitBackendChanged => "visit.backend_changed",
+            Self::StrangerRefused => "visit.stranger_refused",
+            Self::BackendReported => "visit.backend_reported",
             Self::VisitMissed => "visit.missed",
             Self::VisitEnded => "visit.ended",
             Self::AccessDenied => "access.denied",

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Change, View};
-use crate::{Capture, ChatText, CommandId, DeviceCheck, UserId};
+use crate::{CallBackend, Capture, ChatText, CommandId, DeviceCheck, UserId};
 
 /// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
@@ -83,6 +83,19 @@ pub enum Command {
     ReportCapture {
         /// That.
         capture: Capture,
+    },
+    /// Whether you can be reached over a backend that is not the server's own: a call of the other
+    /// person's would be heard, or there is one.
+    ReportMedia {
+        /// You can.
+        carries: bool,
+    },
+    /// Your page refused a call that did not come from the other person of this appointment.
+    ReportStranger,
+    /// Move the call to another backend, before the visit or during it. Provider.
+    MoveCall {
+        /// Which.
+        backend: CallBackend,
     },
     /// Agree to the clinic's terms for video visits, or take it back.
     SetConsent {
@@ -217,6 +230,9 @@ pub enum Refusal {
     /// The server is about to stop and begins nothing new. Try again in a minute.
     #[error("the server is about to restart")]
     Stopping,
+    /// There is no such backend here.
+    #[error("there is no such backend here")]
+    NoBackend,
     /// There is no room for more messages in this visit.
     #[error("there is no room for more")]
     Full,

@@ -27,6 +27,7 @@ impl Visit {
         View {
             visit: self.id,
             stage: if provider { self.provider_stage() } else { self.stage_of(you) },
+            backend: self.backend,
             you: participant(you, true),
             others: others.into_iter().map(|seat| participant(seat, provider)).collect(),
             messages: self.messages.clone(),

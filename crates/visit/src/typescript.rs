@@ -8,7 +8,7 @@ use crate::seat::{Capture, Check, DeviceCheck};
 use crate::signalling::Sdp;
 use crate::signalling::{ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
 use crate::view::{Change, ParticipantView, Presence, Stage, View};
-use crate::{CommandId, Role, Timestamp, UserId, VisitId};
+use crate::{CallBackend, CommandId, Role, Timestamp, UserId, VisitId};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/signalling/messages.ts");
 
@@ -24,6 +24,7 @@ fn generate() -> String {
         Timestamp::decl(&config),
         Sdp::decl(&config),
         Role::decl(&config),
+        CallBackend::decl(&config),
         EndReason::decl(&config),
         Check::decl(&config),
         DeviceCheck::decl(&config),

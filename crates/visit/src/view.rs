@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Capture, ChatMessage, DeviceCheck, EndReason, Private, Role, Timestamp, UserId, VisitId};
+use crate::{CallBackend, Capture, ChatMessage, DeviceCheck, EndReason, Private, Role, Timestamp, UserId, VisitId};
 
 /// Where the visit stands for the person who looks. Times are moments of the server's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub struct ParticipantView {
     pub microphone: bool,
     /// Whether their camera may be seen. The server's word, whatever a page sends.
     pub camera: bool,
-    /// Whether their media connection to the server carries.
+    /// Whether their media connection to the server carries; over another backend: whether they can be reached there.
     pub media: bool,
     /// What keeps their page from sending, although they have not switched it off.
     pub capture: Capture,
@@ -136,6 +136,8 @@ pub struct View {
     pub visit: VisitId,
     /// Where it stands for you.
     pub stage: Stage,
+    /// Who carries the media.
+    pub backend: CallBackend,
     /// You.
     pub you: ParticipantView,
     /// Everyone else who has a seat, the person your page is about first.
@@ -158,6 +160,11 @@ pub enum Change {
     Stage {
         /// Where.
         stage: Stage,
+    },
+    /// Another backend carries the media.
+    Backend {
+        /// Which.
+        backend: CallBackend,
     },
     /// Something about you.
     You {
@@ -184,6 +191,9 @@ pub fn diff(old: &View, new: &View) -> Vec<Change> {
     if old.visit != new.visit {
         changes.push(Change::Visit { visit: new.visit });
     }
+    if old.backend != new.backend {
+        changes.push(Change::Backend { backend: new.backend });
+    }
     if old.you != new.you {
         changes.push(Change::You { you: new.you.clone() });
     }
@@ -206,6 +216,7 @@ impl View {
                 self.messages.clear();
             }
             Change::Stage { stage } => self.stage = stage,
+            Change::Backend { backend } => self.backend = backend,
             Change::You { you } => self.you = you,
             Change::Other { other } => match self.others.iter_mut().find(|known| known.user == other.user) {
                 Some(known) => *known = other,

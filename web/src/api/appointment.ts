@@ -12,6 +12,21 @@ export interface CallDescription {
   signalling: string;
   /** The clinic's terms for video visits, if it asks patients to agree. */
   consentText?: string | null;
+  /** Where there is an account at CometChat. */
+  cometchat?: CometChatAccess;
+}
+
+/** What a page needs to hold a call over CometChat. */
+export interface CometChatAccess {
+  appId: string;
+  region: string;
+  /** Where its SDKs connect to, if not to the app's own hosts. */
+  clientHost: string | null;
+  patientUid: string;
+  providerUid: string;
+  ringSeconds: number;
+  /** Path of the document that the SDKs run in. */
+  frame: string;
 }
 
 /** What `GET /api/appointments/{id}` says. */
@@ -63,18 +78,33 @@ export class Api {
 
   /** The appointment with its people. */
   async appointment(id: string): Promise<Appointment> {
-    return this.#ask<Appointment>(`/api/appointments/${encodeURIComponent(id)}`);
+    const { data } = await this.#ask<{ data: Appointment }>(`/api/appointments/${encodeURIComponent(id)}`);
+    return data;
   }
 
   /** Makes a new patient link and gives its address. */
   async invite(id: string): Promise<string> {
     const path = `/api/appointments/${encodeURIComponent(id)}/invites`;
-    const { url } = await this.#ask<{ url: string }>(path, {
+    const { data } = await this.#post<{ data: { url: string } }>(path, {});
+    return data.url;
+  }
+
+  /** A token for CometChat. `fresh`: the last one does not work any more. */
+  async callToken(appointmentId: string, fresh: boolean): Promise<string> {
+    const { authToken } = await this.#post<{ authToken: string }>("/api/cometchat/user", {
+      userId: this.user,
+      appointmentId,
+      forceRecreate: fresh,
+    });
+    return authToken;
+  }
+
+  async #post<T>(path: string, body: object): Promise<T> {
+    return this.#ask<T>(path, {
       method: "POST",
-      body: "{}",
+      body: JSON.stringify(body),
       headers: { "content-type": "application/json" },
     });
-    return url;
   }
 
   async #ask<T>(path: string, init: RequestInit = {}): Promise<T> {
@@ -90,9 +120,7 @@ export class Api {
       throw new Problem(0, "The clinic can't be reached.", "Your internet connection may be down.");
     }
     const body = await readJson(response);
-    if (response.ok && body["success"] === true && typeof body["data"] === "object" && body["data"] !== null) {
-      return body["data"] as T;
-    }
+    if (response.ok && body["success"] === true) return body as T;
     throw new Problem(response.ok ? 502 : response.status, text(body["title"]), text(body["detail"]));
   }
 }

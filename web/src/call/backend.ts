@@ -1,8 +1,9 @@
 import type { Appointment } from "../api/appointment.ts";
 import type { Qualities } from "../peer/quality.ts";
 import type { MediaMessage } from "../signalling/client.ts";
-import type { UserId } from "../signalling/messages.ts";
+import type { Role, UserId } from "../signalling/messages.ts";
 import type { Clock } from "../time/clock.ts";
+import type { Published } from "./publication.ts";
 
 /** What a backend is to bring about. Given whole, each time something of it changes. */
 export interface MediaWish {
@@ -10,27 +11,40 @@ export interface MediaWish {
   present: boolean;
   /** The two are connected: media may flow. Never true without `present`. */
   connected: boolean;
+  /** The other person's {@link MediaState.ready}, as they reported it. */
+  otherReady: boolean;
   /** Their microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */
   microphone: MediaStreamTrack | null;
   /** Their camera; `null` if there is none or it is off. */
   camera: MediaStreamTrack | null;
+  /** What of the person may be heard and seen, for a backend that captures itself. */
+  published: Published;
 }
 
 /** How the media stands. */
 export interface MediaState {
   link: "off" | "connecting" | "up" | "lost";
+  /** The other person's side can reach this one over the backend. */
+  ready: boolean;
   /** The other person, for a backend that delivers tracks. */
   remote: MediaStream | null;
   /** The other person, for a backend that draws its own picture. */
   surface: HTMLElement | null;
+  /** Whether there is anything on it. */
+  shows: boolean;
+  /** A code for why the backend does not come about; `null`: nothing is wrong. */
+  trouble: string | null;
   quality: Qualities;
 }
 
 /** Before anything is known. */
 export const NO_MEDIA: MediaState = {
   link: "off",
+  ready: false,
   remote: null,
   surface: null,
+  shows: false,
+  trouble: null,
   quality: { you: "unknown", other: "unknown" },
 };
 
@@ -39,6 +53,8 @@ export const NO_MEDIA: MediaState = {
  * server does, and the store turns its word into wishes.
  */
 export interface CallBackend {
+  /** Whether it takes camera and microphone itself while connected: the page then lets go of them. */
+  readonly captures: boolean;
   /** How it stands now. */
   readonly state: MediaState;
   /** Works towards a wish. Giving the same again changes nothing. */
@@ -56,6 +72,10 @@ export interface CallBackend {
 /** What a backend is given when it is made. */
 export interface BackendContext {
   appointment: Appointment;
+  /** Origin of the server, empty for the page's own. */
+  base: string;
+  /** What this person is in the visit. */
+  role: Role;
   /** The person at this page. */
   self: UserId;
   /** The other one: the only one whose media may be shown. */
@@ -64,6 +84,10 @@ export interface BackendContext {
   random: () => number;
   /** Sends an offer over the visit's signalling; `false` if the server cannot be reached now. */
   offer: (peer: number, sdp: string) => boolean;
+  /** A token for a backend with accounts of its own; `fresh`: the last one does not work any more. */
+  callToken: (fresh: boolean) => Promise<string>;
+  /** Somebody who is not the other person called, and was refused. */
+  stranger: () => void;
   /** {@link CallBackend.state} is different. */
   changed: () => void;
 }

@@ -18,6 +18,7 @@ const CALM = 5;
 
 /** Bedside's own media server, reached over WebRTC. */
 export class Embedded implements CallBackend {
+  readonly captures = false;
   readonly #context: BackendContext;
   readonly #peer: Peer;
   readonly #remote = new MediaStream();
@@ -84,7 +85,7 @@ export class Embedded implements CallBackend {
     for (const track of wanted) this.#remote.addTrack(track);
     const link = this.#peer.link;
     const quality = link === "up" ? this.#state.quality : { ...NO_MEDIA.quality, you: lostUnless(link) };
-    this.#set({ link, remote: this.#remote, surface: null, quality });
+    this.#set({ ...NO_MEDIA, link, ready: link === "up", remote: this.#remote, quality });
   }
 
   #measureLater(): void {

@@ -21,6 +21,8 @@ export interface CallState {
   /** What to add to this computer's clock to get the server's. */
   clockSkew: number;
   capture: CaptureState;
+  /** The backend has camera and microphone: this page holds none. */
+  lent: boolean;
   /** Whether the microphone was heard. */
   heard: boolean;
   media: MediaState;

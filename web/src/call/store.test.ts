@@ -39,6 +39,7 @@ beforeEach(() => {
 
 function backend(): CallBackend {
   return {
+    captures: false,
     state: NO_MEDIA,
     update: (wish) => wishes.push(wish),
     reachable: () => {},
@@ -53,7 +54,8 @@ async function begin(role: Role = "patient"): Promise<void> {
     role,
     appointmentId: "a",
     user: role === "patient" ? "p" : "d",
-    api: { appointment: () => answer(), invite: async () => "" },
+    api: { appointment: () => answer(), invite: async () => "", callToken: async () => "" },
+    base: "",
     url: (path) => path,
     socket: server.open,
     loadBackend: async () => backend,

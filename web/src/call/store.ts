@@ -1,10 +1,10 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
 import { SignallingClient, type Transport } from "../signalling/client.ts";
-import type { Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
-import { NO_MEDIA, type CallBackend, type LoadBackend } from "./backend.ts";
+import { NO_MEDIA, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
 import { deviceCheck } from "./check.ts";
 import { Publication, type Published, narrower, same, widens } from "./publication.ts";
 import { type CallState, type Scene, inCall, sceneOf } from "./state.ts";
@@ -22,7 +22,9 @@ export interface StoreOptions {
   user: UserId;
   /** What the API would say, if the page came with it: one round trip less. */
   given?: Appointment | undefined;
-  api: Pick<Api, "appointment" | "invite">;
+  api: Pick<Api, "appointment" | "invite" | "callToken">;
+  /** Origin of the server, empty for the page's own. */
+  base: string;
   /** Address of the visit's WebSocket from the path the API gave. */
   url: (path: string) => string;
   socket: (url: string) => Socket;
@@ -33,7 +35,7 @@ export interface StoreOptions {
 }
 
 /** A command that a person's click gives. */
-export type Act = Exclude<Command["name"], "enter" | "set_media" | "report_check" | "report_capture" | "set_consent" | "say">;
+export type Act = Exclude<Command["name"], "enter" | "set_media" | "report_check" | "report_capture" | "set_consent" | "say" | "report_media" | "report_stranger" | "move_call">;
 
 /**
  * Unites the server's word, the person's devices and the media path into one {@link CallState}.
@@ -46,6 +48,9 @@ export class CallStore {
   #state: CallState;
   #client: SignallingClient | null = null;
   #backend: CallBackend | null = null;
+  #backendName = "";
+  #backends = 0;
+  #toldCarries = false;
   readonly #publication: Publication;
   #reported: DeviceCheck | null = null;
   #captured: CaptureWord = "live";
@@ -77,6 +82,7 @@ export class CallStore {
       stopping: null,
       clockSkew: 0,
       capture: this.capture.state,
+      lent: false,
       heard: false,
       media: NO_MEDIA,
       published: this.#publication.now,
@@ -112,22 +118,13 @@ export class CallStore {
       const { api, appointmentId, loadBackend } = this.#options;
       const appointment = this.#given ?? (await api.appointment(appointmentId));
       this.#given = undefined;
-      const create = await loadBackend(appointment.call.backend);
+      const name = appointment.call.backend;
+      const create = await loadBackend(name);
       if (this.#closed || load !== this.#loads) return;
       this.#set({ appointment, problem: null, transport: "connecting" });
-      const other = this.#options.role === "patient" ? appointment.provider : appointment.patient;
-      this.#backend?.close();
       this.#client?.close();
       this.#client = this.#connect(appointment.call.signalling);
-      this.#backend = create({
-        appointment,
-        self: this.#options.user,
-        other: other.userId,
-        clock: this.#options.clock,
-        random: this.#options.random,
-        offer: (peer, sdp) => this.#client?.offer(peer, sdp) ?? false,
-        changed: () => this.#onMedia(),
-      });
+      this.#carryBy(name, create, appointment);
       this.#client.start();
       void this.capture.acquire();
     } catch (error) {
@@ -181,6 +178,12 @@ export class CallStore {
     this.#client?.command({ name: "say", text });
   }
 
+  /** Moves the call to another backend. */
+  move(backend: BackendName): void {
+    this.#set({ refusal: null, busy: new Set([...this.#state.busy, "move_call"]) });
+    this.#client?.command({ name: "move_call", backend });
+  }
+
   /** Agrees to the clinic's terms, or takes it back. */
   consent(given: boolean): void {
     this.#client?.command({ name: "set_consent", given });
@@ -231,6 +234,45 @@ export class CallStore {
     });
   }
 
+  /** Lets another backend carry the media. */
+  #carryBy(name: string, create: CreateBackend, appointment: Appointment): void {
+    const { api, base, role, user, clock, random } = this.#options;
+    this.#backends += 1;
+    this.#backendName = name;
+    this.#toldCarries = false;
+    this.#backend?.close();
+    this.#backend = create({
+      appointment,
+      base,
+      role,
+      self: user,
+      other: (role === "patient" ? appointment.provider : appointment.patient).userId,
+      clock,
+      random,
+      offer: (peer, sdp) => this.#client?.offer(peer, sdp) ?? false,
+      callToken: (fresh) => api.callToken(appointment.id, fresh),
+      stranger: () => this.#client?.command({ name: "report_stranger" }),
+      changed: () => this.#onMedia(),
+    });
+    this.#set({ media: this.#backend.state });
+  }
+
+  /** The call was moved: the visit goes on, its media another way. */
+  async #moveTo(name: BackendName): Promise<void> {
+    const turn = ++this.#backends;
+    this.#backendName = name;
+    try {
+      const create = await this.#options.loadBackend(name);
+      const { appointment } = this.#state;
+      if (this.#closed || turn !== this.#backends || appointment === null) return;
+      this.#carryBy(name, create, appointment);
+      this.#backend?.reachable(this.#state.transport === "open", this.#state.view?.you.media ?? false);
+      this.#follow();
+    } catch (error) {
+      if (!this.#closed && turn === this.#backends) this.#onProblem(error);
+    }
+  }
+
   #connect(path: string): SignallingClient {
     return new SignallingClient({
       url: this.#options.url(path),
@@ -277,6 +319,7 @@ export class CallStore {
 
   #onSnapshot(view: View, now: number): void {
     this.#reported = null;
+    this.#toldCarries = view.you.media;
     this.#toldCapture = view.you.capture;
     this.#publication.reconnected(view.you);
     this.#set({ clockSkew: now - this.#options.clock.now() });
@@ -296,6 +339,7 @@ export class CallStore {
     if (!out) this.#returning = false;
     const here = this.#state.here && (!out || this.#returning);
     this.#set({ view, here, published: this.#publication.now });
+    if (view.backend !== this.#backendName && this.#backend !== null) void this.#moveTo(view.backend);
     this.#follow();
   }
 
@@ -314,7 +358,7 @@ export class CallStore {
       const view = this.#state.view;
       if (refusal !== null && view !== null) this.#publication.refused(view.you);
       this.#set({ published: this.#publication.now });
-    } else if (command.name !== "report_check" && refusal !== null && refusal !== "not_now") {
+    } else if (command.name !== "report_check" && command.name !== "report_media" && refusal !== null && refusal !== "not_now") {
       // "Not now" needs no words: the visit has moved on, and the page with it.
       this.#set({ refusal: { command: command.name, refusal } });
     } else if (command.name === "rejoin" || command.name === "start") {
@@ -351,6 +395,7 @@ export class CallStore {
     if (this.#backend === null) return;
     const before = this.#state.media.link;
     this.#set({ media: this.#backend.state });
+    this.#reportMedia();
     // Media fall silent within a second; the signalling connection may be as dead, and not know it for ten.
     if (before === "up" && this.#state.media.link === "lost") this.#client?.nudge();
   }
@@ -374,17 +419,22 @@ export class CallStore {
     if (this.#closed) return;
     const wanted = this.#state.here && !isFinal(this.scene);
     const { status } = this.capture.state;
-    if (!wanted && status !== "idle") return this.capture.release();
-    if (wanted && status === "idle" && this.#state.view !== null) return void this.capture.acquire();
-    this.#greet(wanted);
     const { published, view } = this.#state;
+    const present = wanted && view !== null && isIn(view);
+    const connected = present && inCall(this.scene);
+    const lent = connected && this.#backend?.captures === true;
+    if (lent !== this.#state.lent) this.#set({ lent });
+    if ((!wanted || lent) && status !== "idle") return this.capture.release();
+    if (wanted && !lent && status === "idle" && view !== null) return void this.capture.acquire();
+    this.#greet(wanted);
     const { camera, microphone } = this.capture.state;
     if (microphone !== null) microphone.enabled = published.microphone;
     if (camera !== null) camera.enabled = published.camera;
-    const present = wanted && view !== null && isIn(view);
     this.#backend?.update({
       present,
-      connected: present && inCall(this.scene),
+      connected,
+      otherReady: present && view.other.media,
+      published,
       microphone: present ? microphone : null,
       camera: present && published.camera ? camera : null,
     });
@@ -393,7 +443,7 @@ export class CallStore {
   #greet(wanted: boolean): void {
     // A provider comes in whatever their devices say: they have a patient to meet.
     const { status } = this.capture.state;
-    const settled = this.capture.settled || (this.#options.role === "provider" && status === "faulted");
+    const settled = this.#state.lent || this.capture.settled || (this.#options.role === "provider" && status === "faulted");
     const greets = wanted && settled;
     if (greets === this.#greeted) return;
     this.#greeted = greets;
@@ -402,14 +452,25 @@ export class CallStore {
 
   #report(): void {
     if (this.#state.transport !== "open") return;
+    this.#reportMedia();
     if (this.#captured !== this.#toldCapture) {
       this.#toldCapture = this.#captured;
       this.#client?.command({ name: "report_capture", capture: this.#captured });
     }
+    if (this.#state.lent) return;
     const check = deviceCheck(this.#state);
     if (JSON.stringify(check) === JSON.stringify(this.#reported)) return;
     this.#reported = check;
     this.#client?.command({ name: "report_check", check });
+  }
+
+  /** Of its own media server the server knows itself. */
+  #reportMedia(): void {
+    const { media, view, transport } = this.#state;
+    if (view === null || view.backend === "embedded" || transport !== "open") return;
+    if (media.ready === this.#toldCarries) return;
+    this.#toldCarries = media.ready;
+    this.#client?.command({ name: "report_media", carries: media.ready });
   }
 
   #set(change: Partial<CallState>): void {

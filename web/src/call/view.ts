@@ -17,6 +17,8 @@ export function apply(view: View, change: Change): View {
   switch (change.name) {
     case "visit":
       return { ...view, visit: change.visit, messages: [] };
+    case "backend":
+      return { ...view, backend: change.backend };
     case "stage":
       return { ...view, stage: change.stage };
     case "you":

@@ -12,6 +12,8 @@ export type Sdp = string;
 
 export type Role = "patient" | "provider" | "guest" | "interpreter" | "observer";
 
+export type CallBackend = "embedded" | "cometchat";
+
 export type EndReason = "ended" | "missed" | "abandoned" | "closed";
 
 export type Check = "unknown" | "asking" | "works" | "blocked";
@@ -150,7 +152,7 @@ microphone: boolean,
  */
 camera: boolean, 
 /**
- * Whether their media connection to the server carries.
+ * Whether their media connection to the server carries; over another backend: whether they can be reached there.
  */
 media: boolean, 
 /**
@@ -176,6 +178,10 @@ visit: VisitId,
  */
 stage: Stage, 
 /**
+ * Who carries the media.
+ */
+backend: CallBackend, 
+/**
  * You.
  */
 you: ParticipantView, 
@@ -196,7 +202,11 @@ visit: VisitId, } | { "name": "stage",
 /**
  * Where.
  */
-stage: Stage, } | { "name": "you", 
+stage: Stage, } | { "name": "backend", 
+/**
+ * Which.
+ */
+backend: CallBackend, } | { "name": "you", 
 /**
  * All of it.
  */
@@ -226,7 +236,15 @@ check: DeviceCheck, } | { "name": "report_capture",
 /**
  * That.
  */
-capture: Capture, } | { "name": "set_consent", 
+capture: Capture, } | { "name": "report_media", 
+/**
+ * You can.
+ */
+carries: boolean, } | { "name": "report_stranger" } | { "name": "move_call", 
+/**
+ * Which.
+ */
+backend: CallBackend, } | { "name": "set_consent", 
 /**
  * Agree?
  */
@@ -266,7 +284,7 @@ mid: string,
  */
 user: UserId, };
 
-export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved" | "stopping" | "full";
+export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved" | "stopping" | "no_backend" | "full";
 
 export type MediaFailure = "bad_offer" | "not_allowed" | "lost" | "busy";
 

@@ -15,5 +15,5 @@ export function aView(stage: Stage = { name: "waiting", since: 1 }, role: Role =
   const patient: ParticipantView = { ...PERSON, user: "p", name: "Rosa", role: "patient" };
   const provider: ParticipantView = { ...PERSON, user: "d", name: "Dr. Okafor", role: "provider" };
   const [self, other] = role === "patient" ? [patient, provider] : [provider, patient];
-  return { visit: "v", stage, you: { ...self, ...you }, others: [other], messages: [] };
+  return { visit: "v", stage, backend: "embedded", you: { ...self, ...you }, others: [other], messages: [] };
 }

@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { Quality } from "../peer/quality.ts";
 import { captureWords } from "../words/capture.ts";
 import { goneWords } from "../words/faults.ts";
+import { backendWords, moves } from "../words/backends.ts";
 import { elapsed } from "../words/time.ts";
 import { ago } from "./closed.ts";
 import { consentLine } from "./consent.ts";
@@ -28,18 +29,7 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
     <div class="stage__top">
       <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${qualityWord(context)}</p>
     </div>
-    ${absence(context)} ${ownTrouble(context)} ${newMessage(context)}
-    <div
-      class="corner corner--${ui.corner} ${ui.selfHidden ? "corner--hidden" : ""}"
-      tabindex=${ui.selfHidden ? "-1" : "0"}
-      role="group"
-      aria-label="Your picture. Move it with the arrow keys."
-      @keydown=${(event: KeyboardEvent) => moveByKey(context, event)}
-      @pointerdown=${drag.start}
-    >
-      <div class="self self--corner">${ui.selfHidden ? nothing : selfPicture(context)}</div>
-      <span class="corner__foot">${state.published.microphone && state.capture.microphone !== null ? level() : html`<span class="corner__muted">${icon("micOff")}You're muted</span>`}</span>
-    </div>
+    ${absence(context)} ${ownTrouble(context)} ${newMessage(context)} ${state.lent ? nothing : corner(context, drag)}
     ${provider && ui.panel ? panel(context) : nothing}
     <div class="bar" role="group" aria-label="Controls">
       ${mediaButtons(context)} ${control("Help", "help", () => context.change({ dialog: "help", menu: false }))}
@@ -54,6 +44,24 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
           >
             ${icon("leave")}<span>Leave</span>
           </button>`}
+    </div>
+  `;
+}
+
+/** Our own picture. A backend that captures itself shows it on its own surface. */
+function corner(context: ViewContext, drag: CornerDrag): TemplateResult {
+  const { state, ui } = context;
+  return html`
+    <div
+      class="corner corner--${ui.corner} ${ui.selfHidden ? "corner--hidden" : ""}"
+      tabindex=${ui.selfHidden ? "-1" : "0"}
+      role="group"
+      aria-label="Your picture. Move it with the arrow keys."
+      @keydown=${(event: KeyboardEvent) => moveByKey(context, event)}
+      @pointerdown=${drag.start}
+    >
+      <div class="self self--corner">${ui.selfHidden ? nothing : selfPicture(context)}</div>
+      <span class="corner__foot">${state.published.microphone && state.capture.microphone !== null ? level() : html`<span class="corner__muted">${icon("micOff")}You're muted</span>`}</span>
     </div>
   `;
 }
@@ -93,7 +101,10 @@ function absence(context: ViewContext): Part {
   const capture = state.view === null ? "" : captureWords(state.view.other.capture, names.other);
   if (capture !== "") return standIn(names.other, capture, "", "standin--over");
   if (state.view?.other.camera === false) return standIn(names.other, `${names.other}'s camera is off`);
-  if (!ui.picture || context.state.media.remote === null) {
+  const { media } = context.state;
+  if (media.shows) return nothing;
+  if (media.surface !== null) return standIn(names.other, backendWords(media.trouble, names.other));
+  if (!ui.picture || media.remote === null) {
     const blocked = state.view?.other.check?.camera === "blocked";
     return standIn(names.other, blocked ? `${names.other} has no camera` : `Waiting for ${names.other}'s picture…`);
   }
@@ -125,6 +136,8 @@ function ownFault(context: ViewContext): Part {
 
 function more(context: ViewContext): TemplateResult {
   const { ui, change } = context;
+  // What draws its own picture has its own settings for it, too.
+  const { lent } = context.state;
   const item = (label: string, act: () => void): TemplateResult =>
     html`<button type="button" class="menu__item" @click=${act}>${label}</button>`;
   return html`<div class="more" @keydown=${(event: KeyboardEvent) => closeMenu(context, event)}>
@@ -134,9 +147,10 @@ function more(context: ViewContext): TemplateResult {
     ${ui.menu
       ? html`<div class="menu">
           ${item("Messages", () => change({ dialog: "messages", menu: false }))}
-          ${item("Camera and microphone", () => change({ dialog: "devices", menu: false }))}
-          ${ui.selfHidden ? nothing : item("Move my picture", () => change({ corner: nextCorner(ui.corner) }))}
-          ${item(ui.selfHidden ? "Show my picture" : "Hide my picture", () => change({ selfHidden: !ui.selfHidden, menu: false }))}
+          ${lent ? nothing : item("Camera and microphone", () => change({ dialog: "devices", menu: false }))}
+          ${lent || ui.selfHidden ? nothing : item("Move my picture", () => change({ corner: nextCorner(ui.corner) }))}
+          ${lent ? nothing : item(ui.selfHidden ? "Show my picture" : "Hide my picture", () => change({ selfHidden: !ui.selfHidden, menu: false }))}
+          ${moves(context).map(({ label, backend }) => item(label, () => (context.store.move(backend), change({ menu: false }))))}
           ${context.state.role === "provider"
             ? item(ui.panel ? "Hide details" : "Show details", () => change({ panel: !ui.panel, menu: false }))
             : nothing}
@@ -166,6 +180,12 @@ function moveByKey({ ui, change }: ViewContext, event: KeyboardEvent): void {
   change({ corner });
 }
 
+/** A backend that draws its own picture measures nothing, and has its own sign. */
+function connectionLine(label: string, quality: Quality, lent: boolean): Part {
+  if (lent && quality === "unknown") return nothing;
+  return html`<div><dt>${label}</dt><dd class="word word--${quality}">${QUALITY[quality]}</dd></div>`;
+}
+
 function panel(context: ViewContext): TemplateResult {
   const { state, scene, names, now } = context;
   const since = context.connectedSince;
@@ -180,8 +200,7 @@ function panel(context: ViewContext): TemplateResult {
       ${state.appointment?.patient.age == null ? nothing : html`<div><dt>Age</dt><dd>${state.appointment.patient.age}</dd></div>`}
       ${state.appointment?.reason ? html`<div><dt>Reason</dt><dd>${state.appointment.reason}</dd></div>` : nothing}
       ${since === null ? nothing : html`<div><dt>Elapsed</dt><dd class="time">${elapsed(now - since)}</dd></div>`}
-      <div><dt>Their connection</dt><dd class="word word--${lost ? "lost" : state.media.quality.other}">${QUALITY[lost ? "lost" : state.media.quality.other]}</dd></div>
-      <div><dt>Your connection</dt><dd class="word word--${own}">${QUALITY[own]}</dd></div>
+      ${connectionLine("Their connection", lost ? "lost" : state.media.quality.other, state.lent)} ${connectionLine("Your connection", own, state.lent)}
     </dl>
     ${consentLine(context)}
     <div class="actions">${messagesButton(context)}</div>

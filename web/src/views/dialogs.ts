@@ -121,7 +121,7 @@ function help(context: ViewContext): TemplateResult {
       <span class="vh" role="status">${context.ui.copied ? "Copied" : ""}</span>
     </div>
     <div class="actions">
-      ${button("Check camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
+      ${context.state.lent ? nothing : button("Check camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
       ${button("Load the page again", () => location.reload(), "plain")}
     </div>
   `;

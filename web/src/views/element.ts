@@ -236,7 +236,7 @@ export abstract class VideoCall extends LitElement {
     if (!inCall(scene)) this.#recovery?.sound(false);
     this.#presence?.title(title(state, scene, other));
     this.#presence?.keepAwake(inCall(scene) || scene === "waiting" || scene === "calling" || scene === "called");
-    this.#remote?.show(state.media, inCall(scene), speakerToUse(state.capture.chosen, state.capture.speakers), other);
+    this.#remote?.show(state.media, inCall(scene) && state.media.surface === null, speakerToUse(state.capture.chosen, state.capture.speakers), other);
     if (state.capture.microphone !== this.#metered) {
       this.#metered = state.capture.microphone;
       this.#meter.listen(this.#metered);
@@ -407,7 +407,7 @@ export abstract class VideoCall extends LitElement {
       >
         ${dropped ? notice("Your connection dropped. Getting you back…") : nothing}
         ${stopping(context)} ${calls ? nothing : newMessage(context)} ${this.#remote.element}
-        ${draw(context, this.#drag)}
+        ${this.#store.state.media.surface ?? nothing} ${draw(context, this.#drag)}
       </div>
       ${dialog(context)} ${resume(context)} ${this.#live()}
     `;

@@ -31,8 +31,8 @@ export function button(label: string, click: () => void, weight: Weight = "plain
 }
 
 /** A button that gives the server a command. It waits for the answer, saying so. */
-export function actButton(context: ViewContext, act: Act, label: string, weight: Weight = "plain", image?: IconName): TemplateResult {
-  const busy = context.state.busy.has(act);
+export function actButton(context: ViewContext, act: Act, label: string, weight: Weight = "plain", image?: IconName, waits = false): TemplateResult {
+  const busy = waits || context.state.busy.has(act);
   return html`<button
     type="button"
     class="button button--${weight}"
@@ -105,16 +105,17 @@ export function level(): TemplateResult {
 
 /** Microphone and camera, one button each. */
 export function mediaButtons(context: ViewContext): TemplateResult {
-  const { capture, published, transport } = context.state;
-  const muted = !published.microphone || capture.microphone === null;
-  const dark = !published.camera || capture.camera === null;
+  const { capture, published, transport, lent } = context.state;
+  const none = { microphone: !lent && capture.microphone === null, camera: !lent && capture.camera === null };
+  const muted = !published.microphone || none.microphone;
+  const dark = !published.camera || none.camera;
   const waits = transport !== "open";
   return html`
     ${toggle(muted ? "Unmute" : "Mute", muted ? "micOff" : "mic", muted, waits && muted, () =>
-      capture.microphone === null ? restore(context.store) : context.store.publish({ microphone: muted }),
+      none.microphone ? restore(context.store) : context.store.publish({ microphone: muted }),
     )}
     ${toggle(dark ? "Start camera" : "Stop camera", dark ? "videoOff" : "video", dark, waits && dark, () =>
-      capture.camera === null ? restore(context.store) : context.store.publish({ camera: dark }),
+      none.camera ? restore(context.store) : context.store.publish({ camera: dark }),
     )}
   `;
 }

@@ -2,6 +2,7 @@ import { html, nothing, type TemplateResult } from "lit";
 
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import { captureNote } from "../words/capture.ts";
+import { moves, startWaits } from "../words/backends.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { elapsed, spell, when } from "../words/time.ts";
 import { ago } from "./closed.ts";
@@ -135,9 +136,14 @@ function deskActions(context: ViewContext): TemplateResult {
   const { scene, names, state } = context;
   const stage = state.view?.stage;
   if (scene === "idle") {
+    const words = startWaits(state);
     return html`<div class="actions actions--start">
-      ${actButton(context, "start", `Start meeting with ${names.other}`, "primary", "video")}
-    </div>`;
+        ${actButton(context, "start", `Start meeting with ${names.other}`, "primary", "video", words !== "")}
+      </div>
+      ${words === "" ? nothing : html`<p class="remark" role="status">${words}</p>`}
+      <div class="actions actions--quiet">
+        ${moves(context).map(({ label, backend }) => button(label, () => context.store.move(backend), "quiet"))}
+      </div>`;
   }
   const waits = (stage?.name === "calling" && stage.until !== null) || scene === "unanswered" || scene === "declined";
   return html`

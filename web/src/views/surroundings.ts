@@ -25,6 +25,7 @@ export function browserStore({ role, appointmentId, user, base, given }: Setting
     appointmentId,
     user,
     given,
+    base,
     api: new Api(base, user, (input, init) => fetch(input, init)),
     url: (path) => signallingUrl(base, location.href, path, user),
     socket: openSocket,

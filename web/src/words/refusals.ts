@@ -19,6 +19,8 @@ export function refusalWords(refusal: Refusal): string {
       return "That could not be saved. Please try again.";
     case "stopping":
       return "The clinic's system is about to restart. Please try again in a minute.";
+    case "no_backend":
+      return "Calls can't go that way here.";
     case "full":
       return "No more messages fit into this visit.";
   }

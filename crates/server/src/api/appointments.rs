@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use bedside_visit::{Appointment, Person, age_on};
+use bedside_visit::{Appointment, Participants, Person, age_on};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 use super::Success;
 use crate::app::App;
 use crate::auth::{Access, Viewing};
+use crate::cometchat::Uid;
+use crate::config::CometChatConfig;
 use crate::error::Problem;
 use crate::text::{civil_date, rfc3339};
 
@@ -71,12 +73,35 @@ struct PatientData {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CallData {
-    /// `embedded`: Bedside's own media server.
+    /// `embedded`: Bedside's own media server; `cometchat`: the clinic's account there.
     backend: &'static str,
     /// The WebSocket of the visit, a path on this server.
     signalling: String,
     /// The clinic's terms for video visits, if patients are asked to agree to them.
     consent_text: Option<String>,
+    /// Where there is an account at CometChat: a call can be moved there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cometchat: Option<CometChatData>,
+}
+
+/// What a page needs to hold a call over CometChat. The token is asked for at `/api/cometchat/user`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CometChatData {
+    /// The app.
+    app_id: String,
+    /// Where it is.
+    region: String,
+    /// Where its SDKs connect to, if not to the app's own hosts.
+    client_host: Option<String>,
+    /// Who the patient is there.
+    patient_uid: String,
+    /// Who the provider is there: nobody else's call is answered.
+    provider_uid: String,
+    /// How many seconds a call rings.
+    ring_seconds: u32,
+    /// The document that the SDKs run in, a path on this server.
+    frame: &'static str,
 }
 
 /// An appointment of yours.
@@ -119,11 +144,26 @@ impl AppointmentData {
                 avatar_url: people.patient.avatar_url.clone(),
             },
             call: CallData {
-                backend: "embedded",
+                backend: appointment.carrier(&app.rules).as_str(),
                 signalling: format!("/api/appointments/{id}/signalling"),
                 consent_text: app.config.visits.consent_text.clone(),
+                cometchat: app.config.cometchat.as_ref().map(|config| CometChatData::new(app, config, people)),
             },
             id,
+        }
+    }
+}
+
+impl CometChatData {
+    fn new(app: &App, config: &CometChatConfig, people: &Participants) -> Self {
+        Self {
+            app_id: config.app_id.clone(),
+            region: config.region.clone(),
+            client_host: config.client_host.clone(),
+            patient_uid: Uid::of(people.patient.id).as_str().to_owned(),
+            provider_uid: Uid::of(people.provider.id).as_str().to_owned(),
+            ring_seconds: app.config.visits.ring_seconds,
+            frame: "/call/cometchat",
         }
     }
 }

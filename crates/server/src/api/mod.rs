@@ -1,6 +1,7 @@
 //! The JSON API, as `/api/openapi.json` describes it.
 
 pub(crate) mod appointments;
+pub(crate) mod cometchat;
 pub(crate) mod invites;
 
 use axum::Json;
@@ -36,7 +37,7 @@ impl<T> Success<T> {
         description = "Video visits. Errors are RFC 9457 problems. Someone else's appointment and a missing one answer alike.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(appointments::get, invites::create, signalling::upgrade),
+    paths(appointments::get, invites::create, cometchat::user, signalling::upgrade),
     components(schemas(Problem)),
     modifiers(&Cookies),
 )]

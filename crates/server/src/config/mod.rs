@@ -4,6 +4,7 @@
 //! `BEDSIDE_SECTION__KEY`, later ones winning. Every fault is named, not only the first.
 
 mod clinic;
+mod cometchat;
 mod database;
 mod media;
 mod server;
@@ -12,11 +13,13 @@ mod visits;
 
 use std::path::Path;
 
+use bedside_visit::VisitRules;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use clinic::ClinicConfig;
+pub use cometchat::CometChatConfig;
 pub use database::DatabaseConfig;
 pub use media::MediaConfig;
 pub use server::{ServerConfig, TlsConfig};
@@ -42,6 +45,8 @@ pub struct Config {
     pub sign_in: SignInConfig,
     /// How visits are run.
     pub visits: VisitsConfig,
+    /// An account at CometChat, if there is one.
+    pub cometchat: Option<CometChatConfig>,
 }
 
 /// What is wrong with a configuration: one sentence a fault, each naming its setting.
@@ -73,6 +78,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The rules of visits, with what is offered here.
+    #[must_use]
+    pub fn rules(&self) -> VisitRules {
+        self.visits.rules(self.cometchat.is_some())
+    }
+
+    fn validate_backend(&self) -> Result<(), String> {
+        if self.rules().offers(self.visits.call_backend) {
+            Ok(())
+        } else {
+            Err("visits.call_backend: cometchat needs the section [cometchat]".to_owned())
+        }
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors
@@ -85,6 +104,8 @@ impl Config {
             self.media.validate(),
             self.sign_in.validate(),
             self.visits.validate(),
+            self.cometchat.as_ref().map_or(Ok(()), CometChatConfig::validate),
+            self.validate_backend(),
         ];
         let faults: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bedside_visit::VisitRules;
+use bedside_visit::{CallBackend, VisitRules};
 use serde::{Deserialize, Serialize};
 
 /// `[visits]`: how visits are run.
@@ -15,6 +15,9 @@ pub struct VisitsConfig {
     pub ring_seconds: u32,
     /// How many seconds a seat is held for a person whose connection dropped.
     pub seat_held_seconds: u32,
+    /// Who carries the calls of appointments that are made from now on: `embedded`, or `cometchat` where there is
+    /// an account. A provider can move a call at any time.
+    pub call_backend: CallBackend,
     /// The clinic's terms for video visits, which patients are asked to agree to in the waiting room, at
     /// most 2,000 characters. Absent: nobody is asked. Nothing is kept from a patient who does not agree:
     /// the provider sees it, and decides.
@@ -23,19 +26,27 @@ pub struct VisitsConfig {
 
 impl Default for VisitsConfig {
     fn default() -> Self {
-        Self { early_minutes: 60, late_minutes: 240, ring_seconds: 45, seat_held_seconds: 600, consent_text: None }
+        Self {
+            early_minutes: 60,
+            late_minutes: 240,
+            ring_seconds: 45,
+            seat_held_seconds: 600,
+            call_backend: CallBackend::Embedded,
+            consent_text: None,
+        }
     }
 }
 
 impl VisitsConfig {
     /// As the visit machine takes them.
     #[must_use]
-    pub fn rules(&self) -> VisitRules {
+    pub fn rules(&self, cometchat: bool) -> VisitRules {
         VisitRules {
             early: Duration::from_secs(u64::from(self.early_minutes) * 60),
             late: Duration::from_secs(u64::from(self.late_minutes) * 60),
             ring: Duration::from_secs(self.ring_seconds.into()),
             seat_held: Duration::from_secs(self.seat_held_seconds.into()),
+            cometchat,
         }
     }
 

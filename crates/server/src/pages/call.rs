@@ -2,7 +2,8 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Html;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
 use bedside_visit::permission::{Action, Denial, decide};
 use bedside_visit::{Appointment, Role};
 
@@ -11,6 +12,7 @@ use crate::api::appointments::AppointmentData;
 use crate::app::App;
 use crate::auth::{Access, Identity, PatientPage, ProviderPage, Viewing};
 use crate::error::{Error, denied};
+use crate::router::content_security_policy;
 use crate::text::{day_and_time, rfc3339};
 
 #[derive(Template)]
@@ -34,21 +36,21 @@ struct CallPage {
 }
 
 /// `GET /appointment/{id}`.
-pub(crate) async fn by_role(State(app): State<App>, access: Access<Viewing>) -> Result<Html<String>, Error> {
+pub(crate) async fn by_role(State(app): State<App>, access: Access<Viewing>) -> Result<Response, Error> {
     page(&app, &access.appointment, access.role, &access.identity)
 }
 
 /// `GET /video-call/patient?appointmentId={id}`.
-pub(crate) async fn patient(State(app): State<App>, access: Access<PatientPage>) -> Result<Html<String>, Error> {
+pub(crate) async fn patient(State(app): State<App>, access: Access<PatientPage>) -> Result<Response, Error> {
     page(&app, &access.appointment, access.role, &access.identity)
 }
 
 /// `GET /video-call/provider?appointmentId={id}`.
-pub(crate) async fn provider(State(app): State<App>, access: Access<ProviderPage>) -> Result<Html<String>, Error> {
+pub(crate) async fn provider(State(app): State<App>, access: Access<ProviderPage>) -> Result<Response, Error> {
     page(&app, &access.appointment, access.role, &access.identity)
 }
 
-fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -> Result<Html<String>, Error> {
+fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -> Result<Response, Error> {
     let now = app.clock.now();
     decide(&identity.principal, Action::Join, appointment, &app.rules, now)
         .map_err(|denial: Denial| denied(denial, appointment.id))?;
@@ -67,7 +69,7 @@ fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -
         }
     };
     let layout = Layout::of_call(app);
-    render(&CallPage {
+    let page = render(&CallPage {
         layout: if identity.is_account() { layout.signed_in(you.name.reveal()) } else { layout },
         staff: role == Role::Provider,
         title,
@@ -82,7 +84,14 @@ fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         kind: appointment.kind.clone(),
         data: data_block(&AppointmentData::new(app, appointment)),
-    })
+    })?;
+    let mut response = page.into_response();
+    if app.config.cometchat.is_some() {
+        // CometChat's SDKs run in a document of their own, within this one.
+        let policy = content_security_policy(app, "; frame-src 'self'");
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 /// JSON that can stand in a `script` element: nothing in it can end the element.

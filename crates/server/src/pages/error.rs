@@ -46,12 +46,17 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
     match error {
         Error::WrongRole { appointment, .. } => return (format!("/appointment/{appointment}"), "Go to your page"),
         Error::TooManyAttempts { .. } => return ("/sign-in".to_owned(), "Back to sign-in"),
-        Error::TooEarly { .. } | Error::Busy | Error::Internal | Error::RequestTimeout => return again,
+        Error::TooEarly { .. } | Error::Busy | Error::CometChat | Error::Internal | Error::RequestTimeout => {
+            return again;
+        }
         Error::NotSignedIn
         | Error::NotFound
         | Error::NoAppointmentId
         | Error::Closed
         | Error::Cancelled
+        | Error::NoCometChat
+        | Error::ForSomebodyElse
+        | Error::WebhookRefused
         | Error::LinkUsed
         | Error::CrossOrigin
         | Error::BadRequest(_)

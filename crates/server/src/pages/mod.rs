@@ -2,6 +2,7 @@
 
 pub(crate) mod api_docs;
 pub(crate) mod call;
+pub(crate) mod cometchat;
 pub(crate) mod dashboard;
 pub(crate) mod demo;
 mod elsewhere;

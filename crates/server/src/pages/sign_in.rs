@@ -122,10 +122,26 @@ pub(crate) async fn sign_out(
         transaction.append_audit(&entry).await?;
         transaction.commit().await?;
         app.hub.end_session(identity.session).await;
+        forget_elsewhere(&app, identity.principal.user);
     }
     let jar = app.cookies.remove(app.cookies.remove(jar, CookieKind::Account), CookieKind::Invite);
     let next = if identities.account.is_some() { "/sign-in" } else { "/ended" };
     Ok((jar, Redirect::to(next)).into_response())
+}
+
+/// Takes back what somebody may sign in at CometChat with. Nobody waits for it.
+fn forget_elsewhere(app: &App, user: UserId) {
+    if app.cometchat.is_none() {
+        return;
+    }
+    let app = app.clone();
+    tokio::spawn(async move {
+        if let Some(directory) = &app.cometchat
+            && let Err(error) = directory.revoke(user).await
+        {
+            tracing::warn!(%error, remedy = error.remedy(), "tokens of somebody who signed out were not revoked");
+        }
+    });
 }
 
 /// Whose password this is.

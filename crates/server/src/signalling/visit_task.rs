@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
 use bedside_visit::signalling::{MediaFailure, Refusal, Sdp, ServerMessage, Track};
-use bedside_visit::{AppointmentId, AppointmentStatus, ConnectionId, Context, Input, Output, UserId, Visit, VisitId};
+use bedside_visit::{
+    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, Output, UserId, Visit, VisitId,
+};
 use tokio::sync::mpsc;
 
 use super::connection::{CloseReason, Connection};
@@ -126,7 +128,14 @@ impl VisitTask {
 
     async fn write_down(&self, context: Context, outputs: &[Output]) -> Result<(), StoreError> {
         let durable = |o: &&Output| {
-            matches!(o, Output::Save(_) | Output::SaveMessage { .. } | Output::SetStatus(_) | Output::Audit { .. })
+            matches!(
+                o,
+                Output::Save(_)
+                    | Output::SaveMessage { .. }
+                    | Output::SetStatus(_)
+                    | Output::SetBackend(_)
+                    | Output::Audit { .. }
+            )
         };
         if !outputs.iter().any(|output| durable(&output)) {
             return Ok(());
@@ -142,6 +151,9 @@ impl VisitTask {
                     if booked.is_some_and(|appointment| appointment.status != AppointmentStatus::Cancelled) {
                         transaction.update_appointment_status(self.appointment, *status).await?;
                     }
+                }
+                Output::SetBackend(backend) => {
+                    transaction.update_appointment_backend(self.appointment, *backend).await?;
                 }
                 Output::Audit { actor, visit, action } => {
                     let entry = AuditEntry::new(context.now, *action).of_appointment(self.appointment).of_visit(*visit);
@@ -161,7 +173,11 @@ impl VisitTask {
     fn act(&mut self, output: Output) {
         let (media, room) = (&self.shared.media, self.visit.id());
         match output {
-            Output::Save(_) | Output::SaveMessage { .. } | Output::SetStatus(_) | Output::Audit { .. } => {}
+            Output::Save(_)
+            | Output::SaveMessage { .. }
+            | Output::SetStatus(_)
+            | Output::SetBackend(_)
+            | Output::Audit { .. } => {}
             Output::Admit { user, admitted } => media.admit(room, user, admitted),
             Output::Publish { user, microphone, camera } => media.publish(room, user, microphone, camera),
             Output::DropMedia { user } => media.drop_user(room, user),
@@ -199,6 +215,10 @@ impl VisitTask {
         let Some(page) = self.connections.iter().find(|c| c.id == connection).cloned() else { return };
         let user = page.user;
         let Some((microphone, camera)) = self.visit.published(user) else { return };
+        if self.visit.backend() != CallBackend::Embedded {
+            let reason = MediaFailure::NotAllowed;
+            return self.send(connection, ServerMessage::MediaFailed { peer, reason });
+        }
         let join = MediaJoin {
             room: self.visit.id(),
             user,

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
-use bedside_visit::Person;
+use bedside_visit::{CallBackend, Person};
 
 use crate::people::{Clinic, sign_in, they_meet};
 use crate::phones::FACEBOOK;
 use crate::support::When;
+use crate::support::double::Fault;
 use crate::window::Window;
 
 const SIZES: [(&str, i64, i64); 3] = [("1280", 1280, 800), ("390", 390, 844), ("320", 320, 640)];
@@ -281,6 +282,40 @@ async fn what_is_written_and_agreed_to() {
     patient.sees("https://clinic.example/leaflet").await;
     findings.look(&patient, "patient-connected-message").await;
     findings.look(&provider, "provider-connected-agreed").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and CometChat's SDKs: cargo xtask test cometchat"]
+async fn over_cometchat() {
+    let clinic = Clinic::over(CallBackend::CometChat).await;
+    let double = clinic.double.as_ref().expect("a double");
+    let mut findings = Findings::default();
+    let (patient, provider) = clinic.both_waiting().await;
+    provider.sees("Move this call").await;
+    findings.look(&provider, "cometchat-provider-idle").await;
+    double.fail([Fault::Status(403); 3]);
+    provider.reload().await;
+    provider.sees("CometChat doesn't answer as it should").await;
+    findings.look(&provider, "cometchat-provider-trouble").await;
+
+    double.loses_rings(1);
+    provider.press(&clinic.start()).await;
+    patient.sees("Connecting you with").await;
+    findings.look(&patient, "cometchat-patient-connecting").await;
+    provider.reload().await;
+    clinic.they_meet(&patient, &provider).await;
+    findings.look(&patient, "cometchat-patient-connected").await;
+    findings.look(&provider, "cometchat-provider-connected").await;
+    provider.press("More").await;
+    findings.look(&provider, "cometchat-provider-menu").await;
+    provider.key("Escape").await;
+    patient.press("Mute").await;
+    patient.press("Stop camera").await;
+    provider.sees("camera is off").await;
+    findings.look(&patient, "cometchat-patient-camera-off").await;
+    findings.look(&provider, "cometchat-provider-camera-off").await;
     findings.none();
     clinic.close().await;
 }

@@ -9,6 +9,7 @@ mod calls;
 mod chromium;
 mod doors;
 mod gallery;
+mod journeys;
 mod people;
 mod phones;
 #[path = "../support/mod.rs"]

@@ -1,10 +1,11 @@
 //! What patient and provider do, as they do it.
 
 use bedside::config::Config;
-use bedside_visit::Appointment;
+use bedside_visit::{Appointment, CallBackend};
 
 use crate::chromium::{Chromium, Profile};
-use crate::support::{Account, PASSWORD, Server, When};
+use crate::support::double::Double;
+use crate::support::{Account, PASSWORD, Server, When, soon};
 use crate::window::Window;
 
 /// A clinic, a browser for everyone, and an appointment that is due.
@@ -12,6 +13,8 @@ pub(crate) struct Clinic {
     pub(crate) server: Server,
     pub(crate) chromium: Chromium,
     pub(crate) appointment: Appointment,
+    /// CometChat's service, where the clinic has an account there.
+    pub(crate) double: Option<Double>,
 }
 
 impl Clinic {
@@ -22,7 +25,30 @@ impl Clinic {
     pub(crate) async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let server = Server::start_with(adjust).await;
         let appointment = server.book(When::Now).await;
-        Self { server, chromium: Chromium::launch().await, appointment }
+        Self { server, chromium: Chromium::launch().await, appointment, double: None }
+    }
+
+    /// With calls that another backend carries, if it is not the embedded one.
+    pub(crate) async fn over(backend: CallBackend) -> Self {
+        Self::over_with(backend, |_| {}).await
+    }
+
+    pub(crate) async fn over_with(backend: CallBackend, adjust: impl FnOnce(&mut Config)) -> Self {
+        if backend == CallBackend::Embedded {
+            return Self::with(adjust).await;
+        }
+        let double = Double::start().await;
+        let config = double.config();
+        let clinic = Self::with(|all| {
+            all.cometchat = Some(config);
+            all.visits.call_backend = backend;
+            adjust(all);
+        });
+        Self { double: Some(double), ..clinic.await }
+    }
+
+    fn backend(&self) -> CallBackend {
+        self.appointment.backend
     }
 
     pub(crate) async fn close(self) {
@@ -64,8 +90,10 @@ impl Clinic {
         patient.stage("waiting").await;
         let provider = self.provider().await;
         provider.stage("idle").await;
-        provider.until("await probe.ready()", "the provider's media connection").await;
-        patient.until("await probe.ready()", "the patient's media connection").await;
+        if self.backend() == CallBackend::Embedded {
+            provider.until("await probe.ready()", "the provider's media connection").await;
+            patient.until("await probe.ready()", "the patient's media connection").await;
+        }
         (patient, provider)
     }
 
@@ -73,8 +101,36 @@ impl Clinic {
     pub(crate) async fn in_call(&self) -> (Window, Window) {
         let (patient, provider) = self.both_waiting().await;
         provider.press(&self.start()).await;
-        they_meet(&patient, &provider).await;
+        self.they_meet(&patient, &provider).await;
         (patient, provider)
+    }
+
+    /// Both are connected, over what carries this clinic's calls.
+    pub(crate) async fn they_meet(&self, one: &Window, other: &Window) {
+        self.they_meet_over(self.backend(), one, other).await;
+    }
+
+    /// Both are connected over a backend: seen and heard, or in the call with its own picture shown.
+    pub(crate) async fn they_meet_over(&self, backend: CallBackend, one: &Window, other: &Window) {
+        if backend == CallBackend::Embedded {
+            return they_meet(one, other).await;
+        }
+        for window in [one, other] {
+            window.stage("connected").await;
+            window.until("probe.surface()", "the call's own picture").await;
+        }
+        soon("both in the call", self.in_rooms(2)).await;
+    }
+
+    /// Nobody is left in a call of CometChat's.
+    pub(crate) async fn nobody_is_in_the_call(&self) {
+        soon("an empty call", self.in_rooms(0)).await;
+    }
+
+    async fn in_rooms(&self, count: usize) {
+        while self.double.as_ref().is_some_and(|double| double.in_rooms() != count) {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) fn start(&self) -> String {

@@ -70,6 +70,14 @@ const probe = (() => {
     }
     return "";
   };
+  const surface = () => call()?.shadowRoot?.querySelector("iframe.surface--shown") != null;
+  // The page and all that it and its frames loaded of this origin, with every address that was asked for.
+  const sources = async () => {
+    const windows = [window, ...[...all()].filter((element) => element.matches("iframe")).map((frame) => frame.contentWindow)];
+    const addresses = windows.flatMap((each) => [each.location.href, ...each.performance.getEntriesByType("resource").map(({ name }) => name)]);
+    const own = [...new Set(addresses)].filter((address) => new URL(address).origin === location.origin && !address.includes("/api/"));
+    return [...addresses, ...(await Promise.all(own.map(async (address) => (await fetch(address)).text())))];
+  };
   const focused = () => {
     let element = document.activeElement;
     while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
@@ -97,5 +105,5 @@ const probe = (() => {
       .map((v) => `${v.id}: ${v.help}\n` + v.nodes.map((n) => `    ${n.html}\n    ${n.failureSummary}`).join("\n"))
       .join("\n");
   };
-  return { protocol, settled, cutOff, ready, focused, text, find, target, received, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
+  return { protocol, sources, surface, settled, cutOff, ready, focused, text, find, target, received, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
 })();

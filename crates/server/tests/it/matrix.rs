@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::Stage;
-use bedside_visit::{Appointment, DeviceCheck};
+use bedside_visit::{Appointment, CallBackend, DeviceCheck};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::double::Double;
 use crate::support::{Client, Ending, Page, Refused, Reply, Server, When};
 
 const EVERYONE: [&str; 7] =
@@ -36,6 +37,9 @@ const ROUTES: &str = "
     POST /demo/{token}                          404      404      404      404      404      404      404
     GET  /api/appointments/{id}                 401      200      200      404      200      404      404
     POST /api/appointments/{id}/invites         401      403      403      404      200      404      404
+    POST /api/cometchat/user                    404      404      404      404      404      404      404
+    GET  /call/cometchat                        404      404      404      404      404      404      404
+    POST /api/webhooks/cometchat                404      404      404      404      404      404      404
     WS   /api/appointments/{id}/signalling      4401     open     open     4403     open     4403     4403
     GET  /api/openapi.json                      200      200      200      200      200      200      200
     GET  /assets/{name}                         404      404      404      404      404      404      404
@@ -134,7 +138,7 @@ async fn every_route() {
 fn the_table_has_every_route_of_the_router() {
     let router = include_str!("../../src/router.rs");
     let mut routes = BTreeSet::new();
-    for line in router.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
+    for line in router.lines().filter_map(|line| Some(line.split_once(".route(\"")?.1)) {
         let (path, methods) = line.split_once('"').expect("a path");
         for (name, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE")] {
             if methods.contains(&format!(" {name}")) || methods.contains(&format!(").{name}")) {
@@ -163,15 +167,22 @@ const fn commands(command: &Command) -> [(&'static str, bool); 3] {
         | Command::SetMedia { .. }
         | Command::ReportCheck { .. }
         | Command::ReportCapture { .. }
+        | Command::ReportMedia { .. }
+        | Command::ReportStranger
         | Command::SetConsent { .. }
         | Command::Say { .. } => (true, true),
         Command::Decline => (true, false),
-        Command::Start | Command::Cancel | Command::KeepWaiting | Command::MarkMissed | Command::End => (false, true),
+        Command::Start
+        | Command::Cancel
+        | Command::KeepWaiting
+        | Command::MarkMissed
+        | Command::End
+        | Command::MoveCall { .. } => (false, true),
     };
     [("patient", patient), ("patient by link", patient), ("provider", provider)]
 }
 
-fn every_kind() -> [Command; 14] {
+fn every_kind() -> [Command; 17] {
     [
         Command::Enter,
         Command::Rejoin,
@@ -192,6 +203,9 @@ fn every_kind() -> [Command; 14] {
             },
         },
         Command::ReportCapture { capture: bedside_visit::Capture::Interrupted },
+        Command::ReportMedia { carries: true },
+        Command::ReportStranger,
+        Command::MoveCall { backend: CallBackend::Embedded },
         Command::SetConsent { given: true },
         Command::Say { text: "Hello".to_owned().try_into().expect("a text") },
     ]
@@ -199,7 +213,12 @@ fn every_kind() -> [Command; 14] {
 
 #[tokio::test]
 async fn every_command() {
-    let server = Server::start().await;
+    let double = Double::start().await;
+    let server = Server::start_with(|config| {
+        config.cometchat = Some(double.config());
+        config.visits.call_backend = CallBackend::CometChat;
+    })
+    .await;
     let ada = server.sign_in(&server.patient).await;
     let grace = server.sign_in(&server.provider).await;
     for command in every_kind() {

@@ -3,13 +3,18 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bedside::log_filter;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bedside::{check_cometchat, log_filter};
 use bedside_visit::Private;
 use bedside_visit::signalling::{ClientMessage, Command, Sdp};
 use jiff::civil::date;
+use reqwest::Method;
+use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::support::double::{Double, Fault, KEY, WEBHOOK};
 use crate::support::{PASSWORD, Page, Server, When};
 
 #[derive(Clone, Default)]
@@ -37,6 +42,15 @@ impl MakeWriter<'_> for Log {
 impl Log {
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    fn holds_none_of(&self, words: &[&str]) {
+        let log = self.text();
+        assert!(log.contains("the log works") && log.contains("TRACE"));
+        for word in words {
+            let line = log.lines().find(|line| line.contains(word));
+            assert!(line.is_none(), "{word} in: {line:?}");
+        }
     }
 }
 
@@ -75,10 +89,8 @@ async fn nothing_of_people_reaches_the_log() {
     server.stop().await;
 
     tracing::error!("the log works");
-    let log = log.text();
-    assert!(log.contains("the log works") && log.contains("TRACE"));
     let token = link.rsplit('/').next().expect("a token");
-    let words = [
+    let mut words = vec![
         "Canary Patientname",
         "canary@mail.example",
         "canary wrong password",
@@ -90,8 +102,48 @@ async fn nothing_of_people_reaches_the_log() {
         "canarylinkthatisnone",
         token,
     ];
-    for word in words.into_iter().chain(secrets.iter().map(String::as_str)) {
-        let line = log.lines().find(|line| line.contains(word));
-        assert!(line.is_none(), "{word} in: {line:?}");
+    words.extend(secrets.iter().map(String::as_str));
+    log.holds_none_of(&words);
+}
+
+#[tokio::test]
+async fn nothing_of_an_account_at_cometchat_reaches_the_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let _guard = subscriber.set_default();
+
+    let double = Double::start().await;
+    let config = double.config();
+    check_cometchat(&config).await.expect("a key that works");
+    let server = Server::start_with(|all| all.cometchat = Some(config)).await;
+    let patient = server.add_person("Canary Patientname", Some("canary@mail.example")).await;
+    let visit = server.book_for(&patient.person, &server.provider.person, When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let asked = json!({ "appointmentId": visit.id.to_string() });
+    for faults in [vec![], vec![Fault::Status(500), Fault::TooMany(0)], vec![Fault::Status(403)]] {
+        double.fail(faults);
+        grace.post_json("/api/cometchat/user", &asked).await;
     }
+    for credentials in [WEBHOOK, "canary:wrong"] {
+        let report =
+            json!({ "trigger": "call_ended", "data": { "sessionId": "session-canary", "occupant": "Canary" } });
+        let client = server.client();
+        let post = client.request(Method::POST, "/api/webhooks/cometchat").origin(None).json(&report);
+        post.header("authorization", &format!("Basic {}", STANDARD.encode(credentials))).send().await;
+    }
+    grace.post("/sign-out", &[]).await;
+    server.stop().await;
+
+    tracing::error!("the log works");
+    let encoded = STANDARD.encode(WEBHOOK);
+    let password = WEBHOOK.split_once(':').expect("name and password").1;
+    log.holds_none_of(&[
+        "Canary",
+        "canary:wrong",
+        "token-canary",
+        KEY,
+        password,
+        &encoded,
+        &STANDARD.encode("canary:wrong"),
+    ]);
 }

@@ -70,6 +70,7 @@ impl Server {
             reason: Some("Blood pressure check".into()),
             status: AppointmentStatus::Booked,
             participants,
+            backend: self.config.visits.call_backend,
         };
         let mut transaction = self.store.begin().await.expect("begin");
         transaction.insert_appointment(&appointment, now).await.expect("booked");
@@ -113,8 +114,8 @@ impl Server {
 
     pub(crate) fn operator(&self) -> Operator {
         let clock = Arc::clone(&self.clock) as Arc<dyn bedside_visit::Clock>;
-        let rules = self.config.visits.rules();
-        Operator { store: Arc::clone(&self.store), clock, rules, public_url: self.origin.clone() }
+        let (rules, backend) = (self.config.rules(), self.config.visits.call_backend);
+        Operator { store: Arc::clone(&self.store), clock, rules, backend, public_url: self.origin.clone() }
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod client;
 mod clinic;
+pub(crate) mod double;
 mod page;
 mod server;
 mod site;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bedside_visit::signalling::{Command as Order, MediaFailure, ServerMessage};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, Arrival, ChatMessage, CommandId, ConnectionId, Context, PageId,
-    Participants, Person, Role, Timestamp, Visit, VisitId, VisitRecord, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, Arrival, CallBackend, ChatMessage, CommandId, ConnectionId, Context,
+    PageId, Participants, Person, Role, Timestamp, Visit, VisitId, VisitRecord, VisitRules,
 };
 use bedside_visit::{Input as VisitInput, Output as VisitOutput};
 use uuid::Uuid;
@@ -57,6 +57,7 @@ impl Office {
             reason: None,
             status: AppointmentStatus::Booked,
             participants: Participants::two(person(1, "Ada"), person(2, "Grace")),
+            backend: CallBackend::Embedded,
         };
         let visit = Visit::new(room(), &appointment, VisitRules::default());
         Self {
@@ -94,7 +95,7 @@ impl Office {
                     self.record = Some(record);
                 }
                 VisitOutput::SaveMessage { message, .. } => self.messages.push(message),
-                VisitOutput::SetStatus(_) | VisitOutput::Audit { .. } => {}
+                VisitOutput::SetStatus(_) | VisitOutput::SetBackend(_) | VisitOutput::Audit { .. } => {}
                 VisitOutput::Admit { user, admitted } => self.world.command(Command::Admit { room, user, admitted }),
                 VisitOutput::Publish { user, microphone, camera } => {
                     self.world.command(Command::Publish { room, user, microphone, camera });

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bedside_visit::{Appointment, AppointmentId, AppointmentStatus, Participants, Private, Timestamp, UserId};
+use bedside_visit::{
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, Participants, Private, Timestamp, UserId,
+};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
@@ -15,7 +17,7 @@ const TABLE: &str = "appointments";
 macro_rules! select_appointments {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.start_at, a.duration_minutes, a.kind, a.reason, a.status,
+            "SELECT a.id, a.start_at, a.duration_minutes, a.kind, a.reason, a.status, a.call_backend,
                     p.id AS patient_id, p.name AS patient_name, p.specialty AS patient_specialty,
                     p.birth_date AS patient_birth_date, p.avatar_url AS patient_avatar_url,
                     d.id AS provider_id, d.name AS provider_name, d.specialty AS provider_specialty,
@@ -35,8 +37,8 @@ pub(super) async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO appointments
-             (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, call_backend, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(appointment.id.to_string())
     .bind(appointment.start.as_millis())
@@ -46,6 +48,7 @@ pub(super) async fn insert(
     .bind(appointment.status.as_str())
     .bind(appointment.participants.patient.id.to_string())
     .bind(appointment.participants.provider.id.to_string())
+    .bind(appointment.backend.as_str())
     .bind(at.as_millis())
     .execute(connection)
     .await
@@ -105,6 +108,20 @@ pub(super) async fn update_status(
     Ok(done.rows_affected() == 1)
 }
 
+pub(super) async fn update_backend(
+    connection: &mut SqliteConnection,
+    id: AppointmentId,
+    backend: CallBackend,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE appointments SET call_backend = ? WHERE id = ?")
+        .bind(backend.as_str())
+        .bind(id.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Whole minutes; the database sees to their range.
 fn minutes(duration: Duration) -> Result<i64, StoreError> {
     let whole = i64::try_from(duration.as_secs() / 60).ok();
@@ -128,5 +145,6 @@ fn appointment(row: &SqliteRow) -> Result<Appointment, StoreError> {
             Columns::prefixed("patient_", "users", row).person()?,
             Columns::prefixed("provider_", "users", row).person()?,
         ),
+        backend: columns.parsed("call_backend")?,
     })
 }

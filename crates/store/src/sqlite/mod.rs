@@ -6,6 +6,7 @@
 
 mod appointments;
 mod audit;
+mod backend_reports;
 mod errors;
 mod invites;
 mod messages;

@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, ChatMessage, EmailAddress, Timestamp, UserId, VisitId, VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Timestamp, UserId, VisitId,
+    VisitRecord,
 };
 use sqlx::Sqlite;
 
 use super::errors::failed;
-use super::{appointments, audit, invites, messages, sessions, users, visits};
+use super::{appointments, audit, backend_reports, invites, messages, sessions, users, visits};
 use crate::{
-    Account, AuditEntry, Invite, InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, StoreError, Transaction,
+    Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SessionHash, SessionRecord,
+    StoreError, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -104,6 +106,14 @@ impl Transaction for SqliteTransaction {
         appointments::update_status(&mut self.0, id, status).await
     }
 
+    async fn update_appointment_backend(
+        &mut self,
+        id: AppointmentId,
+        backend: CallBackend,
+    ) -> Result<bool, StoreError> {
+        appointments::update_backend(&mut self.0, id, backend).await
+    }
+
     async fn get_open_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError> {
         visits::get_open(&mut self.0, appointment).await
     }
@@ -118,6 +128,10 @@ impl Transaction for SqliteTransaction {
 
     async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError> {
         messages::insert(&mut self.0, visit, message).await
+    }
+
+    async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError> {
+        backend_reports::insert(&mut self.0, report).await
     }
 
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {

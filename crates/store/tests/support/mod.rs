@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bedside_store::{InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, SqliteStore, Store};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, ParticipantRecord, Participants, Person, Private, Role, Timestamp,
-    UserId, VisitId, VisitPhase, VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ParticipantRecord, Participants, Person, Private, Role,
+    Timestamp, UserId, VisitId, VisitPhase, VisitRecord,
 };
 use uuid::Uuid;
 
@@ -70,6 +70,7 @@ pub(crate) fn appointment() -> Appointment {
         reason: Some("A rash; it itches".into()),
         status: AppointmentStatus::Booked,
         participants: Participants::two(patient().person, provider().person),
+        backend: CallBackend::Embedded,
     }
 }
 

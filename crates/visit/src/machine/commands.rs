@@ -3,9 +3,9 @@
 use super::{Context, Output, PATIENT, PROVIDER, Ring, Visit};
 use crate::chat::{ChatMessage, ChatText, MAX_MESSAGES};
 use crate::record::{AuditAction, EndReason, VisitPhase};
-use crate::seat::Attendance;
+use crate::seat::{Attendance, MediaLink};
 use crate::signalling::{Command, Refusal, ServerMessage};
-use crate::{AppointmentStatus, CommandId, ConnectionId, Role, Timestamp, UserId};
+use crate::{AppointmentStatus, CallBackend, CommandId, ConnectionId, Role, Timestamp, UserId};
 
 impl Visit {
     pub(super) fn command(&mut self, context: Context, connection: ConnectionId, id: CommandId, command: Command) {
@@ -16,7 +16,7 @@ impl Visit {
             self.send(connection, ServerMessage::Acknowledged { id });
             return;
         }
-        let written = |visit: &Self| (visit.record(), visit.messages.len());
+        let written = |visit: &Self| (visit.record(), visit.messages.len(), visit.backend);
         let before = written(self);
         match self.perform(context, seat, command) {
             Ok(()) => {
@@ -37,12 +37,15 @@ impl Visit {
             Command::SetMedia { microphone, camera } => return self.set_media(seat, microphone, camera),
             Command::ReportCheck { check } => self.seats[seat].check = check,
             Command::ReportCapture { capture } => self.seats[seat].capture = capture,
+            Command::ReportMedia { carries } => return self.report_media(context.now, seat, carries),
+            Command::ReportStranger => self.audit(Some(self.seats[seat].user), AuditAction::StrangerRefused),
             Command::SetConsent { given } => self.set_consent(context.now, seat, given),
             Command::Say { text } => return self.say(context.now, seat, text),
             Command::Decline => return self.only(role, Role::Patient)?.decline(context.now),
             Command::Start => return self.only(role, Role::Provider)?.start(context),
             Command::Cancel => return self.only(role, Role::Provider)?.cancel(),
             Command::KeepWaiting => return self.only(role, Role::Provider)?.keep_waiting(),
+            Command::MoveCall { backend } => return self.only(role, Role::Provider)?.move_call(backend),
             Command::MarkMissed => return self.only(role, Role::Provider)?.mark_missed(context.now),
             Command::End => return self.only(role, Role::Provider)?.end_for_all(context.now),
         }
@@ -121,6 +124,36 @@ impl Visit {
             let user = seat.user;
             self.outputs.push_back(Output::Publish { user, microphone, camera });
             self.audit(Some(user), AuditAction::VisitMediaChanged);
+        }
+        Ok(())
+    }
+
+    /// Of its own media server the server knows better.
+    fn report_media(&mut self, now: Timestamp, seat: usize, carries: bool) -> Result<(), Refusal> {
+        if self.backend == CallBackend::Embedded {
+            return Err(Refusal::NotNow);
+        }
+        let seat = &mut self.seats[seat];
+        seat.media = match (carries, seat.media) {
+            (true, _) => MediaLink::Up,
+            (false, MediaLink::Up) => MediaLink::Lost { since: now },
+            (false, kept @ (MediaLink::None | MediaLink::Lost { .. })) => kept,
+        };
+        Ok(())
+    }
+
+    /// The visit goes on as it is; its pages reach each other another way.
+    fn move_call(&mut self, backend: CallBackend) -> Result<(), Refusal> {
+        if !self.rules.offers(backend) {
+            return Err(Refusal::NoBackend);
+        }
+        if self.backend != backend {
+            self.backend = backend;
+            self.outputs.push_back(Output::SetBackend(backend));
+            self.audit(Some(self.seats[PROVIDER].user), AuditAction::VisitBackendChanged);
+            for seat in 0..self.seats.len() {
+                self.drop_media(seat);
+            }
         }
         Ok(())
     }

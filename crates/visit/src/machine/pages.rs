@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use super::{Arrival, Closing, MAX_PARTICIPANTS, Output, Visit};
 use crate::record::AuditAction;
-use crate::seat::{Capture, DeviceCheck, Link, Seat};
+use crate::seat::{Capture, DeviceCheck, Link, MediaLink, Seat};
 use crate::signalling::ServerMessage;
 use crate::view::{Change, View, diff};
-use crate::{ConnectionId, PageId, Role, Timestamp};
+use crate::{CallBackend, ConnectionId, PageId, Role, Timestamp};
 
 /// How many changes are kept for a page that may come back. One that missed more gets a snapshot.
 const BACKLOG: usize = 64;
@@ -124,6 +124,10 @@ impl Visit {
         for seat in &mut self.seats {
             if seat.connection() == Some(connection) {
                 seat.link = Link::Down { since: now };
+                if self.backend != CallBackend::Embedded {
+                    // Only the page knew.
+                    seat.media = MediaLink::None;
+                }
             }
         }
     }

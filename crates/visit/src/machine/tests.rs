@@ -26,6 +26,7 @@ fn appointment() -> Appointment {
         reason: None,
         status: AppointmentStatus::Booked,
         participants: Participants::two(person(1, "Ada Patient"), person(2, "Dr. Grace")),
+        backend: CallBackend::Embedded,
     }
 }
 
@@ -52,7 +53,8 @@ impl Scene {
     }
 
     fn with(appointment: Appointment) -> Self {
-        let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, VisitRules::default());
+        let rules = VisitRules { cometchat: true, ..VisitRules::default() };
+        let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, rules);
         Self { appointment, visit, now: T0, commands: 0, fresh: 200, pages: vec![], gone: vec![], log: vec![] }
     }
 
@@ -69,6 +71,9 @@ impl Scene {
 
     /// Does with a message what a page does.
     fn take(&mut self, output: &Output) {
+        if let Output::SetBackend(backend) = output {
+            self.appointment.backend = *backend;
+        }
         let Output::Send { connection, message } = output else { return };
         match message {
             ServerMessage::Snapshot { sequence, view, .. } => {
@@ -612,5 +617,6 @@ fn a_stranger_gets_no_seat() {
     assert_eq!(scene.visit.record(), before);
 }
 
+mod backends;
 mod diagram;
 mod properties;

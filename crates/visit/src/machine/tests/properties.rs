@@ -41,6 +41,10 @@ fn command() -> impl Strategy<Value = Command> {
             check: DeviceCheck { browser: Check::Works, camera: Check::Asking, microphone: Check::Blocked, heard }
         }),
         1 => Just(Command::ReportCapture { capture: Capture::Interrupted }),
+        1 => any::<bool>().prop_map(|carries| Command::ReportMedia { carries }),
+        1 => any::<bool>().prop_map(|there| Command::MoveCall {
+            backend: if there { CallBackend::CometChat } else { CallBackend::Embedded },
+        }),
         1 => any::<bool>().prop_map(|given| Command::SetConsent { given }),
         1 => Just(Command::Say { text: "Hello".to_owned().try_into().expect("a text") }),
     ]
@@ -196,7 +200,8 @@ impl Run {
                 }
                 None => assert_eq!(seat.connection(), None),
             }
-            assert_eq!(visit.is_admitted(user(n)), started && seat.entered().is_some(), "forwarded: in, and started");
+            let forwarded = started && seat.entered().is_some() && visit.backend() == CallBackend::Embedded;
+            assert_eq!(visit.is_admitted(user(n)), forwarded, "forwarded: in, started, and by us");
             assert_eq!((seat.microphone, seat.camera), self.wanted[at], "nothing its owner did not last ask for");
         }
         if let Some(Stage::Connected { .. }) = visit.view(user(1)).map(|view| view.stage) {

@@ -1,0 +1,86 @@
+//! What can go wrong with CometChat, and what to do about it.
+
+/// Why the service did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CometChatError {
+    /// No answer, or none in time, also after trying again.
+    #[error("CometChat cannot be reached ({0})")]
+    Unreachable(String),
+    /// Too many requests, also after waiting.
+    #[error("CometChat takes no more requests for now")]
+    Busy,
+    /// The key is unknown, or belongs to another app or region.
+    #[error("CometChat does not know the key, or not in this app and region ({0})")]
+    WrongKey(String),
+    /// The key may not do this.
+    #[error("CometChat's key may not do this ({0})")]
+    NoAccess(String),
+    /// The account's plan does not cover it.
+    #[error("CometChat's plan does not cover this ({0})")]
+    Plan(String),
+    /// There is no such person, or they are deactivated.
+    #[error("CometChat does not know this person")]
+    NoUser,
+    /// There is such a person already.
+    #[error("CometChat knows this person already")]
+    UserExists,
+    /// Anything else it said, by its code.
+    #[error("CometChat refused: {0}")]
+    Refused(String),
+    /// An answer that is none of its documented ones.
+    #[error("CometChat answered in an unexpected way ({0})")]
+    Unexpected(String),
+}
+
+impl CometChatError {
+    /// What an operator does about it.
+    pub(crate) const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "Check that this machine reaches *.cometchat.io on port 443, and cometchat.region.",
+            Self::Busy => "Wait, or ask CometChat for a higher limit: the free plan takes 500 requests a minute.",
+            Self::WrongKey(_) => {
+                "Check cometchat.app_id, cometchat.region and cometchat.api_key against the app's dashboard."
+            }
+            Self::NoAccess(_) => "Use the REST API key (scope fullAccess), not the auth key.",
+            Self::Plan(_) => "Look at the plan and its limits in CometChat's dashboard.",
+            Self::NoUser | Self::UserExists | Self::Refused(_) | Self::Unexpected(_) => {
+                "Try again. If it stays, ask CometChat's support with the code."
+            }
+        }
+    }
+
+    /// Reads what the service calls it, with the HTTP status as a second witness.
+    pub(super) fn of(status: u16, code: &str) -> Self {
+        match (code, status) {
+            ("ERR_UID_ALREADY_EXISTS", _) | (_, 409) => Self::UserExists,
+            ("ERR_UID_NOT_FOUND", _) => Self::NoUser,
+            ("ERR_TOO_MANY_REQUESTS", _) | (_, 429) => Self::Busy,
+            (
+                "AUTH_ERR_APIKEY_NOT_FOUND"
+                | "AUTH_ERR_EMPTY_APIKEY"
+                | "AUTH_ERR_EMPTY_APPID"
+                | "AUTH_ERR_INVALID_APPID",
+                _,
+            ) => Self::WrongKey(code.to_owned()),
+            ("AUTH_ERR_NO_ACCESS", _) => Self::NoAccess(code.to_owned()),
+            ("ERR_PLAN_RESTRICTION" | "ERR_SUBSCRIPTION_EXPIRED" | "ERR_PLAN_QUOTA_RESTRICTION", _) => {
+                Self::Plan(code.to_owned())
+            }
+            ("", 401 | 403) => Self::WrongKey(format!("HTTP {status}")),
+            ("", _) => Self::Unexpected(format!("HTTP {status}")),
+            _ => Self::Refused(code.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_user_is_told_by_code_or_by_status() {
+        assert_eq!(CometChatError::of(400, "ERR_UID_ALREADY_EXISTS"), CometChatError::UserExists);
+        assert_eq!(CometChatError::of(409, "ERR_SOMETHING_NEW"), CometChatError::UserExists);
+        assert_eq!(CometChatError::of(400, "ERR_BAD_REQUEST"), CometChatError::Refused("ERR_BAD_REQUEST".to_owned()));
+    }
+}

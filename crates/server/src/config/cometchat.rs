@@ -1,0 +1,84 @@
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// `[cometchat]`: an account at CometChat, whose service can carry visits instead of the embedded media
+/// server. Absent: there is none.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CometChatConfig {
+    /// The app's id, from its dashboard.
+    pub app_id: String,
+    /// Where the app is: `us`, `eu` or `in`.
+    pub region: String,
+    /// The REST API key (scope `fullAccess`). Better in the environment, as `BEDSIDE_COMETCHAT__API_KEY`.
+    #[serde(serialize_with = "hidden")]
+    pub api_key: SecretString,
+    /// What CometChat's webhooks sign in with, as `name:password`; absent: webhooks are refused.
+    #[serde(default, serialize_with = "hidden_option")]
+    pub webhook: Option<SecretString>,
+    /// Where the SDKs in the pages connect to, as host or host:port, instead of the app's own hosts: for a dedicated
+    /// cluster.
+    #[serde(default)]
+    pub client_host: Option<String>,
+    /// Where the REST API is, instead of the app's own host: for a dedicated cluster.
+    #[serde(default)]
+    pub api_url: Option<String>,
+}
+
+/// A configuration is shown without its secrets.
+fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("(secret)")
+}
+
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn hidden_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => hidden(secret, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl CometChatConfig {
+    /// Where the REST API is, without a slash at the end.
+    #[must_use]
+    pub fn api(&self) -> String {
+        match &self.api_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("https://{}.api-{}.cometchat.io/v3", self.app_id, self.region),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !plain(&self.app_id) {
+            return Err("cometchat.app_id: give the App ID of your CometChat app, letters and digits".to_owned());
+        }
+        if !["us", "eu", "in"].contains(&self.region.as_str()) {
+            return Err("cometchat.region: say us, eu or in, as the dashboard does".to_owned());
+        }
+        if self.api_key.expose_secret().trim().is_empty() {
+            return Err("cometchat.api_key: give the REST API key".to_owned());
+        }
+        if self.webhook.as_ref().is_some_and(|webhook| !is_credentials(webhook.expose_secret())) {
+            return Err("cometchat.webhook: give name:password, the password with at least 20 characters".to_owned());
+        }
+        let secure = |url: &str| url.starts_with("https://") || url.starts_with("http://127.0.0.1");
+        if self.api_url.as_deref().is_some_and(|url| !secure(url)) {
+            return Err("cometchat.api_url: give an https address".to_owned());
+        }
+        let host =
+            |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
+        if self.client_host.as_deref().is_some_and(|text| !host(text)) {
+            return Err("cometchat.client_host: give a host, or host:port".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// CometChat takes names of up to 50 and passwords of up to 100 letters and digits.
+fn is_credentials(text: &str) -> bool {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
+    text.split_once(':').is_some_and(|(name, password)| {
+        (1..=50).contains(&name.len()) && (20..=100).contains(&password.len()) && plain(name) && plain(password)
+    })
+}

@@ -1,0 +1,79 @@
+//! A visit whose media another backend carries, and the move from one to another.
+
+use super::*;
+
+fn moved(scene: &mut Scene, backend: CallBackend) {
+    scene.send(PROVIDER, Command::MoveCall { backend }).expect("moved");
+}
+
+#[test]
+fn a_call_is_moved_in_the_same_visit() {
+    let mut scene = Scene::in_call();
+    let (visit, stage) = (scene.visit.id(), scene.stage(PATIENT).clone());
+    moved(&mut scene, CallBackend::CometChat);
+    assert_eq!(scene.visit.id(), visit);
+    assert_eq!(scene.stage(PATIENT), &stage, "they are still together");
+    for page in [PATIENT, PROVIDER] {
+        assert_eq!(scene.page(page).backend, CallBackend::CometChat);
+    }
+    assert!(scene.log.contains(&Output::SetBackend(CallBackend::CometChat)), "and after a restart too");
+    assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
+    assert_eq!(scene.audits().last(), Some(&AuditAction::VisitBackendChanged));
+    assert!(!scene.visit.is_admitted(user(1)), "our own server forwards nothing meanwhile");
+
+    moved(&mut scene, CallBackend::Embedded);
+    assert!(scene.visit.is_admitted(user(1)) && scene.visit.is_admitted(user(2)));
+    assert_eq!(scene.stage(PATIENT), &stage);
+}
+
+#[test]
+fn only_the_provider_moves_it_and_only_to_what_there_is() {
+    let mut scene = Scene::in_call();
+    let there = Command::MoveCall { backend: CallBackend::CometChat };
+    assert_eq!(scene.send(PATIENT, there.clone()), Err(Refusal::WrongRole));
+    scene.visit.rules.cometchat = false;
+    assert_eq!(scene.send(PROVIDER, there), Err(Refusal::NoBackend));
+    assert_eq!(scene.visit.backend(), CallBackend::Embedded);
+}
+
+#[test]
+fn what_is_not_offered_any_more_falls_back() {
+    let booked = Appointment { backend: CallBackend::CometChat, ..appointment() };
+    let visit = |rules| Visit::new(VisitId::new(Uuid::from_u128(100)), &booked, rules);
+    assert_eq!(visit(VisitRules::default()).backend(), CallBackend::Embedded);
+    assert_eq!(visit(VisitRules { cometchat: true, ..VisitRules::default() }).backend(), CallBackend::CometChat);
+}
+
+#[test]
+fn a_move_survives_a_restart() {
+    let mut scene = Scene::in_call();
+    moved(&mut scene, CallBackend::CometChat);
+    scene.restart();
+    assert_eq!(scene.visit.backend(), CallBackend::CometChat);
+}
+
+#[test]
+fn of_another_backends_media_only_the_page_knows() {
+    let mut scene = Scene::in_call();
+    assert_eq!(scene.send(PATIENT, Command::ReportMedia { carries: true }), Err(Refusal::NotNow), "we know better");
+    moved(&mut scene, CallBackend::CometChat);
+    scene.input(Input::MediaUp { user: user(1) });
+    assert!(!scene.page(PATIENT).you.media, "that was about the connection before");
+
+    scene.send(PATIENT, Command::ReportMedia { carries: true }).expect("reported");
+    assert!(scene.page(PATIENT).you.media);
+    scene.send(PATIENT, Command::ReportMedia { carries: false }).expect("reported");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Reconnecting { .. }), "{:?}", scene.stage(PROVIDER));
+    scene.send(PATIENT, Command::ReportMedia { carries: true }).expect("reported");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
+
+    scene.drop_connection(PATIENT);
+    assert!(matches!(scene.stage(PROVIDER), Stage::Reconnecting { .. }), "a page that is gone reports nothing");
+}
+
+#[test]
+fn a_strangers_call_is_recorded() {
+    let mut scene = Scene::in_call();
+    scene.send(PATIENT, Command::ReportStranger).expect("recorded");
+    assert_eq!(scene.audits().last(), Some(&AuditAction::StrangerRefused));
+}

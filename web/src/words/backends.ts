@@ -1,0 +1,21 @@
+import type { CallState } from "../call/state.ts";
+import type { CallBackend } from "../signalling/messages.ts";
+
+/** Why the provider cannot start yet; empty if they can. Of our own server nobody has to wait, nor who comes in by starting. */
+export function startWaits({ view, here, media }: Pick<CallState, "view" | "here" | "media">): string {
+  if (view === null || view.backend === "embedded" || !here || media.link === "up") return "";
+  return media.trouble === null ? "One moment: signing in at CometChat." : "CometChat doesn't answer as it should. We keep trying.";
+}
+
+/** What stands where the call's own picture will be. */
+export function backendWords(trouble: string | null, other: string): string {
+  return trouble === null ? `Connecting you with ${other}…` : "The video service doesn't answer as it should. We keep trying.";
+}
+
+/** Where the provider can move the call. */
+export function moves({ state }: { state: Pick<CallState, "role" | "view" | "appointment"> }): { label: string; backend: CallBackend }[] {
+  if (state.role !== "provider" || state.view === null || state.appointment?.call.cometchat === undefined) return [];
+  return state.view.backend === "embedded"
+    ? [{ label: "Move this call to CometChat", backend: "cometchat" }]
+    : [{ label: "Move this call to the clinic's server", backend: "embedded" }];
+}
