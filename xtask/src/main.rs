@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod lab;
+mod mutations;
 mod needs;
 mod shell;
 mod walls;
@@ -20,6 +21,7 @@ cargo xtask COMMAND
                                  install what the tests need, and run them: all, or one ring
   test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
   fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
+  mutate-permissions             break the gate in many places, and see that the tests notice each
   check                          formatting, lints, type check, documentation, and the walls between crates
   build [--release] [--cometchat]
                                  build client and server, with CometChat's SDKs if asked for
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
             other => Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab or fuzz")),
         },
         Some(("fuzz", rest)) => fuzz::run(rest),
+        Some(("mutate-permissions", [])) => mutations::run(),
         Some(("check", [])) => check(),
         Some(("shots", [folder])) => shots(folder),
         Some(("measure", [])) => measure(),

@@ -16,11 +16,22 @@ const FORBIDDEN: [(&str, &[&str]); 3] = [
     ("bedside-store", &["axum", "str0m", "bedside-sfu", "bedside-server"]),
 ];
 
-/// Words that may stand in one place of the program only.
-const CONFINED: [(&str, &str, &str); 3] = [
-    ("StatusCode", "crates/server/src", "crates/server/src/error.rs"),
-    ("sqlx", "crates/server/src", ""),
-    ("SystemTime::now", "crates", "crates/server/src/clock.rs"),
+/// Words that may stand in some places of the program only.
+const CONFINED: [(&str, &str, &[&str]); 4] = [
+    ("StatusCode", "crates/server/src", &["crates/server/src/error.rs"]),
+    ("sqlx", "crates/server/src", &[]),
+    ("SystemTime::now", "crates", &["crates/server/src/clock.rs"]),
+    // What breaks a patient's seal without asking the gate.
+    (
+        "unseal_for",
+        "crates/server/src",
+        &[
+            "crates/server/src/demo.rs",
+            "crates/server/src/operator.rs",
+            "crates/server/src/signalling/hub.rs",
+            "crates/server/src/signalling/visit_task.rs",
+        ],
+    ),
 ];
 
 /// Checks all of them, and names every breach.
@@ -36,12 +47,12 @@ pub(crate) fn check(root: &Path) -> Outcome {
             forbidden.iter().filter(|name| below.contains(name)).map(|name| format!("{package} depends on {name}")),
         );
     }
-    for (word, folder, home) in CONFINED {
+    for (word, folder, homes) in CONFINED {
         for file in rust_files(&root.join(folder)) {
             let place = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
             let text = fs::read_to_string(&file).map_err(|error| format!("{place}: {error}"))?;
-            if place != home && text.contains(word) {
-                breaches.push(format!("{place} has {word}, which belongs in {home}"));
+            if !homes.contains(&place.as_str()) && text.contains(word) {
+                breaches.push(format!("{place} has {word}, which belongs in {homes:?}"));
             }
         }
     }

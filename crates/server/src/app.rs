@@ -6,13 +6,15 @@ use std::sync::Arc;
 use bedside_store::Store;
 use bedside_visit::{Clock, VisitRules};
 use jiff::tz::TimeZone;
+use tokio::sync::watch;
 
 use crate::assets::Assets;
-use crate::auth::{Cookies, Passwords, Throttle};
+use crate::auth::{Cookies, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
 use crate::media::Media;
+use crate::reads::Reads;
 use crate::signalling::Hub;
 
 /// The program's parts, shared by all handlers.
@@ -29,6 +31,10 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
+    pub(crate) second_step: SecondStep,
+    pub(crate) reads: Reads,
+    /// Goes up when somebody's right may have gone.
+    pub(crate) rights: watch::Sender<i64>,
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,

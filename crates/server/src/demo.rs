@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bedside_store::{Account, NewUser, Store};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, Clock, EmailAddress, Participants, Person, Timestamp,
-    UserId,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, Clock, EmailAddress, OwnWork, Participants, Person,
+    Timestamp, UserId,
 };
 use jiff::civil::date;
 use uuid::Uuid;
@@ -94,7 +94,7 @@ async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result
 async fn find_due(store: &Arc<dyn Store>, now: Timestamp) -> Result<Option<Appointment>, Error> {
     let hour = Duration::from_secs(3600);
     let near = store.list_appointments(PROVIDER, now - hour, now + hour).await?;
-    Ok(near.into_iter().find(|appointment| {
+    Ok(near.into_iter().map(|sealed| sealed.unseal_for(OwnWork::Operator)).find(|appointment| {
         matches!(appointment.status, AppointmentStatus::Booked | AppointmentStatus::Arrived) && appointment.end() > now
     }))
 }

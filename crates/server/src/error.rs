@@ -43,6 +43,8 @@ pub(crate) enum Error {
     CometChat,
     /// A token was asked for somebody else.
     ForSomebodyElse,
+    /// The password that was to confirm something is wrong.
+    WrongPassword,
     /// A webhook's name or password is wrong.
     WebhookRefused,
     /// The link was used on another device.
@@ -194,6 +196,12 @@ impl Error {
                 "This address does not take that method",
                 "See the documentation at /api.",
             ),
+            Self::WrongPassword => (
+                StatusCode::FORBIDDEN,
+                "/problems/wrong-password",
+                "That is not your password",
+                "Nothing is changed. Go back and try again.",
+            ),
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
                 "/problems/timeout",
@@ -225,7 +233,12 @@ impl Error {
     #[must_use]
     pub(crate) fn problem(&self) -> Problem {
         let (status, kind, title, detail) = self.parts();
-        Problem { success: false, kind, title, status: status.as_u16(), detail: detail.to_owned(), error: title }
+        let detail = if let Self::TooManyAttempts { retry_after } = self {
+            format!("Wait {}, then try again.", in_words(*retry_after))
+        } else {
+            detail.to_owned()
+        };
+        Problem { success: false, kind, title, status: status.as_u16(), detail, error: title }
     }
 
     fn retry_after(&self) -> Option<u64> {
@@ -243,6 +256,7 @@ impl Error {
             | Self::CometChat
             | Self::ForSomebodyElse
             | Self::WebhookRefused
+            | Self::WrongPassword
             | Self::LinkUsed
             | Self::CrossOrigin
             | Self::BadRequest(_)
@@ -252,6 +266,16 @@ impl Error {
             | Self::RequestTimeout
             | Self::Internal => None,
         }
+    }
+}
+
+/// A time to wait, as people say it.
+fn in_words(seconds: u64) -> String {
+    match seconds {
+        0..=1 => "a second".to_owned(),
+        2..=59 => format!("{seconds} seconds"),
+        60..=89 => "a minute".to_owned(),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
     }
 }
 
@@ -309,6 +333,7 @@ impl From<PasswordError> for Error {
             PasswordError::TooShort | PasswordError::TooLong => {
                 Self::BadRequest("Passwords have 15 to 1024 characters.")
             }
+            PasswordError::TooEasy => Self::BadRequest("This password is easy to guess."),
             PasswordError::Failed(error) => {
                 tracing::error!(%error, "a password could not be checked");
                 Self::Internal

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
 use bedside::{
-    Program, SystemClock, check_build, check_cometchat, demo, listen, local_address, log_filter, open_store,
+    AuditFormat, Program, RootKey, SystemClock, check_build, check_cometchat, demo, export_audit, listen,
+    local_address, log_filter, open_store, verify_audit,
 };
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -46,6 +47,34 @@ enum Command {
     /// Bookings.
     #[command(subcommand)]
     Appointment(AppointmentCommand),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Read all of it, and name the first line that is not as it was written.
+    Verify {
+        /// Signed heads, one a line, such as a copy that was kept elsewhere. Without it, those of the configuration.
+        #[arg(long, value_name = "FILE")]
+        heads: Option<PathBuf>,
+    },
+    /// Print it, one JSON object a line.
+    Export {
+        /// As its columns are, or as AuditEvent resources of FHIR R4.
+        #[arg(long, value_enum, default_value = "lines")]
+        format: ExportFormat,
+        /// Only lines after this one.
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+        after: i64,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ExportFormat {
+    Lines,
+    Fhir,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,6 +90,21 @@ enum UserCommand {
     /// Add a person, and print their id. With an e-mail address they can sign in: the password is read from
     /// BEDSIDE_PASSWORD, or else from standard input.
     Add(UserArgs),
+    /// Shut a person out: signed out everywhere, and out of any visit.
+    Disable {
+        /// Their id or e-mail address.
+        user: String,
+    },
+    /// Take a person's second step of signing in away: they have lost the app with their codes.
+    ForgetSecondStep {
+        /// Their id or e-mail address.
+        user: String,
+    },
+    /// Let a person in again.
+    Enable {
+        /// Their id or e-mail address.
+        user: String,
+    },
 }
 
 #[derive(Args)]
@@ -175,18 +219,47 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 say("CometChat takes the key");
             }
         }
-        Command::User(UserCommand::Add(user)) => {
+        Command::User(command) => {
             let operator = operator(&config).await?;
-            let id = operator.add_user(user.try_into()?).await?;
+            match command {
+                UserCommand::Add(user) => say(&operator.add_user(user.try_into()?).await?.to_string()),
+                UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
+                UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
+                UserCommand::Enable { user } => operator.set_disabled(&user, false).await?,
+            }
             operator.store.close().await;
-            say(&id.to_string());
         }
         Command::Appointment(command) => {
             let operator = operator(&config).await?;
             appointment(&operator, command).await?;
             operator.store.close().await;
         }
+        Command::Audit(command) => audit(&config, command).await?,
     }
+    Ok(())
+}
+
+async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
+    let store = open_store(config).await?;
+    match command {
+        AuditCommand::Verify { heads } => {
+            let file = heads.unwrap_or_else(|| config.database.audit_heads());
+            let heads = match std::fs::read_to_string(&file) {
+                Ok(heads) => heads,
+                Err(error) => return Err(format!("{}: {error}", file.display()).into()),
+            };
+            let report = verify_audit(&*store, &heads, &RootKey::open(&config.database.key())?).await?;
+            say(&format!("{} lines are as they were written; {} signed heads agree", report.lines, report.heads));
+        }
+        AuditCommand::Export { format, after } => {
+            let format = match format {
+                ExportFormat::Lines => AuditFormat::Lines,
+                ExportFormat::Fhir => AuditFormat::Fhir,
+            };
+            export_audit(&*store, format, after, &mut std::io::BufWriter::new(std::io::stdout())).await?;
+        }
+    }
+    store.close().await;
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bedside_store::{AuditEntry, Conflict, NewUser, PasswordHash, Store, StoreError};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Clock, EmailAddress, Participants, Person,
-    Private, Timestamp, UserId, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Clock, EmailAddress, OwnWork,
+    Participants, Person, Private, Timestamp, UserId, VisitRules,
 };
 use jiff::civil::Date;
 use secrecy::SecretString;
@@ -100,7 +100,10 @@ impl Operator {
             return Err(OperatorError::Invalid("a name has 1 to 200 characters".to_owned()));
         }
         let password_hash = match user.password {
-            Some(password) => Some(PasswordHash::new(Passwords::new(1)?.hash(password).await?)),
+            Some(password) => {
+                let about = [name, user.email.as_ref().map_or("", EmailAddress::reveal)];
+                Some(PasswordHash::new(Passwords::new(1)?.hash(password, &about).await?))
+            }
             None => None,
         };
         let id = UserId::new(fresh_id());
@@ -117,6 +120,37 @@ impl Operator {
         transaction.append_audit(&AuditEntry::new(now, AuditAction::UserAdded).with_detail("operator")).await?;
         transaction.commit().await?;
         Ok(id)
+    }
+
+    /// Shuts a person out, or lets them in again. Whoever is shut out is signed out everywhere, and put out of a visit
+    /// within a second.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn set_disabled(&self, named: &str, disabled: bool) -> Result<(), OperatorError> {
+        let id = self.person(named).await?.id;
+        let now = self.clock.now();
+        let action = if disabled { AuditAction::UserDisabled } else { AuditAction::UserEnabled };
+        let mut transaction = self.store.begin().await?;
+        transaction.update_disabled(id, disabled.then_some(now)).await?;
+        if disabled {
+            transaction.delete_sessions_of(id).await?;
+        }
+        transaction.append_audit(&AuditEntry::new(now, action).with_detail("operator")).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Takes somebody's second step of signing in away, for they have lost it.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn forget_second_step(&self, named: &str) -> Result<(), OperatorError> {
+        let id = self.person(named).await?.id;
+        let mut transaction = self.store.begin().await?;
+        transaction.update_second_step(id, None).await?;
+        let entry = AuditEntry::new(self.clock.now(), AuditAction::SecondStepRemoved).with_detail("operator");
+        transaction.append_audit(&entry).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Books an appointment, and gives its id and the patient's link.
@@ -186,7 +220,9 @@ impl Operator {
     }
 
     async fn appointment(&self, id: AppointmentId) -> Result<Appointment, OperatorError> {
-        self.store.get_appointment(id).await?.ok_or_else(|| OperatorError::Missing(format!("appointment {id}")))
+        let sealed = self.store.get_appointment(id).await?;
+        let missing = || OperatorError::Missing(format!("appointment {id}"));
+        sealed.map(|sealed| sealed.unseal_for(OwnWork::Operator)).ok_or_else(missing)
     }
 
     async fn person(&self, named: &str) -> Result<Person, OperatorError> {

@@ -12,14 +12,19 @@ use axum_server::tls_rustls::RustlsConfig;
 use bedside_store::{SqliteStore, Store, StoreError};
 use bedside_visit::Clock;
 use hyper_util::rt::TokioTimer;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, Parts};
 use crate::assets::Assets;
-use crate::auth::{Cookies, PasswordError, Passwords, Throttle};
+use crate::audit::HeadKeeper;
+use crate::auth::{Cookies, PasswordError, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
+use crate::keys::{KeyError, RootKey};
 use crate::media::{MediaError, MediaServer};
+use crate::reads::Reads;
 use crate::router::router;
 use crate::signalling::Hub;
 use crate::tls;
@@ -28,6 +33,8 @@ use crate::tls;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How often is looked whether somebody's right may have gone: it is to bite within a second.
+const RIGHTS_EVERY: Duration = Duration::from_millis(400);
 /// How often what has run out is thrown away.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -70,6 +77,9 @@ pub enum StartError {
         "[cometchat]: this build is without CometChat's own client, which has a licence of its own. Build with `cargo xtask build --cometchat`, or take the section out"
     )]
     NoCometChatClient,
+    /// There is no secret key.
+    #[error("{0} (database.key)")]
+    Key(#[from] KeyError),
     /// Password hashing does not work on this machine.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
@@ -82,6 +92,7 @@ pub enum StartError {
 pub struct Program {
     app: App,
     media_events: tokio::sync::mpsc::Receiver<crate::media::MediaEvent>,
+    heads: HeadKeeper,
 }
 
 /// Binds `server.listen`.
@@ -132,6 +143,8 @@ impl Program {
     ) -> Result<Self, StartError> {
         config.validate()?;
         store.migrate().await?;
+        let root = RootKey::open(&config.database.key())?;
+        let signer = root.audit_signer()?;
         let assets = Assets::load();
         if !assets.is_built() {
             tracing::warn!(
@@ -155,6 +168,9 @@ impl Program {
             origins: origins(&config),
             passwords: Passwords::new(config.sign_in.password_workers)?,
             throttle: Throttle::new(),
+            second_step: SecondStep::new(root.sealer()?),
+            reads: Reads::default(),
+            rights: watch::Sender::new(store.get_rights_epoch().await?),
             cookies: Cookies::new(config.server.is_secure()),
             clock,
             store,
@@ -166,7 +182,9 @@ impl Program {
             cometchat,
             config,
         });
-        Ok(Self { app, media_events })
+        let heads = app.config.database.audit_heads();
+        let heads = HeadKeeper::new(Arc::clone(&app.store), Arc::clone(&app.clock), signer, heads);
+        Ok(Self { app, media_events, heads })
     }
 
     /// Answers requests on `listener` until `stop` is done, then closes what is open: pages are told to
@@ -182,12 +200,13 @@ impl Program {
         drain: impl Future<Output = ()>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
-        let Self { app, media_events } = self;
+        let Self { app, media_events, mut heads } = self;
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let carrier = tokio::spawn(app.hub.clone().carry_media_events(media_events));
         let sweeper = tokio::spawn(sweep(app.clone()));
+        let warden = tokio::spawn(watch_rights(app.clone()));
         let rustls = rustls_config(&app.config).await?;
         let server = {
             let handle = handle.clone();
@@ -211,6 +230,7 @@ impl Program {
             ended = &mut server => Some(ended),
             () = stop => None,
             () = drained(&app, drain) => None,
+            () = heads.run() => None,
         };
         app.hub.stop().await;
         handle.graceful_shutdown(Some(GRACE));
@@ -219,8 +239,10 @@ impl Program {
             None => server.await,
         };
         sweeper.abort();
+        warden.abort();
         carrier.abort();
         app.media.shutdown();
+        heads.keep().await;
         app.store.close().await;
         Ok(result?)
     }
@@ -266,11 +288,28 @@ fn origins(config: &Config) -> Vec<String> {
     all
 }
 
+/// Tells open pages when somebody's right may have gone, also by another program's hand.
+async fn watch_rights(app: App) {
+    let mut every = tokio::time::interval(RIGHTS_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        match app.store.get_rights_epoch().await {
+            Ok(epoch) => {
+                app.rights.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
+            }
+            Err(error) => tracing::error!(%error, "whether somebody's right has gone cannot be read"),
+        }
+    }
+}
+
 async fn sweep(app: App) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         every.tick().await;
-        app.throttle.sweep();
+        app.throttle.sweep(app.clock.now());
+        app.second_step.sweep(app.clock.now());
+        app.reads.sweep(app.clock.now());
         if let Err(error) = sweep_sessions(&app).await {
             tracing::error!(%error, "ended sessions could not be removed");
         }

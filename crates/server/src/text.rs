@@ -1,4 +1,4 @@
-//! Moments as people and machines write them.
+//! Moments, and addresses, as people and machines write them.
 
 use bedside_visit::Timestamp;
 use jiff::civil::Date;
@@ -8,6 +8,11 @@ use jiff::{SignedDuration, Zoned};
 /// RFC 3339 in UTC, whole seconds.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     zoned(at, &TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// RFC 3339 in UTC, with milliseconds.
+pub(crate) fn rfc3339_exact(at: Timestamp) -> String {
+    zoned(at, &TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 /// The calendar day of a moment in a zone.
@@ -41,6 +46,18 @@ pub(crate) fn bounds_of_day(at: Timestamp, zone: &TimeZone) -> (Timestamp, Times
     (begin(today), begin(today.tomorrow().unwrap_or(today)))
 }
 
+/// RFC 3986, section 2.1: everything but unreserved characters and those of `kept`.
+pub(crate) fn percent_encode(text: &str, kept: &[u8]) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
 fn zoned(at: Timestamp, zone: &TimeZone) -> Zoned {
     let instant = jiff::Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_millis(at.as_millis()));
     instant.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(zone.clone())
@@ -55,6 +72,7 @@ mod tests {
         let at = Timestamp::from_millis(1_795_442_700_000);
         let vienna = TimeZone::get("Europe/Vienna").expect("a zone");
         assert_eq!(rfc3339(at), "2026-11-23T14:05:00Z");
+        assert_eq!(rfc3339_exact(Timestamp::from_millis(1_795_442_700_007)), "2026-11-23T14:05:00.007Z");
         assert_eq!(day_and_time(at, &vienna), "Monday, 23 November, 15:05");
     }
 

@@ -2,6 +2,8 @@
 
 use bedside_visit::{AppointmentId, AuditAction, Timestamp, UserId, VisitId};
 
+use crate::AuditHash;
+
 /// Something to be written into the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -75,4 +77,23 @@ pub struct AuditRow {
     pub visit: Option<VisitId>,
     /// A code that tells more.
     pub detail: Option<String>,
+    /// The hash of this line and all before it. `None`: it is older than the chain.
+    pub hash: Option<AuditHash>,
+}
+
+impl AuditRow {
+    /// A line that is to be written.
+    #[must_use]
+    pub fn of(sequence: i64, entry: &AuditEntry) -> Self {
+        Self {
+            sequence,
+            at: entry.at,
+            actor: entry.actor,
+            action: entry.action.as_str().to_owned(),
+            appointment: entry.appointment,
+            visit: entry.visit,
+            detail: entry.detail.map(str::to_owned),
+            hash: None,
+        }
+    }
 }

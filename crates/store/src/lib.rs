@@ -27,6 +27,7 @@
 //! beside `sqlite/`, file for file alike, and `tests/story.rs` is run against it.
 
 mod audit;
+mod audit_chain;
 mod backend_report;
 mod error;
 mod hash;
@@ -37,6 +38,7 @@ mod store;
 mod user;
 
 pub use audit::{AuditEntry, AuditRow};
+pub use audit_chain::{AuditHash, Chain, ChainFault, NoHash};
 pub use backend_report::{BackendReport, Receipt, ReportedVisit};
 pub use error::{Conflict, StoreError};
 pub use hash::{InviteHash, SessionHash};
@@ -44,4 +46,4 @@ pub use invite::Invite;
 pub use session::SessionRecord;
 pub use sqlite::SqliteStore;
 pub use store::{Store, Transaction};
-pub use user::{Account, NewUser, PasswordHash};
+pub use user::{Account, NewUser, PasswordHash, SealedSecret};

@@ -13,6 +13,8 @@ pub struct SessionRecord {
     pub user: UserId,
     /// `None`: from a sign-in. Otherwise from a patient link, good for this appointment only.
     pub appointment: Option<AppointmentId>,
+    /// The browser and system that it began in, as far as they said so: "Firefox on Windows".
+    pub device: Option<String>,
     /// When it began.
     pub created_at: Timestamp,
     /// When it was last used.

@@ -4,13 +4,13 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Person, Timestamp, UserId,
-    VisitId, VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Person, Sealed, Timestamp,
+    UserId, VisitId, VisitRecord,
 };
 
 use crate::{
-    Account, AuditEntry, AuditRow, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SessionHash,
-    SessionRecord, StoreError,
+    Account, AuditEntry, AuditHash, AuditRow, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt,
+    SealedSecret, SessionHash, SessionRecord, StoreError,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -48,11 +48,17 @@ pub trait Store: Debug + Send + Sync {
     /// The account that signs in with `email`, also if it is disabled.
     async fn get_account(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
 
+    /// The account of a user, also if it is disabled.
+    async fn get_account_of(&self, user: UserId) -> Result<Option<Account>, StoreError>;
+
     /// How many users there are, disabled ones too.
     async fn count_users(&self) -> Result<u64, StoreError>;
 
     /// A session, unless its user is disabled. Whether it has expired is for the caller to see.
     async fn get_session(&self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// The sign-ins of a user that have not expired by `now`, the latest used first; not those of patient links.
+    async fn list_sign_ins(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError>;
 
     /// A patient link, used or not, expired or not.
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
@@ -60,17 +66,21 @@ pub trait Store: Debug + Send + Sync {
     /// The patient link that was used for a session.
     async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError>;
 
-    /// An appointment with both its people.
-    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Appointment>, StoreError>;
+    /// An appointment with both its people, for the gate to open.
+    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
 
-    /// The appointments that `user` has a part in, whichever, and that start at `from` or later and
+    /// The appointments, for the gate to open, that `user` has a part in, whichever, and that start at `from` or later and
     /// before `until`, by start.
     async fn list_appointments(
         &self,
         user: UserId,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Appointment>, StoreError>;
+    ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
+
+    /// A number that goes up whenever somebody's right may have gone: a session ended, a user was shut out. By
+    /// whichever program.
+    async fn get_rights_epoch(&self) -> Result<i64, StoreError>;
 
     /// How many appointments there are.
     async fn count_appointments(&self) -> Result<u64, StoreError>;
@@ -89,6 +99,9 @@ pub trait Store: Debug + Send + Sync {
 
     /// At most `limit` lines of the audit log with a sequence above `after` (0 for the beginning).
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// The last line of the audit log and the hash of all lines. `None`: there is none, or it is older than the chain.
+    async fn get_audit_end(&self) -> Result<Option<(i64, AuditHash)>, StoreError>;
 }
 
 /// A change in the making. [`Transaction::commit`] makes it durable; dropping it undoes all of it.
@@ -114,6 +127,12 @@ pub trait Transaction: Send {
 
     /// Gives a user another password. False: there is no such user.
     async fn update_password(&mut self, user: UserId, password: &PasswordHash) -> Result<bool, StoreError>;
+
+    /// Gives a user a second step of signing in, or with `None` takes it away. False: there is no such user.
+    async fn update_second_step(&mut self, user: UserId, secret: Option<&SealedSecret>) -> Result<bool, StoreError>;
+
+    /// Uses up a time step of a user's one-time passwords, and those before it. False: it was used up already.
+    async fn use_second_step(&mut self, user: UserId, step: u64) -> Result<bool, StoreError>;
 
     /// Shuts a user out, or with `None` lets them in again. False: there is no such user.
     async fn update_disabled(&mut self, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool, StoreError>;
@@ -158,8 +177,8 @@ pub trait Transaction: Send {
     /// Books an appointment. Its people must be users; only their identifiers are stored with it.
     async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError>;
 
-    /// An appointment with both its people.
-    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Appointment>, StoreError>;
+    /// An appointment with both its people, for the gate to open.
+    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
 
     /// Gives an appointment another status. False: there is no such appointment.
     async fn update_appointment_status(

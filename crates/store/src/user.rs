@@ -22,11 +22,19 @@ pub struct Account {
     pub user: UserId,
     /// The name others see.
     pub name: Private<String>,
+    /// The sign-in name. `None`: they come by patient link only.
+    pub email: Option<EmailAddress>,
     /// Their password. `None`: they cannot sign in.
     pub password_hash: Option<PasswordHash>,
+    /// The secret of their one-time passwords, sealed. `None`: they have no second step.
+    pub second_step: Option<SealedSecret>,
     /// Since when they are shut out, if they are.
     pub disabled_at: Option<Timestamp>,
 }
+
+/// A secret that the program alone can open. The store only keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret(pub Vec<u8>);
 
 /// A password as it is stored: salted, hashed, in PHC string format. Never prints itself.
 #[derive(Clone, PartialEq, Eq)]

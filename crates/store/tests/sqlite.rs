@@ -7,8 +7,8 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use bedside_store::{AuditEntry, Conflict, SqliteStore, Store, StoreError};
-use bedside_visit::{AuditAction, CallBackend, Timestamp, VisitPhase};
+use bedside_store::{AuditEntry, Chain, ChainFault, Conflict, SqliteStore, Store, StoreError};
+use bedside_visit::{AuditAction, CallBackend, OwnWork, Sealed, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use support::{appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit};
@@ -33,7 +33,7 @@ async fn a_reopened_database_has_everything() {
 
     let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), 0);
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(appointment()));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_database_that_was_not_closed_has_what_was_committed() {
         std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
     }
     let store = support::sqlite(crashed.path()).await;
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(appointment()));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
     assert_eq!(store.get_session(&session(1, 1).token_hash).await.unwrap(), None);
 }
 
@@ -129,7 +129,7 @@ async fn a_database_of_the_first_release_is_brought_up_to_date() {
     run(&mut shell, sqlx::AssertSqlSafe(rows)).await.unwrap();
 
     store.migrate().await.unwrap();
-    let booked = store.get_appointment(appointment_id(10)).await.unwrap().unwrap();
+    let booked = store.get_appointment(appointment_id(10)).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
     assert_eq!(booked.backend, CallBackend::Embedded);
     let visits = store.list_started_visits().await.unwrap();
     assert_eq!(visits.len(), 1);
@@ -213,6 +213,41 @@ async fn the_audit_log_is_append_only() {
         assert!(error.contains("append-only"), "{error}");
     }
     assert_eq!(store.list_audit(0, 10).await.unwrap(), before);
+}
+
+/// Whoever can write into the file can drop the triggers. The chain tells.
+#[tokio::test]
+async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
+    for (statement, fault) in [
+        ("UPDATE audit SET detail = 'x' WHERE sequence = 2", Some(ChainFault::Altered(2))),
+        ("UPDATE audit SET actor = NULL WHERE sequence = 3", Some(ChainFault::Altered(3))),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE sequence = 3", Some(ChainFault::Altered(3))),
+        ("UPDATE audit SET hash = NULL WHERE sequence = 3", Some(ChainFault::Unsealed(3))),
+        ("DELETE FROM audit WHERE sequence = 2", Some(ChainFault::Missing(2))),
+        ("DELETE FROM audit", Some(ChainFault::Missing(1))),
+        ("DELETE FROM audit WHERE sequence = 4", Some(ChainFault::Missing(4))),
+        ("SELECT 1", None),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let store = support::sqlite(directory.path()).await;
+        let write = async |count| {
+            let mut transaction = store.begin().await.unwrap();
+            for _ in 0..count {
+                let entry = AuditEntry::new(at(1), AuditAction::SignedIn).by(user_id(2));
+                transaction.append_audit(&entry).await.unwrap();
+            }
+            transaction.commit().await.unwrap();
+        };
+        write(4).await;
+        let mut shell = shell(directory.path()).await;
+        run(&mut shell, "DROP TRIGGER audit_is_not_updated; DROP TRIGGER audit_is_not_deleted").await.unwrap();
+        run(&mut shell, statement).await.unwrap();
+        // The program goes on.
+        write(1).await;
+        let mut chain = Chain::default();
+        let lines = store.list_audit(0, 10).await.unwrap();
+        assert_eq!(lines.iter().try_for_each(|line| chain.take(line)).err(), fault, "{statement}");
+    }
 }
 
 #[tokio::test]

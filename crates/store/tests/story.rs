@@ -8,7 +8,9 @@ use bedside_store::{
     AuditEntry, BackendReport, Conflict, Invite, PasswordHash, Receipt, ReportedVisit, SessionRecord, Store,
     StoreError, Transaction,
 };
-use bedside_visit::{AppointmentStatus, AuditAction, CallBackend, ChatMessage, EndReason, Timestamp, VisitPhase};
+use bedside_visit::{
+    AppointmentStatus, AuditAction, CallBackend, ChatMessage, EndReason, OwnWork, Sealed, Timestamp, VisitPhase,
+};
 use support::{
     appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
 };
@@ -81,7 +83,7 @@ async fn people(store: &dyn Store) {
 
 async fn bookings(store: &dyn Store) {
     assert_eq!(store.count_appointments().await.unwrap(), 1);
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(appointment()));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
     assert_eq!(store.get_appointment(appointment_id(11)).await.unwrap(), None);
 
     let mut earlier = appointment();
@@ -94,19 +96,20 @@ async fn bookings(store: &dyn Store) {
 
     for user in [1, 2] {
         let day = store.list_appointments(user_id(user), at(0), at(86_400)).await.unwrap();
-        assert_eq!(day, [earlier.clone(), appointment()]);
+        assert_eq!(day, [earlier.clone(), appointment()].map(Sealed::new));
     }
     let from_its_start = store.list_appointments(user_id(1), at(1800), at(3600)).await.unwrap();
-    assert_eq!(from_its_start, [earlier]);
+    assert_eq!(from_its_start, [Sealed::new(earlier)]);
     assert_eq!(store.list_appointments(user_id(9), at(0), at(86_400)).await.unwrap(), []);
 
     let mut transaction = begin(store).await;
     assert!(transaction.update_appointment_status(appointment_id(10), AppointmentStatus::NoShow).await.unwrap());
     assert!(!transaction.update_appointment_status(appointment_id(99), AppointmentStatus::NoShow).await.unwrap());
-    let status = transaction.get_appointment(appointment_id(10)).await.unwrap().unwrap().status;
+    let status =
+        transaction.get_appointment(appointment_id(10)).await.unwrap().unwrap().unseal_for(OwnWork::Operator).status;
     assert_eq!(status, AppointmentStatus::NoShow);
     drop(transaction);
-    let status = store.get_appointment(appointment_id(10)).await.unwrap().unwrap().status;
+    let status = store.get_appointment(appointment_id(10)).await.unwrap().unwrap().unseal_for(OwnWork::Operator).status;
     assert_eq!(status, AppointmentStatus::Booked);
 
     let mut stranger = appointment();
@@ -279,7 +282,7 @@ async fn backends(store: &dyn Store) {
     assert!(transaction.update_appointment_backend(appointment_id(11), CallBackend::CometChat).await.unwrap());
     assert!(!transaction.update_appointment_backend(appointment_id(99), CallBackend::CometChat).await.unwrap());
     transaction.commit().await.unwrap();
-    let moved = store.get_appointment(appointment_id(11)).await.unwrap().unwrap();
+    let moved = store.get_appointment(appointment_id(11)).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
     assert_eq!(moved.backend, CallBackend::CometChat);
 
     let report = |key: u8, session: Option<&str>, between| BackendReport {

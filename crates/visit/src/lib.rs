@@ -17,6 +17,7 @@ pub mod permission;
 mod person;
 mod private;
 mod record;
+mod sealed;
 mod seat;
 pub mod signalling;
 mod stage;
@@ -33,5 +34,6 @@ pub use machine::{Arrival, Closing, Context, Input, MAX_PARTICIPANTS, Output, Vi
 pub use person::{BirthDate, Companion, EmailAddress, InvalidEmailAddress, Participants, Person, Role, age_on};
 pub use private::Private;
 pub use record::{AuditAction, EndReason, ParticipantRecord, UnknownEndReason, VisitPhase, VisitRecord};
+pub use sealed::{OwnWork, Sealed};
 pub use seat::{Capture, Check, DeviceCheck};
 pub use time::{Clock, Timestamp};

@@ -64,6 +64,20 @@ pub enum Denial {
     Cancelled,
 }
 
+impl Denial {
+    /// The stable code in the audit log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::WrongRole { .. } => "wrong_role",
+            Self::TooEarly { .. } => "too_early",
+            Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Decides. The role that comes back is the one in which the person acts.
 ///
 /// # Errors

@@ -122,10 +122,28 @@ pub enum AuditAction {
     SignInFailed,
     /// Somebody signed out.
     SignedOut,
+    /// Somebody ended a sign-in of theirs from elsewhere.
+    SessionEnded,
+    /// Somebody changed their password, which ends all their other sign-ins.
+    PasswordChanged,
+    /// Somebody gave a wrong password when they were to change it.
+    PasswordChangeFailed,
     /// A user was added by the operator.
     UserAdded,
+    /// A user was shut out by the operator.
+    UserDisabled,
+    /// A user was let in again by the operator.
+    UserEnabled,
+    /// Somebody was given a second step of signing in.
+    SecondStepAdded,
+    /// A second step was taken away, by the person or by the operator.
+    SecondStepRemoved,
+    /// A wrong or used one-time password at a sign-in.
+    SecondStepFailed,
     /// An appointment was added.
     AppointmentAdded,
+    /// Somebody was shown an appointment. Once an hour for a session, however often it asks.
+    AppointmentViewed,
     /// An appointment was called off.
     AppointmentCancelled,
     /// A patient link was made.
@@ -178,8 +196,17 @@ impl AuditAction {
             Self::SignedIn => "session.signed_in",
             Self::SignInFailed => "session.sign_in_failed",
             Self::SignedOut => "session.signed_out",
+            Self::SessionEnded => "session.ended",
+            Self::PasswordChanged => "user.password_changed",
+            Self::PasswordChangeFailed => "user.password_change_failed",
             Self::UserAdded => "user.added",
+            Self::UserDisabled => "user.disabled",
+            Self::UserEnabled => "user.enabled",
+            Self::SecondStepAdded => "user.second_step_added",
+            Self::SecondStepRemoved => "user.second_step_removed",
+            Self::SecondStepFailed => "session.second_step_failed",
             Self::AppointmentAdded => "appointment.added",
+            Self::AppointmentViewed => "appointment.viewed",
             Self::AppointmentCancelled => "appointment.cancelled",
             Self::InviteCreated => "invite.created",
             Self::InviteUsed => "invite.used",

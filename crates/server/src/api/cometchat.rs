@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use bedside_store::{AuditEntry, Receipt};
-use bedside_visit::permission::{Action, decide};
+use bedside_visit::permission::Action;
 use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, UserId};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -97,10 +97,8 @@ fn caller(identities: &Identities, asked: &UserRequest) -> Result<Identity, Erro
 
 async fn meeting(app: &App, identity: &Identity, id: &str) -> Result<(Appointment, Role), Error> {
     let id: AppointmentId = id.parse().map_err(|_| Error::NotFound)?;
-    let appointment = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
-    let role = decide(&identity.principal, Action::Join, &appointment, &app.rules, app.clock.now())
-        .map_err(|denial| denied(denial, id))?;
-    Ok((appointment, role))
+    let sealed = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
+    sealed.open(&identity.principal, Action::Join, &app.rules, app.clock.now()).map_err(|denial| denied(denial, id))
 }
 
 /// Nobody can be called whom the service does not know.

@@ -1,24 +1,27 @@
 //! The right to an appointment, as an argument's type.
 //!
-//! A handler that names an appointment takes an [`Access`]: it can only be made by asking
-//! `visit::permission`, and it carries what was loaded on the way.
+//! A handler that names an appointment takes an [`Access`]: what the store gives is under seal, and the gate
+//! (`visit::permission`) alone opens it.
 
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use bedside_store::AuditEntry;
-use bedside_visit::permission::{Action, Denial, decide};
-use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, UserId};
+use bedside_visit::permission::{Action, Denial};
+use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, Sealed, Timestamp, UserId};
 use serde::Deserialize;
 
 use super::{Identities, Identity};
 use crate::app::App;
 use crate::error::{Error, denied};
+use crate::reads::note_reads;
 
 /// What a handler wants with the appointment.
 pub(crate) trait Wanted: Send + Sync {
     const ACTION: Action;
+    /// Whether they are shown it.
+    const READS: bool;
 }
 
 macro_rules! wanted {
@@ -29,6 +32,7 @@ macro_rules! wanted {
 
         impl Wanted for $name {
             const ACTION: Action = $action;
+            const READS: bool = matches!($action, Action::View | Action::OpenPage(_));
         }
     )*};
 }
@@ -82,41 +86,49 @@ impl<W: Wanted> FromRequestParts<App> for Access<W> {
             return Err(Error::NotSignedIn);
         }
         let id: AppointmentId = id.parse().map_err(|_| Error::NotFound)?;
-        let Some(appointment) = app.store.get_appointment(id).await? else {
-            note_denial(app, &candidates[0], id).await?;
-            return Err(Error::NotFound);
+        let now = app.clock.now();
+        let opened = match app.store.get_appointment(id).await? {
+            Some(sealed) => first_with_right(app, &candidates, W::ACTION, sealed, now),
+            None => Err(Denial::NotFound),
         };
-        let (identity, role) = match first_with_right(app, &candidates, W::ACTION, &appointment) {
-            Ok(allowed) => allowed,
+        let (identity, appointment, role) = match opened {
+            Ok(opened) => opened,
             Err(denial) => {
-                note_denial(app, &candidates[0], id).await?;
+                note_denial(app, &candidates[0], id, denial).await?;
                 return Err(denied(denial, id));
             }
         };
+        if W::READS {
+            note_reads(app, &identity, [id]).await?;
+        }
         Ok(Self { appointment, role, identity, wanted: PhantomData })
     }
 }
 
 /// Somebody who is signed in asked for what they may not have. What does not exist is noted alike: it
 /// takes as long, and the log shows who tries identifiers.
-async fn note_denial(app: &App, identity: &Identity, id: AppointmentId) -> Result<(), Error> {
-    let entry = AuditEntry::new(app.clock.now(), AuditAction::AccessDenied);
+async fn note_denial(app: &App, identity: &Identity, id: AppointmentId, denial: Denial) -> Result<(), Error> {
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::AccessDenied).with_detail(denial.as_str());
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&entry.by(identity.principal.user).of_appointment(id)).await?;
     Ok(transaction.commit().await?)
 }
 
-/// The first identity that may, or else the most telling denial.
+/// Opens it for the first identity that may, or gives the most telling denial.
 fn first_with_right(
     app: &App,
     candidates: &[Identity],
     action: Action,
-    appointment: &Appointment,
-) -> Result<(Identity, Role), Denial> {
+    sealed: Sealed<Appointment>,
+    now: Timestamp,
+) -> Result<(Identity, Appointment, Role), Denial> {
     let mut denial = Denial::NotFound;
     for identity in candidates {
-        match decide(&identity.principal, action, appointment, &app.rules, app.clock.now()) {
-            Ok(role) => return Ok((*identity, role)),
+        match sealed.ask(&identity.principal, action, &app.rules, now) {
+            Ok(_) => {
+                let (appointment, role) = sealed.open(&identity.principal, action, &app.rules, now)?;
+                return Ok((*identity, appointment, role));
+            }
             Err(Denial::NotFound) => {}
             Err(other) => denial = other,
         }

@@ -1,5 +1,5 @@
 //! Session cookies: one for a sign-in, one for a patient link, so that both can be open in one
-//! browser.
+//! browser; and one for a sign-in that is half done.
 
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 
@@ -12,6 +12,8 @@ pub(crate) enum CookieKind {
     Account,
     /// Of a patient link.
     Invite,
+    /// Of a right password that waits for its second step.
+    Waiting,
 }
 
 /// Names and attributes of our cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis,
@@ -33,6 +35,8 @@ impl Cookies {
             (CookieKind::Account, false) => "bedside-session",
             (CookieKind::Invite, true) => "__Host-bedside-visit",
             (CookieKind::Invite, false) => "bedside-visit",
+            (CookieKind::Waiting, true) => "__Host-bedside-waiting",
+            (CookieKind::Waiting, false) => "bedside-waiting",
         }
     }
 

@@ -24,6 +24,9 @@ pub enum PasswordError {
     /// Shorter than 15 characters.
     #[error("the password must have at least {MIN_LENGTH} characters")]
     TooShort,
+    /// Among the first that anyone would try.
+    #[error("the password is easy to guess: take four or more words that have nothing to do with each other")]
+    TooEasy,
     /// Longer than 1024 bytes.
     #[error("the password must have at most {MAX_LENGTH} bytes")]
     TooLong,
@@ -55,16 +58,19 @@ impl Passwords {
         })
     }
 
-    /// A hash for the database, in PHC form.
+    /// A hash for the database, in PHC form. `about`: what whoever guesses would know of the person, and of the clinic.
     ///
     /// # Errors
-    /// If the password is too short or too long, or the pool is busy.
-    pub(crate) async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
+    /// If the password is too short, too long or too easy, or the pool is busy.
+    pub(crate) async fn hash(&self, password: SecretString, about: &[&str]) -> Result<String, PasswordError> {
         if password.expose_secret().chars().count() < MIN_LENGTH {
             return Err(PasswordError::TooShort);
         }
         if password.expose_secret().len() > MAX_LENGTH {
             return Err(PasswordError::TooLong);
+        }
+        if is_easy(password.expose_secret(), about) {
+            return Err(PasswordError::TooEasy);
         }
         self.run(move || hash_now(password.expose_secret().as_bytes())).await?
     }
@@ -88,6 +94,14 @@ impl Passwords {
         let _worker = self.workers.acquire().await.map_err(|_| PasswordError::Busy)?;
         tokio::task::spawn_blocking(work).await.map_err(|error| PasswordError::Failed(error.to_string()))
     }
+}
+
+/// Whether a password is one of the ten thousand million that are tried first, going by lists of those in use, names and
+/// words, and what is known of the person (NIST SP 800-63B-4, section 3.1.1.2: a blocklist, and no rules of composition).
+fn is_easy(password: &str, about: &[&str]) -> bool {
+    // The estimate takes time with the square of the length, and is high anyway.
+    let beginning: String = password.chars().take(100).collect();
+    zxcvbn::zxcvbn(&beginning, about).score() < zxcvbn::Score::Four
 }
 
 /// OWASP ASVS 5.0 appendix C: argon2id, t = 1, m = 46 MiB, p = 1.
@@ -116,9 +130,9 @@ mod tests {
     #[tokio::test]
     async fn right_wrong_and_unknown() {
         let passwords = Passwords::new(1).expect("a pool");
-        let hash = passwords.hash("correct horse battery".into()).await.expect("hashed");
+        let hash = passwords.hash("plaid otter sings".into(), &[]).await.expect("hashed");
         assert!(hash.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{hash}");
-        assert!(passwords.verify("correct horse battery".into(), Some(hash.clone())).await.expect("checked"));
+        assert!(passwords.verify("plaid otter sings".into(), Some(hash.clone())).await.expect("checked"));
         assert!(!passwords.verify("wrong horse battery".into(), Some(hash)).await.expect("checked"));
         assert!(!passwords.verify("nobody has this password".into(), None).await.expect("checked"));
     }
@@ -126,8 +140,26 @@ mod tests {
     #[tokio::test]
     async fn lengths_are_bounded() {
         let passwords = Passwords::new(1).expect("a pool");
-        assert!(matches!(passwords.hash("short".into()).await, Err(PasswordError::TooShort)));
-        assert!(matches!(passwords.hash("x".repeat(2000).into()).await, Err(PasswordError::TooLong)));
+        assert!(matches!(passwords.hash("short".into(), &[]).await, Err(PasswordError::TooShort)));
+        assert!(matches!(passwords.hash("x".repeat(2000).into(), &[]).await, Err(PasswordError::TooLong)));
         assert!(!passwords.verify("x".repeat(2000).into(), None).await.expect("said no at once"));
+    }
+
+    #[tokio::test]
+    async fn what_is_tried_first_is_not_taken() {
+        let passwords = Passwords::new(1).expect("a pool");
+        let about = ["ada.lovelace@example.org", "Ada Lovelace", "Riverside Clinic"];
+        for easy in [
+            "passwordpassword",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "123456789012345",
+            "qwertyuiopasdfgh",
+            "ada.lovelace@example.org",
+            "riversideclinic1",
+        ] {
+            let refused = passwords.hash(easy.into(), &about).await;
+            assert!(matches!(refused, Err(PasswordError::TooEasy)), "{easy}: {refused:?}");
+        }
+        assert!(passwords.hash("umbrella kettle frosty nine".into(), &about).await.is_ok());
     }
 }

@@ -2,41 +2,59 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bedside_visit::{EmailAddress, UserId};
+use bedside_visit::{EmailAddress, Timestamp, UserId};
 use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::delay::{Delays, Rule};
 use crate::error::Error;
 
-const PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
+/// For one e-mail address, known or not.
+const ACCOUNT: Rule = Rule { free: 9, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).expect("60 is not zero");
+const TOGETHER: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
+const TOGETHER_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 const TOKENS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
+const CONFIRMATIONS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
 
-/// Sign-in tries a minute: 10 for an e-mail address, known or not, and 60 for a network address. Tokens of another
-/// service: 20 a minute for a person.
+/// Sign-in tries: for an e-mail address, known or not, ever longer delays from the tenth wrong one on; 60 a minute for a
+/// network (an IPv4 address, or the /64 of an IPv6 address); 20 a second for all together, and 100 at once. Tokens of
+/// another service: 20 a minute for a person. Passwords given by somebody who is signed in: 5 a minute.
 pub(crate) struct Throttle {
-    accounts: DefaultKeyedRateLimiter<EmailAddress>,
-    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    accounts: Mutex<Delays<EmailAddress>>,
+    networks: DefaultKeyedRateLimiter<IpAddr>,
+    together: DefaultDirectRateLimiter,
     tokens: DefaultKeyedRateLimiter<UserId>,
+    confirmations: DefaultKeyedRateLimiter<UserId>,
 }
 
 impl Throttle {
     pub(crate) fn new() -> Self {
         Self {
-            accounts: RateLimiter::keyed(Quota::per_minute(PER_ACCOUNT)),
-            addresses: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
+            accounts: Mutex::new(Delays::new(ACCOUNT)),
+            networks: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
+            together: RateLimiter::direct(Quota::per_second(TOGETHER).allow_burst(TOGETHER_AT_ONCE)),
             tokens: RateLimiter::keyed(Quota::per_minute(TOKENS)),
+            confirmations: RateLimiter::keyed(Quota::per_minute(CONFIRMATIONS)),
         }
     }
 
-    /// Counts a try.
+    /// Counts a try to sign in.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
-    pub(crate) fn attempt(&self, email: &EmailAddress, address: IpAddr) -> Result<(), Error> {
-        self.addresses.check_key(&address.to_canonical()).map_err(too_many)?;
-        self.accounts.check_key(email).map_err(too_many)
+    pub(crate) fn attempt(&self, email: &EmailAddress, address: IpAddr, now: Timestamp) -> Result<(), Error> {
+        self.networks.check_key(&network(address)).map_err(too_many)?;
+        self.together.check().map_err(too_many)?;
+        self.accounts().begin(email.clone(), now).map_err(wait)
+    }
+
+    /// It was the right password.
+    pub(crate) fn succeeded(&self, email: &EmailAddress) {
+        self.accounts().right(email);
     }
 
     /// Counts a token that is minted for somebody.
@@ -47,15 +65,53 @@ impl Throttle {
         self.tokens.check_key(&user).map_err(too_many)
     }
 
+    /// Counts a password that somebody gives again, although they are signed in.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub(crate) fn confirm(&self, user: UserId) -> Result<(), Error> {
+        self.confirmations.check_key(&user).map_err(too_many)
+    }
+
     /// Forgets those who have long been quiet.
-    pub(crate) fn sweep(&self) {
-        self.accounts.retain_recent();
-        self.addresses.retain_recent();
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.accounts().sweep(now);
+        self.networks.retain_recent();
         self.tokens.retain_recent();
+        self.confirmations.retain_recent();
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Delays<EmailAddress>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one person has: an IPv4 address, or a /64 (RFC 6177), however it is written.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
 fn too_many(until: governor::NotUntil<<DefaultClock as governor::clock::Clock>::Instant>) -> Error {
-    let wait = until.wait_time_from(DefaultClock::default().now());
-    Error::TooManyAttempts { retry_after: wait.as_secs() + 1 }
+    wait(until.wait_time_from(DefaultClock::default().now()))
+}
+
+fn wait(time: Duration) -> Error {
+    Error::TooManyAttempts { retry_after: time.as_secs() + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_one() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 }

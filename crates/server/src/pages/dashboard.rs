@@ -5,14 +5,15 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use bedside_visit::permission::{Action, Scope, decide};
+use bedside_visit::permission::{Action, Scope};
 use bedside_visit::view::{Presence, Stage, View};
-use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Timestamp, UserId, age_on};
+use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
+use crate::reads::note_reads;
 use crate::text::{bounds_of_day, civil_date, day, rfc3339, time_of_day};
 
 #[derive(Template)]
@@ -51,17 +52,21 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
     if let (None, Some(invite)) = (identities.account, identities.invite)
         && let Scope::Invite(id) = invite.principal.scope
     {
-        let appointment = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
-        let may_join = decide(&invite.principal, Action::Join, &appointment, &app.rules, app.clock.now()).is_ok();
+        let sealed = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
+        let may_join = sealed.ask(&invite.principal, Action::Join, &app.rules, app.clock.now()).is_ok();
         let visit = format!("/video-call/patient?appointmentId={id}");
         return Ok(Redirect::to(if may_join { &visit } else { "/ended" }).into_response());
     }
-    let user = identities.signed_in()?.principal.user;
-    let person = app.store.get_person(user).await?.ok_or(Error::NotSignedIn)?;
+    let identity = identities.signed_in()?;
+    let principal = identity.principal;
+    let person = app.store.get_person(principal.user).await?.ok_or(Error::NotSignedIn)?;
     let now = app.clock.now();
     let (begin, end) = bounds_of_day(now, &app.zone);
-    let appointments = app.store.list_appointments(user, begin, end).await?;
-    let rows: Vec<Row> = appointments.iter().map(|appointment| Row::new(&app, appointment, user, now)).collect();
+    let day_of = app.store.list_appointments(principal.user, begin, end).await?;
+    let open = |sealed: Sealed<Appointment>| sealed.open(&principal, Action::View, &app.rules, now).ok();
+    let mine: Vec<(Appointment, Role)> = day_of.into_iter().filter_map(open).collect();
+    note_reads(&app, &identity, mine.iter().map(|(appointment, _)| appointment.id)).await?;
+    let rows: Vec<Row> = mine.iter().map(|(appointment, role)| Row::new(&app, appointment, *role, now)).collect();
     let page = DashboardPage {
         layout: Layout::new(&app).signed_in(person.name.reveal()),
         heading: "Today",
@@ -75,8 +80,7 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
 }
 
 impl Row {
-    fn new(app: &App, appointment: &Appointment, user: UserId, now: Timestamp) -> Self {
-        let role = appointment.participants.role_of(user).unwrap_or(Role::Patient);
+    fn new(app: &App, appointment: &Appointment, role: Role, now: Timestamp) -> Self {
         let other = appointment.participants.counterpart(role);
         let birth = other.birth_date.as_ref().filter(|_| role == Role::Provider);
         let view = app.hub.standing(appointment.id);

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_visit::AppointmentId;
@@ -31,11 +32,12 @@ pub(crate) async fn show(State(app): State<App>, Path(token): Path<String>) -> R
 pub(crate) async fn enter(
     State(app): State<App>,
     Path(token): Path<String>,
+    headers: HeaderMap,
     jar: CookieJar,
     identities: Identities,
 ) -> Result<Response, Error> {
     let appointment = behind(&app, &token)?;
-    let jar = sign_in(&app, jar, PROVIDER, &identities).await?;
+    let jar = sign_in(&app, jar, PROVIDER, &identities, &headers).await?;
     Ok((jar, Redirect::to(&format!("/video-call/provider?appointmentId={appointment}"))).into_response())
 }
 

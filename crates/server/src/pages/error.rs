@@ -10,7 +10,7 @@ use super::{Layout, render};
 use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
-use crate::text::{day_and_time, rfc3339};
+use crate::text::{day_and_time, percent_encode, rfc3339};
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -45,6 +45,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
     let again = (uri.path_and_query().map_or(HOME, |address| address.as_str()).to_owned(), "Try again");
     match error {
         Error::WrongRole { appointment, .. } => return (format!("/appointment/{appointment}"), "Go to your page"),
+        Error::WrongPassword => return ("/account".to_owned(), "Back to your account"),
         Error::TooManyAttempts { .. } => return ("/sign-in".to_owned(), "Back to sign-in"),
         Error::TooEarly { .. } | Error::Busy | Error::CometChat | Error::Internal | Error::RequestTimeout => {
             return again;
@@ -108,17 +109,5 @@ fn page(app: &App, error: &Error, way_out: &WayOut, response: Response) -> Respo
 
 fn sign_in_address(from: &Uri) -> String {
     let back = from.path_and_query().map_or("/", |address| address.as_str());
-    if back == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={}", percent_encode(back)) }
-}
-
-/// RFC 3986, section 2.1: everything but unreserved characters and the slash.
-fn percent_encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
+    if back == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={}", percent_encode(back, b"/")) }
 }

@@ -13,7 +13,7 @@ use bedside_visit::{Appointment, AuditAction, Timestamp};
 use super::elsewhere::Elsewhere;
 use super::{Layout, render};
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, SecretToken};
+use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::error::{Error, denied};
 use crate::text::{day_and_time, rfc3339};
 
@@ -59,6 +59,7 @@ pub(crate) async fn show(
 pub(crate) async fn join(
     State(app): State<App>,
     Path(token): Path<String>,
+    headers: HeaderMap,
     jar: CookieJar,
     identities: Identities,
 ) -> Result<Response, Error> {
@@ -68,14 +69,15 @@ pub(crate) async fn join(
     if is_bound(&invite, &identities) {
         return Ok(next.into_response());
     }
-    let token = consume(&app, &invite, &appointment).await?;
+    let token = consume(&app, &invite, &appointment, &headers).await?;
     Ok((app.cookies.set(jar, CookieKind::Invite, &token), next).into_response())
 }
 
 async fn find(app: &App, token: &str) -> Result<(Invite, Appointment), Error> {
     let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
     let invite = app.store.get_invite(&token.hash().into()).await?.ok_or(Error::NotFound)?;
-    let appointment = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
+    let sealed = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
+    let appointment = sealed.open_by_link(invite.appointment).map_err(|denial| denied(denial, invite.appointment))?;
     Ok((invite, appointment))
 }
 
@@ -92,7 +94,12 @@ fn is_bound(invite: &Invite, identities: &Identities) -> bool {
 }
 
 /// Binds the link to a session of this browser, once.
-async fn consume(app: &App, invite: &Invite, appointment: &Appointment) -> Result<SecretToken, Error> {
+async fn consume(
+    app: &App,
+    invite: &Invite,
+    appointment: &Appointment,
+    headers: &HeaderMap,
+) -> Result<SecretToken, Error> {
     let now = app.clock.now();
     let patient = appointment.participants.patient.id;
     let token = SecretToken::draw()?;
@@ -100,6 +107,7 @@ async fn consume(app: &App, invite: &Invite, appointment: &Appointment) -> Resul
         token_hash: token.hash().into(),
         user: patient,
         appointment: Some(appointment.id),
+        device: device_of(headers),
         created_at: now,
         last_seen_at: now,
         expires_at: appointment.closes(&app.rules),

@@ -1,5 +1,6 @@
 //! Pages, rendered here and readable before any script runs.
 
+pub(crate) mod account;
 pub(crate) mod api_docs;
 pub(crate) mod call;
 pub(crate) mod cometchat;
@@ -9,6 +10,7 @@ mod elsewhere;
 pub(crate) mod ended;
 pub(crate) mod error;
 pub(crate) mod invite;
+pub(crate) mod second_step;
 pub(crate) mod sign_in;
 
 use askama::Template;

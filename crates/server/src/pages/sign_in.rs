@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use askama::Template;
 use axum::Form;
 use axum::extract::{ConnectInfo, Query, State};
+use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{Account, AuditEntry, SessionRecord};
@@ -12,9 +13,9 @@ use bedside_visit::{AuditAction, EmailAddress, UserId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Layout, render};
+use super::{Layout, render, second_step};
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, SecretToken};
+use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::error::Error;
 
 #[derive(Template)]
@@ -71,6 +72,7 @@ pub(crate) struct Credentials {
 pub(crate) async fn submit(
     State(app): State<App>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     jar: CookieJar,
     identities: Identities,
     Form(credentials): Form<Credentials>,
@@ -89,10 +91,16 @@ pub(crate) async fn submit(
         )?
         .into_response());
     };
-    app.throttle.attempt(&email, address.ip())?;
+    app.throttle.attempt(&email, address.ip(), app.clock.now())?;
     match check(&app, &email, credentials.password).await? {
-        Some(user) => {
-            let jar = sign_in(&app, jar, user, &identities).await?;
+        Some(account) => {
+            app.throttle.succeeded(&email);
+            if account.second_step.is_some() {
+                let token = app.second_step.wait_for(account.user, app.clock.now())?;
+                let jar = app.cookies.set(jar, CookieKind::Waiting, &token);
+                return Ok((jar, Redirect::to(&second_step::address(&next))).into_response());
+            }
+            let jar = sign_in(&app, jar, account.user, &identities, &headers).await?;
             Ok((jar, Redirect::to(&next)).into_response())
         }
         None => Ok(again(
@@ -145,15 +153,15 @@ fn forget_elsewhere(app: &App, user: UserId) {
 }
 
 /// Whose password this is.
-async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Result<Option<UserId>, Error> {
+async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Result<Option<Account>, Error> {
     let account = app.store.get_account(email).await?;
-    let open = account.as_ref().filter(|account| account.disabled_at.is_none());
-    let hash = open.and_then(|account| account.password_hash.as_ref()).map(|hash| hash.reveal().to_owned());
+    let known = account.as_ref().map(|account| account.user);
+    let open = account.filter(|account| account.disabled_at.is_none());
+    let hash = open.as_ref().and_then(|account| account.password_hash.as_ref()).map(|hash| hash.reveal().to_owned());
     if app.passwords.verify(password, hash).await? {
-        return Ok(open.map(|account| account.user));
+        return Ok(open);
     }
     let entry = AuditEntry::new(app.clock.now(), AuditAction::SignInFailed);
-    let known = account.map(|Account { user, .. }| user);
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&known.map_or(entry, |user| entry.by(user))).await?;
     transaction.commit().await?;
@@ -166,6 +174,7 @@ pub(crate) async fn sign_in(
     jar: CookieJar,
     user: UserId,
     identities: &Identities,
+    headers: &HeaderMap,
 ) -> Result<CookieJar, Error> {
     let now = app.clock.now();
     let token = SecretToken::draw()?;
@@ -177,6 +186,7 @@ pub(crate) async fn sign_in(
         token_hash: token.hash().into(),
         user,
         appointment: None,
+        device: device_of(headers),
         created_at: now,
         last_seen_at: now,
         expires_at: now + app.config.sign_in.absolute(),
@@ -195,7 +205,7 @@ fn again(app: &App, next: String, email: String, fault: Fault) -> Result<Html<St
 }
 
 /// Only an address of ours: a path, never another host.
-fn own_path(next: Option<&str>) -> String {
+pub(super) fn own_path(next: Option<&str>) -> String {
     let plain = |path: &&str| {
         path.starts_with('/')
             && !path.starts_with("//")

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bedside_store::{SessionHash, Store, StoreError};
 use bedside_visit::view::View;
-use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, Timestamp, Visit, VisitId, VisitRules};
+use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, OwnWork, Timestamp, Visit, VisitId, VisitRules};
 use tokio::sync::{Notify, mpsc};
 
 use super::event::Event;
@@ -38,8 +38,8 @@ impl Hub {
     /// Continues the visits that were under way when the program last stopped.
     pub(crate) async fn resume(&self) -> Result<(), StoreError> {
         for record in self.0.store.list_started_visits().await? {
-            if let Some(appointment) = self.0.store.get_appointment(record.appointment).await? {
-                self.inbox(&appointment).await?;
+            if let Some(sealed) = self.0.store.get_appointment(record.appointment).await? {
+                self.inbox(&sealed.unseal_for(OwnWork::ContinueVisits)).await?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use bedside_store::SessionHash;
-use bedside_visit::permission::{Action, Denial, action_of, decide};
+use bedside_visit::permission::{Action, Denial, action_of};
 use bedside_visit::signalling::{ClientMessage, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, ServerMessage};
 use bedside_visit::{Appointment, Arrival, ConnectionId, PageId, UserId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -162,6 +162,7 @@ impl Page {
     async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> End {
         let mut proof = interval(PROOF_EVERY);
         proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rights = self.app.rights.subscribe();
         let mut silent_at = Instant::now() + SILENCE;
         loop {
             tokio::select! {
@@ -183,11 +184,12 @@ impl Page {
                     Some(Outgoing::Close(reason)) => return End::Ours(reason),
                     None => return End::Ours(CloseReason::Unavailable),
                 },
-                _ = proof.tick() => {
-                    if let Err(reason) = self.prove().await {
-                        return End::Ours(reason);
-                    }
-                }
+                _ = proof.tick() => if let Err(end) = self.prove_or_end().await {
+                    return end;
+                },
+                Ok(()) = rights.changed() => if let Err(end) = self.prove_or_end().await {
+                    return end;
+                },
                 () = sleep_until(silent_at) => return End::Dropped,
             }
         }
@@ -232,10 +234,18 @@ impl Page {
     async fn decide(&self, action: Action) -> Result<Result<(), Denial>, CloseReason> {
         let identity = self.prove().await?;
         let id = self.appointment.id;
-        let appointment = self.app.store.get_appointment(id).await.map_err(|error| unavailable(&error))?;
-        let appointment = appointment.ok_or(CloseReason::Denied)?;
-        let decision = decide(&identity, action, &appointment, &self.app.rules, self.app.clock.now());
-        Ok(decision.map(|_| ()))
+        let sealed = self.app.store.get_appointment(id).await.map_err(|error| unavailable(&error))?;
+        let sealed = sealed.ok_or(CloseReason::Denied)?;
+        Ok(sealed.ask(&identity, action, &self.app.rules, self.app.clock.now()).map(|_| ()))
+    }
+
+    /// A session that ended takes the person's media along.
+    async fn prove_or_end(&self) -> Result<(), End> {
+        let proof = self.decide(Action::Attend).await;
+        if matches!(proof, Err(CloseReason::SignedOut)) {
+            self.app.hub.end_session(self.session).await;
+        }
+        proof?.map_err(|_| End::Ours(CloseReason::Denied))
     }
 
     async fn prove(&self) -> Result<bedside_visit::permission::Principal, CloseReason> {

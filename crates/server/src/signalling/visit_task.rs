@@ -6,7 +6,8 @@ use std::time::Duration;
 use bedside_store::{AuditEntry, SessionHash, StoreError};
 use bedside_visit::signalling::{MediaFailure, Refusal, Sdp, ServerMessage, Track};
 use bedside_visit::{
-    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, Output, UserId, Visit, VisitId,
+    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, Output, OwnWork, UserId, Visit,
+    VisitId,
 };
 use tokio::sync::mpsc;
 
@@ -148,7 +149,8 @@ impl VisitTask {
                 Output::SetStatus(status) => {
                     // What was called off meanwhile stays so.
                     let booked = transaction.get_appointment(self.appointment).await?;
-                    if booked.is_some_and(|appointment| appointment.status != AppointmentStatus::Cancelled) {
+                    let booked = booked.map(|sealed| sealed.unseal_for(OwnWork::RecordVisit).status);
+                    if booked.is_some_and(|status| status != AppointmentStatus::Cancelled) {
                         transaction.update_appointment_status(self.appointment, *status).await?;
                     }
                 }

@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use bedside_visit::{CallBackend, Person};
+use bedside_visit::{CallBackend, Clock as _, Person};
 
 use crate::people::{Clinic, sign_in, they_meet};
 use crate::phones::FACEBOOK;
-use crate::support::When;
 use crate::support::double::Fault;
+use crate::support::{PASSWORD, When};
 use crate::window::Window;
 
 const SIZES: [(&str, i64, i64); 3] = [("1280", 1280, 800), ("390", 390, 844), ("320", 320, 640)];
@@ -80,6 +80,56 @@ async fn pages() {
     sign_in(&window, &clinic.server.other_provider).await;
     window.sees("Nothing is booked for you today.").await;
     findings.look(&window, "dashboard-empty").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_persons_own_account() {
+    let clinic = Clinic::open().await;
+    let mut findings = Findings::default();
+    let (window, elsewhere) = (clinic.profile().await.window().await, clinic.profile().await.window().await);
+    for each in [&elsewhere, &window] {
+        each.open("/account").await;
+        sign_in(each, &clinic.server.provider).await;
+    }
+    findings.look(&window, "account").await;
+    window.fill("new", "password password").await;
+    window.press("Change password").await;
+    window.sees("Nothing is changed").await;
+    findings.look(&window, "account-fault").await;
+
+    window.open("/account/second-step").await;
+    findings.look(&window, "second-step").await;
+    window.fill("code", "000000").await;
+    window.fill("current", PASSWORD).await;
+    window.press("Turn it on").await;
+    window.sees("That code does not work").await;
+    findings.look(&window, "second-step-wrong").await;
+    let key: String = window.eval("document.querySelector('.key').textContent").await;
+    let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).expect("base32");
+    let phone = totp_rs::Builder::new().with_secret(secret).build().expect("a secret");
+    let seconds = u64::try_from(clinic.server.clock.now().as_millis() / 1_000).expect("after 1970");
+    window.fill("code", &phone.generate(seconds).to_string()).await;
+    window.fill("current", PASSWORD).await;
+    window.press("Turn it on").await;
+    window.sees("From now on you are asked for a code").await;
+    findings.look(&window, "account-second-step").await;
+
+    elsewhere.press("Sign out").await;
+    elsewhere.until("location.pathname !== '/account'", "to be signed out").await;
+    elsewhere.open("/sign-in").await;
+    elsewhere.sees("Sign in").await;
+    elsewhere.fill("email", "grace@example.org").await;
+    elsewhere.fill("password", PASSWORD).await;
+    elsewhere.press("Sign in").await;
+    elsewhere.sees("Your code").await;
+    findings.look(&elsewhere, "code").await;
+    elsewhere.fill("code", "000000").await;
+    elsewhere.press("Sign in").await;
+    elsewhere.sees("That code does not work").await;
+    findings.look(&elsewhere, "code-wrong").await;
     findings.none();
     clinic.close().await;
 }

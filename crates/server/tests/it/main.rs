@@ -3,18 +3,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod account;
 mod api;
+mod audit;
 mod bad_input;
 mod cometchat;
 mod crash;
 mod descriptions;
 mod desk;
+mod documents;
 mod headers;
 mod invites;
 mod matrix;
 mod operator;
 mod pages;
 mod privacy;
+mod reads;
 mod restarts;
 mod resume;
 mod room;

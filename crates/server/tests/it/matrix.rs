@@ -44,6 +44,14 @@ const ROUTES: &str = "
     GET  /api/openapi.json                      200      200      200      200      200      200      200
     GET  /assets/{name}                         404      404      404      404      404      404      404
     GET  /healthz                               200      200      200      200      200      200      200
+    GET  /account                               sign-in  200      sign-in  200      200      200      sign-in
+    GET  /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
+    POST /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
+    GET  /account/second-step                   sign-in  200      sign-in  200      200      200      sign-in
+    POST /account/second-step                   sign-in  403      sign-in  403      403      403      sign-in
+    POST /account/second-step/remove            sign-in  403      sign-in  403      403      403      sign-in
+    POST /account/password                      sign-in  200      sign-in  200      200      200      sign-in
+    POST /account/sign-ins                      sign-in  account  sign-in  account  account  account  sign-in
     POST /sign-out                              bye      sign-in  bye      sign-in  sign-in  sign-in  bye
 ";
 
@@ -94,6 +102,13 @@ impl Clinic {
         let request = browser.request(Method::from_bytes(method.as_bytes()).expect("a method"), &path);
         let reply = match path.as_str() {
             "/sign-in" if method == "POST" => request.form(&[("email", "nobody@example.org"), ("password", "x")]),
+            "/account/password" => request.form(&[("current", "x"), ("new", "y")]),
+            "/sign-in/code" if method == "POST" => request.form(&[("code", "123456")]),
+            "/account/second-step" if method == "POST" => {
+                request.form(&[("sealed", "AAAA"), ("code", "123456"), ("current", "x")])
+            }
+            "/account/second-step/remove" => request.form(&[("current", "x")]),
+            "/account/sign-ins" => request.form(&[("which", "others")]),
             api if method == "POST" && api.starts_with("/api/") => request.json(&json!({})),
             _ => request,
         };
@@ -106,6 +121,7 @@ fn word(reply: &Reply) -> String {
         None => reply.status.to_string(),
         Some("/") => "home".to_owned(),
         Some("/ended") => "bye".to_owned(),
+        Some("/account?done=sign-ins") => "account".to_owned(),
         Some(to) if to.starts_with("/sign-in") => "sign-in".to_owned(),
         Some(to) if to.starts_with("/video-call/patient?appointmentId=") => "room".to_owned(),
         Some(other) => format!("to {other}"),

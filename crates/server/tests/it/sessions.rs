@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use bedside_visit::Clock as _;
 use bedside_visit::signalling::{Command, Refusal};
+use bedside_visit::view::Stage;
+use tokio::time::timeout;
 
 use crate::support::{Ending, PASSWORD, Page, Refused, Reply, Server, When};
 
@@ -65,6 +68,29 @@ async fn signing_out_ends_the_session_here_and_everywhere() {
     let path = format!("/api/appointments/{}/signalling", visit.id);
     let again = Page::try_open(&server, &copy, &path, Some(&server.origin)).await;
     assert_eq!(again.err(), Some(Refused::Ended(Ending::Code(4401))));
+}
+
+/// Not by this program's hand: as `bedside user disable` does it while it runs.
+#[tokio::test]
+async fn whoever_is_shut_out_is_out_at_once() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
+    let mut patient = Page::open(&server, &ada, visit.id).await;
+    let mut provider = Page::open(&server, &grace, visit.id).await;
+    patient.command(Command::Enter).await.expect("in");
+    provider.command(Command::Start).await.expect("started");
+    provider.until("connected", |view| matches!(view.stage, Stage::Connected { .. })).await;
+
+    let mut transaction = server.store.begin().await.expect("begun");
+    transaction.update_disabled(server.patient.id(), Some(server.clock.now())).await.expect("done");
+    transaction.commit().await.expect("committed");
+    // Without a word of theirs, and long before their session would be looked at anyway.
+    assert_eq!(timeout(Duration::from_secs(5), patient.ending()).await, Ok(Ending::Code(4401)));
+    assert_eq!(ada.get("/").await.location(), Some("/sign-in"));
+    // Their seat is held: a mistake can be taken back.
+    provider.until("an empty seat", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
+    provider.command(Command::End).await.expect("the other one goes on");
 }
 
 #[tokio::test]

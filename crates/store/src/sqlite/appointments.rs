@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, Participants, Private, Timestamp, UserId,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, Participants, Private, Sealed, Timestamp, UserId,
 };
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -59,7 +59,7 @@ pub(super) async fn insert(
 pub(super) async fn get(
     connection: &mut SqliteConnection,
     id: AppointmentId,
-) -> Result<Option<Appointment>, StoreError> {
+) -> Result<Option<Sealed<Appointment>>, StoreError> {
     let row = sqlx::query(select_appointments!("WHERE a.id = ?"))
         .bind(id.to_string())
         .fetch_optional(connection)
@@ -73,7 +73,7 @@ pub(super) async fn list(
     user: UserId,
     from: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Appointment>, StoreError> {
+) -> Result<Vec<Sealed<Appointment>>, StoreError> {
     let rows = sqlx::query(select_appointments!(
         "WHERE ((a.patient_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3)
              OR (a.provider_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3))
@@ -130,11 +130,11 @@ fn minutes(duration: Duration) -> Result<i64, StoreError> {
         .ok_or_else(|| StoreError::Invalid { rule: "duration_is_whole_minutes".into() })
 }
 
-fn appointment(row: &SqliteRow) -> Result<Appointment, StoreError> {
+fn appointment(row: &SqliteRow) -> Result<Sealed<Appointment>, StoreError> {
     let columns = Columns::of(TABLE, row);
     let minutes =
         u64::try_from(columns.value::<i64>("duration_minutes")?).map_err(|_| columns.corrupt("duration_minutes"))?;
-    Ok(Appointment {
+    Ok(Sealed::new(Appointment {
         id: columns.parsed("id")?,
         start: columns.time("start_at")?,
         duration: Duration::from_secs(minutes * 60),
@@ -146,5 +146,5 @@ fn appointment(row: &SqliteRow) -> Result<Appointment, StoreError> {
             Columns::prefixed("provider_", "users", row).person()?,
         ),
         backend: columns.parsed("call_backend")?,
-    })
+    }))
 }

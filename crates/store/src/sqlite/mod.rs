@@ -24,14 +24,16 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, ChatMessage, EmailAddress, Person, Timestamp, UserId, VisitId, VisitRecord,
+    Appointment, AppointmentId, ChatMessage, EmailAddress, Person, Sealed, Timestamp, UserId, VisitId, VisitRecord,
 };
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool};
 
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
-use crate::{Account, AuditRow, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Transaction};
+use crate::{
+    Account, AuditHash, AuditRow, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Transaction,
+};
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -90,12 +92,20 @@ impl Store for SqliteStore {
         users::get_account(&mut *self.reader().await?, email).await
     }
 
+    async fn get_account_of(&self, user: UserId) -> Result<Option<Account>, StoreError> {
+        users::get_account_of(&mut *self.reader().await?, user).await
+    }
+
     async fn count_users(&self) -> Result<u64, StoreError> {
         users::count(&mut *self.reader().await?).await
     }
 
     async fn get_session(&self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError> {
         sessions::get(&mut *self.reader().await?, hash).await
+    }
+
+    async fn list_sign_ins(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::list_sign_ins(&mut *self.reader().await?, user, now).await
     }
 
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {
@@ -106,7 +116,7 @@ impl Store for SqliteStore {
         invites::get_of_session(&mut *self.reader().await?, session).await
     }
 
-    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Appointment>, StoreError> {
+    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
         appointments::get(&mut *self.reader().await?, id).await
     }
 
@@ -115,7 +125,7 @@ impl Store for SqliteStore {
         user: UserId,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Appointment>, StoreError> {
+    ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
         appointments::list(&mut *self.reader().await?, user, from, until).await
     }
 
@@ -139,7 +149,15 @@ impl Store for SqliteStore {
         messages::list(&mut *self.reader().await?, visit).await
     }
 
+    async fn get_rights_epoch(&self) -> Result<i64, StoreError> {
+        sessions::get_rights_epoch(&mut *self.reader().await?).await
+    }
+
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         audit::list(&mut *self.reader().await?, after, limit).await
+    }
+
+    async fn get_audit_end(&self) -> Result<Option<(i64, AuditHash)>, StoreError> {
+        audit::get_end(&mut *self.reader().await?).await
     }
 }

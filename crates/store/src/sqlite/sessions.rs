@@ -9,12 +9,13 @@ use crate::{SessionHash, SessionRecord, StoreError};
 
 pub(super) async fn insert(connection: &mut SqliteConnection, session: &SessionRecord) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (token_hash, user_id, appointment_id, created_at, last_seen_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (token_hash, user_id, appointment_id, device, created_at, last_seen_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(session.token_hash.as_bytes().as_slice())
     .bind(session.user.to_string())
     .bind(session.appointment.map(|id| id.to_string()))
+    .bind(&session.device)
     .bind(session.created_at.as_millis())
     .bind(session.last_seen_at.as_millis())
     .bind(session.expires_at.as_millis())
@@ -29,7 +30,7 @@ pub(super) async fn get(
     hash: &SessionHash,
 ) -> Result<Option<SessionRecord>, StoreError> {
     let row = sqlx::query(
-        "SELECT s.token_hash, s.user_id, s.appointment_id, s.created_at, s.last_seen_at, s.expires_at
+        "SELECT s.token_hash, s.user_id, s.appointment_id, s.device, s.created_at, s.last_seen_at, s.expires_at
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.token_hash = ? AND u.disabled_at IS NULL",
     )
@@ -38,6 +39,23 @@ pub(super) async fn get(
     .await
     .map_err(failed)?;
     row.as_ref().map(session).transpose()
+}
+
+pub(super) async fn list_sign_ins(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<SessionRecord>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT token_hash, user_id, appointment_id, device, created_at, last_seen_at, expires_at FROM sessions
+         WHERE user_id = ? AND appointment_id IS NULL AND expires_at > ? ORDER BY last_seen_at DESC, created_at DESC",
+    )
+    .bind(user.to_string())
+    .bind(now.as_millis())
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    rows.iter().map(session).collect()
 }
 
 pub(super) async fn update_seen(
@@ -60,7 +78,7 @@ pub(super) async fn delete(
 ) -> Result<Option<SessionRecord>, StoreError> {
     let row = sqlx::query(
         "DELETE FROM sessions WHERE token_hash = ?
-         RETURNING token_hash, user_id, appointment_id, created_at, last_seen_at, expires_at",
+         RETURNING token_hash, user_id, appointment_id, device, created_at, last_seen_at, expires_at",
     )
     .bind(hash.as_bytes().as_slice())
     .fetch_optional(connection)
@@ -93,8 +111,13 @@ fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         token_hash: SessionHash::new(columns.hash("token_hash")?),
         user: columns.parsed("user_id")?,
         appointment: columns.parsed_optional("appointment_id")?,
+        device: columns.optional("device")?,
         created_at: columns.time("created_at")?,
         last_seen_at: columns.time("last_seen_at")?,
         expires_at: columns.time("expires_at")?,
     })
+}
+
+pub(super) async fn get_rights_epoch(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT epoch FROM rights").fetch_one(connection).await.map_err(failed)
 }

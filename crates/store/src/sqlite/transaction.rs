@@ -2,16 +2,16 @@
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Timestamp, UserId, VisitId,
-    VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Sealed, Timestamp, UserId,
+    VisitId, VisitRecord,
 };
 use sqlx::Sqlite;
 
 use super::errors::failed;
 use super::{appointments, audit, backend_reports, invites, messages, sessions, users, visits};
 use crate::{
-    Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SessionHash, SessionRecord,
-    StoreError, Transaction,
+    Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash,
+    SessionRecord, StoreError, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -39,6 +39,14 @@ impl Transaction for SqliteTransaction {
 
     async fn update_password(&mut self, user: UserId, password: &PasswordHash) -> Result<bool, StoreError> {
         users::update_password(&mut self.0, user, password).await
+    }
+
+    async fn update_second_step(&mut self, user: UserId, secret: Option<&SealedSecret>) -> Result<bool, StoreError> {
+        users::update_second_step(&mut self.0, user, secret).await
+    }
+
+    async fn use_second_step(&mut self, user: UserId, step: u64) -> Result<bool, StoreError> {
+        users::use_second_step(&mut self.0, user, step).await
     }
 
     async fn update_disabled(&mut self, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool, StoreError> {
@@ -94,7 +102,7 @@ impl Transaction for SqliteTransaction {
         appointments::insert(&mut self.0, appointment, at).await
     }
 
-    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Appointment>, StoreError> {
+    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
         appointments::get(&mut self.0, id).await
     }
 

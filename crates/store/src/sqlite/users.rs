@@ -5,7 +5,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
 use super::row::{self, Columns};
-use crate::{Account, NewUser, PasswordHash, StoreError};
+use crate::{Account, NewUser, PasswordHash, SealedSecret, StoreError};
 
 const TABLE: &str = "users";
 
@@ -41,8 +41,20 @@ pub(super) async fn get_account(
     connection: &mut SqliteConnection,
     email: &EmailAddress,
 ) -> Result<Option<Account>, StoreError> {
-    let row = sqlx::query("SELECT id, name, password_hash, disabled_at FROM users WHERE email = ?")
+    let row = sqlx::query("SELECT id, name, email, password_hash, totp_secret, disabled_at FROM users WHERE email = ?")
         .bind(email.reveal())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?;
+    row.as_ref().map(account).transpose()
+}
+
+pub(super) async fn get_account_of(
+    connection: &mut SqliteConnection,
+    user: UserId,
+) -> Result<Option<Account>, StoreError> {
+    let row = sqlx::query("SELECT id, name, email, password_hash, totp_secret, disabled_at FROM users WHERE id = ?")
+        .bind(user.to_string())
         .fetch_optional(connection)
         .await
         .map_err(failed)?;
@@ -82,12 +94,43 @@ pub(super) async fn update_disabled(
     Ok(done.rows_affected() == 1)
 }
 
+pub(super) async fn update_second_step(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    secret: Option<&SealedSecret>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE users SET totp_secret = ?, totp_step = NULL WHERE id = ?")
+        .bind(secret.map(|secret| secret.0.as_slice()))
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn use_second_step(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    step: u64,
+) -> Result<bool, StoreError> {
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
+    let done = sqlx::query("UPDATE users SET totp_step = ?1 WHERE id = ?2 AND (totp_step IS NULL OR totp_step < ?1)")
+        .bind(step)
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
 fn account(row: &SqliteRow) -> Result<Account, StoreError> {
     let columns = Columns::of(TABLE, row);
     Ok(Account {
         user: columns.parsed("id")?,
         name: Private::new(columns.value("name")?),
+        email: columns.parsed_optional("email")?,
         password_hash: columns.optional("password_hash")?.map(PasswordHash::new),
+        second_step: columns.optional("totp_secret")?.map(SealedSecret),
         disabled_at: columns.time_optional("disabled_at")?,
     })
 }

@@ -98,6 +98,7 @@ pub(crate) fn visit(number: u128, phase: VisitPhase) -> VisitRecord {
 
 pub(crate) fn session(byte: u8, user: u128) -> SessionRecord {
     SessionRecord {
+        device: Some("Firefox on Linux".to_owned()),
         token_hash: SessionHash::new([byte; 32]),
         user: user_id(user),
         appointment: None,

@@ -1,0 +1,129 @@
+//! The audit log for other programs.
+
+use std::io::{self, Write};
+
+use bedside_store::{AuditRow, Store, StoreError};
+use serde_json::{Value, json};
+
+use crate::text::rfc3339_exact;
+
+/// How many lines are read at once.
+const BATCH: u32 = 1_000;
+
+/// What an export looks like; one object a line in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditFormat {
+    /// The columns of the log.
+    Lines,
+    /// AuditEvent resources of FHIR R4.
+    Fhir,
+}
+
+/// Why an export stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The log could not be read.
+    #[error("the audit log cannot be read")]
+    Store(#[from] StoreError),
+    /// Nobody takes what is written.
+    #[error("the export cannot be written")]
+    Write(#[from] io::Error),
+}
+
+/// Writes the lines after `after` (0: all), oldest first.
+///
+/// # Errors
+/// [`ExportError`].
+pub async fn export_audit(
+    store: &dyn Store,
+    format: AuditFormat,
+    mut after: i64,
+    out: &mut (impl Write + Send),
+) -> Result<(), ExportError> {
+    loop {
+        let lines = store.list_audit(after, BATCH).await?;
+        let Some(last) = lines.last() else { return Ok(out.flush()?) };
+        after = last.sequence;
+        for line in &lines {
+            let value = match format {
+                AuditFormat::Lines => plain(line),
+                AuditFormat::Fhir => event(line),
+            };
+            writeln!(out, "{value}")?;
+        }
+    }
+}
+
+fn plain(line: &AuditRow) -> Value {
+    json!({
+        "sequence": line.sequence,
+        "at": rfc3339_exact(line.at),
+        "actor": line.actor.map(|id| id.to_string()),
+        "action": line.action,
+        "appointment": line.appointment.map(|id| id.to_string()),
+        "visit": line.visit.map(|id| id.to_string()),
+        "detail": line.detail,
+        "hash": line.hash.map(|hash| hash.to_string()),
+    })
+}
+
+const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+
+/// The kinds of events of DICOM PS3.15, annex A.5, as FHIR's value set has them.
+fn kind(action: &str) -> (&'static str, &'static str) {
+    match action.split('.').next().unwrap_or_default() {
+        "session" => ("110114", "User Authentication"),
+        "access" => ("110113", "Security Alert"),
+        "user" | "invite" => ("110137", "User Security Attributes Changed"),
+        _ => ("110110", "Patient Record"),
+    }
+}
+
+/// Create, read, update, delete or execute.
+fn interaction(action: &str) -> &'static str {
+    match action {
+        "user.added" | "appointment.added" | "invite.created" | "visit.message_sent" | "consent.given" => "C",
+        "appointment.viewed" => "R",
+        "appointment.cancelled" | "visit.missed" | "visit.media_changed" | "visit.backend_changed" => "U",
+        "consent.withdrawn" => "D",
+        _ => "E",
+    }
+}
+
+/// An AuditEvent (hl7.org/fhir/R4/auditevent.html).
+fn event(line: &AuditRow) -> Value {
+    let (code, display) = kind(&line.action);
+    let refused = matches!(line.action.as_str(), "access.denied" | "session.sign_in_failed" | "visit.stranger_refused");
+    let identified =
+        |system: &str, id: String| json!({ "identifier": { "system": format!("urn:bedside:{system}"), "value": id } });
+    let entity = |kind: &str, id: String| json!({ "what": identified(kind, id) });
+    let entities: Vec<Value> = [
+        line.appointment.map(|id| entity("appointment", id.to_string())),
+        line.visit.map(|id| entity("visit", id.to_string())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let who = match line.actor {
+        Some(user) => json!({ "requestor": true, "who": identified("user", user.to_string()) }),
+        None => json!({ "requestor": false, "name": "nobody known, or the passing of time" }),
+    };
+    let mut event = json!({
+        "resourceType": "AuditEvent",
+        "id": line.sequence.to_string(),
+        "type": { "system": DICOM, "code": code, "display": display },
+        "subtype": [{ "system": "urn:bedside:audit-action", "code": line.action }],
+        "action": interaction(&line.action),
+        "recorded": rfc3339_exact(line.at),
+        "outcome": if refused { "4" } else { "0" },
+        "agent": [who],
+        "source": { "observer": { "display": "Bedside" } },
+    });
+    if let Some(detail) = &line.detail {
+        event["outcomeDesc"] = json!(detail);
+    }
+    if !entities.is_empty() {
+        event["entity"] = json!(entities);
+    }
+    event
+}

@@ -1,0 +1,155 @@
+//! Ever longer delays after wrong sign-ins, as a pure machine.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use bedside_visit::Timestamp;
+
+/// Which delays follow how many wrong tries in a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    /// So many are free.
+    pub(crate) free: u32,
+    /// After one more; each after that doubles it.
+    pub(crate) first: Duration,
+    /// No delay is longer. Nobody is ever locked out for good.
+    pub(crate) longest: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tries {
+    wrong: u32,
+    last: Timestamp,
+    free_at: Timestamp,
+}
+
+/// Who has tried how often. A try counts as wrong from its beginning until it is known to be right, so that many at
+/// once are not all free.
+#[derive(Debug)]
+pub(crate) struct Delays<K> {
+    rule: Rule,
+    tries: HashMap<K, Tries>,
+}
+
+impl<K: Hash + Eq> Delays<K> {
+    pub(crate) fn new(rule: Rule) -> Self {
+        Self { rule, tries: HashMap::new() }
+    }
+
+    /// Counts a try.
+    ///
+    /// # Errors
+    /// How long to wait, if it is too early. That try counts for nothing: waiting is never made longer by it.
+    pub(crate) fn begin(&mut self, key: K, now: Timestamp) -> Result<(), Duration> {
+        let tries = self.tries.entry(key).or_insert(Tries { wrong: 0, last: now, free_at: now });
+        if now < tries.free_at {
+            return Err(tries.free_at.since(now));
+        }
+        if now.since(tries.last) >= self.rule.forgotten_after() {
+            tries.wrong = 0;
+        }
+        tries.wrong = tries.wrong.saturating_add(1);
+        tries.last = now;
+        tries.free_at = now + self.rule.delay(tries.wrong);
+        Ok(())
+    }
+
+    /// It was right: all is forgotten.
+    pub(crate) fn right(&mut self, key: &K) {
+        self.tries.remove(key);
+    }
+
+    /// Forgets those who have long been quiet.
+    pub(crate) fn sweep(&mut self, now: Timestamp) {
+        let after = self.rule.forgotten_after();
+        self.tries.retain(|_, tries| now.since(tries.last) < after);
+    }
+}
+
+impl Rule {
+    /// What follows the `wrong`th wrong try in a row.
+    fn delay(&self, wrong: u32) -> Duration {
+        match wrong.checked_sub(self.free) {
+            None | Some(0) => Duration::ZERO,
+            Some(beyond) => self.first.saturating_mul(1 << (beyond - 1).min(20)).min(self.longest),
+        }
+    }
+
+    /// Twice the longest delay without a try, and it is as if there had been none.
+    fn forgotten_after(&self) -> Duration {
+        self.longest * 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULE: Rule = Rule { free: 3, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+    const T: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    /// Tries as soon as it may, and says what was waited for.
+    fn waits(delays: &mut Delays<&'static str>, count: usize) -> Vec<u64> {
+        let (mut now, mut waited) = (T, Vec::new());
+        for _ in 0..count {
+            let wait = match delays.begin("ada", now) {
+                Ok(()) => Duration::ZERO,
+                Err(wait) => {
+                    now = now + wait;
+                    delays.begin("ada", now).expect("it has waited");
+                    wait
+                }
+            };
+            waited.push(wait.as_secs());
+        }
+        waited
+    }
+
+    #[test]
+    fn each_wrong_try_doubles_the_delay_up_to_the_longest() {
+        assert_eq!(waits(&mut Delays::new(RULE), 12), [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_right_one_forgets_them_and_nobody_else_waits() {
+        let mut delays = Delays::new(RULE);
+        waits(&mut delays, 8);
+        assert!(delays.begin("ada", T).is_err());
+        assert!(delays.begin("grace", T).is_ok());
+        delays.right(&"ada");
+        assert_eq!(waits(&mut delays, 5), [0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn quiet_for_long_is_as_if_nothing_had_been() {
+        let mut delays = Delays::new(RULE);
+        waits(&mut delays, 8);
+        let later = T + Duration::from_secs(3600);
+        for _ in 0..3 {
+            assert!(delays.begin("ada", later).is_ok());
+        }
+        delays.sweep(later + Duration::from_secs(120));
+        assert!(delays.tries.is_empty());
+    }
+
+    proptest! {
+        /// Whatever is tried when: nobody waits for longer than the longest delay, and what is refused is free after
+        /// exactly what was said.
+        #[test]
+        fn nobody_is_locked_out(steps in proptest::collection::vec(0_u64..90_000, 1..200)) {
+            let mut delays = Delays::new(RULE);
+            let mut now = T;
+            for step in steps {
+                now = now + Duration::from_millis(step);
+                if let Err(wait) = delays.begin("ada", now) {
+                    prop_assert!(wait <= RULE.longest);
+                    now = now + wait;
+                    prop_assert!(delays.begin("ada", now).is_ok());
+                }
+            }
+        }
+    }
+}

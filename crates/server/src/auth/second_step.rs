@@ -1,0 +1,204 @@
+//! The second step of signing in: a one-time password from an app (TOTP, RFC 6238).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bedside_store::SealedSecret;
+use bedside_visit::{Timestamp, UserId};
+use secrecy::zeroize::Zeroizing;
+use totp_rs::{Builder, Secret, Totp};
+
+use super::SecretToken;
+use super::token::TokenHash;
+use crate::error::Error;
+use crate::keys::Sealer;
+use crate::text::percent_encode;
+
+/// The length of a secret, bytes (RFC 4226, section 4).
+const SECRET: usize = 20;
+/// How long a right password waits for its second step, and how many tries it has.
+const WAITS_FOR: Duration = Duration::from_secs(5 * 60);
+const TRIES: u8 = 5;
+/// How many may wait at a time. Past it, those who came first sign in again.
+const WAITING: usize = 10_000;
+
+/// Makes, seals and checks one-time passwords.
+pub(crate) struct SecondStep {
+    sealer: Sealer,
+    waiting: Mutex<HashMap<TokenHash, Waiting>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    user: UserId,
+    until: Timestamp,
+    tries: u8,
+}
+
+/// A secret that is not yet anybody's second step.
+pub(crate) struct Offered {
+    /// For the form that confirms it.
+    pub(crate) sealed: SealedSecret,
+    /// For typing into an app: base32 in groups of four.
+    pub(crate) typed: String,
+    /// For an app's camera: `otpauth://`.
+    pub(crate) address: String,
+}
+
+impl SecondStep {
+    pub(crate) fn new(sealer: Sealer) -> Self {
+        Self { sealer, waiting: Mutex::default() }
+    }
+
+    /// A fresh secret for somebody to put into an app.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if there is no randomness.
+    pub(crate) fn offer(&self, user: UserId, account: &str, clinic: &str) -> Result<Offered, Error> {
+        let mut secret = Zeroizing::new([0_u8; SECRET]);
+        getrandom::fill(&mut *secret)?;
+        let sealed = self.sealer.seal(&place(user), &*secret).map(SealedSecret).map_err(|_| Error::Internal)?;
+        Ok(offered(&secret[..], sealed, account, clinic))
+    }
+
+    /// The same secret once more. `None`: it was not offered to them.
+    pub(crate) fn offer_again(
+        &self,
+        user: UserId,
+        sealed: SealedSecret,
+        account: &str,
+        clinic: &str,
+    ) -> Option<Offered> {
+        let secret = self.sealer.open(&place(user), &sealed.0)?;
+        Some(offered(&secret, sealed, account, clinic))
+    }
+
+    /// The time step for which `code` is right now, a step early and late allowed; `None`: for none.
+    pub(crate) fn check(&self, user: UserId, sealed: &SealedSecret, code: &str, now: Timestamp) -> Option<u64> {
+        let secret = self.sealer.open(&place(user), &sealed.0)?;
+        let code: String = code.chars().filter(char::is_ascii_digit).collect();
+        totp(&secret)?.check(&code, u64::try_from(now.as_millis() / 1_000).ok()?)
+    }
+
+    /// Somebody gave the right password, and has to give a code.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if there is no randomness.
+    pub(crate) fn wait_for(&self, user: UserId, now: Timestamp) -> Result<SecretToken, Error> {
+        let token = SecretToken::draw()?;
+        let mut waiting = self.lock();
+        if waiting.len() >= WAITING {
+            waiting.clear();
+        }
+        waiting.insert(token.hash(), Waiting { user, until: now + WAITS_FOR, tries: 0 });
+        Ok(token)
+    }
+
+    /// Who waits with this token. `None`: nobody, or not any more.
+    pub(crate) fn who_waits(&self, token: &SecretToken, now: Timestamp) -> Option<UserId> {
+        self.lock().get(&token.hash()).filter(|waiting| now < waiting.until && waiting.tries < TRIES).map(|it| it.user)
+    }
+
+    /// Counts a try of whoever waits with this token.
+    pub(crate) fn tries(&self, token: &SecretToken) {
+        if let Some(waiting) = self.lock().get_mut(&token.hash()) {
+            waiting.tries = waiting.tries.saturating_add(1);
+        }
+    }
+
+    /// The waiting is over.
+    pub(crate) fn forget(&self, token: &SecretToken) {
+        self.lock().remove(&token.hash());
+    }
+
+    /// Forgets those who did not come.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.lock().retain(|_, waiting| now < waiting.until);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a secret belongs: it opens for nobody else.
+fn place(user: UserId) -> String {
+    format!("users totp_secret {user}")
+}
+
+fn offered(secret: &[u8], sealed: SealedSecret, account: &str, clinic: &str) -> Offered {
+    let typed = Secret::from(secret.to_vec()).to_base32();
+    let address = format!(
+        "otpauth://totp/{issuer}:{account}?secret={typed}&issuer={issuer}",
+        issuer = percent_encode(clinic, b""),
+        account = percent_encode(account, b"")
+    );
+    let groups: Vec<_> = typed.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
+    Offered { sealed, typed: groups.join(" "), address }
+}
+
+fn totp(secret: &[u8]) -> Option<Totp> {
+    Builder::new().with_secret(secret.to_vec()).build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::keys::RootKey;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_015_000);
+
+    fn second_step() -> SecondStep {
+        let folder = tempfile::tempdir().expect("a folder");
+        SecondStep::new(RootKey::open(&folder.path().join("key")).expect("a key").sealer().expect("a sealer"))
+    }
+
+    fn user(n: u128) -> UserId {
+        UserId::new(Uuid::from_u128(n))
+    }
+
+    fn code(offered: &Offered, at: Timestamp) -> String {
+        let secret = Secret::try_from_base32(offered.typed.replace(' ', "")).expect("base32");
+        let at = u64::try_from(at.as_millis() / 1_000).expect("after 1970");
+        totp(secret.as_bytes()).expect("a secret").generate(at).to_string()
+    }
+
+    #[test]
+    fn a_code_of_now_is_right_for_its_person_and_no_other() {
+        let step = second_step();
+        let offered = step.offer(user(1), "ada@example.org", "Riverside: Clinic").expect("offered");
+        assert!(offered.address.starts_with("otpauth://totp/Riverside%3A%20Clinic:ada%40example.org?secret="));
+        let now = code(&offered, NOW);
+        let spaced = format!("{} {}", &now[..3], &now[3..]);
+        for written in [&now, &spaced] {
+            assert!(step.check(user(1), &offered.sealed, written, NOW).is_some());
+        }
+        assert_eq!(step.check(user(2), &offered.sealed, &now, NOW), None);
+        for (seconds, right) in [(30, true), (90, false)] {
+            let later = NOW + Duration::from_secs(seconds);
+            assert_eq!(step.check(user(1), &offered.sealed, &now, later).is_some(), right, "{seconds}");
+        }
+        assert_eq!(step.check(user(1), &offered.sealed, "", NOW), None);
+    }
+
+    #[test]
+    fn a_right_password_waits_for_a_while_and_a_few_tries() {
+        let step = second_step();
+        let token = step.wait_for(user(1), NOW).expect("random");
+        assert_eq!(step.who_waits(&token, NOW), Some(user(1)));
+        assert_eq!(step.who_waits(&token, NOW + WAITS_FOR), None);
+        for _ in 0..TRIES {
+            assert_eq!(step.who_waits(&token, NOW), Some(user(1)));
+            step.tries(&token);
+        }
+        assert_eq!(step.who_waits(&token, NOW), None);
+        let another = step.wait_for(user(1), NOW).expect("random");
+        step.forget(&another);
+        assert_eq!(step.who_waits(&another, NOW), None);
+        step.sweep(NOW + WAITS_FOR);
+        assert!(step.lock().is_empty());
+    }
+}

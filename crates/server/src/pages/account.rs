@@ -1,0 +1,217 @@
+//! A person's own account: their password, and where they are signed in.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{Account, AuditEntry, PasswordHash, SessionHash, SessionRecord};
+use bedside_visit::{AuditAction, EmailAddress};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::sign_in::sign_in;
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{Identities, Identity, PasswordError};
+use crate::error::Error;
+use crate::text::{day_and_time, rfc3339};
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    layout: Layout,
+    email: String,
+    sign_ins: Vec<SignIn>,
+    second_step: bool,
+    zone: String,
+    done: Option<&'static str>,
+    fault: Option<Fault>,
+}
+
+struct SignIn {
+    /// Names it in a form. It opens nothing.
+    handle: String,
+    device: String,
+    here: bool,
+    used: String,
+    used_time: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fault {
+    field: &'static str,
+    detail: &'static str,
+}
+
+impl AccountPage {
+    fn fault_of(&self, field: &str) -> Option<&'static str> {
+        self.fault.filter(|fault| fault.field == field).map(|fault| fault.detail)
+    }
+
+    fn elsewhere(&self) -> bool {
+        self.sign_ins.len() > 1
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Said {
+    done: Option<String>,
+}
+
+/// `GET /account`.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Query(said): Query<Said>,
+    identities: Identities,
+) -> Result<Response, Error> {
+    let identity = identities.signed_in()?;
+    let done = match said.done.as_deref() {
+        Some("password") => Some("Your password is changed. You are signed out everywhere else."),
+        Some("sign-ins") => Some("Done. That sign-in has ended."),
+        Some("second-step") => Some("From now on you are asked for a code after your password."),
+        Some("second-step-removed") => Some("Your password alone signs you in again."),
+        Some(_) | None => None,
+    };
+    page(&app, &identity, done, None).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PasswordForm {
+    current: SecretString,
+    new: SecretString,
+}
+
+/// `POST /account/password`. Ends all other sign-ins, and gives this one another secret.
+pub(crate) async fn change_password(
+    State(app): State<App>,
+    headers: HeaderMap,
+    jar: CookieJar,
+    identities: Identities,
+    Form(form): Form<PasswordForm>,
+) -> Result<Response, Error> {
+    let identity = identities.signed_in()?;
+    let user = identity.principal.user;
+    app.throttle.confirm(user)?;
+    let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
+    if !is_right(&app, &account, form.current).await? {
+        let mut transaction = app.store.begin().await?;
+        let entry = AuditEntry::new(app.clock.now(), AuditAction::PasswordChangeFailed).by(user);
+        transaction.append_audit(&entry).await?;
+        transaction.commit().await?;
+        let fault = Fault { field: "current", detail: "This is not your password. Try again." };
+        return page(&app, &identity, None, Some(fault)).await;
+    }
+    let about = [
+        account.name.reveal().as_str(),
+        account.email.as_ref().map_or("", EmailAddress::reveal),
+        app.config.clinic.name.as_str(),
+    ];
+    let hash = match app.passwords.hash(form.new, &about).await {
+        Ok(hash) => PasswordHash::new(hash),
+        Err(error) => return page(&app, &identity, None, Some(fault_of(error)?)).await,
+    };
+    let now = app.clock.now();
+    let ended = app.store.list_sign_ins(user, now).await?;
+    let mut transaction = app.store.begin().await?;
+    transaction.update_password(user, &hash).await?;
+    transaction.delete_sessions_of(user).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user)).await?;
+    transaction.commit().await?;
+    close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
+    let jar = sign_in(&app, jar, user, &identities, &headers).await?;
+    Ok((jar, Redirect::to("/account?done=password")).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SignInsForm {
+    /// A sign-in's handle, or `others`: all but this one.
+    which: String,
+}
+
+/// `POST /account/sign-ins`: ends sign-ins of this person, and closes the pages they have open.
+pub(crate) async fn end_sign_ins(
+    State(app): State<App>,
+    identities: Identities,
+    Form(form): Form<SignInsForm>,
+) -> Result<Response, Error> {
+    let identity = identities.signed_in()?;
+    let user = identity.principal.user;
+    let now = app.clock.now();
+    let mut ended = app.store.list_sign_ins(user, now).await?;
+    ended.retain(|one| {
+        one.token_hash != identity.session && (form.which == "others" || form.which == handle(&one.token_hash))
+    });
+    let mut transaction = app.store.begin().await?;
+    for one in &ended {
+        if transaction.delete_session(&one.token_hash).await?.is_some() {
+            transaction.append_audit(&AuditEntry::new(now, AuditAction::SessionEnded).by(user)).await?;
+        }
+    }
+    transaction.commit().await?;
+    close_pages(&app, ended.iter()).await;
+    Ok(Redirect::to("/account?done=sign-ins").into_response())
+}
+
+async fn close_pages(app: &App, ended: impl Iterator<Item = &SessionRecord>) {
+    for one in ended {
+        app.hub.end_session(one.token_hash).await;
+    }
+}
+
+async fn is_right(app: &App, account: &Account, password: SecretString) -> Result<bool, Error> {
+    let hash = account.password_hash.as_ref().map(|hash| hash.reveal().to_owned());
+    Ok(app.passwords.verify(password, hash).await?)
+}
+
+/// What is wrong with a new password, or what is wrong with us.
+fn fault_of(error: PasswordError) -> Result<Fault, Error> {
+    let detail = match error {
+        PasswordError::TooShort => "Take at least 15 characters. A few words are easier to remember than signs.",
+        PasswordError::TooLong => "That is too long. Take up to 1,000 characters.",
+        PasswordError::TooEasy => {
+            "That is easy to guess. Take four or more words that have nothing to do with each other."
+        }
+        PasswordError::Busy | PasswordError::Failed(_) => return Err(error.into()),
+    };
+    Ok(Fault { field: "new", detail })
+}
+
+async fn page(
+    app: &App,
+    identity: &Identity,
+    done: Option<&'static str>,
+    fault: Option<Fault>,
+) -> Result<Response, Error> {
+    let user = identity.principal.user;
+    let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
+    let sign_ins = app.store.list_sign_ins(user, app.clock.now()).await?;
+    let sign_ins = sign_ins.into_iter().map(|one| SignIn {
+        handle: handle(&one.token_hash),
+        here: one.token_hash == identity.session,
+        used: rfc3339(one.last_seen_at),
+        used_time: day_and_time(one.last_seen_at, &app.zone),
+        device: one.device.unwrap_or_else(|| "A browser".to_owned()),
+    });
+    let page = AccountPage {
+        layout: Layout::new(app).signed_in(account.name.reveal()),
+        email: account.email.as_ref().map(|email| email.reveal().to_owned()).unwrap_or_default(),
+        sign_ins: sign_ins.collect(),
+        second_step: account.second_step.is_some(),
+        zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        done,
+        fault,
+    };
+    Ok(render(&page)?.into_response())
+}
+
+/// The beginning of the hash of a sign-in's secret: enough to tell it from the person's others.
+fn handle(hash: &SessionHash) -> String {
+    hash.as_bytes().iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

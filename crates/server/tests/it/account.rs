@@ -1,0 +1,171 @@
+//! A person's own account: their password, and where they are signed in.
+
+use bedside_visit::Clock as _;
+
+use crate::support::{Client, Ending, PASSWORD, Page, Server, When};
+
+const NEW: &str = "umbrella kettle frosty nine";
+
+async fn is_signed_in(client: &Client) -> bool {
+    client.get("/account").await.status == 200
+}
+
+async fn change(client: &Client, current: &str, new: &str) -> crate::support::Reply {
+    client.post("/account/password", &[("current", current), ("new", new)]).await
+}
+
+#[tokio::test]
+async fn another_password_ends_all_other_sign_ins() {
+    let server = Server::start().await;
+    let (here, there) = (server.sign_in(&server.provider).await, server.sign_in(&server.provider).await);
+    let visit = server.book(When::Now).await;
+    let mut page = Page::open(&server, &there, visit.id).await;
+
+    let reply = change(&here, PASSWORD, NEW).await;
+    assert_eq!((reply.status, reply.location()), (303, Some("/account?done=password")), "{}", reply.body);
+    assert!(here.get("/account?done=password").await.body.contains("Your password is changed."));
+    assert!(is_signed_in(&here).await && !is_signed_in(&there).await);
+    assert_eq!(page.ending().await, Ending::Code(4401));
+
+    assert_eq!(server.client().try_sign_in("grace@example.org", PASSWORD).await.status, 200, "the old one is none");
+    assert_eq!(server.client().try_sign_in("grace@example.org", NEW).await.status, 303);
+    let done: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
+    assert_eq!(done.iter().filter(|action| *action == "user.password_changed").count(), 1, "{done:?}");
+}
+
+#[tokio::test]
+async fn a_password_that_is_wrong_short_or_easy_changes_nothing() {
+    let server = Server::start().await;
+    let (here, there) = (server.sign_in(&server.patient).await, server.sign_in(&server.patient).await);
+    for (current, new, field) in [
+        ("not the password", NEW, "current"),
+        (PASSWORD, "short", "new"),
+        (PASSWORD, "passwordpassword", "new"),
+        (PASSWORD, "ada@example.org ada", "new"),
+    ] {
+        let reply = change(&here, current, new).await;
+        let said = format!("id=\"{field}-fault\"");
+        assert!(reply.status == 200 && reply.body.contains(&said), "{current} {new}: {}", reply.body);
+        assert!(!reply.body.contains(new), "it is not shown again");
+    }
+    assert!(is_signed_in(&here).await && is_signed_in(&there).await);
+    assert_eq!(server.client().try_sign_in("ada@example.org", PASSWORD).await.status, 303);
+    let failed = server.audit().await.into_iter().filter(|row| row.action == "user.password_change_failed").count();
+    assert_eq!(failed, 1);
+}
+
+#[tokio::test]
+async fn whoever_holds_a_session_cannot_guess_the_password_with_it() {
+    let server = Server::start().await;
+    let client = server.sign_in(&server.patient).await;
+    let too_long = "x".repeat(1025);
+    for _ in 0..5 {
+        assert_eq!(change(&client, &too_long, NEW).await.status, 200);
+    }
+    assert_eq!(change(&client, PASSWORD, NEW).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_sign_in_elsewhere_is_seen_and_ended() {
+    let server = Server::start().await;
+    let (here, there) = (server.sign_in(&server.provider).await, server.sign_in(&server.provider).await);
+    let stranger = server.sign_in(&server.other_provider).await;
+    let page = here.get("/account").await.body;
+    assert_eq!(page.matches("<li class=\"sign-in\">").count(), 2, "{page}");
+    let handle =
+        page.split("name=\"which\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a handle");
+
+    // A handle is good for nobody else.
+    stranger.post("/account/sign-ins", &[("which", handle)]).await;
+    assert!(is_signed_in(&there).await);
+    here.post("/account/sign-ins", &[("which", handle)]).await;
+    assert!(is_signed_in(&here).await && !is_signed_in(&there).await && is_signed_in(&stranger).await);
+
+    let again = server.sign_in(&server.provider).await;
+    here.post("/account/sign-ins", &[("which", "others")]).await;
+    assert!(is_signed_in(&here).await && !is_signed_in(&again).await);
+    let ended = server.audit().await.into_iter().filter(|row| row.action == "session.ended").count();
+    assert_eq!(ended, 2);
+}
+
+/// The app on a person's phone.
+struct Phone(totp_rs::Totp);
+
+impl Phone {
+    fn scan(page: &str) -> Self {
+        let key =
+            page.split("<code class=\"key\">").nth(1).and_then(|rest| rest.split("</code>").next()).expect("a key");
+        let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).expect("base32");
+        Self(totp_rs::Builder::new().with_secret(secret).build().expect("a secret"))
+    }
+
+    /// The code that it shows so many seconds from now.
+    fn shows(&self, server: &Server, in_seconds: i64) -> String {
+        let at = server.clock.now().as_millis() / 1_000 + in_seconds;
+        self.0.generate(u64::try_from(at).expect("after 1970")).to_string()
+    }
+}
+
+fn hidden(page: &str, name: &str) -> String {
+    let mark = format!("name=\"{name}\" value=\"");
+    page.split(&mark).nth(1).and_then(|rest| rest.split('"').next()).expect("a hidden field").to_owned()
+}
+
+#[tokio::test]
+async fn with_a_second_step_a_password_alone_opens_nothing() {
+    let server = Server::start().await;
+    let client = server.sign_in(&server.provider).await;
+    let page = client.get("/account/second-step").await.body;
+    let (phone, sealed) = (Phone::scan(&page), hidden(&page, "sealed"));
+
+    // Not with a wrong code, a wrong password, or somebody else's secret.
+    let add = |code: String, current: &'static str, sealed: String| {
+        let client = &client;
+        async move {
+            let fields = [("sealed", sealed.as_str()), ("code", code.as_str()), ("current", current)];
+            let reply = client.post("/account/second-step", &fields).await;
+            (reply.status, reply.location().map(str::to_owned), reply.body)
+        }
+    };
+    let (status, _, again) = add("000000".to_owned(), PASSWORD, sealed.clone()).await;
+    assert!(status == 200 && again.contains("That code does not work"), "{again}");
+    assert_eq!(Phone::scan(&again).shows(&server, 0), phone.shows(&server, 0), "nothing to scan anew");
+    assert_eq!(add(phone.shows(&server, 0), "x", sealed.clone()).await.0, 403);
+    let stranger = server.sign_in(&server.other_provider).await.get("/account/second-step").await.body;
+    let theirs = add(Phone::scan(&stranger).shows(&server, 0), PASSWORD, hidden(&stranger, "sealed")).await;
+    assert_eq!(theirs.0, 400);
+    let done = add(phone.shows(&server, 0), PASSWORD, sealed).await;
+    assert_eq!(done.1.as_deref(), Some("/account?done=second-step"));
+
+    let other = server.client();
+    let reply = other.try_sign_in("grace@example.org", PASSWORD).await;
+    assert_eq!(reply.location(), Some("/sign-in/code"));
+    assert!(!is_signed_in(&other).await);
+    // The code that turned it on is used up.
+    let used = other.post("/sign-in/code", &[("code", &phone.shows(&server, 0))]).await;
+    assert!(used.status == 200 && used.body.contains("That code does not work"), "{}", used.body);
+    let reply = other.post("/sign-in/code", &[("code", &phone.shows(&server, 30))]).await;
+    assert_eq!((reply.status, reply.location()), (303, Some("/")));
+    assert!(is_signed_in(&other).await);
+}
+
+#[tokio::test]
+async fn codes_cannot_be_tried_one_after_the_other() {
+    let server = Server::start().await;
+    let client = server.sign_in(&server.provider).await;
+    let page = client.get("/account/second-step").await.body;
+    let phone = Phone::scan(&page);
+    let fields = [("sealed", &*hidden(&page, "sealed")), ("code", &phone.shows(&server, 0)), ("current", PASSWORD)];
+    client.post("/account/second-step", &fields).await;
+
+    let guesser = server.client();
+    guesser.try_sign_in("grace@example.org", PASSWORD).await;
+    for _ in 0..5 {
+        assert_eq!(guesser.post("/sign-in/code", &[("code", "000000")]).await.status, 200);
+    }
+    let reply = guesser.post("/sign-in/code", &[("code", &phone.shows(&server, 30))]).await;
+    assert_eq!(reply.location(), Some("/sign-in"), "from the beginning");
+    assert!(!is_signed_in(&guesser).await);
+    let failed = server.audit().await.into_iter().filter(|row| row.action == "session.second_step_failed").count();
+    assert_eq!(failed, 5);
+}

@@ -1,0 +1,78 @@
+//! The audit log, from an operator's side: nothing can be done to it without its being seen, and others can read it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::desk::{Desk, Serving, free_port};
+
+/// Runs the program for a moment, which writes a head.
+fn serve(desk: &Desk) {
+    Serving::start(desk, &["serve"], free_port()).terminate();
+}
+
+#[test]
+fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
+    let desk = Desk::new();
+    desk.add_user("Grace Hopper", "grace@example.org");
+    serve(&desk);
+    let said = desk.run(&["audit", "verify"]).worked();
+    assert_eq!(said, "1 lines are as they were written; 1 signed heads agree");
+    let database = desk.path("data/bedside.db");
+    let (earlier, heads) = (fs::read(&database).expect("read"), desk.path("data/bedside.heads"));
+
+    desk.add_user("Ada Lovelace", "ada@example.org");
+    serve(&desk);
+    let said = desk.run(&["audit", "verify"]).worked();
+    assert_eq!(said, "2 lines are as they were written; 2 signed heads agree");
+
+    let signed = fs::read_to_string(&heads).expect("read");
+    fs::write(&heads, format!("{signed}{{\"sequence\": 3, \"ha")).expect("written");
+    desk.run(&["audit", "verify"]).worked();
+    fs::write(&heads, signed.replacen("\"sequence\":2", "\"sequence\":3", 1)).expect("written");
+    let said = desk.run(&["audit", "verify"]).refused();
+    assert!(said.contains("line 2 of the heads was not signed with this key"), "{said}");
+    fs::write(&heads, &signed).expect("written");
+
+    fs::write(&database, earlier).expect("written");
+    let said = desk.run(&["audit", "verify"]).refused();
+    assert!(said.contains("ends with line 1, but there were 2"), "{said}");
+    // The same number of lines again, and not the same lines.
+    desk.add_user("Somebody Else", "else@example.org");
+    let said = desk.run(&["audit", "verify", "--heads", &heads]).refused();
+    assert!(said.contains("line 2 of the audit log, or one before it, is not what was signed"), "{said}");
+}
+
+#[test]
+fn the_log_is_exported_for_other_programs() {
+    let desk = Desk::new();
+    let id = desk.add_user("Grace Hopper", "grace@example.org");
+    let patient = desk.run(&["user", "add", "--name", "Ada Lovelace"]).worked();
+    let arguments = ["appointment", "add", "--provider", &id, "--patient", &patient, "--at", "now"];
+    let appointment = desk.run(&arguments).worked().lines().next().expect("an id").to_owned();
+    let lines = |arguments: &[&str]| -> Vec<Value> {
+        let out = desk.run(&[&["audit", "export"], arguments].concat()).worked();
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let all = lines(&[]);
+    assert_eq!(
+        all.iter().map(|line| line["sequence"].as_i64()).collect::<Vec<_>>(),
+        [Some(1), Some(2), Some(3), Some(4)]
+    );
+    assert_eq!(all[0]["action"], "user.added");
+    assert!(all.iter().all(|line| line["hash"].as_str().is_some_and(|hash| hash.len() == 64)));
+    assert_eq!(lines(&["--after", "2"]), all[2..]);
+
+    let events = lines(&["--format", "fhir"]);
+    let added = events.iter().find(|event| event["subtype"][0]["code"] == "appointment.added").expect("the booking");
+    assert_eq!((added["resourceType"].as_str(), added["action"].as_str()), (Some("AuditEvent"), Some("C")));
+    assert_eq!(added["entity"][0]["what"]["identifier"]["value"], appointment.as_str());
+    assert!(events.iter().all(|event| {
+        event["recorded"].as_str().is_some_and(|at| at.ends_with('Z'))
+            && event["agent"][0]["requestor"].is_boolean()
+            && event["source"]["observer"]["display"] == "Bedside"
+            && event["outcome"] == "0"
+    }));
+    let out = desk.run(&["audit", "export", "--format", "fhir"]).worked();
+    assert!(!out.contains("Ada") && !out.contains("grace@"), "ids alone");
+}
