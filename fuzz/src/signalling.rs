@@ -19,8 +19,8 @@ use bedside_visit::signalling::{ClientMessage, Command, MAX_CLIENT_MESSAGE, Serv
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{
     Appointment, AppointmentId, AppointmentStatus, Arrival, CallBackend, ChatMessage, CommandId, Companion,
-    ConnectionId, Context, Input, Output, PageId, Participants, Person, Role, Timestamp, UserId, Visit, VisitId,
-    VisitRules,
+    ConnectionId, Context, Input, Output, PageId, Participants, Person, Role, TermsId, Timestamp, UserId, Visit,
+    VisitId, VisitRules,
 };
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ impl Clinic {
             },
             backend: CallBackend::Embedded,
         };
-        let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, VisitRules::default());
+        let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, rules());
         let (pages, wanted) = ([const { None }; 3], [(true, true); 3]);
         Self { appointment, visit, now: START, drawn: 0, pages, wanted, written: Vec::new() }
     }
@@ -153,7 +153,7 @@ impl Clinic {
         assert_eq!(serde_json::from_str::<ClientMessage>(&written).ok().as_ref(), Some(&parsed), "and read again");
         if let ClientMessage::Command { id, command } = parsed {
             let principal = Principal { user: self.user(role), scope: Scope::Account };
-            let rules = VisitRules::default();
+            let rules = rules();
             if decide(&principal, action_of(&command), &self.appointment, &rules, self.now).is_ok() {
                 self.command(role, connection, id, command);
             }
@@ -195,7 +195,7 @@ impl Clinic {
     fn restart(&mut self) {
         let record = self.visit.record();
         self.now = self.now + Duration::from_millis(1);
-        self.visit = Visit::restore(&record, self.written.clone(), &self.appointment, VisitRules::default(), self.now);
+        self.visit = Visit::restore(&record, self.written.clone(), &self.appointment, rules(), self.now);
         self.pages.iter_mut().flatten().for_each(|page| page.connected = false);
     }
 
@@ -275,4 +275,9 @@ enum Answer {
 
 fn at(role: Role) -> usize {
     PEOPLE.into_iter().position(|other| other == role).expect("one of the three")
+}
+
+/// With terms that the corpus agrees to.
+fn rules() -> VisitRules {
+    VisitRules { terms: Some(TermsId::new([1; 16])), ..VisitRules::default() }
 }

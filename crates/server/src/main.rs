@@ -137,6 +137,11 @@ enum AppointmentCommand {
         /// The appointment's id.
         id: String,
     },
+    /// Print who agreed to the clinic's terms in it, or took it back, and to which: one JSON object a line.
+    Consents {
+        /// The appointment's id.
+        id: String,
+    },
 }
 
 #[derive(Args)]
@@ -271,6 +276,11 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
         }
         AppointmentCommand::Link { id } => say(&operator.new_link(appointment_id(&id)?).await?),
         AppointmentCommand::Cancel { id } => operator.cancel_appointment(appointment_id(&id)?).await?,
+        AppointmentCommand::Consents { id } => {
+            for line in operator.list_consents(appointment_id(&id)?).await? {
+                say(&line.to_string());
+            }
+        }
     }
     Ok(())
 }

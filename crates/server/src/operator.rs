@@ -10,10 +10,12 @@ use bedside_visit::{
 };
 use jiff::civil::Date;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
 use crate::auth::{PasswordError, Passwords};
 use crate::clock::fresh_id;
 use crate::invites::{add_invite, invite_url};
+use crate::text::rfc3339_exact;
 
 /// Why an operator's command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -217,6 +219,24 @@ impl Operator {
         let entry = AuditEntry::new(self.clock.now(), AuditAction::AppointmentCancelled).of_appointment(id);
         transaction.append_audit(&entry.with_detail("operator")).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Who agreed to the clinic's terms in an appointment's visits, or took it back, with the terms as they were shown.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn list_consents(&self, id: AppointmentId) -> Result<Vec<Value>, OperatorError> {
+        self.appointment(id).await?;
+        let mut lines = Vec::new();
+        for record in self.store.list_consents(id).await? {
+            let terms = self.store.get_terms(record.terms).await?;
+            lines.push(json!({
+                "at": rfc3339_exact(record.at), "visit": record.visit, "user": record.user,
+                "given": record.given, "method": "page", "terms": record.terms.to_string(),
+                "language": terms.as_ref().map(|terms| &terms.language), "text": terms.as_ref().map(|terms| &terms.text),
+            }));
+        }
+        Ok(lines)
     }
 
     async fn appointment(&self, id: AppointmentId) -> Result<Appointment, OperatorError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use bedside_store::{SqliteStore, Store, StoreError};
-use bedside_visit::Clock;
+use bedside_visit::{Clock, Timestamp};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -160,6 +160,7 @@ impl Program {
             None => None,
         };
         let rules = config.rules();
+        keep_terms(&*store, &config, clock.now()).await?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
         hub.resume().await?;
         let app = App::new(Parts {
@@ -265,6 +266,14 @@ async fn rustls_config(config: &Config) -> Result<Option<RustlsConfig>, StartErr
         TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).await.map(Some).map_err(StartError::Tls),
         TlsConfig::Files { certificate, key } => tls::files(certificate, key).await.map(Some).map_err(StartError::Tls),
     }
+}
+
+/// The terms that people are shown from now on, as they are shown.
+async fn keep_terms(store: &dyn Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
+    let Some(terms) = config.visits.terms() else { return Ok(()) };
+    let mut transaction = store.begin().await?;
+    transaction.insert_terms(&terms, now).await?;
+    transaction.commit().await
 }
 
 /// The origins of our own pages. A self-signed server is reached by several names.

@@ -35,6 +35,7 @@ mod invite;
 mod session;
 mod sqlite;
 mod store;
+mod terms;
 mod user;
 
 pub use audit::{AuditEntry, AuditRow};
@@ -46,4 +47,5 @@ pub use invite::Invite;
 pub use session::SessionRecord;
 pub use sqlite::SqliteStore;
 pub use store::{Store, Transaction};
+pub use terms::Terms;
 pub use user::{Account, NewUser, PasswordHash, SealedSecret};

@@ -4,13 +4,13 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Person, Sealed, Timestamp,
-    UserId, VisitId, VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Person,
+    Sealed, TermsId, Timestamp, UserId, VisitId, VisitRecord,
 };
 
 use crate::{
     Account, AuditEntry, AuditHash, AuditRow, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt,
-    SealedSecret, SessionHash, SessionRecord, StoreError,
+    SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -96,6 +96,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// What was written in a visit, in order.
     async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError>;
+
+    /// Who agreed to the clinic's terms, and took it back, in an appointment's visits, in order.
+    async fn list_consents(&self, appointment: AppointmentId) -> Result<Vec<ConsentRecord>, StoreError>;
+
+    /// Terms as they were shown.
+    async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError>;
 
     /// At most `limit` lines of the audit log with a sequence above `after` (0 for the beginning).
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
@@ -210,6 +216,12 @@ pub trait Transaction: Send {
     /// # Errors
     /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) for a number that is taken.
     async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError>;
+
+    /// Keeps terms as they are shown. Those that are known stay as they are.
+    async fn insert_terms(&mut self, terms: &Terms, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Adds that somebody agreed to terms that are stored, or took it back, in a visit that is stored.
+    async fn insert_consent(&mut self, record: &ConsentRecord) -> Result<(), StoreError>;
 
     /// Remembers what a call backend's service reported. It is about the visit of an earlier
     /// report of the same call, or the last visit of the two people it names.

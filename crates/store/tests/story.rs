@@ -6,10 +6,11 @@ mod support;
 
 use bedside_store::{
     AuditEntry, BackendReport, Conflict, Invite, PasswordHash, Receipt, ReportedVisit, SessionRecord, Store,
-    StoreError, Transaction,
+    StoreError, Terms, Transaction,
 };
 use bedside_visit::{
-    AppointmentStatus, AuditAction, CallBackend, ChatMessage, EndReason, OwnWork, Sealed, Timestamp, VisitPhase,
+    AppointmentStatus, AuditAction, CallBackend, ChatMessage, Consent, ConsentRecord, EndReason, OwnWork, Sealed,
+    TermsId, Timestamp, VisitPhase, VisitRecord,
 };
 use support::{
     appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
@@ -205,6 +206,30 @@ async fn patient_link(store: &dyn Store) {
     assert_eq!(store.get_session(&guest.token_hash).await.unwrap(), Some(guest));
 }
 
+/// A patient agrees, takes it back, and agrees again.
+async fn consents(store: &dyn Store, visit: &VisitRecord) -> Terms {
+    let terms = Terms { id: TermsId::new([7; 16]), language: "en".to_owned(), text: "I agree.".to_owned() };
+    let line =
+        |given, second| ConsentRecord { visit: visit.id, user: user_id(1), given, terms: terms.id, at: at(second) };
+    let mut transaction = begin(store).await;
+    assert!(transaction.insert_consent(&line(true, 21)).await.is_err(), "to nothing that was shown");
+    drop(transaction);
+
+    let mut transaction = begin(store).await;
+    transaction.insert_terms(&terms, at(1)).await.unwrap();
+    transaction.insert_terms(&Terms { text: "Other words".to_owned(), ..terms.clone() }, at(2)).await.unwrap();
+    let lines = [line(true, 21), line(false, 22), line(true, 25)];
+    for each in &lines {
+        transaction.insert_consent(each).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_terms(terms.id).await.unwrap(), Some(terms.clone()), "as they were shown first");
+    assert_eq!(store.get_terms(TermsId::new([8; 16])).await.unwrap(), None);
+    assert_eq!(store.list_consents(visit.appointment).await.unwrap(), lines);
+    assert_eq!(store.list_consents(appointment_id(11)).await.unwrap(), []);
+    terms
+}
+
 async fn visits(store: &dyn Store) {
     let booking = appointment_id(10);
     assert_eq!(store.get_open_visit(booking).await.unwrap(), None);
@@ -216,11 +241,12 @@ async fn visits(store: &dyn Store) {
     assert_eq!(store.get_open_visit(booking).await.unwrap(), Some(first.clone()));
     assert_eq!(store.list_started_visits().await.unwrap(), []);
 
+    let terms = consents(store, &first).await;
     first.phase = VisitPhase::Started { at: at(30) };
     first.connected = Some(at(31));
     first.participants[1].entered = Some(at(30));
     first.participants[0].microphone = false;
-    first.participants[0].consent = Some(at(25));
+    first.participants[0].consent = Some(Consent { at: at(25), terms: terms.id });
     first.participants[0].commands = ["a-1", "a-2"].map(|name| name.to_owned().try_into().unwrap()).to_vec();
     first.participants[1].declined = Some(at(29));
     first.ring_until = Some(at(75));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppointmentId, CallBackend, Participants, Private, Timestamp};
+use crate::{AppointmentId, CallBackend, Participants, Private, TermsId, Timestamp};
 
 /// The state of a booking, as in FHIR R4 `Appointment.status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,6 +95,8 @@ pub struct VisitRules {
     pub seat_held: Duration,
     /// Whether there is an account at CometChat.
     pub cometchat: bool,
+    /// The terms that people are asked to agree to; `None`: nobody is asked.
+    pub terms: Option<TermsId>,
 }
 
 impl Default for VisitRules {
@@ -105,6 +107,7 @@ impl Default for VisitRules {
             ring: Duration::from_secs(45),
             seat_held: Duration::from_secs(10 * 60),
             cometchat: false,
+            terms: None,
         }
     }
 }

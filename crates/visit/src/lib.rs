@@ -21,6 +21,7 @@ mod sealed;
 mod seat;
 pub mod signalling;
 mod stage;
+mod terms;
 mod time;
 #[cfg(test)]
 mod typescript;
@@ -36,4 +37,5 @@ pub use private::Private;
 pub use record::{AuditAction, EndReason, ParticipantRecord, UnknownEndReason, VisitPhase, VisitRecord};
 pub use sealed::{OwnWork, Sealed};
 pub use seat::{Capture, Check, DeviceCheck};
+pub use terms::{Consent, ConsentRecord, InvalidTermsId, TermsId};
 pub use time::{Clock, Timestamp};

@@ -11,8 +11,8 @@ use crate::record::{AuditAction, EndReason, VisitPhase, VisitRecord};
 use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::signalling::{Command, ServerMessage};
 use crate::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, CommandId, ConnectionId, PageId, Private,
-    Role, Timestamp, UserId, VisitId, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, CommandId, ConnectionId, ConsentRecord,
+    PageId, Private, Role, Timestamp, UserId, VisitId, VisitRules,
 };
 use pages::Page;
 
@@ -117,6 +117,8 @@ pub enum Output {
         /// What.
         message: ChatMessage,
     },
+    /// Write down that somebody agreed to the clinic's terms, or took it back, in the same transaction.
+    SaveConsent(ConsentRecord),
     /// Write this into the audit log, in the same transaction.
     Audit {
         /// Who did it; `None` for the passing of time.
@@ -177,7 +179,7 @@ pub struct Visit {
     pub(crate) id: VisitId,
     appointment: AppointmentId,
     status: AppointmentStatus,
-    rules: VisitRules,
+    pub(crate) rules: VisitRules,
     /// When the door closes.
     closes: Timestamp,
     /// Who carries the media.

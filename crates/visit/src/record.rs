@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppointmentId, CommandId, Role, Timestamp, UserId, VisitId};
+use crate::{AppointmentId, CommandId, Consent, Role, Timestamp, UserId, VisitId};
 
 /// Why a visit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -107,8 +107,8 @@ pub struct ParticipantRecord {
     pub microphone: bool,
     /// Whether their camera may be forwarded.
     pub camera: bool,
-    /// When they agreed to the clinic's terms for video visits, if they did and have not taken it back.
-    pub consent: Option<Timestamp>,
+    /// That they agreed to the clinic's terms for video visits, if they did and have not taken it back.
+    pub consent: Option<Consent>,
     /// The names of their last commands, oldest first, so that none is done again after a restart.
     pub commands: Vec<CommandId>,
 }

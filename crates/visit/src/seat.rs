@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, ConnectionId, ParticipantRecord, Private, Role, Timestamp, UserId};
+use crate::{CommandId, ConnectionId, Consent, ParticipantRecord, Private, Role, Timestamp, UserId};
 
 /// How far one of a page's own checks has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ pub(crate) struct Seat {
     pub(crate) media: MediaLink,
     pub(crate) microphone: bool,
     pub(crate) camera: bool,
-    pub(crate) consent: Option<Timestamp>,
+    pub(crate) consent: Option<Consent>,
     pub(crate) check: DeviceCheck,
     pub(crate) capture: Capture,
     /// Whether their media is forwarded now.

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Change, View};
-use crate::{CallBackend, Capture, ChatText, CommandId, DeviceCheck, UserId};
+use crate::{CallBackend, Capture, ChatText, CommandId, DeviceCheck, TermsId, UserId};
 
 /// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
@@ -101,6 +101,8 @@ pub enum Command {
     SetConsent {
         /// Agree?
         given: bool,
+        /// To which, as they were shown. Others than those of now cannot be agreed to.
+        terms: TermsId,
     },
     /// Write something to everyone in the visit.
     Say {

@@ -4,7 +4,7 @@ use crate::machine::{PATIENT, PROVIDER, Ring, Visit};
 use crate::record::VisitPhase;
 use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::view::{ParticipantView, Presence, Stage, View};
-use crate::{Role, Timestamp, UserId};
+use crate::{Role, TermsId, Timestamp, UserId};
 
 impl Visit {
     /// What a person is shown; `None` for a stranger.
@@ -28,8 +28,8 @@ impl Visit {
             visit: self.id,
             stage: if provider { self.provider_stage() } else { self.stage_of(you) },
             backend: self.backend,
-            you: participant(you, true),
-            others: others.into_iter().map(|seat| participant(seat, provider)).collect(),
+            you: participant(you, true, self.rules.terms),
+            others: others.into_iter().map(|seat| participant(seat, provider, self.rules.terms)).collect(),
             messages: self.messages.clone(),
         }
     }
@@ -82,7 +82,9 @@ impl Visit {
     }
 }
 
-fn participant(seat: &Seat, in_full: bool) -> ParticipantView {
+fn participant(seat: &Seat, in_full: bool, terms: Option<TermsId>) -> ParticipantView {
+    // To other terms is not to these.
+    let consent = seat.consent.filter(|consent| in_full && Some(consent.terms) == terms);
     ParticipantView {
         user: seat.user,
         name: seat.name.clone(),
@@ -92,7 +94,7 @@ fn participant(seat: &Seat, in_full: bool) -> ParticipantView {
         camera: seat.camera,
         media: seat.media == MediaLink::Up,
         capture: seat.capture,
-        consent: seat.consent.filter(|_| in_full),
+        consent: consent.map(|consent| consent.at),
         check: in_full.then_some(seat.check),
     }
 }

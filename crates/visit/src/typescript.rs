@@ -8,7 +8,7 @@ use crate::seat::{Capture, Check, DeviceCheck};
 use crate::signalling::Sdp;
 use crate::signalling::{ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
 use crate::view::{Change, ParticipantView, Presence, Stage, View};
-use crate::{CallBackend, CommandId, Role, Timestamp, UserId, VisitId};
+use crate::{CallBackend, CommandId, Role, TermsId, Timestamp, UserId, VisitId};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/signalling/messages.ts");
 
@@ -29,6 +29,7 @@ fn generate() -> String {
         Check::decl(&config),
         DeviceCheck::decl(&config),
         Capture::decl(&config),
+        TermsId::decl(&config),
         ChatText::decl(&config),
         ChatMessage::decl(&config),
         Stage::decl(&config),

@@ -10,10 +10,19 @@ export interface CallDescription {
   backend: string;
   /** Path of the WebSocket that carries the visit's state. */
   signalling: string;
-  /** The clinic's terms for video visits, if it asks patients to agree. */
-  consentText?: string | null;
+  /** The clinic's terms, if patients are asked to agree to them. */
+  terms?: Terms | null;
   /** Where there is an account at CometChat. */
   cometchat?: CometChatAccess;
+}
+
+/** The clinic's terms for video visits. */
+export interface Terms {
+  /** What an agreement says back. */
+  id: string;
+  /** BCP 47. */
+  language: string;
+  text: string;
 }
 
 /** What a page needs to hold a call over CometChat. */

@@ -186,7 +186,8 @@ export class CallStore {
 
   /** Agrees to the clinic's terms, or takes it back. */
   consent(given: boolean): void {
-    this.#client?.command({ name: "set_consent", given });
+    const terms = this.#state.appointment?.call.terms?.id;
+    if (terms !== undefined) this.#client?.command({ name: "set_consent", given, terms });
   }
 
   /** The microphone was heard. */

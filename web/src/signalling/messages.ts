@@ -38,6 +38,8 @@ heard: boolean, };
 
 export type Capture = "live" | "hidden" | "interrupted" | "lost" | "blocked";
 
+export type TermsId = string;
+
 export type ChatText = string;
 
 export type ChatMessage = { 
@@ -248,7 +250,11 @@ backend: CallBackend, } | { "name": "set_consent",
 /**
  * Agree?
  */
-given: boolean, } | { "name": "say", 
+given: boolean, 
+/**
+ * To which, as they were shown. Others than those of now cannot be agreed to.
+ */
+terms: TermsId, } | { "name": "say", 
 /**
  * What.
  */

@@ -6,8 +6,8 @@ import { button, checkLine, type Part } from "./parts.ts";
 
 /** The clinic's terms for video visits, asked of the patient while they wait. Nothing hangs on them here. */
 export function consentQuestion({ state, store }: ViewContext): Part {
-  const text = state.appointment?.call.consentText ?? null;
-  if (text === null || state.view === null) return nothing;
+  const terms = state.appointment?.call.terms ?? null;
+  if (terms === null || state.view === null) return nothing;
   const { consent } = state.view.you;
   if (consent !== null) {
     return html`<div class="consent consent--given">
@@ -16,14 +16,14 @@ export function consentQuestion({ state, store }: ViewContext): Part {
     </div>`;
   }
   return html`<section class="consent" aria-label="The clinic's terms">
-    <p class="consent__text">${text}</p>
+    <p class="consent__text" lang=${terms.language} dir="auto">${terms.text}</p>
     ${button("I agree", () => store.consent(true), "plain", "check")}
   </section>`;
 }
 
 /** How the provider sees it. */
 export function consentLine({ state }: ViewContext): Part {
-  if ((state.appointment?.call.consentText ?? null) === null || state.view === null) return nothing;
+  if ((state.appointment?.call.terms ?? null) === null || state.view === null) return nothing;
   const { consent } = state.view.other;
   return html`<ul class="checks" aria-label="The clinic's terms">
     ${consent === null ? checkLine("wait", "Has not agreed to the clinic's terms yet") : checkLine("good", `Agreed to the clinic's terms at ${clockTime(consent)}`)}

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use bedside_store::Terms;
 use bedside_visit::{Appointment, Participants, Person, age_on};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -78,10 +79,27 @@ struct CallData {
     /// The WebSocket of the visit, a path on this server.
     signalling: String,
     /// The clinic's terms for video visits, if patients are asked to agree to them.
-    consent_text: Option<String>,
+    terms: Option<TermsData>,
     /// Where there is an account at CometChat: a call can be moved there.
     #[serde(skip_serializing_if = "Option::is_none")]
     cometchat: Option<CometChatData>,
+}
+
+/// Terms as they are shown.
+#[derive(Debug, Serialize, ToSchema)]
+struct TermsData {
+    /// Their name, which an agreement says back.
+    id: String,
+    /// Their language (BCP 47).
+    language: String,
+    /// The words.
+    text: String,
+}
+
+impl From<Terms> for TermsData {
+    fn from(Terms { id, language, text }: Terms) -> Self {
+        Self { id: id.to_string(), language, text }
+    }
 }
 
 /// What a page needs to hold a call over CometChat. The token is asked for at `/api/cometchat/user`.
@@ -146,7 +164,7 @@ impl AppointmentData {
             call: CallData {
                 backend: appointment.carrier(&app.rules).as_str(),
                 signalling: format!("/api/appointments/{id}/signalling"),
-                consent_text: app.config.visits.consent_text.clone(),
+                terms: app.config.visits.terms().map(TermsData::from),
                 cometchat: app.config.cometchat.as_ref().map(|config| CometChatData::new(app, config, people)),
             },
             id,

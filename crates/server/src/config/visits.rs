@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use bedside_visit::{CallBackend, VisitRules};
+use bedside_store::Terms;
+use bedside_visit::{CallBackend, TermsId, VisitRules};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// `[visits]`: how visits are run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,8 +22,10 @@ pub struct VisitsConfig {
     pub call_backend: CallBackend,
     /// The clinic's terms for video visits, which patients are asked to agree to in the waiting room, at
     /// most 2,000 characters. Absent: nobody is asked. Nothing is kept from a patient who does not agree:
-    /// the provider sees it, and decides.
+    /// the provider sees it, and decides. Other words are asked about anew.
     pub consent_text: Option<String>,
+    /// The language of `consent_text` (BCP 47).
+    pub consent_language: String,
 }
 
 impl Default for VisitsConfig {
@@ -33,6 +37,7 @@ impl Default for VisitsConfig {
             seat_held_seconds: 600,
             call_backend: CallBackend::Embedded,
             consent_text: None,
+            consent_language: "en".to_owned(),
         }
     }
 }
@@ -47,7 +52,18 @@ impl VisitsConfig {
             ring: Duration::from_secs(self.ring_seconds.into()),
             seat_held: Duration::from_secs(self.seat_held_seconds.into()),
             cometchat,
+            terms: self.terms().map(|terms| terms.id),
         }
+    }
+
+    /// What people are asked to agree to.
+    #[must_use]
+    pub fn terms(&self) -> Option<Terms> {
+        let text = self.consent_text.as_ref()?.trim().to_owned();
+        let language = self.consent_language.clone();
+        let hash: [u8; 32] = Sha256::digest(format!("{language}\n{text}")).into();
+        let (half, _) = hash.split_first_chunk::<16>()?;
+        Some(Terms { id: TermsId::new(*half), language, text })
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {
@@ -63,6 +79,13 @@ impl VisitsConfig {
         }
         if self.consent_text.as_ref().is_some_and(|text| text.trim().is_empty() || text.chars().count() > 2_000) {
             return Err("visits.consent_text: write 1 to 2000 characters, or leave it out".to_owned());
+        }
+        let tag = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if self.consent_language.len() < 2
+            || self.consent_language.len() > 35
+            || !self.consent_language.chars().all(tag)
+        {
+            return Err("visits.consent_language: write a language tag such as \"en\" or \"es-MX\"".to_owned());
         }
         Ok(())
     }

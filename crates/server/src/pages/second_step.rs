@@ -89,6 +89,9 @@ pub(crate) async fn submit(
         return Ok(render(&CodePage { layout: Layout::new(&app), next, wrong: true })?.into_response());
     }
     app.second_step.forget(&token);
+    if let Some(email) = &account.email {
+        app.throttle.succeeded(email);
+    }
     let jar = app.cookies.remove(jar, CookieKind::Waiting);
     let jar = sign_in(&app, jar, user, &identities, &headers).await?;
     Ok((jar, Redirect::to(&next)).into_response())

@@ -94,12 +94,13 @@ pub(crate) async fn submit(
     app.throttle.attempt(&email, address.ip(), app.clock.now())?;
     match check(&app, &email, credentials.password).await? {
         Some(account) => {
-            app.throttle.succeeded(&email);
             if account.second_step.is_some() {
+                // Not forgotten yet: or whoever has the password could try codes without end.
                 let token = app.second_step.wait_for(account.user, app.clock.now())?;
                 let jar = app.cookies.set(jar, CookieKind::Waiting, &token);
                 return Ok((jar, Redirect::to(&second_step::address(&next))).into_response());
             }
+            app.throttle.succeeded(&email);
             let jar = sign_in(&app, jar, account.user, &identities, &headers).await?;
             Ok((jar, Redirect::to(&next)).into_response())
         }

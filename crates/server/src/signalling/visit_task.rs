@@ -133,6 +133,7 @@ impl VisitTask {
                 o,
                 Output::Save(_)
                     | Output::SaveMessage { .. }
+                    | Output::SaveConsent(_)
                     | Output::SetStatus(_)
                     | Output::SetBackend(_)
                     | Output::Audit { .. }
@@ -146,6 +147,7 @@ impl VisitTask {
             match output {
                 Output::Save(record) => transaction.save_visit(record).await?,
                 Output::SaveMessage { visit, message } => transaction.insert_message(*visit, message).await?,
+                Output::SaveConsent(record) => transaction.insert_consent(record).await?,
                 Output::SetStatus(status) => {
                     // What was called off meanwhile stays so.
                     let booked = transaction.get_appointment(self.appointment).await?;
@@ -177,6 +179,7 @@ impl VisitTask {
         match output {
             Output::Save(_)
             | Output::SaveMessage { .. }
+            | Output::SaveConsent(_)
             | Output::SetStatus(_)
             | Output::SetBackend(_)
             | Output::Audit { .. } => {}

@@ -1,5 +1,7 @@
 //! A person's own account: their password, and where they are signed in.
 
+use std::time::Duration;
+
 use bedside_visit::Clock as _;
 
 use crate::support::{Client, Ending, PASSWORD, Page, Server, When};
@@ -168,4 +170,16 @@ async fn codes_cannot_be_tried_one_after_the_other() {
     assert!(!is_signed_in(&guesser).await);
     let failed = server.audit().await.into_iter().filter(|row| row.action == "session.second_step_failed").count();
     assert_eq!(failed, 5);
+
+    // Nor by giving the password again and again: that is slowed down as if it were wrong, until a code was right.
+    let mut again = guesser.try_sign_in("grace@example.org", PASSWORD).await;
+    for _ in 0..9 {
+        again = guesser.try_sign_in("grace@example.org", PASSWORD).await;
+    }
+    assert_eq!(again.status, 429);
+    server.clock.advance(Duration::from_secs(15 * 60));
+    let owner = server.client();
+    owner.try_sign_in("grace@example.org", PASSWORD).await;
+    assert_eq!(owner.post("/sign-in/code", &[("code", &phone.shows(&server, 0))]).await.location(), Some("/"));
+    assert_eq!(owner.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"), "forgotten");
 }

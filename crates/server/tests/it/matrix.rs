@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::Stage;
-use bedside_visit::{Appointment, CallBackend, DeviceCheck};
+use bedside_visit::{Appointment, CallBackend, DeviceCheck, TermsId};
 use reqwest::Method;
 use serde_json::json;
 
@@ -222,7 +222,7 @@ fn every_kind() -> [Command; 17] {
         Command::ReportMedia { carries: true },
         Command::ReportStranger,
         Command::MoveCall { backend: CallBackend::Embedded },
-        Command::SetConsent { given: true },
+        Command::SetConsent { given: false, terms: TermsId::new([0; 16]) },
         Command::Say { text: "Hello".to_owned().try_into().expect("a text") },
     ]
 }

@@ -5,10 +5,12 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Stdio;
 
-use bedside_visit::AppointmentStatus;
+use bedside_visit::signalling::Command;
+use bedside_visit::{AppointmentStatus, TermsId};
+use serde_json::Value;
 
 use crate::desk::{Desk, Said, Serving, free_port};
-use crate::support::{PASSWORD, Server};
+use crate::support::{PASSWORD, Page, Server, When};
 
 #[test]
 fn check_config_names_every_fault() {
@@ -221,6 +223,33 @@ async fn an_operators_day() {
     let actions: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
     for action in ["user.added", "appointment.added", "invite.created", "invite.used", "appointment.cancelled"] {
         assert!(actions.iter().any(|known| known == action), "{action}: {actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_agreed_to_which_words_is_listed_line_by_line() {
+    let words = "I agree to be seen by video.";
+    let server = Server::start_with(|config| config.visits.consent_text = Some(words.to_owned())).await;
+    let visit = server.book(When::Now).await;
+    let ada = server.sign_in(&server.patient).await;
+    let data = ada.get(&format!("/api/appointments/{}", visit.id)).await.json();
+    let shown = &data["data"]["call"]["terms"];
+    assert_eq!((shown["language"].as_str(), shown["text"].as_str()), (Some("en"), Some(words)));
+    let terms: TermsId = shown["id"].as_str().expect("a name").parse().expect("a name of terms");
+    let mut page = Page::open(&server, &ada, visit.id).await;
+    for given in [true, false] {
+        page.command(Command::SetConsent { given, terms }).await.expect("done");
+    }
+    let desk = Desk::new();
+    let database = server.database().display().to_string();
+    let variables = [("BEDSIDE_DATABASE__PATH", database.as_str())];
+    let listed = desk.run_with(&["appointment", "consents", &visit.id.to_string()], &variables).worked();
+    let lines: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 2, "{listed}");
+    for (line, given) in lines.iter().zip([true, false]) {
+        assert_eq!(line["given"], given);
+        assert_eq!(line["user"], server.patient.id().to_string());
+        assert_eq!((line["text"].as_str(), line["method"].as_str()), (Some(words), Some("page")));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stopping and starting the program under people's feet.
 
+use bedside::config::{Config, VisitsConfig};
+use bedside_visit::TermsId;
 use bedside_visit::signalling::{Command, Refusal, ServerMessage};
 use bedside_visit::view::{Presence, Stage, View};
 
@@ -120,14 +122,21 @@ async fn a_visit_that_lasts_is_asked_to_come_back() {
 
 #[tokio::test]
 async fn what_was_written_and_agreed_to_outlives_a_restart() {
-    let server = Server::start().await;
+    let agreed = |config: &mut Config| config.visits.consent_text = Some("I agree.".to_owned());
+    let server = Server::start_with(agreed).await;
     let visit = server.book(When::Now).await;
     let ada = server.sign_in(&server.patient).await;
     let mut patient = Page::open(&server, &ada, visit.id).await;
     patient.command(Command::Enter).await.expect("in");
     let say = Command::Say { text: "I am early".to_owned().try_into().expect("a text") };
     patient.command_with_id("say-1", say.clone()).await.expect("said");
-    patient.command(Command::SetConsent { given: true }).await.expect("agreed");
+    let terms = VisitsConfig { consent_text: Some("I agree.".to_owned()), ..VisitsConfig::default() }
+        .terms()
+        .expect("terms")
+        .id;
+    let other = TermsId::new([0; 16]);
+    assert_eq!(patient.command(Command::SetConsent { given: true, terms: other }).await, Err(Refusal::NotNow));
+    patient.command(Command::SetConsent { given: true, terms }).await.expect("agreed");
     let server = server.restart().await;
     let mut patient = Page::open(&server, &ada, visit.id).await;
     assert_eq!(patient.view.messages.len(), 1);

@@ -95,7 +95,10 @@ impl Office {
                     self.record = Some(record);
                 }
                 VisitOutput::SaveMessage { message, .. } => self.messages.push(message),
-                VisitOutput::SetStatus(_) | VisitOutput::SetBackend(_) | VisitOutput::Audit { .. } => {}
+                VisitOutput::SetStatus(_)
+                | VisitOutput::SetBackend(_)
+                | VisitOutput::SaveConsent(_)
+                | VisitOutput::Audit { .. } => {}
                 VisitOutput::Admit { user, admitted } => self.world.command(Command::Admit { room, user, admitted }),
                 VisitOutput::Publish { user, microphone, camera } => {
                     self.world.command(Command::Publish { room, user, microphone, camera });

@@ -7,6 +7,7 @@
 mod appointments;
 mod audit;
 mod backend_reports;
+mod consents;
 mod errors;
 mod invites;
 mod messages;
@@ -24,7 +25,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, ChatMessage, EmailAddress, Person, Sealed, Timestamp, UserId, VisitId, VisitRecord,
+    Appointment, AppointmentId, ChatMessage, ConsentRecord, EmailAddress, Person, Sealed, TermsId, Timestamp, UserId,
+    VisitId, VisitRecord,
 };
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool};
@@ -32,7 +34,7 @@ use sqlx::{Sqlite, SqlitePool};
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
 use crate::{
-    Account, AuditHash, AuditRow, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Transaction,
+    Account, AuditHash, AuditRow, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -147,6 +149,14 @@ impl Store for SqliteStore {
 
     async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError> {
         messages::list(&mut *self.reader().await?, visit).await
+    }
+
+    async fn list_consents(&self, appointment: AppointmentId) -> Result<Vec<ConsentRecord>, StoreError> {
+        consents::list(&mut *self.reader().await?, appointment).await
+    }
+
+    async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError> {
+        consents::get_terms(&mut *self.reader().await?, id).await
     }
 
     async fn get_rights_epoch(&self) -> Result<i64, StoreError> {

@@ -2,16 +2,16 @@
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, EmailAddress, Sealed, Timestamp, UserId,
-    VisitId, VisitRecord,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Sealed,
+    Timestamp, UserId, VisitId, VisitRecord,
 };
 use sqlx::Sqlite;
 
 use super::errors::failed;
-use super::{appointments, audit, backend_reports, invites, messages, sessions, users, visits};
+use super::{appointments, audit, backend_reports, consents, invites, messages, sessions, users, visits};
 use crate::{
     Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash,
-    SessionRecord, StoreError, Transaction,
+    SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -136,6 +136,14 @@ impl Transaction for SqliteTransaction {
 
     async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError> {
         messages::insert(&mut self.0, visit, message).await
+    }
+
+    async fn insert_terms(&mut self, terms: &Terms, at: Timestamp) -> Result<(), StoreError> {
+        consents::insert_terms(&mut self.0, terms, at).await
+    }
+
+    async fn insert_consent(&mut self, record: &ConsentRecord) -> Result<(), StoreError> {
+        consents::insert(&mut self.0, record).await
     }
 
     async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError> {

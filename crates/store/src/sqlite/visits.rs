@@ -1,7 +1,7 @@
 //! The tables `visits` and `participants`, read in one query so that they belong together.
 
 use bedside_visit::{
-    AppointmentId, CommandId, EndReason, ParticipantRecord, Timestamp, VisitId, VisitPhase, VisitRecord,
+    AppointmentId, CommandId, Consent, EndReason, ParticipantRecord, Timestamp, VisitId, VisitPhase, VisitRecord,
 };
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -17,7 +17,7 @@ macro_rules! select_visits {
         concat!(
             "SELECT v.id, v.appointment_id, v.phase, v.started_at, v.ended_at, v.end_reason, v.connected_at, v.ring_until,
                     p.user_id, p.role, p.entered_at, p.left_at, p.declined_at, p.microphone, p.camera, p.consent_at,
-                    p.commands
+                    p.consent_terms, p.commands
              FROM visits v LEFT JOIN participants p ON p.visit_id = v.id ",
             $where,
             " ORDER BY v.sequence"
@@ -99,8 +99,9 @@ async fn insert_participant(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO participants
-             (visit_id, user_id, role, entered_at, left_at, declined_at, microphone, camera, consent_at, commands)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (visit_id, user_id, role, entered_at, left_at, declined_at, microphone, camera, consent_at, consent_terms,
+              commands)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(visit.to_string())
     .bind(participant.user.to_string())
@@ -110,7 +111,8 @@ async fn insert_participant(
     .bind(participant.declined.map(Timestamp::as_millis))
     .bind(participant.microphone)
     .bind(participant.camera)
-    .bind(participant.consent.map(Timestamp::as_millis))
+    .bind(participant.consent.map(|consent| consent.at.as_millis()))
+    .bind(participant.consent.map(|consent| consent.terms.to_string()))
     .bind(participant.commands.iter().map(CommandId::as_str).collect::<Vec<_>>().join(" "))
     .execute(connection)
     .await
@@ -187,6 +189,7 @@ fn participant(row: &SqliteRow) -> Result<Option<ParticipantRecord>, StoreError>
     let names = columns.value::<String>("commands")?;
     let commands = names.split_ascii_whitespace().map(|name| CommandId::try_from(name.to_owned()));
     let commands = commands.collect::<Result<_, _>>().map_err(|_| columns.corrupt("commands"))?;
+    let consent = columns.time_optional("consent_at")?.zip(columns.parsed_optional("consent_terms")?);
     Ok(Some(ParticipantRecord {
         user,
         role: columns.parsed("role")?,
@@ -195,7 +198,7 @@ fn participant(row: &SqliteRow) -> Result<Option<ParticipantRecord>, StoreError>
         declined: columns.time_optional("declined_at")?,
         microphone: columns.value("microphone")?,
         camera: columns.value("camera")?,
-        consent: columns.time_optional("consent_at")?,
+        consent: consent.map(|(at, terms)| Consent { at, terms }),
         commands,
     }))
 }

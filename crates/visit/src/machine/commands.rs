@@ -5,7 +5,9 @@ use crate::chat::{ChatMessage, ChatText, MAX_MESSAGES};
 use crate::record::{AuditAction, EndReason, VisitPhase};
 use crate::seat::{Attendance, MediaLink};
 use crate::signalling::{Command, Refusal, ServerMessage};
-use crate::{AppointmentStatus, CallBackend, CommandId, ConnectionId, Role, Timestamp, UserId};
+use crate::{
+    AppointmentStatus, CallBackend, CommandId, ConnectionId, Consent, ConsentRecord, Role, TermsId, Timestamp, UserId,
+};
 
 impl Visit {
     pub(super) fn command(&mut self, context: Context, connection: ConnectionId, id: CommandId, command: Command) {
@@ -39,7 +41,7 @@ impl Visit {
             Command::ReportCapture { capture } => self.seats[seat].capture = capture,
             Command::ReportMedia { carries } => return self.report_media(context.now, seat, carries),
             Command::ReportStranger => self.audit(Some(self.seats[seat].user), AuditAction::StrangerRefused),
-            Command::SetConsent { given } => self.set_consent(context.now, seat, given),
+            Command::SetConsent { given, terms } => return self.set_consent(context.now, seat, given.then_some(terms)),
             Command::Say { text } => return self.say(context.now, seat, text),
             Command::Decline => return self.only(role, Role::Patient)?.decline(context.now),
             Command::Start => return self.only(role, Role::Provider)?.start(context),
@@ -158,13 +160,19 @@ impl Visit {
         Ok(())
     }
 
-    fn set_consent(&mut self, now: Timestamp, seat: usize, given: bool) {
-        let seat = &mut self.seats[seat];
-        if seat.consent.is_some() != given {
-            seat.consent = given.then_some(now);
-            let user = seat.user;
-            self.audit(Some(user), if given { AuditAction::ConsentGiven } else { AuditAction::ConsentWithdrawn });
+    /// `given`: to which terms; `None`: it is taken back.
+    fn set_consent(&mut self, at: Timestamp, seat: usize, given: Option<TermsId>) -> Result<(), Refusal> {
+        if given.is_some() && given != self.rules.terms {
+            return Err(Refusal::NotNow);
         }
+        let seat = &mut self.seats[seat];
+        let before = seat.consent.map(|consent| consent.terms);
+        let Some(terms) = given.or(before).filter(|_| given != before) else { return Ok(()) };
+        seat.consent = given.map(|terms| Consent { at, terms });
+        let (user, given) = (seat.user, given.is_some());
+        self.outputs.push_back(Output::SaveConsent(ConsentRecord { visit: self.id, user, given, terms, at }));
+        self.audit(Some(user), if given { AuditAction::ConsentGiven } else { AuditAction::ConsentWithdrawn });
+        Ok(())
     }
 
     /// To write, one must be in.

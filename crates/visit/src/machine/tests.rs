@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::*;
 use crate::signalling::Refusal;
 use crate::view::{Presence, Stage, View};
-use crate::{Appointment, Companion, Participants, Person, VisitRules};
+use crate::{Appointment, Companion, Participants, Person, TermsId, VisitRules};
 
 const T0: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const TERMS: TermsId = TermsId::new([1; 16]);
 const PATIENT: ConnectionId = ConnectionId(1);
 const PROVIDER: ConnectionId = ConnectionId(2);
 
@@ -53,7 +54,7 @@ impl Scene {
     }
 
     fn with(appointment: Appointment) -> Self {
-        let rules = VisitRules { cometchat: true, ..VisitRules::default() };
+        let rules = VisitRules { cometchat: true, terms: Some(TERMS), ..VisitRules::default() };
         let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, rules);
         Self { appointment, visit, now: T0, commands: 0, fresh: 200, pages: vec![], gone: vec![], log: vec![] }
     }
@@ -545,10 +546,40 @@ fn what_is_written_down_comes_before_what_is_said() {
 }
 
 #[test]
+fn terms_are_agreed_to_as_they_are_and_taken_back() {
+    let mut scene = Scene::in_call();
+    let consents = |scene: &Scene| {
+        let consent = |output: &Output| {
+            let Output::SaveConsent(record) = output else { return None };
+            Some((record.given, record.terms))
+        };
+        scene.log.iter().filter_map(consent).collect::<Vec<_>>()
+    };
+    let other = TermsId::new([2; 16]);
+    assert_eq!(scene.send(PATIENT, Command::SetConsent { given: true, terms: other }), Err(Refusal::NotNow));
+    scene.send(PATIENT, Command::SetConsent { given: false, terms: TERMS }).expect("nothing to take back");
+    assert_eq!(consents(&scene), []);
+    for given in [true, true, false] {
+        scene.send(PATIENT, Command::SetConsent { given, terms: TERMS }).expect("done");
+        assert_eq!(scene.page(PROVIDER).others[0].consent.is_some(), given);
+    }
+    assert_eq!(consents(&scene), [(true, TERMS), (false, TERMS)], "once each");
+    scene.send(PATIENT, Command::SetConsent { given: true, terms: TERMS }).expect("agreed");
+    // The program comes back with other words: who agreed to the old ones is asked again, and may take those back.
+    scene.visit.rules.terms = Some(other);
+    scene.restart();
+    scene.connect(PROVIDER);
+    scene.connect(PATIENT);
+    assert_eq!(scene.page(PROVIDER).others[0].consent, None);
+    scene.send(PATIENT, Command::SetConsent { given: true, terms: other }).expect("agreed");
+    assert!(scene.page(PROVIDER).others[0].consent.is_some());
+}
+
+#[test]
 fn a_restart_goes_on_where_it_was() {
     let mut scene = Scene::in_call();
     scene.send(PATIENT, Command::SetMedia { microphone: true, camera: false }).expect("camera off");
-    scene.send(PATIENT, Command::SetConsent { given: true }).expect("agreed");
+    scene.send(PATIENT, Command::SetConsent { given: true, terms: TERMS }).expect("agreed");
     scene
         .send(PATIENT, Command::Say { text: "Can you hear me?".to_owned().try_into().expect("a text") })
         .expect("said");

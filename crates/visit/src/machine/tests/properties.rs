@@ -45,7 +45,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => any::<bool>().prop_map(|there| Command::MoveCall {
             backend: if there { CallBackend::CometChat } else { CallBackend::Embedded },
         }),
-        1 => any::<bool>().prop_map(|given| Command::SetConsent { given }),
+        1 => any::<bool>().prop_map(|given| Command::SetConsent { given, terms: TERMS }),
         1 => Just(Command::Say { text: "Hello".to_owned().try_into().expect("a text") }),
     ]
 }
