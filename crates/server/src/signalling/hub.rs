@@ -106,6 +106,11 @@ impl Hub {
         while tasks.join_next().await.is_some() {}
     }
 
+    /// The program stops: the store may be closed at any moment.
+    pub(super) fn has_stopped(&self) -> bool {
+        lock(&self.0.live).stopped
+    }
+
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
     }

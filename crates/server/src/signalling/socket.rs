@@ -9,7 +9,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
-use bedside_store::SessionHash;
+use bedside_store::{SessionHash, StoreError};
 use bedside_visit::permission::{Action, Denial, action_of};
 use bedside_visit::signalling::{ClientMessage, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, ServerMessage};
 use bedside_visit::{Appointment, Arrival, ConnectionId, PageId, UserId};
@@ -182,7 +182,7 @@ impl Page {
                         }
                     }
                     Some(Outgoing::Close(reason)) => return End::Ours(reason),
-                    None => return End::Ours(CloseReason::Unavailable),
+                    None => return End::Ours(self.lost()),
                 },
                 _ = proof.tick() => if let Err(end) = self.prove_or_end().await {
                     return end;
@@ -234,7 +234,7 @@ impl Page {
     async fn decide(&self, action: Action) -> Result<Result<(), Denial>, CloseReason> {
         let identity = self.prove().await?;
         let id = self.appointment.id;
-        let sealed = self.app.store.get_appointment(id).await.map_err(|error| unavailable(&error))?;
+        let sealed = self.app.store.get_appointment(id).await.map_err(|error| self.unavailable(&error))?;
         let sealed = sealed.ok_or(CloseReason::Denied)?;
         Ok(sealed.ask(&identity, action, &self.app.rules, self.app.clock.now()).map(|_| ()))
     }
@@ -249,12 +249,25 @@ impl Page {
     }
 
     async fn prove(&self) -> Result<bedside_visit::permission::Principal, CloseReason> {
-        let identity = live_identity(&self.app, &self.session).await.map_err(|error| unavailable(&error))?;
+        let identity = live_identity(&self.app, &self.session).await.map_err(|error| self.unavailable(&error))?;
         identity.map(|identity| identity.principal).ok_or(CloseReason::SignedOut)
     }
 
+    fn unavailable(&self, error: &StoreError) -> CloseReason {
+        let reason = self.lost();
+        if matches!(reason, CloseReason::Unavailable) {
+            tracing::error!(%error, "the store failed a page");
+        }
+        reason
+    }
+
+    /// Why there is nobody any more who would answer the page.
+    fn lost(&self) -> CloseReason {
+        if self.app.hub.has_stopped() { CloseReason::Restarting } else { CloseReason::Unavailable }
+    }
+
     async fn tell(&self, event: Event) -> Result<(), CloseReason> {
-        self.app.hub.tell(&self.appointment, event).await.map_err(|error| unavailable(&error))
+        self.app.hub.tell(&self.appointment, event).await.map_err(|error| self.unavailable(&error))
     }
 }
 
@@ -262,11 +275,6 @@ impl Page {
 /// the place of the one it chose.
 async fn is_chosen(socket: &mut WebSocket) -> bool {
     matches!(timeout(SILENCE, socket.recv()).await, Ok(Some(Ok(Message::Text(_)))))
-}
-
-fn unavailable(error: &bedside_store::StoreError) -> CloseReason {
-    tracing::error!(%error, "the store failed a page");
-    CloseReason::Unavailable
 }
 
 fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
