@@ -47,6 +47,12 @@ enum Command {
     /// Bookings.
     #[command(subcommand)]
     Appointment(AppointmentCommand),
+    /// Say what of old appointments is to be removed (`retention.days`), and with --apply remove it.
+    Retention {
+        /// Remove it.
+        #[arg(long)]
+        apply: bool,
+    },
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -134,6 +140,16 @@ enum AppointmentCommand {
     },
     /// Call an appointment off.
     Cancel {
+        /// The appointment's id.
+        id: String,
+    },
+    /// Put an appointment under legal hold: nothing of it is removed, however old it is.
+    Hold {
+        /// The appointment's id.
+        id: String,
+    },
+    /// Lift a legal hold.
+    Release {
         /// The appointment's id.
         id: String,
     },
@@ -239,6 +255,12 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             appointment(&operator, command).await?;
             operator.store.close().await;
         }
+        Command::Retention { apply } => {
+            let keeps = config.retention.keeps().ok_or("retention.days is not set: nothing is ever removed")?;
+            let operator = operator(&config).await?;
+            say(&operator.forget_old(keeps, apply).await?.to_string());
+            operator.store.close().await;
+        }
         Command::Audit(command) => audit(&config, command).await?,
     }
     Ok(())
@@ -276,6 +298,8 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
         }
         AppointmentCommand::Link { id } => say(&operator.new_link(appointment_id(&id)?).await?),
         AppointmentCommand::Cancel { id } => operator.cancel_appointment(appointment_id(&id)?).await?,
+        AppointmentCommand::Hold { id } => operator.set_held(appointment_id(&id)?, true).await?,
+        AppointmentCommand::Release { id } => operator.set_held(appointment_id(&id)?, false).await?,
         AppointmentCommand::Consents { id } => {
             for line in operator.list_consents(appointment_id(&id)?).await? {
                 say(&line.to_string());

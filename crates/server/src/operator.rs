@@ -1,5 +1,6 @@
 //! What an operator does from the command line.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,32 @@ pub struct AppointmentToAdd {
     pub reason: Option<String>,
     /// Who is to carry the call; `None`: as the configuration says.
     pub backend: Option<CallBackend>,
+}
+
+/// What of old appointments was removed, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// It was.
+    pub applied: bool,
+    /// So many appointments.
+    pub appointments: u64,
+    /// So many of them had a reason.
+    pub reasons: u64,
+    /// So many messages.
+    pub messages: u64,
+    /// So many are old enough and under legal hold.
+    pub held: u64,
+}
+
+impl fmt::Display for Forgotten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { applied, appointments, reasons, messages, held } = self;
+        let verb = if *applied { "removed" } else { "to remove (run it again with --apply)" };
+        write!(
+            f,
+            "{verb}: {reasons} reasons and {messages} messages of {appointments} appointments; {held} are under legal hold"
+        )
+    }
 }
 
 /// The store and the clock, for an operator's commands.
@@ -237,6 +264,49 @@ impl Operator {
             }));
         }
         Ok(lines)
+    }
+
+    /// Puts an appointment under legal hold, or lifts it.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn set_held(&self, id: AppointmentId, held: bool) -> Result<(), OperatorError> {
+        self.appointment(id).await?;
+        let now = self.clock.now();
+        let action = if held { AuditAction::AppointmentHeld } else { AuditAction::AppointmentReleased };
+        let mut transaction = self.store.begin().await?;
+        transaction.update_hold(id, held.then_some(now)).await?;
+        transaction.append_audit(&AuditEntry::new(now, action).of_appointment(id).with_detail("operator")).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Removes what people wrote about appointments that were due longer than `keeps` ago, and in them, if `apply`;
+    /// otherwise it says what would be. Each goes by itself, so that a stop half-way leaves none half.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn forget_old(&self, keeps: Duration, apply: bool) -> Result<Forgotten, OperatorError> {
+        let now = self.clock.now();
+        let mut forgotten = Forgotten { applied: apply, ..Forgotten::default() };
+        for expired in self.store.list_expired(now - keeps).await? {
+            if expired.held {
+                forgotten.held += 1;
+                continue;
+            }
+            if apply {
+                let mut transaction = self.store.begin().await?;
+                if !transaction.forget_appointment(expired.appointment, now).await? {
+                    continue;
+                }
+                let entry = AuditEntry::new(now, AuditAction::AppointmentForgotten).of_appointment(expired.appointment);
+                transaction.append_audit(&entry.with_detail("operator")).await?;
+                transaction.commit().await?;
+            }
+            forgotten.appointments += 1;
+            forgotten.reasons += u64::from(expired.reason);
+            forgotten.messages += expired.messages;
+        }
+        Ok(forgotten)
     }
 
     async fn appointment(&self, id: AppointmentId) -> Result<Appointment, OperatorError> {

@@ -9,8 +9,8 @@ use bedside_visit::{
 };
 
 use crate::{
-    Account, AuditEntry, AuditHash, AuditRow, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt,
-    SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
+    Account, AuditEntry, AuditHash, AuditRow, BackendReport, Expired, Invite, InviteHash, NewUser, PasswordHash,
+    Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -102,6 +102,9 @@ pub trait Store: Debug + Send + Sync {
 
     /// Terms as they were shown.
     async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError>;
+
+    /// Appointments before `before` that are not forgotten and have no visit under way, oldest first.
+    async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
 
     /// At most `limit` lines of the audit log with a sequence above `after` (0 for the beginning).
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
@@ -222,6 +225,13 @@ pub trait Transaction: Send {
 
     /// Adds that somebody agreed to terms that are stored, or took it back, in a visit that is stored.
     async fn insert_consent(&mut self, record: &ConsentRecord) -> Result<(), StoreError>;
+
+    /// Removes what people wrote about an appointment, and in it. Who met whom and when stays, with the audit log and
+    /// what was agreed to. `false`: there is none, it is under legal hold, or it was forgotten before.
+    async fn forget_appointment(&mut self, id: AppointmentId, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts an appointment under legal hold, or lifts it. `false`: there is none.
+    async fn update_hold(&mut self, id: AppointmentId, since: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Remembers what a call backend's service reported. It is about the visit of an earlier
     /// report of the same call, or the last visit of the two people it names.

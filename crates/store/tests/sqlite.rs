@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bedside_store::{AuditEntry, Chain, ChainFault, Conflict, SqliteStore, Store, StoreError};
-use bedside_visit::{AuditAction, CallBackend, OwnWork, Sealed, Timestamp, VisitPhase};
+use bedside_visit::{AuditAction, CallBackend, ChatMessage, OwnWork, Sealed, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use support::{appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit};
@@ -52,6 +52,29 @@ async fn a_database_that_was_not_closed_has_what_was_committed() {
     let store = support::sqlite(crashed.path()).await;
     assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
     assert_eq!(store.get_session(&session(1, 1).token_hash).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_not_in_the_file_any_more() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    let canary = "it hurts behind the left knee";
+    let mut transaction = store.begin().await.unwrap();
+    transaction.save_visit(&visit(20, VisitPhase::Planned)).await.unwrap();
+    let message = ChatMessage { number: 1, from: user_id(1), at: at(21), text: canary.to_owned().try_into().unwrap() };
+    transaction.insert_message(visit(20, VisitPhase::Planned).id, &message).await.unwrap();
+    transaction.commit().await.unwrap();
+    let holds = |name: &str| {
+        let bytes = std::fs::read(directory.path().join(name)).unwrap_or_default();
+        bytes.windows(canary.len()).any(|window| window == canary.as_bytes())
+    };
+    assert!(holds("bedside.db") || holds("bedside.db-wal"));
+    let mut transaction = store.begin().await.unwrap();
+    assert!(transaction.forget_appointment(appointment_id(10), at(90)).await.unwrap());
+    transaction.commit().await.unwrap();
+    store.close().await;
+    assert!(!holds("bedside.db") && !holds("bedside.db-wal"));
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use bedside_store::{
     AuditEntry, BackendReport, Conflict, Invite, PasswordHash, Receipt, ReportedVisit, SessionRecord, Store,
     StoreError, Terms, Transaction,
@@ -32,6 +34,7 @@ async fn story(store: &dyn Store) {
     patient_link(store).await;
     visits(store).await;
     backends(store).await;
+    forgetting(store).await;
     half_a_change_is_none(store).await;
     audit(store).await;
 }
@@ -228,6 +231,39 @@ async fn consents(store: &dyn Store, visit: &VisitRecord) -> Terms {
     assert_eq!(store.list_consents(visit.appointment).await.unwrap(), lines);
     assert_eq!(store.list_consents(appointment_id(11)).await.unwrap(), []);
     terms
+}
+
+/// What people wrote goes when it is old, unless it is held.
+async fn forgetting(store: &dyn Store) {
+    let booking = appointment_id(10);
+    let start = appointment().start;
+    let expired = || store.list_expired(start + Duration::from_millis(1));
+    assert!(store.list_expired(start).await.unwrap().iter().all(|expired| expired.appointment != booking));
+    assert!(expired().await.unwrap().iter().all(|expired| expired.appointment != booking), "a visit is under way");
+    let mut open = store.get_open_visit(booking).await.unwrap().unwrap();
+    open.phase = VisitPhase::Ended { started: Some(at(100)), at: at(110), reason: EndReason::Ended };
+    save(store, &open).await;
+    let before = expired().await.unwrap();
+    let of_booking = before.iter().find(|expired| expired.appointment == booking).unwrap();
+    assert!(of_booking.messages > 0 && of_booking.reason && !of_booking.held);
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_hold(booking, Some(at(90))).await.unwrap());
+    assert!(!transaction.update_hold(appointment_id(99), Some(at(90))).await.unwrap());
+    assert!(!transaction.forget_appointment(booking, at(91)).await.unwrap(), "held");
+    transaction.commit().await.unwrap();
+    assert!(expired().await.unwrap().iter().any(|expired| expired.appointment == booking && expired.held));
+
+    let mut transaction = begin(store).await;
+    transaction.update_hold(booking, None).await.unwrap();
+    assert!(transaction.forget_appointment(booking, at(92)).await.unwrap());
+    assert!(!transaction.forget_appointment(booking, at(93)).await.unwrap(), "once");
+    transaction.commit().await.unwrap();
+    assert!(expired().await.unwrap().iter().all(|expired| expired.appointment != booking));
+    let kept = store.get_appointment(booking).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
+    assert_eq!((kept.reason, kept.start), (None, start));
+    assert_eq!(store.list_messages(visit_id(20)).await.unwrap(), []);
+    assert!(!store.list_consents(booking).await.unwrap().is_empty(), "what was agreed to stays");
 }
 
 async fn visits(store: &dyn Store) {

@@ -146,6 +146,12 @@ pub enum AuditAction {
     AppointmentViewed,
     /// An appointment was called off.
     AppointmentCancelled,
+    /// What people wrote about an appointment, and in it, was removed for its age.
+    AppointmentForgotten,
+    /// An appointment was put under legal hold: nothing of it is removed.
+    AppointmentHeld,
+    /// A legal hold was lifted.
+    AppointmentReleased,
     /// A patient link was made.
     InviteCreated,
     /// A patient link was used.
@@ -208,6 +214,9 @@ impl AuditAction {
             Self::AppointmentAdded => "appointment.added",
             Self::AppointmentViewed => "appointment.viewed",
             Self::AppointmentCancelled => "appointment.cancelled",
+            Self::AppointmentForgotten => "appointment.forgotten",
+            Self::AppointmentHeld => "appointment.held",
+            Self::AppointmentReleased => "appointment.released",
             Self::InviteCreated => "invite.created",
             Self::InviteUsed => "invite.used",
             Self::VisitEntered => "visit.entered",

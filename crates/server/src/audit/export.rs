@@ -84,8 +84,13 @@ fn interaction(action: &str) -> &'static str {
     match action {
         "user.added" | "appointment.added" | "invite.created" | "visit.message_sent" | "consent.given" => "C",
         "appointment.viewed" => "R",
-        "appointment.cancelled" | "visit.missed" | "visit.media_changed" | "visit.backend_changed" => "U",
-        "consent.withdrawn" => "D",
+        "appointment.cancelled"
+        | "appointment.held"
+        | "appointment.released"
+        | "visit.missed"
+        | "visit.media_changed"
+        | "visit.backend_changed" => "U",
+        "consent.withdrawn" | "appointment.forgotten" => "D",
         _ => "E",
     }
 }

@@ -7,6 +7,7 @@ mod clinic;
 mod cometchat;
 mod database;
 mod media;
+mod retention;
 mod server;
 mod sign_in;
 mod visits;
@@ -22,6 +23,7 @@ pub use clinic::ClinicConfig;
 pub use cometchat::CometChatConfig;
 pub use database::DatabaseConfig;
 pub use media::MediaConfig;
+pub use retention::RetentionConfig;
 pub use server::{ServerConfig, TlsConfig};
 pub use sign_in::SignInConfig;
 pub use visits::VisitsConfig;
@@ -45,6 +47,8 @@ pub struct Config {
     pub sign_in: SignInConfig,
     /// How visits are run.
     pub visits: VisitsConfig,
+    /// How long what people wrote is kept.
+    pub retention: RetentionConfig,
     /// An account at CometChat, if there is one.
     pub cometchat: Option<CometChatConfig>,
 }
@@ -104,6 +108,7 @@ impl Config {
             self.media.validate(),
             self.sign_in.validate(),
             self.visits.validate(),
+            self.retention.validate(),
             self.cometchat.as_ref().map_or(Ok(()), CometChatConfig::validate),
             self.validate_backend(),
         ];

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use bedside_visit::signalling::Command;
 use bedside_visit::{AppointmentStatus, TermsId};
@@ -251,6 +252,39 @@ async fn who_agreed_to_which_words_is_listed_line_by_line() {
         assert_eq!(line["user"], server.patient.id().to_string());
         assert_eq!((line["text"].as_str(), line["method"].as_str()), (Some(words), Some("page")));
     }
+}
+
+#[tokio::test]
+async fn what_people_wrote_goes_when_it_is_old_and_not_held() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let ada = server.sign_in(&server.patient).await;
+    let mut page = Page::open(&server, &ada, visit.id).await;
+    page.command(Command::Enter).await.expect("in");
+    page.command(Command::Say { text: "It hurts here".to_owned().try_into().expect("a text") }).await.expect("said");
+    page.command(Command::Leave).await.expect("left");
+    let messages = async || {
+        let latest = server.store.get_latest_visit(visit.id).await.expect("read").expect("a visit");
+        server.store.list_messages(latest.id).await.expect("read").len()
+    };
+
+    let operator = server.operator();
+    let keeps = Duration::from_secs(30 * 24 * 60 * 60);
+    assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 0, "not old yet");
+    server.clock.advance(keeps + Duration::from_secs(24 * 60 * 60));
+    operator.set_held(visit.id, true).await.expect("held");
+    let held = operator.forget_old(keeps, true).await.expect("done");
+    assert_eq!((held.messages, held.held, messages().await), (0, 1, 1));
+    operator.set_held(visit.id, false).await.expect("released");
+    let dry = operator.forget_old(keeps, false).await.expect("said");
+    assert_eq!((dry.applied, dry.messages, messages().await), (false, 1, 1), "a dry run removes nothing");
+    let done = operator.forget_old(keeps, true).await.expect("done");
+    assert_eq!((done.applied, done.messages, messages().await), (true, 1, 0));
+    assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 0, "once");
+    let actions: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
+    let own = |action: &&String| action.starts_with("appointment.") && !action.ends_with("viewed");
+    let said: Vec<&str> = actions.iter().filter(own).map(String::as_str).collect();
+    assert!(said.ends_with(&["appointment.held", "appointment.released", "appointment.forgotten"]), "{said:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod invites;
 mod messages;
 mod migrations;
 mod open;
+mod retention;
 mod row;
 mod sessions;
 #[cfg(test)]
@@ -34,7 +35,8 @@ use sqlx::{Sqlite, SqlitePool};
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
 use crate::{
-    Account, AuditHash, AuditRow, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Terms, Transaction,
+    Account, AuditHash, AuditRow, Expired, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Terms,
+    Transaction,
 };
 
 /// A store in one SQLite file.
@@ -157,6 +159,10 @@ impl Store for SqliteStore {
 
     async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError> {
         consents::get_terms(&mut *self.reader().await?, id).await
+    }
+
+    async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
+        retention::list(&mut *self.reader().await?, before).await
     }
 
     async fn get_rights_epoch(&self) -> Result<i64, StoreError> {

@@ -32,6 +32,8 @@ pub(super) async fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool), Store
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is removed is overwritten, not only left out.
+        .pragma("secure_delete", "ON")
         .busy_timeout(PATIENCE)
         .statement_cache_capacity(STATEMENTS);
     let writer = pool(1).connect_lazy_with(options.clone());

@@ -8,7 +8,7 @@ use bedside_visit::{
 use sqlx::Sqlite;
 
 use super::errors::failed;
-use super::{appointments, audit, backend_reports, consents, invites, messages, sessions, users, visits};
+use super::{appointments, audit, backend_reports, consents, invites, messages, retention, sessions, users, visits};
 use crate::{
     Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash,
     SessionRecord, StoreError, Terms, Transaction,
@@ -144,6 +144,14 @@ impl Transaction for SqliteTransaction {
 
     async fn insert_consent(&mut self, record: &ConsentRecord) -> Result<(), StoreError> {
         consents::insert(&mut self.0, record).await
+    }
+
+    async fn forget_appointment(&mut self, id: AppointmentId, at: Timestamp) -> Result<bool, StoreError> {
+        retention::forget(&mut self.0, id, at).await
+    }
+
+    async fn update_hold(&mut self, id: AppointmentId, since: Option<Timestamp>) -> Result<bool, StoreError> {
+        retention::hold(&mut self.0, id, since).await
     }
 
     async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError> {

@@ -1,0 +1,28 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[retention]`: how long what people wrote is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Days after an appointment's time, until `bedside retention --apply` removes its reason and the messages of its
+    /// visits, 30 to 36500. Absent: nothing is removed.
+    pub days: Option<u32>,
+}
+
+impl RetentionConfig {
+    /// How long.
+    #[must_use]
+    pub fn keeps(&self) -> Option<Duration> {
+        self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if self.days.is_none_or(|days| (30..=36_500).contains(&days)) {
+            Ok(())
+        } else {
+            Err("retention.days: give 30 to 36500 days, or leave it out".to_owned())
+        }
+    }
+}
