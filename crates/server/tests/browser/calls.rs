@@ -62,21 +62,6 @@ async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn the_provider_starts_first_and_the_patient_is_connected_on_arrival() {
-    let clinic = Clinic::open().await;
-    let provider = clinic.provider().await;
-    provider.stage("idle").await;
-    provider.press(&clinic.start()).await;
-    provider.stage("calling").await;
-    provider.sees("isn't here yet").await;
-
-    let patient = clinic.patient().await;
-    they_meet(&patient, &provider).await;
-    clinic.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium: cargo xtask test browser"]
 async fn two_browsers_meet() {
     let clinic = Clinic::open().await;
     let second = crate::chromium::Chromium::launch().await;
@@ -139,39 +124,6 @@ async fn they_meet_over_tcp_where_udp_is_not_there() {
         let protocol: String = window.eval("await probe.protocol()").await;
         assert_eq!(protocol, "tcp");
     }
-    clinic.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium: cargo xtask test browser"]
-async fn calling_is_cancelled_and_declined() {
-    let clinic = Clinic::open().await;
-    let provider = clinic.provider().await;
-    provider.press(&clinic.start()).await;
-    provider.stage("calling").await;
-    provider.press("Cancel").await;
-    provider.stage("idle").await;
-
-    // A patient who left and is asked back says not now.
-    let patient = clinic.patient().await;
-    patient.stage("waiting").await;
-    patient.press("Leave").await;
-    patient.stage("left").await;
-    provider.press(&clinic.start()).await;
-    provider.stage("calling").await;
-    provider.press("Mark as missed").await;
-    provider.stage("ended").await;
-    patient.stage("ended").await;
-    assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::NoShow);
-
-    provider.press("Start new meeting").await;
-    patient.stage("called").await;
-    patient.press("Not now").await;
-    provider.stage("declined").await;
-    provider.press("Keep waiting").await;
-    patient.stage("called").await;
-    patient.press("Join").await;
-    provider.stage("connected").await;
     clinic.close().await;
 }
 

@@ -69,6 +69,7 @@ async fn an_absent_patient_is_connected_on_arrival(backend: CallBackend) {
     let provider = clinic.provider().await;
     provider.press(&clinic.start()).await;
     provider.stage("calling").await;
+    provider.sees("isn't here yet").await;
     let patient = clinic.patient().await;
     clinic.they_meet(&patient, &provider).await;
     clinic.close().await;
@@ -96,7 +97,10 @@ async fn a_call_is_declined(backend: CallBackend) {
     provider.press(&clinic.start()).await;
     provider.stage("calling").await;
     provider.press("Mark as missed").await;
-    patient.stage("ended").await;
+    for window in [&patient, &provider] {
+        window.stage("ended").await;
+    }
+    assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::NoShow);
     provider.press("Start new meeting").await;
     patient.stage("called").await;
     patient.press("Not now").await;
