@@ -84,6 +84,7 @@ impl Clinic {
                 ..Participants::two(person(1, "Ada"), person(2, "Grace"))
             },
             backend: CallBackend::Embedded,
+            booked_by: None,
         };
         let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, rules());
         let (pages, wanted) = ([const { None }; 3], [(true, true); 3]);
@@ -152,7 +153,7 @@ impl Clinic {
         let written = serde_json::to_string(&parsed).expect("a message can be written");
         assert_eq!(serde_json::from_str::<ClientMessage>(&written).ok().as_ref(), Some(&parsed), "and read again");
         if let ClientMessage::Command { id, command } = parsed {
-            let principal = Principal { user: self.user(role), scope: Scope::Account };
+            let principal = Principal { user: self.user(role), scope: Scope::Account(None) };
             let rules = rules();
             if decide(&principal, action_of(&command), &self.appointment, &rules, self.now).is_ok() {
                 self.command(role, connection, id, command);

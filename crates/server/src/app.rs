@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::assets::Assets;
-use crate::auth::{Cookies, Passwords, SecondStep, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
@@ -32,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) second_step: SecondStep,
+    pub(crate) access_tokens: AccessTokens,
     pub(crate) reads: Reads,
     /// Goes up when somebody's right may have gone.
     pub(crate) rights: watch::Sender<i64>,

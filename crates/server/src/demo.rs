@@ -80,7 +80,15 @@ async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result
             appointment
         }
     };
-    let invite = add_invite(&mut *transaction, &appointment, appointment.closes(&config.rules()), None, now).await?;
+    let invite = add_invite(
+        &mut *transaction,
+        &appointment,
+        appointment.participants.patient.id,
+        appointment.closes(&config.rules()),
+        None,
+        now,
+    )
+    .await?;
     transaction.commit().await?;
     let door = DemoDoor { token: SecretToken::draw()?, appointment: appointment.id };
     let links = DemoLinks {
@@ -130,5 +138,6 @@ fn due_now(now: Timestamp, backend: CallBackend) -> Appointment {
         status: AppointmentStatus::Booked,
         participants: Participants::two(patient, provider),
         backend,
+        booked_by: None,
     }
 }

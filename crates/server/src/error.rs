@@ -37,6 +37,10 @@ pub(crate) enum Error {
     Closed,
     /// The appointment was called off.
     Cancelled,
+    /// It is for the front desk, an administrator, or a token with more scopes.
+    NotAllowed,
+    /// A client key is wrong.
+    ClientRefused,
     /// There is no account at CometChat.
     NoCometChat,
     /// CometChat did not do what it was asked.
@@ -141,6 +145,18 @@ impl Error {
                 "/problems/cancelled",
                 "This appointment was cancelled",
                 "If you still need to be seen, ask the clinic for a new appointment.",
+            ),
+            Self::NotAllowed => (
+                StatusCode::FORBIDDEN,
+                "/problems/not-allowed",
+                "This is not yours to do",
+                "Ask somebody at the clinic's front desk; a program, for a token with more scopes.",
+            ),
+            Self::ClientRefused => (
+                StatusCode::UNAUTHORIZED,
+                "/problems/client-refused",
+                "Wrong client id or secret",
+                "Use what `bedside integrator add` printed, with HTTP Basic.",
             ),
             Self::NoCometChat => (
                 StatusCode::NOT_FOUND,
@@ -252,6 +268,8 @@ impl Error {
             | Self::TooEarly { .. }
             | Self::Closed
             | Self::Cancelled
+            | Self::NotAllowed
+            | Self::ClientRefused
             | Self::NoCometChat
             | Self::CometChat
             | Self::ForSomebodyElse
@@ -289,9 +307,12 @@ impl IntoResponse for Error {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // RFC 9110, section 11.6.1.
         if self == Self::WebhookRefused {
-            // RFC 9110, section 11.6.1.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"webhooks\""));
+        }
+        if self == Self::ClientRefused {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"clients\""));
         }
         response.extensions_mut().insert(self);
         response
@@ -369,5 +390,6 @@ pub(crate) fn denied(denial: Denial, appointment: AppointmentId) -> Error {
         Denial::TooEarly { opens } => Error::TooEarly { opens },
         Denial::Closed => Error::Closed,
         Denial::Cancelled => Error::Cancelled,
+        Denial::NotAllowed => Error::NotAllowed,
     }
 }

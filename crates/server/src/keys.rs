@@ -11,6 +11,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use secrecy::zeroize::Zeroizing;
 
 const SIGNS_AUDIT_HEADS: &[u8] = b"bedside audit heads 1";
+const SIGNS_ACCESS_TOKENS: &[u8] = b"bedside access tokens 1";
 const SEALS_SECRETS: &[u8] = b"bedside secrets in the database 1";
 
 /// Thirty-two random bytes that nobody else has.
@@ -75,6 +76,15 @@ impl RootKey {
     /// [`KeyError::Unmade`].
     pub(crate) fn audit_signer(&self) -> Result<Ed25519KeyPair, KeyError> {
         let seed = self.derive(SIGNS_AUDIT_HEADS)?;
+        Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| KeyError::Unmade)
+    }
+
+    /// What signs access tokens.
+    ///
+    /// # Errors
+    /// [`KeyError::Unmade`].
+    pub(crate) fn token_signer(&self) -> Result<Ed25519KeyPair, KeyError> {
+        let seed = self.derive(SIGNS_ACCESS_TOKENS)?;
         Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| KeyError::Unmade)
     }
 

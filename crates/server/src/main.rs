@@ -7,10 +7,11 @@ use std::sync::Arc;
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
 use bedside::{
-    AuditFormat, Program, RootKey, SystemClock, check_build, check_cometchat, demo, export_audit, listen,
+    AuditFormat, NewKey, Program, RootKey, SystemClock, check_build, check_cometchat, demo, export_audit, listen,
     local_address, log_filter, open_store, verify_audit,
 };
-use bedside_visit::{AppointmentId, EmailAddress, Timestamp};
+use bedside_visit::permission::{ClinicRole, Grants};
+use bedside_visit::{AppointmentId, EmailAddress, Timestamp, UserId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,6 +48,9 @@ enum Command {
     /// Bookings.
     #[command(subcommand)]
     Appointment(AppointmentCommand),
+    /// Other programs that use the API.
+    #[command(subcommand)]
+    Integrator(IntegratorCommand),
     /// Say what of old appointments is to be removed (`retention.days`), and with --apply remove it.
     Retention {
         /// Remove it.
@@ -111,6 +115,14 @@ enum UserCommand {
         /// Their id or e-mail address.
         user: String,
     },
+    /// Give a person another place in the clinic: staff (the front desk), admin, or none.
+    SetClinicRole {
+        /// Their id or e-mail address.
+        user: String,
+        /// staff, admin or none.
+        #[arg(value_parser = clinic_role_or_none)]
+        role: std::option::Option<ClinicRole>,
+    },
 }
 
 #[derive(Args)]
@@ -127,6 +139,9 @@ struct UserArgs {
     /// A patient's date of birth, YYYY-MM-DD.
     #[arg(long)]
     birth_date: Option<Date>,
+    /// What they are in the clinic as a whole: staff (the front desk) or admin.
+    #[arg(long, value_parser = clinic_role)]
+    clinic_role: Option<ClinicRole>,
 }
 
 #[derive(Subcommand)]
@@ -183,6 +198,51 @@ struct AppointmentArgs {
     /// Who is to carry the call: embedded or cometchat. As the configuration says, if it is not given.
     #[arg(long)]
     call_backend: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum IntegratorCommand {
+    /// Add a program, and print its id, its client id and its client secret.
+    Add {
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// What its tokens may be for: appointments:read, appointments:write, people:write, with a space between two.
+        #[arg(long, default_value = "appointments:read appointments:write people:write")]
+        scope: Grants,
+    },
+    /// Give a program another key, and print its client id and secret. The ones it has stay good.
+    AddKey {
+        /// The program's id.
+        id: String,
+        /// What its tokens may be for.
+        #[arg(long, default_value = "appointments:read appointments:write people:write")]
+        scope: Grants,
+    },
+    /// Take a key away. Tokens that were got with it are good for nothing from now on.
+    RemoveKey {
+        /// The client id.
+        client_id: String,
+    },
+    /// Take join tokens that a program signs. Keys that were given before are good for nothing from now on.
+    Trust {
+        /// The program's id.
+        id: String,
+        /// The name it puts in its tokens (iss).
+        #[arg(long)]
+        issuer: String,
+        /// A file with its public keys, a JWK Set (RFC 7517).
+        #[arg(long, value_name = "FILE")]
+        jwks: PathBuf,
+    },
+    /// Take no join tokens of a program any more.
+    Distrust {
+        /// The program's id.
+        id: String,
+        /// The name it puts in its tokens (iss).
+        #[arg(long)]
+        issuer: String,
+    },
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -247,7 +307,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
                 UserCommand::Enable { user } => operator.set_disabled(&user, false).await?,
+                UserCommand::SetClinicRole { user, role } => operator.set_clinic_role(&user, role).await?,
             }
+            operator.store.close().await;
+        }
+        Command::Integrator(command) => {
+            let operator = operator(&config).await?;
+            integrator(&operator, command).await?;
             operator.store.close().await;
         }
         Command::Appointment(command) => {
@@ -305,6 +371,22 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
                 say(&line.to_string());
             }
         }
+    }
+    Ok(())
+}
+
+async fn integrator(operator: &Operator, command: IntegratorCommand) -> Result<(), Failure> {
+    let program = |id: &str| id.parse::<UserId>().map_err(|_| format!("{id:?} is not a program's id"));
+    let say_key = |key: &NewKey| say(&format!("{}\n{}\n{}", key.user, key.client_id, key.client_secret.reveal()));
+    match command {
+        IntegratorCommand::Add { name, scope } => say_key(&operator.add_integrator(&name, scope).await?),
+        IntegratorCommand::AddKey { id, scope } => say_key(&operator.new_key(program(&id)?, scope).await?),
+        IntegratorCommand::RemoveKey { client_id } => operator.remove_key(client_id.parse()?).await?,
+        IntegratorCommand::Trust { id, issuer, jwks } => {
+            let keys = std::fs::read_to_string(&jwks).map_err(|error| format!("{}: {error}", jwks.display()))?;
+            operator.trust(program(&id)?, &issuer, &keys).await?;
+        }
+        IntegratorCommand::Distrust { id, issuer } => operator.distrust(program(&id)?, &issuer).await?,
     }
     Ok(())
 }
@@ -379,6 +461,16 @@ fn stop_signals() -> std::io::Result<(impl Future<Output = ()>, impl Future<Outp
     Ok((drain, stop))
 }
 
+/// Programs are added with `bedside integrator add`.
+fn clinic_role(text: &str) -> Result<ClinicRole, String> {
+    let role = text.parse().ok().filter(|role| *role != ClinicRole::Integrator);
+    role.ok_or_else(|| "staff or admin".to_owned())
+}
+
+fn clinic_role_or_none(text: &str) -> Result<Option<ClinicRole>, String> {
+    if text == "none" { Ok(None) } else { clinic_role(text).map(Some) }
+}
+
 fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {
     text.parse().map_err(|_| format!("{text:?} is not an appointment's id").into())
 }
@@ -389,7 +481,14 @@ impl TryFrom<UserArgs> for UserToAdd {
     fn try_from(user: UserArgs) -> Result<Self, Failure> {
         let email = user.email.as_deref().map(str::parse::<EmailAddress>).transpose()?;
         let password = if email.is_some() { Some(read_password()?.into()) } else { None };
-        Ok(Self { name: user.name, email, password, specialty: user.specialty, birth_date: user.birth_date })
+        Ok(Self {
+            name: user.name,
+            email,
+            password,
+            specialty: user.specialty,
+            birth_date: user.birth_date,
+            clinic_role: user.clinic_role,
+        })
     }
 }
 

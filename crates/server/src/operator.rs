@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedside_store::{AuditEntry, Conflict, NewUser, PasswordHash, Store, StoreError};
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Clock, EmailAddress, OwnWork,
-    Participants, Person, Private, Timestamp, UserId, VisitRules,
+    Appointment, AppointmentId, AuditAction, CallBackend, Clock, EmailAddress, OwnWork, Person, Private, Timestamp,
+    UserId, VisitRules,
 };
 use jiff::civil::Date;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::auth::{PasswordError, Passwords};
-use crate::clock::fresh_id;
+use crate::bookings::{NewBooking, book, call_off};
 use crate::invites::{add_invite, invite_url};
+use crate::people;
 use crate::text::rfc3339_exact;
 
 /// Why an operator's command was not done.
@@ -57,6 +59,8 @@ pub struct UserToAdd {
     pub specialty: Option<String>,
     /// A patient's date of birth.
     pub birth_date: Option<Date>,
+    /// What they are in the clinic as a whole.
+    pub clinic_role: Option<ClinicRole>,
 }
 
 /// An appointment to book.
@@ -124,31 +128,36 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn add_user(&self, user: UserToAdd) -> Result<UserId, OperatorError> {
-        let name = user.name.trim();
-        if name.is_empty() || name.chars().count() > 200 {
-            return Err(OperatorError::Invalid("a name has 1 to 200 characters".to_owned()));
-        }
+        let person = people::new_person(&user.name, user.specialty, user.birth_date.map(Private::new))
+            .map_err(|fault| OperatorError::Invalid(fault.to_owned()))?;
         let password_hash = match user.password {
             Some(password) => {
-                let about = [name, user.email.as_ref().map_or("", EmailAddress::reveal)];
+                let about = [person.name.reveal().as_str(), user.email.as_ref().map_or("", EmailAddress::reveal)];
                 Some(PasswordHash::new(Passwords::new(1)?.hash(password, &about).await?))
             }
             None => None,
         };
-        let id = UserId::new(fresh_id());
-        let person = Person {
-            id,
-            name: name.into(),
-            specialty: user.specialty,
-            birth_date: user.birth_date.map(Private::new),
-            avatar_url: None,
-        };
-        let now = self.clock.now();
+        let (id, now) = (person.id, self.clock.now());
         let mut transaction = self.store.begin().await?;
-        transaction.insert_user(&NewUser { person, email: user.email, password_hash }, now).await?;
-        transaction.append_audit(&AuditEntry::new(now, AuditAction::UserAdded).with_detail("operator")).await?;
+        people::add(&mut *transaction, &NewUser { person, email: user.email, password_hash }, None, now).await?;
+        if user.clinic_role.is_some() {
+            transaction.update_clinic_role(id, user.clinic_role).await?;
+        }
         transaction.commit().await?;
         Ok(id)
+    }
+
+    /// Gives a person another place in the clinic, or none.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn set_clinic_role(&self, named: &str, role: Option<ClinicRole>) -> Result<(), OperatorError> {
+        let id = self.person(named).await?.id;
+        let mut transaction = self.store.begin().await?;
+        transaction.update_clinic_role(id, role).await?;
+        let entry = AuditEntry::new(self.clock.now(), AuditAction::ClinicRoleChanged).by(id).with_detail("operator");
+        transaction.append_audit(&entry).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Shuts a person out, or lets them in again. Whoever is shut out is signed out everywhere, and put out of a visit
@@ -158,14 +167,8 @@ impl Operator {
     /// [`OperatorError`].
     pub async fn set_disabled(&self, named: &str, disabled: bool) -> Result<(), OperatorError> {
         let id = self.person(named).await?.id;
-        let now = self.clock.now();
-        let action = if disabled { AuditAction::UserDisabled } else { AuditAction::UserEnabled };
         let mut transaction = self.store.begin().await?;
-        transaction.update_disabled(id, disabled.then_some(now)).await?;
-        if disabled {
-            transaction.delete_sessions_of(id).await?;
-        }
-        transaction.append_audit(&AuditEntry::new(now, action).with_detail("operator")).await?;
+        people::set_disabled(&mut *transaction, id, disabled, None, self.clock.now()).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -187,33 +190,22 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn add_appointment(&self, new: AppointmentToAdd) -> Result<(AppointmentId, String), OperatorError> {
-        if !(5..=1440).contains(&new.minutes) {
-            return Err(OperatorError::Invalid("an appointment takes 5 to 1440 minutes".to_owned()));
-        }
-        let backend = new.backend.unwrap_or(self.backend);
-        if !self.rules.offers(backend) {
-            return Err(OperatorError::Invalid(format!("calls cannot go over {backend} here: configure it first")));
-        }
-        let participants = Participants::two(self.person(&new.patient).await?, self.person(&new.provider).await?);
-        if participants.patient.id == participants.provider.id {
-            return Err(OperatorError::Invalid("patient and provider must be two people".to_owned()));
-        }
-        let appointment = Appointment {
-            id: AppointmentId::new(fresh_id()),
+        let booking = NewBooking {
+            patient: self.person(&new.patient).await?,
+            provider: self.person(&new.provider).await?,
             start: new.start,
-            duration: Duration::from_secs(u64::from(new.minutes) * 60),
+            minutes: new.minutes,
             kind: new.kind,
-            reason: new.reason.map(Private::new),
-            status: AppointmentStatus::Booked,
-            participants,
-            backend,
+            reason: new.reason,
+            backend: new.backend.unwrap_or(self.backend),
         };
+        let appointment =
+            booking.check(&self.rules, None).map_err(|fault| OperatorError::Invalid(fault.to_string()))?;
         let now = self.clock.now();
         let mut transaction = self.store.begin().await?;
-        transaction.insert_appointment(&appointment, now).await?;
-        let entry = AuditEntry::new(now, AuditAction::AppointmentAdded).of_appointment(appointment.id);
-        transaction.append_audit(&entry.with_detail("operator")).await?;
-        let token = add_invite(&mut *transaction, &appointment, appointment.closes(&self.rules), None, now)
+        book(&mut *transaction, &appointment, now).await?;
+        let patient = appointment.participants.patient.id;
+        let token = add_invite(&mut *transaction, &appointment, patient, appointment.closes(&self.rules), None, now)
             .await
             .map_err(|error| OperatorError::Invalid(error.problem().detail))?;
         transaction.commit().await?;
@@ -227,8 +219,8 @@ impl Operator {
     pub async fn new_link(&self, id: AppointmentId) -> Result<String, OperatorError> {
         let appointment = self.appointment(id).await?;
         let mut transaction = self.store.begin().await?;
-        let closes = appointment.closes(&self.rules);
-        let token = add_invite(&mut *transaction, &appointment, closes, None, self.clock.now())
+        let (patient, closes) = (appointment.participants.patient.id, appointment.closes(&self.rules));
+        let token = add_invite(&mut *transaction, &appointment, patient, closes, None, self.clock.now())
             .await
             .map_err(|error| OperatorError::Invalid(error.problem().detail))?;
         transaction.commit().await?;
@@ -242,9 +234,7 @@ impl Operator {
     pub async fn cancel_appointment(&self, id: AppointmentId) -> Result<(), OperatorError> {
         self.appointment(id).await?;
         let mut transaction = self.store.begin().await?;
-        transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
-        let entry = AuditEntry::new(self.clock.now(), AuditAction::AppointmentCancelled).of_appointment(id);
-        transaction.append_audit(&entry.with_detail("operator")).await?;
+        call_off(&mut *transaction, id, None, self.clock.now()).await?;
         Ok(transaction.commit().await?)
     }
 

@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use crate::app::{App, Parts};
 use crate::assets::Assets;
 use crate::audit::HeadKeeper;
-use crate::auth::{Cookies, PasswordError, Passwords, SecondStep, Throttle};
+use crate::auth::{AccessTokens, Cookies, PasswordError, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
@@ -170,6 +170,7 @@ impl Program {
             passwords: Passwords::new(config.sign_in.password_workers)?,
             throttle: Throttle::new(),
             second_step: SecondStep::new(root.sealer()?),
+            access_tokens: AccessTokens::new(&root, &config.server.public_url)?,
             reads: Reads::default(),
             rights: watch::Sender::new(store.get_rights_epoch().await?),
             cookies: Cookies::new(config.server.is_secure()),

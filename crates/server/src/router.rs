@@ -7,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -43,19 +43,27 @@ pub(crate) fn router(app: App) -> Router {
         .route("/demo/{token}", get(pages::demo::show).post(pages::demo::enter));
     let api = Router::new()
         .route("/api/appointments/{id}", get(api::appointments::get))
+        .route("/api/appointments", get(api::bookings::list).post(api::bookings::create))
+        .route("/api/appointments/{id}/cancel", post(api::bookings::cancel))
         .route("/api/appointments/{id}/invites", post(api::invites::create))
+        .route("/api/appointments/{id}/invites/{user}", delete(api::invites::revoke))
+        .route("/api/appointments/{id}/companions", post(api::invites::accompany))
+        .route("/api/people", get(api::people::list).post(api::people::create))
+        .route("/api/people/{id}/standing", put(api::people::set_standing))
         .route("/api/appointments/{id}/signalling", get(signalling::upgrade))
         .route("/api/cometchat/user", post(api::cometchat::user))
         .route("/api/openapi.json", get(api::openapi))
         .route("/assets/{name}", get(assets::get))
         .route("/healthz", get(api::health));
     // From servers, not pages: they prove themselves another way than by their origin.
-    let webhooks = Router::new().route("/api/webhooks/cometchat", post(api::cometchat::webhook));
+    let servers = Router::new()
+        .route("/api/token", post(api::token::create))
+        .route("/api/webhooks/cometchat", post(api::cometchat::webhook));
     // What is refused before a page's handler is asked is shown as a page too.
     let pages = guarded(pages, &app).layer(from_fn_with_state(app.clone(), pages::error::as_page));
     pages
         .merge(guarded(api, &app))
-        .merge(bounded(webhooks))
+        .merge(bounded(servers))
         .fallback(pages::error::not_found)
         .layer(from_fn_with_state(app.clone(), security_headers))
         .with_state(app)

@@ -1,16 +1,20 @@
-//! Patient links.
+//! Links into a visit.
 
-use bedside_visit::{AppointmentId, Timestamp};
+use bedside_visit::{AppointmentId, Role, Timestamp, UserId};
 
 use crate::{InviteHash, SessionHash};
 
-/// A link that lets the patient of one appointment in, once, without an account.
+/// A link that lets one person into one appointment, in one role, once, without an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {
     /// The hash of its token.
     pub token_hash: InviteHash,
-    /// The appointment whose patient it lets in.
+    /// The appointment that it lets into.
     pub appointment: AppointmentId,
+    /// Whom it lets in.
+    pub user: UserId,
+    /// As what.
+    pub role: Role,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it can be used for the first time.
@@ -25,9 +29,10 @@ impl Invite {
     pub const fn new(
         token_hash: InviteHash,
         appointment: AppointmentId,
+        (user, role): (UserId, Role),
         created_at: Timestamp,
         expires_at: Timestamp,
     ) -> Self {
-        Self { token_hash, appointment, created_at, expires_at, used: None }
+        Self { token_hash, appointment, user, role, created_at, expires_at, used: None }
     }
 }

@@ -1,6 +1,7 @@
 //! Signed-in browser sessions.
 
-use bedside_visit::{AppointmentId, Timestamp, UserId};
+use bedside_visit::permission::ClinicRole;
+use bedside_visit::{AppointmentId, Role, Timestamp, UserId};
 
 use crate::SessionHash;
 
@@ -11,8 +12,10 @@ pub struct SessionRecord {
     pub token_hash: SessionHash,
     /// Whose.
     pub user: UserId,
-    /// `None`: from a sign-in. Otherwise from a patient link, good for this appointment only.
-    pub appointment: Option<AppointmentId>,
+    /// What they are in the clinic, as it is now. It is not stored with the session.
+    pub clinic_role: Option<ClinicRole>,
+    /// `None`: from a sign-in. Otherwise from a link, good for this appointment and role only.
+    pub invite: Option<(AppointmentId, Role)>,
     /// The browser and system that it began in, as far as they said so: "Firefox on Windows".
     pub device: Option<String>,
     /// When it began.

@@ -3,14 +3,16 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Person,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Person, Role,
     Sealed, TermsId, Timestamp, UserId, VisitId, VisitRecord,
 };
+use uuid::Uuid;
 
 use crate::{
-    Account, AuditEntry, AuditHash, AuditRow, BackendReport, Expired, Invite, InviteHash, NewUser, PasswordHash,
-    Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
+    Account, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash, Issuer, Listed,
+    NewUser, PasswordHash, Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -60,10 +62,19 @@ pub trait Store: Debug + Send + Sync {
     /// The sign-ins of a user that have not expired by `now`, the latest used first; not those of patient links.
     async fn list_sign_ins(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// A patient link, used or not, expired or not.
+    /// Everyone but other programs, in no order.
+    async fn list_people(&self) -> Result<Vec<Listed>, StoreError>;
+
+    /// The key with which another program gets access tokens. `None` also if the program is shut out.
+    async fn get_client_key(&self, id: Uuid) -> Result<Option<ClientKey>, StoreError>;
+
+    /// Another program whose join tokens are taken, by its name. `None` also if the program is shut out.
+    async fn get_issuer(&self, name: &str) -> Result<Option<Issuer>, StoreError>;
+
+    /// A link, used or not, expired or not.
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
 
-    /// The patient link that was used for a session.
+    /// The link that was used for a session.
     async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError>;
 
     /// An appointment with both its people, for the gate to open.
@@ -74,6 +85,15 @@ pub trait Store: Debug + Send + Sync {
     async fn list_appointments(
         &self,
         user: UserId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
+
+    /// All appointments, or those that somebody booked, for the gate to open, that start at `from` or later and before
+    /// `until`, by start.
+    async fn list_bookings(
+        &self,
+        by: Option<UserId>,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
@@ -164,13 +184,29 @@ pub trait Transaction: Send {
     /// Removes the sessions whose end has come by `now`, and tells how many.
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Adds a patient link.
+    /// Gives a user another place in the clinic, or with `None` none. False: there is no such user.
+    async fn update_clinic_role(&mut self, user: UserId, role: Option<ClinicRole>) -> Result<bool, StoreError>;
+
+    /// Adds a key with which another program gets access tokens.
+    async fn insert_client_key(&mut self, key: &ClientKey) -> Result<(), StoreError>;
+
+    /// Takes a key away. False: there is no such key.
+    async fn delete_client_key(&mut self, id: Uuid) -> Result<bool, StoreError>;
+
+    /// Takes join tokens of another program, or keeps the keys it signs with from now on. False: another program has this
+    /// name.
+    async fn save_issuer(&mut self, issuer: &Issuer, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Takes no join tokens of that name any more. False: there were none to be taken.
+    async fn delete_issuer(&mut self, name: &str, user: UserId) -> Result<bool, StoreError>;
+
+    /// Adds a link.
     async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError>;
 
-    /// A patient link, used or not, expired or not.
+    /// A link, used or not, expired or not.
     async fn get_invite(&mut self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
 
-    /// Uses a patient link for a session. True: it was unused and not expired, and is now bound to
+    /// Uses a link for a session. True: it was unused and not expired, and is now bound to
     /// that session; or it was bound to that very session before. False: anything else, and nothing
     /// has changed.
     async fn use_invite(
@@ -180,8 +216,27 @@ pub trait Transaction: Send {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Removes an appointment's unused patient links, so that a new one replaces them; tells how many.
-    async fn delete_unused_invites(&mut self, appointment: AppointmentId) -> Result<u64, StoreError>;
+    /// Removes somebody's unused links to an appointment, so that a new one replaces them; tells how many.
+    async fn delete_unused_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError>;
+
+    /// Takes somebody's links to an appointment away, used or not, and ends the sessions that came of them; tells how many
+    /// links there were.
+    async fn revoke_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError>;
+
+    /// Lets somebody come to an appointment as guest, interpreter or observer.
+    ///
+    /// # Errors
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if they may already.
+    async fn insert_companion(
+        &mut self,
+        appointment: AppointmentId,
+        user: UserId,
+        role: Role,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Lets somebody come no more, who was to be guest, interpreter or observer. False: they were none.
+    async fn delete_companion(&mut self, appointment: AppointmentId, user: UserId) -> Result<bool, StoreError>;
 
     /// Books an appointment. Its people must be users; only their identifiers are stored with it.
     async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError>;

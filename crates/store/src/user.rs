@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{EmailAddress, Person, Private, Timestamp, UserId};
 
 /// A person to be added.
@@ -28,6 +29,21 @@ pub struct Account {
     pub password_hash: Option<PasswordHash>,
     /// The secret of their one-time passwords, sealed. `None`: they have no second step.
     pub second_step: Option<SealedSecret>,
+    /// Since when they are shut out, if they are.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A person as the clinic's list has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Who.
+    pub person: Person,
+    /// The sign-in name. `None`: they come by link only.
+    pub email: Option<EmailAddress>,
+    /// What they are in the clinic as a whole.
+    pub clinic_role: Option<ClinicRole>,
+    /// Whether somebody has ever been booked with them.
+    pub provides: bool,
     /// Since when they are shut out, if they are.
     pub disabled_at: Option<Timestamp>,
 }

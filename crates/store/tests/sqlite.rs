@@ -362,7 +362,13 @@ async fn of_two_that_use_a_link_at_once_one_succeeds() {
     let store: Arc<dyn Store> = Arc::new(support::sqlite(directory.path()).await);
     book(&*store).await;
     let mut transaction = store.begin().await.unwrap();
-    let invite = bedside_store::Invite::new(invite_hash(1), appointment_id(10), at(0), at(500));
+    let invite = bedside_store::Invite::new(
+        invite_hash(1),
+        appointment_id(10),
+        (user_id(1), bedside_visit::Role::Patient),
+        at(0),
+        at(500),
+    );
     transaction.insert_invite(&invite).await.unwrap();
     transaction.commit().await.unwrap();
 
@@ -420,7 +426,13 @@ async fn nothing_secret_is_printed() {
     let account = store.get_account(&provider().email.unwrap()).await.unwrap().unwrap();
     let invite = bedside_store::Invite {
         used: Some((at(1), session(77, 1).token_hash)),
-        ..bedside_store::Invite::new(invite_hash(77), appointment_id(10), at(0), at(500))
+        ..bedside_store::Invite::new(
+            invite_hash(77),
+            appointment_id(10),
+            (user_id(1), bedside_visit::Role::Patient),
+            at(0),
+            at(500),
+        )
     };
     let printed = format!(
         "{store:?} {:?} {:?} {account:?} {:?} {invite:?} {:?}",

@@ -7,12 +7,13 @@ mod support;
 use std::time::Duration;
 
 use bedside_store::{
-    AuditEntry, BackendReport, Conflict, Invite, PasswordHash, Receipt, ReportedVisit, SessionRecord, Store,
-    StoreError, Terms, Transaction,
+    AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, NewUser, PasswordHash, Receipt,
+    ReportedVisit, SessionRecord, Store, StoreError, Terms, Transaction,
 };
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    AppointmentStatus, AuditAction, CallBackend, ChatMessage, Consent, ConsentRecord, EndReason, OwnWork, Sealed,
-    TermsId, Timestamp, VisitPhase, VisitRecord,
+    AppointmentStatus, AuditAction, CallBackend, ChatMessage, Companion, Consent, ConsentRecord, EndReason, OwnWork,
+    Person, Role, Sealed, TermsId, Timestamp, VisitPhase, VisitRecord,
 };
 use support::{
     appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
@@ -32,6 +33,9 @@ async fn story(store: &dyn Store) {
     bookings(store).await;
     sign_in(store).await;
     patient_link(store).await;
+    companions(store).await;
+    the_clinic(store).await;
+    programs(store).await;
     visits(store).await;
     backends(store).await;
     forgetting(store).await;
@@ -176,15 +180,15 @@ async fn disable(store: &dyn Store, since: Option<Timestamp>) {
 }
 
 async fn patient_link(store: &dyn Store) {
-    let invite = Invite::new(invite_hash(1), appointment_id(10), at(0), at(500));
+    let invite = Invite::new(invite_hash(1), appointment_id(10), (user_id(1), Role::Patient), at(0), at(500));
     let mut guest = session(3, 1);
-    guest.appointment = Some(appointment_id(10));
+    guest.invite = Some((appointment_id(10), Role::Patient));
     let stranger = session(4, 1).token_hash;
 
     let mut transaction = begin(store).await;
-    let replaced = Invite::new(invite_hash(2), appointment_id(10), at(0), at(500));
+    let replaced = Invite::new(invite_hash(2), appointment_id(10), (user_id(1), Role::Patient), at(0), at(500));
     transaction.insert_invite(&replaced).await.unwrap();
-    assert_eq!(transaction.delete_unused_invites(appointment_id(10)).await.unwrap(), 1);
+    assert_eq!(transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(), 1);
     assert_eq!(transaction.get_invite(&replaced.token_hash).await.unwrap(), None);
     transaction.insert_invite(&invite).await.unwrap();
     transaction.commit().await.unwrap();
@@ -200,13 +204,132 @@ async fn patient_link(store: &dyn Store) {
     let mut transaction = begin(store).await;
     assert!(!transaction.use_invite(&invite.token_hash, &stranger, at(11)).await.unwrap());
     assert!(transaction.use_invite(&invite.token_hash, &guest.token_hash, at(501)).await.unwrap());
-    assert_eq!(transaction.delete_unused_invites(appointment_id(10)).await.unwrap(), 0);
+    assert_eq!(transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(), 0);
     transaction.commit().await.unwrap();
     let used = Invite { used: Some((at(10), guest.token_hash)), ..invite };
     assert_eq!(store.get_invite(&used.token_hash).await.unwrap(), Some(used.clone()));
     assert_eq!(store.get_invite_of_session(&guest.token_hash).await.unwrap(), Some(used));
     assert_eq!(store.get_invite_of_session(&stranger).await.unwrap(), None);
     assert_eq!(store.get_session(&guest.token_hash).await.unwrap(), Some(guest));
+}
+
+/// An interpreter may come, does by a link, and may not any more.
+async fn companions(store: &dyn Store) {
+    let person = Person { id: user_id(5), name: "Ines".into(), specialty: None, birth_date: None, avatar_url: None };
+    let ines = NewUser { person: person.clone(), email: None, password_hash: None };
+    let mut transaction = begin(store).await;
+    transaction.insert_user(&ines, at(0)).await.unwrap();
+    transaction.insert_companion(appointment_id(10), user_id(5), Role::Interpreter, at(1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let again = begin(store).await.insert_companion(appointment_id(10), user_id(5), Role::Guest, at(2)).await;
+    assert_eq!(conflict(again), Some(Conflict::AlreadyExists));
+    let patient = begin(store).await.insert_companion(appointment_id(10), user_id(1), Role::Patient, at(2)).await;
+    assert!(matches!(patient, Err(StoreError::Invalid { .. })), "{patient:?}");
+
+    let booked = store.get_appointment(appointment_id(10)).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
+    assert_eq!(booked.participants.companions, [Companion { role: Role::Interpreter, person }]);
+    assert_eq!(store.list_appointments(user_id(5), at(0), at(86_400)).await.unwrap(), [Sealed::new(booked)]);
+
+    let link = Invite::new(invite_hash(5), appointment_id(10), (user_id(5), Role::Interpreter), at(0), at(500));
+    let mut session = session(5, 5);
+    session.invite = Some((appointment_id(10), Role::Interpreter));
+    let mut transaction = begin(store).await;
+    transaction.insert_invite(&link).await.unwrap();
+    assert_eq!(transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(), 0, "somebody else's");
+    transaction.insert_session(&session).await.unwrap();
+    assert!(transaction.use_invite(&link.token_hash, &session.token_hash, at(10)).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_session(&session.token_hash).await.unwrap(), Some(session.clone()));
+
+    let epoch = store.get_rights_epoch().await.unwrap();
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.revoke_invites(appointment_id(10), user_id(5)).await.unwrap(), 1);
+    assert!(transaction.delete_companion(appointment_id(10), user_id(5)).await.unwrap());
+    assert!(!transaction.delete_companion(appointment_id(10), user_id(5)).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert!(store.get_rights_epoch().await.unwrap() > epoch);
+    assert_eq!(store.get_session(&session.token_hash).await.unwrap(), None);
+    let revoked = store.get_invite(&link.token_hash).await.unwrap().unwrap();
+    assert_eq!((revoked.expires_at.as_millis(), revoked.used), (0, Some((at(10), session.token_hash))));
+    assert_eq!(store.list_appointments(user_id(5), at(0), at(86_400)).await.unwrap(), []);
+}
+
+/// Somebody comes to the front desk, and books.
+async fn the_clinic(store: &dyn Store) {
+    let mut booked = appointment();
+    booked.id = appointment_id(13);
+    booked.booked_by = Some(user_id(5));
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_clinic_role(user_id(5), Some(ClinicRole::Staff)).await.unwrap());
+    assert!(!transaction.update_clinic_role(user_id(9), Some(ClinicRole::Staff)).await.unwrap());
+    transaction.insert_session(&session(6, 5)).await.unwrap();
+    transaction.insert_appointment(&booked, at(0)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let hash = session(6, 5).token_hash;
+    assert_eq!(store.get_session(&hash).await.unwrap().unwrap().clinic_role, Some(ClinicRole::Staff));
+    assert_eq!(store.list_sign_ins(user_id(5), at(1)).await.unwrap()[0].clinic_role, Some(ClinicRole::Staff));
+
+    let ids = |listed: Vec<Sealed<_>>| -> Vec<_> {
+        listed.into_iter().map(|one: Sealed<bedside_visit::Appointment>| one.unseal_for(OwnWork::Operator).id).collect()
+    };
+    let all = store.list_bookings(None, at(3600), at(86_400)).await.unwrap();
+    assert_eq!(ids(all), [appointment_id(10), appointment_id(13)]);
+    let theirs = store.list_bookings(Some(user_id(5)), at(3600), at(86_400)).await.unwrap();
+    assert_eq!(ids(theirs), [appointment_id(13)]);
+    assert_eq!(store.list_bookings(None, at(3601), at(86_400)).await.unwrap(), []);
+
+    let mut people = store.list_people().await.unwrap();
+    people.sort_by_key(|one| one.person.id);
+    let of: Vec<_> = people.iter().map(|one| (one.person.id, one.clinic_role, one.provides)).collect();
+    let staff = (user_id(5), Some(ClinicRole::Staff), false);
+    assert_eq!(of, [(user_id(1), None, false), (user_id(2), None, true), staff]);
+
+    let epoch = store.get_rights_epoch().await.unwrap();
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_clinic_role(user_id(5), None).await.unwrap());
+    assert_eq!(transaction.delete_session(&hash).await.unwrap().unwrap().clinic_role, None);
+    transaction.commit().await.unwrap();
+    assert!(store.get_rights_epoch().await.unwrap() > epoch);
+}
+
+/// Another program is let in, and shut out.
+async fn programs(store: &dyn Store) {
+    let ehr = Person { id: user_id(6), name: "Records".into(), specialty: None, birth_date: None, avatar_url: None };
+    let grants = "appointments:read people:write".parse().unwrap();
+    let key_id = uuid::Uuid::from_u128(60);
+    let secret_hash = ClientKeyHash::new([6; 32]);
+    let key = ClientKey { id: key_id, user: user_id(6), secret_hash, grants, created_at: at(0) };
+    let signs = |user, jwks: &str| Issuer { issuer: "https://ehr.example".into(), user, jwks: jwks.into() };
+    let mut transaction = begin(store).await;
+    transaction.insert_user(&NewUser { person: ehr, email: None, password_hash: None }, at(0)).await.unwrap();
+    transaction.insert_client_key(&key).await.unwrap();
+    assert!(transaction.save_issuer(&signs(user_id(6), "{}"), at(0)).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_client_key(key_id).await.unwrap(), None, "it is no program yet");
+    assert_eq!(store.get_issuer("https://ehr.example").await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    transaction.update_clinic_role(user_id(6), Some(ClinicRole::Integrator)).await.unwrap();
+    assert!(transaction.save_issuer(&signs(user_id(6), "{\"keys\":[]}"), at(1)).await.unwrap());
+    assert!(!transaction.save_issuer(&signs(user_id(5), "{}"), at(1)).await.unwrap(), "another's name");
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_client_key(key_id).await.unwrap(), Some(key));
+    let issuer = store.get_issuer("https://ehr.example").await.unwrap();
+    assert_eq!(issuer, Some(signs(user_id(6), "{\"keys\":[]}")));
+    assert!(store.list_people().await.unwrap().iter().all(|one| one.person.id != user_id(6)));
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_disabled(user_id(6), Some(at(2))).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_client_key(key_id).await.unwrap(), None);
+    assert_eq!(store.get_issuer("https://ehr.example").await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.delete_client_key(key_id).await.unwrap());
+    assert!(!transaction.delete_client_key(key_id).await.unwrap());
+    assert!(!transaction.delete_issuer("https://ehr.example", user_id(5)).await.unwrap());
+    assert!(transaction.delete_issuer("https://ehr.example", user_id(6)).await.unwrap());
+    transaction.commit().await.unwrap();
 }
 
 /// A patient agrees, takes it back, and agrees again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppointmentId, CallBackend, Participants, Private, TermsId, Timestamp};
+use crate::{AppointmentId, CallBackend, Participants, Private, TermsId, Timestamp, UserId};
 
 /// The state of a booking, as in FHIR R4 `Appointment.status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub struct Appointment {
     pub participants: Participants,
     /// Who is to carry the media.
     pub backend: CallBackend,
+    /// Who booked it: somebody at the front desk, or another program. `None`: the operator.
+    pub booked_by: Option<UserId>,
 }
 
 /// How an operator wants visits run.

@@ -1,7 +1,12 @@
-//! Who may do what. One pure function decides, for HTTP, pages, signalling and media alike.
+//! Who may do what. Pure functions decide, for HTTP, pages, signalling and media alike: [`decide`] what people do in
+//! their visits, [`arrange`] what is done about an appointment from outside, [`administer`] what concerns the clinic.
+
+mod desk;
 
 use crate::signalling::Command;
 use crate::{Appointment, AppointmentId, AppointmentStatus, JoinWindow, Role, Timestamp, UserId, VisitRules};
+
+pub use desk::{Arrangement, ClinicAction, ClinicRole, Grants, UnknownClinicRole, UnknownGrant, administer, arrange};
 
 /// Somebody who proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,13 +20,15 @@ pub struct Principal {
 /// How far a proof of identity reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// A sign-in: all that is theirs.
-    Account,
-    /// A patient link: one appointment, as its patient, and nothing else.
-    Invite(AppointmentId),
+    /// A sign-in: all that is theirs, and what their place in the clinic adds.
+    Account(Option<ClinicRole>),
+    /// A link: one appointment, in one role, and nothing else.
+    Invite(AppointmentId, Role),
+    /// An access token of another program's, and what it was asked for.
+    Token(Grants),
 }
 
-/// What somebody wants with an appointment.
+/// What somebody wants in a visit of theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// See its data.
@@ -39,8 +46,6 @@ pub enum Action {
     Finish,
     /// Decline a call.
     Decline,
-    /// Make a link for the patient.
-    Invite,
 }
 
 /// Why not.
@@ -62,6 +67,8 @@ pub enum Denial {
     Closed,
     /// The appointment was called off.
     Cancelled,
+    /// It is for the front desk, an administrator, or a token with more scopes.
+    NotAllowed,
 }
 
 impl Denial {
@@ -74,6 +81,7 @@ impl Denial {
             Self::TooEarly { .. } => "too_early",
             Self::Closed => "closed",
             Self::Cancelled => "cancelled",
+            Self::NotAllowed => "not_allowed",
         }
     }
 }
@@ -90,16 +98,10 @@ pub fn decide(
     rules: &VisitRules,
     now: Timestamp,
 ) -> Result<Role, Denial> {
-    let role = appointment.participants.role_of(principal.user).ok_or(Denial::NotFound)?;
-    match principal.scope {
-        Scope::Account => {}
-        Scope::Invite(id) if id == appointment.id && role == Role::Patient => {}
-        Scope::Invite(_) => return Err(Denial::NotFound),
-    }
+    let role = role_in(principal, appointment)?;
     match action {
         Action::View => Ok(role),
         Action::OpenPage(wanted) => only(wanted, role),
-        Action::Invite => only(Role::Provider, role),
         Action::Attend => Ok(role),
         Action::Finish => only(Role::Provider, role),
         Action::Join => open(appointment, role, rules, now),
@@ -124,6 +126,16 @@ pub const fn action_of(command: &Command) -> Action {
         Command::Decline => Action::Decline,
         Command::Start | Command::KeepWaiting | Command::MoveCall { .. } => Action::Conduct,
         Command::Cancel | Command::MarkMissed | Command::End => Action::Finish,
+    }
+}
+
+/// What they are in it, as far as their proof reaches. Who is of the clinic has no part in a visit for that.
+fn role_in(principal: &Principal, appointment: &Appointment) -> Result<Role, Denial> {
+    let role = appointment.participants.role_of(principal.user).ok_or(Denial::NotFound)?;
+    match principal.scope {
+        Scope::Account(_) => Ok(role),
+        Scope::Invite(id, invited_as) if id == appointment.id && role == invited_as => Ok(role),
+        Scope::Invite(..) | Scope::Token(_) => Err(Denial::NotFound),
     }
 }
 
@@ -155,7 +167,7 @@ mod tests {
     use crate::{CallBackend, Companion, Participants, Person};
 
     const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-    const EVERY: [Action; 9] = [
+    const EVERY: [Action; 8] = [
         Action::View,
         Action::OpenPage(Role::Patient),
         Action::OpenPage(Role::Provider),
@@ -164,14 +176,13 @@ mod tests {
         Action::Conduct,
         Action::Finish,
         Action::Decline,
-        Action::Invite,
     ];
 
-    fn user(n: u128) -> UserId {
+    pub(super) fn user(n: u128) -> UserId {
         UserId::new(Uuid::from_u128(n))
     }
 
-    fn appointment() -> Appointment {
+    pub(super) fn appointment() -> Appointment {
         let person = |n| Person { id: user(n), name: "N".into(), specialty: None, birth_date: None, avatar_url: None };
         Appointment {
             id: AppointmentId::new(Uuid::from_u128(50)),
@@ -186,6 +197,7 @@ mod tests {
                 companions: vec![Companion { role: Role::Interpreter, person: person(4) }],
             },
             backend: CallBackend::Embedded,
+            booked_by: Some(user(9)),
         }
     }
 
@@ -194,24 +206,34 @@ mod tests {
     }
 
     fn account(n: u128) -> Principal {
-        Principal { user: user(n), scope: Scope::Account }
+        Principal { user: user(n), scope: Scope::Account(None) }
     }
 
     /// The whole table at the appointment's time: who (row) may do what (column of `EVERY`).
     #[test]
     fn the_table() {
         let a = appointment();
-        let own_link = Principal { user: user(1), scope: Scope::Invite(a.id) };
-        let other_link = Principal { user: user(1), scope: Scope::Invite(AppointmentId::new(Uuid::from_u128(51))) };
-        let stolen_link = Principal { user: user(2), scope: Scope::Invite(a.id) };
+        let elsewhere = AppointmentId::new(Uuid::from_u128(51));
+        let link = |n, id, role| Principal { user: user(n), scope: Scope::Invite(id, role) };
+        let of_clinic = |n, role| Principal { user: user(n), scope: Scope::Account(Some(role)) };
+        let everything = Grants { read: true, write: true, people: true };
         let table = [
-            (account(1), "yy.yy..y."),
-            (own_link, "yy.yy..y."),
-            (account(2), "y.yyyyy.y"),
-            (account(3), "........."),
-            (account(4), "y..yy...."),
-            (other_link, "........."),
-            (stolen_link, "........."),
+            (account(1), "yy.yy..y"),
+            (account(2), "y.yyyyy."),
+            (account(3), "........"),
+            (account(4), "y..yy..."),
+            (link(1, a.id, Role::Patient), "yy.yy..y"),
+            (link(1, elsewhere, Role::Patient), "........"),
+            (link(2, a.id, Role::Patient), "........"),
+            (link(2, a.id, Role::Provider), "y.yyyyy."),
+            (link(3, a.id, Role::Patient), "........"),
+            (link(4, a.id, Role::Interpreter), "y..yy..."),
+            (link(4, a.id, Role::Patient), "........"),
+            (of_clinic(3, ClinicRole::Staff), "........"),
+            (of_clinic(3, ClinicRole::Admin), "........"),
+            (of_clinic(1, ClinicRole::Admin), "yy.yy..y"),
+            (Principal { user: user(9), scope: Scope::Token(everything) }, "........"),
+            (Principal { user: user(2), scope: Scope::Token(everything) }, "........"),
         ];
         for (principal, row) in table {
             for (action, cell) in EVERY.into_iter().zip(row.chars()) {

@@ -128,12 +128,14 @@ pub enum AuditAction {
     PasswordChanged,
     /// Somebody gave a wrong password when they were to change it.
     PasswordChangeFailed,
-    /// A user was added by the operator.
+    /// A user was added.
     UserAdded,
-    /// A user was shut out by the operator.
+    /// A user was shut out.
     UserDisabled,
-    /// A user was let in again by the operator.
+    /// A user was let in again.
     UserEnabled,
+    /// A user was given another place in the clinic.
+    ClinicRoleChanged,
     /// Somebody was given a second step of signing in.
     SecondStepAdded,
     /// A second step was taken away, by the person or by the operator.
@@ -152,10 +154,22 @@ pub enum AuditAction {
     AppointmentHeld,
     /// A legal hold was lifted.
     AppointmentReleased,
-    /// A patient link was made.
+    /// A link was made.
     InviteCreated,
-    /// A patient link was used.
+    /// A link was used.
     InviteUsed,
+    /// Somebody's links to an appointment were taken away, and whoever came by them is out.
+    InviteRevoked,
+    /// A guest, interpreter or observer was added to an appointment.
+    CompanionAdded,
+    /// A guest, interpreter or observer may not come any more.
+    CompanionRemoved,
+    /// The operator gave another program a key, or trusts what it signs, or does so no more.
+    IntegratorChanged,
+    /// Another program was given an access token.
+    TokenIssued,
+    /// Another program gave a wrong name or key.
+    TokenRefused,
     /// Somebody came into the waiting room or onto the provider's page.
     VisitEntered,
     /// The provider pressed "Start meeting".
@@ -208,6 +222,7 @@ impl AuditAction {
             Self::UserAdded => "user.added",
             Self::UserDisabled => "user.disabled",
             Self::UserEnabled => "user.enabled",
+            Self::ClinicRoleChanged => "user.clinic_role_changed",
             Self::SecondStepAdded => "user.second_step_added",
             Self::SecondStepRemoved => "user.second_step_removed",
             Self::SecondStepFailed => "session.second_step_failed",
@@ -219,6 +234,12 @@ impl AuditAction {
             Self::AppointmentReleased => "appointment.released",
             Self::InviteCreated => "invite.created",
             Self::InviteUsed => "invite.used",
+            Self::InviteRevoked => "invite.revoked",
+            Self::CompanionAdded => "companion.added",
+            Self::CompanionRemoved => "companion.removed",
+            Self::IntegratorChanged => "integrator.changed",
+            Self::TokenIssued => "token.issued",
+            Self::TokenRefused => "token.refused",
             Self::VisitEntered => "visit.entered",
             Self::VisitStarted => "visit.started",
             Self::VisitCallCancelled => "visit.call_cancelled",

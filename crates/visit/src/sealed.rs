@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::permission::{Action, Denial, Principal, decide};
+use crate::permission::{Action, Arrangement, Denial, Principal, arrange, decide};
 use crate::{Appointment, AppointmentId, Role, Timestamp, VisitRules};
 
 /// Something that was loaded and that nobody has been let see yet.
@@ -69,7 +69,16 @@ impl Sealed<Appointment> {
         Ok((self.0, role))
     }
 
-    /// Opens it for whoever holds a patient link, before they have used it: the link is the proof.
+    /// Opens it for somebody who may do something about it from outside of the visit.
+    ///
+    /// # Errors
+    /// As [`arrange`].
+    pub fn open_to(self, principal: &Principal, arrangement: Arrangement) -> Result<Appointment, Denial> {
+        arrange(principal, arrangement, &self.0)?;
+        Ok(self.0)
+    }
+
+    /// Opens it for whoever holds a link, before they have used it: the link is the proof.
     ///
     /// # Errors
     /// [`Denial::NotFound`] if the link is for another one.

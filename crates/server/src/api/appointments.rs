@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Success;
 use crate::app::App;
-use crate::auth::{Access, Viewing};
+use crate::auth::{Arranging, Reading};
 use crate::cometchat::Uid;
 use crate::config::CometChatConfig;
 use crate::error::Problem;
@@ -122,20 +122,21 @@ struct CometChatData {
     frame: &'static str,
 }
 
-/// An appointment of yours.
+/// An appointment: one of yours, the front desk's any, a program's those that it booked.
 #[utoipa::path(
     get,
     path = "/api/appointments/{id}",
     params(("id" = String, Path, description = "The appointment's id")),
-    security(("session" = []), ("visit" = [])),
+    security(("session" = []), ("visit" = []), ("token" = ["appointments:read"])),
     responses(
         (status = 200, body = inline(Success<AppointmentData>), description = "The appointment"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "A token without the scope"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
     ),
 )]
-pub(crate) async fn get(State(app): State<App>, access: Access<Viewing>) -> Json<Success<AppointmentData>> {
-    Success::of(AppointmentData::new(&app, &access.appointment))
+pub(crate) async fn get(State(app): State<App>, arranging: Arranging<Reading>) -> Json<Success<AppointmentData>> {
+    Success::of(AppointmentData::new(&app, &arranging.appointment))
 }
 
 impl AppointmentData {

@@ -1,51 +1,199 @@
-//! New patient links, for a provider.
+//! Links into a visit, for the patient and for whoever else may come.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use bedside_store::{AuditEntry, NewUser, Transaction};
+use bedside_visit::{Appointment, AuditAction, Companion, MAX_PARTICIPANTS, Role, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Success;
+use super::{Nothing, Success};
 use crate::app::App;
-use crate::auth::{Access, Inviting};
+use crate::auth::{Accompanying, Arranging, Linking};
 use crate::error::{Error, Problem};
 use crate::invites::{add_invite, invite_url};
+use crate::people;
 
-/// Nothing to say yet.
+/// For whom.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewInvite {}
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewInvite {
+    /// One of the appointment's people; the patient, if it is not given.
+    #[schema(value_type = Option<String>)]
+    user_id: Option<UserId>,
+}
 
-/// A patient link.
+/// Somebody else who may come, and has no account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewCompanion {
+    /// The name others see, 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// As what.
+    role: CompanionRole,
+}
+
+/// As what somebody may come beside patient and provider.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CompanionRole {
+    /// Family or a friend, at the patient's side.
+    Guest,
+    /// Who translates between them.
+    Interpreter,
+    /// Who watches and listens, and is neither seen nor heard.
+    Observer,
+}
+
+impl From<CompanionRole> for Role {
+    fn from(role: CompanionRole) -> Self {
+        match role {
+            CompanionRole::Guest => Self::Guest,
+            CompanionRole::Interpreter => Self::Interpreter,
+            CompanionRole::Observer => Self::Observer,
+        }
+    }
+}
+
+/// A link.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct InviteData {
-    /// The link to give to the patient. It is shown this once.
+    /// Whom it lets in.
+    user_id: String,
+    /// The link to give to them. It is shown this once.
     url: String,
 }
 
-/// A new link for the patient of an appointment. The ones that were not used yet stop working.
+/// A new link for one of an appointment's people. Their links that were not used yet stop working.
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/invites",
     params(("id" = String, Path, description = "The appointment's id")),
     request_body = NewInvite,
-    security(("session" = [])),
+    security(("session" = []), ("token" = ["appointments:write"])),
     responses(
         (status = 200, body = inline(Success<InviteData>), description = "The link"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not for the provider, who signs in"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
     ),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    access: Access<Inviting>,
-    Json(NewInvite {}): Json<NewInvite>,
+    arranging: Arranging<Linking>,
+    Json(new): Json<NewInvite>,
 ) -> Result<Json<Success<InviteData>>, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    let user = new.user_id.unwrap_or(appointment.participants.patient.id);
+    if user == appointment.participants.provider.id {
+        return Err(Error::BadRequest("Providers sign in: there are no links for them."));
+    }
     let mut transaction = app.store.begin().await?;
-    let actor = Some(access.identity.principal.user);
-    let closes = access.appointment.closes(&app.rules);
-    let token = add_invite(&mut *transaction, &access.appointment, closes, actor, app.clock.now()).await?;
+    let data = link(&app, &mut *transaction, &appointment, user, identity.principal.user).await?;
     transaction.commit().await?;
-    Ok(Success::of(InviteData { url: invite_url(&app.config.server.public_url, &token) }))
+    Ok(Success::of(data))
+}
+
+/// Somebody's links to an appointment are taken away, and whoever came by them is out within a second. A guest,
+/// interpreter or observer may not come any more.
+#[utoipa::path(
+    delete,
+    path = "/api/appointments/{id}/invites/{user}",
+    params(
+        ("id" = String, Path, description = "The appointment's id"),
+        ("user" = String, Path, description = "Whose links"),
+    ),
+    security(("session" = []), ("token" = ["appointments:write"])),
+    responses(
+        (status = 200, body = inline(Success<Nothing>), description = "Done"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, not yours, or nobody of it"),
+    ),
+)]
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    arranging: Arranging<Linking>,
+    Path((_, user)): Path<(String, String)>,
+) -> Result<Json<Success<Nothing>>, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    let user: UserId = user.parse().map_err(|_| Error::NotFound)?;
+    appointment.participants.role_of(user).ok_or(Error::NotFound)?;
+    let (now, actor) = (app.clock.now(), identity.principal.user);
+    let note = |action| AuditEntry::new(now, action).by(actor).of_appointment(appointment.id);
+    let mut transaction = app.store.begin().await?;
+    transaction.revoke_invites(appointment.id, user).await?;
+    transaction.append_audit(&note(AuditAction::InviteRevoked)).await?;
+    if transaction.delete_companion(appointment.id, user).await? {
+        transaction.append_audit(&note(AuditAction::CompanionRemoved)).await?;
+    }
+    transaction.commit().await?;
+    Ok(Success::of(Nothing {}))
+}
+
+/// Somebody else may come, as guest, interpreter or observer; with a link for them.
+#[utoipa::path(
+    post,
+    path = "/api/appointments/{id}/companions",
+    params(("id" = String, Path, description = "The appointment's id")),
+    request_body = NewCompanion,
+    security(("session" = []), ("token" = ["appointments:write"])),
+    responses(
+        (status = 200, body = inline(Success<InviteData>), description = "The link"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Nobody can be called that, or there are eight already"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
+    ),
+)]
+pub(crate) async fn accompany(
+    State(app): State<App>,
+    arranging: Arranging<Accompanying>,
+    Json(new): Json<NewCompanion>,
+) -> Result<Json<Success<InviteData>>, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    let person = people::new_person(&new.name, None, None).map_err(Error::BadRequest)?;
+    let companion = Companion { role: new.role.into(), person };
+    let mut transaction = app.store.begin().await?;
+    let actor = identity.principal.user;
+    let (appointment, user) = add_companion(&mut *transaction, appointment, companion, actor, app.clock.now()).await?;
+    let data = link(&app, &mut *transaction, &appointment, user, actor).await?;
+    transaction.commit().await?;
+    Ok(Success::of(data))
+}
+
+/// Writes down that somebody else may come, and gives the appointment with them.
+pub(crate) async fn add_companion(
+    transaction: &mut dyn Transaction,
+    mut appointment: Appointment,
+    companion: Companion,
+    actor: UserId,
+    now: Timestamp,
+) -> Result<(Appointment, UserId), Error> {
+    if appointment.participants.iter().count() >= MAX_PARTICIPANTS {
+        return Err(Error::BadRequest("Eight people can be in a visit, and there are eight."));
+    }
+    let user = companion.person.id;
+    let new = NewUser { person: companion.person.clone(), email: None, password_hash: None };
+    people::add(transaction, &new, Some(actor), now).await?;
+    transaction.insert_companion(appointment.id, user, companion.role, now).await?;
+    let entry = AuditEntry::new(now, AuditAction::CompanionAdded).by(actor).of_appointment(appointment.id);
+    transaction.append_audit(&entry.with_detail(companion.role.as_str())).await?;
+    appointment.participants.companions.push(companion);
+    Ok((appointment, user))
+}
+
+async fn link(
+    app: &App,
+    transaction: &mut dyn Transaction,
+    appointment: &Appointment,
+    user: UserId,
+    actor: UserId,
+) -> Result<InviteData, Error> {
+    let closes = appointment.closes(&app.rules);
+    let token = add_invite(transaction, appointment, user, closes, Some(actor), app.clock.now()).await?;
+    Ok(InviteData { user_id: user.to_string(), url: invite_url(&app.config.server.public_url, &token) })
 }

@@ -1,13 +1,16 @@
 //! The JSON API, as `/api/openapi.json` describes it.
 
 pub(crate) mod appointments;
+pub(crate) mod bookings;
 pub(crate) mod cometchat;
 pub(crate) mod invites;
+pub(crate) mod people;
+pub(crate) mod token;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::App;
@@ -29,6 +32,10 @@ impl<T> Success<T> {
     }
 }
 
+/// There is nothing more to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Nothing {}
+
 /// The description of the API, made from the code.
 #[derive(OpenApi)]
 #[openapi(
@@ -37,15 +44,29 @@ impl<T> Success<T> {
         description = "Video visits. Errors are RFC 9457 problems. Someone else's appointment and a missing one answer alike.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(appointments::get, invites::create, cometchat::user, signalling::upgrade),
+    paths(
+        appointments::get,
+        bookings::list,
+        bookings::create,
+        bookings::cancel,
+        invites::create,
+        invites::revoke,
+        invites::accompany,
+        people::list,
+        people::create,
+        people::set_standing,
+        token::create,
+        cometchat::user,
+        signalling::upgrade
+    ),
     components(schemas(Problem)),
-    modifiers(&Cookies),
+    modifiers(&Proofs),
 )]
 pub(crate) struct Description;
 
-struct Cookies;
+struct Proofs;
 
-impl Modify for Cookies {
+impl Modify for Proofs {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_default();
         for (name, cookie, what) in [
@@ -55,6 +76,11 @@ impl Modify for Cookies {
             let value = ApiKeyValue::with_description(cookie, what);
             components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Cookie(value)));
         }
+        let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("A client id and its secret."));
+        components.add_security_scheme("client", SecurityScheme::Http(client.build()));
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let token = token.description(Some("An access token of `/api/token`, with the scopes named."));
+        components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     }
 }
 

@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use bedside_store::AuditEntry;
-use bedside_visit::permission::{Action, Denial};
-use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, Sealed, Timestamp, UserId};
+use bedside_visit::permission::{Action, Denial, Principal};
+use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, Sealed, UserId};
 use serde::Deserialize;
 
 use super::{Identities, Identity};
@@ -46,8 +46,6 @@ wanted! {
     ProviderPage = Action::OpenPage(Role::Provider);
     /// To hold a seat in it.
     Conversing = Action::Join;
-    /// To make a patient link.
-    Inviting = Action::Invite;
 }
 
 /// Proof that somebody may do `W` with an appointment.
@@ -62,6 +60,11 @@ pub(crate) struct Access<W> {
 }
 
 #[derive(Deserialize)]
+struct InPath {
+    id: String,
+}
+
+#[derive(Deserialize)]
 struct Named {
     #[serde(rename = "appointmentId")]
     appointment_id: Option<String>,
@@ -72,36 +75,46 @@ struct Named {
 impl<W: Wanted> FromRequestParts<App> for Access<W> {
     type Rejection = Error;
 
-    /// The appointment is named by the path's `id`, or else by the query's `appointmentId`.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let query = Query::<Named>::try_from_uri(&parts.uri).map_err(|_| Error::NotFound)?;
-        let id = match Path::<String>::from_request_parts(parts, app).await {
-            Ok(Path(id)) => id,
-            Err(_) => query.appointment_id.clone().filter(|id| !id.is_empty()).ok_or(Error::NoAppointmentId)?,
-        };
-        let identities = Identities::from_request_parts(parts, app).await?;
-        let chosen = |identity: &Identity| query.r#as.is_none_or(|user| user == identity.principal.user);
-        let candidates: Vec<Identity> = identities.iter().filter(chosen).collect();
-        if candidates.is_empty() {
-            return Err(Error::NotSignedIn);
-        }
-        let id: AppointmentId = id.parse().map_err(|_| Error::NotFound)?;
         let now = app.clock.now();
-        let opened = match app.store.get_appointment(id).await? {
-            Some(sealed) => first_with_right(app, &candidates, W::ACTION, sealed, now),
-            None => Err(Denial::NotFound),
-        };
-        let (identity, appointment, role) = match opened {
-            Ok(opened) => opened,
-            Err(denial) => {
-                note_denial(app, &candidates[0], id, denial).await?;
-                return Err(denied(denial, id));
-            }
-        };
+        let open = |principal: &Principal, sealed: Sealed<_>| sealed.open(principal, W::ACTION, &app.rules, now);
+        let (identity, (appointment, role)) = open_named(parts, app, open).await?;
         if W::READS {
-            note_reads(app, &identity, [id]).await?;
+            note_reads(app, &identity, [appointment.id]).await?;
         }
         Ok(Self { appointment, role, identity, wanted: PhantomData })
+    }
+}
+
+/// The appointment that a request names, by the path's `id` or else by the query's `appointmentId`, opened for whichever of
+/// its identities may.
+pub(super) async fn open_named<T>(
+    parts: &mut Parts,
+    app: &App,
+    open: impl Fn(&Principal, Sealed<Appointment>) -> Result<T, Denial>,
+) -> Result<(Identity, T), Error> {
+    let query = Query::<Named>::try_from_uri(&parts.uri).map_err(|_| Error::NotFound)?;
+    let id = match Path::<InPath>::from_request_parts(parts, app).await {
+        Ok(Path(named)) => named.id,
+        Err(_) => query.appointment_id.clone().filter(|id| !id.is_empty()).ok_or(Error::NoAppointmentId)?,
+    };
+    let identities = Identities::from_request_parts(parts, app).await?;
+    let chosen = |identity: &Identity| query.r#as.is_none_or(|user| user == identity.principal.user);
+    let candidates: Vec<Identity> = identities.all().filter(chosen).collect();
+    if candidates.is_empty() {
+        return Err(Error::NotSignedIn);
+    }
+    let id: AppointmentId = id.parse().map_err(|_| Error::NotFound)?;
+    let opened = match app.store.get_appointment(id).await? {
+        Some(sealed) => first_with_right(&candidates, sealed, open),
+        None => Err(Denial::NotFound),
+    };
+    match opened {
+        Ok(opened) => Ok(opened),
+        Err(denial) => {
+            note_denial(app, &candidates[0], id, denial).await?;
+            Err(denied(denial, id))
+        }
     }
 }
 
@@ -115,20 +128,15 @@ async fn note_denial(app: &App, identity: &Identity, id: AppointmentId, denial: 
 }
 
 /// Opens it for the first identity that may, or gives the most telling denial.
-fn first_with_right(
-    app: &App,
+fn first_with_right<T>(
     candidates: &[Identity],
-    action: Action,
     sealed: Sealed<Appointment>,
-    now: Timestamp,
-) -> Result<(Identity, Appointment, Role), Denial> {
+    open: impl Fn(&Principal, Sealed<Appointment>) -> Result<T, Denial>,
+) -> Result<(Identity, T), Denial> {
     let mut denial = Denial::NotFound;
     for identity in candidates {
-        match sealed.ask(&identity.principal, action, &app.rules, now) {
-            Ok(_) => {
-                let (appointment, role) = sealed.open(&identity.principal, action, &app.rules, now)?;
-                return Ok((*identity, appointment, role));
-            }
+        match open(&identity.principal, sealed.clone()) {
+            Ok(opened) => return Ok((*identity, opened)),
             Err(Denial::NotFound) => {}
             Err(other) => denial = other,
         }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{SessionHash, SessionRecord, StoreError};
 use bedside_visit::Timestamp;
 use bedside_visit::permission::{Principal, Scope};
+use sha2::{Digest as _, Sha256};
 
 use super::CookieKind;
 use crate::app::App;
@@ -27,23 +28,28 @@ pub(crate) struct Identity {
 impl Identity {
     /// Whether this is a sign-in, not a patient link.
     pub(crate) const fn is_account(&self) -> bool {
-        matches!(self.principal.scope, Scope::Account)
+        matches!(self.principal.scope, Scope::Account(_))
     }
 }
 
-/// Everyone that a request proves to be: from a sign-in, from a patient link, or both.
+/// Everyone that a request proves to be: from a sign-in, from a link, or both; or the program that an access token is of.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Identities {
     pub(crate) account: Option<Identity>,
     pub(crate) invite: Option<Identity>,
+    pub(crate) program: Option<Identity>,
 }
 
 impl Identities {
-    /// From the cookies of a request.
+    /// From an access token (RFC 6750, section 2.1), or else from the cookies of a request. Where there is a token, cookies
+    /// count for nothing: so a request with one needs no proof of its origin.
     ///
     /// # Errors
     /// If the store fails.
     pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Error> {
+        if let Some(token) = bearer(headers) {
+            return Ok(Self { program: program(app, token).await?, ..Self::default() });
+        }
         let jar = CookieJar::from_headers(headers);
         let mut found = Self::default();
         for (kind, place) in [(CookieKind::Account, &mut found.account), (CookieKind::Invite, &mut found.invite)] {
@@ -56,8 +62,14 @@ impl Identities {
         Ok(found)
     }
 
+    /// The people.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Identity> {
         self.account.into_iter().chain(self.invite)
+    }
+
+    /// The people, and the program.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Identity> {
+        self.iter().chain(self.program)
     }
 
     /// Who is signed in.
@@ -77,6 +89,21 @@ impl FromRequestParts<App> for Identities {
     }
 }
 
+/// The token of an `Authorization` header, if it has one.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
+}
+
+/// Whose access token this is, if it is one: what was asked for, as far as its key may still ask for it.
+async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
+    let Some((key, grants)) = app.access_tokens.check(token, app.clock.now()) else { return Ok(None) };
+    let Some(key) = app.store.get_client_key(key).await? else { return Ok(None) };
+    let scope = Scope::Token(grants.and(key.grants));
+    let session = SessionHash::new(Sha256::digest(token.as_bytes()).into());
+    Ok(Some(Identity { principal: Principal { user: key.user, scope }, session }))
+}
+
 /// Whose session this is, if it is one and has not ended; notes that it is used.
 pub(crate) async fn live_identity(app: &App, hash: &SessionHash) -> Result<Option<Identity>, StoreError> {
     let now = app.clock.now();
@@ -89,14 +116,17 @@ pub(crate) async fn live_identity(app: &App, hash: &SessionHash) -> Result<Optio
         transaction.update_session_seen(hash, now).await?;
         transaction.commit().await?;
     }
-    let scope = session.appointment.map_or(Scope::Account, Scope::Invite);
+    let scope = match session.invite {
+        Some((appointment, role)) => Scope::Invite(appointment, role),
+        None => Scope::Account(session.clinic_role),
+    };
     Ok(Some(Identity { principal: Principal { user: session.user, scope }, session: session.token_hash }))
 }
 
 /// A sign-in ends when it is left unused; a patient link's session lives as long as the visit's door
 /// is open.
 fn ends(session: &SessionRecord, idle: Duration) -> Timestamp {
-    match session.appointment {
+    match session.invite {
         None => session.expires_at.min(session.last_seen_at + idle),
         Some(_) => session.expires_at,
     }

@@ -1,20 +1,29 @@
 //! Who is asking, and what they may do.
 
 mod access;
+mod access_token;
+mod booking;
 mod cookies;
 mod delay;
 mod device;
 mod identity;
+mod join_token;
 mod origin;
 mod password;
 mod second_step;
 mod throttle;
 mod token;
 
-pub(crate) use access::{Access, Conversing, Inviting, PatientPage, ProviderPage, Viewing};
+pub(crate) use access::{Access, Conversing, PatientPage, ProviderPage, Viewing};
+pub(crate) use access_token::{AccessTokens, LIFETIME as ACCESS_TOKEN_LIFETIME};
+pub(crate) use booking::{
+    Accompanying, AddingPeople, Arranging, Booking, CallingOff, Clerk, Linking, ListingAppointments, ListingPeople,
+    Reading, ShuttingOut,
+};
 pub(crate) use cookies::{CookieKind, Cookies};
 pub(crate) use device::device_of;
 pub(crate) use identity::{Identities, Identity, live_identity};
+pub(crate) use join_token::{check_keys, is_join_token, read_join_token};
 pub(crate) use origin::{is_own, refuse_foreign_origins};
 pub use password::PasswordError;
 pub(crate) use password::Passwords;

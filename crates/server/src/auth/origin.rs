@@ -2,20 +2,21 @@
 //!
 //! Browsers send `Origin` with every request that is not GET or HEAD, and with every WebSocket
 //! opening; a page cannot forge it. Cookies are `SameSite=Lax` beside that, and JSON endpoints take
-//! JSON only.
+//! JSON only. Where there is an access token, cookies count for nothing: such a request is nobody's page's.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::identity::bearer;
 use crate::app::App;
 use crate::error::Error;
 
 /// Refuses what another site's page sends.
 pub(crate) async fn refuse_foreign_origins(State(app): State<App>, request: Request, next: Next) -> Response {
     let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if harmless || is_own(&app, request.headers()) {
+    if harmless || bearer(request.headers()).is_some() || is_own(&app, request.headers()) {
         next.run(request).await
     } else {
         Error::CrossOrigin.into_response()

@@ -9,6 +9,8 @@ use bedside_visit::{EmailAddress, Timestamp, UserId};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use uuid::Uuid;
+
 use super::delay::{Delays, Rule};
 use crate::error::Error;
 
@@ -22,13 +24,14 @@ const CONFIRMATIONS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
 
 /// Sign-in tries: for an e-mail address, known or not, ever longer delays from the tenth wrong one on; 60 a minute for a
 /// network (an IPv4 address, or the /64 of an IPv6 address); 20 a second for all together, and 100 at once. Tokens of
-/// another service: 20 a minute for a person. Passwords given by somebody who is signed in: 5 a minute.
+/// another service: 20 a minute for a person; access tokens: 20 a minute for a client key. Passwords given by somebody who is signed in: 5 a minute.
 pub(crate) struct Throttle {
     accounts: Mutex<Delays<EmailAddress>>,
     networks: DefaultKeyedRateLimiter<IpAddr>,
     together: DefaultDirectRateLimiter,
     tokens: DefaultKeyedRateLimiter<UserId>,
     confirmations: DefaultKeyedRateLimiter<UserId>,
+    clients: DefaultKeyedRateLimiter<Uuid>,
 }
 
 impl Throttle {
@@ -39,6 +42,7 @@ impl Throttle {
             together: RateLimiter::direct(Quota::per_second(TOGETHER).allow_burst(TOGETHER_AT_ONCE)),
             tokens: RateLimiter::keyed(Quota::per_minute(TOKENS)),
             confirmations: RateLimiter::keyed(Quota::per_minute(CONFIRMATIONS)),
+            clients: RateLimiter::keyed(Quota::per_minute(TOKENS)),
         }
     }
 
@@ -65,6 +69,14 @@ impl Throttle {
         self.tokens.check_key(&user).map_err(too_many)
     }
 
+    /// Counts an access token that is asked for with a client key, known or not.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub(crate) fn ask_token(&self, client: Uuid) -> Result<(), Error> {
+        self.clients.check_key(&client).map_err(too_many)
+    }
+
     /// Counts a password that somebody gives again, although they are signed in.
     ///
     /// # Errors
@@ -79,6 +91,7 @@ impl Throttle {
         self.networks.retain_recent();
         self.tokens.retain_recent();
         self.confirmations.retain_recent();
+        self.clients.retain_recent();
     }
 
     fn accounts(&self) -> MutexGuard<'_, Delays<EmailAddress>> {

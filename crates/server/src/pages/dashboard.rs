@@ -9,7 +9,7 @@ use bedside_visit::permission::{Action, Scope};
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
-use super::{Layout, render};
+use super::{Layout, call_path, render};
 use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
@@ -50,11 +50,11 @@ struct Row {
 /// `GET /`. Someone with nothing but a patient link has one visit: theirs, as long as it can be joined.
 pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Response, Error> {
     if let (None, Some(invite)) = (identities.account, identities.invite)
-        && let Scope::Invite(id) = invite.principal.scope
+        && let Scope::Invite(id, role) = invite.principal.scope
     {
         let sealed = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
         let may_join = sealed.ask(&invite.principal, Action::Join, &app.rules, app.clock.now()).is_ok();
-        let visit = format!("/video-call/patient?appointmentId={id}");
+        let visit = call_path(role, id);
         return Ok(Redirect::to(if may_join { &visit } else { "/ended" }).into_response());
     }
     let identity = identities.signed_in()?;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Html;
 use bedside_visit::permission::Scope;
 
-use super::{Layout, render};
+use super::{Layout, call_path, render};
 use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
@@ -20,8 +20,8 @@ struct EndedPage {
 /// `GET /ended`.
 pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Html<String>, Error> {
     let back = identities.invite.and_then(|identity| match identity.principal.scope {
-        Scope::Invite(appointment) => Some(format!("/video-call/patient?appointmentId={appointment}")),
-        Scope::Account => None,
+        Scope::Invite(appointment, role) => Some(call_path(role, appointment)),
+        Scope::Account(_) | Scope::Token(_) => None,
     });
     render(&EndedPage { layout: Layout::new(&app), back })
 }

@@ -63,7 +63,9 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::BadRequest(_)
         | Error::TooLarge
         | Error::UnsupportedMediaType
-        | Error::MethodNotAllowed => {}
+        | Error::MethodNotAllowed
+        | Error::NotAllowed
+        | Error::ClientRefused => {}
     }
     let identities = Identities::of(app, &headers).await.unwrap_or_default();
     match (identities.account, identities.invite, error) {

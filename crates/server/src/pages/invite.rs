@@ -1,4 +1,4 @@
-//! Patient links. Opening one only shows it; "Join visit" uses it. So a mail scanner that opens every
+//! Links into a visit. Opening one only shows it; "Join visit" uses it. So a mail scanner that opens every
 //! link burns none.
 
 use askama::Template;
@@ -11,9 +11,9 @@ use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
 use bedside_visit::{Appointment, AuditAction, Timestamp};
 
 use super::elsewhere::Elsewhere;
-use super::{Layout, render};
+use super::{Layout, call_path, render};
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, SecretToken, device_of};
+use crate::auth::{CookieKind, Identities, SecretToken, device_of, is_join_token, read_join_token};
 use crate::error::{Error, denied};
 use crate::text::{day_and_time, rfc3339};
 
@@ -21,8 +21,10 @@ use crate::text::{day_and_time, rfc3339};
 #[template(path = "invite.html")]
 struct InvitePage {
     layout: Layout,
-    patient: String,
-    provider: String,
+    /// Whose link it is.
+    you: String,
+    /// Whom they meet.
+    other: String,
     specialty: Option<String>,
     kind: String,
     minutes: u64,
@@ -43,7 +45,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let (invite, appointment) = find(&app, &token).await?;
-    let opens = match door(&app, &appointment) {
+    let opens = match door(&app, &invite, &appointment) {
         Ok(()) => None,
         Err(Denial::TooEarly { opens }) => Some(opens),
         Err(denial) => return Err(denied(denial, appointment.id)),
@@ -52,7 +54,7 @@ pub(crate) async fn show(
         return Err(Error::LinkUsed);
     }
     let elsewhere = Elsewhere::of(&headers, &format!("{}/v/{token}", app.config.server.public_url));
-    Ok(render(&page(&app, &appointment, opens, elsewhere))?.into_response())
+    Ok(render(&page(&app, &invite, &appointment, opens, elsewhere)?)?.into_response())
 }
 
 /// `POST /v/{token}`: "Join visit".
@@ -64,8 +66,8 @@ pub(crate) async fn join(
     identities: Identities,
 ) -> Result<Response, Error> {
     let (invite, appointment) = find(&app, &token).await?;
-    door(&app, &appointment).map_err(|denial| denied(denial, appointment.id))?;
-    let next = Redirect::to(&format!("/video-call/patient?appointmentId={}", appointment.id));
+    door(&app, &invite, &appointment).map_err(|denial| denied(denial, appointment.id))?;
+    let next = Redirect::to(&call_path(invite.role, appointment.id));
     if is_bound(&invite, &identities) {
         return Ok(next.into_response());
     }
@@ -74,6 +76,9 @@ pub(crate) async fn join(
 }
 
 async fn find(app: &App, token: &str) -> Result<(Invite, Appointment), Error> {
+    if is_join_token(token) {
+        return read_join_token(app, token).await;
+    }
     let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
     let invite = app.store.get_invite(&token.hash().into()).await?.ok_or(Error::NotFound)?;
     let sealed = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
@@ -81,9 +86,9 @@ async fn find(app: &App, token: &str) -> Result<(Invite, Appointment), Error> {
     Ok((invite, appointment))
 }
 
-/// Whether the patient could come in now.
-fn door(app: &App, appointment: &Appointment) -> Result<(), Denial> {
-    let principal = Principal { user: appointment.participants.patient.id, scope: Scope::Invite(appointment.id) };
+/// Whether whoever holds the link could come in now.
+fn door(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Denial> {
+    let principal = Principal { user: invite.user, scope: Scope::Invite(appointment.id, invite.role) };
     decide(&principal, Action::Join, appointment, &app.rules, app.clock.now()).map(|_| ())
 }
 
@@ -101,12 +106,12 @@ async fn consume(
     headers: &HeaderMap,
 ) -> Result<SecretToken, Error> {
     let now = app.clock.now();
-    let patient = appointment.participants.patient.id;
     let token = SecretToken::draw()?;
     let session = SessionRecord {
         token_hash: token.hash().into(),
-        user: patient,
-        appointment: Some(appointment.id),
+        user: invite.user,
+        clinic_role: None,
+        invite: Some((appointment.id, invite.role)),
         device: device_of(headers),
         created_at: now,
         last_seen_at: now,
@@ -114,22 +119,34 @@ async fn consume(
     };
     let mut transaction = app.store.begin().await?;
     transaction.insert_session(&session).await?;
+    // One that another program signed is not known before it is used.
+    if transaction.get_invite(&invite.token_hash).await?.is_none() {
+        transaction.insert_invite(invite).await?;
+    }
     if !transaction.use_invite(&invite.token_hash, &session.token_hash, now).await? {
         return Err(Error::LinkUsed);
     }
-    let entry = AuditEntry::new(now, AuditAction::InviteUsed).by(patient).of_appointment(appointment.id);
+    let entry = AuditEntry::new(now, AuditAction::InviteUsed).by(invite.user).of_appointment(appointment.id);
     transaction.append_audit(&entry).await?;
     transaction.commit().await?;
     Ok(token)
 }
 
-fn page(app: &App, appointment: &Appointment, opens: Option<Timestamp>, elsewhere: Option<Elsewhere>) -> InvitePage {
+fn page(
+    app: &App,
+    invite: &Invite,
+    appointment: &Appointment,
+    opens: Option<Timestamp>,
+    elsewhere: Option<Elsewhere>,
+) -> Result<InvitePage, Error> {
     let people = &appointment.participants;
-    InvitePage {
+    let (_, holder) = people.find(invite.user).ok_or(Error::NotFound)?;
+    let other = people.counterpart(invite.role);
+    Ok(InvitePage {
         layout: Layout::new(app),
-        patient: people.patient.name.reveal().clone(),
-        provider: people.provider.name.reveal().clone(),
-        specialty: people.provider.specialty.clone(),
+        you: holder.name.reveal().clone(),
+        other: other.name.reveal().clone(),
+        specialty: other.specialty.clone(),
         kind: appointment.kind.clone(),
         minutes: appointment.duration.as_secs() / 60,
         start: rfc3339(appointment.start),
@@ -138,5 +155,5 @@ fn page(app: &App, appointment: &Appointment, opens: Option<Timestamp>, elsewher
         opens_at: opens.map(rfc3339).unwrap_or_default(),
         opens: opens.map(|at| day_and_time(at, &app.zone)),
         elsewhere,
-    }
+    })
 }

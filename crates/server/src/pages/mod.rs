@@ -15,6 +15,7 @@ pub(crate) mod sign_in;
 
 use askama::Template;
 use axum::response::Html;
+use bedside_visit::{AppointmentId, Role};
 
 use crate::app::App;
 use crate::error::Error;
@@ -55,6 +56,14 @@ impl Layout {
     fn signed_in(mut self, name: &str) -> Self {
         self.account = Some(name.to_owned());
         self
+    }
+}
+
+/// The page of a role in an appointment.
+fn call_path(role: Role, appointment: AppointmentId) -> String {
+    match role {
+        Role::Patient | Role::Provider => format!("/video-call/{role}?appointmentId={appointment}"),
+        Role::Guest | Role::Interpreter | Role::Observer => format!("/appointment/{appointment}"),
     }
 }
 

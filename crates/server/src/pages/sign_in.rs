@@ -186,7 +186,8 @@ pub(crate) async fn sign_in(
     let session = SessionRecord {
         token_hash: token.hash().into(),
         user,
-        appointment: None,
+        clinic_role: None,
+        invite: None,
         device: device_of(headers),
         created_at: now,
         last_seen_at: now,

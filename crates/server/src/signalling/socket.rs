@@ -279,7 +279,7 @@ async fn is_chosen(socket: &mut WebSocket) -> bool {
 
 fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
     match denial {
-        Denial::NotFound => Err(CloseReason::Denied),
+        Denial::NotFound | Denial::NotAllowed => Err(CloseReason::Denied),
         Denial::WrongRole { .. } => Ok(Refusal::WrongRole),
         Denial::TooEarly { .. } => Ok(Refusal::TooEarly),
         Denial::Closed => Ok(Refusal::Closed),

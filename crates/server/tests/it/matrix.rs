@@ -1,77 +1,83 @@
-//! Who may do what: everyone, on every route and with every command.
+//! Who may do what: everyone, on every route.
 
 use std::collections::BTreeSet;
 
-use bedside_visit::signalling::{Command, Refusal};
-use bedside_visit::view::Stage;
-use bedside_visit::{Appointment, CallBackend, DeviceCheck, TermsId};
+use bedside_visit::Appointment;
+use bedside_visit::permission::ClinicRole;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::double::Double;
 use crate::support::{Client, Ending, Page, Refused, Reply, Server, When};
 
-const EVERYONE: [&str; 7] =
-    ["nobody", "patient", "patient by link", "other patient", "provider", "other provider", "link of another visit"];
-
-/// A number is the status (of a page, of the API, or the close code of a WebSocket). `sign-in`, `home`,
-/// `room` and `bye` are redirects: to sign-in, the day, the waiting room, the last page. `open` is a
-/// WebSocket that shows the visit. `{used}` is the link by which `link` came, `{link}` a fresh one.
+/// The expected table: a row for every route, a column for everyone.
 ///
-/// `other link`: the link of another visit of the same two people.
-const ROUTES: &str = "
-                                                nobody   patient  link     other-pa provider other-pr other-li
-    GET  /                                      sign-in  200      room     200      200      200      room
-    GET  /sign-in                               200      home     200      home     home     home     200
-    POST /sign-in                               200      200      200      200      200      200      200
-    GET  /v/{link}                              200      200      200      200      200      200      200
-    POST /v/{link}                              room     room     room     room     room     room     room
-    GET  /v/{used}                              403      403      200      403      403      403      403
-    POST /v/{used}                              403      403      room     403      403      403      403
-    GET  /appointment/{id}                      sign-in  200      200      404      200      404      404
-    GET  /video-call/patient?appointmentId={id} sign-in  200      200      404      403      404      404
-    GET  /video-call/provider?appointmentId={id} sign-in 403      403      404      200      404      404
-    GET  /ended                                 200      200      200      200      200      200      200
-    GET  /api                                   200      200      200      200      200      200      200
-    GET  /demo/{token}                          404      404      404      404      404      404      404
-    POST /demo/{token}                          404      404      404      404      404      404      404
-    GET  /api/appointments/{id}                 401      200      200      404      200      404      404
-    POST /api/appointments/{id}/invites         401      403      403      404      200      404      404
-    POST /api/cometchat/user                    404      404      404      404      404      404      404
-    GET  /call/cometchat                        404      404      404      404      404      404      404
-    POST /api/webhooks/cometchat                404      404      404      404      404      404      404
-    WS   /api/appointments/{id}/signalling      4401     open     open     4403     open     4403     4403
-    GET  /api/openapi.json                      200      200      200      200      200      200      200
-    GET  /assets/{name}                         404      404      404      404      404      404      404
-    GET  /healthz                               200      200      200      200      200      200      200
-    GET  /account                               sign-in  200      sign-in  200      200      200      sign-in
-    GET  /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
-    POST /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
-    GET  /account/second-step                   sign-in  200      sign-in  200      200      200      sign-in
-    POST /account/second-step                   sign-in  403      sign-in  403      403      403      sign-in
-    POST /account/second-step/remove            sign-in  403      sign-in  403      403      403      sign-in
-    POST /account/password                      sign-in  200      sign-in  200      200      200      sign-in
-    POST /account/sign-ins                      sign-in  account  sign-in  account  account  account  sign-in
-    POST /sign-out                              bye      sign-in  bye      sign-in  sign-in  sign-in  bye
-";
+/// A number is the status (of a page, of the API, or the close code of a WebSocket). `in`, `home`, `room`, `call` and
+/// `bye` are redirects: to sign-in, the day, the waiting room, the page of a companion, the last page; `acct` to the
+/// account. `open` is a WebSocket that shows the visit. `{used}` is the link by which `link` came, `{link}` a fresh one.
+const TABLE: &str = include_str!("matrix.txt");
+
+/// In the order of the table's columns. The appointment is the one of patient, provider and the three who came by links
+/// of their own; `program` booked it. `link2` is the link of another visit of the same two people.
+const EVERYONE: [&str; 15] = [
+    "nobody",
+    "patient",
+    "link",
+    "patient2",
+    "provider",
+    "provider2",
+    "link2",
+    "interp",
+    "guest",
+    "observer",
+    "staff",
+    "admin",
+    "program",
+    "reader",
+    "program2",
+];
+
+/// Who once could do something, or never could: all of it is for them as for nobody.
+const AS_NOBODY: [&str; 7] = [
+    "disabled patient",
+    "revoked link",
+    "made-up cookie",
+    "made-up token",
+    "token of a removed key",
+    "token of a disabled program",
+    "token and somebody's cookies",
+];
 
 struct Clinic {
     server: Server,
     visit: Appointment,
+    /// Of two other people.
+    foreign: Appointment,
     used: String,
     /// As in [`EVERYONE`].
-    browsers: [Client; 7],
+    browsers: Vec<Client>,
+    /// As in [`AS_NOBODY`].
+    nobodies: Vec<Client>,
 }
 
 impl Clinic {
     async fn new() -> Self {
         let server = Server::start().await;
-        let (visit, another) = (server.book(When::Now).await, server.book(When::Now).await);
+        let all = "appointments:read appointments:write people:write";
+        let program = server.add_program("Records", all).await;
+        let reader = server.operator().new_key(program.user, "appointments:read".parse().expect("a scope")).await;
+        let program2 = server.add_program("Other records", all).await;
+        let (ada, grace) = (&server.patient.person, &server.provider.person);
+        let visit = server.book_by(Some(program.user), ada, grace, When::Now).await;
+        let foreign = server.book_for(&server.other_patient.person, &server.other_provider.person, When::Now).await;
+        let another = server.book(When::Now).await;
         let used = server.link(visit.id).await;
         let (by_link, by_other_link) = (server.client(), server.client());
         by_link.join_by_link(&used).await;
         by_other_link.join_by_link(&server.link(another.id).await).await;
-        let browsers = [
+        let desk = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Staff).await;
+        let admin = server.add_clerk("Florence Nightingale", "florence@example.org", ClinicRole::Admin).await;
+        let browsers = vec![
             server.client(),
             server.sign_in(&server.patient).await,
             by_link,
@@ -79,40 +85,111 @@ impl Clinic {
             server.sign_in(&server.provider).await,
             server.sign_in(&server.other_provider).await,
             by_other_link,
+            server.companion(visit.id, "Ines", "interpreter").await.1,
+            server.companion(visit.id, "George", "guest").await.1,
+            server.companion(visit.id, "Oscar", "observer").await.1,
+            server.sign_in(&desk).await,
+            server.sign_in(&admin).await,
+            server.program(&program).await,
+            server.program(&reader.expect("a key")).await,
+            server.program(&program2).await,
         ];
+        let nobodies = Self::nobodies(&server, &visit, &browsers[1]).await;
         let used = used.replace(&server.origin, "");
-        Self { server, visit, used, browsers }
+        Self { server, visit, foreign, used, browsers, nobodies }
     }
 
-    async fn outcome(&self, method: &str, route: &str, browser: &Client) -> String {
-        let mut path = route.replace("{id}", &self.visit.id.to_string()).replace("/v/{used}", &self.used);
+    async fn nobodies(server: &Server, visit: &Appointment, ada: &Client) -> Vec<Client> {
+        let shut_out = server.add_person("Percy", Some("percy@example.org")).await;
+        let his = server.book_for(&shut_out.person, &server.provider.person, When::Now).await;
+        let disabled = server.sign_in(&shut_out).await;
+        let (guest, revoked) = server.companion(visit.id, "Gone", "guest").await;
+        let grace = server.sign_in(&server.provider).await;
+        let gone = format!("/api/appointments/{}/invites/{guest}", visit.id);
+        assert_eq!(grace.request(Method::DELETE, &gone).send().await.status, 200);
+        let made_up = server.client();
+        made_up.set_cookie("bedside-session", &"A".repeat(43));
+        made_up.set_cookie("bedside-visit", &"A".repeat(43));
+        let removed = server.add_program("Removed", "appointments:read").await;
+        let of_removed = server.program(&removed).await;
+        server.operator().remove_key(removed.client_id).await.expect("removed");
+        let off = server.add_program("Off", "appointments:read").await;
+        let of_disabled = server.program(&off).await;
+        server.disable(off.user).await;
+        server.disable(shut_out.id()).await;
+        assert_eq!(disabled.get(&format!("/api/appointments/{}", his.id)).await.status, 401);
+        vec![
+            disabled,
+            revoked,
+            made_up,
+            server.client().with_token("eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJub25lIn0.e30."),
+            of_removed,
+            of_disabled,
+            ada.with_same_cookies().with_token("x"),
+        ]
+    }
+
+    async fn ask(&self, method: &str, route: &str, id: &str, browser: &Client) -> Result<Reply, String> {
+        let mut path = route.replace("{id}", id).replace("/v/{used}", &self.used);
         path = path.replace("{token}", &"A".repeat(43)).replace("{name}", "none.js");
+        path = path.replace("{user}", &self.server.provider.id().to_string());
+        path = path.replace("{person}", &self.server.other_patient.id().to_string());
         if path.contains("{link}") {
             path = self.server.link(self.visit.id).await.replace(&self.server.origin, "");
         }
         // What a request leaves in the browser is not for the next one.
         let browser = browser.with_same_cookies();
         if method == "WS" {
-            return match Page::try_open(&self.server, &browser, &path, Some(&self.server.origin)).await {
+            return Err(match Page::try_open(&self.server, &browser, &path, Some(&self.server.origin)).await {
                 Ok(_) => "open".to_owned(),
                 Err(Refused::Ended(Ending::Code(code))) => code.to_string(),
                 Err(other) => format!("{other:?}"),
-            };
+            });
         }
         let request = browser.request(Method::from_bytes(method.as_bytes()).expect("a method"), &path);
-        let reply = match path.as_str() {
-            "/sign-in" if method == "POST" => request.form(&[("email", "nobody@example.org"), ("password", "x")]),
-            "/account/password" => request.form(&[("current", "x"), ("new", "y")]),
-            "/sign-in/code" if method == "POST" => request.form(&[("code", "123456")]),
-            "/account/second-step" if method == "POST" => {
-                request.form(&[("sealed", "AAAA"), ("code", "123456"), ("current", "x")])
-            }
-            "/account/second-step/remove" => request.form(&[("current", "x")]),
-            "/account/sign-ins" => request.form(&[("which", "others")]),
-            api if method == "POST" && api.starts_with("/api/") => request.json(&json!({})),
-            _ => request,
+        let nobody = format!("{}@example.org", Uuid::now_v7());
+        let request = match (form(&path, method), body(&self.server, route, method)) {
+            _ if (method, route) == ("POST", "/sign-in") => request.form(&[("email", &nobody), ("password", "x")]),
+            (Some(fields), _) => request.form(fields),
+            (None, Some(body)) => request.json(&body),
+            (None, None) => request,
         };
-        word(&reply.send().await)
+        Ok(request.send().await)
+    }
+
+    async fn outcome(&self, method: &str, route: &str, browser: &Client) -> String {
+        match self.ask(method, route, &self.visit.id.to_string(), browser).await {
+            Ok(reply) => word(&reply),
+            Err(word) => word,
+        }
+    }
+}
+
+fn form(path: &str, method: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    let fields: &[(&str, &str)] = match path {
+        "/account/password" => &[("current", "x"), ("new", "y")],
+        "/sign-in/code" if method == "POST" => &[("code", "123456")],
+        "/account/second-step" if method == "POST" => &[("sealed", "AAAA"), ("code", "123456"), ("current", "x")],
+        "/account/second-step/remove" => &[("current", "x")],
+        "/account/sign-ins" => &[("which", "others")],
+        _ => return None,
+    };
+    Some(fields)
+}
+
+/// A body that is right in itself.
+fn body(server: &Server, route: &str, method: &str) -> Option<Value> {
+    match (method, route) {
+        ("POST", "/api/appointments") => Some(json!({
+            "patientId": server.patient.id().to_string(), "providerId": server.provider.id().to_string(),
+            "datetime": "2027-01-07T09:00:00Z", "duration": 30, "type": "Follow-up", "reason": "A rash",
+        })),
+        ("POST", "/api/appointments/{id}/companions") => Some(json!({ "name": "Gil", "role": "guest" })),
+        ("POST", "/api/people") => Some(json!({ "name": "Gil", "birthDate": "1980-02-29", "specialty": null })),
+        ("PUT", "/api/people/{person}/standing") => Some(json!({ "disabled": false })),
+        ("POST", "/api/token") => None,
+        ("POST", path) if path.starts_with("/api/") => Some(json!({})),
+        _ => None,
     }
 }
 
@@ -121,32 +198,140 @@ fn word(reply: &Reply) -> String {
         None => reply.status.to_string(),
         Some("/") => "home".to_owned(),
         Some("/ended") => "bye".to_owned(),
-        Some("/account?done=sign-ins") => "account".to_owned(),
-        Some(to) if to.starts_with("/sign-in") => "sign-in".to_owned(),
+        Some("/account?done=sign-ins") => "acct".to_owned(),
+        Some(to) if to.starts_with("/sign-in") => "in".to_owned(),
         Some(to) if to.starts_with("/video-call/patient?appointmentId=") => "room".to_owned(),
+        Some(to) if to.starts_with("/appointment/") => "call".to_owned(),
         Some(other) => format!("to {other}"),
     }
 }
 
 fn rows() -> impl Iterator<Item = Vec<&'static str>> {
-    ROUTES.lines().skip(2).map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|row| !row.is_empty())
+    TABLE.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|row| !row.is_empty())
 }
 
 #[tokio::test]
 async fn every_route() {
     let clinic = Clinic::new().await;
-    let mut wrong = Vec::new();
+    let columns: Vec<&str> = TABLE.lines().next().expect("a head").split_whitespace().collect();
+    assert_eq!(columns, EVERYONE);
+    let (mut wrong, mut cells) = (Vec::new(), 0);
     for row in rows() {
         let [method, route, expected @ ..] = row.as_slice() else { panic!("{row:?}") };
         assert_eq!(expected.len(), EVERYONE.len(), "{row:?}");
-        for ((who, browser), expected) in EVERYONE.iter().zip(&clinic.browsers).zip(expected) {
+        let everyone = EVERYONE.iter().zip(&clinic.browsers).zip(expected.iter().copied());
+        let nobodies = AS_NOBODY.iter().zip(&clinic.nobodies).zip(std::iter::repeat(expected[0]));
+        for ((who, browser), expected) in everyone.chain(nobodies) {
             let found = clinic.outcome(method, route, browser).await;
+            cells += 1;
             if found != *expected {
                 wrong.push(format!("{method} {route}, {who}: {found}, not {expected}"));
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    report(&format!("the matrix: {cells} cells hold"));
+}
+
+#[expect(clippy::print_stdout, reason = "how many cells there are is to be seen")]
+fn report(line: &str) {
+    println!("{line}");
+}
+
+/// Whoever has no part in an appointment cannot tell whether there is one.
+#[tokio::test]
+async fn foreign_and_missing_are_one_on_every_route() {
+    let clinic = Clinic::new().await;
+    let missing = Uuid::now_v7().to_string();
+    let foreign = clinic.foreign.id.to_string();
+    let mut wrong = Vec::new();
+    for row in rows().filter(|row| row[1].contains("{id}")) {
+        for (who, browser) in EVERYONE.iter().zip(&clinic.browsers) {
+            // Theirs, or the desk's, which has them all.
+            if matches!(*who, "patient2" | "provider2" | "staff" | "admin") {
+                continue;
+            }
+            let one = clinic.ask(row[0], row[1], &foreign, browser).await;
+            let other = clinic.ask(row[0], row[1], &missing, browser).await;
+            let seen = |asked: Result<Reply, String>, id: &str| match asked {
+                Ok(reply) => (reply.status, reply.body.replace(id, "")),
+                Err(word) => (0, word),
+            };
+            let (one, other) = (seen(one, &foreign), seen(other, &missing));
+            if one != other || one.0 == 200 || one.1 == "open" {
+                wrong.push(format!("{} {}, {who}: {one:?} and {other:?}", row[0], row[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// A field that is not asked for is refused, whatever it would mean.
+#[tokio::test]
+async fn nothing_is_changed_by_a_field_that_is_not_asked_for() {
+    let clinic = Clinic::new().await;
+    let fields = [
+        "id",
+        "status",
+        "bookedBy",
+        "booked_by",
+        "provider",
+        "patient",
+        "callBackend",
+        "backend",
+        "heldAt",
+        "forgottenAt",
+        "createdAt",
+        "userId",
+        "user_id",
+        "email",
+        "password",
+        "passwordHash",
+        "clinicRole",
+        "clinic_role",
+        "admin",
+        "isAdmin",
+        "role",
+        "roles",
+        "scope",
+        "disabled",
+        "disabledAt",
+        "avatarUrl",
+        "totpSecret",
+        "consent",
+        "terms",
+        "companions",
+        "expiresAt",
+        "url",
+        "as",
+    ];
+    let admin = &clinic.browsers[11];
+    let mut tried = 0;
+    for row in rows().filter(|row| row[1].starts_with("/api/") && row[0] != "GET") {
+        let Some(whole) = body(&clinic.server, row[1], row[0]) else { continue };
+        if row[1].contains("cometchat") || row[1].ends_with("/cancel") {
+            continue;
+        }
+        let known: &[&str] = match row[1] {
+            "/api/appointments/{id}/invites" => &["userId"],
+            _ => &[],
+        };
+        let people = clinic.server.store.count_users().await.expect("read");
+        let booked = clinic.server.store.count_appointments().await.expect("read");
+        for field in fields.iter().filter(|field| !known.contains(field) && whole.get(**field).is_none()) {
+            let mut more = whole.clone();
+            more[*field] = json!("admin");
+            let path = row[1].replace("{id}", &clinic.visit.id.to_string());
+            let path = path.replace("{person}", &clinic.server.other_patient.id().to_string());
+            let reply = admin.request(Method::from_bytes(row[0].as_bytes()).expect("a method"), &path).json(&more);
+            let reply = reply.send().await;
+            assert_eq!((reply.status, reply.problem().as_str()), (400, "bad-request"), "{row:?} {field}");
+            tried += 1;
+        }
+        assert_eq!(clinic.server.store.count_users().await.expect("read"), people);
+        assert_eq!(clinic.server.store.count_appointments().await.expect("read"), booked);
+    }
+    assert!(tried > 100, "{tried}");
 }
 
 /// A route that nobody has thought about has no row.
@@ -167,146 +352,9 @@ fn the_table_has_every_route_of_the_router() {
         .map(|row| {
             let method = if row[0] == "WS" { "GET" } else { row[0] };
             let path = row[1].split('?').next().expect("a path");
-            format!("{method} {}", path.replace("{link}", "{token}").replace("{used}", "{token}"))
+            let path = path.replace("{link}", "{token}").replace("{used}", "{token}").replace("{person}", "{id}");
+            format!("{method} {path}")
         })
         .collect();
     assert_eq!(routes, table);
-}
-
-/// What each may say, in a state in which it makes sense: done, or refused as the other role's.
-/// Everyone else has no seat to say it from, as `signalling` in [`ROUTES`] has it.
-const fn commands(command: &Command) -> [(&'static str, bool); 3] {
-    let (patient, provider) = match command {
-        Command::Enter
-        | Command::Rejoin
-        | Command::Leave
-        | Command::SetMedia { .. }
-        | Command::ReportCheck { .. }
-        | Command::ReportCapture { .. }
-        | Command::ReportMedia { .. }
-        | Command::ReportStranger
-        | Command::SetConsent { .. }
-        | Command::Say { .. } => (true, true),
-        Command::Decline => (true, false),
-        Command::Start
-        | Command::Cancel
-        | Command::KeepWaiting
-        | Command::MarkMissed
-        | Command::End
-        | Command::MoveCall { .. } => (false, true),
-    };
-    [("patient", patient), ("patient by link", patient), ("provider", provider)]
-}
-
-fn every_kind() -> [Command; 17] {
-    [
-        Command::Enter,
-        Command::Rejoin,
-        Command::Leave,
-        Command::Decline,
-        Command::Start,
-        Command::Cancel,
-        Command::KeepWaiting,
-        Command::MarkMissed,
-        Command::End,
-        Command::SetMedia { microphone: false, camera: false },
-        Command::ReportCheck {
-            check: DeviceCheck {
-                browser: bedside_visit::Check::Works,
-                camera: bedside_visit::Check::Works,
-                microphone: bedside_visit::Check::Works,
-                heard: true,
-            },
-        },
-        Command::ReportCapture { capture: bedside_visit::Capture::Interrupted },
-        Command::ReportMedia { carries: true },
-        Command::ReportStranger,
-        Command::MoveCall { backend: CallBackend::Embedded },
-        Command::SetConsent { given: false, terms: TermsId::new([0; 16]) },
-        Command::Say { text: "Hello".to_owned().try_into().expect("a text") },
-    ]
-}
-
-#[tokio::test]
-async fn every_command() {
-    let double = Double::start().await;
-    let server = Server::start_with(|config| {
-        config.cometchat = Some(double.config());
-        config.visits.call_backend = CallBackend::CometChat;
-    })
-    .await;
-    let ada = server.sign_in(&server.patient).await;
-    let grace = server.sign_in(&server.provider).await;
-    for command in every_kind() {
-        for (who, may) in commands(&command) {
-            let visit = server.book(When::Now).await;
-            let mut provider = Page::open(&server, &grace, visit.id).await;
-            if command != Command::Start {
-                provider.command(Command::Start).await.expect("started");
-            }
-            let before = server.audit().await.len();
-            let mut page = match who {
-                "provider" => provider,
-                "patient" => Page::open(&server, &ada, visit.id).await,
-                _ => {
-                    let client = server.client();
-                    client.join_by_link(&server.link(visit.id).await).await;
-                    Page::open(&server, &client, visit.id).await
-                }
-            };
-            if matches!(command, Command::Say { .. }) {
-                page.command(Command::Enter).await.expect("one writes from inside");
-            }
-            let answer = page.command(command.clone()).await;
-            let expected = if may { Ok(()) } else { Err(Refusal::WrongRole) };
-            assert_eq!(answer, expected, "{command:?} of {who}");
-            if !may {
-                let after = server.audit().await.split_off(before);
-                let done: Vec<_> = after.iter().filter(|row| row.action.starts_with("visit.")).collect();
-                assert!(done.is_empty(), "{command:?} of {who} did {done:?}");
-            }
-        }
-    }
-}
-
-/// When the door is open, and for whom: the page and the WebSocket agree.
-#[tokio::test]
-async fn every_door() {
-    let server = Server::start().await;
-    let (now, later, earlier, off) = (
-        server.book(When::Now).await,
-        server.book(When::Later).await,
-        server.book(When::Earlier).await,
-        server.book(When::Now).await,
-    );
-    server.cancel(off.id).await;
-    let clients = [
-        server.sign_in(&server.patient).await,
-        server.sign_in(&server.provider).await,
-        server.sign_in(&server.other_provider).await,
-    ];
-    #[rustfmt::skip]
-    let table = [
-        //                  patient                provider               other provider
-        ("now",     &now,     [("open", "open"), ("open", "open"), ("404",  "4403")]),
-        ("later",   &later,   [("403",  "4403"), ("open", "open"), ("404",  "4403")]),
-        ("earlier", &earlier, [("403",  "4403"), ("403",  "4403"), ("404",  "4403")]),
-        ("off",     &off,     [("403",  "4403"), ("403",  "4403"), ("404",  "4403")]),
-    ];
-    for (when, visit, row) in table {
-        for (client, (page, socket)) in clients.iter().zip(row) {
-            let status = client.get(&format!("/appointment/{}", visit.id)).await.status;
-            let shown = if status == 200 { "open".to_owned() } else { status.to_string() };
-            let path = format!("/api/appointments/{}/signalling", visit.id);
-            let opened = match Page::try_open(&server, client, &path, Some(&server.origin)).await {
-                Ok(page) => {
-                    assert!(matches!(page.view.stage, Stage::Idle | Stage::Preparing));
-                    "open".to_owned()
-                }
-                Err(Refused::Ended(Ending::Code(code))) => code.to_string(),
-                Err(other) => format!("{other:?}"),
-            };
-            assert_eq!((shown.as_str(), opened.as_str()), (page, socket), "{when}");
-        }
-    }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, SET_COOKIE,
+};
 use reqwest::{Method, redirect};
 use serde_json::Value;
 
@@ -17,6 +19,8 @@ pub(crate) struct Client {
     url: String,
     origin: String,
     cookies: Mutex<BTreeMap<String, String>>,
+    /// An access token: then this is another program, which has no origin.
+    bearer: Option<String>,
 }
 
 /// What came back.
@@ -44,18 +48,43 @@ impl Client {
             .resolve("localhost", site.address())
             .build()
             .expect("a client");
-        Self { http, url: site.url().to_owned(), origin: site.origin().to_owned(), cookies: Mutex::default() }
+        Self {
+            http,
+            url: site.url().to_owned(),
+            origin: site.origin().to_owned(),
+            cookies: Mutex::default(),
+            bearer: None,
+        }
     }
 
     /// The same cookies in another browser, as somebody who stole them has.
     pub(crate) fn with_same_cookies(&self) -> Self {
         let cookies = Mutex::new(self.cookies());
-        Self { http: self.http.clone(), url: self.url.clone(), origin: self.origin.clone(), cookies }
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            origin: self.origin.clone(),
+            cookies,
+            bearer: self.bearer.clone(),
+        }
+    }
+
+    /// Another program, with an access token.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.bearer = Some(token.to_owned());
+        self
+    }
+
+    /// The access token, where this is another program.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.bearer.as_deref()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> Request<'_> {
         let mut headers = HeaderMap::new();
-        if !matches!(method, Method::GET | Method::HEAD) {
+        if let Some(token) = &self.bearer {
+            headers.insert(AUTHORIZATION, header_value(&format!("Bearer {token}")));
+        } else if !matches!(method, Method::GET | Method::HEAD) {
             headers.insert(ORIGIN, header_value(&self.origin));
         }
         Request { client: self, method, path: path.to_owned(), headers, body: Vec::new() }

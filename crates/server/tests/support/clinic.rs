@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bedside::NewKey;
 use bedside::operator::Operator;
 use bedside_store::{AuditRow, NewUser, PasswordHash, Store};
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
     Appointment, AppointmentId, AppointmentStatus, Clock as _, OwnWork, Participants, Person, Private, Timestamp,
     UserId,
@@ -14,6 +18,7 @@ use bedside_visit::{
 use jiff::civil::date;
 use uuid::Uuid;
 
+use super::client::{Client, Reply};
 use super::server::Server;
 
 /// Everyone's password.
@@ -53,8 +58,19 @@ impl Server {
         self.book_for(&self.patient.person, &self.provider.person, when).await
     }
 
-    /// An appointment of two people, 30 minutes, booked.
+    /// An appointment of two people, 30 minutes, booked by the operator.
     pub(crate) async fn book_for(&self, patient: &Person, provider: &Person, when: When) -> Appointment {
+        self.book_by(None, patient, provider, when).await
+    }
+
+    /// An appointment of two people, 30 minutes, booked.
+    pub(crate) async fn book_by(
+        &self,
+        booked_by: Option<UserId>,
+        patient: &Person,
+        provider: &Person,
+        when: When,
+    ) -> Appointment {
         let now = self.clock.now();
         let start = match when {
             When::Now => now,
@@ -72,6 +88,7 @@ impl Server {
             status: AppointmentStatus::Booked,
             participants,
             backend: self.config.visits.call_backend,
+            booked_by,
         };
         let mut transaction = self.store.begin().await.expect("begin");
         transaction.insert_appointment(&appointment, now).await.expect("booked");
@@ -94,6 +111,49 @@ impl Server {
         let account = account(name, email.unwrap_or_default(), None);
         insert(&*self.store, &account, self.clock.now()).await;
         account
+    }
+
+    /// Somebody new who signs in, and is of the clinic as a whole.
+    pub(crate) async fn add_clerk(&self, name: &str, email: &str, role: ClinicRole) -> Account {
+        let account = self.add_person(name, Some(email)).await;
+        self.operator().set_clinic_role(email, Some(role)).await.expect("given");
+        account
+    }
+
+    /// Another program.
+    pub(crate) async fn add_program(&self, name: &str, scopes: &str) -> NewKey {
+        self.operator().add_integrator(name, scopes.parse().expect("scopes")).await.expect("added")
+    }
+
+    /// What a program asks for with its key.
+    pub(crate) async fn token_of(&self, key: &NewKey) -> String {
+        let reply = self.ask_token(key.client_id, key.client_secret.reveal(), "client_credentials").await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    pub(crate) async fn ask_token(&self, id: Uuid, secret: &str, grant_type: &str) -> Reply {
+        let basic = STANDARD.encode(format!("{id}:{secret}"));
+        let client = self.client();
+        let request = client.request(reqwest::Method::POST, "/api/token").origin(None);
+        request.header("authorization", &format!("Basic {basic}")).form(&[("grant_type", grant_type)]).send().await
+    }
+
+    /// Another program's hands.
+    pub(crate) async fn program(&self, key: &NewKey) -> Client {
+        self.client().with_token(&self.token_of(key).await)
+    }
+
+    /// A browser that came in by somebody's link.
+    pub(crate) async fn companion(&self, visit: AppointmentId, name: &str, role: &str) -> (UserId, Client) {
+        let grace = self.sign_in(&self.provider).await;
+        let body = serde_json::json!({ "name": name, "role": role });
+        let made = grace.post_json(&format!("/api/appointments/{visit}/companions"), &body).await;
+        assert_eq!(made.status, 200, "{}", made.body);
+        let made = made.json();
+        let client = self.client();
+        client.join_by_link(made["data"]["url"].as_str().expect("a link")).await;
+        (made["data"]["userId"].as_str().expect("an id").parse().expect("an id"), client)
     }
 
     /// Shuts somebody out.

@@ -85,7 +85,7 @@ impl Page {
     ) -> (Self, Beginning) {
         let after = before.sequence;
         let path = format!("/api/appointments/{appointment}/signalling?page={name}&after={after}");
-        let mut socket = connect(site, &client.cookie_header(), &path, Some(site.origin())).await.expect("it opens");
+        let mut socket = connect(site, client, &path, Some(site.origin())).await.expect("it opens");
         let others = VecDeque::new();
         match soon("a beginning", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
@@ -102,7 +102,7 @@ impl Page {
     /// Opens one of several attempts of the page `name`, which is silent until it knocks.
     pub(crate) async fn attempt(site: &impl Site, client: &Client, appointment: AppointmentId, name: &str) -> Attempt {
         let path = format!("/api/appointments/{appointment}/signalling?page={name}&knock=true");
-        Attempt(connect(site, &client.cookie_header(), &path, Some(site.origin())).await.expect("it opens"))
+        Attempt(connect(site, client, &path, Some(site.origin())).await.expect("it opens"))
     }
 
     /// Opens a WebSocket at `path` and waits for the first snapshot.
@@ -112,7 +112,7 @@ impl Page {
         path: &str,
         origin: Option<&str>,
     ) -> Result<Self, Refused> {
-        Self::begun(connect(site, &client.cookie_header(), path, origin).await?).await
+        Self::begun(connect(site, client, path, origin).await?).await
     }
 
     async fn begun(mut socket: WebSocketStream<TcpStream>) -> Result<Self, Refused> {
@@ -248,13 +248,17 @@ impl Attempt {
 
 async fn connect(
     site: &impl Site,
-    cookies: &str,
+    client: &Client,
     path: &str,
     origin: Option<&str>,
 ) -> Result<WebSocketStream<TcpStream>, Refused> {
     let mut request =
         format!("ws://localhost:{}{path}", site.address().port()).into_client_request().expect("a request");
     let headers = request.headers_mut();
+    if let Some(token) = client.token() {
+        headers.insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+    }
+    let cookies = client.cookie_header();
     if !cookies.is_empty() {
         headers.insert("cookie", cookies.parse().expect("a header"));
     }

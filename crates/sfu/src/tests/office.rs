@@ -58,6 +58,7 @@ impl Office {
             status: AppointmentStatus::Booked,
             participants: Participants::two(person(1, "Ada"), person(2, "Grace")),
             backend: CallBackend::Embedded,
+            booked_by: None,
         };
         let visit = Visit::new(room(), &appointment, VisitRules::default());
         Self {

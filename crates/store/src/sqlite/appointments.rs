@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, Participants, Private, Sealed, Timestamp, UserId,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, Companion, Participants, Private, Role, Sealed,
+    Timestamp, UserId,
 };
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -17,7 +18,8 @@ const TABLE: &str = "appointments";
 macro_rules! select_appointments {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.start_at, a.duration_minutes, a.kind, a.reason, a.status, a.call_backend,
+            "SELECT a.id, a.start_at, a.duration_minutes, a.kind, a.reason, a.status, a.call_backend, a.booked_by,
+                    EXISTS (SELECT 1 FROM companions c WHERE c.appointment_id = a.id) AS accompanied,
                     p.id AS patient_id, p.name AS patient_name, p.specialty AS patient_specialty,
                     p.birth_date AS patient_birth_date, p.avatar_url AS patient_avatar_url,
                     d.id AS provider_id, d.name AS provider_name, d.specialty AS provider_specialty,
@@ -37,8 +39,9 @@ pub(super) async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO appointments
-             (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, call_backend, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, call_backend, booked_by,
+              created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(appointment.id.to_string())
     .bind(appointment.start.as_millis())
@@ -49,6 +52,7 @@ pub(super) async fn insert(
     .bind(appointment.participants.patient.id.to_string())
     .bind(appointment.participants.provider.id.to_string())
     .bind(appointment.backend.as_str())
+    .bind(appointment.booked_by.map(|user| user.to_string()))
     .bind(at.as_millis())
     .execute(connection)
     .await
@@ -62,10 +66,13 @@ pub(super) async fn get(
 ) -> Result<Option<Sealed<Appointment>>, StoreError> {
     let row = sqlx::query(select_appointments!("WHERE a.id = ?"))
         .bind(id.to_string())
-        .fetch_optional(connection)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(failed)?;
-    row.as_ref().map(appointment).transpose()
+    match row {
+        Some(row) => appointment(connection, &row).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn list(
@@ -76,16 +83,90 @@ pub(super) async fn list(
 ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
     let rows = sqlx::query(select_appointments!(
         "WHERE ((a.patient_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3)
-             OR (a.provider_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3))
+             OR (a.provider_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3)
+             OR (a.id IN (SELECT appointment_id FROM companions WHERE user_id = ?1)
+                 AND a.start_at >= ?2 AND a.start_at < ?3))
          ORDER BY a.start_at, a.id"
     ))
     .bind(user.to_string())
     .bind(from.as_millis())
     .bind(until.as_millis())
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed)?;
+    appointments(connection, &rows).await
+}
+
+/// All, or those that somebody booked.
+pub(super) async fn list_booked(
+    connection: &mut SqliteConnection,
+    by: Option<UserId>,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+    let rows = sqlx::query(select_appointments!(
+        "WHERE a.start_at >= ?2 AND a.start_at < ?3 AND (?1 IS NULL OR a.booked_by = ?1) ORDER BY a.start_at, a.id"
+    ))
+    .bind(by.map(|user| user.to_string()))
+    .bind(from.as_millis())
+    .bind(until.as_millis())
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed)?;
+    appointments(connection, &rows).await
+}
+
+pub(super) async fn insert_companion(
+    connection: &mut SqliteConnection,
+    appointment: AppointmentId,
+    (user, role): (UserId, Role),
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO companions (appointment_id, user_id, role, added_at) VALUES (?, ?, ?, ?)")
+        .bind(appointment.to_string())
+        .bind(user.to_string())
+        .bind(role.as_str())
+        .bind(at.as_millis())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+pub(super) async fn delete_companion(
+    connection: &mut SqliteConnection,
+    appointment: AppointmentId,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM companions WHERE appointment_id = ? AND user_id = ?")
+        .bind(appointment.to_string())
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// In the order in which they were added.
+async fn list_companions(
+    connection: &mut SqliteConnection,
+    appointment: AppointmentId,
+) -> Result<Vec<Companion>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.role, u.id, u.name, u.specialty, u.birth_date, u.avatar_url
+         FROM companions c JOIN users u ON u.id = c.user_id
+         WHERE c.appointment_id = ? ORDER BY c.added_at, c.user_id",
+    )
+    .bind(appointment.to_string())
     .fetch_all(connection)
     .await
     .map_err(failed)?;
-    rows.iter().map(appointment).collect()
+    rows.iter()
+        .map(|row| {
+            let role = Columns::of("companions", row).parsed("role")?;
+            Ok(Companion { role, person: Columns::of("users", row).person()? })
+        })
+        .collect()
 }
 
 pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -130,21 +211,37 @@ fn minutes(duration: Duration) -> Result<i64, StoreError> {
         .ok_or_else(|| StoreError::Invalid { rule: "duration_is_whole_minutes".into() })
 }
 
-fn appointment(row: &SqliteRow) -> Result<Sealed<Appointment>, StoreError> {
+async fn appointments(
+    connection: &mut SqliteConnection,
+    rows: &[SqliteRow],
+) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        all.push(appointment(connection, row).await?);
+    }
+    Ok(all)
+}
+
+async fn appointment(connection: &mut SqliteConnection, row: &SqliteRow) -> Result<Sealed<Appointment>, StoreError> {
     let columns = Columns::of(TABLE, row);
+    let id = columns.parsed("id")?;
+    let accompanied = columns.value("accompanied")?;
+    let companions = if accompanied { list_companions(connection, id).await? } else { Vec::new() };
     let minutes =
         u64::try_from(columns.value::<i64>("duration_minutes")?).map_err(|_| columns.corrupt("duration_minutes"))?;
     Ok(Sealed::new(Appointment {
-        id: columns.parsed("id")?,
+        id,
         start: columns.time("start_at")?,
         duration: Duration::from_secs(minutes * 60),
         kind: columns.value("kind")?,
         reason: columns.optional("reason")?.map(Private::<String>::new),
         status: columns.parsed("status")?,
-        participants: Participants::two(
-            Columns::prefixed("patient_", "users", row).person()?,
-            Columns::prefixed("provider_", "users", row).person()?,
-        ),
+        participants: Participants {
+            patient: Columns::prefixed("patient_", "users", row).person()?,
+            provider: Columns::prefixed("provider_", "users", row).person()?,
+            companions,
+        },
         backend: columns.parsed("call_backend")?,
+        booked_by: columns.parsed_optional("booked_by")?,
     }))
 }

@@ -1,6 +1,6 @@
 //! The table `invites`.
 
-use bedside_visit::{AppointmentId, Timestamp};
+use bedside_visit::{AppointmentId, Timestamp, UserId};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
@@ -9,11 +9,13 @@ use crate::{Invite, InviteHash, SessionHash, StoreError};
 
 pub(super) async fn insert(connection: &mut SqliteConnection, invite: &Invite) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO invites (token_hash, appointment_id, created_at, expires_at, used_at, session_hash)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO invites (token_hash, appointment_id, user_id, role, created_at, expires_at, used_at, session_hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(invite.token_hash.as_bytes().as_slice())
     .bind(invite.appointment.to_string())
+    .bind(invite.user.to_string())
+    .bind(invite.role.as_str())
     .bind(invite.created_at.as_millis())
     .bind(invite.expires_at.as_millis())
     .bind(invite.used.map(|(at, _)| at.as_millis()))
@@ -26,7 +28,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, invite: &Invite) -
 
 pub(super) async fn get(connection: &mut SqliteConnection, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {
     let row = sqlx::query(
-        "SELECT token_hash, appointment_id, created_at, expires_at, used_at, session_hash
+        "SELECT token_hash, appointment_id, user_id, role, created_at, expires_at, used_at, session_hash
          FROM invites WHERE token_hash = ?",
     )
     .bind(hash.as_bytes().as_slice())
@@ -42,7 +44,7 @@ pub(super) async fn get_of_session(
     session: &SessionHash,
 ) -> Result<Option<Invite>, StoreError> {
     let row = sqlx::query(
-        "SELECT token_hash, appointment_id, created_at, expires_at, used_at, session_hash
+        "SELECT token_hash, appointment_id, user_id, role, created_at, expires_at, used_at, session_hash
          FROM invites WHERE session_hash = ? ORDER BY used_at DESC LIMIT 1",
     )
     .bind(session.as_bytes().as_slice())
@@ -75,9 +77,26 @@ pub(super) async fn use_for(
 pub(super) async fn delete_unused(
     connection: &mut SqliteConnection,
     appointment: AppointmentId,
+    user: UserId,
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query("DELETE FROM invites WHERE appointment_id = ? AND used_at IS NULL")
+    let done = sqlx::query("DELETE FROM invites WHERE appointment_id = ? AND user_id = ? AND used_at IS NULL")
         .bind(appointment.to_string())
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected())
+}
+
+/// They stay known, so that a signed token that was used, and is one of them, is not used again.
+pub(super) async fn revoke(
+    connection: &mut SqliteConnection,
+    appointment: AppointmentId,
+    user: UserId,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query("UPDATE invites SET expires_at = 0 WHERE appointment_id = ? AND user_id = ?")
+        .bind(appointment.to_string())
+        .bind(user.to_string())
         .execute(connection)
         .await
         .map_err(failed)?;
@@ -91,6 +110,8 @@ fn invite(row: &SqliteRow) -> Result<Invite, StoreError> {
     Ok(Invite {
         token_hash: InviteHash::new(columns.hash("token_hash")?),
         appointment: columns.parsed("appointment_id")?,
+        user: columns.parsed("user_id")?,
+        role: columns.parsed("role")?,
         created_at: columns.time("created_at")?,
         expires_at: columns.time("expires_at")?,
         used: used_at.zip(session),

@@ -9,6 +9,7 @@ mod audit;
 mod backend_reports;
 mod consents;
 mod errors;
+mod integrators;
 mod invites;
 mod messages;
 mod migrations;
@@ -31,12 +32,13 @@ use bedside_visit::{
 };
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool};
+use uuid::Uuid;
 
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
 use crate::{
-    Account, AuditHash, AuditRow, Expired, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Terms,
-    Transaction,
+    Account, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Listed, SessionHash, SessionRecord,
+    Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -112,6 +114,18 @@ impl Store for SqliteStore {
         sessions::list_sign_ins(&mut *self.reader().await?, user, now).await
     }
 
+    async fn list_people(&self) -> Result<Vec<Listed>, StoreError> {
+        users::list(&mut *self.reader().await?).await
+    }
+
+    async fn get_client_key(&self, id: Uuid) -> Result<Option<ClientKey>, StoreError> {
+        integrators::get_key(&mut *self.reader().await?, id).await
+    }
+
+    async fn get_issuer(&self, name: &str) -> Result<Option<Issuer>, StoreError> {
+        integrators::get_issuer(&mut *self.reader().await?, name).await
+    }
+
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {
         invites::get(&mut *self.reader().await?, hash).await
     }
@@ -131,6 +145,15 @@ impl Store for SqliteStore {
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
         appointments::list(&mut *self.reader().await?, user, from, until).await
+    }
+
+    async fn list_bookings(
+        &self,
+        by: Option<UserId>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+        appointments::list_booked(&mut *self.reader().await?, by, from, until).await
     }
 
     async fn count_appointments(&self) -> Result<u64, StoreError> {

@@ -1,17 +1,21 @@
 //! The writer's turn.
 
 use async_trait::async_trait;
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Sealed,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Role, Sealed,
     Timestamp, UserId, VisitId, VisitRecord,
 };
 use sqlx::Sqlite;
+use uuid::Uuid;
 
 use super::errors::failed;
-use super::{appointments, audit, backend_reports, consents, invites, messages, retention, sessions, users, visits};
+use super::{
+    appointments, audit, backend_reports, consents, integrators, invites, messages, retention, sessions, users, visits,
+};
 use crate::{
-    Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash,
-    SessionRecord, StoreError, Terms, Transaction,
+    Account, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, NewUser, PasswordHash, Receipt,
+    SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -77,6 +81,26 @@ impl Transaction for SqliteTransaction {
         sessions::delete_expired(&mut self.0, now).await
     }
 
+    async fn update_clinic_role(&mut self, user: UserId, role: Option<ClinicRole>) -> Result<bool, StoreError> {
+        users::update_clinic_role(&mut self.0, user, role).await
+    }
+
+    async fn insert_client_key(&mut self, key: &ClientKey) -> Result<(), StoreError> {
+        integrators::insert_key(&mut self.0, key).await
+    }
+
+    async fn delete_client_key(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        integrators::delete_key(&mut self.0, id).await
+    }
+
+    async fn save_issuer(&mut self, issuer: &Issuer, at: Timestamp) -> Result<bool, StoreError> {
+        integrators::save_issuer(&mut self.0, issuer, at).await
+    }
+
+    async fn delete_issuer(&mut self, name: &str, user: UserId) -> Result<bool, StoreError> {
+        integrators::delete_issuer(&mut self.0, name, user).await
+    }
+
     async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError> {
         invites::insert(&mut self.0, invite).await
     }
@@ -94,8 +118,27 @@ impl Transaction for SqliteTransaction {
         invites::use_for(&mut self.0, hash, session, now).await
     }
 
-    async fn delete_unused_invites(&mut self, appointment: AppointmentId) -> Result<u64, StoreError> {
-        invites::delete_unused(&mut self.0, appointment).await
+    async fn delete_unused_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError> {
+        invites::delete_unused(&mut self.0, appointment, user).await
+    }
+
+    async fn revoke_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError> {
+        sessions::delete_of_links(&mut self.0, appointment, user).await?;
+        invites::revoke(&mut self.0, appointment, user).await
+    }
+
+    async fn insert_companion(
+        &mut self,
+        appointment: AppointmentId,
+        user: UserId,
+        role: Role,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        appointments::insert_companion(&mut self.0, appointment, (user, role), at).await
+    }
+
+    async fn delete_companion(&mut self, appointment: AppointmentId, user: UserId) -> Result<bool, StoreError> {
+        appointments::delete_companion(&mut self.0, appointment, user).await
     }
 
     async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError> {

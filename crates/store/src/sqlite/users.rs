@@ -1,11 +1,12 @@
 //! The table `users`.
 
+use bedside_visit::permission::ClinicRole;
 use bedside_visit::{EmailAddress, Person, Private, Timestamp, UserId};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
 use super::row::{self, Columns};
-use crate::{Account, NewUser, PasswordHash, SealedSecret, StoreError};
+use crate::{Account, Listed, NewUser, PasswordHash, SealedSecret, StoreError};
 
 const TABLE: &str = "users";
 
@@ -59,6 +60,43 @@ pub(super) async fn get_account_of(
         .await
         .map_err(failed)?;
     row.as_ref().map(account).transpose()
+}
+
+pub(super) async fn list(connection: &mut SqliteConnection) -> Result<Vec<Listed>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, name, specialty, birth_date, avatar_url, email, clinic_role, disabled_at,
+                EXISTS (SELECT 1 FROM appointments a WHERE a.provider_id = users.id) AS provides
+         FROM users WHERE clinic_role IS NOT 'integrator'",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    rows.iter()
+        .map(|row| {
+            let columns = Columns::of(TABLE, row);
+            Ok(Listed {
+                person: columns.person()?,
+                email: columns.parsed_optional("email")?,
+                clinic_role: columns.parsed_optional("clinic_role")?,
+                provides: columns.value("provides")?,
+                disabled_at: columns.time_optional("disabled_at")?,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn update_clinic_role(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    role: Option<ClinicRole>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE users SET clinic_role = ? WHERE id = ?")
+        .bind(role.map(ClinicRole::as_str))
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
 }
 
 pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {

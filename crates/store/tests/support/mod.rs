@@ -71,6 +71,7 @@ pub(crate) fn appointment() -> Appointment {
         status: AppointmentStatus::Booked,
         participants: Participants::two(patient().person, provider().person),
         backend: CallBackend::Embedded,
+        booked_by: None,
     }
 }
 
@@ -101,7 +102,8 @@ pub(crate) fn session(byte: u8, user: u128) -> SessionRecord {
         device: Some("Firefox on Linux".to_owned()),
         token_hash: SessionHash::new([byte; 32]),
         user: user_id(user),
-        appointment: None,
+        clinic_role: None,
+        invite: None,
         created_at: at(0),
         last_seen_at: at(0),
         expires_at: at(600),

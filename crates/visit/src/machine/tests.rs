@@ -28,6 +28,7 @@ fn appointment() -> Appointment {
         status: AppointmentStatus::Booked,
         participants: Participants::two(person(1, "Ada Patient"), person(2, "Dr. Grace")),
         backend: CallBackend::Embedded,
+        booked_by: None,
     }
 }
 

@@ -1,0 +1,165 @@
+//! The clinic's appointments, for the front desk and other programs.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use bedside_store::Store;
+use bedside_visit::permission::{Arrangement, Scope};
+use bedside_visit::{Appointment, AppointmentStatus, Person, Timestamp, UserId};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::Success;
+use super::appointments::AppointmentData;
+use crate::app::App;
+use crate::auth::{Arranging, Booking, CallingOff, Clerk, ListingAppointments};
+use crate::bookings::{NewBooking, book, call_off};
+use crate::error::{Error, Problem};
+use crate::reads::note_reads;
+
+/// The longest time that is listed at once.
+const LONGEST_MILLIS: i64 = 31 * 86_400_000;
+
+/// Which time.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Between {
+    /// From then on, RFC 3339.
+    #[param(format = DateTime)]
+    from: String,
+    /// Before then, RFC 3339; at most 31 days later.
+    #[param(format = DateTime)]
+    until: String,
+}
+
+/// What is to be booked.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewAppointment {
+    /// The person the appointment is for.
+    #[schema(value_type = String)]
+    patient_id: UserId,
+    /// The clinician.
+    #[schema(value_type = String)]
+    provider_id: UserId,
+    /// When, RFC 3339.
+    #[schema(format = DateTime)]
+    datetime: String,
+    /// Minutes, 5 to 1440.
+    #[schema(minimum = 5, maximum = 1440)]
+    duration: u32,
+    /// What kind of visit, 1 to 100 characters.
+    #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 100)]
+    kind: String,
+    /// Why, at most 2000 characters.
+    #[schema(max_length = 2000)]
+    reason: Option<String>,
+}
+
+/// The appointments that start in a time, by start: the front desk's are all, a program's those that it booked.
+#[utoipa::path(
+    get,
+    path = "/api/appointments",
+    params(Between),
+    security(("session" = []), ("token" = ["appointments:read"])),
+    responses(
+        (status = 200, body = inline(Success<Vec<AppointmentData>>), description = "The appointments"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "No such time, or too long a one"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    clerk: Clerk<ListingAppointments>,
+    Query(between): Query<Between>,
+) -> Result<Json<Success<Vec<AppointmentData>>>, Error> {
+    let (from, until) = (moment(&between.from)?, moment(&between.until)?);
+    if !(0..=LONGEST_MILLIS).contains(&(until.as_millis() - from.as_millis())) {
+        return Err(Error::BadRequest("`until` is at most 31 days after `from`."));
+    }
+    let principal = clerk.identity.principal;
+    let by = matches!(principal.scope, Scope::Token(_)).then_some(principal.user);
+    let listed = app.store.list_bookings(by, from, until).await?;
+    let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&principal, Arrangement::Read).ok();
+    let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
+    note_reads(&app, &clerk.identity, appointments.iter().map(|appointment| appointment.id)).await?;
+    Ok(Success::of(appointments.iter().map(|appointment| AppointmentData::new(&app, appointment)).collect()))
+}
+
+/// Books an appointment.
+#[utoipa::path(
+    post,
+    path = "/api/appointments",
+    request_body = NewAppointment,
+    security(("session" = []), ("token" = ["appointments:write"])),
+    responses(
+        (status = 200, body = inline(Success<AppointmentData>), description = "It is booked"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "It cannot be booked like that"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+    ),
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    clerk: Clerk<Booking>,
+    Json(new): Json<NewAppointment>,
+) -> Result<Json<Success<AppointmentData>>, Error> {
+    let booking = NewBooking {
+        patient: person(&*app.store, new.patient_id).await?,
+        provider: person(&*app.store, new.provider_id).await?,
+        start: moment(&new.datetime)?,
+        minutes: new.duration,
+        kind: new.kind,
+        reason: new.reason,
+        backend: app.config.visits.call_backend,
+    };
+    let actor = clerk.identity.principal.user;
+    let appointment = booking.check(&app.rules, Some(actor)).map_err(|fault| Error::BadRequest(fault.words()))?;
+    let mut transaction = app.store.begin().await?;
+    book(&mut *transaction, &appointment, app.clock.now()).await?;
+    transaction.commit().await?;
+    Ok(Success::of(AppointmentData::new(&app, &appointment)))
+}
+
+/// Calls an appointment off. Its links stay, and say so.
+#[utoipa::path(
+    post,
+    path = "/api/appointments/{id}/cancel",
+    params(("id" = String, Path, description = "The appointment's id")),
+    security(("session" = []), ("token" = ["appointments:write"])),
+    responses(
+        (status = 200, body = inline(Success<AppointmentData>), description = "It is called off"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
+    ),
+)]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    arranging: Arranging<CallingOff>,
+) -> Result<Json<Success<AppointmentData>>, Error> {
+    let mut appointment = arranging.appointment;
+    let actor = arranging.identity.principal.user;
+    let mut transaction = app.store.begin().await?;
+    call_off(&mut *transaction, appointment.id, Some(actor), app.clock.now()).await?;
+    transaction.commit().await?;
+    appointment.status = AppointmentStatus::Cancelled;
+    Ok(Success::of(AppointmentData::new(&app, &appointment)))
+}
+
+/// Somebody who is named in a request.
+///
+/// # Errors
+/// [`Error::BadRequest`] if there is no such person.
+pub(crate) async fn person(store: &dyn Store, id: UserId) -> Result<Person, Error> {
+    store.get_person(id).await?.ok_or(Error::BadRequest("There is no such person."))
+}
+
+/// RFC 3339.
+fn moment(text: &str) -> Result<Timestamp, Error> {
+    let at: jiff::Timestamp =
+        text.parse().map_err(|_| Error::BadRequest("Write moments as RFC 3339, such as 2026-11-23T14:00:00Z."))?;
+    Ok(Timestamp::from_millis(at.as_millisecond()))
+}

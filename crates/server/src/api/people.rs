@@ -1,0 +1,165 @@
+//! The clinic's people, for the front desk and other programs.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use bedside_store::{Listed, NewUser};
+use bedside_visit::{Private, UserId};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Nothing, Success};
+use crate::app::App;
+use crate::auth::{AddingPeople, Clerk, ListingPeople, ShuttingOut};
+use crate::error::{Error, Problem};
+use crate::people;
+
+/// Somebody new, who has no account: they come by link.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewPerson {
+    /// The name others see, 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// A patient's date of birth, YYYY-MM-DD.
+    #[schema(value_type = Option<String>, format = Date)]
+    birth_date: Option<Date>,
+    /// A provider's field.
+    #[schema(max_length = 200)]
+    specialty: Option<String>,
+}
+
+/// Who was added.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PersonData {
+    /// Who.
+    user_id: String,
+    /// Their name.
+    name: String,
+}
+
+/// A person in the list.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListedPerson {
+    /// Who.
+    user_id: String,
+    /// Their name.
+    name: String,
+    /// A provider's field.
+    specialty: Option<String>,
+    /// A patient's date of birth.
+    birth_date: Option<String>,
+    /// `staff` or `admin`.
+    clinic_role: Option<&'static str>,
+    /// Whether they can have an account to sign in with.
+    has_account: bool,
+    /// Whether they are shut out.
+    disabled: bool,
+}
+
+/// Whether somebody is to be shut out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Standing {
+    /// True: signed out everywhere, out of any visit, and not let in again. False: let in again.
+    disabled: bool,
+}
+
+/// Adds somebody who has no account.
+#[utoipa::path(
+    post,
+    path = "/api/people",
+    request_body = NewPerson,
+    security(("session" = []), ("token" = ["people:write"])),
+    responses(
+        (status = 200, body = inline(Success<PersonData>), description = "Who was added"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Nobody can be called that"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+    ),
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    clerk: Clerk<AddingPeople>,
+    Json(new): Json<NewPerson>,
+) -> Result<Json<Success<PersonData>>, Error> {
+    let person =
+        people::new_person(&new.name, new.specialty, new.birth_date.map(Private::new)).map_err(Error::BadRequest)?;
+    let added = PersonData { user_id: person.id.to_string(), name: person.name.reveal().clone() };
+    let mut transaction = app.store.begin().await?;
+    let actor = Some(clerk.identity.principal.user);
+    let user = NewUser { person, email: None, password_hash: None };
+    people::add(&mut *transaction, &user, actor, app.clock.now()).await?;
+    transaction.commit().await?;
+    Ok(Success::of(added))
+}
+
+/// Everyone, by name.
+#[utoipa::path(
+    get,
+    path = "/api/people",
+    security(("session" = [])),
+    responses(
+        (status = 200, body = inline(Success<Vec<ListedPerson>>), description = "The people"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _clerk: Clerk<ListingPeople>,
+) -> Result<Json<Success<Vec<ListedPerson>>>, Error> {
+    let mut listed = app.store.list_people().await?;
+    listed.sort_by_cached_key(|one| one.person.name.reveal().to_lowercase());
+    Ok(Success::of(listed.into_iter().map(ListedPerson::from).collect()))
+}
+
+/// Shuts somebody out, or lets them in again.
+#[utoipa::path(
+    put,
+    path = "/api/people/{id}/standing",
+    params(("id" = String, Path, description = "The person's id")),
+    request_body = Standing,
+    security(("session" = [])),
+    responses(
+        (status = 200, body = inline(Success<Nothing>), description = "Done"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "You cannot shut yourself out"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not an administrator"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such person"),
+    ),
+)]
+pub(crate) async fn set_standing(
+    State(app): State<App>,
+    clerk: Clerk<ShuttingOut>,
+    Path(id): Path<String>,
+    Json(standing): Json<Standing>,
+) -> Result<Json<Success<Nothing>>, Error> {
+    let id: UserId = id.parse().map_err(|_| Error::NotFound)?;
+    let actor = clerk.identity.principal.user;
+    if id == actor {
+        return Err(Error::BadRequest("You cannot shut yourself out."));
+    }
+    app.store.get_person(id).await?.ok_or(Error::NotFound)?;
+    let mut transaction = app.store.begin().await?;
+    people::set_disabled(&mut *transaction, id, standing.disabled, Some(actor), app.clock.now()).await?;
+    transaction.commit().await?;
+    Ok(Success::of(Nothing {}))
+}
+
+impl From<Listed> for ListedPerson {
+    fn from(listed: Listed) -> Self {
+        let Listed { person, email, clinic_role, disabled_at, .. } = listed;
+        Self {
+            user_id: person.id.to_string(),
+            name: person.name.reveal().clone(),
+            specialty: person.specialty,
+            birth_date: person.birth_date.map(|date| date.reveal().to_string()),
+            clinic_role: clinic_role.map(bedside_visit::permission::ClinicRole::as_str),
+            has_account: email.is_some(),
+            disabled: disabled_at.is_some(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Access tokens of other programs: asked for with a client key (RFC 6749, section 4.4), signed by us (RFC 9068), and good
+//! for ten minutes.
+
+use std::time::Duration;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use bedside_store::ClientKey;
+use bedside_visit::Timestamp;
+use bedside_visit::permission::Grants;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::fresh_id;
+use crate::error::Error;
+use crate::keys::{KeyError, RootKey};
+
+/// How long a token is good for.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+/// RFC 9068, section 2.1.
+const TYPE: &str = "at+jwt";
+
+/// Signs access tokens, and says which are ours.
+pub(crate) struct AccessTokens {
+    signs: EncodingKey,
+    checks: DecodingKey,
+    /// Ourselves: who signs them, and whom they are for.
+    issuer: String,
+}
+
+/// RFC 9068, section 2.2. Times are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    client_id: Uuid,
+    scope: String,
+    iat: u64,
+    exp: u64,
+    jti: Uuid,
+}
+
+impl AccessTokens {
+    /// # Errors
+    /// [`KeyError::Unmade`].
+    pub(crate) fn new(root: &RootKey, public_url: &str) -> Result<Self, KeyError> {
+        let pair: Ed25519KeyPair = root.token_signer()?;
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Unmade)?;
+        Ok(Self {
+            signs: EncodingKey::from_ed_der(pkcs8.as_ref()),
+            checks: DecodingKey::from_ed_der(pair.public_key().as_ref()),
+            issuer: public_url.to_owned(),
+        })
+    }
+
+    /// A token for whoever holds `key`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be signed.
+    pub(crate) fn mint(&self, key: &ClientKey, grants: Grants, now: Timestamp) -> Result<String, Error> {
+        let iat = seconds(now);
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: key.user.to_string(),
+            client_id: key.id,
+            scope: grants.to_string(),
+            iat,
+            exp: iat + LIFETIME.as_secs(),
+            jti: fresh_id(),
+        };
+        let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, &claims, &self.signs).map_err(|error| {
+            tracing::error!(%error, "an access token could not be signed");
+            Error::Internal
+        })
+    }
+
+    /// With which key a token was asked for, and what it grants. `None`: it is none of ours, or not good any more. Whether
+    /// the key still is, is for the caller to see.
+    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Option<(Uuid, Grants)> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.issuer]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        // By our own clock, below.
+        validation.validate_exp = false;
+        let token = decode::<Claims>(token, &self.checks, &validation).ok()?;
+        let good = token.header.typ.as_deref() == Some(TYPE) && seconds(now) < token.claims.exp;
+        let grants = token.claims.scope.parse().ok()?;
+        good.then_some((token.claims.client_id, grants))
+    }
+}
+
+/// Seconds since 1970 (RFC 7519, section 2).
+pub(super) fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis() / 1000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use bedside_store::ClientKeyHash;
+    use bedside_visit::UserId;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const READ: Grants = Grants { read: true, write: false, people: false };
+
+    fn tokens(folder: &tempfile::TempDir, name: &str, url: &str) -> AccessTokens {
+        let root = RootKey::open(&folder.path().join(name)).expect("a key");
+        AccessTokens::new(&root, url).expect("a signer")
+    }
+
+    fn key() -> ClientKey {
+        ClientKey {
+            id: Uuid::from_u128(7),
+            user: UserId::new(Uuid::from_u128(8)),
+            secret_hash: ClientKeyHash::new([0; 32]),
+            grants: READ,
+            created_at: NOW,
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_for_ten_minutes_and_here_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ours = tokens(&folder, "ours", "https://visits.example.org");
+        let token = ours.mint(&key(), READ, NOW).expect("a token");
+        let last = NOW + (LIFETIME - Duration::from_millis(1));
+        assert_eq!(ours.check(&token, NOW), Some((Uuid::from_u128(7), READ)));
+        assert_eq!(ours.check(&token, last), Some((Uuid::from_u128(7), READ)));
+        assert_eq!(ours.check(&token, NOW + LIFETIME), None);
+        assert_eq!(tokens(&folder, "ours", "https://other.example.org").check(&token, NOW), None, "another's address");
+        assert_eq!(tokens(&folder, "theirs", "https://visits.example.org").check(&token, NOW), None, "another's key");
+    }
+
+    #[test]
+    fn what_was_altered_is_no_token() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ours = tokens(&folder, "ours", "https://visits.example.org");
+        let token = ours.mint(&key(), READ, NOW).expect("a token");
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
+        let text = |part: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("text");
+        let more = URL_SAFE_NO_PAD.encode(text(claims).replace("appointments:read", "appointments:write"));
+        let none = URL_SAFE_NO_PAD.encode(text(header).replace("EdDSA", "none"));
+        let symmetric = URL_SAFE_NO_PAD.encode(text(header).replace("EdDSA", "HS256"));
+        let plain = URL_SAFE_NO_PAD.encode(text(header).replace("at+jwt", "JWT"));
+        for forged in [
+            format!("{header}.{more}.{signature}"),
+            format!("{none}.{claims}."),
+            format!("{none}.{claims}.{signature}"),
+            format!("{symmetric}.{claims}.{signature}"),
+            format!("{plain}.{claims}.{signature}"),
+            format!("{header}.{claims}."),
+            format!("{header}.{claims}"),
+            String::new(),
+        ] {
+            assert_eq!(ours.check(&forged, NOW), None, "{forged}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Join tokens: links that another program signs itself, so that it need not ask us for each. We have the public keys
+//! it signs with (RFC 7517), and it may let people into what it booked, and nothing else.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bedside_store::{Invite, InviteHash};
+use bedside_visit::permission::{Arrangement, Grants, Principal, Scope};
+use bedside_visit::{Appointment, AppointmentId, Role, Timestamp, UserId};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::access_token::seconds;
+use crate::app::App;
+use crate::error::{Error, denied};
+
+/// How long one may be good for.
+pub(crate) const LONGEST: Duration = Duration::from_secs(600);
+/// How far the other program's clock may be ahead of ours.
+const AHEAD: u64 = 60;
+/// The longest that is looked at, bytes.
+const LONGEST_TEXT: usize = 4096;
+/// Public keys only: what can be checked cannot be forged with what is known here.
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
+
+/// What is in one (RFC 7519, section 4.1, and two of our own).
+#[derive(Deserialize)]
+struct Claims {
+    /// Whom it lets in.
+    sub: UserId,
+    /// Into which appointment.
+    appointment: AppointmentId,
+    /// As what.
+    role: Role,
+    iat: u64,
+    exp: u64,
+    jti: String,
+}
+
+/// Who says that they signed it. Not believed before the signature is.
+#[derive(Deserialize)]
+struct Claimed {
+    iss: String,
+}
+
+/// Whether an address's secret is one of these and not a link of ours.
+pub(crate) fn is_join_token(text: &str) -> bool {
+    text.contains('.')
+}
+
+/// What a join token lets in, as a link of ours would.
+///
+/// # Errors
+/// [`Error::NotFound`] for everything that is wrong with it: whoever made it can find out, nobody else needs to.
+pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Appointment), Error> {
+    let now = app.clock.now();
+    let (header, claimed) = parse(text).ok_or(Error::NotFound)?;
+    let issuer = app.store.get_issuer(&claimed.iss).await?.ok_or(Error::NotFound)?;
+    let claims = check(&header, text, &issuer.issuer, &issuer.jwks, &app.config.server.public_url, now);
+    let claims = claims.ok_or(Error::NotFound)?;
+    let grants = Grants { write: true, ..Grants::default() };
+    let principal = Principal { user: issuer.user, scope: Scope::Token(grants) };
+    let sealed = app.store.get_appointment(claims.appointment).await?.ok_or(Error::NotFound)?;
+    let appointment =
+        sealed.open_to(&principal, Arrangement::Link).map_err(|denial| denied(denial, claims.appointment))?;
+    if appointment.participants.role_of(claims.sub) != Some(claims.role) {
+        return Err(Error::NotFound);
+    }
+    let hash = name_of(&issuer.issuer, &claims.jti);
+    if let Some(known) = app.store.get_invite(&hash).await? {
+        return Ok((known, appointment));
+    }
+    let expires = Timestamp::from_millis(i64::try_from(claims.exp).unwrap_or(0).saturating_mul(1000));
+    let invite = Invite::new(hash, appointment.id, (claims.sub, claims.role), now, expires);
+    Ok((invite, appointment))
+}
+
+fn parse(text: &str) -> Option<(Header, Claimed)> {
+    if text.len() > LONGEST_TEXT {
+        return None;
+    }
+    let claims = text.split('.').nth(1)?;
+    let claimed = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    Some((decode_header(text).ok()?, claimed))
+}
+
+fn check(header: &Header, text: &str, issuer: &str, jwks: &str, audience: &str, now: Timestamp) -> Option<Claims> {
+    let keys: JwkSet = serde_json::from_str(jwks).ok()?;
+    let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref()?)?).ok()?;
+    let algorithm = ALGORITHMS.into_iter().find(|algorithm| *algorithm == header.alg)?;
+    let mut validation = Validation::new(algorithm);
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+    // By our own clock, below.
+    validation.validate_exp = false;
+    let claims = decode::<Claims>(text, &key, &validation).ok()?.claims;
+    let now = seconds(now);
+    let short = claims.exp.checked_sub(claims.iat)? <= LONGEST.as_secs();
+    let good = claims.iat <= now + AHEAD && now < claims.exp;
+    (short && good && (1..=200).contains(&claims.jti.len())).then_some(claims)
+}
+
+/// By what the issuer calls it, not by its text: one signature can be written in several ways.
+fn name_of(issuer: &str, jti: &str) -> InviteHash {
+    let mut hash = Sha256::new();
+    hash.update((issuer.len() as u64).to_be_bytes());
+    hash.update(issuer);
+    hash.update(jti);
+    InviteHash::new(hash.finalize().into())
+}
+
+/// Keys that another program signs with, as it publishes them, without what we would not take.
+///
+/// # Errors
+/// What is wrong with them, for the operator.
+pub(crate) fn check_keys(jwks: &str) -> Result<String, String> {
+    let keys: JwkSet = serde_json::from_str(jwks).map_err(|error| format!("that is no JWK Set (RFC 7517): {error}"))?;
+    if keys.keys.is_empty() {
+        return Err("there is no key in it".to_owned());
+    }
+    for key in &keys.keys {
+        check_key(key)?;
+    }
+    // Only what was understood: no private halves, nothing we do not know.
+    serde_json::to_string(&keys).map_err(|error| error.to_string())
+}
+
+fn check_key(key: &Jwk) -> Result<(), String> {
+    let name = key.common.key_id.as_deref().ok_or("a key has no name (kid)")?;
+    match &key.algorithm {
+        AlgorithmParameters::OctetKey(_) => return Err(format!("{name} is a shared secret; public keys are needed")),
+        // 2048 bits are 342 characters.
+        AlgorithmParameters::RSA(rsa) if rsa.n.len() < 342 => return Err(format!("{name} is shorter than 2048 bits")),
+        AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_) | AlgorithmParameters::OctetKeyPair(_) => {}
+        AlgorithmParameters::Other(_) | _ => return Err(format!("{name} is of a kind that is not known here")),
+    }
+    DecodingKey::from_jwk(key).map(|_| ()).map_err(|error| format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_prove_nothing_are_refused() {
+        let good =
+            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        assert!(check_keys(good).is_ok());
+        let private = good.replace("\"kid\"", "\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\",\"kid\"");
+        assert!(!check_keys(&private).expect("the public half").contains("nWGxne"));
+        for bad in [
+            "",
+            "{}",
+            r#"{"keys":[]}"#,
+            &good.replace("\"kid\":\"1\",", ""),
+            r#"{"keys":[{"kty":"oct","kid":"1","k":"c2VjcmV0c2VjcmV0c2VjcmV0"}]}"#,
+            r#"{"keys":[{"kty":"RSA","kid":"1","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4","e":"AQAB"}]}"#,
+        ] {
+            assert!(check_keys(bad).is_err(), "{bad}");
+        }
+    }
+}
