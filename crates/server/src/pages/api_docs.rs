@@ -34,7 +34,7 @@ struct Row {
 pub(crate) async fn show(State(app): State<App>) -> Result<Html<String>, Error> {
     let api = Description::openapi();
     let operations = api.paths.paths.iter().flat_map(|(path, item)| {
-        [("GET", &item.get), ("POST", &item.post)]
+        [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("DELETE", &item.delete)]
             .into_iter()
             .filter_map(move |(method, operation)| operation.as_ref().map(|operation| row(method, path, operation)))
     });
@@ -73,6 +73,8 @@ fn every_problem() -> Vec<Problem> {
         Error::TooEarly { opens: Timestamp::from_millis(0) },
         Error::Closed,
         Error::Cancelled,
+        Error::NotAllowed,
+        Error::ClientRefused,
         Error::LinkUsed,
         Error::NotFound,
         Error::MethodNotAllowed,

@@ -195,7 +195,7 @@ async fn a_new_link_is_made_by_the_provider_alone_and_works() {
     assert_eq!(reply.status, 200);
     let body = reply.json();
     let url = body["data"]["url"].as_str().expect("a link").to_owned();
-    assert_eq!(body, json!({"success": true, "data": {"url": url}}));
+    assert_eq!(body, json!({"success": true, "data": {"userId": server.patient.id().to_string(), "url": url}}));
     server.client().join_by_link(&url).await;
 
     let by_link = server.client();
