@@ -1,3 +1,4 @@
+import { offerToCopy } from "./site/copy.ts";
 import { offerElsewhere } from "./site/elsewhere.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
@@ -9,3 +10,4 @@ if (document.querySelector('time[data-local="relative"]') !== null) setInterval(
 focusSummary(document);
 liveDashboard(document);
 offerElsewhere(document);
+offerToCopy(document);

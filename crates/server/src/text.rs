@@ -1,7 +1,7 @@
 //! Moments, and addresses, as people and machines write them.
 
 use bedside_visit::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
 
@@ -38,12 +38,24 @@ pub(crate) fn day(at: Timestamp, zone: &TimeZone) -> String {
 /// Begin and end of the calendar day of `at` in a zone. Days with a clock change are longer or
 /// shorter.
 pub(crate) fn bounds_of_day(at: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
-    let today = civil_date(at, zone);
-    let begin = |date: Date| {
-        let start = date.to_zoned(zone.clone()).map(|start| start.timestamp().as_millisecond());
-        Timestamp::from_millis(start.unwrap_or_else(|_| at.as_millis()))
-    };
-    (begin(today), begin(today.tomorrow().unwrap_or(today)))
+    bounds_of_date(civil_date(at, zone), zone)
+}
+
+/// Begin and end of a calendar day in a zone.
+pub(crate) fn bounds_of_date(date: Date, zone: &TimeZone) -> (Timestamp, Timestamp) {
+    let begin = |date: Date| moment_of(date, Time::midnight(), zone).unwrap_or_else(|| Timestamp::from_millis(0));
+    (begin(date), begin(date.tomorrow().unwrap_or(date)))
+}
+
+/// The moment at which a zone's calendar and clocks show that. One that a clock change skips is moved on by as much.
+pub(crate) fn moment_of(date: Date, time: Time, zone: &TimeZone) -> Option<Timestamp> {
+    let zoned = date.to_datetime(time).to_zoned(zone.clone()).ok()?;
+    Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+}
+
+/// Such as "Monday, 23 November".
+pub(crate) fn date_in_words(date: Date) -> String {
+    date.strftime("%A, %-d %B").to_string()
 }
 
 /// RFC 3986, section 2.1: everything but unreserved characters and those of `kept`.

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use bedside_store::{AuditEntry, NewUser, Transaction};
-use bedside_visit::{Appointment, AuditAction, Companion, MAX_PARTICIPANTS, Role, Timestamp, UserId};
+use bedside_store::Transaction;
+use bedside_visit::{Appointment, Companion, Role, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use super::{Nothing, Success};
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, Linking};
 use crate::error::{Error, Problem};
-use crate::invites::{add_invite, invite_url};
+use crate::invites::{add_companion, add_invite, invite_url};
 use crate::people;
 
 /// For whom.
@@ -121,15 +121,8 @@ pub(crate) async fn revoke(
 ) -> Result<Json<Success<Nothing>>, Error> {
     let Arranging { appointment, identity, .. } = arranging;
     let user: UserId = user.parse().map_err(|_| Error::NotFound)?;
-    appointment.participants.role_of(user).ok_or(Error::NotFound)?;
-    let (now, actor) = (app.clock.now(), identity.principal.user);
-    let note = |action| AuditEntry::new(now, action).by(actor).of_appointment(appointment.id);
     let mut transaction = app.store.begin().await?;
-    transaction.revoke_invites(appointment.id, user).await?;
-    transaction.append_audit(&note(AuditAction::InviteRevoked)).await?;
-    if transaction.delete_companion(appointment.id, user).await? {
-        transaction.append_audit(&note(AuditAction::CompanionRemoved)).await?;
-    }
+    crate::invites::revoke(&mut *transaction, &appointment, user, identity.principal.user, app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Success::of(Nothing {}))
 }
@@ -163,27 +156,6 @@ pub(crate) async fn accompany(
     let data = link(&app, &mut *transaction, &appointment, user, actor).await?;
     transaction.commit().await?;
     Ok(Success::of(data))
-}
-
-/// Writes down that somebody else may come, and gives the appointment with them.
-pub(crate) async fn add_companion(
-    transaction: &mut dyn Transaction,
-    mut appointment: Appointment,
-    companion: Companion,
-    actor: UserId,
-    now: Timestamp,
-) -> Result<(Appointment, UserId), Error> {
-    if appointment.participants.iter().count() >= MAX_PARTICIPANTS {
-        return Err(Error::BadRequest("Eight people can be in a visit, and there are eight."));
-    }
-    let user = companion.person.id;
-    let new = NewUser { person: companion.person.clone(), email: None, password_hash: None };
-    people::add(transaction, &new, Some(actor), now).await?;
-    transaction.insert_companion(appointment.id, user, companion.role, now).await?;
-    let entry = AuditEntry::new(now, AuditAction::CompanionAdded).by(actor).of_appointment(appointment.id);
-    transaction.append_audit(&entry.with_detail(companion.role.as_str())).await?;
-    appointment.participants.companions.push(companion);
-    Ok((appointment, user))
 }
 
 async fn link(

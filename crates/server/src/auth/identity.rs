@@ -41,14 +41,14 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    /// From an access token (RFC 6750, section 2.1), or else from the cookies of a request. Where there is a token, cookies
-    /// count for nothing: so a request with one needs no proof of its origin.
+    /// From the cookies of a request. Where there is an access token they count for nothing: so a request with one needs
+    /// no proof of its origin.
     ///
     /// # Errors
     /// If the store fails.
     pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Error> {
-        if let Some(token) = bearer(headers) {
-            return Ok(Self { program: program(app, token).await?, ..Self::default() });
+        if bearer(headers).is_some() {
+            return Ok(Self::default());
         }
         let jar = CookieJar::from_headers(headers);
         let mut found = Self::default();
@@ -85,7 +85,13 @@ impl FromRequestParts<App> for Identities {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        Self::of(app, &parts.headers).await
+        // Tokens are for the API (RFC 6750, section 2.1), not for pages.
+        match bearer(&parts.headers) {
+            Some(token) if parts.uri.path().starts_with("/api/") => {
+                Ok(Self { program: program(app, token).await?, ..Self::default() })
+            }
+            Some(_) | None => Self::of(app, &parts.headers).await,
+        }
     }
 }
 

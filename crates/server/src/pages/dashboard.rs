@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use bedside_visit::permission::{Action, Scope};
+use bedside_visit::permission::{Action, ClinicAction, Scope, administer};
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
@@ -21,6 +21,8 @@ use crate::text::{bounds_of_day, civil_date, day, rfc3339, time_of_day};
 struct DashboardPage {
     layout: Layout,
     heading: &'static str,
+    /// Of the front desk too.
+    clerk: bool,
     now: String,
     today: String,
     zone: String,
@@ -45,6 +47,8 @@ struct Row {
     open: bool,
     now: bool,
     waiting: bool,
+    /// Whether they may make links.
+    links: bool,
 }
 
 /// `GET /`. Someone with nothing but a patient link has one visit: theirs, as long as it can be joined.
@@ -66,10 +70,15 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
     let open = |sealed: Sealed<Appointment>| sealed.open(&principal, Action::View, &app.rules, now).ok();
     let mine: Vec<(Appointment, Role)> = day_of.into_iter().filter_map(open).collect();
     note_reads(&app, &identity, mine.iter().map(|(appointment, _)| appointment.id)).await?;
+    let clerk = administer(&principal, ClinicAction::ListAppointments).is_ok();
+    if clerk && mine.is_empty() {
+        return Ok(Redirect::to("/desk").into_response());
+    }
     let rows: Vec<Row> = mine.iter().map(|(appointment, role)| Row::new(&app, appointment, *role, now)).collect();
     let page = DashboardPage {
         layout: Layout::new(&app).signed_in(person.name.reveal()),
         heading: "Today",
+        clerk,
         now: rfc3339(now),
         today: day(now, &app.zone),
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
@@ -109,20 +118,22 @@ impl Row {
             open: !closed && appointment.status != AppointmentStatus::Cancelled,
             now: live || (near && !over),
             waiting: standing.waiting,
+            links: role == Role::Provider && !closed && appointment.status != AppointmentStatus::Cancelled,
         }
     }
 }
 
-struct Standing {
-    words: &'static str,
-    badge: &'static str,
-    since: Option<Timestamp>,
-    waiting: bool,
+/// How a visit stands, in a word.
+pub(super) struct Standing {
+    pub(super) words: &'static str,
+    pub(super) badge: &'static str,
+    pub(super) since: Option<Timestamp>,
+    pub(super) waiting: bool,
 }
 
 impl Standing {
     /// From what is live, or else from the booking.
-    fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
+    pub(super) fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
         let plain = |words, badge| Self { words, badge, since: None, waiting: false };
         if let Some(view) = view {
             let patient = view.counterpart().map_or(Presence::Absent, |patient| patient.presence);

@@ -2,14 +2,19 @@
 
 pub(crate) mod account;
 pub(crate) mod api_docs;
+pub(crate) mod book;
+pub(crate) mod booking;
 pub(crate) mod call;
 pub(crate) mod cometchat;
 pub(crate) mod dashboard;
 pub(crate) mod demo;
+pub(crate) mod desk;
 mod elsewhere;
 pub(crate) mod ended;
 pub(crate) mod error;
 pub(crate) mod invite;
+pub(crate) mod people;
+mod picture;
 pub(crate) mod second_step;
 pub(crate) mod sign_in;
 

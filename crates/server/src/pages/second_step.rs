@@ -7,14 +7,13 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bedside_store::{Account, AuditEntry, SealedSecret};
 use bedside_visit::{AuditAction, EmailAddress, UserId};
-use qrcode::QrCode;
-use qrcode::render::svg;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::picture::qr_picture;
 use super::sign_in::{own_path, sign_in};
 use super::{Layout, render};
 use crate::app::App;
@@ -125,7 +124,7 @@ pub(crate) async fn offer(State(app): State<App>, identities: Identities) -> Res
 fn offer_page(app: &App, account: &Account, offered: &Offered, wrong: bool) -> Result<Response, Error> {
     let page = OfferPage {
         layout: Layout::new(app).signed_in(account.name.reveal()),
-        picture: picture(offered)?,
+        picture: qr_picture(&offered.address)?,
         typed: &offered.typed,
         sealed: URL_SAFE_NO_PAD.encode(&offered.sealed.0),
         wrong,
@@ -135,12 +134,6 @@ fn offer_page(app: &App, account: &Account, offered: &Offered, wrong: bool) -> R
 
 fn address_of(account: &Account) -> &str {
     account.email.as_ref().map_or("", EmailAddress::reveal)
-}
-
-fn picture(offered: &Offered) -> Result<String, Error> {
-    let code = QrCode::new(offered.address.as_bytes()).map_err(|_| Error::Internal)?;
-    let drawn = code.render::<svg::Color<'_>>().min_dimensions(220, 220).build();
-    Ok(format!("data:image/svg+xml;base64,{}", STANDARD.encode(drawn)))
 }
 
 const START_AGAIN: &str = "Open your account again, and take the second step from there.";

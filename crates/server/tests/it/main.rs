@@ -12,6 +12,7 @@ mod crash;
 mod descriptions;
 mod desk;
 mod documents;
+mod front_desk;
 mod headers;
 mod invites;
 mod matrix;

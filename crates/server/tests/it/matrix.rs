@@ -150,6 +150,11 @@ impl Clinic {
         let nobody = format!("{}@example.org", Uuid::now_v7());
         let request = match (form(&path, method), body(&self.server, route, method)) {
             _ if (method, route) == ("POST", "/sign-in") => request.form(&[("email", &nobody), ("password", "x")]),
+            _ if (method, route) == ("POST", "/people") => {
+                request.form(&[("user", &self.server.other_patient.id().to_string()), ("disabled", "false")])
+            }
+            _ if route == "/booking/{id}/link" => request.form(&[("user", &self.server.patient.id().to_string())]),
+            _ if route == "/booking/{id}/revoke" => request.form(&[("user", &self.server.provider.id().to_string())]),
             (Some(fields), _) => request.form(fields),
             (None, Some(body)) => request.json(&body),
             (None, None) => request,
@@ -167,6 +172,8 @@ impl Clinic {
 
 fn form(path: &str, method: &str) -> Option<&'static [(&'static str, &'static str)]> {
     let fields: &[(&str, &str)] = match path {
+        "/book" if method == "POST" => &[],
+        path if path.ends_with("/companions") && path.starts_with("/booking") => &[("name", "Gil"), ("role", "guest")],
         "/account/password" => &[("current", "x"), ("new", "y")],
         "/sign-in/code" if method == "POST" => &[("code", "123456")],
         "/account/second-step" if method == "POST" => &[("sealed", "AAAA"), ("code", "123456"), ("current", "x")],
@@ -199,6 +206,9 @@ fn word(reply: &Reply) -> String {
         Some("/") => "home".to_owned(),
         Some("/ended") => "bye".to_owned(),
         Some("/account?done=sign-ins") => "acct".to_owned(),
+        Some("/desk") => "desk".to_owned(),
+        Some("/people") => "people".to_owned(),
+        Some(to) if to.starts_with("/booking/") => "booking".to_owned(),
         Some(to) if to.starts_with("/sign-in") => "in".to_owned(),
         Some(to) if to.starts_with("/video-call/patient?appointmentId=") => "room".to_owned(),
         Some(to) if to.starts_with("/appointment/") => "call".to_owned(),

@@ -1,0 +1,188 @@
+//! One booking: who comes, their links, and calling it off. For the front desk and the appointment's provider.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::State;
+use axum::response::{Html, Redirect};
+use bedside_visit::permission::{Arrangement, ClinicRole, Scope};
+use bedside_visit::{Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Role, UserId};
+use serde::Deserialize;
+
+use super::picture::qr_picture;
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{Accompanying, Arranging, CallingOff, Identity, Linking};
+use crate::bookings::call_off;
+use crate::error::Error;
+use crate::invites::{add_companion, add_invite, invite_url, revoke};
+use crate::people;
+use crate::text::{day_and_time, rfc3339};
+
+#[derive(Template)]
+#[template(path = "booking.html")]
+struct BookingPage {
+    layout: Layout,
+    id: String,
+    patient: String,
+    start: String,
+    when: String,
+    zone: String,
+    minutes: u64,
+    kind: String,
+    reason: Option<String>,
+    cancelled: bool,
+    people: Vec<Somebody>,
+    room: bool,
+    /// Whether whoever looks may call it off.
+    may_call_off: bool,
+    /// Where whoever looks came from.
+    back: &'static str,
+    fresh: Option<FreshLink>,
+}
+
+struct Somebody {
+    user: String,
+    name: String,
+    role: &'static str,
+    /// Comes by link. The provider signs in.
+    by_link: bool,
+    companion: bool,
+}
+
+/// A link that was made just now. It is shown this once.
+struct FreshLink {
+    name: String,
+    url: String,
+    /// An image, as a `data:` address.
+    picture: String,
+}
+
+/// `GET /booking/{id}`.
+pub(crate) async fn show(State(app): State<App>, arranging: Arranging<Linking>) -> Result<Html<String>, Error> {
+    page(&app, &arranging.appointment, &arranging.identity, None).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Whose {
+    user: UserId,
+}
+
+/// `POST /booking/{id}/link`: a new link for somebody, in place of their unused ones.
+pub(crate) async fn make_link(
+    State(app): State<App>,
+    arranging: Arranging<Linking>,
+    Form(whose): Form<Whose>,
+) -> Result<Html<String>, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    let fresh = fresh_link(&app, &appointment, whose.user, &identity).await?;
+    page(&app, &appointment, &identity, Some(fresh)).await
+}
+
+/// `POST /booking/{id}/revoke`: somebody's links are taken away, and a companion may not come any more.
+pub(crate) async fn take_away(
+    State(app): State<App>,
+    arranging: Arranging<Linking>,
+    Form(whose): Form<Whose>,
+) -> Result<Redirect, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    let mut transaction = app.store.begin().await?;
+    revoke(&mut *transaction, &appointment, whose.user, identity.principal.user, app.clock.now()).await?;
+    transaction.commit().await?;
+    Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NewCompanion {
+    name: String,
+    role: Role,
+}
+
+/// `POST /booking/{id}/companions`: somebody else may come.
+pub(crate) async fn accompany(
+    State(app): State<App>,
+    arranging: Arranging<Accompanying>,
+    Form(new): Form<NewCompanion>,
+) -> Result<Html<String>, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    let person = people::new_person(&new.name, None, None).map_err(Error::BadRequest)?;
+    let (actor, companion) = (identity.principal.user, Companion { role: new.role, person });
+    let mut transaction = app.store.begin().await?;
+    let (appointment, user) = add_companion(&mut *transaction, appointment, companion, actor, app.clock.now()).await?;
+    transaction.commit().await?;
+    let fresh = fresh_link(&app, &appointment, user, &identity).await?;
+    page(&app, &appointment, &identity, Some(fresh)).await
+}
+
+/// `POST /booking/{id}/cancel`.
+pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingOff>) -> Result<Redirect, Error> {
+    let (id, actor) = (arranging.appointment.id, arranging.identity.principal.user);
+    let mut transaction = app.store.begin().await?;
+    call_off(&mut *transaction, id, Some(actor), app.clock.now()).await?;
+    transaction.commit().await?;
+    Ok(Redirect::to(&format!("/booking/{id}")))
+}
+
+async fn fresh_link(
+    app: &App,
+    appointment: &Appointment,
+    user: UserId,
+    identity: &Identity,
+) -> Result<FreshLink, Error> {
+    let (role, person) = appointment.participants.find(user).ok_or(Error::NotFound)?;
+    if role == Role::Provider {
+        return Err(Error::BadRequest("Providers sign in: there are no links for them."));
+    }
+    let (now, closes) = (app.clock.now(), appointment.closes(&app.rules));
+    let mut transaction = app.store.begin().await?;
+    let token = add_invite(&mut *transaction, appointment, user, closes, Some(identity.principal.user), now).await?;
+    transaction.commit().await?;
+    let url = invite_url(&app.config.server.public_url, &token);
+    Ok(FreshLink { name: person.name.reveal().clone(), picture: qr_picture(&url)?, url })
+}
+
+async fn page(
+    app: &App,
+    appointment: &Appointment,
+    identity: &Identity,
+    fresh: Option<FreshLink>,
+) -> Result<Html<String>, Error> {
+    let clerk = matches!(identity.principal.scope, Scope::Account(Some(ClinicRole::Staff | ClinicRole::Admin)));
+    let you = app.store.get_person(identity.principal.user).await?.ok_or(Error::NotSignedIn)?;
+    let cancelled = appointment.status == AppointmentStatus::Cancelled;
+    let may_call_off =
+        bedside_visit::permission::arrange(&identity.principal, Arrangement::CallOff, appointment).is_ok();
+    let somebody = |(role, person): (Role, &bedside_visit::Person)| Somebody {
+        user: person.id.to_string(),
+        name: person.name.reveal().clone(),
+        role: role_in_words(role),
+        by_link: role != Role::Provider,
+        companion: !matches!(role, Role::Patient | Role::Provider),
+    };
+    render(&BookingPage {
+        layout: Layout::new(app).signed_in(you.name.reveal()),
+        id: appointment.id.to_string(),
+        patient: appointment.participants.patient.name.reveal().clone(),
+        start: rfc3339(appointment.start),
+        when: day_and_time(appointment.start, &app.zone),
+        zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        minutes: appointment.duration.as_secs() / 60,
+        kind: appointment.kind.clone(),
+        reason: appointment.reason.as_ref().map(|reason| reason.reveal().clone()),
+        cancelled,
+        people: appointment.participants.iter().map(somebody).collect(),
+        room: appointment.participants.iter().count() < MAX_PARTICIPANTS,
+        may_call_off: may_call_off && !cancelled,
+        back: if clerk { "/desk" } else { "/" },
+        fresh,
+    })
+}
+
+const fn role_in_words(role: Role) -> &'static str {
+    match role {
+        Role::Patient => "Patient",
+        Role::Provider => "Provider",
+        Role::Guest => "Guest",
+        Role::Interpreter => "Interpreter",
+        Role::Observer => "Observer",
+    }
+}

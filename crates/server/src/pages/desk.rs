@@ -1,0 +1,102 @@
+//! The front desk: everyone's day.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Html;
+use bedside_visit::permission::Arrangement;
+use bedside_visit::{Appointment, Role, Timestamp, age_on};
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use super::dashboard::Standing;
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{Clerk, ListingAppointments};
+use crate::error::Error;
+use crate::reads::note_reads;
+use crate::text::{bounds_of_date, civil_date, date_in_words, rfc3339, time_of_day};
+
+#[derive(Template)]
+#[template(path = "desk.html")]
+struct DeskPage {
+    layout: Layout,
+    day: String,
+    date: String,
+    today: bool,
+    before: String,
+    after: String,
+    zone: String,
+    waiting: usize,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    id: String,
+    start: String,
+    time: String,
+    minutes: u64,
+    patient: String,
+    age: Option<u16>,
+    provider: String,
+    kind: String,
+    standing: Standing,
+    since: String,
+    since_time: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Day {
+    day: Option<Date>,
+}
+
+/// `GET /desk?day=YYYY-MM-DD`: today, if no day is given.
+pub(crate) async fn show(
+    State(app): State<App>,
+    clerk: Clerk<ListingAppointments>,
+    Query(asked): Query<Day>,
+) -> Result<Html<String>, Error> {
+    let identity = clerk.identity;
+    let person = app.store.get_person(identity.principal.user).await?.ok_or(Error::NotSignedIn)?;
+    let now = app.clock.now();
+    let today = civil_date(now, &app.zone);
+    let date = asked.day.unwrap_or(today);
+    let (begin, end) = bounds_of_date(date, &app.zone);
+    let listed = app.store.list_bookings(None, begin, end).await?;
+    let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&identity.principal, Arrangement::Read).ok();
+    let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
+    note_reads(&app, &identity, appointments.iter().map(|appointment| appointment.id)).await?;
+    let rows: Vec<Row> = appointments.iter().map(|appointment| Row::new(&app, appointment, now)).collect();
+    render(&DeskPage {
+        layout: Layout::new(&app).signed_in(person.name.reveal()),
+        day: date_in_words(date),
+        date: date.to_string(),
+        today: date == today,
+        before: date.yesterday().unwrap_or(date).to_string(),
+        after: date.tomorrow().unwrap_or(date).to_string(),
+        zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        waiting: rows.iter().filter(|row| row.standing.waiting).count(),
+        rows,
+    })
+}
+
+impl Row {
+    fn new(app: &App, appointment: &Appointment, now: Timestamp) -> Self {
+        let people = &appointment.participants;
+        let view = app.hub.standing(appointment.id);
+        let standing = Standing::of(appointment, view.as_ref(), Role::Provider);
+        let birth = people.patient.birth_date.as_ref();
+        Self {
+            id: appointment.id.to_string(),
+            start: rfc3339(appointment.start),
+            time: time_of_day(appointment.start, &app.zone),
+            minutes: appointment.duration.as_secs() / 60,
+            patient: people.patient.name.reveal().clone(),
+            age: birth.and_then(|birth| age_on(*birth.reveal(), civil_date(now, &app.zone))),
+            provider: people.provider.name.reveal().clone(),
+            kind: appointment.kind.clone(),
+            since: standing.since.map(rfc3339).unwrap_or_default(),
+            since_time: standing.since.map(|at| time_of_day(at, &app.zone)).unwrap_or_default(),
+            standing,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The front desk's pages: the clinic's day, booking, links, who is shut out.
+
+use bedside_visit::permission::ClinicRole;
+
+use crate::support::{Client, Page, Reply, Server, When};
+
+async fn dorothy(server: &Server) -> Client {
+    let account = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Staff).await;
+    server.sign_in(&account).await
+}
+
+fn assert_page(reply: &Reply, words: &[&str]) {
+    assert!(reply.status == 200 && reply.is_page(), "{}", reply.body);
+    for word in words {
+        assert!(reply.body.contains(word), "{word}: {}", reply.body);
+    }
+}
+
+/// The link that a page shows.
+fn link_of(server: &Server, page: &Reply) -> String {
+    let begin = page.body.find(&format!("{}/v/", server.origin)).expect("a link");
+    page.body[begin..].split('"').next().expect("its end").to_owned()
+}
+
+#[tokio::test]
+async fn a_visit_is_booked_and_its_patient_gets_in() {
+    let server = Server::start().await;
+    server.clock.set_to_noon();
+    let desk = dorothy(&server).await;
+    assert_eq!(desk.get("/").await.location(), Some("/desk"));
+    assert_page(&desk.get("/desk").await, &["No visits are booked for this day", "/book?day="]);
+
+    let form = desk.get("/book").await;
+    assert_page(&form, &["Somebody new", "Dr. Grace Hopper, Family medicine", "Ada Lovelace, born 1985-12-10"]);
+    assert!(!form.body.contains("<option value=\"\">Dr."), "providers are no patients");
+    let now = bedside_visit::Clock::now(&*server.clock);
+    let date = jiff::Timestamp::from_millisecond(now.as_millis()).expect("a time").to_string()[..10].to_owned();
+    let provider = server.provider.id().to_string();
+    let fields = [
+        ("patient", ""),
+        ("name", "Zofia Zażółć"),
+        ("birth_date", "1980-02-29"),
+        ("provider", &provider),
+        ("date", &date),
+        ("time", "12:00"),
+        ("minutes", "20"),
+        ("type", "First visit"),
+        ("reason", "A rash"),
+    ];
+    let booked = desk.post("/book", &fields).await;
+    let booking = booked.location().expect("booked").to_owned();
+    assert_page(&desk.get(&booking).await, &["Zofia Zażółć", "First visit, 20 minutes", "A rash", "Dr. Grace Hopper"]);
+    assert_page(&desk.get("/desk").await, &["Zofia Zażółć", "with <bdi>Dr. Grace Hopper</bdi>", &booking]);
+    let tomorrow = desk.get("/desk?day=2031-01-07").await;
+    assert_page(&tomorrow, &["No visits are booked for this day", "Tuesday, 7 January"]);
+
+    let id: bedside_visit::AppointmentId = booking.rsplit('/').next().expect("an id").parse().expect("an id");
+    let stored = server.store.get_appointment(id).await.expect("read").expect("it is there");
+    let stored = stored.unseal_for(bedside_visit::OwnWork::Operator);
+    let patient = stored.participants.patient.id.to_string();
+    let made = desk.post(&format!("{booking}/link"), &[("user", &patient)]).await;
+    assert_page(&made, &["A link for <bdi>Zofia Zażółć</bdi>", "data:image/svg+xml"]);
+    let zofia = server.client();
+    zofia.join_by_link(&link_of(&server, &made)).await;
+    Page::open(&server, &zofia, id).await;
+    assert!(!desk.get(&booking).await.body.contains("/v/"), "a link is shown once");
+
+    let by_provider = desk.post(&format!("{booking}/link"), &[("user", &provider)]).await;
+    assert_eq!(by_provider.status, 400, "there are no links for providers");
+    assert_eq!(desk.post(&format!("{booking}/cancel"), &[]).await.location(), Some(booking.as_str()));
+    assert_page(&desk.get(&booking).await, &["Called off"]);
+    assert_eq!(zofia.get(&format!("/video-call/patient?appointmentId={id}")).await.status, 403);
+    let log = server.audit().await;
+    let clerk = log.iter().find(|row| row.action == "appointment.added").expect("written down").actor;
+    assert!(clerk.is_some());
+    for action in ["user.added", "invite.created", "appointment.cancelled", "appointment.viewed"] {
+        assert!(log.iter().any(|row| row.action == action && row.actor == clerk), "{action}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_beside_the_field_and_nothing_is_lost() {
+    let server = Server::start().await;
+    let desk = dorothy(&server).await;
+    let provider = server.provider.id().to_string();
+    let right = [
+        ("patient", ""),
+        ("name", "Zofia <b>"),
+        ("birth_date", ""),
+        ("provider", &*provider),
+        ("date", "2031-01-07"),
+        ("time", "12:00"),
+        ("minutes", "20"),
+        ("type", "First visit"),
+        ("reason", "A rash"),
+    ];
+    let people = server.store.count_users().await.expect("read");
+    for (field, value, shown) in [
+        ("name", "", "name"),
+        ("birth_date", "yesterday", "birth_date"),
+        ("provider", "", "provider"),
+        ("patient", "nobody", "patient"),
+        ("date", "2031-02-30", "date"),
+        ("time", "25:00", "time"),
+        ("minutes", "3", "minutes"),
+        ("type", " ", "type"),
+        ("reason", &"x".repeat(2001), "reason"),
+    ] {
+        let fields: Vec<_> =
+            right.iter().map(|(name, old)| (*name, if *name == field { value } else { *old })).collect();
+        let again = desk.post("/book", &fields).await;
+        assert_page(&again, &["It is not booked yet", &format!("href=\"#{shown}\"")]);
+        if field != "name" {
+            assert!(again.body.contains("value=\"Zofia &#60;b&#62;\""), "{}", again.body);
+        }
+    }
+    assert_eq!(server.store.count_users().await.expect("read"), people, "nobody is added half-way");
+    assert_eq!(server.store.count_appointments().await.expect("read"), 0);
+    assert_eq!(desk.post("/book", &right).await.status, 303);
+}
+
+#[tokio::test]
+async fn others_come_by_links_of_their_own() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let grace = server.sign_in(&server.provider).await;
+    let booking = format!("/booking/{}", visit.id);
+    let day = grace.get("/").await;
+    assert_page(&day, &[&format!("href=\"{booking}\"")]);
+    let made = grace.post(&format!("{booking}/companions"), &[("name", "Ines"), ("role", "interpreter")]).await;
+    assert_page(&made, &["A link for <bdi>Ines</bdi>", "Interpreter"]);
+    let ines = server.client();
+    ines.join_by_link(&link_of(&server, &made)).await;
+    Page::open(&server, &ines, visit.id).await;
+    for role in ["patient", "provider", "admin"] {
+        let refused = grace.post(&format!("{booking}/companions"), &[("name", "Eve"), ("role", role)]).await;
+        assert_eq!(refused.status, 400, "{role}");
+    }
+    assert!(!grace.get(&booking).await.body.contains("Call this visit off"), "that is the desk's");
+}
+
+#[tokio::test]
+async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let florence = server.add_clerk("Florence Nightingale", "florence@example.org", ClinicRole::Admin).await;
+    let admin = server.sign_in(&florence).await;
+    let ada = server.sign_in(&server.patient).await;
+    let mut page = Page::open(&server, &ada, visit.id).await;
+    assert_page(&admin.get("/people").await, &["Ada Lovelace", "administrator · signs in", "Family medicine"]);
+    let id = server.patient.id().to_string();
+    let set = |disabled: &'static str, id: String| {
+        let admin = &admin;
+        async move { admin.post("/people", &[("user", &id), ("disabled", disabled)]).await }
+    };
+    assert_eq!(set("true", id.clone()).await.location(), Some("/people"));
+    assert!(matches!(page.ending().await, crate::support::Ending::Code(4401)));
+    assert_page(&admin.get("/people").await, &["Shut out", "Let Ada Lovelace in again"]);
+    assert_eq!(server.client().try_sign_in("ada@example.org", crate::support::PASSWORD).await.status, 200);
+    assert_eq!(set("false", id).await.location(), Some("/people"));
+    server.sign_in(&server.patient).await;
+    assert_eq!(set("true", florence.id().to_string()).await.status, 400, "nobody shuts themselves out");
+}
+
+#[tokio::test]
+async fn whoever_leaves_the_desk_is_out_of_it_at_once() {
+    let server = Server::start().await;
+    let desk = dorothy(&server).await;
+    assert_eq!(desk.get("/desk").await.status, 200);
+    server.operator().set_clinic_role("dorothy@example.org", None).await.expect("taken away");
+    assert_eq!(desk.get("/desk").await.status, 403);
+}
