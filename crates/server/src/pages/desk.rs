@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Html;
-use bedside_visit::permission::Arrangement;
+use bedside_visit::permission::{Arrangement, ClinicAction, administer};
 use bedside_visit::{Appointment, Role, Timestamp, age_on};
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -23,6 +23,7 @@ struct DeskPage {
     day: String,
     date: String,
     today: bool,
+    admin: bool,
     before: String,
     after: String,
     zone: String,
@@ -71,6 +72,7 @@ pub(crate) async fn show(
         day: date_in_words(date),
         date: date.to_string(),
         today: date == today,
+        admin: administer(&identity.principal, ClinicAction::ShutOut).is_ok(),
         before: date.yesterday().unwrap_or(date).to_string(),
         after: date.tomorrow().unwrap_or(date).to_string(),
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),

@@ -136,6 +136,50 @@ async fn a_persons_own_account() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
+async fn the_front_desk() {
+    let clinic = Clinic::open().await;
+    let long = "Maximiliana Wilhelmina Featherstonehaugh-Cholmondeley von Hohenlohe-Langenburg";
+    let patient = clinic.server.add_person(long, None).await.person;
+    clinic.server.book_for(&patient, &clinic.server.other_provider.person, When::Later).await;
+    let role = bedside_visit::permission::ClinicRole::Admin;
+    let desk = clinic.server.add_clerk("Florence Nightingale", "florence@example.org", role).await;
+    let mut findings = Findings::default();
+    let waits = clinic.patient().await;
+    waits.stage("waiting").await;
+
+    let window = clinic.profile().await.window().await;
+    window.open("/desk").await;
+    sign_in(&window, &desk).await;
+    window.sees("Waiting").await;
+    findings.look(&window, "desk").await;
+    window.open("/desk?day=2031-01-07").await;
+    findings.look(&window, "desk-empty").await;
+    window.open("/book").await;
+    findings.look(&window, "book").await;
+    window.fill("name", "Zofia").await;
+    window.press("Book it").await;
+    window.sees("It is not booked yet").await;
+    findings.look(&window, "book-wrong").await;
+    window.open(&format!("/booking/{}", clinic.appointment.id)).await;
+    findings.look(&window, "booking").await;
+    window.fill("name", "Ines Interpreter").await;
+    window.press("Add them and make a link").await;
+    window.sees("A link for").await;
+    findings.look(&window, "booking-link").await;
+    window.press("Copy the link").await;
+    window.open(&format!("/booking/{}", clinic.appointment.id)).await;
+    window.press("Call this visit off").await;
+    window.press("Call it off").await;
+    window.sees("Called off").await;
+    findings.look(&window, "booking-off").await;
+    window.open("/people").await;
+    findings.look(&window, "people").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
 async fn the_visit_of_a_patient_who_waits() {
     let clinic = Clinic::open().await;
     let mut findings = Findings::default();

@@ -155,7 +155,7 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
     };
     assert_eq!(set("true", id.clone()).await.location(), Some("/people"));
     assert!(matches!(page.ending().await, crate::support::Ending::Code(4401)));
-    assert_page(&admin.get("/people").await, &["Shut out", "Let Ada Lovelace in again"]);
+    assert_page(&admin.get("/people").await, &["Shut out", "Let in again: Ada Lovelace"]);
     assert_eq!(server.client().try_sign_in("ada@example.org", crate::support::PASSWORD).await.status, 200);
     assert_eq!(set("false", id).await.location(), Some("/people"));
     server.sign_in(&server.patient).await;
