@@ -321,3 +321,49 @@ async fn a_demo_prints_a_working_link_for_each_and_goes_on_the_next_time() {
         serving.terminate();
     }
 }
+
+#[tokio::test]
+async fn another_program_is_given_keys_and_trusted() {
+    let desk = Desk::new();
+    let printed = desk.run(&["integrator", "add", "--name", "Records", "--scope", "appointments:read"]).worked();
+    let [id, client, secret] = printed.lines().collect::<Vec<_>>()[..] else { panic!("{printed}") };
+    assert_eq!((id.len(), client.len(), secret.len()), (36, 36, 43));
+    let more = desk.run(&["integrator", "add-key", id]).worked();
+    let second = more.lines().nth(1).expect("a client id");
+    assert_ne!(second, client);
+    desk.run(&["integrator", "remove-key", client]).worked();
+    assert!(desk.run(&["integrator", "remove-key", client]).refused().contains("there is no key"));
+    assert!(desk.run(&["integrator", "add", "--name", "X", "--scope", "everything"]).err.contains("appointments:read"));
+
+    let file = desk.path("keys.json");
+    let issuer = ["--issuer", "https://records.example.org"];
+    let trust = |id: &str| desk.run(&["integrator", "trust", id, issuer[0], issuer[1], "--jwks", &file]);
+    assert!(trust(id).refused().contains("keys.json"));
+    std::fs::write(&file, r#"{"keys":[{"kty":"oct","kid":"1","k":"c2VjcmV0"}]}"#).expect("written");
+    assert!(trust(id).refused().contains("shared secret"));
+    let good =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    std::fs::write(&file, good).expect("written");
+    trust(id).worked();
+    let other = desk.run(&["integrator", "add", "--name", "Other"]).worked();
+    assert!(trust(other.lines().next().expect("an id")).refused().contains("another program signs as"));
+    desk.run(&["integrator", "distrust", id, issuer[0], issuer[1]]).worked();
+    assert!(desk.run(&["integrator", "distrust", id, issuer[0], issuer[1]]).refused().contains("there is no issuer"));
+}
+
+#[tokio::test]
+async fn the_front_desk_is_given_on_the_command_line() {
+    let desk = Desk::new();
+    let add = ["user", "add", "--name", "Dorothy", "--email", "dorothy@example.org", "--clinic-role"];
+    let with = |role: &'static str| desk.run_with(&[&add[..], &[role]].concat(), &[("BEDSIDE_PASSWORD", PASSWORD)]);
+    for role in ["integrator", "boss"] {
+        assert!(with(role).err.contains("staff or admin"), "{role}");
+    }
+    with("staff").worked();
+    for role in ["admin", "none", "staff"] {
+        desk.run(&["user", "set-clinic-role", "dorothy@example.org", role]).worked();
+    }
+    assert!(
+        desk.run(&["user", "set-clinic-role", "nobody@example.org", "admin"]).refused().contains("there is no user")
+    );
+}
