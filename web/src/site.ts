@@ -1,4 +1,5 @@
 import { offerToCopy } from "./site/copy.ts";
+import { waitAtDoor } from "./site/door.ts";
 import { offerElsewhere } from "./site/elsewhere.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
@@ -11,3 +12,4 @@ focusSummary(document);
 liveDashboard(document);
 offerElsewhere(document);
 offerToCopy(document);
+waitAtDoor(document);

@@ -3,6 +3,7 @@
 //! [`Program::start`] makes all of it from a [`config::Config`]; [`Program::serve`] answers requests
 //! until told to stop. `main` and the tests start it in the same way.
 
+mod admissions;
 mod api;
 mod app;
 mod assets;

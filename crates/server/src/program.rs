@@ -35,6 +35,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How often is looked whether somebody's right may have gone: it is to bite within a second.
 const RIGHTS_EVERY: Duration = Duration::from_millis(400);
+/// How long is remembered who asked to come in on another device.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How often what has run out is thrown away.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -329,5 +331,6 @@ async fn sweep(app: App) {
 async fn sweep_sessions(app: &App) -> Result<(), StoreError> {
     let mut transaction = app.store.begin().await?;
     transaction.delete_expired_sessions(app.clock.now()).await?;
+    transaction.delete_old_admissions(app.clock.now() - FORGOTTEN_AFTER).await?;
     transaction.commit().await
 }

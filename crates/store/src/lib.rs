@@ -26,6 +26,7 @@
 //! [`SqliteStore`] is the implementation for one machine. Another database is another directory
 //! beside `sqlite/`, file for file alike, and `tests/story.rs` is run against it.
 
+mod admission;
 mod audit;
 mod audit_chain;
 mod backend_report;
@@ -40,6 +41,7 @@ mod store;
 mod terms;
 mod user;
 
+pub use admission::AdmissionRecord;
 pub use audit::{AuditEntry, AuditRow};
 pub use audit_chain::{AuditHash, Chain, ChainFault, NoHash};
 pub use backend_report::{BackendReport, Receipt, ReportedVisit};

@@ -5,14 +5,14 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Person, Role,
-    Sealed, TermsId, Timestamp, UserId, VisitId, VisitRecord,
+    AdmissionId, Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress,
+    Person, Role, Sealed, TermsId, Timestamp, UserId, VisitId, VisitRecord,
 };
 use uuid::Uuid;
 
 use crate::{
-    Account, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash, Issuer, Listed,
-    NewUser, PasswordHash, Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
+    Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
+    Issuer, Listed, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -76,6 +76,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// The link that was used for a session.
     async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError>;
+
+    /// A wish to come in on another device, by the session that it is to have.
+    async fn get_admission_of_session(&self, session: &SessionHash) -> Result<Option<AdmissionRecord>, StoreError>;
+
+    /// The wishes to come in on another device that came later than `since` and are not answered, the oldest first.
+    async fn list_admissions(&self, since: Timestamp) -> Result<Vec<AdmissionRecord>, StoreError>;
 
     /// An appointment with both its people, for the gate to open.
     async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
@@ -215,6 +221,23 @@ pub trait Transaction: Send {
         session: &SessionHash,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// Gives a used link to another session. False: it is not used, or was taken away, or its time is over.
+    async fn rebind_invite(
+        &mut self,
+        hash: &InviteHash,
+        session: &SessionHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Adds a wish to come in on another device.
+    async fn insert_admission(&mut self, asked: &AdmissionRecord) -> Result<(), StoreError>;
+
+    /// Answers one. False: there is none, or it was answered before.
+    async fn answer_admission(&mut self, id: AdmissionId, admitted: bool, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Forgets those that came before then, and tells how many.
+    async fn delete_old_admissions(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// Removes somebody's unused links to an appointment, so that a new one replaces them; tells how many.
     async fn delete_unused_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError>;

@@ -7,13 +7,13 @@ mod support;
 use std::time::Duration;
 
 use bedside_store::{
-    AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, NewUser, PasswordHash, Receipt,
-    ReportedVisit, SessionRecord, Store, StoreError, Terms, Transaction,
+    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, NewUser,
+    PasswordHash, Receipt, ReportedVisit, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    AppointmentStatus, AuditAction, CallBackend, ChatMessage, Companion, Consent, ConsentRecord, EndReason, OwnWork,
-    Person, Role, Sealed, TermsId, Timestamp, VisitPhase, VisitRecord,
+    AdmissionId, AppointmentStatus, AuditAction, CallBackend, ChatMessage, Companion, Consent, ConsentRecord,
+    EndReason, OwnWork, Person, Role, Sealed, TermsId, Timestamp, VisitPhase, VisitRecord,
 };
 use support::{
     appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit, visit_id,
@@ -33,6 +33,7 @@ async fn story(store: &dyn Store) {
     bookings(store).await;
     sign_in(store).await;
     patient_link(store).await;
+    another_device(store).await;
     companions(store).await;
     the_clinic(store).await;
     programs(store).await;
@@ -211,6 +212,48 @@ async fn patient_link(store: &dyn Store) {
     assert_eq!(store.get_invite_of_session(&guest.token_hash).await.unwrap(), Some(used));
     assert_eq!(store.get_invite_of_session(&stranger).await.unwrap(), None);
     assert_eq!(store.get_session(&guest.token_hash).await.unwrap(), Some(guest));
+}
+
+/// The patient asks to come in on another device.
+async fn another_device(store: &dyn Store) {
+    let asked = |number: u128, byte: u8, second| AdmissionRecord {
+        id: AdmissionId::new(uuid::Uuid::from_u128(number)),
+        invite: invite_hash(1),
+        appointment: appointment_id(10),
+        user: user_id(1),
+        role: Role::Patient,
+        session: session(byte, 1).token_hash,
+        device: Some("Safari on iPhone".into()),
+        asked_at: at(second),
+        answered: None,
+    };
+    let (first, second) = (asked(70, 70, 20), asked(71, 71, 21));
+    let mut transaction = begin(store).await;
+    transaction.insert_admission(&second).await.unwrap();
+    transaction.insert_admission(&first).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.list_admissions(at(19)).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(store.list_admissions(at(20)).await.unwrap(), [second.clone()]);
+    assert_eq!(store.get_admission_of_session(&first.session).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.get_admission_of_session(&session(72, 1).token_hash).await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.answer_admission(first.id, true, at(22)).await.unwrap());
+    assert!(!transaction.answer_admission(first.id, false, at(23)).await.unwrap(), "once");
+    assert!(transaction.rebind_invite(&invite_hash(1), &first.session, at(22)).await.unwrap());
+    assert!(!transaction.rebind_invite(&invite_hash(1), &first.session, at(500)).await.unwrap(), "its time is over");
+    assert!(!transaction.rebind_invite(&invite_hash(9), &first.session, at(22)).await.unwrap(), "there is none");
+    transaction.commit().await.unwrap();
+    let answered = AdmissionRecord { answered: Some((at(22), true)), ..first.clone() };
+    assert_eq!(store.get_admission_of_session(&first.session).await.unwrap(), Some(answered));
+    assert_eq!(store.list_admissions(at(19)).await.unwrap(), [second]);
+    let invite = store.get_invite(&invite_hash(1)).await.unwrap().unwrap();
+    assert_eq!(invite.used, Some((at(22), first.session)));
+
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.delete_old_admissions(at(21)).await.unwrap(), 1);
+    assert_eq!(transaction.delete_old_admissions(at(22)).await.unwrap(), 1);
+    transaction.commit().await.unwrap();
 }
 
 /// An interpreter may come, does by a link, and may not any more.

@@ -65,6 +65,10 @@ uuid_id!(
     AppointmentId
 );
 uuid_id!(
+    /// Somebody's wish to come in on another device than the one that used their link.
+    AdmissionId
+);
+uuid_id!(
     /// One meeting of an appointment. "Start new meeting" after the end makes another.
     VisitId
 );

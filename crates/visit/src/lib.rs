@@ -30,7 +30,7 @@ pub mod view;
 pub use appointment::{Appointment, AppointmentStatus, JoinWindow, UnknownStatus, VisitRules};
 pub use backend::{CallBackend, UnknownCallBackend};
 pub use chat::{ChatMessage, ChatText, InvalidChatText};
-pub use id::{AppointmentId, CommandId, ConnectionId, InvalidId, PageId, UserId, VisitId};
+pub use id::{AdmissionId, AppointmentId, CommandId, ConnectionId, InvalidId, PageId, UserId, VisitId};
 pub use machine::{Arrival, Closing, Context, Input, MAX_PARTICIPANTS, Output, Visit};
 pub use person::{BirthDate, Companion, EmailAddress, InvalidEmailAddress, Participants, Person, Role, age_on};
 pub use private::Private;

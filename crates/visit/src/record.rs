@@ -160,6 +160,12 @@ pub enum AuditAction {
     InviteUsed,
     /// Somebody's links to an appointment were taken away, and whoever came by them is out.
     InviteRevoked,
+    /// Somebody asked to come in on another device than the one that used their link.
+    AdmissionAsked,
+    /// They were let in on it, and are out on the other.
+    AdmissionGiven,
+    /// They were not.
+    AdmissionRefused,
     /// A guest, interpreter or observer was added to an appointment.
     CompanionAdded,
     /// A guest, interpreter or observer may not come any more.
@@ -235,6 +241,9 @@ impl AuditAction {
             Self::InviteCreated => "invite.created",
             Self::InviteUsed => "invite.used",
             Self::InviteRevoked => "invite.revoked",
+            Self::AdmissionAsked => "admission.asked",
+            Self::AdmissionGiven => "admission.given",
+            Self::AdmissionRefused => "admission.refused",
             Self::CompanionAdded => "companion.added",
             Self::CompanionRemoved => "companion.removed",
             Self::IntegratorChanged => "integrator.changed",

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Change, View};
-use crate::{CallBackend, Capture, ChatText, CommandId, DeviceCheck, TermsId, UserId};
+use crate::{AdmissionId, CallBackend, Capture, ChatText, CommandId, DeviceCheck, TermsId, UserId};
 
 /// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
@@ -185,12 +185,32 @@ pub enum ServerMessage {
     /// This seat has moved to another page or device. The connection closes; do not come back by
     /// yourself.
     Moved,
+    /// Who asks to come in on another device than the one that used their link: all of them, each time that changes. To
+    /// the provider's page.
+    Admissions {
+        /// The oldest first.
+        waiting: Vec<Admission>,
+    },
     /// The server is about to stop. It begins no new meeting; what is under way goes on until it ends
     /// or that moment, then the connection closes and the page comes back to the next server.
     Stopping {
         /// The latest moment.
         until: crate::Timestamp,
     },
+}
+
+/// Somebody whose link was used on one device, and who asks to come in on another. Answered over the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Admission {
+    /// Which.
+    pub id: AdmissionId,
+    /// Whose link it is. Whether it is them is what the provider is asked.
+    pub user: UserId,
+    /// The other device, as far as its browser said: "Safari on iPhone".
+    pub device: Option<String>,
+    /// When they asked.
+    pub since: crate::Timestamp,
 }
 
 /// What a receiving media section carries.

@@ -6,9 +6,9 @@ use crate::chat::{ChatMessage, ChatText};
 use crate::record::EndReason;
 use crate::seat::{Capture, Check, DeviceCheck};
 use crate::signalling::Sdp;
-use crate::signalling::{ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
+use crate::signalling::{Admission, ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
 use crate::view::{Change, ParticipantView, Presence, Stage, View};
-use crate::{CallBackend, CommandId, Role, TermsId, Timestamp, UserId, VisitId};
+use crate::{AdmissionId, CallBackend, CommandId, Role, TermsId, Timestamp, UserId, VisitId};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/signalling/messages.ts");
 
@@ -39,6 +39,8 @@ fn generate() -> String {
         Change::decl(&config),
         Command::decl(&config),
         ClientMessage::decl(&config),
+        AdmissionId::decl(&config),
+        Admission::decl(&config),
         Track::decl(&config),
         Refusal::decl(&config),
         MediaFailure::decl(&config),

@@ -98,6 +98,11 @@ export class Api {
     return data.url;
   }
 
+  /** Lets somebody in on another device than the one that used their link, or does not. */
+  async admit(id: string, admission: string, admit: boolean): Promise<void> {
+    await this.#post(`/api/appointments/${encodeURIComponent(id)}/admissions/${encodeURIComponent(admission)}`, { admit });
+  }
+
   /** A token for CometChat. `fresh`: the last one does not work any more. */
   async callToken(appointmentId: string, fresh: boolean): Promise<string> {
     const { authToken } = await this.#post<{ authToken: string }>("/api/cometchat/user", {

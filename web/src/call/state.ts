@@ -1,7 +1,7 @@
 import type { Appointment, Problem } from "../api/appointment.ts";
 import type { CaptureState } from "../devices/capture.ts";
 import type { Transport } from "../signalling/client.ts";
-import type { Command, Refusal, Role, Timestamp, View } from "../signalling/messages.ts";
+import type { Admission, Command, Refusal, Role, Timestamp, View } from "../signalling/messages.ts";
 import type { MediaState } from "./backend.ts";
 import type { Published } from "./publication.ts";
 import type { Shown } from "./view.ts";
@@ -18,6 +18,8 @@ export interface CallState {
   view: Shown | null;
   /** When the server stops at the latest, if it is about to: nothing new begins until another answers. */
   stopping: Timestamp | null;
+  /** Who asks to come in on another device than the one that used their link. */
+  admissions: readonly Admission[];
   /** What to add to this computer's clock to get the server's. */
   clockSkew: number;
   capture: CaptureState;

@@ -54,7 +54,7 @@ async function begin(role: Role = "patient"): Promise<void> {
     role,
     appointmentId: "a",
     user: role === "patient" ? "p" : "d",
-    api: { appointment: () => answer(), invite: async () => "", callToken: async () => "" },
+    api: { appointment: () => answer(), invite: async () => "", callToken: async () => "", admit: async () => {} },
     base: "",
     url: (path) => path,
     socket: server.open,

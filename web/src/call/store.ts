@@ -1,7 +1,7 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
 import { SignallingClient, type Transport } from "../signalling/client.ts";
-import type { CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import { NO_MEDIA, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
@@ -22,7 +22,7 @@ export interface StoreOptions {
   user: UserId;
   /** What the API would say, if the page came with it: one round trip less. */
   given?: Appointment | undefined;
-  api: Pick<Api, "appointment" | "invite" | "callToken">;
+  api: Pick<Api, "admit" | "appointment" | "invite" | "callToken">;
   /** Origin of the server, empty for the page's own. */
   base: string;
   /** Address of the visit's WebSocket from the path the API gave. */
@@ -80,6 +80,7 @@ export class CallStore {
       transport: "connecting",
       view: null,
       stopping: null,
+      admissions: [],
       clockSkew: 0,
       capture: this.capture.state,
       lent: false,
@@ -215,6 +216,12 @@ export class CallStore {
   }
 
   /** Makes a new patient link. */
+  /** Lets somebody in on another device, or does not. */
+  async admit(admission: Admission, yes: boolean): Promise<void> {
+    await this.#options.api.admit(this.#options.appointmentId, admission.id, yes);
+    this.#set({ admissions: this.#state.admissions.filter(({ id }) => id !== admission.id) });
+  }
+
   async invite(): Promise<string> {
     return this.#options.api.invite(this.#options.appointmentId);
   }
@@ -287,6 +294,9 @@ export class CallStore {
         acknowledged: (command) => this.#onAnswer(command, null),
         refused: (command, refusal) => this.#onAnswer(command, refusal),
         media: (message) => this.#backend?.receive(message),
+        admissions: (admissions) => {
+          if (admissions.length > 0 || this.#state.admissions.length > 0) this.#set({ admissions });
+        },
         stopping: (until) => {
           if (until !== this.#state.stopping) this.#set({ stopping: until });
         },

@@ -15,6 +15,7 @@ let views: View[];
 let changes: Change[];
 let answers: [string, string][];
 let stopping: number | null;
+let asking: number;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -24,6 +25,7 @@ beforeEach(() => {
   changes = [];
   answers = [];
   stopping = null;
+  asking = 0;
   client = new SignallingClient({
     url: "wss://clinic/x",
     socket: server.open,
@@ -36,6 +38,7 @@ beforeEach(() => {
       acknowledged: (command) => answers.push([command.name, "done"]),
       refused: (command, refusal) => answers.push([command.name, refusal]),
       media: () => {},
+      admissions: (waiting) => (asking = waiting.length),
       stopping: (until) => (stopping = until),
     },
   });
@@ -263,6 +266,17 @@ test("a server that is about to stop says so, until another answers", async () =
   await clock.pass(250);
   server.last.snapshot();
   assert.equal(stopping, null);
+});
+
+test("who asks to come in is told, and asked for anew on another connection", async () => {
+  server.last.snapshot();
+  const asked = { id: "1", user: "p", device: null, since: 5 };
+  server.last.say({ type: "admissions", waiting: [asked] });
+  assert.equal(asking, 1);
+  server.last.drop();
+  await clock.pass(250);
+  server.last.snapshot();
+  assert.equal(asking, 0, "the server says it again if it is still so");
 });
 
 test("a network that is back is used at once", async () => {

@@ -1,6 +1,6 @@
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import { Attempts } from "./attempts.ts";
-import type { Change, ClientMessage, Command, Refusal, ServerMessage, Timestamp, View } from "./messages.ts";
+import type { Admission, Change, ClientMessage, Command, Refusal, ServerMessage, Timestamp, View } from "./messages.ts";
 import { CommandQueue } from "./queue.ts";
 import type { Socket } from "./socket.ts";
 
@@ -34,6 +34,8 @@ export interface SignallingEvents {
   acknowledged(command: Command): void;
   refused(command: Command, refusal: Refusal): void;
   media(message: MediaMessage): void;
+  /** Who asks to come in on another device: all of them. */
+  admissions(waiting: readonly Admission[]): void;
   /** The server is about to stop, at that time at the latest; `null`: this one is not. */
   stopping(until: Timestamp | null): void;
 }
@@ -232,6 +234,9 @@ export class SignallingClient {
       case "moved":
         this.#end("moved");
         break;
+      case "admissions":
+        this.#options.events.admissions(message.waiting);
+        break;
       case "stopping":
         this.#options.events.stopping(message.until);
         break;
@@ -267,6 +272,7 @@ export class SignallingClient {
     this.#attempt = 0;
     const unanswered = this.#queue.entries();
     this.#options.events.stopping(null);
+    this.#options.events.admissions([]);
     if (greeting !== null) this.command(greeting);
     for (const [id, command] of unanswered) this.#send({ type: "command", id, command });
     this.#report("open");

@@ -280,6 +280,26 @@ peer: number,
  */
 sdp: Sdp, } | { "type": "ping" };
 
+export type AdmissionId = string;
+
+export type Admission = { 
+/**
+ * Which.
+ */
+id: AdmissionId, 
+/**
+ * Whose link it is. Whether it is them is what the provider is asked.
+ */
+user: UserId, 
+/**
+ * The other device, as far as its browser said: "Safari on iPhone".
+ */
+device: string | null, 
+/**
+ * When they asked.
+ */
+since: Timestamp, };
+
 export type Track = { 
 /**
  * The section's `a=mid` (RFC 5888).
@@ -362,7 +382,11 @@ reason: MediaFailure, } | { "type": "pong" } | { "type": "malformed",
 /**
  * What is wrong, for a developer.
  */
-detail: string, } | { "type": "moved" } | { "type": "stopping", 
+detail: string, } | { "type": "moved" } | { "type": "admissions", 
+/**
+ * The oldest first.
+ */
+waiting: Array<Admission>, } | { "type": "stopping", 
 /**
  * The latest moment.
  */

@@ -12,6 +12,7 @@ import tokens from "../styles/tokens.css" with { type: "fallback" };
 import { nothing as idle, systemClock } from "../time/clock.ts";
 import { browserOf } from "../words/browser.ts";
 import { announcement, title } from "../words/scenes.ts";
+import { admissions } from "./admissions.ts";
 import type { Ui, ViewContext } from "./context.ts";
 import { CornerDrag } from "./corner.ts";
 import { dialog } from "./dialogs.ts";
@@ -406,7 +407,7 @@ export abstract class VideoCall extends LitElement {
         @keydown=${this.#stir}
       >
         ${dropped ? notice("Your connection dropped. Getting you back…") : nothing}
-        ${stopping(context)} ${calls ? nothing : newMessage(context)} ${this.#remote.element}
+        ${stopping(context)} ${admissions(context)} ${calls ? nothing : newMessage(context)} ${this.#remote.element}
         ${this.#store.state.media.surface ?? nothing} ${draw(context, this.#drag)}
       </div>
       ${dialog(context)} ${resume(context)} ${this.#live()}

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Nothing, Success};
+use crate::admissions;
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, Linking};
 use crate::error::{Error, Problem};
@@ -124,6 +125,43 @@ pub(crate) async fn revoke(
     let mut transaction = app.store.begin().await?;
     crate::invites::revoke(&mut *transaction, &appointment, user, identity.principal.user, app.clock.now()).await?;
     transaction.commit().await?;
+    Ok(Success::of(Nothing {}))
+}
+
+/// Whether a device is let in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answer {
+    /// True: the device is let in, and the one before it is out. False: it is not.
+    admit: bool,
+}
+
+/// Answers somebody who asks to come in on another device than the one that used their link.
+#[utoipa::path(
+    post,
+    path = "/api/appointments/{id}/admissions/{admission}",
+    params(
+        ("id" = String, Path, description = "The appointment's id"),
+        ("admission" = String, Path, description = "Which, as signalling's `admissions` names it"),
+    ),
+    request_body = Answer,
+    security(("session" = []), ("token" = ["appointments:write"])),
+    responses(
+        (status = 200, body = inline(Success<Nothing>), description = "Done"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Neither yes nor no"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, not yours, or answered before"),
+    ),
+)]
+pub(crate) async fn answer(
+    State(app): State<App>,
+    arranging: Arranging<Linking>,
+    Path((_, admission)): Path<(String, String)>,
+    Json(Answer { admit }): Json<Answer>,
+) -> Result<Json<Success<Nothing>>, Error> {
+    let id = admission.parse().map_err(|_| Error::NotFound)?;
+    admissions::answer(&app, &arranging.appointment, id, admit, arranging.identity.principal.user).await?;
     Ok(Success::of(Nothing {}))
 }
 

@@ -52,6 +52,7 @@ pub(crate) struct Nothing {}
         invites::create,
         invites::revoke,
         invites::accompany,
+        invites::answer,
         people::list,
         people::create,
         people::set_standing,

@@ -5,18 +5,19 @@ use axum::Form;
 use axum::extract::State;
 use axum::response::{Html, Redirect};
 use bedside_visit::permission::{Arrangement, ClinicRole, Scope};
-use bedside_visit::{Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Role, UserId};
+use bedside_visit::{AdmissionId, Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Role, UserId};
 use serde::Deserialize;
 
 use super::picture::qr_picture;
 use super::{Layout, render};
+use crate::admissions;
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, CallingOff, Identity, Linking};
 use crate::bookings::call_off;
 use crate::error::Error;
 use crate::invites::{add_companion, add_invite, invite_url, revoke};
 use crate::people;
-use crate::text::{day_and_time, rfc3339};
+use crate::text::{day_and_time, rfc3339, time_of_day};
 
 #[derive(Template)]
 #[template(path = "booking.html")]
@@ -38,6 +39,16 @@ struct BookingPage {
     /// Where whoever looks came from.
     back: &'static str,
     fresh: Option<FreshLink>,
+    /// Who asks to come in on another device.
+    asking: Vec<Asking>,
+}
+
+struct Asking {
+    id: String,
+    name: String,
+    device: String,
+    since: String,
+    since_time: String,
 }
 
 struct Somebody {
@@ -113,6 +124,23 @@ pub(crate) async fn accompany(
     page(&app, &appointment, &identity, Some(fresh)).await
 }
 
+#[derive(Deserialize)]
+pub(crate) struct Answer {
+    admission: AdmissionId,
+    admit: bool,
+}
+
+/// `POST /booking/{id}/admissions`: somebody's other device is let in, or is not.
+pub(crate) async fn admit(
+    State(app): State<App>,
+    arranging: Arranging<Linking>,
+    Form(answer): Form<Answer>,
+) -> Result<Redirect, Error> {
+    let Arranging { appointment, identity, .. } = arranging;
+    admissions::answer(&app, &appointment, answer.admission, answer.admit, identity.principal.user).await?;
+    Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
+}
+
 /// `POST /booking/{id}/cancel`.
 pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingOff>) -> Result<Redirect, Error> {
     let (id, actor) = (arranging.appointment.id, arranging.identity.principal.user);
@@ -151,6 +179,17 @@ async fn page(
     let cancelled = appointment.status == AppointmentStatus::Cancelled;
     let may_call_off =
         bedside_visit::permission::arrange(&identity.principal, Arrangement::CallOff, appointment).is_ok();
+    let asking = admissions::waiting(app, appointment.id).await?;
+    let asking = asking.into_iter().filter_map(|asked| {
+        let (_, person) = appointment.participants.find(asked.user)?;
+        Some(Asking {
+            id: asked.id.to_string(),
+            name: person.name.reveal().clone(),
+            device: asked.device.unwrap_or_else(|| "a device".to_owned()),
+            since: rfc3339(asked.asked_at),
+            since_time: time_of_day(asked.asked_at, &app.zone),
+        })
+    });
     let somebody = |(role, person): (Role, &bedside_visit::Person)| Somebody {
         user: person.id.to_string(),
         name: person.name.reveal().clone(),
@@ -174,6 +213,7 @@ async fn page(
         may_call_off: may_call_off && !cancelled,
         back: if clerk { "/desk" } else { "/" },
         fresh,
+        asking: asking.collect(),
     })
 }
 

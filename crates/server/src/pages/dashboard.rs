@@ -10,6 +10,7 @@ use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
 use super::{Layout, call_path, render};
+use crate::admissions::WAITS;
 use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
@@ -49,6 +50,8 @@ struct Row {
     waiting: bool,
     /// Whether they may make links.
     links: bool,
+    /// Somebody asks to come in on another device.
+    asks: bool,
 }
 
 /// `GET /`. Someone with nothing but a patient link has one visit: theirs, as long as it can be joined.
@@ -74,7 +77,12 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
     if clerk && mine.is_empty() {
         return Ok(Redirect::to("/desk").into_response());
     }
-    let rows: Vec<Row> = mine.iter().map(|(appointment, role)| Row::new(&app, appointment, *role, now)).collect();
+    let asked = app.store.list_admissions(now - WAITS).await?;
+    let row = |(appointment, role): &(Appointment, Role)| {
+        let asks = asked.iter().any(|asked| asked.appointment == appointment.id);
+        Row { asks: asks && *role == Role::Provider, ..Row::new(&app, appointment, *role, now) }
+    };
+    let rows: Vec<Row> = mine.iter().map(row).collect();
     let page = DashboardPage {
         layout: Layout::new(&app).signed_in(person.name.reveal()),
         heading: "Today",
@@ -118,6 +126,7 @@ impl Row {
             open: !closed && appointment.status != AppointmentStatus::Cancelled,
             now: live || (near && !over),
             waiting: standing.waiting,
+            asks: false,
             links: role == Role::Provider && !closed && appointment.status != AppointmentStatus::Cancelled,
         }
     }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::dashboard::Standing;
 use super::{Layout, render};
+use crate::admissions::WAITS;
 use crate::app::App;
 use crate::auth::{Clerk, ListingAppointments};
 use crate::error::Error;
@@ -41,6 +42,8 @@ struct Row {
     provider: String,
     kind: String,
     standing: Standing,
+    /// Somebody asks to come in on another device.
+    asks: bool,
     since: String,
     since_time: String,
 }
@@ -66,7 +69,10 @@ pub(crate) async fn show(
     let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&identity.principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
     note_reads(&app, &identity, appointments.iter().map(|appointment| appointment.id)).await?;
-    let rows: Vec<Row> = appointments.iter().map(|appointment| Row::new(&app, appointment, now)).collect();
+    let asked = app.store.list_admissions(now - WAITS).await?;
+    let asks = |appointment: &Appointment| asked.iter().any(|asked| asked.appointment == appointment.id);
+    let row = |appointment: &Appointment| Row::new(&app, appointment, asks(appointment), now);
+    let rows: Vec<Row> = appointments.iter().map(row).collect();
     render(&DeskPage {
         layout: Layout::new(&app).signed_in(person.name.reveal()),
         day: date_in_words(date),
@@ -82,7 +88,7 @@ pub(crate) async fn show(
 }
 
 impl Row {
-    fn new(app: &App, appointment: &Appointment, now: Timestamp) -> Self {
+    fn new(app: &App, appointment: &Appointment, asks: bool, now: Timestamp) -> Self {
         let people = &appointment.participants;
         let view = app.hub.standing(appointment.id);
         let standing = Standing::of(appointment, view.as_ref(), Role::Provider);
@@ -99,6 +105,7 @@ impl Row {
             since: standing.since.map(rfc3339).unwrap_or_default(),
             since_time: standing.since.map(|at| time_of_day(at, &app.zone)).unwrap_or_default(),
             standing,
+            asks,
         }
     }
 }

@@ -6,12 +6,13 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{AuditEntry, Invite, SessionRecord};
+use bedside_store::{AdmissionRecord, AuditEntry, Invite, SessionRecord};
 use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
 use bedside_visit::{Appointment, AuditAction, Timestamp};
 
 use super::elsewhere::Elsewhere;
 use super::{Layout, call_path, render};
+use crate::admissions;
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of, is_join_token, read_join_token};
 use crate::error::{Error, denied};
@@ -42,6 +43,7 @@ pub(crate) async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
     identities: Identities,
+    jar: CookieJar,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let (invite, appointment) = find(&app, &token).await?;
@@ -51,7 +53,10 @@ pub(crate) async fn show(
         Err(denial) => return Err(denied(denial, appointment.id)),
     };
     if invite.used.is_some() && !is_bound(&invite, &identities) {
-        return Err(Error::LinkUsed);
+        return elsewhere_used(&app, &jar, &invite).await;
+    }
+    if was_admitted(&app, &jar, &invite).await? {
+        return Ok(Redirect::to(&call_path(invite.role, appointment.id)).into_response());
     }
     let elsewhere = Elsewhere::of(&headers, &format!("{}/v/{token}", app.config.server.public_url));
     Ok(render(&page(&app, &invite, &appointment, opens, elsewhere)?)?.into_response())
@@ -71,8 +76,55 @@ pub(crate) async fn join(
     if is_bound(&invite, &identities) {
         return Ok(next.into_response());
     }
+    if invite.used.is_some() {
+        let here = Redirect::to(&format!("/v/{token}"));
+        if asks_already(&app, &jar, &invite).await? {
+            return Ok(here.into_response());
+        }
+        let proof = admissions::ask(&app, &invite, &headers).await?;
+        return Ok((app.cookies.set(jar, CookieKind::Invite, &proof), here).into_response());
+    }
     let token = consume(&app, &invite, &appointment, &headers).await?;
     Ok((app.cookies.set(jar, CookieKind::Invite, &token), next).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "admission.html")]
+struct AdmissionPage {
+    layout: Layout,
+    /// This device asked, and waits.
+    waits: bool,
+}
+
+/// What whoever opens a used link on another device is shown: nothing of whose it is.
+async fn elsewhere_used(app: &App, jar: &CookieJar, invite: &Invite) -> Result<Response, Error> {
+    if invite.expires_at <= app.clock.now() {
+        return Err(Error::LinkUsed);
+    }
+    let waits = match wish(app, jar, invite).await? {
+        Some(asked) if asked.answered.is_some() => return Err(Error::LinkUsed),
+        Some(asked) => app.clock.now() < asked.asked_at + admissions::WAITS,
+        None => false,
+    };
+    Ok(render(&AdmissionPage { layout: Layout::new(app), waits })?.into_response())
+}
+
+async fn asks_already(app: &App, jar: &CookieJar, invite: &Invite) -> Result<bool, Error> {
+    let now = app.clock.now();
+    let waits = |asked: &AdmissionRecord| asked.answered.is_none() && now < asked.asked_at + admissions::WAITS;
+    Ok(wish(app, jar, invite).await?.as_ref().is_some_and(waits))
+}
+
+async fn was_admitted(app: &App, jar: &CookieJar, invite: &Invite) -> Result<bool, Error> {
+    let asked = wish(app, jar, invite).await?;
+    Ok(asked.and_then(|asked| asked.answered).is_some_and(|(_, admitted)| admitted))
+}
+
+/// What this browser asked of a link that another one used.
+async fn wish(app: &App, jar: &CookieJar, invite: &Invite) -> Result<Option<AdmissionRecord>, Error> {
+    let Some(proof) = app.cookies.read(jar, CookieKind::Invite) else { return Ok(None) };
+    let asked = app.store.get_admission_of_session(&proof.hash().into()).await?;
+    Ok(asked.filter(|asked| asked.invite == invite.token_hash))
 }
 
 async fn find(app: &App, token: &str) -> Result<(Invite, Appointment), Error> {

@@ -2,7 +2,7 @@
 
 use bedside_store::SessionHash;
 use bedside_visit::signalling::ServerMessage;
-use bedside_visit::{Closing, ConnectionId, UserId};
+use bedside_visit::{Closing, ConnectionId, Role, UserId};
 use tokio::sync::mpsc;
 
 /// How many messages may wait for a slow page before it is let go. It comes back to a snapshot.
@@ -81,6 +81,7 @@ pub(super) enum Outgoing {
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) user: UserId,
+    pub(super) role: Role,
     pub(super) session: SessionHash,
     outbox: mpsc::Sender<Outgoing>,
 }
@@ -88,11 +89,11 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) const fn new(
         id: ConnectionId,
-        user: UserId,
+        (user, role): (UserId, Role),
         session: SessionHash,
         outbox: mpsc::Sender<Outgoing>,
     ) -> Self {
-        Self { id, user, session, outbox }
+        Self { id, user, role, session, outbox }
     }
 
     /// False if the page takes nothing any more.

@@ -32,6 +32,8 @@ pub(super) enum Event {
     Answered {
         user: UserId,
     },
+    /// Who asks to come in on another device has changed.
+    Admissions,
     Media(MediaEvent),
     EndSession(SessionHash),
     /// Begin nothing new: the program stops then.

@@ -71,6 +71,14 @@ impl Hub {
         }
     }
 
+    /// Tells an appointment's provider, if their page is open, who asks to come in on another device.
+    pub(crate) async fn tell_admissions(&self, appointment: AppointmentId) {
+        let inbox = lock(&self.0.live).inboxes.get(&appointment).cloned();
+        if let Some(inbox) = inbox {
+            let _ = inbox.send(Event::Admissions).await;
+        }
+    }
+
     /// Lets nothing new begin, and waits until no visit is under way.
     pub(crate) async fn drain(&self, until: Timestamp) {
         let inboxes: Vec<_> = {

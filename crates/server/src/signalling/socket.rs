@@ -146,7 +146,7 @@ impl Page {
             app,
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let connection = Connection::new(page.connection, page.user, page.session, outbox);
+        let connection = Connection::new(page.connection, (page.user, arrival.role), page.session, outbox);
         let end = match page.tell(Event::Connected { connection, arrival }).await {
             Ok(()) => page.converse(&mut socket, outgoing).await,
             Err(reason) => End::Ours(reason),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
-use bedside_visit::signalling::{MediaFailure, Refusal, Sdp, ServerMessage, Track};
+use bedside_visit::signalling::{Admission, MediaFailure, Refusal, Sdp, ServerMessage, Track};
 use bedside_visit::{
-    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, Output, OwnWork, UserId, Visit,
+    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, Output, OwnWork, Role, UserId, Visit,
     VisitId,
 };
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::connection::{CloseReason, Connection};
 use super::event::Event;
 use super::live::Shared;
+use crate::admissions::WAITS;
 use crate::clock::fresh_id;
 use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
 
@@ -80,10 +81,13 @@ impl VisitTask {
     async fn take(&mut self, event: Event) {
         match event {
             Event::Connected { connection, arrival } => {
-                let id = connection.id;
+                let (id, is_provider) = (connection.id, connection.role == Role::Provider);
                 self.connections.push(connection);
                 if !self.step(Input::Connected { arrival, connection: id }).await {
                     self.close(id, CloseReason::Unavailable);
+                }
+                if is_provider {
+                    self.tell_admissions().await;
                 }
             }
             Event::Disconnected { connection, goodbye } => {
@@ -97,6 +101,7 @@ impl VisitTask {
             }
             Event::Offer { connection, peer, sdp } => self.offer(connection, peer, sdp),
             Event::Answered { user } => self.bring_up_to_date(user),
+            Event::Admissions => self.tell_admissions().await,
             Event::Media(event) => self.media(event).await,
             Event::EndSession(session) => self.end_session(session).await,
             Event::Stopping { until } => {
@@ -188,6 +193,26 @@ impl VisitTask {
             Output::DropMedia { user } => media.drop_user(room, user),
             Output::Send { connection, message } => self.send(connection, message),
             Output::Close { connection, reason } => self.close(connection, reason.into()),
+        }
+    }
+
+    /// Tells the provider who asks to come in on another device. It is told again when that changes: a failure costs no
+    /// more than the sight of it, and the day's list has it too.
+    async fn tell_admissions(&mut self) {
+        let since = self.shared.clock.now() - WAITS;
+        let waiting = match self.shared.store.list_admissions(since).await {
+            Ok(waiting) => waiting,
+            Err(error) => return tracing::error!(%error, "who asks to come in cannot be read"),
+        };
+        let waiting: Vec<Admission> = waiting
+            .into_iter()
+            .filter(|asked| asked.appointment == self.appointment)
+            .map(|asked| Admission { id: asked.id, user: asked.user, device: asked.device, since: asked.asked_at })
+            .collect();
+        let providers: Vec<ConnectionId> =
+            self.connections.iter().filter(|c| c.role == Role::Provider).map(|c| c.id).collect();
+        for provider in providers {
+            self.send(provider, ServerMessage::Admissions { waiting: waiting.clone() });
         }
     }
 

@@ -136,6 +136,42 @@ async fn a_persons_own_account() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
+async fn another_device_asks_to_come_in() {
+    let clinic = Clinic::open().await;
+    let mut findings = Findings::default();
+    let link = clinic.server.link(clinic.appointment.id).await;
+    let first = clinic.profile().await.window().await;
+    first.open(&link).await;
+    first.press("Join visit").await;
+    first.stage("waiting").await;
+    let provider = clinic.provider().await;
+    provider.stage("idle").await;
+
+    let second = clinic.profile().await.window().await;
+    second.open(&link).await;
+    findings.look(&second, "link-elsewhere").await;
+    second.press("Ask to come in here").await;
+    second.sees("We have asked your provider").await;
+    findings.look(&second, "link-asks").await;
+    provider.sees("asks to come in on another device").await;
+    findings.look(&provider, "provider-asked").await;
+    let window = clinic.profile().await.window().await;
+    window.open("/").await;
+    sign_in(&window, &clinic.server.provider).await;
+    window.sees("Asks to come in on another device").await;
+    findings.look(&window, "dashboard-asked").await;
+    window.open(&format!("/booking/{}", clinic.appointment.id)).await;
+    findings.look(&window, "booking-asked").await;
+
+    provider.press("Let them in").await;
+    second.stage("waiting").await;
+    first.sees("signed in any more").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
 async fn the_front_desk() {
     let clinic = Clinic::open().await;
     let long = "Maximiliana Wilhelmina Featherstonehaugh-Cholmondeley von Hohenlohe-Langenburg";

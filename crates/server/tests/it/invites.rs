@@ -62,23 +62,26 @@ async fn a_used_link_goes_on_in_its_browser_and_nowhere_else() {
     assert_page(&first.get(&path).await, 200, "Join visit");
     assert_eq!(first.post(&path, &[]).await.status, 303);
     assert_eq!(first.cookies(), cookies, "the same session goes on");
-    for reply in [second.get(&path).await, second.post(&path, &[]).await] {
-        assert_page(&reply, 403, "This link was opened on another device");
-        assert!(reply.body.contains("ask the clinic for a new link"), "{}", reply.body);
-        assert!(!reply.body.contains("Ada Lovelace"), "nothing of the patient");
-    }
+    let reply = second.get(&path).await;
+    assert_page(&reply, 200, "This link was opened on another device");
+    assert!(!reply.body.contains("Ada Lovelace"), "nothing of the patient");
     assert!(second.cookies().is_empty());
 }
 
 #[tokio::test]
 async fn of_two_browsers_that_join_at_once_one_gets_in() {
     let server = Server::start().await;
-    let (_, path) = link_path(&server, When::Now).await;
+    let (visit, path) = link_path(&server, When::Now).await;
     let clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
     let replies = futures_util::future::join_all(clients.iter().map(|client| client.post(&path, &[]))).await;
-    let mut statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
-    statuses.sort_unstable();
-    assert_eq!(statuses, [303, 403, 403, 403, 403, 403]);
+    // Whoever comes a moment later may ask to be let in, and is not.
+    let to = |reply: &&Reply| reply.location().is_some_and(|to| to.starts_with("/video-call/"));
+    assert_eq!(replies.iter().filter(to).count(), 1);
+    let mut inside = 0;
+    for client in &clients {
+        inside += u32::from(client.get(&format!("/api/appointments/{}", visit.id)).await.status == 200);
+    }
+    assert_eq!(inside, 1);
     assert_eq!(server.audit().await.iter().filter(|row| row.action == "invite.used").count(), 1);
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod account;
+mod admissions;
 mod api;
 mod audit;
 mod bad_input;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bedside_visit::Appointment;
 use bedside_visit::permission::ClinicRole;
+use bedside_visit::{Appointment, Clock as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::support::{Client, Ending, Page, Refused, Reply, Server, When};
 ///
 /// A number is the status (of a page, of the API, or the close code of a WebSocket). `in`, `home`, `room`, `call` and
 /// `bye` are redirects: to sign-in, the day, the waiting room, the page of a companion, the last page; `acct` to the
-/// account. `open` is a WebSocket that shows the visit. `{used}` is the link by which `link` came, `{link}` a fresh one.
+/// account, `asks` to where one waits to be let in on another device. `open` is a WebSocket that shows the visit. `{used}` is the link by which `link` came, `{link}` a fresh one.
 const TABLE: &str = include_str!("matrix.txt");
 
 /// In the order of the table's columns. The appointment is the one of patient, provider and the three who came by links
@@ -133,6 +133,7 @@ impl Clinic {
         let mut path = route.replace("{id}", id).replace("/v/{used}", &self.used);
         path = path.replace("{token}", &"A".repeat(43)).replace("{name}", "none.js");
         path = path.replace("{user}", &self.server.provider.id().to_string());
+        path = path.replace("{admission}", &Uuid::now_v7().to_string());
         path = path.replace("{person}", &self.server.other_patient.id().to_string());
         if path.contains("{link}") {
             path = self.server.link(self.visit.id).await.replace(&self.server.origin, "");
@@ -153,6 +154,9 @@ impl Clinic {
             _ if (method, route) == ("POST", "/people") => {
                 request.form(&[("user", &self.server.other_patient.id().to_string()), ("disabled", "false")])
             }
+            _ if route == "/booking/{id}/admissions" => {
+                request.form(&[("admission", &Uuid::now_v7().to_string()), ("admit", "true")])
+            }
             _ if route == "/booking/{id}/link" => request.form(&[("user", &self.server.patient.id().to_string())]),
             _ if route == "/booking/{id}/revoke" => request.form(&[("user", &self.server.provider.id().to_string())]),
             (Some(fields), _) => request.form(fields),
@@ -164,9 +168,22 @@ impl Clinic {
 
     async fn outcome(&self, method: &str, route: &str, browser: &Client) -> String {
         match self.ask(method, route, &self.visit.id.to_string(), browser).await {
-            Ok(reply) => word(&reply),
+            Ok(reply) => {
+                self.nobody_asks().await;
+                word(&reply)
+            }
             Err(word) => word,
         }
+    }
+
+    /// Whoever asked to come in on another device is answered: only a few may ask at a time.
+    async fn nobody_asks(&self) {
+        let now = self.server.clock.now();
+        let mut transaction = self.server.store.begin().await.expect("begin");
+        for asked in self.server.store.list_admissions(now - std::time::Duration::from_secs(60)).await.expect("read") {
+            transaction.answer_admission(asked.id, false, now).await.expect("answered");
+        }
+        transaction.commit().await.expect("commit");
     }
 }
 
@@ -193,6 +210,7 @@ fn body(server: &Server, route: &str, method: &str) -> Option<Value> {
         })),
         ("POST", "/api/appointments/{id}/companions") => Some(json!({ "name": "Gil", "role": "guest" })),
         ("POST", "/api/people") => Some(json!({ "name": "Gil", "birthDate": "1980-02-29", "specialty": null })),
+        ("POST", "/api/appointments/{id}/admissions/{admission}") => Some(json!({ "admit": true })),
         ("PUT", "/api/people/{person}/standing") => Some(json!({ "disabled": false })),
         ("POST", "/api/token") => None,
         ("POST", path) if path.starts_with("/api/") => Some(json!({})),
@@ -206,6 +224,7 @@ fn word(reply: &Reply) -> String {
         Some("/") => "home".to_owned(),
         Some("/ended") => "bye".to_owned(),
         Some("/account?done=sign-ins") => "acct".to_owned(),
+        Some(to) if to.starts_with("/v/") => "asks".to_owned(),
         Some("/desk") => "desk".to_owned(),
         Some("/people") => "people".to_owned(),
         Some(to) if to.starts_with("/booking/") => "booking".to_owned(),
@@ -332,6 +351,7 @@ async fn nothing_is_changed_by_a_field_that_is_not_asked_for() {
             let mut more = whole.clone();
             more[*field] = json!("admin");
             let path = row[1].replace("{id}", &clinic.visit.id.to_string());
+            let path = path.replace("{admission}", &Uuid::now_v7().to_string());
             let path = path.replace("{person}", &clinic.server.other_patient.id().to_string());
             let reply = admin.request(Method::from_bytes(row[0].as_bytes()).expect("a method"), &path).json(&more);
             let reply = reply.send().await;

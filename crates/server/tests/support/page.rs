@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bedside_visit::signalling::{ClientMessage, Command, Refusal, ServerMessage};
+use bedside_visit::signalling::{Admission, ClientMessage, Command, Refusal, ServerMessage};
 use bedside_visit::view::View;
 use bedside_visit::{AppointmentId, CommandId, UserId};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -50,6 +50,8 @@ pub(crate) struct Page {
     pub(crate) view: View,
     /// What came in besides snapshots, changes and answers to commands.
     pub(crate) others: VecDeque<ServerMessage>,
+    /// Who asks to come in on another device, as the server said last.
+    pub(crate) asking: Vec<Admission>,
     socket: WebSocketStream<TcpStream>,
     sequence: u64,
     ending: Option<Ending>,
@@ -89,11 +91,14 @@ impl Page {
         let others = VecDeque::new();
         match soon("a beginning", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
-                (Self { view, others, socket, sequence, ending: None }, Beginning::Snapshot)
+                (Self { view, others, asking: vec![], socket, sequence, ending: None }, Beginning::Snapshot)
             }
             Ok(ServerMessage::Resumed { sequence, .. }) => {
                 assert_eq!(sequence, after);
-                (Self { view: before.view.clone(), others, socket, sequence, ending: None }, Beginning::Resumed)
+                (
+                    Self { view: before.view.clone(), others, asking: vec![], socket, sequence, ending: None },
+                    Beginning::Resumed,
+                )
             }
             other => panic!("a connection does not begin with {other:?}"),
         }
@@ -118,7 +123,7 @@ impl Page {
     async fn begun(mut socket: WebSocketStream<TcpStream>) -> Result<Self, Refused> {
         match soon("a snapshot", receive(&mut socket)).await {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
-                Ok(Self { view, others: VecDeque::new(), socket, sequence, ending: None })
+                Ok(Self { view, others: VecDeque::new(), asking: vec![], socket, sequence, ending: None })
             }
             Ok(other) => panic!("a snapshot is first, not {other:?}"),
             Err(ending) => Err(Refused::Ended(ending)),
@@ -158,6 +163,17 @@ impl Page {
         })
         .await;
         &self.view
+    }
+
+    /// Waits until so many ask to come in on another device.
+    pub(crate) async fn until_asking(&mut self, many: usize) -> &[Admission] {
+        soon("who asks to come in", async {
+            while self.asking.len() != many {
+                self.next().await.expect("a message");
+            }
+        })
+        .await;
+        &self.asking
     }
 
     /// Waits for a message other than snapshots, changes and answers to commands.
@@ -204,6 +220,7 @@ impl Page {
                 changes.iter().for_each(|change| self.view.apply(change.clone()));
             }
             ServerMessage::Acknowledged { .. } | ServerMessage::Refused { .. } => {}
+            ServerMessage::Admissions { waiting } => self.asking.clone_from(waiting),
             ServerMessage::Answer { .. }
             | ServerMessage::MediaFailed { .. }
             | ServerMessage::Pong

@@ -246,6 +246,7 @@ impl Story {
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
             | ServerMessage::Moved
+            | ServerMessage::Admissions { .. }
             | ServerMessage::Stopping { .. } => {}
         }
     }

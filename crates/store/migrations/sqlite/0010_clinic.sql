@@ -61,3 +61,22 @@ CREATE TABLE issuers (
         CONSTRAINT jwks_has_2_to_20000_characters CHECK (length(jwks) BETWEEN 2 AND 20000),
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Links that were used, and are opened on another device: the provider or the front desk lets it in, or does not.
+CREATE TABLE admissions (
+    id TEXT NOT NULL PRIMARY KEY
+        CONSTRAINT admission_id_has_36_characters CHECK (length(id) = 36),
+    invite_hash BLOB NOT NULL REFERENCES invites (token_hash),
+    -- The session that the other device is to have.
+    session_hash BLOB NOT NULL UNIQUE
+        CONSTRAINT admission_session_hash_has_32_bytes CHECK (length(session_hash) = 32),
+    device TEXT
+        CONSTRAINT admission_device_has_1_to_60_characters CHECK (length(device) BETWEEN 1 AND 60),
+    asked_at INTEGER NOT NULL,
+    answered_at INTEGER,
+    admitted INTEGER
+        CONSTRAINT admitted_is_yes_or_no CHECK (admitted IN (0, 1)),
+    CONSTRAINT admission_is_answered_yes_or_no CHECK ((answered_at IS NULL) = (admitted IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX admissions_by_time ON admissions (asked_at);

@@ -88,6 +88,26 @@ pub(super) async fn delete_unused(
     Ok(done.rows_affected())
 }
 
+/// Gives a used link to another session, unless it was taken away or its time is over.
+pub(super) async fn rebind(
+    connection: &mut SqliteConnection,
+    hash: &InviteHash,
+    session: &SessionHash,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE invites SET session_hash = ?1, used_at = ?2
+         WHERE token_hash = ?3 AND expires_at > ?2 AND used_at IS NOT NULL",
+    )
+    .bind(session.as_bytes().as_slice())
+    .bind(now.as_millis())
+    .bind(hash.as_bytes().as_slice())
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// They stay known, so that a signed token that was used, and is one of them, is not used again.
 pub(super) async fn revoke(
     connection: &mut SqliteConnection,

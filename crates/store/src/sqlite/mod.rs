@@ -4,6 +4,7 @@
 //! the disk. The writer begins with `BEGIN IMMEDIATE`, so that two writers wait for each other at
 //! the start and never fail half-way. Reading connections refuse to write.
 
+mod admissions;
 mod appointments;
 mod audit;
 mod backend_reports;
@@ -37,8 +38,8 @@ use uuid::Uuid;
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
 use crate::{
-    Account, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Listed, SessionHash, SessionRecord,
-    Store, StoreError, Terms, Transaction,
+    Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Listed, SessionHash,
+    SessionRecord, Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -132,6 +133,14 @@ impl Store for SqliteStore {
 
     async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError> {
         invites::get_of_session(&mut *self.reader().await?, session).await
+    }
+
+    async fn get_admission_of_session(&self, session: &SessionHash) -> Result<Option<AdmissionRecord>, StoreError> {
+        admissions::get_of_session(&mut *self.reader().await?, session).await
+    }
+
+    async fn list_admissions(&self, since: Timestamp) -> Result<Vec<AdmissionRecord>, StoreError> {
+        admissions::list_waiting(&mut *self.reader().await?, since).await
     }
 
     async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {

@@ -3,19 +3,20 @@
 use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress, Role, Sealed,
-    Timestamp, UserId, VisitId, VisitRecord,
+    AdmissionId, Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress,
+    Role, Sealed, Timestamp, UserId, VisitId, VisitRecord,
 };
 use sqlx::Sqlite;
 use uuid::Uuid;
 
 use super::errors::failed;
 use super::{
-    appointments, audit, backend_reports, consents, integrators, invites, messages, retention, sessions, users, visits,
+    admissions, appointments, audit, backend_reports, consents, integrators, invites, messages, retention, sessions,
+    users, visits,
 };
 use crate::{
-    Account, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, NewUser, PasswordHash, Receipt,
-    SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
+    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, NewUser, PasswordHash,
+    Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -116,6 +117,27 @@ impl Transaction for SqliteTransaction {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         invites::use_for(&mut self.0, hash, session, now).await
+    }
+
+    async fn rebind_invite(
+        &mut self,
+        hash: &InviteHash,
+        session: &SessionHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        invites::rebind(&mut self.0, hash, session, now).await
+    }
+
+    async fn insert_admission(&mut self, asked: &AdmissionRecord) -> Result<(), StoreError> {
+        admissions::insert(&mut self.0, asked).await
+    }
+
+    async fn answer_admission(&mut self, id: AdmissionId, admitted: bool, at: Timestamp) -> Result<bool, StoreError> {
+        admissions::answer(&mut self.0, id, admitted, at).await
+    }
+
+    async fn delete_old_admissions(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        admissions::delete_old(&mut self.0, before).await
     }
 
     async fn delete_unused_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError> {

@@ -107,6 +107,7 @@ impl Scene {
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
             | ServerMessage::Moved
+            | ServerMessage::Admissions { .. }
             | ServerMessage::Stopping { .. } => {}
         }
     }

@@ -1,0 +1,110 @@
+//! A link that was used lets nobody else in by itself. Whoever opens it on another device may ask, and the provider or the
+//! front desk, who can see or hear who it is, answers.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use bedside_store::{AdmissionRecord, AuditEntry, Invite, SessionRecord};
+use bedside_visit::{AdmissionId, Appointment, AppointmentId, AuditAction, UserId};
+
+use crate::app::App;
+use crate::auth::{SecretToken, device_of};
+use crate::clock::fresh_id;
+use crate::error::Error;
+
+/// How long a wish waits for its answer.
+pub(crate) const WAITS: Duration = Duration::from_secs(600);
+/// How many may wait for one link: whoever found it is no flood.
+const MOST: usize = 3;
+
+/// Asks for a device to be let in by a link that another one used. Gives what it proves itself with.
+///
+/// # Errors
+/// [`Error::LinkUsed`] if the link is good for nobody any more, [`Error::TooManyAttempts`].
+pub(crate) async fn ask(app: &App, invite: &Invite, headers: &HeaderMap) -> Result<SecretToken, Error> {
+    let now = app.clock.now();
+    if invite.expires_at <= now {
+        return Err(Error::LinkUsed);
+    }
+    let waiting = app.store.list_admissions(now - WAITS).await?;
+    if waiting.iter().filter(|asked| asked.invite == invite.token_hash).count() >= MOST {
+        return Err(Error::TooManyAttempts { retry_after: WAITS.as_secs() });
+    }
+    let token = SecretToken::draw()?;
+    let asked = AdmissionRecord {
+        id: AdmissionId::new(fresh_id()),
+        invite: invite.token_hash,
+        appointment: invite.appointment,
+        user: invite.user,
+        role: invite.role,
+        session: token.hash().into(),
+        device: device_of(headers),
+        asked_at: now,
+        answered: None,
+    };
+    let mut transaction = app.store.begin().await?;
+    transaction.insert_admission(&asked).await?;
+    let entry = AuditEntry::new(now, AuditAction::AdmissionAsked).of_appointment(invite.appointment);
+    transaction.append_audit(&entry).await?;
+    transaction.commit().await?;
+    app.hub.tell_admissions(invite.appointment).await;
+    Ok(token)
+}
+
+/// Who waits to be let into an appointment on another device.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) async fn waiting(app: &App, appointment: AppointmentId) -> Result<Vec<AdmissionRecord>, Error> {
+    let mut waiting = app.store.list_admissions(app.clock.now() - WAITS).await?;
+    waiting.retain(|asked| asked.appointment == appointment);
+    Ok(waiting)
+}
+
+/// Lets a device in, and the one before it out; or does not.
+///
+/// # Errors
+/// [`Error::NotFound`] if nobody asks any more.
+pub(crate) async fn answer(
+    app: &App,
+    appointment: &Appointment,
+    id: AdmissionId,
+    admit: bool,
+    actor: UserId,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    let asked = waiting(app, appointment.id).await?.into_iter().find(|asked| asked.id == id).ok_or(Error::NotFound)?;
+    let mut transaction = app.store.begin().await?;
+    if !transaction.answer_admission(id, admit, now).await? {
+        return Err(Error::NotFound);
+    }
+    let mut before = None;
+    if admit {
+        before = transaction.get_invite(&asked.invite).await?.and_then(|invite| invite.used);
+        if !transaction.rebind_invite(&asked.invite, &asked.session, now).await? {
+            return Err(Error::NotFound);
+        }
+        if let Some((_, session)) = before {
+            transaction.delete_session(&session).await?;
+        }
+        let session = SessionRecord {
+            token_hash: asked.session,
+            user: asked.user,
+            clinic_role: None,
+            invite: Some((appointment.id, asked.role)),
+            device: asked.device,
+            created_at: now,
+            last_seen_at: now,
+            expires_at: appointment.closes(&app.rules),
+        };
+        transaction.insert_session(&session).await?;
+    }
+    let action = if admit { AuditAction::AdmissionGiven } else { AuditAction::AdmissionRefused };
+    transaction.append_audit(&AuditEntry::new(now, action).by(actor).of_appointment(appointment.id)).await?;
+    transaction.commit().await?;
+    if let Some((_, session)) = before {
+        app.hub.end_session(session).await;
+    }
+    app.hub.tell_admissions(appointment.id).await;
+    Ok(())
+}

@@ -1,0 +1,27 @@
+import { html, nothing } from "lit";
+
+import type { Admission } from "../signalling/messages.ts";
+import { inCall } from "../call/state.ts";
+import { spell } from "../words/time.ts";
+import type { ViewContext } from "./context.ts";
+import { button, notice, type Part } from "./parts.ts";
+
+/** Somebody's link was used on one device, and they ask to come in on another: is it them? */
+export function admissions(context: ViewContext): Part {
+  const [asked] = context.state.admissions;
+  if (asked === undefined || context.state.transport !== "open") return nothing;
+  const question = notice(words(context, asked), "warn", answers(context, asked));
+  return inCall(context.scene) ? html`<div class="stage__notice" role="alert">${question}</div>` : html`<div role="alert">${question}</div>`;
+}
+
+function words({ state, now }: ViewContext, asked: Admission): string {
+  const name = state.view?.others.find(({ user }) => user === asked.user)?.name ?? "Somebody";
+  const device = asked.device === null ? "" : ` (${asked.device})`;
+  return `${name} asks to come in on another device${device}, for ${spell(now - asked.since)}. Is it them? The one they use now is then signed out.`;
+}
+
+function answers({ store }: ViewContext, asked: Admission): Part {
+  // A failure leaves the question where it is.
+  const answer = (yes: boolean) => () => void store.admit(asked, yes).catch(() => {});
+  return html`<span class="actions">${button("Let them in", answer(true), "plain")} ${button("Don't", answer(false), "quiet")}</span>`;
+}
