@@ -2,7 +2,6 @@ import { html, nothing } from "lit";
 
 import type { Admission } from "../signalling/messages.ts";
 import { inCall } from "../call/state.ts";
-import { spell } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
 import { button, notice, type Part } from "./parts.ts";
 
@@ -11,13 +10,14 @@ export function admissions(context: ViewContext): Part {
   const [asked] = context.state.admissions;
   if (asked === undefined || context.state.transport !== "open") return nothing;
   const question = notice(words(context, asked), "warn", answers(context, asked));
-  return inCall(context.scene) ? html`<div class="stage__notice" role="alert">${question}</div>` : html`<div role="alert">${question}</div>`;
+  const place = inCall(context.scene) ? "stage__notice" : "asks";
+  return html`<div class=${place} role="alert">${question}</div>`;
 }
 
-function words({ state, now }: ViewContext, asked: Admission): string {
+function words({ state }: ViewContext, asked: Admission): string {
   const name = state.view?.others.find(({ user }) => user === asked.user)?.name ?? "Somebody";
   const device = asked.device === null ? "" : ` (${asked.device})`;
-  return `${name} asks to come in on another device${device}, for ${spell(now - asked.since)}. Is it them? The one they use now is then signed out.`;
+  return `${name} asks to come in on another device${device}. Is it them? The one they use now is then signed out.`;
 }
 
 function answers({ store }: ViewContext, asked: Admission): Part {

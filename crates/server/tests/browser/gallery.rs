@@ -158,7 +158,7 @@ async fn another_device_asks_to_come_in() {
     let window = clinic.profile().await.window().await;
     window.open("/").await;
     sign_in(&window, &clinic.server.provider).await;
-    window.sees("Asks to come in on another device").await;
+    window.sees("Another device asks").await;
     findings.look(&window, "dashboard-asked").await;
     window.open(&format!("/booking/{}", clinic.appointment.id)).await;
     findings.look(&window, "booking-asked").await;

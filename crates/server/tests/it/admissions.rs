@@ -63,7 +63,7 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
     assert!(waits.body.contains("We have asked your provider") && !waits.body.contains("Ada"), "{}", waits.body);
     assert_eq!(scene.sees(&scene.second).await, 401, "to ask is not to be in");
     assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303, "to ask again changes nothing");
-    assert!(grace.get("/").await.body.contains("Asks to come in on another device"));
+    assert!(grace.get("/").await.body.contains("Another device asks"));
 
     assert_eq!(scene.answer(&grace, &asking[0].id.to_string(), true).await.status, 200);
     provider.until_asking(0).await;
@@ -104,7 +104,7 @@ async fn asking_ends_after_ten_minutes_and_is_no_flood() {
     let again = scene.second.get(&scene.path).await;
     assert!(again.body.contains("Ask to come in here"), "{}", again.body);
     let grace = scene.server.sign_in(&scene.server.provider).await;
-    assert!(!grace.get("/").await.body.contains("Asks to come in"));
+    assert!(!grace.get("/").await.body.contains("Another device asks"));
     assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303);
 }
 
@@ -115,7 +115,7 @@ async fn the_front_desk_answers_too() {
     let dorothy = scene.server.add_clerk("Dorothy Vaughan", "dorothy@example.org", role).await;
     let desk = scene.server.sign_in(&dorothy).await;
     scene.second.post(&scene.path, &[]).await;
-    assert!(desk.get("/desk").await.body.contains("Asks to come in on another device"));
+    assert!(desk.get("/desk").await.body.contains("Another device asks"));
     let booking = format!("/booking/{}", scene.visit.id);
     let page = desk.get(&booking).await.body;
     let id = page.split("name=\"admission\" value=\"").nth(1).expect("a question").split('"').next().expect("an id");
