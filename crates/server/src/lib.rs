@@ -14,6 +14,7 @@ pub mod config;
 pub mod demo;
 mod error;
 mod invites;
+mod key_work;
 mod keys;
 mod log;
 pub mod media;
@@ -30,7 +31,8 @@ pub use audit::{AuditFault, AuditFormat, AuditReport, ExportError, Head, export_
 pub use auth::{PasswordError, SecretToken};
 pub use clock::SystemClock;
 pub use cometchat::check_cometchat;
-pub use keys::{KeyError, RootKey};
+pub use key_work::{KeyWorkError, Rewrapped, describe_keys, rewrap_keys, rotate_keys};
+pub use keys::{KeyError, Keys, RootKey};
 pub use log::log_filter;
 pub use program::{Program, StartError, check_build, listen, open_store};
 pub use tls::local_address;

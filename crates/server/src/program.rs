@@ -22,7 +22,7 @@ use crate::auth::{Cookies, PasswordError, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
-use crate::keys::{KeyError, RootKey};
+use crate::keys::{KeyError, Keys};
 use crate::media::{MediaError, MediaServer};
 use crate::reads::Reads;
 use crate::router::router;
@@ -116,17 +116,19 @@ pub fn check_build(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Opens the database, making its folder if it is missing.
+/// Opens the database, making its folder and the root key if they are missing.
 ///
 /// # Errors
-/// [`StartError::Folder`] or [`StartError::Store`].
+/// [`StartError::Folder`], [`StartError::Store`] or [`StartError::Key`].
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let path = &config.database.path;
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
         std::fs::create_dir_all(folder)
             .map_err(|source| StartError::Folder { folder: folder.display().to_string(), source })?;
     }
-    Ok(Arc::new(SqliteStore::open(path).await?))
+    let store = SqliteStore::open(path).await?;
+    let keys = Keys::open(&config.database, store.is_sealed().await?)?;
+    Ok(Arc::new(store.with_keys(keys.keyring()?).await?))
 }
 
 impl Program {
@@ -143,8 +145,8 @@ impl Program {
     ) -> Result<Self, StartError> {
         config.validate()?;
         store.migrate().await?;
-        let root = RootKey::open(&config.database.key())?;
-        let signer = root.audit_signer()?;
+        let keys = Keys::open(&config.database, true)?;
+        let signer = keys.current.audit_signer()?;
         let assets = Assets::load();
         if !assets.is_built() {
             tracing::warn!(
@@ -169,7 +171,7 @@ impl Program {
             origins: origins(&config),
             passwords: Passwords::new(config.sign_in.password_workers)?,
             throttle: Throttle::new(),
-            second_step: SecondStep::new(root.sealer()?),
+            second_step: SecondStep::new(keys.sealer()?),
             reads: Reads::default(),
             rights: watch::Sender::new(store.get_rights_epoch().await?),
             cookies: Cookies::new(config.server.is_secure()),

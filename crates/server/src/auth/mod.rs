@@ -18,6 +18,6 @@ pub(crate) use identity::{Identities, Identity, live_identity};
 pub(crate) use origin::{is_own, refuse_foreign_origins};
 pub use password::PasswordError;
 pub(crate) use password::Passwords;
-pub(crate) use second_step::{Offered, SecondStep};
+pub(crate) use second_step::{Offered, SecondStep, place as place_of_second_step};
 pub(crate) use throttle::Throttle;
 pub use token::SecretToken;

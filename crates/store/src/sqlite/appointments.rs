@@ -8,12 +8,14 @@ use bedside_visit::{
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
+use super::keys::{self, key_columns};
 use super::row::{self, Columns};
-use crate::StoreError;
+use super::sealing::place;
+use crate::{Keyring, StoreError};
 
 const TABLE: &str = "appointments";
 
-/// Appointments with both people, one query whatever the condition.
+/// Appointments with both people and all their keys, one query whatever the condition.
 macro_rules! select_appointments {
     ($rest:literal) => {
         concat!(
@@ -21,10 +23,17 @@ macro_rules! select_appointments {
                     p.id AS patient_id, p.name AS patient_name, p.specialty AS patient_specialty,
                     p.birth_date AS patient_birth_date, p.avatar_url AS patient_avatar_url,
                     d.id AS provider_id, d.name AS provider_name, d.specialty AS provider_specialty,
-                    d.birth_date AS provider_birth_date, d.avatar_url AS provider_avatar_url
+                    d.birth_date AS provider_birth_date, d.avatar_url AS provider_avatar_url,
+                    pk.id AS patient_key_id, pk.root AS patient_key_root, pk.wrapped AS patient_key_wrapped,
+                    dk.id AS provider_key_id, dk.root AS provider_key_root, dk.wrapped AS provider_key_wrapped, ",
+            key_columns!(),
+            "
              FROM appointments a
              JOIN users p ON p.id = a.patient_id
-             JOIN users d ON d.id = a.provider_id ",
+             JOIN users d ON d.id = a.provider_id
+             LEFT JOIN data_keys pk ON pk.owner = a.patient_id
+             LEFT JOIN data_keys dk ON dk.owner = a.provider_id
+             LEFT JOIN data_keys k ON k.owner = a.id ",
             $rest
         )
     };
@@ -32,21 +41,32 @@ macro_rules! select_appointments {
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     appointment: &Appointment,
     at: Timestamp,
 ) -> Result<(), StoreError> {
+    let (id, patient) = (appointment.id.to_string(), appointment.participants.patient.id.to_string());
+    let key = keys::of_owner(connection, keyring, &patient, at).await?;
+    let kind = key.seal(&place(TABLE, "kind", &id), &appointment.kind).map_err(StoreError::unsealable)?;
+    let reason = match &appointment.reason {
+        Some(reason) => {
+            let key = keys::of_owner(connection, keyring, &id, at).await?;
+            Some(key.seal(&place(TABLE, "reason", &id), reason.reveal()).map_err(StoreError::unsealable)?)
+        }
+        None => None,
+    };
     sqlx::query(
         "INSERT INTO appointments
              (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, call_backend, created_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(appointment.id.to_string())
+    .bind(id)
     .bind(appointment.start.as_millis())
     .bind(minutes(appointment.duration)?)
-    .bind(&appointment.kind)
-    .bind(appointment.reason.as_ref().map(Private::reveal))
+    .bind(kind)
+    .bind(reason)
     .bind(appointment.status.as_str())
-    .bind(appointment.participants.patient.id.to_string())
+    .bind(patient)
     .bind(appointment.participants.provider.id.to_string())
     .bind(appointment.backend.as_str())
     .bind(at.as_millis())
@@ -58,6 +78,7 @@ pub(super) async fn insert(
 
 pub(super) async fn get(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     id: AppointmentId,
 ) -> Result<Option<Sealed<Appointment>>, StoreError> {
     let row = sqlx::query(select_appointments!("WHERE a.id = ?"))
@@ -65,11 +86,12 @@ pub(super) async fn get(
         .fetch_optional(connection)
         .await
         .map_err(failed)?;
-    row.as_ref().map(appointment).transpose()
+    row.as_ref().map(|row| appointment(row, keyring)).transpose()
 }
 
 pub(super) async fn list(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     user: UserId,
     from: Timestamp,
     until: Timestamp,
@@ -85,7 +107,7 @@ pub(super) async fn list(
     .fetch_all(connection)
     .await
     .map_err(failed)?;
-    rows.iter().map(appointment).collect()
+    rows.iter().map(|row| appointment(row, keyring)).collect()
 }
 
 pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -130,20 +152,23 @@ fn minutes(duration: Duration) -> Result<i64, StoreError> {
         .ok_or_else(|| StoreError::Invalid { rule: "duration_is_whole_minutes".into() })
 }
 
-fn appointment(row: &SqliteRow) -> Result<Sealed<Appointment>, StoreError> {
+fn appointment(row: &SqliteRow, keyring: &Keyring) -> Result<Sealed<Appointment>, StoreError> {
     let columns = Columns::of(TABLE, row);
+    let patient = Columns::prefixed("patient_", "users", row);
+    let id: &str = columns.value("id")?;
+    let (own_key, patients_key) = (columns.data_key(keyring, id)?, patient.data_key(keyring, patient.value("id")?)?);
     let minutes =
         u64::try_from(columns.value::<i64>("duration_minutes")?).map_err(|_| columns.corrupt("duration_minutes"))?;
     Ok(Sealed::new(Appointment {
         id: columns.parsed("id")?,
         start: columns.time("start_at")?,
         duration: Duration::from_secs(minutes * 60),
-        kind: columns.value("kind")?,
-        reason: columns.optional("reason")?.map(Private::<String>::new),
+        kind: columns.opened("kind", id, patients_key.as_ref())?,
+        reason: columns.opened_optional("reason", id, own_key.as_ref())?.map(Private::new),
         status: columns.parsed("status")?,
         participants: Participants::two(
-            Columns::prefixed("patient_", "users", row).person()?,
-            Columns::prefixed("provider_", "users", row).person()?,
+            patient.person(keyring)?,
+            Columns::prefixed("provider_", "users", row).person(keyring)?,
         ),
         backend: columns.parsed("call_backend")?,
     }))

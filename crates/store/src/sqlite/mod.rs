@@ -10,11 +10,13 @@ mod backend_reports;
 mod consents;
 mod errors;
 mod invites;
+mod keys;
 mod messages;
 mod migrations;
 mod open;
 mod retention;
 mod row;
+mod sealing;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ mod users;
 mod visits;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bedside_visit::{
@@ -34,9 +37,10 @@ use sqlx::{Sqlite, SqlitePool};
 
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
+use crate::seal::Unopened;
 use crate::{
-    Account, AuditHash, AuditRow, Expired, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Terms,
-    Transaction,
+    Account, AuditHash, AuditRow, Expired, Invite, InviteHash, Keyring, RetiredRoot, RootId, SealingReport,
+    SessionHash, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -45,20 +49,52 @@ pub struct SqliteStore {
     /// One connection: whoever has it is the writer.
     writer: SqlitePool,
     readers: SqlitePool,
+    keyring: Arc<Keyring>,
 }
 
 impl SqliteStore {
     /// Opens the database in the file `path`, or makes an empty one that only this program's user
-    /// may read. Its directory must exist. Does not migrate.
+    /// may read. Its directory must exist. Does not migrate, and does not open what is sealed: see
+    /// [`SqliteStore::with_keys`].
     ///
     /// # Errors
     /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or
     /// [`StoreError::Busy`] if another program keeps the database locked.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let (writer, readers) = open::pools(path).await?;
-        let store = Self { writer, readers };
+        let store = Self { writer, readers, keyring: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
+    }
+
+    /// Whether anything in it is sealed. Then it needs the keys it was used with.
+    ///
+    /// # Errors
+    /// As those of [`Store`].
+    pub async fn is_sealed(&self) -> Result<bool, StoreError> {
+        Ok(!self.roots().await?.is_empty())
+    }
+
+    /// What is sealed opens with these keys from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherKey`] if anything was sealed with another root key.
+    pub async fn with_keys(mut self, keyring: Keyring) -> Result<Self, StoreError> {
+        for (root, _) in self.roots().await? {
+            if !keyring.has(root) {
+                return Err(keys::unopened(&keyring, "data_keys", "root", root, Unopened::Locked));
+            }
+        }
+        self.keyring = Arc::new(keyring);
+        Ok(self)
+    }
+
+    async fn roots(&self) -> Result<Vec<(RootId, u64)>, StoreError> {
+        let mut reader = self.reader().await?;
+        if !keys::has_table(&mut reader, "data_keys").await? {
+            return Ok(vec![]);
+        }
+        keys::roots(&mut reader).await
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
@@ -70,12 +106,13 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        Ok(Box::new(SqliteTransaction::new(transaction)))
+        Ok(Box::new(SqliteTransaction::new(transaction, Arc::clone(&self.keyring))))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        migrations::run(&mut connection).await
+        migrations::run(&mut connection).await?;
+        sealing::seal_plain(&mut connection, &self.keyring).await
     }
 
     async fn pending_migrations(&self) -> Result<usize, StoreError> {
@@ -89,15 +126,15 @@ impl Store for SqliteStore {
     }
 
     async fn get_person(&self, id: UserId) -> Result<Option<Person>, StoreError> {
-        users::get_person(&mut *self.reader().await?, id).await
+        users::get_person(&mut *self.reader().await?, &self.keyring, id).await
     }
 
     async fn get_account(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        users::get_account(&mut *self.reader().await?, email).await
+        users::get_account(&mut *self.reader().await?, &self.keyring, email).await
     }
 
     async fn get_account_of(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        users::get_account_of(&mut *self.reader().await?, user).await
+        users::get_account_of(&mut *self.reader().await?, &self.keyring, user).await
     }
 
     async fn count_users(&self) -> Result<u64, StoreError> {
@@ -121,7 +158,7 @@ impl Store for SqliteStore {
     }
 
     async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
-        appointments::get(&mut *self.reader().await?, id).await
+        appointments::get(&mut *self.reader().await?, &self.keyring, id).await
     }
 
     async fn list_appointments(
@@ -130,7 +167,7 @@ impl Store for SqliteStore {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
-        appointments::list(&mut *self.reader().await?, user, from, until).await
+        appointments::list(&mut *self.reader().await?, &self.keyring, user, from, until).await
     }
 
     async fn count_appointments(&self) -> Result<u64, StoreError> {
@@ -150,7 +187,7 @@ impl Store for SqliteStore {
     }
 
     async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError> {
-        messages::list(&mut *self.reader().await?, visit).await
+        messages::list(&mut *self.reader().await?, &self.keyring, visit).await
     }
 
     async fn list_consents(&self, appointment: AppointmentId) -> Result<Vec<ConsentRecord>, StoreError> {
@@ -159,6 +196,14 @@ impl Store for SqliteStore {
 
     async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError> {
         consents::get_terms(&mut *self.reader().await?, id).await
+    }
+
+    async fn get_sealing_report(&self) -> Result<SealingReport, StoreError> {
+        sealing::report(&mut *self.reader().await?).await
+    }
+
+    async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError> {
+        keys::list_retired(&mut *self.reader().await?).await
     }
 
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
