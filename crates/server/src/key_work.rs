@@ -20,6 +20,9 @@ pub enum KeyWorkError {
     /// The old key and the present one are the same.
     #[error("the old key and the present one are the same: move the key file away, and let a new one be made")]
     SameKey,
+    /// The present key was replaced once.
+    #[error("the root key {0} was replaced before, and is not taken back: let a new one be made")]
+    Replaced(RootId),
     /// A second step of signing in that neither key opens.
     #[error("the second step of user {0} opens with neither key: `bedside user forget-second-step`, then again")]
     SecondStep(UserId),
@@ -110,6 +113,10 @@ async fn retire_old(store: &dyn Store, clock: &dyn Clock, keys: &Keys) -> Result
     let through = store.get_audit_end().await?.map_or(0, |(sequence, _)| sequence);
     let mut transaction = store.begin().await?;
     let known = transaction.list_retired_roots().await?;
+    let current = keys.current.id()?;
+    if known.iter().any(|retired| retired.root == current) {
+        return Err(KeyWorkError::Replaced(current));
+    }
     let mut changed = false;
     for retired in &known {
         let place = crate::audit::place_of_retired(retired.root);

@@ -63,6 +63,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error("{0} (database.path)")]
     Store(#[from] StoreError),
+    /// The database is sealed with another key.
+    #[error(transparent)]
+    Sealed(StoreError),
     /// The media ports cannot be used.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -119,7 +122,7 @@ pub fn check_build(config: &Config) -> Result<(), StartError> {
 /// Opens the database, making its folder and the root key if they are missing.
 ///
 /// # Errors
-/// [`StartError::Folder`], [`StartError::Store`] or [`StartError::Key`].
+/// [`StartError::Folder`], [`StartError::Store`], [`StartError::Key`] or [`StartError::Sealed`].
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let path = &config.database.path;
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
@@ -128,7 +131,7 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     }
     let store = SqliteStore::open(path).await?;
     let keys = Keys::open(&config.database, store.is_sealed().await?)?;
-    Ok(Arc::new(store.with_keys(keys.keyring()?).await?))
+    Ok(Arc::new(store.with_keys(keys.keyring()?).await.map_err(StartError::Sealed)?))
 }
 
 impl Program {

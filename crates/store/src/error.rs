@@ -57,6 +57,12 @@ pub enum StoreError {
         /// The name of the one that is there.
         has: RootId,
     },
+    /// Nothing new is sealed with a root key that was replaced.
+    #[error("the root key {has} was replaced: start the program again with the new one (database.key)")]
+    ReplacedKey {
+        /// The name of the one that is there.
+        has: RootId,
+    },
     /// Something sealed was to be read or written by a program that was given no key.
     #[error("what people wrote is sealed, and the program was given no key (database.key)")]
     NoKey,

@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// Every method fails with [`StoreError::Busy`] or [`StoreError::Unavailable`] when the database
 /// does, and every read with [`StoreError::Corrupt`] for a row that does not parse. What is sealed can fail with
-/// [`StoreError::NoKey`] or [`StoreError::OtherKey`].
+/// [`StoreError::NoKey`], [`StoreError::OtherKey`] or [`StoreError::ReplacedKey`].
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
     /// Begins a transaction. There is one writer at a time: this waits for its turn, for at most

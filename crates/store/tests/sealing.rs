@@ -64,6 +64,9 @@ async fn nothing_of_people_is_in_the_files_but_their_addresses() {
     let directory = TempDir::new().unwrap();
     let store = clinic(directory.path()).await;
     is_whole(&store).await;
+    let copy = directory.path().join("copy.db");
+    run(directory.path(), &format!("VACUUM INTO '{}'", copy.display())).await;
+    assert!(copy.exists());
     assert_eq!(plain_words(directory.path()), [""; 0]);
     let address = b"ada@clinic.example";
     let wal = std::fs::read(directory.path().join("bedside.db-wal")).unwrap();
@@ -82,7 +85,7 @@ async fn rows_that_were_swapped_do_not_open() {
         ("UPDATE appointments SET reason = kind", "appointments.reason"),
         ("UPDATE appointments SET kind = reason", "appointments.kind"),
         ("UPDATE messages SET text = CAST(substr(text, 1, length(text) - 1) || x'00' AS BLOB)", "messages.text"),
-        ("DELETE FROM data_keys", "users.name"),
+        ("DELETE FROM data_keys", "users.birth_date"),
         (
             "UPDATE data_keys SET wrapped = (SELECT wrapped FROM data_keys d WHERE d.owner <> data_keys.owner LIMIT 1)",
             "users.key_wrapped",
@@ -168,8 +171,17 @@ async fn another_root_key_takes_everything_over_bit_by_bit() {
     transaction.commit().await.unwrap();
     assert_eq!(roots().await, [(two, 3)]);
     is_whole(&opened(directory.path(), keyring(2, None)).await).await;
-    // The program that ran all the time has them at hand.
-    assert!(before.get_person(user_id(2)).await.is_err(), "but none that it never opened");
+    // A program that runs with the old one alone.
+    assert!(matches!(before.get_person(user_id(2)).await, Err(StoreError::OtherKey { .. })));
+    let mut transaction = store.begin().await.unwrap();
+    let retired = RetiredRoot { root: one, at: at(5), sealed: SealedSecret(vec![1; 68]) };
+    transaction.save_retired_root(&retired).await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut new = patient();
+    new.person.id = user_id(3);
+    let refused = before.begin().await.unwrap().insert_user(&new, at(6)).await;
+    assert!(matches!(refused, Err(StoreError::ReplacedKey { has }) if has == one));
+    store.begin().await.unwrap().insert_user(&new, at(6)).await.unwrap();
 }
 
 #[tokio::test]

@@ -72,3 +72,44 @@ impl Signers {
             || self.retired.iter().any(|it| head.sequence <= it.through && head.is_signed_by(&it.public_key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bedside_store::{AuditHash, RootId};
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_key_vouches_for_its_time_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = |name: &str| RootKey::open(&folder.path().join(name)).expect("a key");
+        let at = Timestamp::from_millis(1);
+        let head =
+            |name: &str, line| Head::sign(&key(name).audit_signer().expect("a signer"), line, AuditHash::NONE, at);
+        let alone = Keys { current: key("new"), old: None };
+        let both = Keys { current: key("new"), old: Some(key("old")) };
+        let root = RootId::new([1; 8]);
+        let retired =
+            RetiredSigner::of(&key("old"), 5).expect("known").seal(&alone.sealer().expect("a sealer"), root, at);
+        let retired = retired.expect("sealed");
+        let vouch = |keys: &Keys, retired: &[RetiredRoot], head: &Head| {
+            Signers::new(keys, retired).expect("signers").vouch_for(head)
+        };
+        for (keys, retired, name, line, good) in [
+            (&alone, vec![], "new", 9, true),
+            (&alone, vec![], "old", 5, false),
+            (&both, vec![], "old", 9, true),
+            (&alone, vec![retired.clone()], "old", 5, true),
+            (&alone, vec![retired.clone()], "old", 6, false),
+            (&both, vec![retired.clone()], "old", 6, false),
+            (&alone, vec![retired.clone()], "another", 5, false),
+            (&alone, vec![RetiredRoot { root: RootId::new([2; 8]), ..retired.clone() }], "old", 5, false),
+        ] {
+            assert_eq!(vouch(keys, &retired, &head(name, line)), good, "{name} {line}");
+        }
+        // Whoever can write to the database cannot make one.
+        let forged = RetiredSigner::of(&key("another"), 5).expect("known");
+        let forged = forged.seal(&key("another").sealer().expect("a sealer"), root, at).expect("sealed");
+        assert!(!vouch(&alone, &[forged], &head("another", 5)));
+    }
+}

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bedside_store::{AuditRow, Chain, ChainFault, Store, StoreError};
 
-use super::{Head, Signers};
+use super::Head;
+use super::signers::Signers;
 use crate::keys::{KeyError, Keys};
 
 /// How many lines are read at once.

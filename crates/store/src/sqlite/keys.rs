@@ -43,7 +43,8 @@ pub(super) async fn of_owner(
     }
 }
 
-/// A new data key for an owner who has none.
+/// A new data key for an owner who has none. Not under a root key that was replaced: whoever has the new one alone could
+/// not open it.
 pub(super) async fn make(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -52,6 +53,14 @@ pub(super) async fn make(
 ) -> Result<DataKey, StoreError> {
     let drawn = keyring.draw(owner).map_err(StoreError::unsealable)?;
     let (key, wrapped) = drawn.ok_or(StoreError::NoKey)?;
+    let replaced: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM retired_roots WHERE root = ?)")
+        .bind(wrapped.root.as_bytes().as_slice())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if replaced {
+        return Err(StoreError::ReplacedKey { has: wrapped.root });
+    }
     sqlx::query("INSERT INTO data_keys (id, owner, root, wrapped, created_at) VALUES (?, ?, ?, ?, ?)")
         .bind(wrapped.id.0.as_slice())
         .bind(owner)

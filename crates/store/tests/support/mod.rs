@@ -1,5 +1,7 @@
 //! People, appointments and moments for the tests.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::path::Path;
 use std::time::Duration;
 
