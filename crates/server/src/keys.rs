@@ -59,17 +59,27 @@ impl From<CannotSeal> for KeyError {
 }
 
 impl Keys {
-    /// Reads the keys of a configuration. A root key is made where there is none yet; where something is sealed, only
-    /// beside the old one.
+    /// Reads the keys of a configuration.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn open(config: &DatabaseConfig, something_is_sealed: bool) -> Result<Self, KeyError> {
-        let path = config.key();
+    pub fn read(config: &DatabaseConfig) -> Result<Self, KeyError> {
         let old = config.old_key.as_deref().map(RootKey::read).transpose()?;
-        let may_be_made = !something_is_sealed || old.is_some();
-        let current = if may_be_made { RootKey::open(&path)? } else { RootKey::read(&path)? };
-        Ok(Self { current, old })
+        Ok(Self { current: RootKey::read(&config.key())?, old })
+    }
+
+    /// The same, for a database that is sealed with these root keys. One is made where there is none yet, unless
+    /// something is sealed with another than the old one.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn open(config: &DatabaseConfig, sealed_with: &[RootId]) -> Result<Self, KeyError> {
+        let old = config.old_key.as_deref().map(RootKey::read).transpose()?;
+        let opens = old.as_ref().map(RootKey::id).transpose()?;
+        if sealed_with.iter().all(|root| Some(*root) == opens) {
+            RootKey::open(&config.key())?;
+        }
+        Self::read(config)
     }
 
     /// What the database is opened with.
@@ -256,10 +266,15 @@ mod tests {
     fn a_lost_key_is_not_made_anew_where_something_is_sealed() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = DatabaseConfig { path: folder.path().join("bedside.db"), ..DatabaseConfig::default() };
-        assert!(matches!(Keys::open(&config, true), Err(KeyError::Missing(_))));
-        assert!(!config.key().exists());
-        let made = Keys::open(&config, false).expect("made").current.id().expect("a name");
-        assert_eq!(Keys::open(&config, true).expect("read").current.id().expect("a name"), made);
+        let id = |name: &str| RootKey::open(&folder.path().join(name)).and_then(|key| key.id()).expect("a name");
+        let (old, lost) = (id("old"), id("lost"));
+        let with_old = DatabaseConfig { old_key: Some(folder.path().join("old")), ..config.clone() };
+        for (config, sealed_with) in [(&config, vec![lost]), (&with_old, vec![lost]), (&with_old, vec![old, lost])] {
+            assert!(matches!(Keys::open(config, &sealed_with), Err(KeyError::Missing(_))));
+            assert!(!config.key().exists());
+        }
+        let made = Keys::open(&with_old, &[old]).expect("made").current.id().expect("a name");
+        assert!(made != old && Keys::open(&config, &[made]).expect("read").old.is_none());
     }
 
     #[test]

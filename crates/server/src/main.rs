@@ -298,7 +298,7 @@ async fn keys(mut config: Config, command: KeysCommand) -> Result<(), Failure> {
     }
     let store = open_store(&config).await?;
     store.migrate().await?;
-    let keys = Keys::open(&config.database, true)?;
+    let keys = Keys::read(&config.database)?;
     match command {
         KeysCommand::Status => say(&describe_keys(&*store, &keys).await?),
         KeysCommand::Rewrap { .. } => say(&rewrap_keys(&*store, &SystemClock, &keys).await?.to_string()),
@@ -321,7 +321,7 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
                 Ok(heads) => heads,
                 Err(error) => return Err(format!("{}: {error}", file.display()).into()),
             };
-            let report = verify_audit(&*store, &heads, &Keys::open(&config.database, true)?).await?;
+            let report = verify_audit(&*store, &heads, &Keys::read(&config.database)?).await?;
             say(&format!("{} lines are as they were written; {} signed heads agree", report.lines, report.heads));
         }
         AuditCommand::Export { format, after } => {

@@ -130,7 +130,7 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
             .map_err(|source| StartError::Folder { folder: folder.display().to_string(), source })?;
     }
     let store = SqliteStore::open(path).await?;
-    let keys = Keys::open(&config.database, store.is_sealed().await?)?;
+    let keys = Keys::open(&config.database, &store.list_roots().await?)?;
     Ok(Arc::new(store.with_keys(keys.keyring()?).await.map_err(StartError::Sealed)?))
 }
 
@@ -148,7 +148,7 @@ impl Program {
     ) -> Result<Self, StartError> {
         config.validate()?;
         store.migrate().await?;
-        let keys = Keys::open(&config.database, true)?;
+        let keys = Keys::read(&config.database)?;
         let signer = keys.current.audit_signer()?;
         let assets = Assets::load();
         if !assets.is_built() {

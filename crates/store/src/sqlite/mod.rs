@@ -67,20 +67,12 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Whether anything in it is sealed. Then it needs the keys it was used with.
-    ///
-    /// # Errors
-    /// As those of [`Store`].
-    pub async fn is_sealed(&self) -> Result<bool, StoreError> {
-        Ok(!self.roots().await?.is_empty())
-    }
-
     /// What is sealed opens with these keys from now on.
     ///
     /// # Errors
     /// [`StoreError::OtherKey`] if anything was sealed with another root key.
     pub async fn with_keys(mut self, keyring: Keyring) -> Result<Self, StoreError> {
-        for (root, _) in self.roots().await? {
+        for root in self.list_roots().await? {
             if !keyring.has(root) {
                 return Err(keys::unopened(&keyring, "data_keys", "root", root, Unopened::Locked));
             }
@@ -89,12 +81,16 @@ impl SqliteStore {
         Ok(self)
     }
 
-    async fn roots(&self) -> Result<Vec<(RootId, u64)>, StoreError> {
+    /// The root keys that something in it is sealed with.
+    ///
+    /// # Errors
+    /// As those of [`Store`].
+    pub async fn list_roots(&self) -> Result<Vec<RootId>, StoreError> {
         let mut reader = self.reader().await?;
         if !keys::has_table(&mut reader, "data_keys").await? {
             return Ok(vec![]);
         }
-        keys::roots(&mut reader).await
+        Ok(keys::roots(&mut reader).await?.into_iter().map(|(root, _)| root).collect())
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
