@@ -5,18 +5,31 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
 use aws_lc_rs::signature::Ed25519KeyPair;
+use bedside_store::{CannotSeal, Keyring, RootId, SealingKey};
 use secrecy::zeroize::Zeroizing;
+
+use crate::config::DatabaseConfig;
 
 const SIGNS_AUDIT_HEADS: &[u8] = b"bedside audit heads 1";
 const SIGNS_ACCESS_TOKENS: &[u8] = b"bedside access tokens 1";
 const SEALS_SECRETS: &[u8] = b"bedside secrets in the database 1";
+const WRAPS_DATA_KEYS: &[u8] = b"bedside data keys 1";
+const NAMES_ITSELF: &[u8] = b"bedside name of the root key 1";
 
 /// Thirty-two random bytes that nobody else has.
 #[derive(Debug)]
 pub struct RootKey(Prk);
+
+/// The root key, and the one before it where that was replaced and is needed still.
+#[derive(Debug)]
+pub struct Keys {
+    /// What new things are sealed and signed with.
+    pub current: RootKey,
+    /// What older things open with.
+    pub old: Option<RootKey>,
+}
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +37,9 @@ pub enum KeyError {
     /// The file cannot be read or made.
     #[error("the key file {0} cannot be read or made")]
     File(String, #[source] io::Error),
+    /// The file is not there, and what it was used for is.
+    #[error("there is no key file {0}, and the database is sealed with it: put the copy of it back that you kept")]
+    Missing(String),
     /// The file is none of ours.
     #[error("the key file {0} does not hold 64 hexadecimal digits")]
     Malformed(String),
@@ -37,16 +53,76 @@ pub enum KeyError {
     Unmade,
 }
 
+impl From<CannotSeal> for KeyError {
+    fn from(_: CannotSeal) -> Self {
+        Self::Unmade
+    }
+}
+
+impl Keys {
+    /// Reads the keys of a configuration.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn read(config: &DatabaseConfig) -> Result<Self, KeyError> {
+        let old = config.old_key.as_deref().map(RootKey::read).transpose()?;
+        Ok(Self { current: RootKey::read(&config.key())?, old })
+    }
+
+    /// The same, for a database that is sealed with these root keys. One is made where there is none yet, unless
+    /// something is sealed with another than the old one.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn open(config: &DatabaseConfig, sealed_with: &[RootId]) -> Result<Self, KeyError> {
+        let old = config.old_key.as_deref().map(RootKey::read).transpose()?;
+        let opens = old.as_ref().map(RootKey::id).transpose()?;
+        if sealed_with.iter().all(|root| Some(*root) == opens) {
+            RootKey::open(&config.key())?;
+        }
+        Self::read(config)
+    }
+
+    /// What the database is opened with.
+    ///
+    /// # Errors
+    /// [`KeyError::Unmade`].
+    pub(crate) fn keyring(&self) -> Result<Keyring, KeyError> {
+        let named = |root: &RootKey| Ok::<_, KeyError>((root.id()?, SealingKey::new(&*root.derive(WRAPS_DATA_KEYS)?)?));
+        Ok(Keyring::new(named(&self.current)?, self.old.as_ref().map(named).transpose()?))
+    }
+
+    /// What seals secrets that are kept in the database, and opens those that either key sealed.
+    ///
+    /// # Errors
+    /// [`KeyError::Unmade`].
+    pub(crate) fn sealer(&self) -> Result<Sealer, KeyError> {
+        let Sealer { current, .. } = self.current.sealer()?;
+        Ok(Sealer { current, old: self.old.as_ref().map(RootKey::secrets).transpose()? })
+    }
+}
+
 impl RootKey {
     /// Reads the key, or makes one where there is no file yet.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn open(path: &Path) -> Result<Self, KeyError> {
+        match Self::read(path) {
+            Err(KeyError::Missing(_)) => Self::make(path),
+            read => read,
+        }
+    }
+
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
         let name = || path.display().to_string();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::make(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeyError::Missing(name())),
             Err(error) => return Err(KeyError::File(name(), error)),
         };
         let mode = path.metadata().map_err(|error| KeyError::File(name(), error))?.permissions().mode();
@@ -93,8 +169,20 @@ impl RootKey {
     /// # Errors
     /// [`KeyError::Unmade`].
     pub(crate) fn sealer(&self) -> Result<Sealer, KeyError> {
-        let key = self.derive(SEALS_SECRETS)?;
-        UnboundKey::new(&AES_256_GCM, &*key).map(|key| Sealer(LessSafeKey::new(key))).map_err(|_| KeyError::Unmade)
+        Ok(Sealer { current: self.secrets()?, old: None })
+    }
+
+    /// Its name, which tells nothing about it.
+    ///
+    /// # Errors
+    /// [`KeyError::Unmade`].
+    pub fn id(&self) -> Result<RootId, KeyError> {
+        let name = self.derive(NAMES_ITSELF)?;
+        name.first_chunk().map(|bytes| RootId::new(*bytes)).ok_or(KeyError::Unmade)
+    }
+
+    fn secrets(&self) -> Result<SealingKey, KeyError> {
+        Ok(SealingKey::new(&*self.derive(SEALS_SECRETS)?)?)
     }
 
     fn derive(&self, purpose: &'static [u8]) -> Result<Zeroizing<[u8; 32]>, KeyError> {
@@ -106,31 +194,34 @@ impl RootKey {
     }
 }
 
-/// Seals bytes for the database (AES-256-GCM; a nonce, what is sealed, a tag). What is sealed says where it belongs, so
-/// that it opens nowhere else. Nonces are random: good for some thousand million secrets.
-pub(crate) struct Sealer(LessSafeKey);
+/// Seals secrets for the database. What is sealed says where it belongs, so that it opens nowhere else.
+pub(crate) struct Sealer {
+    current: SealingKey,
+    old: Option<SealingKey>,
+}
 
 impl Sealer {
     /// # Errors
     /// [`KeyError::Unmade`] if the system gives no random numbers.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).map_err(|_| KeyError::Unmade)?;
-        let mut sealed = secret.to_vec();
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut sealed)
-            .map_err(|_| KeyError::Unmade)?;
-        Ok([&nonce[..], &sealed].concat())
+        Ok(self.current.seal(place, secret)?)
     }
 
     /// `None`: it was sealed with another key, or for another place, or was altered.
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        let mut rest = Zeroizing::new(rest.to_vec());
-        let length =
-            self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(place), &mut rest).ok()?.len();
-        rest.truncate(length);
-        Some(rest)
+        let with_old = || self.old.as_ref().and_then(|old| old.open(place, sealed));
+        self.current.open(place, sealed).or_else(with_old)
+    }
+
+    /// The same secret, sealed with the current key. `None`: it was already, or does not open.
+    ///
+    /// # Errors
+    /// [`KeyError::Unmade`] if the system gives no random numbers.
+    pub(crate) fn seal_anew(&self, place: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, KeyError> {
+        if self.current.open(place, sealed).is_some() {
+            return Ok(None);
+        }
+        self.open(place, sealed).map(|secret| self.seal(place, &secret)).transpose()
     }
 }
 
@@ -167,22 +258,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_in_its_place_and_nowhere_else() {
+    fn what_the_old_key_sealed_opens_and_is_sealed_anew() {
         let folder = tempfile::tempdir().expect("a folder");
-        let key = RootKey::open(&folder.path().join("one.key")).expect("made");
-        let sealer = key.sealer().expect("a sealer");
-        let sealed = sealer.seal("users 1", b"secret").expect("sealed");
-        assert_ne!(sealed, sealer.seal("users 1", b"secret").expect("sealed"));
-        assert_eq!(sealer.open("users 1", &sealed).as_deref(), Some(&b"secret".to_vec()));
-        assert_eq!(sealer.open("users 2", &sealed), None);
-        for at in 0..sealed.len() {
-            let mut altered = sealed.clone();
-            altered[at] ^= 1;
-            assert_eq!(sealer.open("users 1", &altered), None);
+        let key = |name: &str| RootKey::open(&folder.path().join(name)).expect("a key");
+        let old = key("old").sealer().expect("a sealer");
+        let both = Keys { current: key("new"), old: Some(key("old")) }.sealer().expect("a sealer");
+        let new = key("new").sealer().expect("a sealer");
+        let sealed = old.seal("users 1", b"secret").expect("sealed");
+        assert_eq!(both.open("users 1", &sealed).as_deref(), Some(&b"secret".to_vec()));
+        assert_eq!(new.open("users 1", &sealed), None);
+        let anew = both.seal_anew("users 1", &sealed).expect("sealed").expect("it was the old key's");
+        assert_eq!(new.open("users 1", &anew).as_deref(), Some(&b"secret".to_vec()));
+        assert_eq!(both.seal_anew("users 1", &anew).expect("looked at"), None);
+    }
+
+    #[test]
+    fn a_lost_key_is_not_made_anew_where_something_is_sealed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = DatabaseConfig { path: folder.path().join("bedside.db"), ..DatabaseConfig::default() };
+        let id = |name: &str| RootKey::open(&folder.path().join(name)).and_then(|key| key.id()).expect("a name");
+        let (old, lost) = (id("old"), id("lost"));
+        let with_old = DatabaseConfig { old_key: Some(folder.path().join("old")), ..config.clone() };
+        for (config, sealed_with) in [(&config, vec![lost]), (&with_old, vec![lost]), (&with_old, vec![old, lost])] {
+            assert!(matches!(Keys::open(config, &sealed_with), Err(KeyError::Missing(_))));
+            assert!(!config.key().exists());
         }
-        assert_eq!(sealer.open("users 1", &sealed[..10]), None);
-        let other = RootKey::open(&folder.path().join("other.key")).expect("made").sealer().expect("a sealer");
-        assert_eq!(other.open("users 1", &sealed), None);
+        let made = Keys::open(&with_old, &[old]).expect("made").current.id().expect("a name");
+        assert!(made != old && Keys::open(&config, &[made]).expect("read").old.is_none());
     }
 
     #[test]

@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
 use bedside::{
-    AuditFormat, NewKey, Program, RootKey, SystemClock, check_build, check_cometchat, demo, export_audit, listen,
-    local_address, log_filter, open_store, verify_audit,
+    AuditFormat, Keys, NewKey, Program, SystemClock, check_build, check_cometchat, demo, describe_keys, export_audit,
+    listen, local_address, log_filter, open_store, rewrap_keys, rotate_keys, verify_audit,
 };
 use bedside_visit::permission::{ClinicRole, Grants};
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp, UserId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Video visits for clinics.
 #[derive(Parser)]
@@ -60,6 +63,27 @@ enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The keys that names and what people write are sealed with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Say how much is sealed under which root key.
+    Status,
+    /// Put everything under the present root key (`database.key`) that is under the one before it.
+    Rewrap {
+        /// The key file of before. Without it, `database.old_key`.
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
+    /// Give people and appointments other data keys, and seal what belongs to them anew.
+    Rotate {
+        /// Only those whose keys are that many days old.
+        #[arg(long, value_name = "DAYS", default_value_t = 0)]
+        older_than: u32,
+    },
 }
 
 #[derive(Subcommand)]
@@ -250,7 +274,8 @@ type Failure = Box<dyn std::error::Error>;
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = log_filter(std::env::var("BEDSIDE_LOG").as_deref().unwrap_or("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(log).init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -328,7 +353,28 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             operator.store.close().await;
         }
         Command::Audit(command) => audit(&config, command).await?,
+        Command::Keys(command) => keys(config, command).await?,
     }
+    Ok(())
+}
+
+async fn keys(mut config: Config, command: KeysCommand) -> Result<(), Failure> {
+    if let KeysCommand::Rewrap { from: Some(from) } = &command {
+        config.database.old_key = Some(from.clone());
+    }
+    let store = open_store(&config).await?;
+    store.migrate().await?;
+    let keys = Keys::read(&config.database)?;
+    match command {
+        KeysCommand::Status => say(&describe_keys(&*store, &keys).await?),
+        KeysCommand::Rewrap { .. } => say(&rewrap_keys(&*store, &SystemClock, &keys).await?.to_string()),
+        KeysCommand::Rotate { older_than } => {
+            let age = Duration::from_secs(u64::from(older_than) * 24 * 60 * 60);
+            let rotated = rotate_keys(&*store, &SystemClock, age).await?;
+            say(&format!("{rotated} people and appointments have other data keys"));
+        }
+    }
+    store.close().await;
     Ok(())
 }
 
@@ -341,7 +387,7 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
                 Ok(heads) => heads,
                 Err(error) => return Err(format!("{}: {error}", file.display()).into()),
             };
-            let report = verify_audit(&*store, &heads, &RootKey::open(&config.database.key())?).await?;
+            let report = verify_audit(&*store, &heads, &Keys::read(&config.database)?).await?;
             say(&format!("{} lines are as they were written; {} signed heads agree", report.lines, report.heads));
         }
         AuditCommand::Export { format, after } => {

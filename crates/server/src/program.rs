@@ -22,7 +22,7 @@ use crate::auth::{AccessTokens, Cookies, PasswordError, Passwords, SecondStep, T
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
-use crate::keys::{KeyError, RootKey};
+use crate::keys::{KeyError, Keys};
 use crate::media::{MediaError, MediaServer};
 use crate::reads::Reads;
 use crate::router::router;
@@ -65,6 +65,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error("{0} (database.path)")]
     Store(#[from] StoreError),
+    /// The database is sealed with another key.
+    #[error(transparent)]
+    Sealed(StoreError),
     /// The media ports cannot be used.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -118,17 +121,19 @@ pub fn check_build(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Opens the database, making its folder if it is missing.
+/// Opens the database, making its folder and the root key if they are missing.
 ///
 /// # Errors
-/// [`StartError::Folder`] or [`StartError::Store`].
+/// [`StartError::Folder`], [`StartError::Store`], [`StartError::Key`] or [`StartError::Sealed`].
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let path = &config.database.path;
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
         std::fs::create_dir_all(folder)
             .map_err(|source| StartError::Folder { folder: folder.display().to_string(), source })?;
     }
-    Ok(Arc::new(SqliteStore::open(path).await?))
+    let store = SqliteStore::open(path).await?;
+    let keys = Keys::open(&config.database, &store.list_roots().await?)?;
+    Ok(Arc::new(store.with_keys(keys.keyring()?).await.map_err(StartError::Sealed)?))
 }
 
 impl Program {
@@ -145,8 +150,8 @@ impl Program {
     ) -> Result<Self, StartError> {
         config.validate()?;
         store.migrate().await?;
-        let root = RootKey::open(&config.database.key())?;
-        let signer = root.audit_signer()?;
+        let keys = Keys::read(&config.database)?;
+        let signer = keys.current.audit_signer()?;
         let assets = Assets::load();
         if !assets.is_built() {
             tracing::warn!(
@@ -171,8 +176,8 @@ impl Program {
             origins: origins(&config),
             passwords: Passwords::new(config.sign_in.password_workers)?,
             throttle: Throttle::new(),
-            second_step: SecondStep::new(root.sealer()?),
-            access_tokens: AccessTokens::new(&root, &config.server.public_url)?,
+            second_step: SecondStep::new(keys.sealer()?),
+            access_tokens: AccessTokens::new(&keys.current, &config.server.public_url)?,
             reads: Reads::default(),
             rights: watch::Sender::new(store.get_rights_epoch().await?),
             cookies: Cookies::new(config.server.is_secure()),

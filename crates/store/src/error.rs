@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::{CannotSeal, RootId};
+
 /// Why the store did not do what it was asked. No text of it contains a stored value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -42,6 +44,28 @@ pub enum StoreError {
         /// The name of the rule, as in the migrations.
         rule: String,
     },
+    /// What is sealed was sealed with a root key that the program does not have.
+    #[error(
+        "{table} is sealed with the root key {needs}, but the program has {has}: put the key file back that this \
+         database was used with (database.key), or, if it was replaced, give the one before it too (database.old_key)"
+    )]
+    OtherKey {
+        /// In which table.
+        table: &'static str,
+        /// The name of the root key that is missing.
+        needs: RootId,
+        /// The name of the one that is there.
+        has: RootId,
+    },
+    /// Nothing new is sealed with a root key that was replaced.
+    #[error("the root key {has} was replaced: start the program again with the new one (database.key)")]
+    ReplacedKey {
+        /// The name of the one that is there.
+        has: RootId,
+    },
+    /// Something sealed was to be read or written by a program that was given no key.
+    #[error("what people wrote is sealed, and the program was given no key (database.key)")]
+    NoKey,
     /// A stored value that this program cannot have written.
     #[error("the database holds an unreadable value in {table}.{column}")]
     Corrupt {
@@ -50,6 +74,12 @@ pub enum StoreError {
         /// In which column.
         column: &'static str,
     },
+}
+
+impl StoreError {
+    pub(crate) fn unsealable(error: CannotSeal) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
 }
 
 /// How a change contradicts what is stored.

@@ -12,14 +12,16 @@ use uuid::Uuid;
 
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
-    Issuer, Listed, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms,
+    Issuer, Listed, NewUser, PasswordHash, Receipt, RetiredRoot, SealedSecret, SealingReport, SessionHash,
+    SessionRecord, StoreError, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
 ///
 /// # Errors
 /// Every method fails with [`StoreError::Busy`] or [`StoreError::Unavailable`] when the database
-/// does, and every read with [`StoreError::Corrupt`] for a row that does not parse.
+/// does, and every read with [`StoreError::Corrupt`] for a row that does not parse. What is sealed can fail with
+/// [`StoreError::NoKey`], [`StoreError::OtherKey`] or [`StoreError::ReplacedKey`].
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
     /// Begins a transaction. There is one writer at a time: this waits for its turn, for at most
@@ -29,7 +31,7 @@ pub trait Store: Debug + Send + Sync {
     /// To begin a second one while holding the first waits in vain.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Brings the database up to date. Does nothing if it is.
+    /// Brings the database up to date, and seals what an older version left plain. Does nothing if it is.
     ///
     /// # Errors
     /// [`StoreError::Newer`] or [`StoreError::Migration`].
@@ -128,6 +130,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// Terms as they were shown.
     async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError>;
+
+    /// What is sealed, and under which keys.
+    async fn get_sealing_report(&self) -> Result<SealingReport, StoreError>;
+
+    /// The root keys of before, the first one first.
+    async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError>;
 
     /// Appointments before `before` that are not forgotten and have no visit under way, oldest first.
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
@@ -314,6 +322,30 @@ pub trait Transaction: Send {
     /// Remembers what a call backend's service reported. It is about the visit of an earlier
     /// report of the same call, or the last visit of the two people it names.
     async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError>;
+
+    /// Wraps at most `limit` data keys with the current root key that are wrapped with the one before it, and tells how
+    /// many.
+    async fn rewrap_keys(&mut self, limit: u32) -> Result<u64, StoreError>;
+
+    /// Gives at most `limit` people and appointments another data key whose keys are from before `before`, seals what
+    /// belongs to them anew, and tells how many they were.
+    async fn rotate_keys(&mut self, before: Timestamp, at: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// At most `limit` second steps of users after `after` (`None`: from the first), by user.
+    async fn list_second_steps(
+        &mut self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, SealedSecret)>, StoreError>;
+
+    /// The same second step, sealed anew. What was used up stays so. False: the user has none.
+    async fn reseal_second_step(&mut self, user: UserId, secret: &SealedSecret) -> Result<bool, StoreError>;
+
+    /// The root keys of before, the first one first.
+    async fn list_retired_roots(&mut self) -> Result<Vec<RetiredRoot>, StoreError>;
+
+    /// Keeps what is to be known of a root key of before, in place of what was kept of it.
+    async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError>;
 
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;

@@ -11,7 +11,9 @@ use bedside_store::{AuditEntry, Chain, ChainFault, Conflict, SqliteStore, Store,
 use bedside_visit::{AuditAction, CallBackend, ChatMessage, OwnWork, Sealed, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
-use support::{appointment, appointment_id, at, book, invite_hash, patient, provider, session, user_id, visit};
+use support::{
+    appointment, appointment_id, at, book, invite_hash, keyring, patient, provider, session, user_id, visit, visit_id,
+};
 use tempfile::TempDir;
 
 /// A connection past the store, as an operator with a database shell has it.
@@ -31,7 +33,7 @@ async fn a_reopened_database_has_everything() {
     store.close().await;
     assert!(!directory.path().join("bedside.db-wal").exists());
 
-    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    let store = support::opened(directory.path(), keyring(1, None)).await;
     assert_eq!(store.pending_migrations().await.unwrap(), 0);
     assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
 }
@@ -54,33 +56,53 @@ async fn a_database_that_was_not_closed_has_what_was_committed() {
     assert_eq!(store.get_session(&session(1, 1).token_hash).await.unwrap(), None);
 }
 
+/// What was written goes, and the key that it was sealed with: whatever is left of it somewhere stays sealed.
 #[tokio::test]
 async fn what_is_forgotten_is_not_in_the_file_any_more() {
     let directory = TempDir::new().unwrap();
     let store = support::sqlite(directory.path()).await;
     book(&store).await;
-    let canary = "it hurts behind the left knee";
-    let mut transaction = store.begin().await.unwrap();
-    transaction.save_visit(&visit(20, VisitPhase::Planned)).await.unwrap();
-    let message = ChatMessage { number: 1, from: user_id(1), at: at(21), text: canary.to_owned().try_into().unwrap() };
-    transaction.insert_message(visit(20, VisitPhase::Planned).id, &message).await.unwrap();
-    transaction.commit().await.unwrap();
-    let holds = |name: &str| {
-        let bytes = std::fs::read(directory.path().join(name)).unwrap_or_default();
-        bytes.windows(canary.len()).any(|window| window == canary.as_bytes())
-    };
-    assert!(holds("bedside.db") || holds("bedside.db-wal"));
+    write(&store, "it hurts behind the left knee").await;
+    let mut shell = shell(directory.path()).await;
+    let mut kept = Vec::new();
+    for statement in [
+        "SELECT text FROM messages",
+        "SELECT reason FROM appointments",
+        "SELECT wrapped FROM data_keys k JOIN appointments a ON a.id = k.owner",
+    ] {
+        kept.push(sqlx::query_scalar::<_, Vec<u8>>(statement).fetch_one(&mut shell).await.unwrap());
+    }
+    sqlx::Connection::close(shell).await.unwrap();
+    assert!(kept.iter().all(|bytes| is_in_files(directory.path(), bytes)));
     let mut transaction = store.begin().await.unwrap();
     assert!(transaction.forget_appointment(appointment_id(10), at(90)).await.unwrap());
     transaction.commit().await.unwrap();
     store.close().await;
-    assert!(!holds("bedside.db") && !holds("bedside.db-wal"));
+    assert!(!kept.iter().any(|bytes| is_in_files(directory.path(), bytes)));
+}
+
+/// A message of Ada's in the visit 20.
+async fn write(store: &dyn Store, text: &str) {
+    let mut transaction = store.begin().await.unwrap();
+    transaction.save_visit(&visit(20, VisitPhase::Planned)).await.unwrap();
+    let message = ChatMessage { number: 1, from: user_id(1), at: at(21), text: text.to_owned().try_into().unwrap() };
+    transaction.insert_message(visit_id(20), &message).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// Whether they are in any file of the database.
+fn is_in_files(directory: &Path, wanted: &[u8]) -> bool {
+    let files = ["bedside.db", "bedside.db-wal", "bedside.db-shm"];
+    files.iter().any(|name| {
+        let bytes = std::fs::read(directory.join(name)).unwrap_or_default();
+        bytes.windows(wanted.len()).any(|window| window == wanted)
+    })
 }
 
 #[tokio::test]
 async fn migrating_twice_changes_nothing() {
     let directory = TempDir::new().unwrap();
-    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    let store = support::opened(directory.path(), keyring(1, None)).await;
     assert!(store.pending_migrations().await.unwrap() > 0);
     assert!(store.count_users().await.is_err(), "opening does not migrate");
     store.migrate().await.unwrap();
@@ -136,7 +158,7 @@ async fn a_database_of_the_first_release_is_brought_up_to_date() {
     let first = directory.path().join("0001_initial.sql");
     std::fs::write(&first, include_str!("../migrations/sqlite/0001_initial.sql")).unwrap();
     let migrator = sqlx::migrate::Migrator::new(directory.path()).await.unwrap();
-    let store = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
+    let store = support::opened(directory.path(), keyring(1, None)).await;
     let mut shell = shell(directory.path()).await;
     migrator.run(&mut shell).await.unwrap();
     let (visit_id, patient, provider) = (support::visit_id(20), user_id(1), user_id(2));
@@ -290,7 +312,8 @@ async fn the_database_itself_keeps_the_rules() {
         ("UPDATE appointments SET start_at = 'soon'", "cannot store TEXT value"),
         ("UPDATE visits SET ended_at = 1", "visit_phase_has_its_moments"),
         ("UPDATE participants SET camera = 2", "camera_is_a_flag"),
-        ("UPDATE users SET birth_date = '1.2.1980'", "birth_date_is_iso_8601"),
+        ("UPDATE users SET birth_date = '1980-02-29'", "cannot store TEXT value"),
+        ("UPDATE users SET name = x'416461'", "name_is_sealed"),
         ("DELETE FROM users", "FOREIGN KEY"),
         ("DELETE FROM visits", "FOREIGN KEY"),
         (
@@ -324,7 +347,7 @@ async fn an_unreadable_row_is_named_without_its_value() {
     let store = support::sqlite(directory.path()).await;
     book(&store).await;
     let mut shell = shell(directory.path()).await;
-    run(&mut shell, "UPDATE users SET birth_date = '1980-02-31' WHERE birth_date IS NOT NULL").await.unwrap();
+    run(&mut shell, "UPDATE users SET birth_date = zeroblob(50) WHERE birth_date IS NOT NULL").await.unwrap();
     for error in
         [store.get_person(user_id(1)).await.unwrap_err(), store.get_appointment(appointment_id(10)).await.unwrap_err()]
     {

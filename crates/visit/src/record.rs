@@ -210,6 +210,10 @@ pub enum AuditAction {
     VisitMissed,
     /// The visit ended.
     VisitEnded,
+    /// Everything sealed was put under another root key, or a part of it.
+    KeysRewrapped,
+    /// People and appointments were given other data keys.
+    KeysRotated,
     /// Somebody was refused.
     AccessDenied,
 }
@@ -266,6 +270,8 @@ impl AuditAction {
             Self::BackendReported => "visit.backend_reported",
             Self::VisitMissed => "visit.missed",
             Self::VisitEnded => "visit.ended",
+            Self::KeysRewrapped => "keys.rewrapped",
+            Self::KeysRotated => "keys.rotated",
             Self::AccessDenied => "access.denied",
         }
     }

@@ -74,7 +74,7 @@ fn kind(action: &str) -> (&'static str, &'static str) {
     match action.split('.').next().unwrap_or_default() {
         "session" => ("110114", "User Authentication"),
         "access" => ("110113", "Security Alert"),
-        "user" | "invite" => ("110137", "User Security Attributes Changed"),
+        "user" | "invite" | "keys" => ("110137", "User Security Attributes Changed"),
         _ => ("110110", "Patient Record"),
     }
 }
@@ -89,7 +89,9 @@ fn interaction(action: &str) -> &'static str {
         | "appointment.released"
         | "visit.missed"
         | "visit.media_changed"
-        | "visit.backend_changed" => "U",
+        | "visit.backend_changed"
+        | "keys.rewrapped"
+        | "keys.rotated" => "U",
         "consent.withdrawn" | "appointment.forgotten" => "D",
         _ => "E",
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::signature::KeyPair as _;
 use bedside_store::{AuditRow, Chain, ChainFault, Store, StoreError};
 
 use super::Head;
-use crate::keys::{KeyError, RootKey};
+use super::signers::Signers;
+use crate::keys::{KeyError, Keys};
 
 /// How many lines are read at once.
 const BATCH: u32 = 1_000;
@@ -40,8 +40,8 @@ pub enum AuditFault {
         /// The last line that was there.
         signed: i64,
     },
-    /// A head that is none, or that this key did not sign.
-    #[error("line {0} of the heads was not signed with this key")]
+    /// A head that is none, or that neither this key signed nor one before it in its time.
+    #[error("line {0} of the heads was not signed with this key, nor with one before it")]
     FalseHead(usize),
     /// There is no key to check heads with.
     #[error(transparent)]
@@ -55,9 +55,9 @@ pub enum AuditFault {
 ///
 /// # Errors
 /// The first [`AuditFault`].
-pub async fn verify_audit(store: &dyn Store, heads: &str, key: &RootKey) -> Result<AuditReport, AuditFault> {
-    let signer = key.audit_signer()?;
-    let heads = read(heads, signer.public_key().as_ref())?;
+pub async fn verify_audit(store: &dyn Store, heads: &str, keys: &Keys) -> Result<AuditReport, AuditFault> {
+    let retired = store.list_retired_roots().await.map_err(AuditFault::Store)?;
+    let heads = read(heads, &Signers::new(keys, &retired)?)?;
     let mut chain = Chain::default();
     let mut agreed = 0;
     loop {
@@ -100,12 +100,12 @@ async fn one_by_one(store: &dyn Store, chain: &mut Chain) -> Result<Vec<AuditRow
 }
 
 /// Which line had which hash. What a crash left of a last line does not count.
-fn read(heads: &str, public_key: &[u8]) -> Result<BTreeMap<i64, String>, AuditFault> {
+fn read(heads: &str, signers: &Signers) -> Result<BTreeMap<i64, String>, AuditFault> {
     let mut known = BTreeMap::new();
     let (whole, _) = heads.rsplit_once('\n').unwrap_or_default();
     for (number, line) in whole.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let head: Option<Head> = serde_json::from_str(line).ok();
-        match head.filter(|head| head.is_signed_by(public_key)) {
+        match head.filter(|head| signers.vouch_for(head)) {
             Some(head) => known.insert(head.sequence, head.hash),
             None => return Err(AuditFault::FalseHead(number + 1)),
         };

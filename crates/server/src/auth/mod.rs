@@ -27,6 +27,6 @@ pub(crate) use join_token::{check_keys, is_join_token, read_join_token};
 pub(crate) use origin::{is_own, refuse_foreign_origins};
 pub use password::PasswordError;
 pub(crate) use password::Passwords;
-pub(crate) use second_step::{Offered, SecondStep};
+pub(crate) use second_step::{Offered, SecondStep, place as place_of_second_step};
 pub(crate) use throttle::Throttle;
 pub use token::SecretToken;

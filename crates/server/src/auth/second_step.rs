@@ -123,7 +123,7 @@ impl SecondStep {
 }
 
 /// Where a secret belongs: it opens for nobody else.
-fn place(user: UserId) -> String {
+pub(crate) fn place(user: UserId) -> String {
     format!("users totp_secret {user}")
 }
 

@@ -10,13 +10,15 @@ pub struct DatabaseConfig {
     pub path: PathBuf,
     /// The file with the program's secret key; beside the database, if it is not given. It is made if it is missing.
     pub key: Option<PathBuf>,
+    /// The root key before the present one, for as long as anything is still sealed with it.
+    pub old_key: Option<PathBuf>,
     /// Where signed heads of the audit log are written, one a line; beside the database, if it is not given.
     pub audit_heads: Option<PathBuf>,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("data/bedside.db"), key: None, audit_heads: None }
+        Self { path: PathBuf::from("data/bedside.db"), key: None, old_key: None, audit_heads: None }
     }
 }
 

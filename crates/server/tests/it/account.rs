@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bedside_visit::Clock as _;
+use bedside_visit::{Clock as _, Timestamp};
 
 use crate::support::{Client, Ending, PASSWORD, Page, Server, When};
 
@@ -91,10 +91,10 @@ async fn a_sign_in_elsewhere_is_seen_and_ended() {
 }
 
 /// The app on a person's phone.
-struct Phone(totp_rs::Totp);
+pub(crate) struct Phone(totp_rs::Totp);
 
 impl Phone {
-    fn scan(page: &str) -> Self {
+    pub(crate) fn scan(page: &str) -> Self {
         let key =
             page.split("<code class=\"key\">").nth(1).and_then(|rest| rest.split("</code>").next()).expect("a key");
         let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).expect("base32");
@@ -103,12 +103,17 @@ impl Phone {
 
     /// The code that it shows so many seconds from now.
     fn shows(&self, server: &Server, in_seconds: i64) -> String {
-        let at = server.clock.now().as_millis() / 1_000 + in_seconds;
+        self.shows_at(server.clock.now(), in_seconds)
+    }
+
+    /// The code that it shows so many seconds after a moment.
+    pub(crate) fn shows_at(&self, now: Timestamp, in_seconds: i64) -> String {
+        let at = now.as_millis() / 1_000 + in_seconds;
         self.0.generate(u64::try_from(at).expect("after 1970")).to_string()
     }
 }
 
-fn hidden(page: &str, name: &str) -> String {
+pub(crate) fn hidden(page: &str, name: &str) -> String {
     let mark = format!("name=\"{name}\" value=\"");
     page.split(&mark).nth(1).and_then(|rest| rest.split('"').next()).expect("a hidden field").to_owned()
 }

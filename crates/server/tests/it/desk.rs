@@ -89,20 +89,21 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(desk: &Desk, arguments: &[&str], port: u16) -> Self {
+        Self::start_saying(desk, arguments, port, "info", Stdio::null())
+    }
+
+    /// With so much in its log, which goes there.
+    pub(crate) fn start_saying(desk: &Desk, arguments: &[&str], port: u16, levels: &str, log: Stdio) -> Self {
         let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
         let variables = [
             ("BEDSIDE_SERVER__LISTEN", listen.as_str()),
             ("BEDSIDE_SERVER__PUBLIC_URL", url.as_str()),
             ("BEDSIDE_MEDIA__BIND", "127.0.0.1"),
             ("BEDSIDE_MEDIA__PORT", "0"),
+            ("BEDSIDE_LOG", levels),
         ];
-        let mut child = desk
-            .command(arguments)
-            .envs(variables)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it runs");
+        let mut child =
+            desk.command(arguments).envs(variables).stdout(Stdio::piped()).stderr(log).spawn().expect("it runs");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut said = Vec::new();
         for line in lines {

@@ -12,6 +12,7 @@ use jiff::civil::date;
 use reqwest::Method;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::support::double::{Double, Fault, KEY, WEBHOOK};
@@ -58,7 +59,8 @@ impl Log {
 #[tokio::test]
 async fn nothing_of_people_reaches_the_log() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
+    let subscriber = tracing_subscriber::registry().with(layer);
     // For this thread, on which the whole server runs.
     let _guard = subscriber.set_default();
 
@@ -109,7 +111,8 @@ async fn nothing_of_people_reaches_the_log() {
 #[tokio::test]
 async fn nothing_of_an_account_at_cometchat_reaches_the_log() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
+    let subscriber = tracing_subscriber::registry().with(layer);
     let _guard = subscriber.set_default();
 
     let double = Double::start().await;

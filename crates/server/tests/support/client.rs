@@ -21,6 +21,7 @@ pub(crate) struct Client {
     cookies: Mutex<BTreeMap<String, String>>,
     /// An access token: then this is another program, which has no origin.
     bearer: Option<String>,
+    urls: Mutex<Vec<String>>,
 }
 
 /// What came back.
@@ -54,6 +55,7 @@ impl Client {
             origin: site.origin().to_owned(),
             cookies: Mutex::default(),
             bearer: None,
+            urls: Mutex::default(),
         }
     }
 
@@ -66,6 +68,7 @@ impl Client {
             origin: self.origin.clone(),
             cookies,
             bearer: self.bearer.clone(),
+            urls: Mutex::default(),
         }
     }
 
@@ -135,6 +138,19 @@ impl Client {
         self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
+    /// Every address it asked for, was sent to, or saw in a page.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn saw(&self, path: &str, reply: &Reply) {
+        let attributes = ["href=\"", "src=\"", "action=\""];
+        let in_page = attributes.iter().flat_map(|mark| reply.body.split(mark).skip(1));
+        let in_page = in_page.filter_map(|rest| rest.split('"').next());
+        let all = [path].into_iter().chain(reply.location()).chain(in_page).map(str::to_owned);
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
+    }
+
     fn keep(&self, headers: &HeaderMap) {
         let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
         for cookie in headers.get_all(SET_COOKIE) {
@@ -187,13 +203,15 @@ impl Request<'_> {
             self.headers.insert(COOKIE, header_value(&cookies));
         }
         let what = format!("{} {}", self.method, self.path);
-        let request = client.http.request(self.method, format!("{}{}", client.url, self.path));
+        let request = client.http.request(self.method, format!("{}{}", client.url, &self.path));
         let request = request.headers(self.headers).body(self.body);
         soon(&what, async {
             let response = request.send().await.expect(&what);
             client.keep(response.headers());
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Reply { status, headers, body: response.text().await.expect("a body of text") }
+            let reply = Reply { status, headers, body: response.text().await.expect("a body of text") };
+            client.saw(&self.path, &reply);
+            reply
         })
         .await
     }

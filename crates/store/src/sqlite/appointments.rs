@@ -9,12 +9,14 @@ use bedside_visit::{
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
+use super::keys::{self, key_columns};
 use super::row::{self, Columns};
-use crate::StoreError;
+use super::sealing::place;
+use crate::{Keyring, StoreError};
 
 const TABLE: &str = "appointments";
 
-/// Appointments with both people, one query whatever the condition.
+/// Appointments with both people and all their keys, one query whatever the condition.
 macro_rules! select_appointments {
     ($rest:literal) => {
         concat!(
@@ -23,10 +25,17 @@ macro_rules! select_appointments {
                     p.id AS patient_id, p.name AS patient_name, p.specialty AS patient_specialty,
                     p.birth_date AS patient_birth_date, p.avatar_url AS patient_avatar_url,
                     d.id AS provider_id, d.name AS provider_name, d.specialty AS provider_specialty,
-                    d.birth_date AS provider_birth_date, d.avatar_url AS provider_avatar_url
+                    d.birth_date AS provider_birth_date, d.avatar_url AS provider_avatar_url,
+                    pk.id AS patient_key_id, pk.root AS patient_key_root, pk.wrapped AS patient_key_wrapped,
+                    dk.id AS provider_key_id, dk.root AS provider_key_root, dk.wrapped AS provider_key_wrapped, ",
+            key_columns!(),
+            "
              FROM appointments a
              JOIN users p ON p.id = a.patient_id
-             JOIN users d ON d.id = a.provider_id ",
+             JOIN users d ON d.id = a.provider_id
+             LEFT JOIN data_keys pk ON pk.owner = a.patient_id
+             LEFT JOIN data_keys dk ON dk.owner = a.provider_id
+             LEFT JOIN data_keys k ON k.owner = a.id ",
             $rest
         )
     };
@@ -34,22 +43,33 @@ macro_rules! select_appointments {
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     appointment: &Appointment,
     at: Timestamp,
 ) -> Result<(), StoreError> {
+    let (id, patient) = (appointment.id.to_string(), appointment.participants.patient.id.to_string());
+    let key = keys::of_owner(connection, keyring, &patient, at).await?;
+    let kind = key.seal(&place(TABLE, "kind", &id), &appointment.kind).map_err(StoreError::unsealable)?;
+    let reason = match &appointment.reason {
+        Some(reason) => {
+            let key = keys::of_owner(connection, keyring, &id, at).await?;
+            Some(key.seal(&place(TABLE, "reason", &id), reason.reveal()).map_err(StoreError::unsealable)?)
+        }
+        None => None,
+    };
     sqlx::query(
         "INSERT INTO appointments
              (id, start_at, duration_minutes, kind, reason, status, patient_id, provider_id, call_backend, booked_by,
               created_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(appointment.id.to_string())
+    .bind(id)
     .bind(appointment.start.as_millis())
     .bind(minutes(appointment.duration)?)
-    .bind(&appointment.kind)
-    .bind(appointment.reason.as_ref().map(Private::reveal))
+    .bind(kind)
+    .bind(reason)
     .bind(appointment.status.as_str())
-    .bind(appointment.participants.patient.id.to_string())
+    .bind(patient)
     .bind(appointment.participants.provider.id.to_string())
     .bind(appointment.backend.as_str())
     .bind(appointment.booked_by.map(|user| user.to_string()))
@@ -62,6 +82,7 @@ pub(super) async fn insert(
 
 pub(super) async fn get(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     id: AppointmentId,
 ) -> Result<Option<Sealed<Appointment>>, StoreError> {
     let row = sqlx::query(select_appointments!("WHERE a.id = ?"))
@@ -70,13 +91,14 @@ pub(super) async fn get(
         .await
         .map_err(failed)?;
     match row {
-        Some(row) => appointment(connection, &row).await.map(Some),
+        Some(row) => appointment(connection, keyring, &row).await.map(Some),
         None => Ok(None),
     }
 }
 
 pub(super) async fn list(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     user: UserId,
     from: Timestamp,
     until: Timestamp,
@@ -94,12 +116,13 @@ pub(super) async fn list(
     .fetch_all(&mut *connection)
     .await
     .map_err(failed)?;
-    appointments(connection, &rows).await
+    appointments(connection, keyring, &rows).await
 }
 
 /// All, or those that somebody booked.
 pub(super) async fn list_booked(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     by: Option<UserId>,
     from: Timestamp,
     until: Timestamp,
@@ -113,7 +136,7 @@ pub(super) async fn list_booked(
     .fetch_all(&mut *connection)
     .await
     .map_err(failed)?;
-    appointments(connection, &rows).await
+    appointments(connection, keyring, &rows).await
 }
 
 pub(super) async fn insert_companion(
@@ -150,13 +173,16 @@ pub(super) async fn delete_companion(
 /// In the order in which they were added.
 async fn list_companions(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     appointment: AppointmentId,
 ) -> Result<Vec<Companion>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT c.role, u.id, u.name, u.specialty, u.birth_date, u.avatar_url
-         FROM companions c JOIN users u ON u.id = c.user_id
-         WHERE c.appointment_id = ? ORDER BY c.added_at, c.user_id",
-    )
+    let rows = sqlx::query(concat!(
+        "SELECT c.role, u.id, u.name, u.specialty, u.birth_date, u.avatar_url, ",
+        key_columns!(),
+        "
+         FROM companions c JOIN users u ON u.id = c.user_id LEFT JOIN data_keys k ON k.owner = u.id
+         WHERE c.appointment_id = ? ORDER BY c.added_at, c.user_id"
+    ))
     .bind(appointment.to_string())
     .fetch_all(connection)
     .await
@@ -164,7 +190,7 @@ async fn list_companions(
     rows.iter()
         .map(|row| {
             let role = Columns::of("companions", row).parsed("role")?;
-            Ok(Companion { role, person: Columns::of("users", row).person()? })
+            Ok(Companion { role, person: Columns::of("users", row).person(keyring)? })
         })
         .collect()
 }
@@ -213,32 +239,40 @@ fn minutes(duration: Duration) -> Result<i64, StoreError> {
 
 async fn appointments(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     rows: &[SqliteRow],
 ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
-        all.push(appointment(connection, row).await?);
+        all.push(appointment(connection, keyring, row).await?);
     }
     Ok(all)
 }
 
-async fn appointment(connection: &mut SqliteConnection, row: &SqliteRow) -> Result<Sealed<Appointment>, StoreError> {
+async fn appointment(
+    connection: &mut SqliteConnection,
+    keyring: &Keyring,
+    row: &SqliteRow,
+) -> Result<Sealed<Appointment>, StoreError> {
     let columns = Columns::of(TABLE, row);
-    let id = columns.parsed("id")?;
     let accompanied = columns.value("accompanied")?;
-    let companions = if accompanied { list_companions(connection, id).await? } else { Vec::new() };
+    let companions =
+        if accompanied { list_companions(connection, keyring, columns.parsed("id")?).await? } else { Vec::new() };
+    let patient = Columns::prefixed("patient_", "users", row);
+    let id: &str = columns.value("id")?;
+    let (own_key, patients_key) = (columns.data_key(keyring, id)?, patient.data_key(keyring, patient.value("id")?)?);
     let minutes =
         u64::try_from(columns.value::<i64>("duration_minutes")?).map_err(|_| columns.corrupt("duration_minutes"))?;
     Ok(Sealed::new(Appointment {
-        id,
+        id: columns.parsed("id")?,
         start: columns.time("start_at")?,
         duration: Duration::from_secs(minutes * 60),
-        kind: columns.value("kind")?,
-        reason: columns.optional("reason")?.map(Private::<String>::new),
+        kind: columns.opened("kind", id, patients_key.as_ref())?,
+        reason: columns.opened_optional("reason", id, own_key.as_ref())?.map(Private::new),
         status: columns.parsed("status")?,
         participants: Participants {
-            patient: Columns::prefixed("patient_", "users", row).person()?,
-            provider: Columns::prefixed("provider_", "users", row).person()?,
+            patient: patient.person(keyring)?,
+            provider: Columns::prefixed("provider_", "users", row).person(keyring)?,
             companions,
         },
         backend: columns.parsed("call_backend")?,

@@ -12,11 +12,13 @@ mod consents;
 mod errors;
 mod integrators;
 mod invites;
+mod keys;
 mod messages;
 mod migrations;
 mod open;
 mod retention;
 mod row;
+mod sealing;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ mod users;
 mod visits;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bedside_visit::{
@@ -37,9 +40,10 @@ use uuid::Uuid;
 
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
+use crate::seal::Unopened;
 use crate::{
-    Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Listed, SessionHash,
-    SessionRecord, Store, StoreError, Terms, Transaction,
+    Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
+    RetiredRoot, RootId, SealingReport, SessionHash, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -48,20 +52,48 @@ pub struct SqliteStore {
     /// One connection: whoever has it is the writer.
     writer: SqlitePool,
     readers: SqlitePool,
+    keyring: Arc<Keyring>,
 }
 
 impl SqliteStore {
     /// Opens the database in the file `path`, or makes an empty one that only this program's user
-    /// may read. Its directory must exist. Does not migrate.
+    /// may read. Its directory must exist. Does not migrate, and does not open what is sealed: see
+    /// [`SqliteStore::with_keys`].
     ///
     /// # Errors
     /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or
     /// [`StoreError::Busy`] if another program keeps the database locked.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let (writer, readers) = open::pools(path).await?;
-        let store = Self { writer, readers };
+        let store = Self { writer, readers, keyring: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
+    }
+
+    /// What is sealed opens with these keys from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherKey`] if anything was sealed with another root key.
+    pub async fn with_keys(mut self, keyring: Keyring) -> Result<Self, StoreError> {
+        for root in self.list_roots().await? {
+            if !keyring.has(root) {
+                return Err(keys::unopened(&keyring, "data_keys", "root", root, Unopened::Locked));
+            }
+        }
+        self.keyring = Arc::new(keyring);
+        Ok(self)
+    }
+
+    /// The root keys that something in it is sealed with.
+    ///
+    /// # Errors
+    /// As those of [`Store`].
+    pub async fn list_roots(&self) -> Result<Vec<RootId>, StoreError> {
+        let mut reader = self.reader().await?;
+        if !keys::has_table(&mut reader, "data_keys").await? {
+            return Ok(vec![]);
+        }
+        Ok(keys::roots(&mut reader).await?.into_iter().map(|(root, _)| root).collect())
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
@@ -73,12 +105,13 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        Ok(Box::new(SqliteTransaction::new(transaction)))
+        Ok(Box::new(SqliteTransaction::new(transaction, Arc::clone(&self.keyring))))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        migrations::run(&mut connection).await
+        migrations::run(&mut connection).await?;
+        sealing::seal_plain(&mut connection, &self.keyring).await
     }
 
     async fn pending_migrations(&self) -> Result<usize, StoreError> {
@@ -92,15 +125,15 @@ impl Store for SqliteStore {
     }
 
     async fn get_person(&self, id: UserId) -> Result<Option<Person>, StoreError> {
-        users::get_person(&mut *self.reader().await?, id).await
+        users::get_person(&mut *self.reader().await?, &self.keyring, id).await
     }
 
     async fn get_account(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        users::get_account(&mut *self.reader().await?, email).await
+        users::get_account(&mut *self.reader().await?, &self.keyring, email).await
     }
 
     async fn get_account_of(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        users::get_account_of(&mut *self.reader().await?, user).await
+        users::get_account_of(&mut *self.reader().await?, &self.keyring, user).await
     }
 
     async fn count_users(&self) -> Result<u64, StoreError> {
@@ -116,7 +149,7 @@ impl Store for SqliteStore {
     }
 
     async fn list_people(&self) -> Result<Vec<Listed>, StoreError> {
-        users::list(&mut *self.reader().await?).await
+        users::list(&mut *self.reader().await?, &self.keyring).await
     }
 
     async fn get_client_key(&self, id: Uuid) -> Result<Option<ClientKey>, StoreError> {
@@ -144,7 +177,7 @@ impl Store for SqliteStore {
     }
 
     async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
-        appointments::get(&mut *self.reader().await?, id).await
+        appointments::get(&mut *self.reader().await?, &self.keyring, id).await
     }
 
     async fn list_appointments(
@@ -153,7 +186,7 @@ impl Store for SqliteStore {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
-        appointments::list(&mut *self.reader().await?, user, from, until).await
+        appointments::list(&mut *self.reader().await?, &self.keyring, user, from, until).await
     }
 
     async fn list_bookings(
@@ -162,7 +195,7 @@ impl Store for SqliteStore {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
-        appointments::list_booked(&mut *self.reader().await?, by, from, until).await
+        appointments::list_booked(&mut *self.reader().await?, &self.keyring, by, from, until).await
     }
 
     async fn count_appointments(&self) -> Result<u64, StoreError> {
@@ -182,7 +215,7 @@ impl Store for SqliteStore {
     }
 
     async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError> {
-        messages::list(&mut *self.reader().await?, visit).await
+        messages::list(&mut *self.reader().await?, &self.keyring, visit).await
     }
 
     async fn list_consents(&self, appointment: AppointmentId) -> Result<Vec<ConsentRecord>, StoreError> {
@@ -191,6 +224,14 @@ impl Store for SqliteStore {
 
     async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError> {
         consents::get_terms(&mut *self.reader().await?, id).await
+    }
+
+    async fn get_sealing_report(&self) -> Result<SealingReport, StoreError> {
+        sealing::report(&mut *self.reader().await?).await
+    }
+
+    async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError> {
+        keys::list_retired(&mut *self.reader().await?).await
     }
 
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError> {

@@ -4,8 +4,9 @@ use bedside_visit::{AppointmentId, Timestamp};
 use sqlx::sqlite::SqliteConnection;
 
 use super::errors::failed;
+use super::keys;
 use super::row::{self, Columns};
-use crate::{Expired, StoreError};
+use crate::{Expired, Keyring, StoreError};
 
 /// Those before `before` with no visit under way.
 pub(super) async fn list(connection: &mut SqliteConnection, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
@@ -38,6 +39,7 @@ pub(super) async fn list(connection: &mut SqliteConnection, before: Timestamp) -
 /// False: there is none, it is under legal hold, or it was forgotten before.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     id: AppointmentId,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
@@ -55,9 +57,10 @@ pub(super) async fn forget(
     }
     sqlx::query("DELETE FROM messages WHERE visit_id IN (SELECT id FROM visits WHERE appointment_id = ?)")
         .bind(id.to_string())
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(failed)?;
+    keys::destroy(connection, keyring, &id.to_string()).await?;
     Ok(true)
 }
 

@@ -6,7 +6,9 @@ use bedside_visit::{Person, Private, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
-use crate::StoreError;
+use super::{keys, sealing};
+use crate::seal::{DataKey, KeyId, WrappedKey};
+use crate::{Keyring, RootId, StoreError};
 
 /// The columns of one table in a row.
 pub(super) struct Columns<'r> {
@@ -79,13 +81,54 @@ impl<'r> Columns<'r> {
         bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(column))).transpose()
     }
 
-    /// A person, of the columns of `users`.
-    pub(super) fn person(&self) -> Result<Person, StoreError> {
+    /// Eight bytes that name something.
+    pub(super) fn bytes(&self, column: &'static str) -> Result<[u8; 8], StoreError> {
+        self.value::<&[u8]>(column)?.try_into().map_err(|_| self.corrupt(column))
+    }
+
+    /// The data key that a join brought along as it is kept, if there is one.
+    pub(super) fn wrapped_key(&self) -> Result<Option<WrappedKey>, StoreError> {
+        let Some(wrapped) = self.optional("key_wrapped")? else { return Ok(None) };
+        Ok(Some(WrappedKey { id: KeyId(self.bytes("key_id")?), root: RootId::new(self.bytes("key_root")?), wrapped }))
+    }
+
+    /// The data key that a join brought along, if there is one.
+    pub(super) fn data_key(&self, keyring: &Keyring, owner: &str) -> Result<Option<DataKey>, StoreError> {
+        let opened = self.wrapped_key()?.map(|wrapped| {
+            let why = |why| keys::unopened(keyring, self.table, "key_wrapped", wrapped.root, why);
+            keyring.unwrap(&wrapped, owner).map_err(why)
+        });
+        opened.transpose()
+    }
+
+    /// A sealed text, or `None` for NULL. `row` is the row's name.
+    pub(super) fn opened_optional(
+        &self,
+        column: &'static str,
+        row: &str,
+        key: Option<&DataKey>,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(sealed) = self.optional::<&[u8]>(column)? else { return Ok(None) };
+        let opened = key.and_then(|key| key.open(&sealing::place(self.table, column, row), sealed));
+        opened.map(Some).ok_or_else(|| self.corrupt(column))
+    }
+
+    /// A sealed text. `row` is the row's name.
+    pub(super) fn opened(&self, column: &'static str, row: &str, key: Option<&DataKey>) -> Result<String, StoreError> {
+        self.opened_optional(column, row, key)?.ok_or_else(|| self.corrupt(column))
+    }
+
+    /// A person, of the columns of `users` and of their key.
+    pub(super) fn person(&self, keyring: &Keyring) -> Result<Person, StoreError> {
+        let id: &str = self.value("id")?;
+        let key = self.data_key(keyring, id)?;
+        let birth_date = self.opened_optional("birth_date", id, key.as_ref())?;
+        let birth_date = birth_date.map(|date| date.parse().map_err(|_| self.corrupt("birth_date"))).transpose()?;
         Ok(Person {
             id: self.parsed("id")?,
-            name: Private::new(self.value("name")?),
+            name: Private::new(self.opened("name", id, key.as_ref())?),
             specialty: self.optional("specialty")?,
-            birth_date: self.parsed_optional("birth_date")?.map(Private::new),
+            birth_date: birth_date.map(Private::new),
             avatar_url: self.optional("avatar_url")?,
         })
     }

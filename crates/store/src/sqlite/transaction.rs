@@ -1,5 +1,7 @@
 //! The writer's turn.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
@@ -11,20 +13,20 @@ use uuid::Uuid;
 
 use super::errors::failed;
 use super::{
-    admissions, appointments, audit, backend_reports, consents, integrators, invites, messages, retention, sessions,
-    users, visits,
+    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, messages, retention,
+    sealing, sessions, users, visits,
 };
 use crate::{
-    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, NewUser, PasswordHash,
-    Receipt, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
+    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, NewUser,
+    PasswordHash, Receipt, RetiredRoot, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
-pub(super) struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>);
+pub(super) struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>, Arc<Keyring>);
 
 impl SqliteTransaction {
-    pub(super) const fn new(begun: sqlx::Transaction<'static, Sqlite>) -> Self {
-        Self(begun)
+    pub(super) const fn new(begun: sqlx::Transaction<'static, Sqlite>, keyring: Arc<Keyring>) -> Self {
+        Self(begun, keyring)
     }
 }
 
@@ -35,11 +37,11 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn insert_user(&mut self, user: &NewUser, at: Timestamp) -> Result<(), StoreError> {
-        users::insert(&mut self.0, user, at).await
+        users::insert(&mut self.0, &self.1, user, at).await
     }
 
     async fn get_account(&mut self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        users::get_account(&mut self.0, email).await
+        users::get_account(&mut self.0, &self.1, email).await
     }
 
     async fn update_password(&mut self, user: UserId, password: &PasswordHash) -> Result<bool, StoreError> {
@@ -164,11 +166,11 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError> {
-        appointments::insert(&mut self.0, appointment, at).await
+        appointments::insert(&mut self.0, &self.1, appointment, at).await
     }
 
     async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
-        appointments::get(&mut self.0, id).await
+        appointments::get(&mut self.0, &self.1, id).await
     }
 
     async fn update_appointment_status(
@@ -200,7 +202,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError> {
-        messages::insert(&mut self.0, visit, message).await
+        messages::insert(&mut self.0, &self.1, visit, message).await
     }
 
     async fn insert_terms(&mut self, terms: &Terms, at: Timestamp) -> Result<(), StoreError> {
@@ -212,7 +214,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn forget_appointment(&mut self, id: AppointmentId, at: Timestamp) -> Result<bool, StoreError> {
-        retention::forget(&mut self.0, id, at).await
+        retention::forget(&mut self.0, &self.1, id, at).await
     }
 
     async fn update_hold(&mut self, id: AppointmentId, since: Option<Timestamp>) -> Result<bool, StoreError> {
@@ -221,6 +223,34 @@ impl Transaction for SqliteTransaction {
 
     async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError> {
         backend_reports::insert(&mut self.0, report).await
+    }
+
+    async fn rewrap_keys(&mut self, limit: u32) -> Result<u64, StoreError> {
+        keys::rewrap(&mut self.0, &self.1, limit).await
+    }
+
+    async fn rotate_keys(&mut self, before: Timestamp, at: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        sealing::rotate(&mut self.0, &self.1, before, at, limit).await
+    }
+
+    async fn list_second_steps(
+        &mut self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, SealedSecret)>, StoreError> {
+        users::list_second_steps(&mut self.0, after, limit).await
+    }
+
+    async fn reseal_second_step(&mut self, user: UserId, secret: &SealedSecret) -> Result<bool, StoreError> {
+        users::reseal_second_step(&mut self.0, user, secret).await
+    }
+
+    async fn list_retired_roots(&mut self) -> Result<Vec<RetiredRoot>, StoreError> {
+        keys::list_retired(&mut self.0).await
+    }
+
+    async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError> {
+        keys::save_retired(&mut self.0, retired).await
     }
 
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {

@@ -5,22 +5,48 @@ use bedside_visit::{EmailAddress, Person, Private, Timestamp, UserId};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
+use super::keys::{self, key_columns};
 use super::row::{self, Columns};
-use crate::{Account, Listed, NewUser, PasswordHash, SealedSecret, StoreError};
+use super::sealing::place;
+use crate::{Account, Keyring, Listed, NewUser, PasswordHash, SealedSecret, StoreError};
 
 const TABLE: &str = "users";
 
-pub(super) async fn insert(connection: &mut SqliteConnection, user: &NewUser, at: Timestamp) -> Result<(), StoreError> {
+/// Accounts with their keys, one query whatever the condition.
+macro_rules! select_account {
+    ($where:literal) => {
+        concat!(
+            "SELECT u.id, u.name, u.email, u.password_hash, u.totp_secret, u.disabled_at, ",
+            key_columns!(),
+            " FROM users u LEFT JOIN data_keys k ON k.owner = u.id ",
+            $where
+        )
+    };
+}
+
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    keyring: &Keyring,
+    user: &NewUser,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (id, name) = (user.person.id.to_string(), user.person.name.reveal());
+    if name.is_empty() || name.chars().count() > 200 {
+        return Err(StoreError::Invalid { rule: "name_has_1_to_200_characters".into() });
+    }
+    let key = keys::of_owner(connection, keyring, &id, at).await?;
+    let seal = |column, value: &str| key.seal(&place(TABLE, column, &id), value).map_err(StoreError::unsealable);
+    let birth_date = user.person.birth_date.as_ref().map(|date| seal("birth_date", &date.reveal().to_string()));
     sqlx::query(
         "INSERT INTO users (id, email, password_hash, name, specialty, birth_date, avatar_url, created_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(user.person.id.to_string())
+    .bind(&id)
     .bind(user.email.as_ref().map(EmailAddress::reveal))
     .bind(user.password_hash.as_ref().map(PasswordHash::reveal))
-    .bind(user.person.name.reveal())
+    .bind(seal("name", name)?)
     .bind(&user.person.specialty)
-    .bind(user.person.birth_date.as_ref().map(|date| date.reveal().to_string()))
+    .bind(birth_date.transpose()?)
     .bind(&user.person.avatar_url)
     .bind(at.as_millis())
     .execute(connection)
@@ -29,45 +55,56 @@ pub(super) async fn insert(connection: &mut SqliteConnection, user: &NewUser, at
     Ok(())
 }
 
-pub(super) async fn get_person(connection: &mut SqliteConnection, id: UserId) -> Result<Option<Person>, StoreError> {
-    let row = sqlx::query("SELECT id, name, specialty, birth_date, avatar_url FROM users WHERE id = ?")
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(failed)?;
-    row.map(|row| Columns::of(TABLE, &row).person()).transpose()
+pub(super) async fn get_person(
+    connection: &mut SqliteConnection,
+    keyring: &Keyring,
+    id: UserId,
+) -> Result<Option<Person>, StoreError> {
+    let row = sqlx::query(concat!(
+        "SELECT u.id, u.name, u.specialty, u.birth_date, u.avatar_url, ",
+        key_columns!(),
+        " FROM users u LEFT JOIN data_keys k ON k.owner = u.id WHERE u.id = ?"
+    ))
+    .bind(id.to_string())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
+    row.map(|row| Columns::of(TABLE, &row).person(keyring)).transpose()
 }
 
 pub(super) async fn get_account(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     email: &EmailAddress,
 ) -> Result<Option<Account>, StoreError> {
-    let row = sqlx::query("SELECT id, name, email, password_hash, totp_secret, disabled_at FROM users WHERE email = ?")
+    let row = sqlx::query(select_account!("WHERE u.email = ?"))
         .bind(email.reveal())
         .fetch_optional(connection)
         .await
         .map_err(failed)?;
-    row.as_ref().map(account).transpose()
+    row.as_ref().map(|row| account(row, keyring)).transpose()
 }
 
 pub(super) async fn get_account_of(
     connection: &mut SqliteConnection,
+    keyring: &Keyring,
     user: UserId,
 ) -> Result<Option<Account>, StoreError> {
-    let row = sqlx::query("SELECT id, name, email, password_hash, totp_secret, disabled_at FROM users WHERE id = ?")
+    let row = sqlx::query(select_account!("WHERE u.id = ?"))
         .bind(user.to_string())
         .fetch_optional(connection)
         .await
         .map_err(failed)?;
-    row.as_ref().map(account).transpose()
+    row.as_ref().map(|row| account(row, keyring)).transpose()
 }
 
-pub(super) async fn list(connection: &mut SqliteConnection) -> Result<Vec<Listed>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT id, name, specialty, birth_date, avatar_url, email, clinic_role, disabled_at,
-                EXISTS (SELECT 1 FROM appointments a WHERE a.provider_id = users.id) AS provides
-         FROM users WHERE clinic_role IS NOT 'integrator'",
-    )
+pub(super) async fn list(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<Vec<Listed>, StoreError> {
+    let rows = sqlx::query(concat!(
+        "SELECT u.id, u.name, u.specialty, u.birth_date, u.avatar_url, u.email, u.clinic_role, u.disabled_at,
+                EXISTS (SELECT 1 FROM appointments a WHERE a.provider_id = u.id) AS provides, ",
+        key_columns!(),
+        " FROM users u LEFT JOIN data_keys k ON k.owner = u.id WHERE u.clinic_role IS NOT 'integrator'"
+    ))
     .fetch_all(connection)
     .await
     .map_err(failed)?;
@@ -75,7 +112,7 @@ pub(super) async fn list(connection: &mut SqliteConnection) -> Result<Vec<Listed
         .map(|row| {
             let columns = Columns::of(TABLE, row);
             Ok(Listed {
-                person: columns.person()?,
+                person: columns.person(keyring)?,
                 email: columns.parsed_optional("email")?,
                 clinic_role: columns.parsed_optional("clinic_role")?,
                 provides: columns.value("provides")?,
@@ -161,11 +198,47 @@ pub(super) async fn use_second_step(
     Ok(done.rows_affected() == 1)
 }
 
-fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+/// At most `limit` second steps of users after `after`, by user.
+pub(super) async fn list_second_steps(
+    connection: &mut SqliteConnection,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<(UserId, SealedSecret)>, StoreError> {
+    let rows =
+        sqlx::query("SELECT id, totp_secret FROM users WHERE id > ? AND totp_secret IS NOT NULL ORDER BY id LIMIT ?")
+            .bind(after.map_or_else(String::new, |user| user.to_string()))
+            .bind(limit)
+            .fetch_all(connection)
+            .await
+            .map_err(failed)?;
+    let second_step = |row| {
+        let columns = Columns::of(TABLE, row);
+        Ok((columns.parsed("id")?, SealedSecret(columns.value("totp_secret")?)))
+    };
+    rows.iter().map(second_step).collect()
+}
+
+pub(super) async fn reseal_second_step(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    secret: &SealedSecret,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE users SET totp_secret = ? WHERE id = ? AND totp_secret IS NOT NULL")
+        .bind(secret.0.as_slice())
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn account(row: &SqliteRow, keyring: &Keyring) -> Result<Account, StoreError> {
     let columns = Columns::of(TABLE, row);
+    let id: &str = columns.value("id")?;
+    let key = columns.data_key(keyring, id)?;
     Ok(Account {
         user: columns.parsed("id")?,
-        name: Private::new(columns.value("name")?),
+        name: Private::new(columns.opened("name", id, key.as_ref())?),
         email: columns.parsed_optional("email")?,
         password_hash: columns.optional("password_hash")?.map(PasswordHash::new),
         second_step: columns.optional("totp_secret")?.map(SealedSecret),

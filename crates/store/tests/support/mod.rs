@@ -1,9 +1,13 @@
 //! People, appointments and moments for the tests.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::path::Path;
 use std::time::Duration;
 
-use bedside_store::{InviteHash, NewUser, PasswordHash, SessionHash, SessionRecord, SqliteStore, Store};
+use bedside_store::{
+    InviteHash, Keyring, NewUser, PasswordHash, RootId, SealingKey, SessionHash, SessionRecord, SqliteStore, Store,
+};
 use bedside_visit::{
     Appointment, AppointmentId, AppointmentStatus, CallBackend, ParticipantRecord, Participants, Person, Private, Role,
     Timestamp, UserId, VisitId, VisitPhase, VisitRecord,
@@ -11,9 +15,20 @@ use bedside_visit::{
 use uuid::Uuid;
 
 pub(crate) async fn sqlite(directory: &Path) -> SqliteStore {
-    let store = SqliteStore::open(&directory.join("bedside.db")).await.unwrap();
+    let store = opened(directory, keyring(1, None)).await;
     store.migrate().await.unwrap();
     store
+}
+
+/// The database as it is, with keys of one's own.
+pub(crate) async fn opened(directory: &Path, keyring: Keyring) -> SqliteStore {
+    SqliteStore::open(&directory.join("bedside.db")).await.unwrap().with_keys(keyring).await.unwrap()
+}
+
+/// A root key for every number.
+pub(crate) fn keyring(current: u8, old: Option<u8>) -> Keyring {
+    let root = |number: u8| (RootId::new([number; 8]), SealingKey::new(&[number; 32]).unwrap());
+    Keyring::new(root(current), old.map(root))
 }
 
 /// Seconds after some morning.

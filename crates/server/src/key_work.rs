@@ -1,0 +1,184 @@
+//! What an operator does with keys: another root key, other data keys, and what there is.
+
+use std::fmt;
+use std::time::Duration;
+
+use bedside_store::{AuditEntry, RetiredRoot, RootId, SealedSecret, SealingReport, Store, StoreError};
+use bedside_visit::{AuditAction, Clock, UserId};
+
+use crate::audit::RetiredSigner;
+use crate::auth::place_of_second_step;
+use crate::keys::{KeyError, Keys};
+use crate::text::rfc3339_exact;
+
+/// How much is done in one transaction: others wait for it.
+const BATCH: u32 = 100;
+
+/// Why a command about keys was not done, or only half: what was done stays, and the rest can be done again.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyWorkError {
+    /// The old key and the present one are the same.
+    #[error("the old key and the present one are the same: move the key file away, and let a new one be made")]
+    SameKey,
+    /// The present key was replaced once.
+    #[error("the root key {0} was replaced before, and is not taken back: let a new one be made")]
+    Replaced(RootId),
+    /// A second step of signing in that neither key opens.
+    #[error("the second step of user {0} opens with neither key: `bedside user forget-second-step`, then again")]
+    SecondStep(UserId),
+    /// A signer of before that neither key opens.
+    #[error("what is kept of the root key {0} opens with neither key")]
+    Retired(RootId),
+    /// There is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was put under the present root key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// Its name.
+    pub root: RootId,
+    /// So many data keys.
+    pub data_keys: u64,
+    /// So many second steps of signing in.
+    pub second_steps: u64,
+}
+
+impl fmt::Display for Rewrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { root, data_keys, second_steps } = self;
+        write!(f, "{data_keys} data keys and {second_steps} second steps were put under the root key {root}")
+    }
+}
+
+/// Puts everything that is sealed with the old root key under the present one. It may stop half-way and be begun again;
+/// the program may run meanwhile, if it has both keys.
+///
+/// # Errors
+/// [`KeyWorkError`].
+pub async fn rewrap_keys(store: &dyn Store, clock: &dyn Clock, keys: &Keys) -> Result<Rewrapped, KeyWorkError> {
+    let root = keys.current.id()?;
+    retire_old(store, clock, keys).await?;
+    let mut done = Rewrapped { root, data_keys: 0, second_steps: 0 };
+    loop {
+        let mut transaction = store.begin().await?;
+        let rewrapped = transaction.rewrap_keys(BATCH).await?;
+        if rewrapped == 0 {
+            break;
+        }
+        let entry = AuditEntry::new(clock.now(), AuditAction::KeysRewrapped).with_detail("data_keys");
+        transaction.append_audit(&entry).await?;
+        transaction.commit().await?;
+        done.data_keys += rewrapped;
+    }
+    let sealer = keys.sealer()?;
+    let mut after = None;
+    loop {
+        let mut transaction = store.begin().await?;
+        let batch = transaction.list_second_steps(after, BATCH).await?;
+        let Some((last, _)) = batch.last() else { break };
+        after = Some(*last);
+        let before = done.second_steps;
+        for (user, sealed) in &batch {
+            let place = place_of_second_step(*user);
+            match sealer.seal_anew(&place, &sealed.0)? {
+                Some(anew) => {
+                    transaction.reseal_second_step(*user, &SealedSecret(anew)).await?;
+                    done.second_steps += 1;
+                }
+                None if sealer.open(&place, &sealed.0).is_some() => {}
+                None => return Err(KeyWorkError::SecondStep(*user)),
+            }
+        }
+        if done.second_steps > before {
+            let entry = AuditEntry::new(clock.now(), AuditAction::KeysRewrapped).with_detail("second_steps");
+            transaction.append_audit(&entry).await?;
+            transaction.commit().await?;
+        }
+    }
+    Ok(done)
+}
+
+/// Notes until which line the old key signed heads of the audit log, and takes along what was noted of those before it.
+async fn retire_old(store: &dyn Store, clock: &dyn Clock, keys: &Keys) -> Result<(), KeyWorkError> {
+    let Some(old) = &keys.old else { return Ok(()) };
+    let (root, sealer) = (old.id()?, keys.sealer()?);
+    if root == keys.current.id()? {
+        return Err(KeyWorkError::SameKey);
+    }
+    let through = store.get_audit_end().await?.map_or(0, |(sequence, _)| sequence);
+    let mut transaction = store.begin().await?;
+    let known = transaction.list_retired_roots().await?;
+    let current = keys.current.id()?;
+    if known.iter().any(|retired| retired.root == current) {
+        return Err(KeyWorkError::Replaced(current));
+    }
+    let mut changed = false;
+    for retired in &known {
+        let place = crate::audit::place_of_retired(retired.root);
+        match sealer.seal_anew(&place, &retired.sealed.0)? {
+            Some(anew) => {
+                let anew = RetiredRoot { sealed: SealedSecret(anew), ..retired.clone() };
+                transaction.save_retired_root(&anew).await?;
+                changed = true;
+            }
+            None if sealer.open(&place, &retired.sealed.0).is_some() => {}
+            None => return Err(KeyWorkError::Retired(retired.root)),
+        }
+    }
+    if known.iter().all(|retired| retired.root != root) {
+        let retired = RetiredSigner::of(old, through)?.seal(&sealer, root, clock.now())?;
+        transaction.save_retired_root(&retired).await?;
+        changed = true;
+    }
+    if changed {
+        let entry = AuditEntry::new(clock.now(), AuditAction::KeysRewrapped).with_detail("root_key");
+        transaction.append_audit(&entry).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Gives everybody, and every appointment, whose data key is older than `age` another one, and seals what belongs to
+/// them anew. It may stop half-way and be begun again, and the program may run meanwhile. How many got one.
+///
+/// # Errors
+/// [`KeyWorkError`].
+pub async fn rotate_keys(store: &dyn Store, clock: &dyn Clock, age: Duration) -> Result<u64, KeyWorkError> {
+    let now = clock.now();
+    let mut done = 0;
+    loop {
+        let mut transaction = store.begin().await?;
+        let rotated = transaction.rotate_keys(now - age, now, BATCH).await?;
+        if rotated == 0 {
+            return Ok(done);
+        }
+        transaction.append_audit(&AuditEntry::new(clock.now(), AuditAction::KeysRotated)).await?;
+        transaction.commit().await?;
+        done += rotated;
+    }
+}
+
+/// What is sealed under which keys, a line each.
+///
+/// # Errors
+/// [`KeyWorkError`].
+pub async fn describe_keys(store: &dyn Store, keys: &Keys) -> Result<String, KeyWorkError> {
+    let SealingReport { roots, oldest, values } = store.get_sealing_report().await?;
+    let (current, old) = (keys.current.id()?, keys.old.as_ref().map(|old| old.id()).transpose()?);
+    let under = |wanted: RootId| roots.iter().find(|(root, _)| *root == wanted).map_or(0, |(_, keys)| *keys);
+    let mut lines = vec![format!("root key {current}: {} data keys", under(current))];
+    if let Some(old) = old {
+        lines.push(format!("root key {old} (old): {} data keys; `bedside keys rewrap` moves them", under(old)));
+    }
+    let retired = store.list_retired_roots().await?;
+    let retired = retired.iter().filter(|retired| Some(retired.root) != old);
+    lines.extend(retired.map(|it| format!("root key {}: replaced on {}", it.root, rfc3339_exact(it.at))));
+    lines.extend(oldest.map(|at| format!("the oldest data key is of {}", rfc3339_exact(at))));
+    lines.extend(values.iter().map(|(table, column, values)| format!("{table}.{column}: {values} sealed")));
+    Ok(lines.join("\n"))
+}
