@@ -1,4 +1,5 @@
 import { offerElsewhere } from "./site/elsewhere.ts";
+import { offerReveal } from "./site/reveal.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
 import { localTimes } from "./site/times.ts";
@@ -9,3 +10,4 @@ if (document.querySelector('time[data-local="relative"]') !== null) setInterval(
 focusSummary(document);
 liveDashboard(document);
 offerElsewhere(document);
+offerReveal(document);

@@ -13,6 +13,7 @@ use crate::auth::{Cookies, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
+use crate::mail::Mailer;
 use crate::media::Media;
 use crate::reads::Reads;
 use crate::signalling::Hub;
@@ -43,6 +44,8 @@ pub(crate) struct Parts {
     pub(crate) cometchat: Option<Directory>,
     /// What CometChat's webhooks sign in with, where they are taken.
     pub(crate) webhook: Option<Credentials>,
+    /// Where there is a mail server.
+    pub(crate) mailer: Option<Mailer>,
     /// In a demo only.
     pub(crate) demo: Option<DemoDoor>,
 }

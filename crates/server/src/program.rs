@@ -23,6 +23,7 @@ use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
 use crate::keys::{KeyError, RootKey};
+use crate::mail::Mailer;
 use crate::media::{MediaError, MediaServer};
 use crate::reads::Reads;
 use crate::router::router;
@@ -72,6 +73,9 @@ pub enum StartError {
     /// CometChat cannot be used.
     #[error("[cometchat]: {0}")]
     CometChat(String),
+    /// Mail cannot be sent.
+    #[error("[mail]: {0}")]
+    Mail(String),
     /// CometChat's own client is not in this build.
     #[error(
         "[cometchat]: this build is without CometChat's own client, which has a licence of its own. Build with `cargo xtask build --cometchat`, or take the section out"
@@ -159,6 +163,8 @@ impl Program {
             }
             None => None,
         };
+        let mailer =
+            config.mail.as_ref().map(|mail| Mailer::new(mail, &config)).transpose().map_err(StartError::Mail)?;
         let rules = config.rules();
         keep_terms(&*store, &config, clock.now()).await?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
@@ -181,6 +187,7 @@ impl Program {
             demo,
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
             cometchat,
+            mailer,
             config,
         });
         let heads = app.config.database.audit_heads();

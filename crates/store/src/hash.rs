@@ -45,3 +45,7 @@ token_hash!(
     /// The SHA-256 of an InviteToken, the secret in a patient link.
     InviteHash
 );
+token_hash!(
+    /// The SHA-256 of the token in a link with which somebody sets a new password.
+    ResetHash
+);

@@ -6,6 +6,8 @@
 mod clinic;
 mod cometchat;
 mod database;
+mod hidden;
+mod mail;
 mod media;
 mod retention;
 mod server;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use clinic::ClinicConfig;
 pub use cometchat::CometChatConfig;
 pub use database::DatabaseConfig;
+pub use mail::{MailConfig, MailTls};
 pub use media::MediaConfig;
 pub use retention::RetentionConfig;
 pub use server::{ServerConfig, TlsConfig};
@@ -51,6 +54,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// An account at CometChat, if there is one.
     pub cometchat: Option<CometChatConfig>,
+    /// A mail server, if there is one.
+    pub mail: Option<MailConfig>,
 }
 
 /// What is wrong with a configuration: one sentence a fault, each naming its setting.
@@ -110,11 +115,17 @@ impl Config {
             self.visits.validate(),
             self.retention.validate(),
             self.cometchat.as_ref().map_or(Ok(()), CometChatConfig::validate),
+            self.mail.as_ref().map_or(Ok(()), MailConfig::validate),
             self.validate_backend(),
         ];
         let faults: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
+}
+
+/// Whether a host is this very machine.
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]")
 }
 
 fn describe(fault: &figment::Error) -> String {

@@ -18,6 +18,7 @@ use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{Identities, Identity, PasswordError};
 use crate::error::Error;
+use crate::mail::{Change, tell};
 use crate::text::{day_and_time, rfc3339};
 
 #[derive(Template)]
@@ -42,9 +43,9 @@ struct SignIn {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fault {
+pub(super) struct Fault {
     field: &'static str,
-    detail: &'static str,
+    pub(super) detail: &'static str,
 }
 
 impl AccountPage {
@@ -119,9 +120,11 @@ pub(crate) async fn change_password(
     let mut transaction = app.store.begin().await?;
     transaction.update_password(user, &hash).await?;
     transaction.delete_sessions_of(user).await?;
+    transaction.delete_password_resets_of(user).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user)).await?;
     transaction.commit().await?;
     close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
+    tell(&app, account.email.as_ref(), Change::Password);
     let jar = sign_in(&app, jar, user, &identities, &headers).await?;
     Ok((jar, Redirect::to("/account?done=password")).into_response())
 }
@@ -156,7 +159,7 @@ pub(crate) async fn end_sign_ins(
     Ok(Redirect::to("/account?done=sign-ins").into_response())
 }
 
-async fn close_pages(app: &App, ended: impl Iterator<Item = &SessionRecord>) {
+pub(super) async fn close_pages(app: &App, ended: impl Iterator<Item = &SessionRecord>) {
     for one in ended {
         app.hub.end_session(one.token_hash).await;
     }
@@ -168,7 +171,7 @@ async fn is_right(app: &App, account: &Account, password: SecretString) -> Resul
 }
 
 /// What is wrong with a new password, or what is wrong with us.
-fn fault_of(error: PasswordError) -> Result<Fault, Error> {
+pub(super) fn fault_of(error: PasswordError) -> Result<Fault, Error> {
     let detail = match error {
         PasswordError::TooShort => "Take at least 15 characters. A few words are easier to remember than signs.",
         PasswordError::TooLong => "That is too long. Take up to 1,000 characters.",

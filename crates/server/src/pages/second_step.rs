@@ -20,6 +20,7 @@ use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, Offered};
 use crate::error::Error;
+use crate::mail::{Change, tell};
 use crate::text::percent_encode;
 
 #[derive(Template)]
@@ -172,6 +173,7 @@ pub(crate) async fn add(
     transaction.use_second_step(user, step).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepAdded).by(user)).await?;
     transaction.commit().await?;
+    tell(&app, account.email.as_ref(), Change::SecondStepAdded);
     Ok(Redirect::to("/account?done=second-step").into_response())
 }
 
@@ -187,11 +189,12 @@ pub(crate) async fn remove(
     Form(form): Form<RemoveForm>,
 ) -> Result<Response, Error> {
     let user = identities.signed_in()?.principal.user;
-    confirm(&app, user, form.current).await?;
+    let account = confirm(&app, user, form.current).await?;
     let mut transaction = app.store.begin().await?;
     transaction.update_second_step(user, None).await?;
     transaction.append_audit(&AuditEntry::new(app.clock.now(), AuditAction::SecondStepRemoved).by(user)).await?;
     transaction.commit().await?;
+    tell(&app, account.email.as_ref(), Change::SecondStepRemoved);
     Ok(Redirect::to("/account?done=second-step-removed").into_response())
 }
 

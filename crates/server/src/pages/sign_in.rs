@@ -25,6 +25,10 @@ struct SignInPage {
     next: String,
     email: String,
     fault: Option<Fault>,
+    /// What was done, if they come from there.
+    done: Option<&'static str>,
+    /// Whether a new password can be had by mail.
+    by_mail: bool,
 }
 
 struct Fault {
@@ -46,6 +50,7 @@ impl SignInPage {
 #[derive(Deserialize)]
 pub(crate) struct Back {
     next: Option<String>,
+    done: Option<String>,
 }
 
 /// `GET /sign-in`.
@@ -58,7 +63,11 @@ pub(crate) async fn show(
     if identities.account.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    Ok(render(&SignInPage { layout: Layout::new(&app), next, email: String::new(), fault: None })?.into_response())
+    let done = match back.done.as_deref() {
+        Some("password") => Some("Your password is changed. Sign in with it."),
+        Some(_) | None => None,
+    };
+    Ok(page(&app, next, String::new(), None, done)?.into_response())
 }
 
 #[derive(Deserialize)]
@@ -202,7 +211,18 @@ pub(crate) async fn sign_in(
 }
 
 fn again(app: &App, next: String, email: String, fault: Fault) -> Result<Html<String>, Error> {
-    render(&SignInPage { layout: Layout::new(app), next, email, fault: Some(fault) })
+    page(app, next, email, Some(fault), None)
+}
+
+fn page(
+    app: &App,
+    next: String,
+    email: String,
+    fault: Option<Fault>,
+    done: Option<&'static str>,
+) -> Result<Html<String>, Error> {
+    let by_mail = app.mailer.is_some();
+    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail })
 }
 
 /// Only an address of ours: a path, never another host.

@@ -19,6 +19,7 @@ mod operator;
 mod pages;
 mod privacy;
 mod reads;
+mod reset;
 mod restarts;
 mod resume;
 mod room;

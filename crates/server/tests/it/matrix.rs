@@ -44,6 +44,11 @@ const ROUTES: &str = "
     GET  /api/openapi.json                      200      200      200      200      200      200      200
     GET  /assets/{name}                         404      404      404      404      404      404      404
     GET  /healthz                               200      200      200      200      200      200      200
+    GET  /sign-in/forgotten                     404      404      404      404      404      404      404
+    POST /sign-in/forgotten                     404      404      404      404      404      404      404
+    GET  /reset/{token}                         reset    reset    reset    reset    reset    reset    reset
+    GET  /reset                                 200      200      200      200      200      200      200
+    POST /reset                                 200      200      200      200      200      200      200
     GET  /account                               sign-in  200      sign-in  200      200      200      sign-in
     GET  /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
     POST /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
@@ -102,6 +107,8 @@ impl Clinic {
         let request = browser.request(Method::from_bytes(method.as_bytes()).expect("a method"), &path);
         let reply = match path.as_str() {
             "/sign-in" if method == "POST" => request.form(&[("email", "nobody@example.org"), ("password", "x")]),
+            "/sign-in/forgotten" if method == "POST" => request.form(&[("email", "nobody@example.org")]),
+            "/reset" if method == "POST" => request.form(&[("new", "x")]),
             "/account/password" => request.form(&[("current", "x"), ("new", "y")]),
             "/sign-in/code" if method == "POST" => request.form(&[("code", "123456")]),
             "/account/second-step" if method == "POST" => {
@@ -121,6 +128,7 @@ fn word(reply: &Reply) -> String {
         None => reply.status.to_string(),
         Some("/") => "home".to_owned(),
         Some("/ended") => "bye".to_owned(),
+        Some("/reset") => "reset".to_owned(),
         Some("/account?done=sign-ins") => "account".to_owned(),
         Some(to) if to.starts_with("/sign-in") => "sign-in".to_owned(),
         Some(to) if to.starts_with("/video-call/patient?appointmentId=") => "room".to_owned(),

@@ -17,6 +17,7 @@
 mod client;
 mod clinic;
 pub(crate) mod double;
+pub(crate) mod mail;
 mod page;
 mod server;
 mod site;

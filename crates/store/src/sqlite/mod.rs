@@ -13,6 +13,9 @@ mod invites;
 mod messages;
 mod migrations;
 mod open;
+mod passkeys;
+mod password_resets;
+mod provider_links;
 mod retention;
 mod row;
 mod sessions;
@@ -35,8 +38,8 @@ use sqlx::{Sqlite, SqlitePool};
 use self::errors::failed;
 use self::transaction::SqliteTransaction;
 use crate::{
-    Account, AuditHash, AuditRow, Expired, Invite, InviteHash, SessionHash, SessionRecord, Store, StoreError, Terms,
-    Transaction,
+    Account, AuditHash, AuditRow, Expired, Invite, InviteHash, PasskeyRecord, PasswordReset, ProviderLink, ResetHash,
+    SessionHash, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -110,6 +113,26 @@ impl Store for SqliteStore {
 
     async fn list_sign_ins(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::list_sign_ins(&mut *self.reader().await?, user, now).await
+    }
+
+    async fn get_password_reset(&self, hash: &ResetHash) -> Result<Option<PasswordReset>, StoreError> {
+        password_resets::get(&mut *self.reader().await?, hash).await
+    }
+
+    async fn get_provider_link(&self, issuer: &str, subject: &str) -> Result<Option<ProviderLink>, StoreError> {
+        provider_links::get(&mut *self.reader().await?, issuer, subject).await
+    }
+
+    async fn get_provider_link_of(&self, user: UserId, issuer: &str) -> Result<Option<ProviderLink>, StoreError> {
+        provider_links::get_of(&mut *self.reader().await?, user, issuer).await
+    }
+
+    async fn get_passkey(&self, credential_id: &[u8]) -> Result<Option<PasskeyRecord>, StoreError> {
+        passkeys::get(&mut *self.reader().await?, credential_id).await
+    }
+
+    async fn list_passkeys(&self, user: UserId) -> Result<Vec<PasskeyRecord>, StoreError> {
+        passkeys::list(&mut *self.reader().await?, user).await
     }
 
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {

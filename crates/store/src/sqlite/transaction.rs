@@ -8,10 +8,13 @@ use bedside_visit::{
 use sqlx::Sqlite;
 
 use super::errors::failed;
-use super::{appointments, audit, backend_reports, consents, invites, messages, retention, sessions, users, visits};
+use super::{
+    appointments, audit, backend_reports, consents, invites, messages, passkeys, password_resets, provider_links,
+    retention, sessions, users, visits,
+};
 use crate::{
-    Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasswordHash, Receipt, SealedSecret, SessionHash,
-    SessionRecord, StoreError, Terms, Transaction,
+    Account, AuditEntry, BackendReport, Invite, InviteHash, NewUser, PasskeyRecord, PasswordHash, PasswordReset,
+    ProviderLink, Receipt, ResetHash, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -75,6 +78,43 @@ impl Transaction for SqliteTransaction {
 
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         sessions::delete_expired(&mut self.0, now).await
+    }
+
+    async fn replace_password_reset(&mut self, reset: &PasswordReset) -> Result<(), StoreError> {
+        password_resets::replace(&mut self.0, reset).await
+    }
+
+    async fn use_password_reset(&mut self, hash: &ResetHash, now: Timestamp) -> Result<Option<UserId>, StoreError> {
+        password_resets::use_up(&mut self.0, hash, now).await
+    }
+
+    async fn delete_password_resets_of(&mut self, user: UserId) -> Result<u64, StoreError> {
+        password_resets::delete_of(&mut self.0, user).await
+    }
+
+    async fn insert_provider_link(&mut self, link: &ProviderLink) -> Result<(), StoreError> {
+        provider_links::insert(&mut self.0, link).await
+    }
+
+    async fn delete_provider_link(&mut self, user: UserId, issuer: &str) -> Result<bool, StoreError> {
+        provider_links::delete(&mut self.0, user, issuer).await
+    }
+
+    async fn insert_passkey(&mut self, passkey: &PasskeyRecord) -> Result<(), StoreError> {
+        passkeys::insert(&mut self.0, passkey).await
+    }
+
+    async fn update_passkey_used(
+        &mut self,
+        credential_id: &[u8],
+        credential: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        passkeys::update_used(&mut self.0, credential_id, credential, now).await
+    }
+
+    async fn delete_passkey(&mut self, user: UserId, credential_id: &[u8]) -> Result<bool, StoreError> {
+        passkeys::delete(&mut self.0, user, credential_id).await
     }
 
     async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError> {
