@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::demo::DemoDoor;
 use crate::mail::Mailer;
 use crate::media::Media;
+use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::signalling::Hub;
 
@@ -46,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) webhook: Option<Credentials>,
     /// Where there is a mail server.
     pub(crate) mailer: Option<Mailer>,
+    /// Where people may sign in with an OpenID provider.
+    pub(crate) provider: Option<Provider>,
     /// In a demo only.
     pub(crate) demo: Option<DemoDoor>,
 }

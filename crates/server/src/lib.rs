@@ -18,6 +18,7 @@ mod keys;
 mod log;
 mod mail;
 pub mod media;
+mod oidc;
 pub mod operator;
 mod pages;
 mod program;

@@ -16,6 +16,8 @@ pub(crate) enum CookieKind {
     Waiting,
     /// Of a link to set a new password that was opened.
     Reset,
+    /// Of whoever went to an OpenID provider.
+    Provider,
 }
 
 /// Names and attributes of our cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis,
@@ -41,6 +43,8 @@ impl Cookies {
             (CookieKind::Waiting, false) => "bedside-waiting",
             (CookieKind::Reset, true) => "__Host-bedside-reset",
             (CookieKind::Reset, false) => "bedside-reset",
+            (CookieKind::Provider, true) => "__Host-bedside-provider",
+            (CookieKind::Provider, false) => "bedside-provider",
         }
     }
 

@@ -69,7 +69,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
-    fn come(&self, address: IpAddr) -> Result<(), Error> {
+    pub(crate) fn come(&self, address: IpAddr) -> Result<(), Error> {
         self.networks.check_key(&network(address)).map_err(too_many)?;
         self.together.check().map_err(too_many)
     }

@@ -9,6 +9,7 @@ mod database;
 mod hidden;
 mod mail;
 mod media;
+mod oidc;
 mod retention;
 mod server;
 mod sign_in;
@@ -26,6 +27,7 @@ pub use cometchat::CometChatConfig;
 pub use database::DatabaseConfig;
 pub use mail::{MailConfig, MailTls};
 pub use media::MediaConfig;
+pub use oidc::OidcConfig;
 pub use retention::RetentionConfig;
 pub use server::{ServerConfig, TlsConfig};
 pub use sign_in::SignInConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub cometchat: Option<CometChatConfig>,
     /// A mail server, if there is one.
     pub mail: Option<MailConfig>,
+    /// A provider of identities, if there is one.
+    pub oidc: Option<OidcConfig>,
 }
 
 /// What is wrong with a configuration: one sentence a fault, each naming its setting.
@@ -116,6 +120,7 @@ impl Config {
             self.retention.validate(),
             self.cometchat.as_ref().map_or(Ok(()), CometChatConfig::validate),
             self.mail.as_ref().map_or(Ok(()), MailConfig::validate),
+            self.oidc.as_ref().map_or(Ok(()), OidcConfig::validate),
             self.validate_backend(),
         ];
         let faults: Vec<String> = checks.into_iter().filter_map(Result::err).collect();

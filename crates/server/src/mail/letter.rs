@@ -25,6 +25,8 @@ pub(crate) enum Change {
     Password,
     SecondStepAdded,
     SecondStepRemoved,
+    ProviderLinked,
+    ProviderUnlinked,
 }
 
 impl Letter {
@@ -56,6 +58,8 @@ impl Change {
             Self::Password => format!("The password of your account at {clinic} was changed."),
             Self::SecondStepAdded => format!("Your account at {clinic} now asks for a code after your password."),
             Self::SecondStepRemoved => format!("Your account at {clinic} no longer asks for a code."),
+            Self::ProviderLinked => format!("Your account at {clinic} was connected with an account elsewhere."),
+            Self::ProviderUnlinked => format!("Your account at {clinic} is no longer connected with one elsewhere."),
         }
     }
 }

@@ -13,7 +13,7 @@ use bedside_visit::{AuditAction, EmailAddress};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::sign_in::sign_in;
+use super::sign_in::{How, sign_in};
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{Identities, Identity, PasswordError};
@@ -28,6 +28,10 @@ struct AccountPage {
     email: String,
     sign_ins: Vec<SignIn>,
     second_step: bool,
+    /// Whether they can give a password, before what keeps others out is changed.
+    password: bool,
+    /// What the OpenID provider is called, and whether they are connected with it.
+    provider: Option<(String, bool)>,
     zone: String,
     done: Option<&'static str>,
     fault: Option<Fault>,
@@ -74,6 +78,8 @@ pub(crate) async fn show(
         Some("password") => Some("Your password is changed. You are signed out everywhere else."),
         Some("sign-ins") => Some("Done. That sign-in has ended."),
         Some("second-step") => Some("From now on you are asked for a code after your password."),
+        Some("provider") => Some("The two accounts are connected. From now on either signs you in."),
+        Some("provider-removed") => Some("The two accounts are no longer connected."),
         Some("second-step-removed") => Some("Your password alone signs you in again."),
         Some(_) | None => None,
     };
@@ -125,7 +131,7 @@ pub(crate) async fn change_password(
     transaction.commit().await?;
     close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
     tell(&app, account.email.as_ref(), Change::Password);
-    let jar = sign_in(&app, jar, user, &identities, &headers).await?;
+    let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
     Ok((jar, Redirect::to("/account?done=password")).into_response())
 }
 
@@ -199,11 +205,20 @@ async fn page(
         used_time: day_and_time(one.last_seen_at, &app.zone),
         device: one.device.unwrap_or_else(|| "A browser".to_owned()),
     });
+    let provider = match &app.provider {
+        Some(provider) => {
+            let link = app.store.get_provider_link_of(user, provider.issuer()).await?;
+            Some((provider.label().to_owned(), link.is_some()))
+        }
+        None => None,
+    };
     let page = AccountPage {
         layout: Layout::new(app).signed_in(account.name.reveal()),
         email: account.email.as_ref().map(|email| email.reveal().to_owned()).unwrap_or_default(),
         sign_ins: sign_ins.collect(),
         second_step: account.second_step.is_some(),
+        password: account.password_hash.is_some(),
+        provider,
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         done,
         fault,

@@ -15,7 +15,7 @@ use qrcode::render::svg;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::sign_in::{own_path, sign_in};
+use super::sign_in::{How, own_path, sign_in};
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, Offered};
@@ -94,7 +94,7 @@ pub(crate) async fn submit(
         app.throttle.succeeded(email);
     }
     let jar = app.cookies.remove(jar, CookieKind::Waiting);
-    let jar = sign_in(&app, jar, user, &identities, &headers).await?;
+    let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
     Ok((jar, Redirect::to(&next)).into_response())
 }
 
@@ -199,7 +199,7 @@ pub(crate) async fn remove(
 }
 
 /// The password once more, before what keeps others out is changed.
-async fn confirm(app: &App, user: UserId, password: SecretString) -> Result<Account, Error> {
+pub(super) async fn confirm(app: &App, user: UserId, password: SecretString) -> Result<Account, Error> {
     app.throttle.confirm(user)?;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
     let hash = account.password_hash.as_ref().map(|hash| hash.reveal().to_owned());

@@ -17,6 +17,7 @@ use super::{Layout, render, second_step};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::error::Error;
+use crate::text::percent_encode;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -29,6 +30,8 @@ struct SignInPage {
     done: Option<&'static str>,
     /// Whether a new password can be had by mail.
     by_mail: bool,
+    /// The OpenID provider's name, and the way to it.
+    provider: Option<(String, String)>,
 }
 
 struct Fault {
@@ -110,7 +113,7 @@ pub(crate) async fn submit(
                 return Ok((jar, Redirect::to(&second_step::address(&next))).into_response());
             }
             app.throttle.succeeded(&email);
-            let jar = sign_in(&app, jar, account.user, &identities, &headers).await?;
+            let jar = sign_in(&app, jar, account.user, &identities, &headers, How::Password).await?;
             Ok((jar, Redirect::to(&next)).into_response())
         }
         None => Ok(again(
@@ -178,6 +181,28 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     Ok(None)
 }
 
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// With a password, and a second step where they have one.
+    Password,
+    /// By an OpenID provider's word.
+    Provider,
+    /// With the demo's link.
+    Demo,
+}
+
+impl How {
+    /// The detail of the audit row.
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Password => None,
+            Self::Provider => Some("provider"),
+            Self::Demo => Some("demo"),
+        }
+    }
+}
+
 /// A new session for `user`, in place of the browser's old one.
 pub(crate) async fn sign_in(
     app: &App,
@@ -185,6 +210,7 @@ pub(crate) async fn sign_in(
     user: UserId,
     identities: &Identities,
     headers: &HeaderMap,
+    how: How,
 ) -> Result<CookieJar, Error> {
     let now = app.clock.now();
     let token = SecretToken::draw()?;
@@ -202,7 +228,8 @@ pub(crate) async fn sign_in(
         expires_at: now + app.config.sign_in.absolute(),
     };
     transaction.insert_session(&session).await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::SignedIn).by(user)).await?;
+    let entry = AuditEntry::new(now, AuditAction::SignedIn).by(user);
+    transaction.append_audit(&how.code().map_or(entry, |code| entry.with_detail(code))).await?;
     transaction.commit().await?;
     if let Some(old) = identities.account {
         app.hub.end_session(old.session).await;
@@ -222,7 +249,10 @@ fn page(
     done: Option<&'static str>,
 ) -> Result<Html<String>, Error> {
     let by_mail = app.mailer.is_some();
-    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail })
+    let provider = app.provider.as_ref().map(|provider| {
+        (provider.label().to_owned(), format!("/sign-in/provider?next={}", percent_encode(&next, b"/")))
+    });
+    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, provider })
 }
 
 /// Only an address of ours: a path, never another host.

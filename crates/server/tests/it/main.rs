@@ -18,6 +18,7 @@ mod matrix;
 mod operator;
 mod pages;
 mod privacy;
+mod provider;
 mod reads;
 mod reset;
 mod restarts;

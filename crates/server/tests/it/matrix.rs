@@ -49,6 +49,10 @@ const ROUTES: &str = "
     GET  /reset/{token}                         reset    reset    reset    reset    reset    reset    reset
     GET  /reset                                 200      200      200      200      200      200      200
     POST /reset                                 200      200      200      200      200      200      200
+    GET  /sign-in/provider                      404      404      404      404      404      404      404
+    GET  /sign-in/provider/back                 404      404      404      404      404      404      404
+    POST /account/provider                      404      404      404      404      404      404      404
+    POST /account/provider/remove               404      404      404      404      404      404      404
     GET  /account                               sign-in  200      sign-in  200      200      200      sign-in
     GET  /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
     POST /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
@@ -114,6 +118,7 @@ impl Clinic {
             "/account/second-step" if method == "POST" => {
                 request.form(&[("sealed", "AAAA"), ("code", "123456"), ("current", "x")])
             }
+            "/account/provider" | "/account/provider/remove" => request.form(&[("current", "x")]),
             "/account/second-step/remove" => request.form(&[("current", "x")]),
             "/account/sign-ins" => request.form(&[("which", "others")]),
             api if method == "POST" && api.starts_with("/api/") => request.json(&json!({})),

@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::support::double::{Double, Fault, KEY, WEBHOOK};
 use crate::support::mail::MailServer;
+use crate::support::provider::{Provider, SECRET, Signing};
 use crate::support::{PASSWORD, Page, Server, When};
 
 #[derive(Clone, Default)]
@@ -131,6 +132,30 @@ async fn nothing_of_a_new_password_reaches_the_log() {
     tracing::error!("the log works");
     let token = link.rsplit('/').next().expect("a token");
     log.holds_none_of(&["Canary", "canary@mail", "canary kettle", token]);
+}
+
+#[tokio::test]
+async fn nothing_of_signing_in_elsewhere_reaches_the_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let _guard = subscriber.set_default();
+
+    let provider = Provider::start().await;
+    let config = provider.config();
+    let server = Server::start_with(|all| all.oidc = Some(config)).await;
+    provider.tell_time_of(&server);
+    let claims =
+        json!({ "sub": "subject-canary", "email": "canary@mail.example", "email_verified": true, "name": "Canary" });
+    let client = server.client();
+    assert_eq!(provider.sign_in(&client, claims.clone()).await.status, 403);
+    for signing in [Signing::AnothersKey, Signing::None] {
+        provider.sign_with(signing);
+        assert_eq!(provider.sign_in(&client, claims.clone()).await.status, 403);
+    }
+    server.stop().await;
+
+    tracing::error!("the log works");
+    log.holds_none_of(&["subject-canary", "canary@mail", "Canary", SECRET, "eyJ"]);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod clinic;
 pub(crate) mod double;
 pub(crate) mod mail;
 mod page;
+pub(crate) mod provider;
 mod server;
 mod site;
 mod wire;
