@@ -1,4 +1,5 @@
 import { offerElsewhere } from "./site/elsewhere.ts";
+import { offerPasskeys } from "./site/passkeys.ts";
 import { offerReveal } from "./site/reveal.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
@@ -11,3 +12,4 @@ focusSummary(document);
 liveDashboard(document);
 offerElsewhere(document);
 offerReveal(document);
+offerPasskeys(document);

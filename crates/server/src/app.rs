@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::assets::Assets;
-use crate::auth::{Cookies, Passwords, SecondStep, Throttle};
+use crate::auth::{Cookies, Passkeys, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) webhook: Option<Credentials>,
     /// Where there is a mail server.
     pub(crate) mailer: Option<Mailer>,
+    /// Where the address people type is a name: only for one there are passkeys.
+    pub(crate) passkeys: Option<Passkeys>,
     /// Where people may sign in with an OpenID provider.
     pub(crate) provider: Option<Provider>,
     /// In a demo only.

@@ -49,6 +49,8 @@ pub(crate) enum Error {
     NotLetIn,
     /// Whom an OpenID provider names has no account here that may be used that way.
     NotConnected,
+    /// A passkey's answer lets nobody in.
+    PasskeyRefused,
     /// The password that was to confirm something is wrong.
     WrongPassword,
     /// A webhook's name or password is wrong.
@@ -179,6 +181,12 @@ impl Error {
                 "If you have a password here, sign in with it and connect the two under your name. Otherwise ask the \
                  clinic.",
             ),
+            Self::PasskeyRefused => (
+                StatusCode::FORBIDDEN,
+                "/problems/passkey-refused",
+                "This passkey does not work here",
+                "Try again, take another one, or sign in another way.",
+            ),
             Self::ForSomebodyElse => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
@@ -282,6 +290,7 @@ impl Error {
             | Self::Provider
             | Self::NotLetIn
             | Self::NotConnected
+            | Self::PasskeyRefused
             | Self::ForSomebodyElse
             | Self::WebhookRefused
             | Self::WrongPassword

@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use crate::app::{App, Parts};
 use crate::assets::Assets;
 use crate::audit::HeadKeeper;
-use crate::auth::{Cookies, PasswordError, Passwords, SecondStep, Throttle};
+use crate::auth::{Cookies, Passkeys, PasswordError, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
@@ -194,6 +194,7 @@ impl Program {
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
             cometchat,
             mailer,
+            passkeys: Passkeys::new(&config.server.public_url, config.server.host(), &config.clinic.name),
             provider,
             config,
         });
@@ -332,6 +333,9 @@ async fn sweep(app: App) {
         every.tick().await;
         app.throttle.sweep(app.clock.now());
         app.second_step.sweep(app.clock.now());
+        if let Some(passkeys) = &app.passkeys {
+            passkeys.sweep(app.clock.now());
+        }
         if let Some(provider) = &app.provider {
             provider.begun.sweep(app.clock.now());
         }

@@ -39,6 +39,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/account/second-step/remove", post(pages::second_step::remove))
         .route("/account/provider", post(pages::provider::go_to_connect))
         .route("/account/provider/remove", post(pages::provider::disconnect))
+        .route("/account/passkeys/remove", post(pages::passkeys::remove))
         .route("/account/sign-ins", post(pages::account::end_sign_ins))
         .route("/v/{token}", get(pages::invite::show).post(pages::invite::join))
         .route("/appointment/{id}", get(pages::call::by_role))
@@ -54,6 +55,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/appointments/{id}/signalling", get(signalling::upgrade))
         .route("/api/cometchat/user", post(api::cometchat::user))
         .route("/api/openapi.json", get(api::openapi))
+        .route("/sign-in/passkey/options", post(pages::passkeys::ask))
+        .route("/sign-in/passkey", post(pages::passkeys::enter))
+        .route("/account/passkeys/options", post(pages::passkeys::offer))
+        .route("/account/passkeys", post(pages::passkeys::add))
         .route("/assets/{name}", get(assets::get))
         .route("/healthz", get(api::health));
     // From servers, not pages: they prove themselves another way than by their origin.

@@ -18,6 +18,8 @@ pub(crate) enum CookieKind {
     Reset,
     /// Of whoever went to an OpenID provider.
     Provider,
+    /// Of a question that a passkey is to answer.
+    Passkey,
 }
 
 /// Names and attributes of our cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis,
@@ -45,6 +47,8 @@ impl Cookies {
             (CookieKind::Reset, false) => "bedside-reset",
             (CookieKind::Provider, true) => "__Host-bedside-provider",
             (CookieKind::Provider, false) => "bedside-provider",
+            (CookieKind::Passkey, true) => "__Host-bedside-passkey",
+            (CookieKind::Passkey, false) => "bedside-passkey",
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) enum Change {
     SecondStepRemoved,
     ProviderLinked,
     ProviderUnlinked,
+    PasskeyAdded,
+    PasskeyRemoved,
 }
 
 impl Letter {
@@ -58,6 +60,8 @@ impl Change {
             Self::Password => format!("The password of your account at {clinic} was changed."),
             Self::SecondStepAdded => format!("Your account at {clinic} now asks for a code after your password."),
             Self::SecondStepRemoved => format!("Your account at {clinic} no longer asks for a code."),
+            Self::PasskeyAdded => format!("Your account at {clinic} has a new passkey that signs in to it."),
+            Self::PasskeyRemoved => format!("A passkey was removed from your account at {clinic}."),
             Self::ProviderLinked => format!("Your account at {clinic} was connected with an account elsewhere."),
             Self::ProviderUnlinked => format!("Your account at {clinic} is no longer connected with one elsewhere."),
         }

@@ -8,13 +8,13 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{Account, AuditEntry, PasswordHash, SessionHash, SessionRecord};
+use bedside_store::{Account, AuditEntry, PasskeyRecord, PasswordHash, SessionHash, SessionRecord};
 use bedside_visit::{AuditAction, EmailAddress};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::sign_in::{How, sign_in};
-use super::{Layout, render};
+use super::{Layout, passkeys, render};
 use crate::app::App;
 use crate::auth::{Identities, Identity, PasswordError};
 use crate::error::Error;
@@ -32,6 +32,10 @@ struct AccountPage {
     password: bool,
     /// What the OpenID provider is called, and whether they are connected with it.
     provider: Option<(String, bool)>,
+    /// `None`: there are none here.
+    passkeys: Option<Vec<Passkey>>,
+    /// What a passkey of this browser may be called.
+    device: String,
     zone: String,
     done: Option<&'static str>,
     fault: Option<Fault>,
@@ -44,6 +48,15 @@ struct SignIn {
     here: bool,
     used: String,
     used_time: String,
+}
+
+struct Passkey {
+    /// Names it in a form.
+    handle: String,
+    name: String,
+    added: String,
+    added_time: String,
+    used: Option<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +91,8 @@ pub(crate) async fn show(
         Some("password") => Some("Your password is changed. You are signed out everywhere else."),
         Some("sign-ins") => Some("Done. That sign-in has ended."),
         Some("second-step") => Some("From now on you are asked for a code after your password."),
+        Some("passkey") => Some("Your passkey is ready. Next time, sign in with it and nothing else."),
+        Some("passkey-removed") => Some("The passkey is removed. You are signed out everywhere else."),
         Some("provider") => Some("The two accounts are connected. From now on either signs you in."),
         Some("provider-removed") => Some("The two accounts are no longer connected."),
         Some("second-step-removed") => Some("Your password alone signs you in again."),
@@ -198,12 +213,12 @@ async fn page(
     let user = identity.principal.user;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
     let sign_ins = app.store.list_sign_ins(user, app.clock.now()).await?;
-    let sign_ins = sign_ins.into_iter().map(|one| SignIn {
+    let listed = sign_ins.iter().map(|one| SignIn {
         handle: handle(&one.token_hash),
         here: one.token_hash == identity.session,
         used: rfc3339(one.last_seen_at),
         used_time: day_and_time(one.last_seen_at, &app.zone),
-        device: one.device.unwrap_or_else(|| "A browser".to_owned()),
+        device: one.device.clone().unwrap_or_else(|| "A browser".to_owned()),
     });
     let provider = match &app.provider {
         Some(provider) => {
@@ -212,18 +227,36 @@ async fn page(
         }
         None => None,
     };
+    let passkeys = match &app.passkeys {
+        Some(_) => Some(app.store.list_passkeys(user).await?.into_iter().map(|one| shown(app, &one)).collect()),
+        None => None,
+    };
+    let here = sign_ins.iter().find(|one| one.token_hash == identity.session);
+    let device = here.and_then(|one| one.device.clone()).unwrap_or_default();
     let page = AccountPage {
         layout: Layout::new(app).signed_in(account.name.reveal()),
         email: account.email.as_ref().map(|email| email.reveal().to_owned()).unwrap_or_default(),
-        sign_ins: sign_ins.collect(),
+        sign_ins: listed.collect(),
         second_step: account.second_step.is_some(),
         password: account.password_hash.is_some(),
         provider,
+        passkeys,
+        device,
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         done,
         fault,
     };
     Ok(render(&page)?.into_response())
+}
+
+fn shown(app: &App, passkey: &PasskeyRecord) -> Passkey {
+    Passkey {
+        handle: passkeys::handle(&passkey.credential_id),
+        name: passkey.name.reveal().clone(),
+        added: rfc3339(passkey.created_at),
+        added_time: day_and_time(passkey.created_at, &app.zone),
+        used: passkey.used_at.map(|at| (rfc3339(at), day_and_time(at, &app.zone))),
+    }
 }
 
 /// The beginning of the hash of a sign-in's secret: enough to tell it from the person's others.

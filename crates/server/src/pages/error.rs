@@ -60,6 +60,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::NoCometChat
         | Error::ForSomebodyElse
         | Error::WebhookRefused
+        | Error::PasskeyRefused
         | Error::LinkUsed
         | Error::CrossOrigin
         | Error::BadRequest(_)

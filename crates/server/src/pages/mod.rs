@@ -10,6 +10,7 @@ mod elsewhere;
 pub(crate) mod ended;
 pub(crate) mod error;
 pub(crate) mod invite;
+pub(crate) mod passkeys;
 pub(crate) mod provider;
 pub(crate) mod reset;
 pub(crate) mod second_step;

@@ -30,6 +30,8 @@ struct SignInPage {
     done: Option<&'static str>,
     /// Whether a new password can be had by mail.
     by_mail: bool,
+    /// Whether there are passkeys.
+    passkeys: bool,
     /// The OpenID provider's name, and the way to it.
     provider: Option<(String, String)>,
 }
@@ -188,6 +190,8 @@ pub(crate) enum How {
     Password,
     /// By an OpenID provider's word.
     Provider,
+    /// With a passkey.
+    Passkey,
     /// With the demo's link.
     Demo,
 }
@@ -198,6 +202,7 @@ impl How {
         match self {
             Self::Password => None,
             Self::Provider => Some("provider"),
+            Self::Passkey => Some("passkey"),
             Self::Demo => Some("demo"),
         }
     }
@@ -252,7 +257,8 @@ fn page(
     let provider = app.provider.as_ref().map(|provider| {
         (provider.label().to_owned(), format!("/sign-in/provider?next={}", percent_encode(&next, b"/")))
     });
-    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, provider })
+    let passkeys = app.passkeys.is_some();
+    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, passkeys, provider })
 }
 
 /// Only an address of ours: a path, never another host.

@@ -17,6 +17,7 @@ mod invites;
 mod matrix;
 mod operator;
 mod pages;
+mod passkeys;
 mod privacy;
 mod provider;
 mod reads;

@@ -53,6 +53,11 @@ const ROUTES: &str = "
     GET  /sign-in/provider/back                 404      404      404      404      404      404      404
     POST /account/provider                      404      404      404      404      404      404      404
     POST /account/provider/remove               404      404      404      404      404      404      404
+    POST /sign-in/passkey/options               200      200      200      200      200      200      200
+    POST /sign-in/passkey                       400      400      400      400      400      400      400
+    POST /account/passkeys/options              401      403      401      403      403      403      401
+    POST /account/passkeys                      400      400      400      400      400      400      400
+    POST /account/passkeys/remove               sign-in  403      sign-in  403      403      403      sign-in
     GET  /account                               sign-in  200      sign-in  200      200      200      sign-in
     GET  /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
     POST /sign-in/code                          sign-in  sign-in  sign-in  sign-in  sign-in  sign-in  sign-in
@@ -119,6 +124,9 @@ impl Clinic {
                 request.form(&[("sealed", "AAAA"), ("code", "123456"), ("current", "x")])
             }
             "/account/provider" | "/account/provider/remove" => request.form(&[("current", "x")]),
+            "/account/passkeys/options" => request.json(&json!({ "current": "x" })),
+            "/account/passkeys" | "/sign-in/passkey" => request.json(&json!({})),
+            "/account/passkeys/remove" => request.form(&[("which", "x"), ("current", "x")]),
             "/account/second-step/remove" => request.form(&[("current", "x")]),
             "/account/sign-ins" => request.form(&[("which", "others")]),
             api if method == "POST" && api.starts_with("/api/") => request.json(&json!({})),

@@ -14,6 +14,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod authenticator;
 mod client;
 mod clinic;
 pub(crate) mod double;
