@@ -91,7 +91,7 @@ pub(crate) async fn show(
         Some("password") => Some("Your password is changed. You are signed out everywhere else."),
         Some("sign-ins") => Some("Done. That sign-in has ended."),
         Some("second-step") => Some("From now on you are asked for a code after your password."),
-        Some("passkey") => Some("Your passkey is ready. Next time, sign in with it and nothing else."),
+        Some("passkey") => Some("Your passkey is ready. Next time, it alone signs you in."),
         Some("passkey-removed") => Some("The passkey is removed. You are signed out everywhere else."),
         Some("provider") => Some("The two accounts are connected. From now on either signs you in."),
         Some("provider-removed") => Some("The two accounts are no longer connected."),

@@ -15,20 +15,22 @@ async fn a_passkey_is_added_used_and_removed() {
     window.holds_passkeys().await;
     window.open("/account").await;
     sign_in(&window, &clinic.server.provider).await;
-    window.sees("What to call it").await;
-    window.fill("passkey-current", "not the password").await;
     window.press("Add a passkey").await;
+    window.fill("passkey-current", "not the password").await;
+    window.press("Go on with this device").await;
     window.sees("That is not your password").await;
     window.open("/account").await;
+    window.press("Add a passkey").await;
     window.fill("passkey-name", " at work").await;
     window.fill("passkey-current", PASSWORD).await;
-    window.press("Add a passkey").await;
+    window.press("Go on with this device").await;
     window.sees("Your passkey is ready.").await;
     window.sees("at work").await;
     findings.look(&window, "account-passkey").await;
     // The device says so by itself.
-    window.fill("passkey-current", PASSWORD).await;
     window.press("Add a passkey").await;
+    window.fill("passkey-current", PASSWORD).await;
+    window.press("Go on with this device").await;
     window.sees("This device has a passkey for you already.").await;
 
     window.press("Sign out").await;
@@ -38,8 +40,11 @@ async fn a_passkey_is_added_used_and_removed() {
     window.sees("Dr. Grace Hopper").await;
 
     window.open("/account").await;
-    window.fill("passkey-remove-current", PASSWORD).await;
     window.press("Remove").await;
+    let field: String = window.eval("document.querySelector('details[open] input[name=current]').id").await;
+    window.fill(&field, PASSWORD).await;
+    findings.look(&window, "account-passkey-remove").await;
+    window.press("Remove this passkey").await;
     window.sees("The passkey is removed.").await;
     window.press("Sign out").await;
     window.until("location.pathname === '/sign-in'", "sign-in").await;
@@ -68,11 +73,11 @@ async fn every_way_has_its_page() {
     window.sees("Sign in with a passkey").await;
     findings.look(&window, "sign-in-ways").await;
     window.press("Forgot your password?").await;
-    window.sees("You get a mail").await;
+    window.sees("comes by e-mail").await;
     findings.look(&window, "forgotten").await;
     window.fill("email", "grace@example.org").await;
     window.press("Send me the link").await;
-    window.sees("Look into your mail").await;
+    window.sees("Check your e-mail").await;
     findings.look(&window, "forgotten-asked").await;
 
     window.open(&mail.taken(1).await[0].link()).await;
@@ -89,15 +94,16 @@ async fn every_way_has_its_page() {
     window.sees("Your password is changed. Sign in with it.").await;
     findings.look(&window, "sign-in-changed").await;
     window.open("/reset").await;
-    window.sees("This link is good no more").await;
+    window.sees("This link no longer works").await;
     findings.look(&window, "reset-over").await;
 
     window.open("/account").await;
     sign_in(&window, &clinic.server.provider).await;
     window.sees("Your account").await;
     findings.look(&window, "account-ways").await;
-    window.fill("provider-current", PASSWORD).await;
     window.press("Connect").await;
+    window.fill("provider-current", PASSWORD).await;
+    window.press("Go on").await;
     window.sees("Go on to your clinic account").await;
     findings.look(&window, "connect").await;
     assert!(window.complaints().is_empty(), "{:?}", window.complaints());

@@ -50,9 +50,9 @@ async fn clinic() -> (Server, Authenticator) {
 async fn refused(server: &Server, reply: &Reply, client: &Client, code: Option<&str>) {
     assert_eq!((reply.status, reply.problem().as_str()), (403, "passkey-refused"));
     assert!(!is_signed_in(client).await);
-    let rows = server.audit().await.into_iter().filter(|row| row.action == "session.passkey_refused");
+    let mut rows = server.audit().await.into_iter().filter(|row| row.action == "session.passkey_refused");
     if let Some(code) = code {
-        assert_eq!(rows.last().and_then(|row| row.detail).as_deref(), Some(code));
+        assert_eq!(rows.next_back().and_then(|row| row.detail).as_deref(), Some(code));
     }
 }
 

@@ -56,7 +56,7 @@ async fn a_link_by_mail_sets_a_new_password_once() {
     let mut page = Page::open(&server, &there, visit.id).await;
     let client = server.client();
     let reply = ask(&client, " Grace@Example.org").await;
-    assert!(reply.status == 200 && reply.body.contains("Look into your mail"), "{}", reply.body);
+    assert!(reply.status == 200 && reply.body.contains("Check your e-mail"), "{}", reply.body);
 
     let sent = mail.taken(1).await.remove(0);
     assert_eq!(sent.to, "grace@example.org");
@@ -90,9 +90,9 @@ async fn a_link_by_mail_sets_a_new_password_once() {
 
     let again = server.client();
     again.get(&link).await;
-    assert!(again.get("/reset").await.body.contains("This link is good no more"));
+    assert!(again.get("/reset").await.body.contains("This link no longer works"));
     let refused = set(&again, "another umbrella kettle nine").await;
-    assert!(refused.body.contains("This link is good no more"), "{}", refused.body);
+    assert!(refused.body.contains("This link no longer works"), "{}", refused.body);
     assert_eq!(server.client().try_sign_in("grace@example.org", NEW).await.status, 303, "nothing has changed");
     assert_eq!(rows(&server, "user.password_reset").await, 1);
 }
@@ -151,7 +151,7 @@ async fn a_link_ends_by_time_by_a_newer_one_and_with_the_account() {
     let browser = server.client();
     browser.get(&third).await;
     server.disable(server.patient.id()).await;
-    assert!(set(&browser, NEW).await.body.contains("This link is good no more"));
+    assert!(set(&browser, NEW).await.body.contains("This link no longer works"));
     assert!(!is_good("/reset/none").await && !is_good(&format!("/reset/{}", "A".repeat(43))).await);
 }
 
@@ -164,7 +164,7 @@ async fn another_password_ends_an_open_link() {
     client.post("/account/password", &[("current", PASSWORD), ("new", NEW)]).await;
     let thief = server.client();
     thief.get(&link).await;
-    assert!(thief.get("/reset").await.body.contains("This link is good no more"));
+    assert!(thief.get("/reset").await.body.contains("This link no longer works"));
 }
 
 #[tokio::test]
