@@ -13,12 +13,13 @@ use openidconnect::core::{
     CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
     CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
     CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
+    CoreUserInfoClaims,
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge,
-    PkceCodeVerifier, ProviderMetadata, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError,
-    TokenResponse as _,
+    CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RequestTokenError,
+    Scope, SignatureVerificationError, SubjectIdentifier, TokenResponse as _,
 };
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -209,13 +210,27 @@ impl Provider {
         }
         let code = answer.code.ok_or(OidcError::Refused("no_code"))?;
         let response = self.exchange(&metadata, code, begun.verifier).await?;
-        match self.verify(&metadata, &response, &begun.nonce, now) {
+        let (mut said, address) = match self.verify(&metadata, &response, &begun.nonce, now) {
             Err(OidcError::Refused("key")) => {
                 let metadata = self.metadata(now, RENEWED_AFTER).await?;
-                self.verify(&metadata, &response, &begun.nonce, now)
+                self.verify(&metadata, &response, &begun.nonce, now)?
             }
-            other => other,
+            other => other?,
+        };
+        if !address {
+            said.email = self.address(&metadata, &response, &said.subject).await;
         }
+        Ok(said)
+    }
+
+    /// Their address, where the provider says it only when asked once more (OpenID Connect Core, section 5.3).
+    async fn address(&self, metadata: &Metadata, response: &CoreTokenResponse, subject: &str) -> Option<EmailAddress> {
+        let subject = SubjectIdentifier::new(subject.to_owned());
+        let client = self.client(metadata);
+        let request = client.user_info(response.access_token().clone(), Some(subject)).ok()?;
+        let claims: CoreUserInfoClaims = request.request_async(&self.http).await.ok()?;
+        let sure = claims.email_verified() == Some(true);
+        claims.email().filter(|_| sure).and_then(|email| email.parse().ok())
     }
 
     async fn exchange(
@@ -239,14 +254,14 @@ impl Provider {
         })
     }
 
-    /// OpenID Connect Core, section 3.1.3.7.
+    /// OpenID Connect Core, section 3.1.3.7. Also whether it says an address, sure or not.
     fn verify(
         &self,
         metadata: &Metadata,
         response: &CoreTokenResponse,
         nonce: &Nonce,
         now: Timestamp,
-    ) -> Result<Said, OidcError> {
+    ) -> Result<(Said, bool), OidcError> {
         let token = response.id_token().ok_or(OidcError::Refused("no_token"))?;
         let client = self.client(metadata);
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or_default());
@@ -263,7 +278,7 @@ impl Provider {
         if claims.authorized_party().is_some_and(|party| **party != self.config.client_id) {
             return Err(OidcError::Refused("audience"));
         }
-        Ok(self.said(claims))
+        Ok((self.said(claims), claims.email().is_some()))
     }
 
     fn said(&self, claims: &CoreIdTokenClaims) -> Said {

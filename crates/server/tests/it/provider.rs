@@ -206,6 +206,27 @@ async fn the_first_time_only_an_account_without_a_way_in_of_its_own_is_found() {
     assert!(!is_signed_in(&client).await);
 }
 
+/// Some providers say addresses only when they are asked once more.
+#[tokio::test]
+async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
+    let (provider, server) = clinic().await;
+    let mut person = rosalind();
+    for (subject, verified, status) in [("another", true, 403), ("subject-1", false, 403), ("subject-1", true, 303)] {
+        person["sub"] = json!(subject);
+        person["email_verified"] = json!(verified);
+        provider.says_of_them(person.clone());
+        let client = server.client();
+        assert_eq!(provider.sign_in(&client, json!({})).await.status, status, "{subject} {verified}");
+        assert_eq!(is_signed_in(&client).await, status == 303);
+    }
+    // What the token says is not asked for again.
+    let mut claims = rosalind();
+    (claims["email_verified"], claims["sub"]) = (json!(false), json!("subject-2"));
+    add_without_password(&server, "Maria Mitchell", "maria@example.org").await;
+    provider.says_of_them(json!({ "sub": "subject-2", "email": "maria@example.org", "email_verified": true }));
+    assert_eq!(provider.sign_in(&server.client(), claims).await.status, 403);
+}
+
 #[tokio::test]
 async fn somebody_signed_in_connects_their_account_with_their_password() {
     let (provider, server) = clinic().await;

@@ -59,6 +59,8 @@ struct Inner {
     /// Beside what the standard asks for.
     metadata: Value,
     down: bool,
+    /// What it says of whoever signed in, when it is asked for it.
+    person: Value,
     /// How often it was asked for its keys.
     keys_asked: u32,
 }
@@ -84,12 +86,14 @@ impl Provider {
             number: 0,
             metadata: json!({}),
             down: false,
+            person: json!({}),
             keys_asked: 0,
         }));
         let router = Router::new()
             .route("/clinic/.well-known/openid-configuration", get(metadata))
             .route("/clinic/keys", get(keys))
             .route("/clinic/token", post(token))
+            .route("/clinic/person", get(person))
             .with_state(Arc::clone(&state));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Self { state, issuer, serving }
@@ -128,6 +132,11 @@ impl Provider {
 
     pub(crate) fn describe(&self, more: Value) {
         self.lock().metadata = more;
+    }
+
+    /// Asked for the person with the token for it, it says this.
+    pub(crate) fn says_of_them(&self, person: Value) {
+        self.lock().person = person;
     }
 
     pub(crate) fn keys_asked(&self) -> u32 {
@@ -201,6 +210,7 @@ async fn metadata(State(state): Shared) -> Response {
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/keys"),
+        "userinfo_endpoint": format!("{issuer}/person"),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256", "HS256", "none"],
@@ -227,6 +237,13 @@ async fn keys(State(state): Shared) -> Response {
           "n": BASE64.encode(&rsa[9..265]), "e": BASE64.encode([1, 0, 1]) },
     ]}))
     .into_response()
+}
+
+async fn person(State(state): Shared, headers: HeaderMap) -> Response {
+    if headers.get("authorization").is_none_or(|given| given.as_bytes() != b"Bearer access") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    Json(lock(&state).person.clone()).into_response()
 }
 
 async fn token(State(state): Shared, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Response {
