@@ -2,6 +2,9 @@
 
 mod letter;
 
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bedside_visit::{EmailAddress, Timestamp};
@@ -12,6 +15,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 pub(crate) use self::letter::{Change, Letter, Link};
@@ -23,6 +27,8 @@ use crate::config::{Config, MailConfig, MailTls};
 const TRY: Duration = Duration::from_secs(10);
 /// Mail that was not taken is tried again so often, after waits that grow.
 const TRIES: u32 = 3;
+/// So many conversations at a time; what is beyond waits.
+const AT_ONCE: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Sends mail.
@@ -33,6 +39,7 @@ pub(crate) struct Mailer {
     clinic: String,
     /// Our own name, for the identifiers of mails.
     host: String,
+    places: Arc<Semaphore>,
 }
 
 /// Why a mail was not sent. Never with what the mail server said: that may name the person.
@@ -86,7 +93,13 @@ impl Mailer {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
         let from = mail.from.parse().map_err(|_| "mail.from: this is no address".to_owned())?;
-        Ok(Self { transport: builder.build(), from, clinic: config.clinic.name.clone(), host })
+        Ok(Self {
+            transport: builder.build(),
+            from,
+            clinic: config.clinic.name.clone(),
+            host,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        })
     }
 
     /// Sends a letter, trying again where that may help.
@@ -96,6 +109,7 @@ impl Mailer {
     pub(crate) async fn send(&self, to: &EmailAddress, letter: &Letter, now: Timestamp) -> Result<(), MailError> {
         let message = self.write(to, letter, now)?;
         let (mut wait, mut tried) = (FIRST_WAIT, 1);
+        let _place = self.places.acquire().await.map_err(|_| MailError::Unreachable)?;
         loop {
             let Err(error) = self.transport.send(message.clone()).await else { return Ok(()) };
             if tried == TRIES || error.is_permanent() {
@@ -136,11 +150,17 @@ pub(crate) fn tell(app: &App, to: Option<&EmailAddress>, change: Change) {
     });
 }
 
+/// What a handshake failed with comes wrapped twice.
+fn comes_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<rustls::Error>()) || error.source().is_some_and(comes_of_tls)
+}
+
 fn of_transport(error: &lettre::transport::smtp::Error) -> MailError {
     match error.status() {
         Some(code) => MailError::Refused(u16::from(code)),
         None if error.is_timeout() => MailError::TooSlow,
-        None if error.is_tls() => MailError::Tls,
+        None if error.is_tls() || comes_of_tls(error) => MailError::Tls,
         None if error.is_response() || error.is_client() => MailError::Unexpected,
         None => MailError::Unreachable,
     }

@@ -7,12 +7,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bedside::check_mail;
-use bedside::config::{Config, MailConfig};
+use bedside::config::{Config, MailConfig, MailTls};
 use bedside_visit::signalling::Command;
 use bedside_visit::{AppointmentStatus, TermsId};
 use serde_json::Value;
 
 use crate::desk::{Desk, Said, Serving, free_port};
+use crate::support::double::Double;
 use crate::support::mail::MailServer;
 use crate::support::{PASSWORD, Page, Server, When};
 
@@ -310,6 +311,19 @@ async fn a_mail_server_that_cannot_be_used_is_named() {
     assert_eq!(check_mail(&config).await, Ok(()));
     config.mail = Some(MailConfig { port: Some(free_port()), ..mail.config() });
     assert_eq!(check_mail(&config).await, Err("[mail]: the mail server (mail.host) cannot be reached".to_owned()));
+    // A server with a certificate that nobody has signed.
+    let double = Double::start().await;
+    let port = double.host.split_once(':').and_then(|(_, port)| port.parse().ok());
+    let host = "localhost".to_owned();
+    config.mail = Some(MailConfig { host, port, tls: MailTls::Implicit, ..mail.config() });
+    let said = check_mail(&config).await;
+    assert_eq!(
+        said,
+        Err("[mail]: the mail server's certificate or encryption cannot be used (mail.host, mail.tls)".to_owned())
+    );
+    // One that offers no encryption is given nothing in clear.
+    config.mail = Some(MailConfig { tls: MailTls::Starttls, ..mail.config() });
+    assert!(check_mail(&config).await.is_err());
     let desk = Desk::new();
     let file = desk.config("[mail]\nhost = 'smtp.example.org'\ntls = 'none'\nfrom = 'nobody'\n");
     assert!(desk.run(&["check-config", "--config", &file]).refused().contains("mail.tls"));
