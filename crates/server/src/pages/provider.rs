@@ -149,7 +149,8 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
     let mut transaction = app.store.begin().await?;
     match transaction.insert_provider_link(&link).await {
         Ok(()) => {}
-        Err(StoreError::Conflict(_)) => return Err(Error::NotConnected),
+        // Somebody else is connected with that one, or it has a name that none may have.
+        Err(StoreError::Conflict(_) | StoreError::Invalid { .. }) => return Err(Error::NotConnected),
         Err(error) => return Err(error.into()),
     }
     transaction.append_audit(&AuditEntry::new(now, AuditAction::ProviderLinked).by(user)).await?;

@@ -332,6 +332,12 @@ async fn bad_input_is_a_refusal_and_never_a_fault() {
         let reply = client.get(&format!("/sign-in/provider/back{query}")).await;
         assert!(matches!(reply.status, 400 | 403) && reply.is_page(), "{query}: {} {}", reply.status, reply.body);
     }
+    for subject in ["", &"x".repeat(256)] {
+        let mut claims = rosalind();
+        claims["sub"] = json!(subject);
+        let reply = provider.sign_in(&server.client(), claims).await;
+        assert_eq!(reply.status, 403, "a subject that may not be: {}", reply.body);
+    }
     let client = server.client();
     let sent = client.get("/sign-in/provider?next=//evil.example").await;
     let back = provider.signs_in(sent.location().expect("to the provider"), rosalind());

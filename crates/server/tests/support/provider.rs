@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -50,7 +50,6 @@ struct Inner {
     issuer: String,
     clock: Option<Arc<TestClock>>,
     es256: EcdsaKeyPair,
-    rs256: RsaKeyPair,
     /// The name of the ES256 key.
     kid: String,
     signing: Signing,
@@ -73,13 +72,14 @@ struct Code {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
+        // Before anybody asks, and waits.
+        rs256();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let issuer = format!("http://127.0.0.1:{}/clinic", listener.local_addr().expect("an address").port());
         let state = Arc::new(Mutex::new(Inner {
             issuer: issuer.clone(),
             clock: None,
             es256: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"),
-            rs256: RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"),
             kid: "one".to_owned(),
             signing: Signing::Es256,
             codes: HashMap::new(),
@@ -199,6 +199,12 @@ fn down() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "down").into_response()
 }
 
+/// Every provider's, for it takes seconds to make one.
+fn rs256() -> &'static RsaKeyPair {
+    static KEY: OnceLock<RsaKeyPair> = OnceLock::new();
+    KEY.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"))
+}
+
 async fn metadata(State(state): Shared) -> Response {
     let state = lock(&state);
     if state.down {
@@ -229,7 +235,7 @@ async fn keys(State(state): Shared) -> Response {
     state.keys_asked += 1;
     let point = state.es256.public_key().as_ref().to_vec();
     // PKCS#1: a sequence of the modulus (257 bytes with its sign) and the exponent.
-    let rsa = state.rs256.public_key().as_ref().to_vec();
+    let rsa = rs256().public_key().as_ref().to_vec();
     Json(json!({ "keys": [
         { "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": state.kid,
           "x": BASE64.encode(&point[1..33]), "y": BASE64.encode(&point[33..]) },
@@ -286,8 +292,8 @@ fn signed(state: &Inner, claims: &Value) -> String {
         Signing::Es256 => with(&state.es256),
         Signing::AnothersKey => with(&EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key")),
         Signing::Rs256 => {
-            let mut signature = vec![0; state.rs256.public_modulus_len()];
-            state.rs256.sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature).expect("signed");
+            let mut signature = vec![0; rs256().public_modulus_len()];
+            rs256().sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature).expect("signed");
             signature
         }
         Signing::None => Vec::new(),
