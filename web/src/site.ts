@@ -1,6 +1,8 @@
 import { offerToCopy } from "./site/copy.ts";
 import { waitAtDoor } from "./site/door.ts";
 import { offerElsewhere } from "./site/elsewhere.ts";
+import { offerPasskeys } from "./site/passkeys.ts";
+import { offerReveal } from "./site/reveal.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
 import { localTimes } from "./site/times.ts";
@@ -13,3 +15,5 @@ liveDashboard(document);
 offerElsewhere(document);
 offerToCopy(document);
 waitAtDoor(document);
+offerReveal(document);
+offerPasskeys(document);

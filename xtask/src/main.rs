@@ -137,7 +137,7 @@ fn shots(folder: &str) -> Outcome {
     std::fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
     let folder = std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?;
     let shots = [("BEDSIDE_SHOTS", &*folder.to_string_lossy())];
-    let only = ["--", "--ignored", "--test-threads=1", "gallery::", "--skip", "cometchat"];
+    let only = ["--", "--ignored", "--test-threads=1", "gallery::", "ways_in::", "--skip", "cometchat"];
     shell::cargo_with(&shots, &[&["test", "--package", "bedside-server", "--test", "browser"], &only[..]].concat())
 }
 

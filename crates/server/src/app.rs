@@ -9,11 +9,13 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::assets::Assets;
-use crate::auth::{AccessTokens, Cookies, Passwords, SecondStep, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
+use crate::mail::Mailer;
 use crate::media::Media;
+use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::signalling::Hub;
 
@@ -44,6 +46,12 @@ pub(crate) struct Parts {
     pub(crate) cometchat: Option<Directory>,
     /// What CometChat's webhooks sign in with, where they are taken.
     pub(crate) webhook: Option<Credentials>,
+    /// Where there is a mail server.
+    pub(crate) mailer: Option<Mailer>,
+    /// Where the address people type is a name: only for one there are passkeys.
+    pub(crate) passkeys: Option<Passkeys>,
+    /// Where people may sign in with an OpenID provider.
+    pub(crate) provider: Option<Provider>,
     /// In a demo only.
     pub(crate) demo: Option<DemoDoor>,
 }

@@ -47,6 +47,14 @@ pub(crate) enum Error {
     CometChat,
     /// A token was asked for somebody else.
     ForSomebodyElse,
+    /// The OpenID provider does not do what it is asked.
+    Provider,
+    /// What came back from elsewhere lets nobody in.
+    NotLetIn,
+    /// Whom an OpenID provider names has no account here that may be used that way.
+    NotConnected,
+    /// A passkey's answer lets nobody in.
+    PasskeyRefused,
     /// The password that was to confirm something is wrong.
     WrongPassword,
     /// A webhook's name or password is wrong.
@@ -170,6 +178,31 @@ impl Error {
                 "The video service does not answer as it should",
                 "Try again in a moment. If it stays like this, ask the clinic.",
             ),
+            Self::Provider => (
+                StatusCode::BAD_GATEWAY,
+                "/problems/provider",
+                "The other service does not answer as it should",
+                "Try again in a moment, or sign in another way. If it stays like this, ask the clinic.",
+            ),
+            Self::NotLetIn => (
+                StatusCode::FORBIDDEN,
+                "/problems/not-let-in",
+                "That did not sign you in",
+                "Nothing has happened. Go back to sign-in and try again, all in one browser and within a few minutes.",
+            ),
+            Self::NotConnected => (
+                StatusCode::FORBIDDEN,
+                "/problems/not-connected",
+                "No account here is connected with that one",
+                "If you have a password here, sign in with it and connect the two under your name. Otherwise ask the \
+                 clinic.",
+            ),
+            Self::PasskeyRefused => (
+                StatusCode::FORBIDDEN,
+                "/problems/passkey-refused",
+                "This passkey does not work here",
+                "Try again, take another one, or sign in another way.",
+            ),
             Self::ForSomebodyElse => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
@@ -272,6 +305,10 @@ impl Error {
             | Self::ClientRefused
             | Self::NoCometChat
             | Self::CometChat
+            | Self::Provider
+            | Self::NotLetIn
+            | Self::NotConnected
+            | Self::PasskeyRefused
             | Self::ForSomebodyElse
             | Self::WebhookRefused
             | Self::WrongPassword

@@ -8,9 +8,14 @@ use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Libraries whose tracing writes secrets, and what of it does not: the WebSocket library writes whole messages, with names
-/// and keys, and the ICE library the passwords that media connections begin with.
-const TALKATIVE: [(&str, LevelFilter); 3] =
-    [("tungstenite", LevelFilter::INFO), ("tokio_tungstenite", LevelFilter::INFO), ("is", LevelFilter::INFO)];
+/// and keys, so does that of passkeys, and the ICE library the passwords that media connections begin with.
+const TALKATIVE: [(&str, LevelFilter); 5] = [
+    ("tungstenite", LevelFilter::INFO),
+    ("tokio_tungstenite", LevelFilter::INFO),
+    ("is", LevelFilter::INFO),
+    ("webauthn_rs", LevelFilter::OFF),
+    ("webauthn_rs_core", LevelFilter::OFF),
+];
 
 /// The levels asked for, such as `info` or `bedside=debug`; `info` if they cannot be read.
 ///

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
 use bedside::{
-    AuditFormat, Keys, NewKey, Program, SystemClock, check_build, check_cometchat, demo, describe_keys, export_audit,
-    listen, local_address, log_filter, open_store, rewrap_keys, rotate_keys, verify_audit,
+    AuditFormat, Keys, NewKey, Program, SystemClock, check_build, check_cometchat, check_mail, demo, describe_keys,
+    export_audit, listen, local_address, log_filter, open_store, rewrap_keys, rotate_keys, verify_audit,
 };
 use bedside_visit::permission::{ClinicRole, Grants};
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp, UserId};
@@ -133,6 +133,12 @@ enum UserCommand {
     ForgetSecondStep {
         /// Their id or e-mail address.
         user: String,
+    },
+    /// Print a link with which a person sets a new password, or their first. It is good for half an hour: see to it that
+    /// it reaches them and nobody else.
+    Reset {
+        /// Their e-mail address.
+        email: String,
     },
     /// Let a person in again.
     Enable {
@@ -324,6 +330,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 check_cometchat(cometchat).await?;
                 say("CometChat takes the key");
             }
+            if config.mail.is_some() {
+                check_mail(&config).await?;
+                say("the mail server lets us in");
+            }
         }
         Command::User(command) => {
             let operator = operator(&config).await?;
@@ -331,6 +341,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 UserCommand::Add(user) => say(&operator.add_user(user.try_into()?).await?.to_string()),
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
+                UserCommand::Reset { email } => say(&operator.reset_password(&email.parse::<EmailAddress>()?).await?),
                 UserCommand::Enable { user } => operator.set_disabled(&user, false).await?,
                 UserCommand::SetClinicRole { user, role } => operator.set_clinic_role(&user, role).await?,
             }

@@ -18,6 +18,7 @@ use crate::auth::{PasswordError, Passwords};
 use crate::bookings::{NewBooking, book, call_off};
 use crate::invites::{add_invite, invite_url};
 use crate::people;
+use crate::resets::{add_reset, reset_url};
 use crate::text::rfc3339_exact;
 
 /// Why an operator's command was not done.
@@ -183,6 +184,27 @@ impl Operator {
         let entry = AuditEntry::new(self.clock.now(), AuditAction::SecondStepRemoved).with_detail("operator");
         transaction.append_audit(&entry).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Makes a link with which somebody sets a password of their own: a new one, or their first.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn reset_password(&self, email: &EmailAddress) -> Result<String, OperatorError> {
+        let account = self.store.get_account(email).await?;
+        let account = account.ok_or_else(|| OperatorError::Missing("user with this e-mail address".to_owned()))?;
+        if account.disabled_at.is_some() {
+            return Err(OperatorError::Invalid("they are shut out: let them in with `bedside user enable`".to_owned()));
+        }
+        let now = self.clock.now();
+        let mut transaction = self.store.begin().await?;
+        let token = add_reset(&mut *transaction, account.user, now)
+            .await
+            .map_err(|error| OperatorError::Invalid(error.problem().detail))?;
+        let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked).with_detail("operator");
+        transaction.append_audit(&entry).await?;
+        transaction.commit().await?;
+        Ok(reset_url(&self.public_url, &token))
     }
 
     /// Books an appointment, and gives its id and the patient's link.

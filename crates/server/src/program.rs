@@ -18,12 +18,14 @@ use tokio::time::MissedTickBehavior;
 use crate::app::{App, Parts};
 use crate::assets::Assets;
 use crate::audit::HeadKeeper;
-use crate::auth::{AccessTokens, Cookies, PasswordError, Passwords, SecondStep, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
 use crate::keys::{KeyError, Keys};
+use crate::mail::Mailer;
 use crate::media::{MediaError, MediaServer};
+use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::router::router;
 use crate::signalling::Hub;
@@ -77,6 +79,12 @@ pub enum StartError {
     /// CometChat cannot be used.
     #[error("[cometchat]: {0}")]
     CometChat(String),
+    /// Mail cannot be sent.
+    #[error("[mail]: {0}")]
+    Mail(String),
+    /// The OpenID provider cannot be used.
+    #[error("[oidc]: {0}")]
+    Oidc(String),
     /// CometChat's own client is not in this build.
     #[error(
         "[cometchat]: this build is without CometChat's own client, which has a licence of its own. Build with `cargo xtask build --cometchat`, or take the section out"
@@ -166,6 +174,10 @@ impl Program {
             }
             None => None,
         };
+        let mailer =
+            config.mail.as_ref().map(|mail| Mailer::new(mail, &config)).transpose().map_err(StartError::Mail)?;
+        let provider = config.oidc.as_ref().map(|oidc| Provider::new(oidc, &config.server.public_url));
+        let provider = provider.transpose().map_err(StartError::Oidc)?;
         let rules = config.rules();
         keep_terms(&*store, &config, clock.now()).await?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
@@ -189,6 +201,9 @@ impl Program {
             demo,
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
             cometchat,
+            mailer,
+            passkeys: Passkeys::new(&config.server.public_url, config.server.host(), &config.clinic.name),
+            provider,
             config,
         });
         let heads = app.config.database.audit_heads();
@@ -326,6 +341,12 @@ async fn sweep(app: App) {
         every.tick().await;
         app.throttle.sweep(app.clock.now());
         app.second_step.sweep(app.clock.now());
+        if let Some(passkeys) = &app.passkeys {
+            passkeys.sweep(app.clock.now());
+        }
+        if let Some(provider) = &app.provider {
+            provider.begun.sweep(app.clock.now());
+        }
         app.reads.sweep(app.clock.now());
         if let Err(error) = sweep_sessions(&app).await {
             tracing::error!(%error, "ended sessions could not be removed");

@@ -49,3 +49,7 @@ token_hash!(
     /// The SHA-256 of the secret in a client key.
     ClientKeyHash
 );
+token_hash!(
+    /// The SHA-256 of the token in a link with which somebody sets a new password.
+    ResetHash
+);

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
-    Issuer, Listed, NewUser, PasswordHash, Receipt, RetiredRoot, SealedSecret, SealingReport, SessionHash,
-    SessionRecord, StoreError, Terms,
+    Issuer, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot,
+    SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -72,6 +72,21 @@ pub trait Store: Debug + Send + Sync {
 
     /// Another program whose join tokens are taken, by its name. `None` also if the program is shut out.
     async fn get_issuer(&self, name: &str) -> Result<Option<Issuer>, StoreError>;
+
+    /// A link to set a new password, unless its user is disabled. Whether it has expired is for the caller to see.
+    async fn get_password_reset(&self, hash: &ResetHash) -> Result<Option<PasswordReset>, StoreError>;
+
+    /// Who somebody is that an OpenID provider knows by this subject.
+    async fn get_provider_link(&self, issuer: &str, subject: &str) -> Result<Option<ProviderLink>, StoreError>;
+
+    /// Who a user is at an OpenID provider.
+    async fn get_provider_link_of(&self, user: UserId, issuer: &str) -> Result<Option<ProviderLink>, StoreError>;
+
+    /// A passkey, also of a disabled user.
+    async fn get_passkey(&self, credential_id: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
+
+    /// The passkeys of a user, the oldest first.
+    async fn list_passkeys(&self, user: UserId) -> Result<Vec<PasskeyRecord>, StoreError>;
 
     /// A link, used or not, expired or not.
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
@@ -215,6 +230,44 @@ pub trait Transaction: Send {
     async fn delete_issuer(&mut self, name: &str, user: UserId) -> Result<bool, StoreError>;
 
     /// Adds a link.
+    /// Adds a link to set a new password, in place of the user's older ones.
+    async fn replace_password_reset(&mut self, reset: &PasswordReset) -> Result<(), StoreError>;
+
+    /// Uses up a link to set a new password, and tells whose. `None`: there is none, it has expired, or its user is
+    /// disabled.
+    async fn use_password_reset(&mut self, hash: &ResetHash, now: Timestamp) -> Result<Option<UserId>, StoreError>;
+
+    /// Removes a user's links to set a new password, and tells how many.
+    async fn delete_password_resets_of(&mut self, user: UserId) -> Result<u64, StoreError>;
+
+    /// Remembers who a user is at an OpenID provider.
+    ///
+    /// # Errors
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if the subject is somebody, or the user is known to
+    /// that provider by another.
+    async fn insert_provider_link(&mut self, link: &ProviderLink) -> Result<(), StoreError>;
+
+    /// Forgets who a user is at an OpenID provider. False: it was not known.
+    async fn delete_provider_link(&mut self, user: UserId, issuer: &str) -> Result<bool, StoreError>;
+
+    /// Adds a passkey.
+    ///
+    /// # Errors
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if somebody has it.
+    async fn insert_passkey(&mut self, passkey: &PasskeyRecord) -> Result<(), StoreError>;
+
+    /// Notes that a passkey was used, with what has changed of it. False: there is no such passkey.
+    async fn update_passkey_used(
+        &mut self,
+        credential_id: &[u8],
+        credential: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes a passkey of a user. False: they have no such passkey.
+    async fn delete_passkey(&mut self, user: UserId, credential_id: &[u8]) -> Result<bool, StoreError>;
+
+    /// Adds a patient link.
     async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError>;
 
     /// A link, used or not, expired or not.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bedside_store::{
     AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, NewUser,
-    PasswordHash, Receipt, ReportedVisit, SessionRecord, Store, StoreError, Terms, Transaction,
+    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, SessionRecord, Store,
+    StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
@@ -32,6 +33,9 @@ async fn story(store: &dyn Store) {
     people(store).await;
     bookings(store).await;
     sign_in(store).await;
+    password_reset(store).await;
+    provider_link(store).await;
+    passkey(store).await;
     patient_link(store).await;
     another_device(store).await;
     companions(store).await;
@@ -178,6 +182,89 @@ async fn disable(store: &dyn Store, since: Option<Timestamp>) {
     assert!(transaction.update_disabled(user_id(2), since).await.unwrap());
     assert!(!transaction.update_disabled(user_id(9), since).await.unwrap());
     transaction.commit().await.unwrap();
+}
+
+async fn password_reset(store: &dyn Store) {
+    let reset = |n, user| PasswordReset {
+        token_hash: ResetHash::new([n; 32]),
+        user: user_id(user),
+        created_at: at(0),
+        expires_at: at(30),
+    };
+    let (first, second, others) = (reset(1, 2), reset(2, 2), reset(3, 1));
+    let mut transaction = begin(store).await;
+    for one in [&first, &others, &second] {
+        transaction.replace_password_reset(one).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_password_reset(&first.token_hash).await.unwrap(), None, "a newer one took its place");
+    assert_eq!(store.get_password_reset(&second.token_hash).await.unwrap(), Some(second.clone()));
+
+    disable(store, Some(at(1))).await;
+    assert_eq!(store.get_password_reset(&second.token_hash).await.unwrap(), None);
+    assert_eq!(begin(store).await.use_password_reset(&second.token_hash, at(2)).await.unwrap(), None);
+    disable(store, None).await;
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.use_password_reset(&second.token_hash, at(30)).await.unwrap(), None, "expired");
+    assert_eq!(transaction.use_password_reset(&second.token_hash, at(29)).await.unwrap(), Some(user_id(2)));
+    assert_eq!(transaction.use_password_reset(&second.token_hash, at(29)).await.unwrap(), None, "once");
+    assert_eq!(transaction.delete_password_resets_of(user_id(1)).await.unwrap(), 1);
+    assert_eq!(transaction.use_password_reset(&others.token_hash, at(1)).await.unwrap(), None);
+    transaction.commit().await.unwrap();
+}
+
+async fn provider_link(store: &dyn Store) {
+    let link = |subject: &str, user| ProviderLink {
+        issuer: "https://id.example".into(),
+        subject: subject.into(),
+        user: user_id(user),
+        created_at: at(1),
+    };
+    let mut transaction = begin(store).await;
+    transaction.insert_provider_link(&link("a", 1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_provider_link("https://id.example", "a").await.unwrap(), Some(link("a", 1)));
+    assert_eq!(store.get_provider_link("https://id.example/", "a").await.unwrap(), None, "to the letter");
+    assert_eq!(store.get_provider_link("https://id.example", "A").await.unwrap(), None, "to the letter");
+    assert_eq!(store.get_provider_link_of(user_id(1), "https://id.example").await.unwrap(), Some(link("a", 1)));
+    assert_eq!(store.get_provider_link_of(user_id(2), "https://id.example").await.unwrap(), None);
+    for taken in [link("a", 2), link("b", 1)] {
+        assert_eq!(conflict(begin(store).await.insert_provider_link(&taken).await), Some(Conflict::AlreadyExists));
+    }
+    let mut transaction = begin(store).await;
+    assert!(!transaction.delete_provider_link(user_id(2), "https://id.example").await.unwrap());
+    assert!(transaction.delete_provider_link(user_id(1), "https://id.example").await.unwrap());
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_provider_link("https://id.example", "a").await.unwrap(), None);
+}
+
+async fn passkey(store: &dyn Store) {
+    let passkey = |n: u8, user| PasskeyRecord {
+        credential_id: vec![n; 16],
+        user: user_id(user),
+        name: "A phone".into(),
+        credential: "{}".into(),
+        created_at: at(u64::from(n)),
+        used_at: None,
+    };
+    let mut transaction = begin(store).await;
+    for one in [passkey(2, 2), passkey(1, 2), passkey(3, 1)] {
+        transaction.insert_passkey(&one).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(conflict(begin(store).await.insert_passkey(&passkey(1, 1)).await), Some(Conflict::AlreadyExists));
+    assert_eq!(store.list_passkeys(user_id(2)).await.unwrap(), [passkey(1, 2), passkey(2, 2)]);
+    assert_eq!(store.get_passkey(&[9; 16]).await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_passkey_used(&[1; 16], "{\"counter\":1}", at(9)).await.unwrap());
+    assert!(!transaction.update_passkey_used(&[9; 16], "{}", at(9)).await.unwrap());
+    assert!(!transaction.delete_passkey(user_id(1), &[2; 16]).await.unwrap(), "somebody else's");
+    assert!(transaction.delete_passkey(user_id(2), &[2; 16]).await.unwrap());
+    transaction.commit().await.unwrap();
+    let used = PasskeyRecord { credential: "{\"counter\":1}".into(), used_at: Some(at(9)), ..passkey(1, 2) };
+    assert_eq!(store.get_passkey(&[1; 16]).await.unwrap(), Some(used.clone()));
+    assert_eq!(store.list_passkeys(user_id(2)).await.unwrap(), [used]);
 }
 
 async fn patient_link(store: &dyn Store) {

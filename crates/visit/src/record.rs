@@ -116,7 +116,7 @@ pub struct ParticipantRecord {
 /// Something that is written into the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
-    /// Somebody signed in with a password.
+    /// Somebody signed in. The detail says how, unless it was with a password.
     SignedIn,
     /// A sign-in with a wrong name or password.
     SignInFailed,
@@ -128,6 +128,22 @@ pub enum AuditAction {
     PasswordChanged,
     /// Somebody gave a wrong password when they were to change it.
     PasswordChangeFailed,
+    /// Somebody asked for a link to set a new password, for an address that is known or not.
+    PasswordResetAsked,
+    /// Somebody set a new password with such a link, which ends all their sign-ins.
+    PasswordReset,
+    /// Somebody was connected with who they are at an OpenID provider.
+    ProviderLinked,
+    /// Somebody was disconnected from an OpenID provider.
+    ProviderUnlinked,
+    /// What an OpenID provider said let nobody in.
+    ProviderRefused,
+    /// Somebody added a passkey.
+    PasskeyAdded,
+    /// Somebody removed a passkey, which ends all their other sign-ins.
+    PasskeyRemoved,
+    /// A sign-in with a passkey that let nobody in.
+    PasskeyRefused,
     /// A user was added.
     UserAdded,
     /// A user was shut out.
@@ -229,6 +245,14 @@ impl AuditAction {
             Self::SessionEnded => "session.ended",
             Self::PasswordChanged => "user.password_changed",
             Self::PasswordChangeFailed => "user.password_change_failed",
+            Self::PasswordResetAsked => "user.password_reset_asked",
+            Self::PasswordReset => "user.password_reset",
+            Self::ProviderLinked => "user.provider_linked",
+            Self::ProviderUnlinked => "user.provider_unlinked",
+            Self::ProviderRefused => "session.provider_refused",
+            Self::PasskeyAdded => "user.passkey_added",
+            Self::PasskeyRemoved => "user.passkey_removed",
+            Self::PasskeyRefused => "session.passkey_refused",
             Self::UserAdded => "user.added",
             Self::UserDisabled => "user.disabled",
             Self::UserEnabled => "user.enabled",

@@ -100,7 +100,15 @@ fn interaction(action: &str) -> &'static str {
 /// An AuditEvent (hl7.org/fhir/R4/auditevent.html).
 fn event(line: &AuditRow) -> Value {
     let (code, display) = kind(&line.action);
-    let refused = matches!(line.action.as_str(), "access.denied" | "session.sign_in_failed" | "visit.stranger_refused");
+    let refused = matches!(
+        line.action.as_str(),
+        "access.denied"
+            | "session.sign_in_failed"
+            | "session.second_step_failed"
+            | "session.provider_refused"
+            | "session.passkey_refused"
+            | "visit.stranger_refused"
+    );
     let identified =
         |system: &str, id: String| json!({ "identifier": { "system": format!("urn:bedside:{system}"), "value": id } });
     let entity = |kind: &str, id: String| json!({ "what": identified(kind, id) });

@@ -1,5 +1,5 @@
 //! Session cookies: one for a sign-in, one for a patient link, so that both can be open in one
-//! browser; and one for a sign-in that is half done.
+//! browser; and ones for what is half done.
 
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 
@@ -14,6 +14,12 @@ pub(crate) enum CookieKind {
     Invite,
     /// Of a right password that waits for its second step.
     Waiting,
+    /// Of a link to set a new password that was opened.
+    Reset,
+    /// Of whoever went to an OpenID provider.
+    Provider,
+    /// Of a question that a passkey is to answer.
+    Passkey,
 }
 
 /// Names and attributes of our cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis,
@@ -37,6 +43,12 @@ impl Cookies {
             (CookieKind::Invite, false) => "bedside-visit",
             (CookieKind::Waiting, true) => "__Host-bedside-waiting",
             (CookieKind::Waiting, false) => "bedside-waiting",
+            (CookieKind::Reset, true) => "__Host-bedside-reset",
+            (CookieKind::Reset, false) => "bedside-reset",
+            (CookieKind::Provider, true) => "__Host-bedside-provider",
+            (CookieKind::Provider, false) => "bedside-provider",
+            (CookieKind::Passkey, true) => "__Host-bedside-passkey",
+            (CookieKind::Passkey, false) => "bedside-passkey",
         }
     }
 

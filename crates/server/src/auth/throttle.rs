@@ -16,6 +16,8 @@ use crate::error::Error;
 
 /// For one e-mail address, known or not.
 const ACCOUNT: Rule = Rule { free: 9, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
+/// Links for a new password, for one e-mail address, known or not.
+const RESETS: Rule = Rule { free: 3, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).expect("60 is not zero");
 const TOGETHER: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 const TOGETHER_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
@@ -24,9 +26,11 @@ const CONFIRMATIONS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
 
 /// Sign-in tries: for an e-mail address, known or not, ever longer delays from the tenth wrong one on; 60 a minute for a
 /// network (an IPv4 address, or the /64 of an IPv6 address); 20 a second for all together, and 100 at once. Tokens of
-/// another service: 20 a minute for a person; access tokens: 20 a minute for a client key. Passwords given by somebody who is signed in: 5 a minute.
+/// another service: 20 a minute for a person; access tokens: 20 a minute for a client key. Passwords given by somebody who is
+/// signed in: 5 a minute. Links for a new password: as sign-in tries, with delays of their own from the fourth on.
 pub(crate) struct Throttle {
     accounts: Mutex<Delays<EmailAddress>>,
+    resets: Mutex<Delays<EmailAddress>>,
     networks: DefaultKeyedRateLimiter<IpAddr>,
     together: DefaultDirectRateLimiter,
     tokens: DefaultKeyedRateLimiter<UserId>,
@@ -38,6 +42,7 @@ impl Throttle {
     pub(crate) fn new() -> Self {
         Self {
             accounts: Mutex::new(Delays::new(ACCOUNT)),
+            resets: Mutex::new(Delays::new(RESETS)),
             networks: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
             together: RateLimiter::direct(Quota::per_second(TOGETHER).allow_burst(TOGETHER_AT_ONCE)),
             tokens: RateLimiter::keyed(Quota::per_minute(TOKENS)),
@@ -51,14 +56,31 @@ impl Throttle {
     /// # Errors
     /// [`Error::TooManyAttempts`].
     pub(crate) fn attempt(&self, email: &EmailAddress, address: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.networks.check_key(&network(address)).map_err(too_many)?;
-        self.together.check().map_err(too_many)?;
-        self.accounts().begin(email.clone(), now).map_err(wait)
+        self.come(address)?;
+        lock(&self.accounts).begin(email.clone(), now).map_err(wait)
     }
 
-    /// It was the right password.
+    /// Counts a link for a new password that is asked for.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub(crate) fn reset(&self, email: &EmailAddress, address: IpAddr, now: Timestamp) -> Result<(), Error> {
+        self.come(address)?;
+        lock(&self.resets).begin(email.clone(), now).map_err(wait)
+    }
+
+    /// Counts somebody at the door, whoever it is.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub(crate) fn come(&self, address: IpAddr) -> Result<(), Error> {
+        self.networks.check_key(&network(address)).map_err(too_many)?;
+        self.together.check().map_err(too_many)
+    }
+
+    /// It was the right password, or they have proved themselves another way.
     pub(crate) fn succeeded(&self, email: &EmailAddress) {
-        self.accounts().right(email);
+        lock(&self.accounts).right(email);
     }
 
     /// Counts a token that is minted for somebody.
@@ -87,16 +109,17 @@ impl Throttle {
 
     /// Forgets those who have long been quiet.
     pub(crate) fn sweep(&self, now: Timestamp) {
-        self.accounts().sweep(now);
+        lock(&self.accounts).sweep(now);
+        lock(&self.resets).sweep(now);
         self.networks.retain_recent();
         self.tokens.retain_recent();
         self.confirmations.retain_recent();
         self.clients.retain_recent();
     }
+}
 
-    fn accounts(&self) -> MutexGuard<'_, Delays<EmailAddress>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<K>(delays: &Mutex<Delays<K>>) -> MutexGuard<'_, Delays<K>> {
+    delays.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one person has: an IPv4 address, or a /64 (RFC 6177), however it is written.

@@ -1,5 +1,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::hidden::{hidden, hidden_option};
 
 /// `[cometchat]`: an account at CometChat, whose service can carry visits instead of the embedded media
 /// server. Absent: there is none.
@@ -23,19 +25,6 @@ pub struct CometChatConfig {
     /// Where the REST API is, instead of the app's own host: for a dedicated cluster.
     #[serde(default)]
     pub api_url: Option<String>,
-}
-
-/// A configuration is shown without its secrets.
-fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str("(secret)")
-}
-
-#[expect(clippy::ref_option, reason = "as serde calls it")]
-fn hidden_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
-    match secret {
-        Some(secret) => hidden(secret, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 impl CometChatConfig {

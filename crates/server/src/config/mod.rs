@@ -6,7 +6,10 @@
 mod clinic;
 mod cometchat;
 mod database;
+mod hidden;
+mod mail;
 mod media;
+mod oidc;
 mod retention;
 mod server;
 mod sign_in;
@@ -22,7 +25,9 @@ use serde::{Deserialize, Serialize};
 pub use clinic::ClinicConfig;
 pub use cometchat::CometChatConfig;
 pub use database::DatabaseConfig;
+pub use mail::{MailConfig, MailTls};
 pub use media::MediaConfig;
+pub use oidc::OidcConfig;
 pub use retention::RetentionConfig;
 pub use server::{ServerConfig, TlsConfig};
 pub use sign_in::SignInConfig;
@@ -51,6 +56,10 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// An account at CometChat, if there is one.
     pub cometchat: Option<CometChatConfig>,
+    /// A mail server, if there is one.
+    pub mail: Option<MailConfig>,
+    /// A provider of identities, if there is one.
+    pub oidc: Option<OidcConfig>,
 }
 
 /// What is wrong with a configuration: one sentence a fault, each naming its setting.
@@ -110,11 +119,18 @@ impl Config {
             self.visits.validate(),
             self.retention.validate(),
             self.cometchat.as_ref().map_or(Ok(()), CometChatConfig::validate),
+            self.mail.as_ref().map_or(Ok(()), MailConfig::validate),
+            self.oidc.as_ref().map_or(Ok(()), OidcConfig::validate),
             self.validate_backend(),
         ];
         let faults: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
+}
+
+/// Whether a host is this very machine.
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]")
 }
 
 fn describe(fault: &figment::Error) -> String {

@@ -56,6 +56,16 @@ impl ServerConfig {
         self.public_url.starts_with("https://")
     }
 
+    /// The host of the address people type, without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.public_url.split_once("://").map_or("", |(_, authority)| authority);
+        match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            Some(_) | None => authority,
+        }
+    }
+
     /// How long visits under way may go on when the program is asked to stop.
     #[must_use]
     pub const fn drain(&self) -> Duration {

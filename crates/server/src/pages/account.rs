@@ -8,16 +8,17 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{Account, AuditEntry, PasswordHash, SessionHash, SessionRecord};
+use bedside_store::{Account, AuditEntry, PasskeyRecord, PasswordHash, SessionHash, SessionRecord};
 use bedside_visit::{AuditAction, EmailAddress};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::sign_in::sign_in;
-use super::{Layout, render};
+use super::sign_in::{How, sign_in};
+use super::{Layout, passkeys, render};
 use crate::app::App;
 use crate::auth::{Identities, Identity, PasswordError};
 use crate::error::Error;
+use crate::mail::{Change, tell};
 use crate::text::{day_and_time, rfc3339};
 
 #[derive(Template)]
@@ -27,6 +28,14 @@ struct AccountPage {
     email: String,
     sign_ins: Vec<SignIn>,
     second_step: bool,
+    /// Whether they can give a password, before what keeps others out is changed.
+    password: bool,
+    /// What the OpenID provider is called, and whether they are connected with it.
+    provider: Option<(String, bool)>,
+    /// `None`: there are none here.
+    passkeys: Option<Vec<Passkey>>,
+    /// What a passkey of this browser may be called.
+    device: String,
     zone: String,
     done: Option<&'static str>,
     fault: Option<Fault>,
@@ -41,10 +50,19 @@ struct SignIn {
     used_time: String,
 }
 
+struct Passkey {
+    /// Names it in a form.
+    handle: String,
+    name: String,
+    added: String,
+    added_time: String,
+    used: Option<(String, String)>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fault {
+pub(super) struct Fault {
     field: &'static str,
-    detail: &'static str,
+    pub(super) detail: &'static str,
 }
 
 impl AccountPage {
@@ -73,6 +91,10 @@ pub(crate) async fn show(
         Some("password") => Some("Your password is changed. You are signed out everywhere else."),
         Some("sign-ins") => Some("Done. That sign-in has ended."),
         Some("second-step") => Some("From now on you are asked for a code after your password."),
+        Some("passkey") => Some("Your passkey is ready. Next time, it alone signs you in."),
+        Some("passkey-removed") => Some("The passkey is removed. You are signed out everywhere else."),
+        Some("provider") => Some("The two accounts are connected. From now on either signs you in."),
+        Some("provider-removed") => Some("The two accounts are no longer connected."),
         Some("second-step-removed") => Some("Your password alone signs you in again."),
         Some(_) | None => None,
     };
@@ -119,10 +141,12 @@ pub(crate) async fn change_password(
     let mut transaction = app.store.begin().await?;
     transaction.update_password(user, &hash).await?;
     transaction.delete_sessions_of(user).await?;
+    transaction.delete_password_resets_of(user).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user)).await?;
     transaction.commit().await?;
     close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
-    let jar = sign_in(&app, jar, user, &identities, &headers).await?;
+    tell(&app, account.email.as_ref(), Change::Password);
+    let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
     Ok((jar, Redirect::to("/account?done=password")).into_response())
 }
 
@@ -156,7 +180,7 @@ pub(crate) async fn end_sign_ins(
     Ok(Redirect::to("/account?done=sign-ins").into_response())
 }
 
-async fn close_pages(app: &App, ended: impl Iterator<Item = &SessionRecord>) {
+pub(super) async fn close_pages(app: &App, ended: impl Iterator<Item = &SessionRecord>) {
     for one in ended {
         app.hub.end_session(one.token_hash).await;
     }
@@ -168,7 +192,7 @@ async fn is_right(app: &App, account: &Account, password: SecretString) -> Resul
 }
 
 /// What is wrong with a new password, or what is wrong with us.
-fn fault_of(error: PasswordError) -> Result<Fault, Error> {
+pub(super) fn fault_of(error: PasswordError) -> Result<Fault, Error> {
     let detail = match error {
         PasswordError::TooShort => "Take at least 15 characters. A few words are easier to remember than signs.",
         PasswordError::TooLong => "That is too long. Take up to 1,000 characters.",
@@ -189,23 +213,50 @@ async fn page(
     let user = identity.principal.user;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
     let sign_ins = app.store.list_sign_ins(user, app.clock.now()).await?;
-    let sign_ins = sign_ins.into_iter().map(|one| SignIn {
+    let listed = sign_ins.iter().map(|one| SignIn {
         handle: handle(&one.token_hash),
         here: one.token_hash == identity.session,
         used: rfc3339(one.last_seen_at),
         used_time: day_and_time(one.last_seen_at, &app.zone),
-        device: one.device.unwrap_or_else(|| "A browser".to_owned()),
+        device: one.device.clone().unwrap_or_else(|| "A browser".to_owned()),
     });
+    let provider = match &app.provider {
+        Some(provider) => {
+            let link = app.store.get_provider_link_of(user, provider.issuer()).await?;
+            Some((provider.label().to_owned(), link.is_some()))
+        }
+        None => None,
+    };
+    let passkeys = match &app.passkeys {
+        Some(_) => Some(app.store.list_passkeys(user).await?.into_iter().map(|one| shown(app, &one)).collect()),
+        None => None,
+    };
+    let here = sign_ins.iter().find(|one| one.token_hash == identity.session);
+    let device = here.and_then(|one| one.device.clone()).unwrap_or_default();
     let page = AccountPage {
         layout: Layout::new(app).signed_in(account.name.reveal()),
         email: account.email.as_ref().map(|email| email.reveal().to_owned()).unwrap_or_default(),
-        sign_ins: sign_ins.collect(),
+        sign_ins: listed.collect(),
         second_step: account.second_step.is_some(),
+        password: account.password_hash.is_some(),
+        provider,
+        passkeys,
+        device,
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         done,
         fault,
     };
     Ok(render(&page)?.into_response())
+}
+
+fn shown(app: &App, passkey: &PasskeyRecord) -> Passkey {
+    Passkey {
+        handle: passkeys::handle(&passkey.credential_id),
+        name: passkey.name.reveal().clone(),
+        added: rfc3339(passkey.created_at),
+        added_time: day_and_time(passkey.created_at, &app.zone),
+        used: passkey.used_at.map(|at| (rfc3339(at), day_and_time(at, &app.zone))),
+    }
 }
 
 /// The beginning of the hash of a sign-in's secret: enough to tell it from the person's others.

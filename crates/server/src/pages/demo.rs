@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_visit::AppointmentId;
 
-use super::sign_in::sign_in;
+use super::sign_in::{How, sign_in};
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::Identities;
@@ -37,7 +37,7 @@ pub(crate) async fn enter(
     identities: Identities,
 ) -> Result<Response, Error> {
     let appointment = behind(&app, &token)?;
-    let jar = sign_in(&app, jar, PROVIDER, &identities, &headers).await?;
+    let jar = sign_in(&app, jar, PROVIDER, &identities, &headers, How::Demo).await?;
     Ok((jar, Redirect::to(&format!("/video-call/provider?appointmentId={appointment}"))).into_response())
 }
 

@@ -46,7 +46,9 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
     match error {
         Error::WrongRole { appointment, .. } => return (format!("/appointment/{appointment}"), "Go to your page"),
         Error::WrongPassword => return ("/account".to_owned(), "Back to your account"),
-        Error::TooManyAttempts { .. } => return ("/sign-in".to_owned(), "Back to sign-in"),
+        Error::TooManyAttempts { .. } | Error::Provider | Error::NotLetIn | Error::NotConnected => {
+            return ("/sign-in".to_owned(), "Back to sign-in");
+        }
         Error::TooEarly { .. } | Error::Busy | Error::CometChat | Error::Internal | Error::RequestTimeout => {
             return again;
         }
@@ -58,6 +60,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::NoCometChat
         | Error::ForSomebodyElse
         | Error::WebhookRefused
+        | Error::PasskeyRefused
         | Error::LinkUsed
         | Error::CrossOrigin
         | Error::BadRequest(_)

@@ -13,8 +13,11 @@ mod elsewhere;
 pub(crate) mod ended;
 pub(crate) mod error;
 pub(crate) mod invite;
+pub(crate) mod passkeys;
 pub(crate) mod people;
 mod picture;
+pub(crate) mod provider;
+pub(crate) mod reset;
 pub(crate) mod second_step;
 pub(crate) mod sign_in;
 

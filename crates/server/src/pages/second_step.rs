@@ -14,11 +14,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::picture::qr_picture;
-use super::sign_in::{own_path, sign_in};
+use super::sign_in::{How, own_path, sign_in};
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, Offered};
 use crate::error::Error;
+use crate::mail::{Change, tell};
 use crate::text::percent_encode;
 
 #[derive(Template)]
@@ -92,7 +93,7 @@ pub(crate) async fn submit(
         app.throttle.succeeded(email);
     }
     let jar = app.cookies.remove(jar, CookieKind::Waiting);
-    let jar = sign_in(&app, jar, user, &identities, &headers).await?;
+    let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
     Ok((jar, Redirect::to(&next)).into_response())
 }
 
@@ -165,6 +166,7 @@ pub(crate) async fn add(
     transaction.use_second_step(user, step).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepAdded).by(user)).await?;
     transaction.commit().await?;
+    tell(&app, account.email.as_ref(), Change::SecondStepAdded);
     Ok(Redirect::to("/account?done=second-step").into_response())
 }
 
@@ -180,16 +182,17 @@ pub(crate) async fn remove(
     Form(form): Form<RemoveForm>,
 ) -> Result<Response, Error> {
     let user = identities.signed_in()?.principal.user;
-    confirm(&app, user, form.current).await?;
+    let account = confirm(&app, user, form.current).await?;
     let mut transaction = app.store.begin().await?;
     transaction.update_second_step(user, None).await?;
     transaction.append_audit(&AuditEntry::new(app.clock.now(), AuditAction::SecondStepRemoved).by(user)).await?;
     transaction.commit().await?;
+    tell(&app, account.email.as_ref(), Change::SecondStepRemoved);
     Ok(Redirect::to("/account?done=second-step-removed").into_response())
 }
 
 /// The password once more, before what keeps others out is changed.
-async fn confirm(app: &App, user: UserId, password: SecretString) -> Result<Account, Error> {
+pub(super) async fn confirm(app: &App, user: UserId, password: SecretString) -> Result<Account, Error> {
     app.throttle.confirm(user)?;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
     let hash = account.password_hash.as_ref().map(|hash| hash.reveal().to_owned());

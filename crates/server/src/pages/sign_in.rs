@@ -17,6 +17,7 @@ use super::{Layout, render, second_step};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::error::Error;
+use crate::text::percent_encode;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -25,6 +26,14 @@ struct SignInPage {
     next: String,
     email: String,
     fault: Option<Fault>,
+    /// What was done, if they come from there.
+    done: Option<&'static str>,
+    /// Whether a new password can be had by mail.
+    by_mail: bool,
+    /// Whether there are passkeys.
+    passkeys: bool,
+    /// The OpenID provider's name, and the way to it.
+    provider: Option<(String, String)>,
 }
 
 struct Fault {
@@ -46,6 +55,7 @@ impl SignInPage {
 #[derive(Deserialize)]
 pub(crate) struct Back {
     next: Option<String>,
+    done: Option<String>,
 }
 
 /// `GET /sign-in`.
@@ -58,7 +68,11 @@ pub(crate) async fn show(
     if identities.account.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    Ok(render(&SignInPage { layout: Layout::new(&app), next, email: String::new(), fault: None })?.into_response())
+    let done = match back.done.as_deref() {
+        Some("password") => Some("Your password is changed. Sign in with it."),
+        Some(_) | None => None,
+    };
+    Ok(page(&app, next, String::new(), None, done)?.into_response())
 }
 
 #[derive(Deserialize)]
@@ -101,7 +115,7 @@ pub(crate) async fn submit(
                 return Ok((jar, Redirect::to(&second_step::address(&next))).into_response());
             }
             app.throttle.succeeded(&email);
-            let jar = sign_in(&app, jar, account.user, &identities, &headers).await?;
+            let jar = sign_in(&app, jar, account.user, &identities, &headers, How::Password).await?;
             Ok((jar, Redirect::to(&next)).into_response())
         }
         None => Ok(again(
@@ -169,6 +183,31 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     Ok(None)
 }
 
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// With a password, and a second step where they have one.
+    Password,
+    /// By an OpenID provider's word.
+    Provider,
+    /// With a passkey.
+    Passkey,
+    /// With the demo's link.
+    Demo,
+}
+
+impl How {
+    /// The detail of the audit row.
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Password => None,
+            Self::Provider => Some("provider"),
+            Self::Passkey => Some("passkey"),
+            Self::Demo => Some("demo"),
+        }
+    }
+}
+
 /// A new session for `user`, in place of the browser's old one.
 pub(crate) async fn sign_in(
     app: &App,
@@ -176,6 +215,7 @@ pub(crate) async fn sign_in(
     user: UserId,
     identities: &Identities,
     headers: &HeaderMap,
+    how: How,
 ) -> Result<CookieJar, Error> {
     let now = app.clock.now();
     let token = SecretToken::draw()?;
@@ -194,7 +234,8 @@ pub(crate) async fn sign_in(
         expires_at: now + app.config.sign_in.absolute(),
     };
     transaction.insert_session(&session).await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::SignedIn).by(user)).await?;
+    let entry = AuditEntry::new(now, AuditAction::SignedIn).by(user);
+    transaction.append_audit(&how.code().map_or(entry, |code| entry.with_detail(code))).await?;
     transaction.commit().await?;
     if let Some(old) = identities.account {
         app.hub.end_session(old.session).await;
@@ -203,7 +244,22 @@ pub(crate) async fn sign_in(
 }
 
 fn again(app: &App, next: String, email: String, fault: Fault) -> Result<Html<String>, Error> {
-    render(&SignInPage { layout: Layout::new(app), next, email, fault: Some(fault) })
+    page(app, next, email, Some(fault), None)
+}
+
+fn page(
+    app: &App,
+    next: String,
+    email: String,
+    fault: Option<Fault>,
+    done: Option<&'static str>,
+) -> Result<Html<String>, Error> {
+    let by_mail = app.mailer.is_some();
+    let provider = app.provider.as_ref().map(|provider| {
+        (provider.label().to_owned(), format!("/sign-in/provider?next={}", percent_encode(&next, b"/")))
+    });
+    let passkeys = app.passkeys.is_some();
+    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, passkeys, provider })
 }
 
 /// Only an address of ours: a path, never another host.

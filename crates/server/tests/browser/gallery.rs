@@ -15,10 +15,10 @@ const SIZES: [(&str, i64, i64); 3] = [("1280", 1280, 800), ("390", 390, 844), ("
 
 /// What was found wrong, over all states.
 #[derive(Default)]
-struct Findings(Vec<String>);
+pub(crate) struct Findings(Vec<String>);
 
 impl Findings {
-    async fn look(&mut self, window: &Window, name: &str) {
+    pub(crate) async fn look(&mut self, window: &Window, name: &str) {
         for (label, width, height) in SIZES {
             window.resize(width, height).await;
             for scheme in ["light", "dark"] {
@@ -42,7 +42,7 @@ impl Findings {
         window.resize(1280, 800).await;
     }
 
-    fn none(self) {
+    pub(crate) fn none(self) {
         assert!(self.0.is_empty(), "{}", self.0.join("\n\n"));
     }
 }

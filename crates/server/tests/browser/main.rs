@@ -15,4 +15,5 @@ mod phones;
 #[path = "../support/mod.rs"]
 mod support;
 mod troubles;
+mod ways_in;
 mod window;

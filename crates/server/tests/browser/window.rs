@@ -11,6 +11,9 @@ use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
 use chromiumoxide::cdp::browser_protocol::page::{
     CaptureScreenshotFormat, SetWebLifecycleStateParams, SetWebLifecycleStateState,
 };
+use chromiumoxide::cdp::browser_protocol::web_authn::{
+    self, AddVirtualAuthenticatorParams, AuthenticatorProtocol, AuthenticatorTransport, VirtualAuthenticatorOptions,
+};
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use chromiumoxide::layout::Point;
 use chromiumoxide::page::ScreenshotParams;
@@ -95,6 +98,20 @@ impl Window {
     /// From the next page on, a script that runs before the page's own.
     pub(crate) async fn before_each_page(&self, script: &str) {
         self.page.evaluate_on_new_document(script).await.expect("a script for new pages");
+    }
+
+    /// The device holds passkeys, and recognises its owner without being touched.
+    pub(crate) async fn holds_passkeys(&self) {
+        self.page.execute(web_authn::EnableParams::default()).await.expect("WebAuthn");
+        let device = VirtualAuthenticatorOptions::builder()
+            .protocol(AuthenticatorProtocol::Ctap2)
+            .transport(AuthenticatorTransport::Internal)
+            .has_resident_key(true)
+            .has_user_verification(true)
+            .is_user_verified(true)
+            .automatic_presence_simulation(true);
+        let device = AddVirtualAuthenticatorParams::new(device.build().expect("a device"));
+        self.page.execute(device).await.expect("a device with passkeys");
     }
 
     /// Says it is another browser.

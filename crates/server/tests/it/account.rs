@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bedside_visit::{Clock as _, Timestamp};
 
-use crate::support::{Client, Ending, PASSWORD, Page, Server, When};
+use crate::support::{Account, Client, Ending, PASSWORD, Page, Server, When};
 
 const NEW: &str = "umbrella kettle frosty nine";
 
@@ -102,7 +102,7 @@ impl Phone {
     }
 
     /// The code that it shows so many seconds from now.
-    fn shows(&self, server: &Server, in_seconds: i64) -> String {
+    pub(crate) fn shows(&self, server: &Server, in_seconds: i64) -> String {
         self.shows_at(server.clock.now(), in_seconds)
     }
 
@@ -111,6 +111,17 @@ impl Phone {
         let at = now.as_millis() / 1_000 + in_seconds;
         self.0.generate(u64::try_from(at).expect("after 1970")).to_string()
     }
+}
+
+/// Gives somebody a second step, and the phone that makes its codes. The one of now is used.
+pub(crate) async fn turn_on_second_step(server: &Server, account: &Account) -> Phone {
+    let client = server.sign_in(account).await;
+    let page = client.get("/account/second-step").await.body;
+    let phone = Phone::scan(&page);
+    let fields = [("sealed", &*hidden(&page, "sealed")), ("code", &phone.shows(server, 0)), ("current", PASSWORD)];
+    let done = client.post("/account/second-step", &fields).await;
+    assert_eq!(done.location(), Some("/account?done=second-step"), "{}", done.body);
+    phone
 }
 
 pub(crate) fn hidden(page: &str, name: &str) -> String {
@@ -159,11 +170,7 @@ async fn with_a_second_step_a_password_alone_opens_nothing() {
 #[tokio::test]
 async fn codes_cannot_be_tried_one_after_the_other() {
     let server = Server::start().await;
-    let client = server.sign_in(&server.provider).await;
-    let page = client.get("/account/second-step").await.body;
-    let phone = Phone::scan(&page);
-    let fields = [("sealed", &*hidden(&page, "sealed")), ("code", &phone.shows(&server, 0)), ("current", PASSWORD)];
-    client.post("/account/second-step", &fields).await;
+    let phone = turn_on_second_step(&server, &server.provider).await;
 
     let guesser = server.client();
     guesser.try_sign_in("grace@example.org", PASSWORD).await;

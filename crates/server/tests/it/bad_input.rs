@@ -18,6 +18,15 @@ async fn unsafe_routes(server: &Server) -> Vec<String> {
         "/sign-out".to_owned(),
         link,
         "/demo/x".to_owned(),
+        "/sign-in/forgotten".to_owned(),
+        "/sign-in/passkey/options".to_owned(),
+        "/sign-in/passkey".to_owned(),
+        "/reset".to_owned(),
+        "/account/passkeys/options".to_owned(),
+        "/account/passkeys".to_owned(),
+        "/account/passkeys/remove".to_owned(),
+        "/account/provider".to_owned(),
+        "/account/provider/remove".to_owned(),
         format!("/api/appointments/{}/invites", visit.id),
     ]
 }
@@ -39,15 +48,16 @@ async fn what_another_site_sends_is_refused_everywhere() {
         Some(format!("HTTP://LOCALHOST:{port}")),
     ];
     for path in &routes {
+        let for_scripts = path.starts_with("/api/") || path.contains("passkey") && !path.ends_with("/remove");
         for origin in &origins {
             let request = grace.request(Method::POST, path).origin(origin.as_deref());
-            let reply = if path.starts_with("/api/") {
+            let reply = if for_scripts {
                 request.json(&json!({})).send().await
             } else {
                 request.form(&[("email", "ada@example.org"), ("password", PASSWORD)]).send().await
             };
             assert_eq!(reply.status, 403, "{path} {origin:?}: {}", reply.body);
-            if path.starts_with("/api/") {
+            if for_scripts {
                 assert_eq!(reply.problem(), "cross-origin");
             } else {
                 assert!(

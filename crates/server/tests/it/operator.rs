@@ -6,11 +6,15 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bedside::check_mail;
+use bedside::config::{Config, MailConfig, MailTls};
 use bedside_visit::signalling::Command;
 use bedside_visit::{AppointmentStatus, TermsId};
 use serde_json::Value;
 
 use crate::desk::{Desk, Said, Serving, free_port};
+use crate::support::double::Double;
+use crate::support::mail::MailServer;
 use crate::support::{PASSWORD, Page, Server, When};
 
 #[test]
@@ -285,6 +289,46 @@ async fn what_people_wrote_goes_when_it_is_old_and_not_held() {
     let own = |action: &&String| action.starts_with("appointment.") && !action.ends_with("viewed");
     let said: Vec<&str> = actions.iter().filter(own).map(String::as_str).collect();
     assert!(said.ends_with(&["appointment.held", "appointment.released", "appointment.forgotten"]), "{said:?}");
+}
+
+#[test]
+fn a_link_for_a_password_is_printed() {
+    let desk = Desk::new();
+    let add = ["user", "add", "--name", "Ada", "--email", "ada@example.org"];
+    desk.run_with(&add, &[("BEDSIDE_PASSWORD", PASSWORD)]).worked();
+    let link = desk.run(&["user", "reset", "Ada@Example.org"]).worked();
+    let token = link.strip_prefix("http://localhost:8080/reset/").expect("a link");
+    assert_eq!(token.len(), 43, "{link}");
+    assert!(desk.run(&["user", "reset", "eve@example.org"]).refused().contains("there is no user"));
+    desk.run(&["user", "disable", "ada@example.org"]).worked();
+    assert!(desk.run(&["user", "reset", "ada@example.org"]).refused().contains("user enable"));
+}
+
+#[tokio::test]
+async fn a_mail_server_that_cannot_be_used_is_named() {
+    let mail = MailServer::start().await;
+    let mut config = Config { mail: Some(mail.config()), ..Config::default() };
+    assert_eq!(check_mail(&config).await, Ok(()));
+    config.mail = Some(MailConfig { port: Some(free_port()), ..mail.config() });
+    assert_eq!(check_mail(&config).await, Err("[mail]: the mail server (mail.host) cannot be reached".to_owned()));
+    // A server with a certificate that nobody has signed.
+    let double = Double::start().await;
+    let port = double.host.split_once(':').and_then(|(_, port)| port.parse().ok());
+    let host = "localhost".to_owned();
+    config.mail = Some(MailConfig { host, port, tls: MailTls::Implicit, ..mail.config() });
+    let said = check_mail(&config).await;
+    assert_eq!(
+        said,
+        Err("[mail]: the mail server's certificate or encryption cannot be used (mail.host, mail.tls)".to_owned())
+    );
+    // One that offers no encryption is given nothing in clear.
+    config.mail = Some(MailConfig { tls: MailTls::Starttls, ..mail.config() });
+    assert!(check_mail(&config).await.is_err());
+    let desk = Desk::new();
+    let file = desk.config("[mail]\nhost = 'smtp.example.org'\ntls = 'none'\nfrom = 'nobody'\n");
+    assert!(desk.run(&["check-config", "--config", &file]).refused().contains("mail.tls"));
+    let oidc = "[oidc]\nissuer = 'http://id.example.org'\nclient_id = 'a'\nclient_secret = 'b'\nlabel = 'c'\n";
+    assert!(desk.run(&["check-config", "--config", &desk.config(oidc)]).refused().contains("oidc.issuer"));
 }
 
 #[test]

@@ -16,6 +16,8 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::support::double::{Double, Fault, KEY, WEBHOOK};
+use crate::support::mail::MailServer;
+use crate::support::provider::{Provider, SECRET, Signing};
 use crate::support::{PASSWORD, Page, Server, When};
 
 #[derive(Clone, Default)]
@@ -106,6 +108,56 @@ async fn nothing_of_people_reaches_the_log() {
     ];
     words.extend(secrets.iter().map(String::as_str));
     log.holds_none_of(&words);
+}
+
+/// Not even what a mail server says about an address it refuses.
+#[tokio::test]
+async fn nothing_of_a_new_password_reaches_the_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let _guard = subscriber.set_default();
+
+    let mail = MailServer::start().await;
+    let config = mail.config();
+    let server = Server::start_with(|all| all.mail = Some(config)).await;
+    server.add_person("Canary Patientname", Some("canary@mail.example")).await;
+    let client = server.client();
+    mail.refuse(["550 there is no canary@mail.example"]);
+    client.post("/sign-in/forgotten", &[("email", "canary@mail.example")]).await;
+    mail.refused().await;
+    client.post("/sign-in/forgotten", &[("email", "canary@mail.example")]).await;
+    let link = mail.taken(1).await[0].link();
+    client.get(&link.replace(&server.origin, "")).await;
+    client.post("/reset", &[("new", "canary kettle frosty nine")]).await;
+    server.stop().await;
+
+    tracing::error!("the log works");
+    let token = link.rsplit('/').next().expect("a token");
+    log.holds_none_of(&["Canary", "canary@mail", "canary kettle", token]);
+}
+
+#[tokio::test]
+async fn nothing_of_signing_in_elsewhere_reaches_the_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let _guard = subscriber.set_default();
+
+    let provider = Provider::start().await;
+    let config = provider.config();
+    let server = Server::start_with(|all| all.oidc = Some(config)).await;
+    provider.tell_time_of(&server);
+    let claims =
+        json!({ "sub": "subject-canary", "email": "canary@mail.example", "email_verified": true, "name": "Canary" });
+    let client = server.client();
+    assert_eq!(provider.sign_in(&client, claims.clone()).await.status, 403);
+    for signing in [Signing::AnothersKey, Signing::None] {
+        provider.sign_with(signing);
+        assert_eq!(provider.sign_in(&client, claims.clone()).await.status, 403);
+    }
+    server.stop().await;
+
+    tracing::error!("the log works");
+    log.holds_none_of(&["subject-canary", "canary@mail", "Canary", SECRET, "eyJ"]);
 }
 
 #[tokio::test]

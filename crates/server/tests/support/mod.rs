@@ -14,10 +14,13 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod authenticator;
 mod client;
 mod clinic;
 pub(crate) mod double;
+pub(crate) mod mail;
 mod page;
+pub(crate) mod provider;
 mod server;
 mod site;
 mod wire;

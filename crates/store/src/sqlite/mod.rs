@@ -16,6 +16,9 @@ mod keys;
 mod messages;
 mod migrations;
 mod open;
+mod passkeys;
+mod password_resets;
+mod provider_links;
 mod retention;
 mod row;
 mod sealing;
@@ -43,7 +46,8 @@ use self::transaction::SqliteTransaction;
 use crate::seal::Unopened;
 use crate::{
     Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
-    RetiredRoot, RootId, SealingReport, SessionHash, SessionRecord, Store, StoreError, Terms, Transaction,
+    PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RootId, SealingReport, SessionHash,
+    SessionRecord, Store, StoreError, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -158,6 +162,26 @@ impl Store for SqliteStore {
 
     async fn get_issuer(&self, name: &str) -> Result<Option<Issuer>, StoreError> {
         integrators::get_issuer(&mut *self.reader().await?, name).await
+    }
+
+    async fn get_password_reset(&self, hash: &ResetHash) -> Result<Option<PasswordReset>, StoreError> {
+        password_resets::get(&mut *self.reader().await?, hash).await
+    }
+
+    async fn get_provider_link(&self, issuer: &str, subject: &str) -> Result<Option<ProviderLink>, StoreError> {
+        provider_links::get(&mut *self.reader().await?, issuer, subject).await
+    }
+
+    async fn get_provider_link_of(&self, user: UserId, issuer: &str) -> Result<Option<ProviderLink>, StoreError> {
+        provider_links::get_of(&mut *self.reader().await?, user, issuer).await
+    }
+
+    async fn get_passkey(&self, credential_id: &[u8]) -> Result<Option<PasskeyRecord>, StoreError> {
+        passkeys::get(&mut *self.reader().await?, credential_id).await
+    }
+
+    async fn list_passkeys(&self, user: UserId) -> Result<Vec<PasskeyRecord>, StoreError> {
+        passkeys::list(&mut *self.reader().await?, user).await
     }
 
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {

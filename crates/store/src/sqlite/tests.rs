@@ -55,6 +55,9 @@ async fn nothing_that_grows_is_scanned() {
         "EXPLAIN QUERY PLAN SELECT id FROM visits v WHERE v.phase = 'started' ORDER BY v.sequence",
         "EXPLAIN QUERY PLAN SELECT user_id FROM sessions WHERE expires_at <= ?",
         "EXPLAIN QUERY PLAN SELECT used_at FROM invites WHERE session_hash = ?",
+        "EXPLAIN QUERY PLAN SELECT name FROM passkeys WHERE user_id = ?",
+        "EXPLAIN QUERY PLAN SELECT subject FROM provider_links WHERE user_id = ? AND issuer = ?",
+        "EXPLAIN QUERY PLAN DELETE FROM password_resets WHERE user_id = ?",
     ] {
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(&mut *reader).await.unwrap();
         for (_, _, _, step) in plan {

@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::errors::failed;
 use super::{
-    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, messages, retention,
-    sealing, sessions, users, visits,
+    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, messages, passkeys,
+    password_resets, provider_links, retention, sealing, sessions, users, visits,
 };
 use crate::{
     Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, NewUser,
-    PasswordHash, Receipt, RetiredRoot, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
+    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot, SealedSecret,
+    SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -102,6 +103,43 @@ impl Transaction for SqliteTransaction {
 
     async fn delete_issuer(&mut self, name: &str, user: UserId) -> Result<bool, StoreError> {
         integrators::delete_issuer(&mut self.0, name, user).await
+    }
+
+    async fn replace_password_reset(&mut self, reset: &PasswordReset) -> Result<(), StoreError> {
+        password_resets::replace(&mut self.0, reset).await
+    }
+
+    async fn use_password_reset(&mut self, hash: &ResetHash, now: Timestamp) -> Result<Option<UserId>, StoreError> {
+        password_resets::use_up(&mut self.0, hash, now).await
+    }
+
+    async fn delete_password_resets_of(&mut self, user: UserId) -> Result<u64, StoreError> {
+        password_resets::delete_of(&mut self.0, user).await
+    }
+
+    async fn insert_provider_link(&mut self, link: &ProviderLink) -> Result<(), StoreError> {
+        provider_links::insert(&mut self.0, link).await
+    }
+
+    async fn delete_provider_link(&mut self, user: UserId, issuer: &str) -> Result<bool, StoreError> {
+        provider_links::delete(&mut self.0, user, issuer).await
+    }
+
+    async fn insert_passkey(&mut self, passkey: &PasskeyRecord) -> Result<(), StoreError> {
+        passkeys::insert(&mut self.0, passkey).await
+    }
+
+    async fn update_passkey_used(
+        &mut self,
+        credential_id: &[u8],
+        credential: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        passkeys::update_used(&mut self.0, credential_id, credential, now).await
+    }
+
+    async fn delete_passkey(&mut self, user: UserId, credential_id: &[u8]) -> Result<bool, StoreError> {
+        passkeys::delete(&mut self.0, user, credential_id).await
     }
 
     async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError> {

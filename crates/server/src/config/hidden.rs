@@ -1,0 +1,16 @@
+//! A configuration is shown without its secrets.
+
+use secrecy::SecretString;
+use serde::Serializer;
+
+pub(super) fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("(secret)")
+}
+
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+pub(super) fn hidden_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => hidden(secret, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,89 @@
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::hidden::hidden;
+use super::is_loopback;
+
+/// `[oidc]`: a provider of identities that people may sign in with (OpenID Connect). Absent: there is none.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcConfig {
+    /// The provider, exactly as it names itself: what stands before `/.well-known/openid-configuration`.
+    pub issuer: String,
+    /// What it knows us by.
+    pub client_id: String,
+    /// What we prove that with. Better in the environment, as `BEDSIDE_OIDC__CLIENT_SECRET`.
+    #[serde(serialize_with = "hidden")]
+    pub client_secret: SecretString,
+    /// What people call it: the button says "Sign in with …". 1–60 characters.
+    pub label: String,
+    /// What is asked for, beside `openid`.
+    #[serde(default = "email_alone")]
+    pub scopes: Vec<String>,
+    /// What the provider says in `acr` or `amr` when it has asked for a second step itself, such as `mfa`. Whoever comes
+    /// with one of them is not asked for a code here. Empty: everybody who has a second step here is asked for it.
+    #[serde(default)]
+    pub second_step: Vec<String>,
+}
+
+fn email_alone() -> Vec<String> {
+    vec!["email".to_owned()]
+}
+
+impl OidcConfig {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let beyond = self.issuer.split_once("://").map(|(scheme, rest)| (scheme, rest.split(['/', ':']).next()));
+        let safe = match beyond {
+            Some(("https", Some(host))) => !host.is_empty(),
+            Some(("http", Some(host))) => is_loopback(host),
+            Some(_) | None => false,
+        };
+        let plain = self.issuer.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>".contains(&b));
+        if !safe || !plain || self.issuer.len() > 500 {
+            return Err("oidc.issuer: give the provider's https address, exactly as it names itself".to_owned());
+        }
+        if self.client_id.trim().is_empty() {
+            return Err("oidc.client_id: give what the provider knows this server by".to_owned());
+        }
+        if self.client_secret.expose_secret().trim().is_empty() {
+            return Err("oidc.client_secret: give the secret that the provider has made for this server".to_owned());
+        }
+        if self.label.trim().is_empty() || self.label.chars().count() > 60 {
+            return Err("oidc.label: give what people call the provider, 1 to 60 characters".to_owned());
+        }
+        let word = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        if !self.scopes.iter().all(word) || !self.second_step.iter().all(word) {
+            return Err("oidc.scopes, oidc.second_step: give words without spaces".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_reached_over_https_or_on_this_machine() {
+        let check = |issuer: &str| {
+            let (client_id, label) = ("bedside".to_owned(), "the clinic".to_owned());
+            let config = OidcConfig {
+                issuer: issuer.to_owned(),
+                client_id,
+                client_secret: "secret".into(),
+                label,
+                scopes: email_alone(),
+                second_step: vec![],
+            };
+            config.validate().is_ok()
+        };
+        for good in ["https://id.example.org", "https://id.example.org:8443/realms/a/", "http://127.0.0.1:1/x"] {
+            assert!(check(good), "{good}");
+        }
+        for bad in
+            ["http://id.example.org", "https://", "id.example.org", "https://a@b", "https://a?x", "http://localhost.x"]
+        {
+            assert!(!check(bad), "{bad}");
+        }
+    }
+}

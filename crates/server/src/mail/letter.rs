@@ -1,0 +1,69 @@
+//! What mails say.
+
+/// A mail, before it is written to somebody.
+#[derive(Debug, Clone)]
+pub(crate) enum Letter {
+    /// The link to set a new password.
+    Reset { link: Link, minutes: u64 },
+    /// Something about how they sign in is not as it was.
+    Changed(Change),
+}
+
+/// An address with a secret in it. Does not print.
+#[derive(Clone)]
+pub(crate) struct Link(pub(crate) String);
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// What changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Password,
+    SecondStepAdded,
+    SecondStepRemoved,
+    ProviderLinked,
+    ProviderUnlinked,
+    PasskeyAdded,
+    PasskeyRemoved,
+}
+
+impl Letter {
+    pub(super) fn subject(&self, clinic: &str) -> String {
+        match self {
+            Self::Reset { .. } => format!("A new password for {clinic}"),
+            Self::Changed(_) => format!("Your account at {clinic}"),
+        }
+    }
+
+    pub(super) fn text(&self, clinic: &str) -> String {
+        match self {
+            Self::Reset { link: Link(link), minutes } => format!(
+                "Somebody asked for a new password for your account at {clinic}.\n\n\
+                 If it was you, open this link within {minutes} minutes:\n\n{link}\n\n\
+                 It works once. If it was not you, do nothing: your password stays as it is.\n"
+            ),
+            Self::Changed(change) => format!(
+                "{}\n\nIf it was you, there is nothing to do. If it was not, tell {clinic} at once.\n",
+                change.sentence(clinic)
+            ),
+        }
+    }
+}
+
+impl Change {
+    fn sentence(self, clinic: &str) -> String {
+        match self {
+            Self::Password => format!("The password of your account at {clinic} was changed."),
+            Self::SecondStepAdded => format!("Your account at {clinic} now asks for a code after your password."),
+            Self::SecondStepRemoved => format!("Your account at {clinic} no longer asks for a code."),
+            Self::PasskeyAdded => format!("Your account at {clinic} has a new passkey that signs in to it."),
+            Self::PasskeyRemoved => format!("A passkey was removed from your account at {clinic}."),
+            Self::ProviderLinked => format!("Your account at {clinic} was connected with an account elsewhere."),
+            Self::ProviderUnlinked => format!("Your account at {clinic} is no longer connected with one elsewhere."),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Mail to people about their accounts: plain text, short, and nothing of a visit.
+
+mod letter;
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bedside_visit::{EmailAddress, Timestamp};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+pub(crate) use self::letter::{Change, Letter, Link};
+use crate::app::App;
+use crate::clock::fresh_id;
+use crate::config::{Config, MailConfig, MailTls};
+
+/// One conversation with the mail server may take so long.
+const TRY: Duration = Duration::from_secs(10);
+/// Mail that was not taken is tried again so often, after waits that grow.
+const TRIES: u32 = 3;
+/// So many conversations at a time; what is beyond waits.
+const AT_ONCE: usize = 8;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Sends mail.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    clinic: String,
+    /// Our own name, for the identifiers of mails.
+    host: String,
+    places: Arc<Semaphore>,
+}
+
+/// Why a mail was not sent. Never with what the mail server said: that may name the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MailError {
+    #[error("the mail server (mail.host) cannot be reached")]
+    Unreachable,
+    #[error("the mail server took too long")]
+    TooSlow,
+    #[error("the mail server's certificate or encryption cannot be used (mail.host, mail.tls)")]
+    Tls,
+    #[error("the mail server refused it with code {0}")]
+    Refused(u16),
+    #[error("the mail server does not answer as one (mail.port, mail.tls)")]
+    Unexpected,
+    #[error("the address is none that mail can be sent to")]
+    NoAddress,
+}
+
+/// Signs in at the mail server, and sends nothing.
+///
+/// # Errors
+/// What is wrong, in a sentence.
+pub async fn check_mail(config: &Config) -> Result<(), String> {
+    let Some(mail) = &config.mail else { return Ok(()) };
+    let mailer = Mailer::new(mail, config)?;
+    match mailer.transport.test_connection().await.map_err(|error| of_transport(&error)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("[mail]: {}", MailError::Unexpected)),
+        Err(error) => Err(format!("[mail]: {error}")),
+    }
+}
+
+impl Mailer {
+    /// # Errors
+    /// What of `[mail]` cannot be used, in a sentence.
+    pub(crate) fn new(mail: &MailConfig, config: &Config) -> Result<Self, String> {
+        let tls = || TlsParameters::new(mail.host.clone()).map_err(|_| "mail.tls: TLS cannot be set up".to_owned());
+        let tls = match mail.tls {
+            MailTls::Implicit => Tls::Wrapper(tls()?),
+            MailTls::Starttls => Tls::Required(tls()?),
+            MailTls::None => Tls::None,
+        };
+        let host = config.server.host().to_owned();
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)
+            .port(mail.port())
+            .tls(tls)
+            .timeout(Some(TRY))
+            .hello_name(ClientId::Domain(host.clone()));
+        if let (Some(user), Some(password)) = (&mail.user, &mail.password) {
+            builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
+        }
+        let from = mail.from.parse().map_err(|_| "mail.from: this is no address".to_owned())?;
+        Ok(Self {
+            transport: builder.build(),
+            from,
+            clinic: config.clinic.name.clone(),
+            host,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        })
+    }
+
+    /// Sends a letter, trying again where that may help.
+    ///
+    /// # Errors
+    /// [`MailError`] of the last try.
+    pub(crate) async fn send(&self, to: &EmailAddress, letter: &Letter, now: Timestamp) -> Result<(), MailError> {
+        let message = self.write(to, letter, now)?;
+        let (mut wait, mut tried) = (FIRST_WAIT, 1);
+        let _place = self.places.acquire().await.map_err(|_| MailError::Unreachable)?;
+        loop {
+            let Err(error) = self.transport.send(message.clone()).await else { return Ok(()) };
+            if tried == TRIES || error.is_permanent() {
+                return Err(of_transport(&error));
+            }
+            sleep(wait).await;
+            wait *= 4;
+            tried += 1;
+        }
+    }
+
+    fn write(&self, to: &EmailAddress, letter: &Letter, now: Timestamp) -> Result<Message, MailError> {
+        let to = to.reveal().parse().map_err(|_| MailError::NoAddress)?;
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        // RFC 3834, section 5: nobody's absence is to answer it.
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        Message::builder()
+            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+            .message_id(Some(format!("<{}@{}>", fresh_id(), self.host)))
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(letter.subject(&self.clinic))
+            .header(ContentType::TEXT_PLAIN)
+            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .body(letter.text(&self.clinic))
+            .map_err(|_| MailError::NoAddress)
+    }
+}
+
+/// Tells a person, if mail is sent at all, that something about their signing in has changed. Nobody waits for it.
+pub(crate) fn tell(app: &App, to: Option<&EmailAddress>, change: Change) {
+    let (Some(mailer), Some(to)) = (app.mailer.clone(), to.cloned()) else { return };
+    let now = app.clock.now();
+    tokio::spawn(async move {
+        if let Err(error) = mailer.send(&to, &Letter::Changed(change), now).await {
+            tracing::warn!(%error, "a mail about a changed account was not sent");
+        }
+    });
+}
+
+/// What a handshake failed with comes wrapped twice.
+fn comes_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<rustls::Error>()) || error.source().is_some_and(comes_of_tls)
+}
+
+fn of_transport(error: &lettre::transport::smtp::Error) -> MailError {
+    match error.status() {
+        Some(code) => MailError::Refused(u16::from(code)),
+        None if error.is_timeout() => MailError::TooSlow,
+        None if error.is_tls() || comes_of_tls(error) => MailError::Tls,
+        None if error.is_response() || error.is_client() => MailError::Unexpected,
+        None => MailError::Unreachable,
+    }
+}

@@ -1,0 +1,76 @@
+//! How the provider is asked: no redirects, over https alone, in little time, and for no more than fits.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::http::{Response, Uri};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use reqwest::Client;
+use reqwest::redirect::Policy;
+
+/// For one question with its answer.
+const TIME: Duration = Duration::from_secs(4);
+/// As much as an answer may be, bytes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+#[derive(Debug, Clone)]
+pub(super) struct Http(Client);
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error("it names an address that is not https")]
+    Insecure,
+    #[error("it cannot be reached, or took too long")]
+    Unreachable,
+    #[error("a very long answer")]
+    TooLong,
+}
+
+impl Http {
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(super) fn new() -> Result<Self, String> {
+        let client = Client::builder().timeout(TIME).redirect(Policy::none()).build();
+        client.map(Self).map_err(|_| "TLS cannot be set up".to_owned())
+    }
+
+    async fn ask(self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if !is_safe(request.uri()) {
+            return Err(HttpError::Insecure);
+        }
+        let unreachable = |_| HttpError::Unreachable;
+        let request = reqwest::Request::try_from(request).map_err(unreachable)?;
+        let mut answer = self.0.execute(request).await.map_err(unreachable)?;
+        let mut body = Vec::new();
+        let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+        while let Some(part) = answer.chunk().await.map_err(unreachable)? {
+            if body.len() + part.len() > MAX_ANSWER {
+                return Err(HttpError::TooLong);
+            }
+            body.extend_from_slice(&part);
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.clone().ask(request))
+    }
+}
+
+/// Over https, or on this very machine.
+pub(super) fn is_safe(address: &Uri) -> bool {
+    match address.scheme_str() {
+        Some("https") => true,
+        Some("http") => matches!(address.host(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        Some(_) | None => false,
+    }
+}

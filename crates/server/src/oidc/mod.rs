@@ -1,0 +1,367 @@
+//! OpenID Connect: people prove who they are to a provider that the clinic trusts, and it tells us (OpenID Connect Core
+//! 1.0, code flow with PKCE).
+
+mod http;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::http::Uri;
+use bedside_store::SessionHash;
+use bedside_visit::{EmailAddress, Timestamp, UserId};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
+    CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
+    CoreUserInfoClaims,
+};
+use openidconnect::{
+    AdditionalProviderMetadata, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RequestTokenError,
+    Scope, SignatureVerificationError, SubjectIdentifier, TokenResponse as _,
+};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Mutex;
+
+use self::http::{Http, HttpError, is_safe};
+use crate::auth::{HalfDone, SecretToken};
+use crate::config::OidcConfig;
+use crate::error::Error;
+
+/// Where the provider sends people back to.
+pub(crate) const BACK: &str = "/sign-in/provider/back";
+
+/// How long somebody may take at the provider.
+const GOOD_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long what the provider says of itself is believed.
+const KNOWN_FOR: Duration = Duration::from_secs(60 * 60);
+/// For a key that is not among the known ones it is asked again, but no more often than this.
+const RENEWED_AFTER: Duration = Duration::from_secs(60);
+/// After it could not be reached it is left alone for so long.
+const PAUSE: Duration = Duration::from_secs(5);
+/// So old may a token be when it comes, and so far ahead may the provider's clock be.
+const TOKEN_AGE: Duration = Duration::from_secs(10 * 60);
+const CLOCK_AHEAD: Duration = Duration::from_secs(60);
+
+/// The algorithms that tokens may be signed with: none with a shared secret, and never none.
+const ALGORITHMS: [CoreJwsSigningAlgorithm; 3] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
+
+/// The provider, as far as it is known.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    config: OidcConfig,
+    back: RedirectUrl,
+    issuer: IssuerUrl,
+    http: Http,
+    known: Mutex<Known>,
+    pub(crate) begun: HalfDone<Begun>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    metadata: Option<(Arc<Metadata>, Timestamp)>,
+    failed: Option<Timestamp>,
+}
+
+/// Why somebody goes to the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To sign in, and then go on to this path.
+    SignIn(String),
+    /// To have this account connected. They gave its password in this session.
+    Connect(UserId, SessionHash),
+}
+
+/// Somebody went to the provider.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) purpose: Purpose,
+    state: CsrfToken,
+    nonce: Nonce,
+    verifier: PkceCodeVerifier,
+}
+
+/// What the provider's answer brings back.
+#[derive(Deserialize)]
+pub(crate) struct Answer {
+    code: Option<String>,
+    state: Option<String>,
+    iss: Option<String>,
+}
+
+/// Who the provider says it is.
+pub(crate) struct Said {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    /// Theirs, as the provider has made sure.
+    pub(crate) email: Option<EmailAddress>,
+    /// It asked for a second step itself.
+    pub(crate) second_step: bool,
+}
+
+/// Why nobody was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OidcError {
+    /// The provider does not answer as it should.
+    Provider,
+    /// What came back proves nothing. The code is for the audit log.
+    Refused(&'static str),
+}
+
+/// RFC 9207, section 3.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct IssParameter {
+    #[serde(default, rename = "authorization_response_iss_parameter_supported")]
+    supported: bool,
+}
+
+impl AdditionalProviderMetadata for IssParameter {}
+
+type Metadata = ProviderMetadata<
+    IssParameter,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+type OidcClient =
+    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
+
+impl Provider {
+    /// # Errors
+    /// What of `[oidc]` cannot be used, in a sentence. The provider is not asked yet.
+    pub(crate) fn new(config: &OidcConfig, public_url: &str) -> Result<Self, String> {
+        let fault = |_| "oidc.issuer: this is no address".to_owned();
+        Ok(Self {
+            config: config.clone(),
+            back: RedirectUrl::new(format!("{public_url}{BACK}")).map_err(fault)?,
+            issuer: IssuerUrl::new(config.issuer.clone()).map_err(fault)?,
+            http: Http::new()?,
+            known: Mutex::default(),
+            begun: HalfDone::new(GOOD_FOR),
+        })
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.config.label
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.config.issuer
+    }
+
+    /// Where to go, and the secret that binds the way back to the browser that goes.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] if it does not answer; [`Error::Internal`] if there is no randomness.
+    pub(crate) async fn begin(&self, purpose: Purpose, now: Timestamp) -> Result<(String, SecretToken), Error> {
+        let metadata = self.metadata(now, KNOWN_FOR).await.map_err(|_| Error::Provider)?;
+        let endpoint = metadata.authorization_endpoint().parse::<Uri>().map_err(|_| Error::Provider)?;
+        if !is_safe(&endpoint) {
+            tracing::error!("the provider's authorization endpoint is not https (oidc.issuer)");
+            return Err(Error::Provider);
+        }
+        let draw = || SecretToken::draw().map(|token| token.reveal().to_owned());
+        let (state, nonce, verifier) = (draw()?, draw()?, draw()?);
+        // RFC 7636, section 4.1: 43 characters of the unreserved ones.
+        let verifier = PkceCodeVerifier::new(verifier);
+        let (drawn_state, drawn_nonce) = (CsrfToken::new(state), Nonce::new(nonce));
+        let (state, nonce) = (drawn_state.clone(), drawn_nonce.clone());
+        let client = self.client(&metadata);
+        let (address, ..) = client
+            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || drawn_state, move || drawn_nonce)
+            .add_scopes(self.config.scopes.iter().cloned().map(Scope::new))
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            .url();
+        let token = self.begun.begin(Begun { purpose, state, nonce, verifier }, now)?;
+        Ok((address.into(), token))
+    }
+
+    /// Who came back.
+    ///
+    /// # Errors
+    /// [`OidcError`].
+    pub(crate) async fn finish(&self, begun: Begun, answer: Answer, now: Timestamp) -> Result<Said, OidcError> {
+        let state = answer.state.unwrap_or_default();
+        if !bool::from(state.as_bytes().ct_eq(begun.state.secret().as_bytes())) {
+            return Err(OidcError::Refused("state"));
+        }
+        let metadata = self.metadata(now, KNOWN_FOR).await?;
+        // RFC 9207, section 2.4: another provider's answer is none of this one's.
+        match &answer.iss {
+            Some(iss) if *iss != self.config.issuer => return Err(OidcError::Refused("issuer")),
+            None if metadata.additional_metadata().supported => return Err(OidcError::Refused("issuer")),
+            Some(_) | None => {}
+        }
+        let code = answer.code.ok_or(OidcError::Refused("no_code"))?;
+        let response = self.exchange(&metadata, code, begun.verifier).await?;
+        let (mut said, address) = match self.verify(&metadata, &response, &begun.nonce, now) {
+            Err(OidcError::Refused("key")) => {
+                let metadata = self.metadata(now, RENEWED_AFTER).await?;
+                self.verify(&metadata, &response, &begun.nonce, now)?
+            }
+            other => other?,
+        };
+        if !address {
+            said.email = self.address(&metadata, &response, &said.subject).await;
+        }
+        Ok(said)
+    }
+
+    /// Their address, where the provider says it only when asked once more (OpenID Connect Core, section 5.3).
+    async fn address(&self, metadata: &Metadata, response: &CoreTokenResponse, subject: &str) -> Option<EmailAddress> {
+        let subject = SubjectIdentifier::new(subject.to_owned());
+        let client = self.client(metadata);
+        let request = client.user_info(response.access_token().clone(), Some(subject)).ok()?;
+        let claims: CoreUserInfoClaims = request.request_async(&self.http).await.ok()?;
+        let sure = claims.email_verified() == Some(true);
+        claims.email().filter(|_| sure).and_then(|email| email.parse().ok())
+    }
+
+    async fn exchange(
+        &self,
+        metadata: &Metadata,
+        code: String,
+        verifier: PkceCodeVerifier,
+    ) -> Result<CoreTokenResponse, OidcError> {
+        let client = self.client(metadata);
+        let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|_| {
+            tracing::error!("the provider names no token endpoint (oidc.issuer)");
+            OidcError::Provider
+        })?;
+        request.set_pkce_verifier(verifier).request_async(&self.http).await.map_err(|error| match error {
+            RequestTokenError::ServerResponse(_) => OidcError::Refused("code"),
+            RequestTokenError::Request(error) => unreachable(error),
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                tracing::error!("the provider's token endpoint answers with something else");
+                OidcError::Provider
+            }
+        })
+    }
+
+    /// OpenID Connect Core, section 3.1.3.7. Also whether it says an address, sure or not.
+    fn verify(
+        &self,
+        metadata: &Metadata,
+        response: &CoreTokenResponse,
+        nonce: &Nonce,
+        now: Timestamp,
+    ) -> Result<(Said, bool), OidcError> {
+        let token = response.id_token().ok_or(OidcError::Refused("no_token"))?;
+        let client = self.client(metadata);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or_default());
+        let verifier = client
+            .id_token_verifier()
+            .set_allowed_algs(ALGORITHMS)
+            .set_time_fn(move || at.into())
+            .set_issue_time_verifier_fn(move |issued| {
+                let issued = Timestamp::from_millis(issued.timestamp_millis());
+                let fits = now.since(issued) <= TOKEN_AGE && issued.since(now) <= CLOCK_AHEAD;
+                if fits { Ok(()) } else { Err(String::new()) }
+            });
+        let claims = token.claims(&verifier, nonce).map_err(|error| OidcError::Refused(code_of(&error)))?;
+        if claims.authorized_party().is_some_and(|party| **party != self.config.client_id) {
+            return Err(OidcError::Refused("audience"));
+        }
+        Ok((self.said(claims), claims.email().is_some()))
+    }
+
+    fn said(&self, claims: &CoreIdTokenClaims) -> Said {
+        let sure = claims.email_verified() == Some(true);
+        let said_acr = claims.auth_context_ref().into_iter().map(|acr| acr.as_str());
+        let said_amr = claims.auth_method_refs().into_iter().flatten().map(|amr| amr.as_str());
+        let second_step = said_acr.chain(said_amr).any(|said| self.config.second_step.iter().any(|one| one == said));
+        Said {
+            issuer: self.config.issuer.clone(),
+            subject: claims.subject().to_string(),
+            email: claims.email().filter(|_| sure).and_then(|email| email.parse().ok()),
+            second_step,
+        }
+    }
+
+    fn client(&self, metadata: &Metadata) -> OidcClient {
+        let (id, secret) = (self.config.client_id.clone(), self.config.client_secret.expose_secret().to_owned());
+        // RFC 8414, section 2: without a list it is Basic.
+        let takes = metadata.token_endpoint_auth_methods_supported();
+        let basic = takes.is_none_or(|list| list.contains(&CoreClientAuthMethod::ClientSecretBasic));
+        CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(id), Some(ClientSecret::new(secret)))
+            .set_redirect_uri(self.back.clone())
+            .set_auth_type(if basic { AuthType::BasicAuth } else { AuthType::RequestBody })
+    }
+
+    /// What the provider says of itself, with its keys: as it is known, if that is not older than `age`.
+    async fn metadata(&self, now: Timestamp, age: Duration) -> Result<Arc<Metadata>, OidcError> {
+        let mut known = self.known.lock().await;
+        if let Some((metadata, at)) = &known.metadata
+            && now.since(*at) < age
+        {
+            return Ok(Arc::clone(metadata));
+        }
+        if known.failed.is_some_and(|at| now.since(at) < PAUSE) {
+            return Err(OidcError::Provider);
+        }
+        match Metadata::discover_async(self.issuer.clone(), &self.http).await {
+            Ok(metadata) => {
+                let metadata = Arc::new(metadata);
+                *known = Known { metadata: Some((Arc::clone(&metadata), now)), failed: None };
+                Ok(metadata)
+            }
+            Err(error) => {
+                known.failed = Some(now);
+                Err(undiscovered(error))
+            }
+        }
+    }
+}
+
+/// In a few words of ours: what the provider said may name a person.
+const fn code_of(error: &ClaimsVerificationError) -> &'static str {
+    match error {
+        ClaimsVerificationError::Expired(_) => "expired",
+        ClaimsVerificationError::InvalidAudience(_) => "audience",
+        ClaimsVerificationError::InvalidIssuer(_) => "issuer",
+        ClaimsVerificationError::InvalidNonce(_) => "nonce",
+        ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => "key",
+        ClaimsVerificationError::SignatureVerification(SignatureVerificationError::DisallowedAlg(_)) => "algorithm",
+        ClaimsVerificationError::SignatureVerification(_) => "signature",
+        ClaimsVerificationError::InvalidAuthContext(_)
+        | ClaimsVerificationError::InvalidAuthTime(_)
+        | ClaimsVerificationError::InvalidSubject(_)
+        | ClaimsVerificationError::Other(_)
+        | ClaimsVerificationError::Unsupported(_)
+        | _ => "token",
+    }
+}
+
+fn unreachable(error: HttpError) -> OidcError {
+    tracing::error!(%error, "the provider was asked in vain (oidc.issuer)");
+    OidcError::Provider
+}
+
+fn undiscovered(error: DiscoveryError<HttpError>) -> OidcError {
+    match error {
+        DiscoveryError::Request(error) => return unreachable(error),
+        DiscoveryError::Validation(_) => tracing::error!("the provider names itself otherwise (oidc.issuer)"),
+        DiscoveryError::Other(_)
+        | DiscoveryError::Parse(_)
+        | DiscoveryError::Response(..)
+        | DiscoveryError::UrlParse(_)
+        | _ => tracing::error!("the provider does not describe itself as OpenID Connect has it (oidc.issuer)"),
+    }
+    OidcError::Provider
+}

@@ -1,0 +1,201 @@
+//! Passkeys: adding and removing one's own, and signing in with one. The pages' script asks here, in JSON.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::{Form, Json};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{AuditEntry, PasskeyRecord, StoreError};
+use bedside_visit::{AuditAction, EmailAddress, Private, UserId};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
+
+use super::account::close_pages;
+use super::second_step::confirm;
+use super::sign_in::{How, own_path, sign_in};
+use crate::app::App;
+use crate::auth::{CookieKind, Identities, Passkeys};
+use crate::error::Error;
+use crate::mail::{Change, tell};
+
+/// How many somebody may have.
+const MOST: usize = 20;
+
+fn passkeys(app: &App) -> Result<&Passkeys, Error> {
+    app.passkeys.as_ref().ok_or(Error::NotFound)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ConfirmForm {
+    current: SecretString,
+}
+
+/// `POST /account/passkeys/options`: what to ask a device for. The password first, as for everything that lets people in.
+pub(crate) async fn offer(
+    State(app): State<App>,
+    jar: CookieJar,
+    identities: Identities,
+    Json(form): Json<ConfirmForm>,
+) -> Result<Response, Error> {
+    let passkeys = passkeys(&app)?;
+    let user = identities.signed_in()?.principal.user;
+    let account = confirm(&app, user, form.current).await?;
+    let known = app.store.list_passkeys(user).await?;
+    if known.len() >= MOST {
+        return Err(Error::BadRequest("You have many passkeys already. Remove one first."));
+    }
+    let known: Vec<_> = known.into_iter().map(|passkey| passkey.credential_id).collect();
+    let email = account.email.as_ref().map_or("", EmailAddress::reveal);
+    let (asked, token) = passkeys.begin_adding(user, email, account.name.reveal(), &known, app.clock.now())?;
+    Ok((app.cookies.set(jar, CookieKind::Passkey, &token), Json(asked)).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NewPasskey {
+    name: String,
+    credential: RegisterPublicKeyCredential,
+}
+
+/// `POST /account/passkeys`: the key that the device has made.
+pub(crate) async fn add(
+    State(app): State<App>,
+    jar: CookieJar,
+    identities: Identities,
+    Json(new): Json<NewPasskey>,
+) -> Result<Response, Error> {
+    let passkeys = passkeys(&app)?;
+    let user = identities.signed_in()?.principal.user;
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > 60 {
+        return Err(Error::BadRequest("Give the passkey a name of up to 60 characters."));
+    }
+    let now = app.clock.now();
+    let token = app.cookies.read(&jar, CookieKind::Passkey).ok_or(Error::PasskeyRefused)?;
+    let (credential_id, credential) =
+        passkeys.finish_adding(&token, user, &new.credential, now).ok_or(Error::PasskeyRefused)?;
+    let name = Private::new(name.to_owned());
+    let record = PasskeyRecord { credential_id, user, name, credential, created_at: now, used_at: None };
+    let mut transaction = app.store.begin().await?;
+    match transaction.insert_passkey(&record).await {
+        Ok(()) => {}
+        Err(StoreError::Conflict(_) | StoreError::Invalid { .. }) => return Err(Error::PasskeyRefused),
+        Err(error) => return Err(error.into()),
+    }
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyAdded).by(user)).await?;
+    transaction.commit().await?;
+    let account = app.store.get_account_of(user).await?;
+    tell(&app, account.and_then(|account| account.email).as_ref(), Change::PasskeyAdded);
+    let jar = app.cookies.remove(jar, CookieKind::Passkey);
+    Ok((jar, Json(json!({ "next": "/account?done=passkey" }))).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RemoveForm {
+    /// A passkey's handle.
+    which: String,
+    current: SecretString,
+}
+
+/// `POST /account/passkeys/remove`. Ends the person's other sign-ins: the device may be in other hands.
+pub(crate) async fn remove(
+    State(app): State<App>,
+    identities: Identities,
+    Form(form): Form<RemoveForm>,
+) -> Result<Response, Error> {
+    let identity = identities.signed_in()?;
+    let user = identity.principal.user;
+    let account = confirm(&app, user, form.current).await?;
+    let known = app.store.list_passkeys(user).await?;
+    let passkey = known.into_iter().find(|one| handle(&one.credential_id) == form.which).ok_or(Error::NotFound)?;
+    let now = app.clock.now();
+    let mut ended = app.store.list_sign_ins(user, now).await?;
+    ended.retain(|one| one.token_hash != identity.session);
+    let mut transaction = app.store.begin().await?;
+    transaction.delete_passkey(user, &passkey.credential_id).await?;
+    for one in &ended {
+        transaction.delete_session(&one.token_hash).await?;
+    }
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyRemoved).by(user)).await?;
+    transaction.commit().await?;
+    close_pages(&app, ended.iter()).await;
+    tell(&app, account.email.as_ref(), Change::PasskeyRemoved);
+    Ok(Redirect::to("/account?done=passkey-removed").into_response())
+}
+
+/// `POST /sign-in/passkey/options`.
+pub(crate) async fn ask(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    jar: CookieJar,
+) -> Result<Response, Error> {
+    let passkeys = passkeys(&app)?;
+    app.throttle.come(from.ip())?;
+    let (asked, token) = passkeys.begin_sign_in(app.clock.now())?;
+    Ok((app.cookies.set(jar, CookieKind::Passkey, &token), Json(asked)).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SignInAnswer {
+    credential: PublicKeyCredential,
+    next: Option<String>,
+}
+
+/// `POST /sign-in/passkey`. There is no second step after it: the device has recognised the person.
+pub(crate) async fn enter(
+    State(app): State<App>,
+    headers: HeaderMap,
+    jar: CookieJar,
+    identities: Identities,
+    Json(answer): Json<SignInAnswer>,
+) -> Result<Response, Error> {
+    let passkeys = passkeys(&app)?;
+    let now = app.clock.now();
+    let token = app.cookies.read(&jar, CookieKind::Passkey).ok_or(Error::PasskeyRefused)?;
+    let asked = passkeys.asked(&token, now).ok_or(Error::PasskeyRefused)?;
+    let credential_id = answer.credential.raw_id.clone();
+    let Some(record) = app.store.get_passkey(&credential_id).await? else {
+        return refuse(&app, None, "unknown").await;
+    };
+    let user = record.user;
+    if passkeys.named(&answer.credential) != Some(user) {
+        return refuse(&app, Some(user), "user").await;
+    }
+    let Some(answered) = passkeys.check(asked, &answer.credential, &record.credential) else {
+        return refuse(&app, Some(user), "proof").await;
+    };
+    let account = app.store.get_account_of(user).await?;
+    let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
+        return refuse(&app, Some(user), "account").await;
+    };
+    let mut transaction = app.store.begin().await?;
+    transaction.update_passkey_used(&credential_id, &answered.credential, now).await?;
+    transaction.commit().await?;
+    if let Some(email) = &account.email {
+        app.throttle.succeeded(email);
+    }
+    let jar = app.cookies.remove(jar, CookieKind::Passkey);
+    let jar = sign_in(&app, jar, user, &identities, &headers, How::Passkey).await?;
+    Ok((jar, Json(json!({ "next": own_path(answer.next.as_deref()) }))).into_response())
+}
+
+async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<Response, Error> {
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::PasskeyRefused).with_detail(code);
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&user.map_or(entry, |user| entry.by(user))).await?;
+    transaction.commit().await?;
+    Err(Error::PasskeyRefused)
+}
+
+/// Names a passkey in a form.
+pub(super) fn handle(credential_id: &[u8]) -> String {
+    Sha256::digest(credential_id).iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

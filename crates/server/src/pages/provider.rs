@@ -1,0 +1,209 @@
+//! Signing in with an OpenID provider, and connecting an account with it.
+//!
+//! Whom the provider names is found by issuer and subject, which are never given to another; an e-mail address may be.
+//! The first time there is nothing to find, and this is the rule:
+//!
+//! * Whoever is signed in and gives their password connects the account they are in, whatever their address elsewhere.
+//! * Otherwise the provider must have made sure of an e-mail address, and it must be that of an account here that is not
+//!   shut out and has no way in of its own: no password, second step or passkey, and no other subject of this provider.
+//! * Nobody is let in whom the clinic has not added.
+
+use std::net::{IpAddr, SocketAddr};
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{Account, AuditEntry, ProviderLink, StoreError};
+use bedside_visit::{AuditAction, UserId};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::second_step::{address, confirm};
+use super::sign_in::{How, own_path, sign_in};
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{CookieKind, Identities};
+use crate::error::Error;
+use crate::mail::{Change, tell};
+use crate::oidc::{Answer, OidcError, Provider, Purpose, Said};
+
+#[derive(Template)]
+#[template(path = "provider.html")]
+struct GoOnPage<'a> {
+    layout: Layout,
+    label: &'a str,
+    address: String,
+}
+
+fn provider(app: &App) -> Result<&Provider, Error> {
+    app.provider.as_ref().ok_or(Error::NotFound)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Back {
+    next: Option<String>,
+}
+
+/// `GET /sign-in/provider`. A link and no form: the page's policy lets forms lead nowhere but here.
+pub(crate) async fn go(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Query(back): Query<Back>,
+    jar: CookieJar,
+) -> Result<Response, Error> {
+    let provider = provider(&app)?;
+    app.throttle.come(from.ip())?;
+    let purpose = Purpose::SignIn(own_path(back.next.as_deref()));
+    let (address, token) = provider.begin(purpose, app.clock.now()).await?;
+    Ok((app.cookies.set(jar, CookieKind::Provider, &token), Redirect::to(&address)).into_response())
+}
+
+/// `GET /sign-in/provider/back`. Good once, for the browser that went.
+pub(crate) async fn back(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    jar: CookieJar,
+    identities: Identities,
+    Query(answer): Query<Answer>,
+) -> Result<Response, Error> {
+    let provider = provider(&app)?;
+    let now = app.clock.now();
+    let token = app.cookies.read(&jar, CookieKind::Provider);
+    let begun = token.and_then(|token| provider.begun.take(&token, now)).ok_or(Error::NotLetIn)?;
+    let jar = app.cookies.remove(jar, CookieKind::Provider);
+    let purpose = begun.purpose.clone();
+    let said = match provider.finish(begun, answer, now).await {
+        Ok(said) => said,
+        Err(OidcError::Provider) => return Err(Error::Provider),
+        Err(OidcError::Refused(code)) => {
+            refuse(&app, None, code).await?;
+            return Err(Error::NotLetIn);
+        }
+    };
+    match purpose {
+        Purpose::SignIn(next) => enter(&app, from.ip(), headers, jar, &identities, &said, &next).await,
+        Purpose::Connect(user, session) => {
+            let here = identities.account.is_some_and(|it| it.principal.user == user && it.session == session);
+            if !here {
+                return Err(Error::NotLetIn);
+            }
+            connect(&app, user, &said).await?;
+            Ok((jar, Redirect::to("/account?done=provider")).into_response())
+        }
+    }
+}
+
+async fn enter(
+    app: &App,
+    from: IpAddr,
+    headers: HeaderMap,
+    jar: CookieJar,
+    identities: &Identities,
+    said: &Said,
+    next: &str,
+) -> Result<Response, Error> {
+    let account = match app.store.get_provider_link(&said.issuer, &said.subject).await? {
+        Some(link) => app.store.get_account_of(link.user).await?,
+        None => first_time(app, said).await?,
+    };
+    let known = account.as_ref().map(|account| account.user);
+    let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
+        refuse(app, known, "account").await?;
+        return Err(Error::NotConnected);
+    };
+    if account.second_step.is_some() && !said.second_step {
+        // Or whoever has the account elsewhere could try codes without end.
+        if let Some(email) = &account.email {
+            app.throttle.attempt(email, from, app.clock.now())?;
+        }
+        let token = app.second_step.wait_for(account.user, app.clock.now())?;
+        let jar = app.cookies.set(jar, CookieKind::Waiting, &token);
+        return Ok((jar, Redirect::to(&address(next))).into_response());
+    }
+    let jar = sign_in(app, jar, account.user, identities, &headers, How::Provider).await?;
+    Ok((jar, Redirect::to(next)).into_response())
+}
+
+/// The account that may be connected without anybody being signed in, which it then is.
+async fn first_time(app: &App, said: &Said) -> Result<Option<Account>, Error> {
+    let Some(email) = &said.email else { return Ok(None) };
+    let Some(account) = app.store.get_account(email).await? else { return Ok(None) };
+    let own_way = account.password_hash.is_some()
+        || account.second_step.is_some()
+        || !app.store.list_passkeys(account.user).await?.is_empty()
+        || app.store.get_provider_link_of(account.user, &said.issuer).await?.is_some();
+    if own_way || account.disabled_at.is_some() {
+        return Ok(None);
+    }
+    connect(app, account.user, said).await?;
+    Ok(Some(account))
+}
+
+async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
+    let now = app.clock.now();
+    let link = ProviderLink { issuer: said.issuer.clone(), subject: said.subject.clone(), user, created_at: now };
+    let mut transaction = app.store.begin().await?;
+    match transaction.insert_provider_link(&link).await {
+        Ok(()) => {}
+        // Somebody else is connected with that one, or it has a name that none may have.
+        Err(StoreError::Conflict(_) | StoreError::Invalid { .. }) => return Err(Error::NotConnected),
+        Err(error) => return Err(error.into()),
+    }
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::ProviderLinked).by(user)).await?;
+    transaction.commit().await?;
+    let account = app.store.get_account_of(user).await?;
+    tell(app, account.and_then(|account| account.email).as_ref(), Change::ProviderLinked);
+    Ok(())
+}
+
+async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<(), Error> {
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderRefused).with_detail(code);
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&user.map_or(entry, |user| entry.by(user))).await?;
+    Ok(transaction.commit().await?)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ConfirmForm {
+    current: SecretString,
+}
+
+/// `POST /account/provider`: the password first, then a page with the way to the provider.
+pub(crate) async fn go_to_connect(
+    State(app): State<App>,
+    jar: CookieJar,
+    identities: Identities,
+    Form(form): Form<ConfirmForm>,
+) -> Result<Response, Error> {
+    let provider = provider(&app)?;
+    let identity = identities.signed_in()?;
+    let account = confirm(&app, identity.principal.user, form.current).await?;
+    let purpose = Purpose::Connect(account.user, identity.session);
+    let (address, token) = provider.begin(purpose, app.clock.now()).await?;
+    let layout = Layout::new(&app).signed_in(account.name.reveal());
+    let page = render(&GoOnPage { layout, label: provider.label(), address })?;
+    Ok((app.cookies.set(jar, CookieKind::Provider, &token), page).into_response())
+}
+
+/// `POST /account/provider/remove`.
+pub(crate) async fn disconnect(
+    State(app): State<App>,
+    identities: Identities,
+    Form(form): Form<ConfirmForm>,
+) -> Result<Response, Error> {
+    let provider = provider(&app)?;
+    let user = identities.signed_in()?.principal.user;
+    let account = confirm(&app, user, form.current).await?;
+    let mut transaction = app.store.begin().await?;
+    if transaction.delete_provider_link(user, provider.issuer()).await? {
+        let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderUnlinked).by(user);
+        transaction.append_audit(&entry).await?;
+    }
+    transaction.commit().await?;
+    tell(&app, account.email.as_ref(), Change::ProviderUnlinked);
+    Ok(Redirect::to("/account?done=provider-removed").into_response())
+}

@@ -1,0 +1,175 @@
+//! A new password for somebody who has forgotten theirs.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{Account, AuditEntry, PasswordHash, ResetHash};
+use bedside_visit::{AuditAction, EmailAddress};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::account::{close_pages, fault_of};
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{CookieKind, SecretToken};
+use crate::error::Error;
+use crate::mail::{Change, Letter, Link, tell};
+use crate::resets::{GOOD_FOR, add_reset, reset_url};
+
+#[derive(Template)]
+#[template(path = "forgotten.html")]
+struct ForgottenPage {
+    layout: Layout,
+    email: String,
+    fault: bool,
+    /// The link is on its way, if there is such an account.
+    asked: bool,
+    minutes: u64,
+}
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct ResetPage {
+    layout: Layout,
+    /// Whose password it is. `None`: the link is good no more.
+    email: Option<String>,
+    by_mail: bool,
+    fault: Option<&'static str>,
+}
+
+/// `GET /sign-in/forgotten`.
+pub(crate) async fn forgotten(State(app): State<App>) -> Result<Response, Error> {
+    forgotten_page(&app, String::new(), false, false)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ForgottenForm {
+    email: String,
+}
+
+/// `POST /sign-in/forgotten`. Whatever address it is, the answer is the same and as quick: the rest is done after it.
+pub(crate) async fn ask(
+    State(app): State<App>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Form(form): Form<ForgottenForm>,
+) -> Result<Response, Error> {
+    let Ok(email) = form.email.parse::<EmailAddress>() else {
+        return forgotten_page(&app, form.email, true, false);
+    };
+    let answer = forgotten_page(&app, email.reveal().to_owned(), false, true)?;
+    app.throttle.reset(&email, address.ip(), app.clock.now())?;
+    tokio::spawn(async move {
+        if let Err(error) = send_link(&app, &email).await {
+            tracing::error!(kind = error.problem().kind, "a link for a new password was not made");
+        }
+    });
+    Ok(answer)
+}
+
+/// To whoever has a password to forget. Others get theirs by another way: a first one from the operator.
+async fn send_link(app: &App, email: &EmailAddress) -> Result<(), Error> {
+    let Some(mailer) = &app.mailer else { return Err(Error::NotFound) };
+    let now = app.clock.now();
+    let account = app.store.get_account(email).await?;
+    let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked);
+    let entry = account.as_ref().map_or(entry, |account| entry.by(account.user));
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&entry).await?;
+    let token = match account.filter(|account| account.disabled_at.is_none() && account.password_hash.is_some()) {
+        Some(account) => Some(add_reset(&mut *transaction, account.user, now).await?),
+        None => None,
+    };
+    transaction.commit().await?;
+    if let Some(token) = token {
+        let link = Link(reset_url(&app.config.server.public_url, &token));
+        let letter = Letter::Reset { link, minutes: GOOD_FOR.as_secs() / 60 };
+        if let Err(error) = mailer.send(email, &letter, now).await {
+            tracing::error!(%error, "a link for a new password was not sent");
+        }
+    }
+    Ok(())
+}
+
+/// `GET /reset/{token}`. Uses nothing up: mail scanners open links too. The secret goes from the address into a cookie,
+/// so that it is in no history, and no page tells it to another.
+pub(crate) async fn open(State(app): State<App>, jar: CookieJar, Path(token): Path<String>) -> Response {
+    let jar = match SecretToken::parse(&token) {
+        Some(token) => app.cookies.set(jar, CookieKind::Reset, &token),
+        None => app.cookies.remove(jar, CookieKind::Reset),
+    };
+    (jar, Redirect::to("/reset")).into_response()
+}
+
+/// `GET /reset`.
+pub(crate) async fn show(State(app): State<App>, jar: CookieJar) -> Result<Response, Error> {
+    let open = behind(&app, &jar).await?;
+    reset_page(&app, open.as_ref().map(|(_, account)| account), None)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ResetForm {
+    new: SecretString,
+}
+
+/// `POST /reset`. Ends all of the person's sign-ins; the second step stays.
+pub(crate) async fn submit(
+    State(app): State<App>,
+    jar: CookieJar,
+    Form(form): Form<ResetForm>,
+) -> Result<Response, Error> {
+    let Some((hash, account)) = behind(&app, &jar).await? else { return reset_page(&app, None, None) };
+    let about = [
+        account.name.reveal().as_str(),
+        account.email.as_ref().map_or("", EmailAddress::reveal),
+        app.config.clinic.name.as_str(),
+    ];
+    let password = match app.passwords.hash(form.new, &about).await {
+        Ok(hash) => PasswordHash::new(hash),
+        Err(error) => return reset_page(&app, Some(&account), Some(fault_of(error)?.detail)),
+    };
+    let now = app.clock.now();
+    let user = account.user;
+    let ended = app.store.list_sign_ins(user, now).await?;
+    let mut transaction = app.store.begin().await?;
+    if transaction.use_password_reset(&hash, now).await?.is_none() {
+        return reset_page(&app, None, None);
+    }
+    transaction.update_password(user, &password).await?;
+    transaction.delete_sessions_of(user).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordReset).by(user)).await?;
+    transaction.commit().await?;
+    close_pages(&app, ended.iter()).await;
+    if let Some(email) = &account.email {
+        app.throttle.succeeded(email);
+    }
+    tell(&app, account.email.as_ref(), Change::Password);
+    let jar = app.cookies.remove(jar, CookieKind::Reset);
+    Ok((jar, Redirect::to("/sign-in?done=password")).into_response())
+}
+
+/// The link that this browser has opened, if it is good, and whose it is.
+async fn behind(app: &App, jar: &CookieJar) -> Result<Option<(ResetHash, Account)>, Error> {
+    let Some(token) = app.cookies.read(jar, CookieKind::Reset) else { return Ok(None) };
+    let reset = app.store.get_password_reset(&token.hash().into()).await?;
+    let Some(reset) = reset.filter(|reset| app.clock.now() < reset.expires_at) else { return Ok(None) };
+    Ok(app.store.get_account_of(reset.user).await?.map(|account| (reset.token_hash, account)))
+}
+
+fn forgotten_page(app: &App, email: String, fault: bool, asked: bool) -> Result<Response, Error> {
+    if app.mailer.is_none() {
+        return Err(Error::NotFound);
+    }
+    let minutes = GOOD_FOR.as_secs() / 60;
+    Ok(render(&ForgottenPage { layout: Layout::new(app), email, fault, asked, minutes })?.into_response())
+}
+
+fn reset_page(app: &App, account: Option<&Account>, fault: Option<&'static str>) -> Result<Response, Error> {
+    let email =
+        account.map(|account| account.email.as_ref().map(|email| email.reveal().to_owned()).unwrap_or_default());
+    let page = ResetPage { layout: Layout::new(app), email, by_mail: app.mailer.is_some(), fault };
+    Ok(render(&page)?.into_response())
+}

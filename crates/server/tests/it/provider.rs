@@ -1,0 +1,345 @@
+//! Signing in with an OpenID provider.
+
+use std::time::Duration;
+
+use bedside_store::NewUser;
+use bedside_visit::{Clock as _, Person, UserId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::provider::{Provider, Signing};
+use crate::support::{Client, PASSWORD, Server, When};
+
+async fn clinic() -> (Provider, Server) {
+    let provider = Provider::start().await;
+    let config = provider.config();
+    let server = Server::start_with(|all| all.oidc = Some(config)).await;
+    provider.tell_time_of(&server);
+    add_without_password(&server, "Rosalind Franklin", "rosalind@example.org").await;
+    (provider, server)
+}
+
+async fn add_without_password(server: &Server, name: &str, email: &str) -> UserId {
+    let id = UserId::new(Uuid::now_v7());
+    let person = Person { id, name: name.into(), specialty: None, birth_date: None, avatar_url: None };
+    let user = NewUser { person, email: Some(email.parse().expect("an address")), password_hash: None };
+    let mut transaction = server.store.begin().await.expect("begun");
+    transaction.insert_user(&user, server.clock.now()).await.expect("added");
+    transaction.commit().await.expect("committed");
+    id
+}
+
+fn rosalind() -> Value {
+    json!({ "email": "Rosalind@example.org", "email_verified": true })
+}
+
+/// The address on the page between the account and the provider.
+fn way_there(page: &str) -> String {
+    let address = page.split("href=\"").find(|part| part.starts_with("http")).expect("a way there");
+    address.split('"').next().expect("an end").replace("&#38;", "&").replace("&amp;", "&")
+}
+
+async fn is_signed_in(client: &Client) -> bool {
+    client.get("/account").await.status == 200
+}
+
+async fn refusals(server: &Server) -> Vec<String> {
+    let rows = server.audit().await.into_iter().filter(|row| row.action == "session.provider_refused");
+    rows.filter_map(|row| row.detail).collect()
+}
+
+#[tokio::test]
+async fn somebody_the_provider_knows_is_let_in_and_stays_who_they_are() {
+    let (provider, server) = clinic().await;
+    let client = server.client();
+    let page = client.get("/sign-in?next=/account%3Fa=b").await;
+    assert!(page.body.contains("href=\"/sign-in/provider?next=/account%3Fa%3Db\""), "{}", page.body);
+    assert!(page.body.contains("Sign in with your clinic account"));
+
+    let sent = client.get("/sign-in/provider?next=/account%3Fa%3Db").await;
+    let cookie = sent.header("set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("bedside-provider=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"));
+    let back = provider.signs_in(sent.location().expect("to the provider"), rosalind());
+    let entered = client.get(&back).await;
+    assert_eq!((entered.status, entered.location()), (303, Some("/account?a=b")), "{}", entered.body);
+    assert!(is_signed_in(&client).await);
+    assert!(!client.cookies().contains_key("bedside-provider"), "it is used up");
+    let rows = server.audit().await;
+    assert!(rows.iter().any(|row| row.action == "user.provider_linked"));
+    assert!(rows.iter().any(|row| row.action == "session.signed_in" && row.detail.as_deref() == Some("provider")));
+
+    // From then on it is the subject that counts, whatever the address, and with either kind of key.
+    provider.sign_with(Signing::Rs256);
+    let again = server.client();
+    let other = json!({ "email": "ada@example.org", "email_verified": true });
+    assert_eq!(provider.sign_in(&again, other).await.status, 303);
+    assert!(again.get("/account").await.body.contains("Rosalind Franklin"));
+    assert_eq!(provider.keys_asked(), 1, "what it says of itself is kept");
+}
+
+#[tokio::test]
+async fn what_proves_nothing_lets_nobody_in() {
+    let (provider, server) = clinic().await;
+    let now = server.clock.now().as_millis() / 1_000;
+    let with = |name: &str, value: Value| {
+        let mut claims = rosalind();
+        claims[name] = value;
+        claims
+    };
+    let cases = [
+        (Signing::Es256, with("nonce", json!("another")), "nonce"),
+        (Signing::Es256, with("nonce", Value::Null), "nonce"),
+        (Signing::Es256, with("aud", json!("somebody else")), "audience"),
+        (Signing::Es256, with("aud", json!(["bedside", "somebody else"])), "audience"),
+        (Signing::Es256, with("azp", json!("somebody else")), "audience"),
+        (Signing::Es256, with("iss", json!("https://evil.example")), "issuer"),
+        (Signing::Es256, with("iss", json!(format!("{}/", provider.issuer))), "issuer"),
+        (Signing::Es256, with("exp", json!(now - 1)), "expired"),
+        (Signing::Es256, with("iat", json!(now - 3600)), "expired"),
+        (Signing::Es256, with("iat", json!(now + 3600)), "expired"),
+        (Signing::None, rosalind(), "signature"),
+        (Signing::Hs256WithThePublicKey, rosalind(), "algorithm"),
+        (Signing::Hs256WithTheSecret, rosalind(), "algorithm"),
+        (Signing::AnothersKey, rosalind(), "signature"),
+    ];
+    for (signing, claims, _) in &cases {
+        provider.sign_with(*signing);
+        let client = server.client();
+        let reply = provider.sign_in(&client, claims.clone()).await;
+        assert!(reply.status == 403 && reply.body.contains("That did not sign you in"), "{claims}: {}", reply.body);
+        assert!(!is_signed_in(&client).await, "{signing:?} {claims}");
+    }
+    let expected: Vec<&str> = cases.iter().map(|(.., code)| *code).collect();
+    assert_eq!(refusals(&server).await, expected);
+    provider.sign_with(Signing::Es256);
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303, "with nothing wrong");
+}
+
+#[tokio::test]
+async fn the_way_back_is_good_once_for_the_browser_that_went_and_for_ten_minutes() {
+    let (provider, server) = clinic().await;
+    let client = server.client();
+    let go = async |client: &Client| {
+        let sent = client.get("/sign-in/provider").await;
+        provider.signs_in(sent.location().expect("to the provider"), rosalind())
+    };
+    let (back, thief) = (go(&client).await, server.client());
+    assert_eq!(thief.get(&back).await.status, 403, "another browser, with nothing begun");
+    let theirs = go(&thief).await;
+    assert_eq!(client.get(&theirs).await.status, 403, "another's state");
+    assert_eq!(refusals(&server).await, ["state"]);
+    assert_eq!(client.get(&back).await.status, 403, "a wrong one ends it");
+
+    let back = go(&client).await;
+    let before = client.with_same_cookies();
+    assert_eq!(client.get(&back).await.status, 303);
+    assert_eq!(before.get(&back).await.status, 403, "a second time, with all that there was");
+    assert!(!is_signed_in(&before).await && !is_signed_in(&thief).await);
+
+    let late = server.client();
+    let back = go(&late).await;
+    server.clock.advance(Duration::from_secs(600));
+    assert_eq!(late.get(&back).await.status, 403);
+
+    // A code that the provider has taken already.
+    let (one, two) = (server.client(), server.client());
+    let (first, second) = (go(&one).await, go(&two).await);
+    let state = second.split("&state=").nth(1).expect("a state");
+    let code = first.split("&state=").next().expect("a code").to_owned();
+    assert_eq!(one.get(&first).await.status, 303);
+    assert_eq!(two.get(&format!("{code}&state={state}")).await.status, 403);
+    assert!(refusals(&server).await.contains(&"code".to_owned()));
+}
+
+/// RFC 9207.
+#[tokio::test]
+async fn another_providers_answer_is_refused() {
+    let (provider, server) = clinic().await;
+    let go = async |client: &Client| {
+        let sent = client.get("/sign-in/provider").await;
+        provider.signs_in(sent.location().expect("to the provider"), rosalind())
+    };
+    let client = server.client();
+    let back = go(&client).await;
+    assert_eq!(client.get(&format!("{back}&iss=https://evil.example")).await.status, 403);
+    let back = go(&client).await;
+    assert_eq!(client.get(&format!("{back}&iss={}", provider.issuer)).await.status, 303);
+
+    provider.describe(json!({ "authorization_response_iss_parameter_supported": true }));
+    server.clock.advance(Duration::from_secs(3601));
+    let other = server.client();
+    let back = go(&other).await;
+    assert_eq!(other.get(&back).await.status, 403, "it says that it always names itself");
+    let back = go(&other).await;
+    assert_eq!(other.get(&format!("{back}&iss={}", provider.issuer)).await.status, 303);
+}
+
+#[tokio::test]
+async fn the_first_time_only_an_account_without_a_way_in_of_its_own_is_found() {
+    let (provider, server) = clinic().await;
+    let shut_out = add_without_password(&server, "Charles Babbage", "charles@example.org").await;
+    server.disable(shut_out).await;
+    for (claims, why) in [
+        (json!({ "email": "rosalind@example.org" }), "unverified"),
+        (json!({ "email": "rosalind@example.org", "email_verified": false }), "unverified"),
+        (json!({}), "no address"),
+        (json!({ "email": "nobody@example.org", "email_verified": true }), "a stranger"),
+        (json!({ "email": "ada@example.org", "email_verified": true }), "has a password"),
+        (json!({ "email": "charles@example.org", "email_verified": true }), "disabled"),
+    ] {
+        let client = server.client();
+        let reply = provider.sign_in(&client, claims).await;
+        assert!(reply.status == 403 && reply.body.contains("No account here is connected"), "{why}: {}", reply.body);
+        assert!(!is_signed_in(&client).await, "{why}");
+    }
+    assert_eq!(server.audit().await.iter().filter(|row| row.action == "user.provider_linked").count(), 0);
+
+    // Who was connected and is shut out since, and another subject with the same address.
+    let client = server.client();
+    assert_eq!(provider.sign_in(&client, rosalind()).await.status, 303);
+    let mut another = rosalind();
+    another["sub"] = json!("subject-2");
+    assert_eq!(provider.sign_in(&server.client(), another).await.status, 403);
+    let id = server.store.get_account(&"rosalind@example.org".parse().expect("one")).await.expect("read");
+    server.disable(id.expect("there").user).await;
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403);
+    assert!(!is_signed_in(&client).await);
+}
+
+/// Some providers say addresses only when they are asked once more.
+#[tokio::test]
+async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
+    let (provider, server) = clinic().await;
+    let mut person = rosalind();
+    for (subject, verified, status) in [("another", true, 403), ("subject-1", false, 403), ("subject-1", true, 303)] {
+        person["sub"] = json!(subject);
+        person["email_verified"] = json!(verified);
+        provider.says_of_them(person.clone());
+        let client = server.client();
+        assert_eq!(provider.sign_in(&client, json!({})).await.status, status, "{subject} {verified}");
+        assert_eq!(is_signed_in(&client).await, status == 303);
+    }
+    // What the token says is not asked for again.
+    let mut claims = rosalind();
+    (claims["email_verified"], claims["sub"]) = (json!(false), json!("subject-2"));
+    add_without_password(&server, "Maria Mitchell", "maria@example.org").await;
+    provider.says_of_them(json!({ "sub": "subject-2", "email": "maria@example.org", "email_verified": true }));
+    assert_eq!(provider.sign_in(&server.client(), claims).await.status, 403);
+}
+
+#[tokio::test]
+async fn somebody_signed_in_connects_their_account_with_their_password() {
+    let (provider, server) = clinic().await;
+    let client = server.sign_in(&server.provider).await;
+    assert_eq!(client.post("/account/provider", &[("current", "wrong")]).await.status, 403);
+    let page = client.post("/account/provider", &[("current", PASSWORD)]).await;
+    let address = way_there(&page.body);
+    // Another browser, in which somebody else is signed in, does not get in between.
+    let stranger = server.sign_in(&server.other_provider).await;
+    let back = provider.signs_in(&address, json!({ "sub": "grace-elsewhere" }));
+    assert_eq!(stranger.get(&back).await.status, 403);
+    let done = client.get(&back).await;
+    assert_eq!(done.location(), Some("/account?done=provider"), "{}", done.body);
+    let elsewhere = json!({ "sub": "grace-elsewhere" });
+    let other = server.client();
+    assert_eq!(provider.sign_in(&other, elsewhere.clone()).await.location(), Some("/"));
+    assert!(other.get("/account").await.body.contains("Grace Hopper"));
+
+    let removed = client.post("/account/provider/remove", &[("current", PASSWORD)]).await;
+    assert_eq!(removed.location(), Some("/account?done=provider-removed"));
+    assert_eq!(provider.sign_in(&server.client(), elsewhere).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_begun_ends_with_its_session() {
+    let (provider, server) = clinic().await;
+    let client = server.sign_in(&server.provider).await;
+    let page = client.post("/account/provider", &[("current", PASSWORD)]).await;
+    let address = way_there(&page.body);
+    let back = provider.signs_in(&address, json!({}));
+    client.post("/sign-out", &[]).await;
+    client.sign_in(&server.other_provider).await;
+    assert_eq!(client.get(&back).await.status, 403);
+    assert_eq!(server.audit().await.iter().filter(|row| row.action == "user.provider_linked").count(), 0);
+}
+
+#[tokio::test]
+async fn the_second_step_is_asked_for_here_unless_the_provider_has() {
+    let (provider, server) = clinic().await;
+    let phone = crate::account::turn_on_second_step(&server, &server.provider).await;
+    let client = server.client();
+    client.try_sign_in("grace@example.org", PASSWORD).await;
+    client.post("/sign-in/code", &[("code", &phone.shows(&server, 30))]).await;
+    let page = client.post("/account/provider", &[("current", PASSWORD)]).await;
+    let address = way_there(&page.body);
+    client.get(&provider.signs_in(&address, json!({}))).await;
+
+    let plain = server.client();
+    assert_eq!(provider.sign_in(&plain, json!({ "amr": ["pwd"] })).await.location(), Some("/sign-in/code"));
+    assert!(!is_signed_in(&plain).await);
+    for said in [json!({ "amr": ["pwd", "mfa"] }), json!({ "acr": "mfa" })] {
+        let strong = server.client();
+        assert_eq!(provider.sign_in(&strong, said).await.location(), Some("/"));
+        assert!(is_signed_in(&strong).await);
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_of_the_provider_is_found() {
+    let (provider, server) = clinic().await;
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    server.clock.advance(Duration::from_secs(61));
+    provider.rotate();
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    assert_eq!(provider.keys_asked(), 2);
+    provider.rotate();
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403, "not asked again so soon");
+    assert_eq!(provider.keys_asked(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_said_to_be() {
+    let (provider, server) = clinic().await;
+    provider.set_down(true);
+    let client = server.client();
+    let down = client.get("/sign-in/provider").await;
+    assert!(down.is_page() && down.body.contains("does not answer as it should"), "{}", down.body);
+    assert!(down.body.contains("href=\"/sign-in\""), "a way out: {}", down.body);
+    assert_eq!(client.try_sign_in("ada@example.org", PASSWORD).await.status, 303, "the password goes on");
+    provider.set_down(false);
+    server.clock.advance(Duration::from_secs(6));
+    let sent = server.client();
+    let address = sent.get("/sign-in/provider").await.location().expect("there again").to_owned();
+    provider.set_down(true);
+    let back = sent.get(&provider.signs_in(&address, rosalind())).await;
+    assert!(back.is_page() && back.body.contains("does not answer as it should"), "{}", back.body);
+
+    let (provider, server) = clinic().await;
+    provider.describe(json!({ "issuer": "https://evil.example" }));
+    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "it names itself otherwise");
+    let (provider, server) = clinic().await;
+    provider.describe(json!({ "authorization_endpoint": "http://evil.example/authorize" }));
+    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "it would send people over http");
+}
+
+#[tokio::test]
+async fn bad_input_is_a_refusal_and_never_a_fault() {
+    let (provider, server) = clinic().await;
+    server.book(When::Now).await;
+    for query in ["", "?error=access_denied", "?code=x", "?code=%ff&state=%00", "?state=a&state=b", "?code=x&state=y"] {
+        let client = server.client();
+        client.get("/sign-in/provider").await;
+        let reply = client.get(&format!("/sign-in/provider/back{query}")).await;
+        assert!(matches!(reply.status, 400 | 403) && reply.is_page(), "{query}: {} {}", reply.status, reply.body);
+    }
+    for subject in ["", &"x".repeat(256)] {
+        let mut claims = rosalind();
+        claims["sub"] = json!(subject);
+        let reply = provider.sign_in(&server.client(), claims).await;
+        assert_eq!(reply.status, 403, "a subject that may not be: {}", reply.body);
+    }
+    let client = server.client();
+    let sent = client.get("/sign-in/provider?next=//evil.example").await;
+    let back = provider.signs_in(sent.location().expect("to the provider"), rosalind());
+    assert_eq!(client.get(&back).await.location(), Some("/"), "nowhere else");
+}
