@@ -321,9 +321,9 @@ async fn sealing_that_was_stopped_half_way_is_finished() {
 #[tokio::test]
 async fn every_plain_column_is_known() {
     // Identifiers, codes, and what is said to be plain.
-    const IDENTIFIERS: [&str; 8] =
-        ["id", "owner", "user_id", "patient_id", "provider_id", "appointment_id", "visit_id", "terms_id"];
-    const PLAIN: [&str; 20] = [
+    const IDENTIFIERS: [&str; 9] =
+        ["id", "owner", "user_id", "booked_by", "patient_id", "provider_id", "appointment_id", "visit_id", "terms_id"];
+    const PLAIN: [&str; 32] = [
         "users.email",
         "users.password_hash",
         "users.specialty",
@@ -344,6 +344,18 @@ async fn every_plain_column_is_known() {
         "terms.language",
         "terms.text",
         "consents.method",
+        "users.clinic_role",
+        "companions.role",
+        "invites.role",
+        "sessions.role",
+        "client_keys.scopes",
+        "issuers.issuer",
+        "issuers.jwks",
+        "admissions.device",
+        "provider_links.issuer",
+        "provider_links.subject",
+        "passkeys.name",
+        "passkeys.credential",
     ];
     let directory = TempDir::new().unwrap();
     let _store = support::sqlite(directory.path()).await;

@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::support::authenticator::Authenticator;
 use crate::support::double::{Double, Fault, KEY, WEBHOOK};
 use crate::support::mail::MailServer;
 use crate::support::provider::{Provider, SECRET, Signing};
@@ -114,7 +115,8 @@ async fn nothing_of_people_reaches_the_log() {
 #[tokio::test]
 async fn nothing_of_a_new_password_reaches_the_log() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
+    let subscriber = tracing_subscriber::registry().with(layer);
     let _guard = subscriber.set_default();
 
     let mail = MailServer::start().await;
@@ -139,7 +141,8 @@ async fn nothing_of_a_new_password_reaches_the_log() {
 #[tokio::test]
 async fn nothing_of_signing_in_elsewhere_reaches_the_log() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(log_filter("trace")).with_writer(log.clone()).finish();
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
+    let subscriber = tracing_subscriber::registry().with(layer);
     let _guard = subscriber.set_default();
 
     let provider = Provider::start().await;
@@ -158,6 +161,32 @@ async fn nothing_of_signing_in_elsewhere_reaches_the_log() {
 
     tracing::error!("the log works");
     log.holds_none_of(&["subject-canary", "canary@mail", "Canary", SECRET, "eyJ"]);
+}
+
+#[tokio::test]
+async fn nothing_of_a_passkey_reaches_the_log() {
+    let log = Log::default();
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let _guard = subscriber.set_default();
+
+    let server = Server::start().await;
+    let patient = server.add_person("Canary Patientname", Some("canary@mail.example")).await;
+    let (client, mut device) = (server.sign_in(&patient).await, Authenticator::new(&server.origin));
+    let asked = client.post_json("/account/passkeys/options", &json!({ "current": PASSWORD })).await.json();
+    let credential = device.create(&asked);
+    let added = json!({ "name": "Canary's phone", "credential": credential });
+    assert_eq!(client.post_json("/account/passkeys", &added).await.status, 200);
+    let other = server.client();
+    let question = other.post_json("/sign-in/passkey/options", &json!({})).await.json();
+    let answer = json!({ "credential": device.get(&question) });
+    assert_eq!(other.post_json("/sign-in/passkey", &answer).await.status, 200);
+    server.stop().await;
+
+    tracing::error!("the log works");
+    let challenge = question["publicKey"]["challenge"].as_str().expect("one");
+    let id = credential["id"].as_str().expect("one");
+    log.holds_none_of(&["Canary", "canary@mail", PASSWORD, challenge, id, "RegistrationState", "PublicKeyCredential"]);
 }
 
 #[tokio::test]
