@@ -12,6 +12,7 @@ mod clock;
 mod cometchat;
 pub mod config;
 pub mod demo;
+mod edge;
 mod error;
 mod invites;
 mod keys;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use bedside_store::{SqliteStore, Store, StoreError};
 use bedside_visit::{Clock, Timestamp};
 use hyper_util::rt::TokioTimer;
@@ -22,6 +22,7 @@ use crate::auth::{Cookies, PasswordError, Passwords, SecondStep, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
+use crate::edge::{Doorman, HEAD_TIME, Http1Only, MAX_HEAD, Places, make_room};
 use crate::keys::{KeyError, RootKey};
 use crate::media::{MediaError, MediaServer};
 use crate::reads::Reads;
@@ -31,8 +32,6 @@ use crate::tls;
 
 /// How long requests under way may take when the program stops.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a client may take to send a request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How often is looked whether somebody's right may have gone: it is to bite within a second.
 const RIGHTS_EVERY: Duration = Duration::from_millis(400);
 /// How often what has run out is thrown away.
@@ -163,6 +162,7 @@ impl Program {
         keep_terms(&*store, &config, clock.now()).await?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
         hub.resume().await?;
+        let limits = config.server.limits.clone();
         let app = App::new(Parts {
             rules,
             zone: config.clinic.zone(),
@@ -177,6 +177,7 @@ impl Program {
             store,
             assets,
             hub,
+            sockets: Places::new("server.limits.websockets", limits.websockets, limits.websockets_per_network),
             media,
             demo,
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
@@ -211,18 +212,17 @@ impl Program {
         let rustls = rustls_config(&app.config).await?;
         let server = {
             let handle = handle.clone();
+            let doorman = doorman(&app.config);
             async move {
+                let mut server = axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(HEAD_TIME);
+                let mut http = server.http_builder().http1();
+                http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD);
                 match rustls {
                     Some(rustls) => {
-                        let mut server = axum_server::from_tcp_rustls(listener, rustls)?.handle(handle);
-                        server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                        server.serve(service).await
+                        let acceptor = Http1Only(RustlsAcceptor::new(rustls).acceptor(doorman));
+                        server.acceptor(acceptor).serve(service).await
                     }
-                    None => {
-                        let mut server = axum_server::from_tcp(listener)?.handle(handle);
-                        server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                        server.serve(service).await
-                    }
+                    None => server.acceptor(Http1Only(doorman)).serve(service).await,
                 }
             }
         };
@@ -258,6 +258,19 @@ async fn drained(app: &App, asked: impl Future<Output = ()>) {
     if tokio::time::timeout(time, app.hub.drain(until)).await.is_err() {
         tracing::info!("the time is over: visits under way are asked to come back");
     }
+}
+
+/// Makes room for all connections that are allowed, and counts them.
+fn doorman(config: &Config) -> Doorman {
+    if config.server.is_secure() && config.server.tls == TlsConfig::Off && config.server.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "whoever comes over the reverse proxy has its address: set server.trusted_proxies, or all share one limit"
+        );
+    }
+    let limits = &config.server.limits;
+    make_room(limits.connections);
+    let places = Places::new("server.limits.connections", limits.connections, limits.connections_per_network);
+    Doorman::new(places, config.server.trusted_proxies.clone())
 }
 
 async fn rustls_config(config: &Config) -> Result<Option<RustlsConfig>, StartError> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{LimitsConfig, Network};
+
 /// `[server]`: how pages and API are reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -16,6 +18,10 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Encryption of the connection.
     pub tls: TlsConfig,
+    /// Reverse proxies whose `X-Forwarded-For` is believed. Everybody else's is not read.
+    pub trusted_proxies: Vec<Network>,
+    /// How much may be open at a time.
+    pub limits: LimitsConfig,
     /// How long visits under way may go on when the program is asked to stop (SIGTERM), seconds,
     /// 0 to 3600. Nothing new begins meanwhile; it stops as soon as no visit is under way.
     pub drain_seconds: u64,
@@ -44,6 +50,8 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: "http://localhost:8080".to_owned(),
             tls: TlsConfig::Off,
+            trusted_proxies: Vec::new(),
+            limits: LimitsConfig::default(),
             drain_seconds: 60,
         }
     }
@@ -66,6 +74,7 @@ impl ServerConfig {
         if self.drain_seconds > 3_600 {
             return Err(format!("server.drain_seconds: {} is too long; at most 3600", self.drain_seconds));
         }
+        self.limits.validate()?;
         let url = self.public_url.as_str();
         let Some((scheme, authority)) = url.split_once("://") else {
             return Err(format!("server.public_url: {url:?} is no address; write https://your.name"));
