@@ -13,6 +13,7 @@ use bedside_store::{SqliteStore, Store, StoreError};
 use bedside_visit::{Clock, Timestamp};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, Parts};
@@ -209,7 +210,7 @@ impl Program {
         let carrier = tokio::spawn(app.hub.clone().carry_media_events(media_events));
         let sweeper = tokio::spawn(sweep(app.clone()));
         let warden = tokio::spawn(watch_rights(app.clone()));
-        let rustls = rustls_config(&app.config).await?;
+        let (rustls, renewal) = rustls_config(&app.config).await?;
         let server = {
             let handle = handle.clone();
             let doorman = doorman(&app.config);
@@ -239,6 +240,9 @@ impl Program {
             Some(ended) => ended,
             None => server.await,
         };
+        if let Some(renewal) = renewal {
+            renewal.abort();
+        }
         sweeper.abort();
         warden.abort();
         carrier.abort();
@@ -273,12 +277,16 @@ fn doorman(config: &Config) -> Doorman {
     Doorman::new(places, config.server.trusted_proxies.clone())
 }
 
-async fn rustls_config(config: &Config) -> Result<Option<RustlsConfig>, StartError> {
+/// How connections are encrypted, if they are, and what renews the certificate.
+async fn rustls_config(config: &Config) -> Result<(Option<RustlsConfig>, Option<JoinHandle<()>>), StartError> {
+    let once = |rustls| (Some(rustls), None);
     match &config.server.tls {
-        TlsConfig::Off => Ok(None),
-        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).await.map(Some).map_err(StartError::Tls),
-        TlsConfig::Files { certificate, key } => tls::files(certificate, key).await.map(Some).map_err(StartError::Tls),
+        TlsConfig::Off => Ok((None, None)),
+        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).await.map(once),
+        TlsConfig::Files { certificate, key } => tls::files(certificate, key).await.map(once),
+        TlsConfig::Acme(acme) => tls::acme(config, acme).map(|(rustls, renewal)| (Some(rustls), Some(renewal))),
     }
+    .map_err(StartError::Tls)
 }
 
 /// The terms that people are shown from now on, as they are shown.
@@ -296,10 +304,10 @@ fn origins(config: &Config) -> Vec<String> {
     let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let names = match config.server.tls {
         TlsConfig::SelfSigned => tls::names(config),
-        TlsConfig::Off | TlsConfig::Files { .. } if authority.starts_with("localhost") => {
+        TlsConfig::Off | TlsConfig::Files { .. } | TlsConfig::Acme(_) if authority.starts_with("localhost") => {
             vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
         }
-        TlsConfig::Off | TlsConfig::Files { .. } => vec![],
+        TlsConfig::Off | TlsConfig::Files { .. } | TlsConfig::Acme(_) => vec![],
     };
     let others = names.into_iter().map(|name| match port {
         Some(port) => format!("{scheme}://{name}:{port}"),

@@ -125,10 +125,8 @@ async fn security_headers(State(app): State<App>, request: Request, next: Next) 
     }
     if app.config.cometchat.is_none() {
         // CometChat's document loads pictures from hosts that do not say who may, and a frame must be as its page is.
-        headers.insert(
-            HeaderName::from_static("cross-origin-embedder-policy"),
-            HeaderValue::from_static("require-corp"),
-        );
+        headers
+            .insert(HeaderName::from_static("cross-origin-embedder-policy"), HeaderValue::from_static("require-corp"));
     }
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(&app, ""));

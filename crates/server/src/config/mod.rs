@@ -28,7 +28,7 @@ pub use limits::LimitsConfig;
 pub use media::MediaConfig;
 pub use network::Network;
 pub use retention::RetentionConfig;
-pub use server::{ServerConfig, TlsConfig};
+pub use server::{AcmeConfig, ServerConfig, TlsConfig};
 pub use sign_in::SignInConfig;
 pub use visits::VisitsConfig;
 

@@ -1,6 +1,8 @@
 //! Encryption of the connection: what is spoken, and what is not.
 
-use bedside::config::TlsConfig;
+use std::os::unix::fs::PermissionsExt as _;
+
+use bedside::config::{AcmeConfig, TlsConfig};
 use reqwest::tls::Version;
 
 use crate::support::{Server, raw};
@@ -67,4 +69,29 @@ async fn nothing_is_answered_in_clear() {
     let server = encrypted().await;
     let answer = raw(&server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(!answer.contains("HTTP"), "{answer}");
+}
+
+/// The authority is out of reach: no certificate yet, and nothing falls back to what is not encrypted.
+#[tokio::test]
+async fn until_there_is_a_certificate_nothing_is_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("acme");
+    let acme = AcmeConfig {
+        contact: "it@example.org".to_owned(),
+        agree_to_terms: true,
+        cache: cache.clone(),
+        directory: "https://127.0.0.1:1/directory".to_owned(),
+    };
+    let server = Server::start_with(|config| {
+        config.server.public_url = "https://visits.example.org".to_owned();
+        config.server.tls = TlsConfig::Acme(acme);
+    })
+    .await;
+    let url = format!("https://localhost:{}/healthz", server.address.port());
+    let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().expect("a client");
+    assert!(client.get(url).send().await.is_err());
+    assert!(!raw(&server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.contains("HTTP"));
+    let mode = std::fs::metadata(&cache).expect("made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "for nobody else to read");
+    server.stop().await;
 }
