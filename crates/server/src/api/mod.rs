@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::App;
@@ -39,7 +40,7 @@ impl<T> Success<T> {
     ),
     paths(appointments::get, invites::create, cometchat::user, signalling::upgrade),
     components(schemas(Problem)),
-    modifiers(&Cookies),
+    modifiers(&Cookies, &Refusals),
 )]
 pub(crate) struct Description;
 
@@ -54,6 +55,33 @@ impl Modify for Cookies {
         ] {
             let value = ApiKeyValue::with_description(cookie, what);
             components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Cookie(value)));
+        }
+    }
+}
+
+/// What any request with a body may be answered before its operation is asked.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for item in openapi.paths.paths.values_mut() {
+            let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in changing.into_iter().filter_map(Option::as_mut) {
+                let with_body = operation.request_body.is_some();
+                let refusals = [
+                    ("400", "Missing or malformed", with_body),
+                    ("403", "From another site's page", true),
+                    ("408", "The request took too long to come", with_body),
+                    ("413", "More than 64 KiB", with_body),
+                    ("415", "Not JSON", with_body),
+                ];
+                for (status, description, _) in refusals.into_iter().filter(|(.., applies)| *applies) {
+                    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                    let response = ResponseBuilder::new().description(description);
+                    let response = response.content("application/problem+json", problem).build();
+                    operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
+                }
+            }
         }
     }
 }
