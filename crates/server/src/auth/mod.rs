@@ -10,6 +10,7 @@ mod password;
 mod second_step;
 mod throttle;
 mod token;
+mod workers;
 
 pub(crate) use access::{Access, Conversing, Inviting, PatientPage, ProviderPage, Viewing};
 pub(crate) use cookies::{CookieKind, Cookies};
