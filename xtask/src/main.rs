@@ -1,5 +1,6 @@
 //! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`, and more.
 
+mod contract;
 mod fuzz;
 mod lab;
 mod mutations;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
                                  (arguments go to `bedside serve`: --tls self-signed tries a phone)
   test [rust | web | browser | cometchat | lab]
                                  install what the tests need, and run them: all, or one ring
+  test api                       the API against its own description, with Schemathesis, which is installed with pip
   test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
   fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
   mutate-permissions             break the gate in many places, and see that the tests notice each
@@ -45,9 +47,10 @@ fn main() -> ExitCode {
             "web" => test_web(),
             "browser" => test_browser(),
             "cometchat" => test_cometchat(),
+            "api" => contract::test(),
             "fuzz" => fuzz::replay(),
             "lab" => test_lab(),
-            other => Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab or fuzz")),
+            other => Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab, api or fuzz")),
         },
         Some(("fuzz", rest)) => fuzz::run(rest),
         Some(("mutate-permissions", [])) => mutations::run(),

@@ -43,6 +43,17 @@ pub(crate) fn network_tools() -> Outcome {
     })
 }
 
+/// Installs what Python makes environments with on Debian as root; elsewhere says what to install.
+pub(crate) fn python() -> Outcome {
+    if Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|o| o.status.success()) {
+        return Ok(());
+    }
+    install(&["python3-venv"]).unwrap_or_else(|| {
+        Err("the API's test needs Python 3.10 or newer with venv (on Debian: sudo apt-get install python3-venv)"
+            .to_owned())
+    })
+}
+
 /// Whether this is root.
 pub(crate) fn is_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")

@@ -13,6 +13,7 @@ use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Thrott
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
+use crate::edge::Places;
 use crate::mail::Mailer;
 use crate::media::Media;
 use crate::oidc::Provider;
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,
+    /// For WebSockets.
+    pub(crate) sockets: Places,
     pub(crate) media: Media,
     /// Where there is an account at CometChat.
     pub(crate) cometchat: Option<Directory>,

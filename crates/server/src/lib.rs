@@ -14,6 +14,7 @@ mod clock;
 mod cometchat;
 pub mod config;
 pub mod demo;
+mod edge;
 mod error;
 mod integrators;
 mod invites;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use bedside_store::{SqliteStore, Store, StoreError};
 use bedside_visit::{Clock, Timestamp};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, Parts};
@@ -22,6 +23,7 @@ use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, Sec
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
+use crate::edge::{Doorman, HEAD_TIME, Http1Only, MAX_HEAD, Places, make_room};
 use crate::keys::{KeyError, Keys};
 use crate::mail::Mailer;
 use crate::media::{MediaError, MediaServer};
@@ -33,8 +35,6 @@ use crate::tls;
 
 /// How long requests under way may take when the program stops.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a client may take to send a request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How often is looked whether somebody's right may have gone: it is to bite within a second.
 const RIGHTS_EVERY: Duration = Duration::from_millis(400);
 /// How long is remembered who asked to come in on another device.
@@ -182,6 +182,7 @@ impl Program {
         keep_terms(&*store, &config, clock.now()).await?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
         hub.resume().await?;
+        let limits = config.server.limits.clone();
         let app = App::new(Parts {
             rules,
             zone: config.clinic.zone(),
@@ -197,6 +198,7 @@ impl Program {
             store,
             assets,
             hub,
+            sockets: Places::new("server.limits.websockets", limits.websockets, limits.websockets_per_network),
             media,
             demo,
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
@@ -231,21 +233,20 @@ impl Program {
         let carrier = tokio::spawn(app.hub.clone().carry_media_events(media_events));
         let sweeper = tokio::spawn(sweep(app.clone()));
         let warden = tokio::spawn(watch_rights(app.clone()));
-        let rustls = rustls_config(&app.config).await?;
+        let (rustls, renewal) = rustls_config(&app.config).await?;
         let server = {
             let handle = handle.clone();
+            let doorman = doorman(&app.config);
             async move {
+                let mut server = axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(HEAD_TIME);
+                let mut http = server.http_builder().http1();
+                http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD);
                 match rustls {
                     Some(rustls) => {
-                        let mut server = axum_server::from_tcp_rustls(listener, rustls)?.handle(handle);
-                        server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                        server.serve(service).await
+                        let acceptor = Http1Only(RustlsAcceptor::new(rustls).acceptor(doorman));
+                        server.acceptor(acceptor).serve(service).await
                     }
-                    None => {
-                        let mut server = axum_server::from_tcp(listener)?.handle(handle);
-                        server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                        server.serve(service).await
-                    }
+                    None => server.acceptor(Http1Only(doorman)).serve(service).await,
                 }
             }
         };
@@ -262,6 +263,9 @@ impl Program {
             Some(ended) => ended,
             None => server.await,
         };
+        if let Some(renewal) = renewal {
+            renewal.abort();
+        }
         sweeper.abort();
         warden.abort();
         carrier.abort();
@@ -283,12 +287,29 @@ async fn drained(app: &App, asked: impl Future<Output = ()>) {
     }
 }
 
-async fn rustls_config(config: &Config) -> Result<Option<RustlsConfig>, StartError> {
-    match &config.server.tls {
-        TlsConfig::Off => Ok(None),
-        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).await.map(Some).map_err(StartError::Tls),
-        TlsConfig::Files { certificate, key } => tls::files(certificate, key).await.map(Some).map_err(StartError::Tls),
+/// Makes room for all connections that are allowed, and counts them.
+fn doorman(config: &Config) -> Doorman {
+    if config.server.is_secure() && config.server.tls == TlsConfig::Off && config.server.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "whoever comes over the reverse proxy has its address: set server.trusted_proxies, or all share one limit"
+        );
     }
+    let limits = &config.server.limits;
+    make_room(limits.connections);
+    let places = Places::new("server.limits.connections", limits.connections, limits.connections_per_network);
+    Doorman::new(places, config.server.trusted_proxies.clone())
+}
+
+/// How connections are encrypted, if they are, and what renews the certificate.
+async fn rustls_config(config: &Config) -> Result<(Option<RustlsConfig>, Option<JoinHandle<()>>), StartError> {
+    let once = |rustls| (Some(rustls), None);
+    match &config.server.tls {
+        TlsConfig::Off => Ok((None, None)),
+        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).await.map(once),
+        TlsConfig::Files { certificate, key } => tls::files(certificate, key).await.map(once),
+        TlsConfig::Acme(acme) => tls::acme(config, acme).map(|(rustls, renewal)| (Some(rustls), Some(renewal))),
+    }
+    .map_err(StartError::Tls)
 }
 
 /// The terms that people are shown from now on, as they are shown.
@@ -306,10 +327,10 @@ fn origins(config: &Config) -> Vec<String> {
     let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let names = match config.server.tls {
         TlsConfig::SelfSigned => tls::names(config),
-        TlsConfig::Off | TlsConfig::Files { .. } if authority.starts_with("localhost") => {
+        TlsConfig::Off | TlsConfig::Files { .. } | TlsConfig::Acme(_) if authority.starts_with("localhost") => {
             vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
         }
-        TlsConfig::Off | TlsConfig::Files { .. } => vec![],
+        TlsConfig::Off | TlsConfig::Files { .. } | TlsConfig::Acme(_) => vec![],
     };
     let others = names.into_iter().map(|name| match port {
         Some(port) => format!("{scheme}://{name}:{port}"),

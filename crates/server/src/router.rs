@@ -125,9 +125,18 @@ pub(crate) fn content_security_policy(app: &App, more: &str) -> HeaderValue {
     HeaderValue::try_from(policy + more).unwrap_or(HeaderValue::from_static(POLICY))
 }
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; \
-    object-src 'none'; frame-ancestors 'none'";
+    object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+    trusted-types lit-html bedside-page bedside-worker";
+
+/// What a page may use of the device, and what not even a script of ours may.
+const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), \
+    clipboard-write=(self), autoplay=(self), fullscreen=(self), picture-in-picture=(self), \
+    publickey-credentials-create=(self), publickey-credentials-get=(self), \
+    accelerometer=(), browsing-topics=(), clipboard-read=(), encrypted-media=(), gamepad=(), geolocation=(), \
+    gyroscope=(), hid=(), identity-credentials-get=(), idle-detection=(), local-fonts=(), magnetometer=(), midi=(), \
+    payment=(), serial=(), storage-access=(), usb=(), window-management=(), xr-spatial-tracking=()";
 
 /// On every answer, errors too.
 async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -139,13 +148,15 @@ async fn security_headers(State(app): State<App>, request: Request, next: Next) 
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=()",
-        ),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if app.config.cometchat.is_none() {
+        // CometChat's document loads pictures from hosts that do not say who may, and a frame must be as its page is.
+        headers
+            .insert(HeaderName::from_static("cross-origin-embedder-policy"), HeaderValue::from_static("require-corp"));
     }
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(&app, ""));

@@ -1,3 +1,4 @@
+import { trusted } from "../trusted.ts";
 import { LossWatch } from "./losses.ts";
 
 /** The built redundancy.worker.ts, beside this module. */
@@ -48,10 +49,16 @@ export class DeeperSound {
   }
 }
 
+/** Only a script that lies beside this one is a worker of ours. */
+const workerAddress = trusted("bedside-worker", "createScriptURL", (address) => {
+  if (new URL(".", address).href !== new URL(".", import.meta.url).href) throw new TypeError("no worker of ours");
+  return address;
+});
+
 function attach(sender: RTCRtpSender): Worker | null {
   if (typeof RTCRtpScriptTransform === "undefined") return null;
   try {
-    const worker = new Worker(new URL(REDUNDANCY_WORKER, import.meta.url));
+    const worker = new Worker(workerAddress(new URL(REDUNDANCY_WORKER, import.meta.url).href));
     sender.transform = new RTCRtpScriptTransform(worker);
     return worker;
   } catch {

@@ -148,7 +148,7 @@ test("where much sound is lost, a connection that can send more of it takes over
       this.terminated = true;
     }
   }
-  Object.assign(globalThis, { RTCRtpScriptTransform: class {}, Worker: FakeWorker, REDUNDANCY_WORKER: "file:///worker.js" });
+  Object.assign(globalThis, { RTCRtpScriptTransform: class {}, Worker: FakeWorker, REDUNDANCY_WORKER: "./worker.js" });
   try {
     await connect();
     peer.pace(true);

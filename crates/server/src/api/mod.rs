@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::app::App;
@@ -61,7 +62,7 @@ pub(crate) struct Nothing {}
         signalling::upgrade
     ),
     components(schemas(Problem)),
-    modifiers(&Proofs),
+    modifiers(&Proofs, &Refusals),
 )]
 pub(crate) struct Description;
 
@@ -82,6 +83,33 @@ impl Modify for Proofs {
         let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
         let token = token.description(Some("An access token of `/api/token`, with the scopes named."));
         components.add_security_scheme("token", SecurityScheme::Http(token.build()));
+    }
+}
+
+/// What any request with a body may be answered before its operation is asked.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for item in openapi.paths.paths.values_mut() {
+            let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in changing.into_iter().filter_map(Option::as_mut) {
+                let with_body = operation.request_body.is_some();
+                let refusals = [
+                    ("400", "Missing or malformed", with_body),
+                    ("403", "From another site's page", true),
+                    ("408", "The request took too long to come", with_body),
+                    ("413", "More than 64 KiB", with_body),
+                    ("415", "Not JSON", with_body),
+                ];
+                for (status, description, _) in refusals.into_iter().filter(|(.., applies)| *applies) {
+                    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                    let response = ResponseBuilder::new().description(description);
+                    let response = response.content("application/problem+json", problem).build();
+                    operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
+                }
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod password;
 mod second_step;
 mod throttle;
 mod token;
+mod workers;
 
 pub(crate) use access::{Access, Conversing, PatientPage, ProviderPage, Viewing};
 pub(crate) use access_token::{AccessTokens, LIFETIME as ACCESS_TOKEN_LIFETIME};

@@ -1,11 +1,12 @@
 //! Cross-site request forgery: commands come from our own pages only.
 //!
 //! Browsers send `Origin` with every request that is not GET or HEAD, and with every WebSocket
-//! opening; a page cannot forge it. Cookies are `SameSite=Lax` beside that, and JSON endpoints take
-//! JSON only. Where there is an access token, cookies count for nothing: such a request is nobody's page's.
+//! opening; a page cannot forge it. Most also say in `Sec-Fetch-Site` whose page it was (Fetch
+//! Metadata); neither may say that it was another's. Cookies are `SameSite=Lax` beside that, and JSON
+//! endpoints take JSON only. Where there is an access token, cookies count for nothing: such a request is nobody's page's.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -25,8 +26,15 @@ pub(crate) async fn refuse_foreign_origins(State(app): State<App>, request: Requ
 
 /// Whether one of our own pages sent this.
 pub(crate) fn is_own(app: &App, headers: &HeaderMap) -> bool {
-    match headers.get(header::ORIGIN) {
-        Some(origin) => app.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()),
-        None => headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (Some(origin), None) => {
+            // `none` is the person's own doing, such as loading a page again.
+            let by_own_page = matches!(site, None | Some(b"same-origin" | b"none"));
+            by_own_page && app.origins.iter().any(|own| own.as_bytes() == origin.as_bytes())
+        }
+        (None, _) => site == Some(b"same-origin"),
+        (Some(_), Some(_)) => false,
     }
 }

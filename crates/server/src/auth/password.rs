@@ -1,4 +1,4 @@
-//! Passwords: argon2id in a pool of its own, so that a flood of sign-ins slows nobody else.
+//! Passwords: argon2id on threads of its own that stand back, so that a flood of sign-ins slows nobody else.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
+
+use super::workers::Workers;
 
 /// Shortest password accepted for a new account, characters (NIST SP 800-63B-4: 15 where it is the
 /// only factor).
@@ -38,7 +40,7 @@ pub enum PasswordError {
 /// Hashes and checks passwords, a few at a time.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    workers: Arc<Semaphore>,
+    workers: Workers,
     waiting: Arc<Semaphore>,
     /// A hash that nobody's password has: checked for unknown names, so that they take as long.
     decoy: Arc<str>,
@@ -51,11 +53,8 @@ impl Passwords {
     /// [`PasswordError::Failed`] if the hashing library refuses its parameters.
     pub(crate) fn new(workers: usize) -> Result<Self, PasswordError> {
         let decoy = hash_now(b"nobody has this password")?;
-        Ok(Self {
-            workers: Arc::new(Semaphore::new(workers)),
-            waiting: Arc::new(Semaphore::new(workers + QUEUE)),
-            decoy: decoy.into(),
-        })
+        let threads = Workers::new("passwords", workers).map_err(failed)?;
+        Ok(Self { workers: threads, waiting: Arc::new(Semaphore::new(workers + QUEUE)), decoy: decoy.into() })
     }
 
     /// A hash for the database, in PHC form. `about`: what whoever guesses would know of the person, and of the clinic.
@@ -91,8 +90,7 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
         let _place = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
-        let _worker = self.workers.acquire().await.map_err(|_| PasswordError::Busy)?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| PasswordError::Failed(error.to_string()))
+        self.workers.run(work).await.ok_or_else(|| failed("a worker panicked"))
     }
 }
 

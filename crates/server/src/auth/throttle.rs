@@ -12,6 +12,7 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use uuid::Uuid;
 
 use super::delay::{Delays, Rule};
+use crate::edge::network;
 use crate::error::Error;
 
 /// For one e-mail address, known or not.
@@ -122,32 +123,10 @@ fn lock<K>(delays: &Mutex<Delays<K>>) -> MutexGuard<'_, Delays<K>> {
     delays.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one person has: an IPv4 address, or a /64 (RFC 6177), however it is written.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 fn too_many(until: governor::NotUntil<<DefaultClock as governor::clock::Clock>::Instant>) -> Error {
     wait(until.wait_time_from(DefaultClock::default().now()))
 }
 
 fn wait(time: Duration) -> Error {
     Error::TooManyAttempts { retry_after: time.as_secs() + 1 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_one_network_are_one() {
-        let of = |text: &str| network(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    }
 }

@@ -1,8 +1,11 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bedside_visit::EmailAddress;
 use serde::{Deserialize, Serialize};
+
+use super::{LimitsConfig, Network};
 
 /// `[server]`: how pages and API are reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,6 +19,10 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Encryption of the connection.
     pub tls: TlsConfig,
+    /// Reverse proxies whose `X-Forwarded-For` is believed. Everybody else's is not read.
+    pub trusted_proxies: Vec<Network>,
+    /// How much may be open at a time.
+    pub limits: LimitsConfig,
     /// How long visits under way may go on when the program is asked to stop (SIGTERM), seconds,
     /// 0 to 3600. Nothing new begins meanwhile; it stops as soon as no visit is under way.
     pub drain_seconds: u64,
@@ -36,6 +43,54 @@ pub enum TlsConfig {
         /// Its private key, PEM.
         key: PathBuf,
     },
+    /// A certificate that the program fetches and renews by itself (ACME, RFC 8555), for the host of
+    /// `server.public_url`. The authority asks back on port 443 (TLS-ALPN-01, RFC 8737).
+    Acme(AcmeConfig),
+}
+
+/// What is asked of an authority that gives certificates by ACME.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcmeConfig {
+    /// The e-mail address the authority writes to when something is wrong with the certificate.
+    pub contact: String,
+    /// That whoever runs this has read the authority's terms, and agrees to them.
+    pub agree_to_terms: bool,
+    /// The folder for the account's key and the certificate. Only this program's user may read it.
+    #[serde(default = "cache")]
+    pub cache: PathBuf,
+    /// The authority's directory.
+    #[serde(default = "lets_encrypt")]
+    pub directory: String,
+}
+
+fn cache() -> PathBuf {
+    PathBuf::from("data/acme")
+}
+
+fn lets_encrypt() -> String {
+    "https://acme-v02.api.letsencrypt.org/directory".to_owned()
+}
+
+impl AcmeConfig {
+    fn validate(&self, public_url: &str) -> Result<(), String> {
+        let host = public_url.strip_prefix("https://").unwrap_or_default();
+        if host.contains([':', '[']) || host.parse::<IpAddr>().is_ok() || !host.contains('.') {
+            return Err(format!(
+                "server.tls: mode = \"acme\" needs a public name on port 443 in server.public_url, not {public_url:?}"
+            ));
+        }
+        if !self.agree_to_terms {
+            return Err("server.tls.agree_to_terms: read the authority's terms, and write true if you agree".to_owned());
+        }
+        if self.contact.parse::<EmailAddress>().is_err() {
+            return Err(format!("server.tls.contact: {:?} is no e-mail address", self.contact));
+        }
+        if !self.directory.starts_with("https://") {
+            return Err(format!("server.tls.directory: {:?} must begin with https://", self.directory));
+        }
+        Ok(())
+    }
 }
 
 impl Default for ServerConfig {
@@ -44,6 +99,8 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: "http://localhost:8080".to_owned(),
             tls: TlsConfig::Off,
+            trusted_proxies: Vec::new(),
+            limits: LimitsConfig::default(),
             drain_seconds: 60,
         }
     }
@@ -76,6 +133,7 @@ impl ServerConfig {
         if self.drain_seconds > 3_600 {
             return Err(format!("server.drain_seconds: {} is too long; at most 3600", self.drain_seconds));
         }
+        self.limits.validate()?;
         let url = self.public_url.as_str();
         let Some((scheme, authority)) = url.split_once("://") else {
             return Err(format!("server.public_url: {url:?} is no address; write https://your.name"));
@@ -89,7 +147,10 @@ impl ServerConfig {
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         match scheme {
-            "https" => Ok(()),
+            "https" => match &self.tls {
+                TlsConfig::Acme(acme) => acme.validate(url),
+                TlsConfig::Off | TlsConfig::SelfSigned | TlsConfig::Files { .. } => Ok(()),
+            },
             "http" if local && self.tls == TlsConfig::Off => Ok(()),
             "http" if local => Err("server.public_url: with server.tls on it begins with https://".to_owned()),
             "http" => Err(format!(
@@ -97,5 +158,36 @@ impl ServerConfig {
             )),
             _ => Err(format!("server.public_url: {url:?} must begin with https://")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(public_url: &str, acme: &AcmeConfig) -> Option<String> {
+        let tls = TlsConfig::Acme(acme.clone());
+        ServerConfig { public_url: public_url.to_owned(), tls, ..ServerConfig::default() }.validate().err()
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_a_public_name_and_on_agreed_terms() {
+        let acme = AcmeConfig {
+            contact: "it@example.org".to_owned(),
+            agree_to_terms: true,
+            cache: cache(),
+            directory: lets_encrypt(),
+        };
+        assert_eq!(faults_of("https://visits.example.org", &acme), None);
+        for url in
+            ["https://localhost", "https://203.0.113.7", "https://[2001:db8::1]", "https://visits.example.org:8443"]
+        {
+            assert!(faults_of(url, &acme).is_some_and(|fault| fault.contains("server.public_url")), "{url}");
+        }
+        let wrong = |acme: AcmeConfig| faults_of("https://visits.example.org", &acme).expect("a fault");
+        assert!(wrong(AcmeConfig { agree_to_terms: false, ..acme.clone() }).starts_with("server.tls.agree_to_terms: "));
+        assert!(wrong(AcmeConfig { contact: "it".to_owned(), ..acme.clone() }).starts_with("server.tls.contact: "));
+        let clear = AcmeConfig { directory: "http://ca.example.org".to_owned(), ..acme };
+        assert!(wrong(clear).starts_with("server.tls.directory: "));
     }
 }

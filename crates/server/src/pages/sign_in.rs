@@ -1,10 +1,8 @@
 //! Signing in and out.
 
-use std::net::SocketAddr;
-
 use askama::Template;
 use axum::Form;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
@@ -16,6 +14,7 @@ use serde::Deserialize;
 use super::{Layout, render, second_step};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
+use crate::edge::ClientIp;
 use crate::error::Error;
 use crate::text::percent_encode;
 
@@ -85,7 +84,7 @@ pub(crate) struct Credentials {
 /// `POST /sign-in`. A wrong name and a wrong password look the same, and take the same time.
 pub(crate) async fn submit(
     State(app): State<App>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    ClientIp(address): ClientIp,
     headers: HeaderMap,
     jar: CookieJar,
     identities: Identities,
@@ -105,7 +104,7 @@ pub(crate) async fn submit(
         )?
         .into_response());
     };
-    app.throttle.attempt(&email, address.ip(), app.clock.now())?;
+    app.throttle.attempt(&email, address, app.clock.now())?;
     match check(&app, &email, credentials.password).await? {
         Some(account) => {
             if account.second_step.is_some() {

@@ -22,6 +22,7 @@ use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
 use super::event::Event;
 use crate::app::App;
 use crate::auth::{Access, Conversing, is_own, live_identity};
+use crate::edge::{ClientIp, Place};
 use crate::error::{Error, Problem};
 
 /// A page pings every 5 s; one that is silent for longer than this is gone.
@@ -57,12 +58,14 @@ const RATE: (NonZeroU32, NonZeroU32) =
         (status = 101, description = "The WebSocket"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "Not the opening of a WebSocket"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "From another site's page"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "All WebSockets that may be open are"),
     ),
 )]
 pub(crate) async fn upgrade(
     State(app): State<App>,
     access: Result<Access<Conversing>, Error>,
     returning: Result<Query<Returning>, QueryRejection>,
+    ClientIp(address): ClientIp,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -72,6 +75,9 @@ pub(crate) async fn upgrade(
     let Ok(Query(returning)) = returning else {
         return Error::BadRequest("page is 1 to 64 letters and digits, after a number, knock true.").into_response();
     };
+    let Some(place) = app.sockets.take(Some(address)) else {
+        return Error::Busy.into_response();
+    };
     let upgrade = upgrade
         .read_buffer_size(4 * 1024)
         .write_buffer_size(4 * 1024)
@@ -79,11 +85,14 @@ pub(crate) async fn upgrade(
         .max_message_size(MAX_CLIENT_MESSAGE)
         .max_frame_size(MAX_CLIENT_MESSAGE);
     match access {
-        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, returning, socket)),
+        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, returning, socket, place)),
         Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
         Err(error) => {
             let reason = if error == Error::NotSignedIn { CloseReason::SignedOut } else { CloseReason::Denied };
-            upgrade.on_upgrade(move |mut socket| async move { close(&mut socket, reason).await })
+            upgrade.on_upgrade(move |mut socket| async move {
+                close(&mut socket, reason).await;
+                drop(place);
+            })
         }
     }
 }
@@ -120,10 +129,11 @@ struct Page {
     session: SessionHash,
     connection: ConnectionId,
     rate: DefaultDirectRateLimiter,
+    _place: Place,
 }
 
 impl Page {
-    async fn serve(app: App, access: Access<Conversing>, returning: Returning, mut socket: WebSocket) {
+    async fn serve(app: App, access: Access<Conversing>, returning: Returning, mut socket: WebSocket, place: Place) {
         if returning.knock && !is_chosen(&mut socket).await {
             return;
         }
@@ -144,6 +154,7 @@ impl Page {
             appointment: access.appointment,
             rate: RateLimiter::direct(Quota::per_second(RATE.0).allow_burst(RATE.1)),
             app,
+            _place: place,
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let connection = Connection::new(page.connection, (page.user, arrival.role), page.session, outbox);

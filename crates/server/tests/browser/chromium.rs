@@ -1,5 +1,6 @@
 //! A real Chromium with a fake camera and microphone, driven over its debugging protocol.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chromiumoxide::browser::{Browser, BrowserConfig};
@@ -39,6 +40,7 @@ const ARGUMENTS: [&str; 17] = [
 pub(crate) struct Chromium {
     browser: Browser,
     events: JoinHandle<()>,
+    complaints: Arc<Mutex<Vec<String>>>,
     _profile: TempDir,
 }
 
@@ -73,7 +75,7 @@ impl Chromium {
             .expect("a configuration");
         let (browser, mut handler) = Browser::launch(config).await.expect("Chromium starts");
         let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        Self { browser, events, _profile: profile }
+        Self { browser, events, complaints: Arc::default(), _profile: profile }
     }
 
     /// A person's browser, with camera and microphone granted to `origin`.
@@ -93,6 +95,11 @@ impl Chromium {
             .result
             .browser_context_id;
         Profile { chromium: self, context, origin: origin.to_owned() }
+    }
+
+    /// What the browser held against our own headers, in any window.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.complaints.lock().expect("not poisoned").clone()
     }
 
     /// Ends the process, and waits for it.
@@ -115,7 +122,7 @@ impl Profile<'_> {
         let page = self.chromium.browser.new_page(target).await.expect("a window");
         let light = MediaFeature::new("prefers-color-scheme", "light");
         page.execute(SetEmulatedMediaParams::builder().features([light]).build()).await.expect("light");
-        Window::new(page, self.origin.clone()).await
+        Window::new(page, self.origin.clone(), Arc::clone(&self.chromium.complaints)).await
     }
 
     /// The person allows camera and microphone.

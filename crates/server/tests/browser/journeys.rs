@@ -55,12 +55,6 @@ async fn a_waiting_patient_is_answered(backend: CallBackend) {
     patient.press("Mute").await;
     provider.sees("Muted").await;
     patient.press("Unmute").await;
-    if clinic.double.is_none() {
-        // CometChat's SDK would fetch more than its document may, and does without.
-        for window in [&patient, &provider] {
-            assert_eq!(window.complaints(), Vec::<String>::new());
-        }
-    }
     clinic.close().await;
 }
 

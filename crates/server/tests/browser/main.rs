@@ -12,6 +12,7 @@ mod gallery;
 mod journeys;
 mod people;
 mod phones;
+mod policy;
 #[path = "../support/mod.rs"]
 mod support;
 mod troubles;

@@ -51,7 +51,6 @@ async fn a_passkey_is_added_used_and_removed() {
     window.press("Sign in with a passkey").await;
     window.sees("This passkey does not work here").await;
     findings.look(&window, "sign-in-passkey-refused").await;
-    assert!(window.complaints().is_empty(), "{:?}", window.complaints());
     findings.none();
     clinic.close().await;
 }
@@ -106,7 +105,6 @@ async fn every_way_has_its_page() {
     window.press("Go on").await;
     window.sees("Go on to your clinic account").await;
     findings.look(&window, "connect").await;
-    assert!(window.complaints().is_empty(), "{:?}", window.complaints());
     findings.none();
     clinic.close().await;
 }

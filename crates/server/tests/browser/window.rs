@@ -28,11 +28,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks through shadow roots, as eyes do.
 const PROBE: &str = include_str!("probe.js");
 
+/// What the browser's log says where a page and its headers do not fit.
+const COMPLAINTS: [&str; 6] = [
+    "Content Security Policy",
+    "Permissions policy",
+    "Permissions-Policy",
+    "TrustedHTML",
+    "TrustedScript",
+    "Cross-Origin-Embedder-Policy",
+];
+
 /// A window of a browser.
 pub(crate) struct Window {
     page: Page,
     origin: String,
-    complaints: Arc<Mutex<Vec<String>>>,
 }
 
 /// What media a page receives.
@@ -44,27 +53,21 @@ pub(crate) struct Received {
 }
 
 impl Window {
-    pub(crate) async fn new(page: Page, origin: String) -> Self {
-        let complaints = Arc::new(Mutex::new(Vec::new()));
+    /// What the browser holds against our own headers is added to `complaints`.
+    pub(crate) async fn new(page: Page, origin: String, complaints: Arc<Mutex<Vec<String>>>) -> Self {
         let mut entries = page.event_listener::<EventEntryAdded>().await.expect("the browser's log");
-        let heard = Arc::clone(&complaints);
         tokio::spawn(async move {
             while let Some(entry) = entries.next().await {
                 let text = entry.entry.text.clone();
-                if text.contains("Content Security Policy") || text.contains("Permissions policy") {
-                    heard.lock().expect("not poisoned").push(text);
+                if COMPLAINTS.iter().any(|complaint| text.contains(complaint)) {
+                    complaints.lock().expect("not poisoned").push(text);
                 }
             }
         });
         page.execute(chromiumoxide::cdp::browser_protocol::log::EnableParams::default()).await.expect("log");
-        let window = Self { page, origin, complaints };
+        let window = Self { page, origin };
         window.resize(1280, 800).await;
         window
-    }
-
-    /// What the browser held against our own headers.
-    pub(crate) fn complaints(&self) -> Vec<String> {
-        self.complaints.lock().expect("not poisoned").clone()
     }
 
     /// Opens an address of this origin, or a whole one.

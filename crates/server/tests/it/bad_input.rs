@@ -9,6 +9,37 @@ async fn assert_alive(server: &Server) {
     assert_eq!(server.client().get("/healthz").await.status, 200);
 }
 
+/// Origins that are not those of a server on localhost's `port`, however much they look like it.
+pub(crate) fn foreign_origins(port: u16) -> Vec<Option<String>> {
+    let mut origins = vec![None];
+    origins.extend(
+        [
+            "null".to_owned(),
+            String::new(),
+            "https://evil.example".to_owned(),
+            format!("https://localhost:{port}"),
+            format!("ws://localhost:{port}"),
+            "http://localhost".to_owned(),
+            format!("http://localhost:{}", port ^ 1),
+            format!("http://localhost:0{port}"),
+            format!("http://sub.localhost:{port}"),
+            format!("http://localhost.:{port}"),
+            format!("http://localhost:{port}.evil.example"),
+            format!("http://localhost:{port}@evil.example"),
+            format!("http://evil@localhost:{port}"),
+            format!("http://evil.example/http://localhost:{port}"),
+            format!("http://evil.example#http://localhost:{port}"),
+            format!("http://localhost:{port}/"),
+            format!("HTTP://LOCALHOST:{port}"),
+            format!("http://localhost:{port} http://evil.example"),
+            format!("http://localhost:{port}, http://evil.example"),
+            format!("http://[::1]:{port}"),
+        ]
+        .map(Some),
+    );
+    origins
+}
+
 /// Every route that changes something.
 async fn unsafe_routes(server: &Server) -> Vec<String> {
     let visit = server.book(When::Now).await;
@@ -38,18 +69,9 @@ async fn what_another_site_sends_is_refused_everywhere() {
     let before = server.audit().await.len();
     let routes = unsafe_routes(&server).await;
     let made = server.audit().await.len();
-    let port = server.address.port();
-    let origins = [
-        None,
-        Some("null".to_owned()),
-        Some("https://evil.example".to_owned()),
-        Some(format!("http://localhost:{}", port ^ 1)),
-        Some(format!("http://localhost:{port}/")),
-        Some(format!("HTTP://LOCALHOST:{port}")),
-    ];
     for path in &routes {
         let for_scripts = path.starts_with("/api/") || path.contains("passkey") && !path.ends_with("/remove");
-        for origin in &origins {
+        for origin in &foreign_origins(server.address.port()) {
             let request = grace.request(Method::POST, path).origin(origin.as_deref());
             let reply = if for_scripts {
                 request.json(&json!({})).send().await
@@ -70,12 +92,29 @@ async fn what_another_site_sends_is_refused_everywhere() {
             assert!(reply.headers.get("set-cookie").is_none(), "{path} {origin:?}");
         }
     }
-    // For browsers that blank the Origin of a form, their word that it is ours is enough.
-    let own = grace.request(Method::POST, "/sign-out").origin(None).header("sec-fetch-site", "cross-site").send().await;
-    assert_eq!(own.status, 403);
+    // What the browser says of the page that asked counts beside its origin.
+    for path in &routes {
+        for site in ["cross-site", "same-site", "none", "SAME-ORIGIN", ""] {
+            let blanked = grace.request(Method::POST, path).origin(None).header("sec-fetch-site", site).send().await;
+            assert_eq!(blanked.status, 403, "{path} {site:?}");
+        }
+        for site in ["cross-site", "same-site", "other"] {
+            let odd = grace.request(Method::POST, path).header("sec-fetch-site", site).send().await;
+            assert_eq!(odd.status, 403, "{path} {site:?}");
+        }
+        let twice = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: {0}\r\nOrigin: {0}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            server.origin
+        );
+        assert!(raw(&server, twice).await.starts_with("HTTP/1.1 403"), "{path}");
+    }
     assert_eq!(server.audit().await.len(), made, "nothing was done");
     assert!(made > before);
     assert_eq!(grace.get("/").await.status, 200, "still signed in");
+    // For browsers that blank the Origin of a form, their word that it is ours is enough.
+    let own =
+        grace.request(Method::POST, "/sign-out").origin(None).header("sec-fetch-site", "same-origin").send().await;
+    assert_eq!(own.status, 303);
 }
 
 #[tokio::test]

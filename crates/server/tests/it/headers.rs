@@ -1,20 +1,32 @@
 //! The headers that every answer has, whatever it is an answer to.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use crate::support::{Reply, Server, When, raw};
+use crate::matrix::routes_of_the_router;
+use crate::support::{Page, Reply, Server, When, raw};
 
 const FIXED: [(&str, &str); 5] = [
+    ("cross-origin-embedder-policy", "require-corp"),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
-    (
-        "permissions-policy",
-        "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=()",
-    ),
+];
+
+/// What a call needs of the device, and of what it does not need the most telling.
+const PERMISSIONS: [&str; 8] = [
+    "camera=(self)",
+    "microphone=(self)",
+    "display-capture=(self)",
+    "screen-wake-lock=(self)",
+    "geolocation=()",
+    "payment=()",
+    "usb=()",
+    "clipboard-read=()",
 ];
 
 fn assert_secure(what: &str, headers: &HeaderMap) {
@@ -31,10 +43,17 @@ fn assert_secure(what: &str, headers: &HeaderMap) {
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
+        "img-src 'self' data:",
+        "require-trusted-types-for 'script'",
     ] {
         assert!(policy.split("; ").any(|part| part.trim() == directive), "{what}: {directive} in {policy}");
     }
     assert!(!policy.contains("unsafe") && !policy.contains('*'), "{what}: {policy}");
+    let permissions = headers.get("permissions-policy").unwrap_or_else(|| panic!("{what}")).to_str().expect("text");
+    let permissions: Vec<&str> = permissions.split(", ").collect();
+    assert!(PERMISSIONS.iter().all(|one| permissions.contains(one)), "{what}: {permissions:?}");
+    let for_nobody_else = |one: &&str| one.ends_with("=(self)") || one.ends_with("=()");
+    assert!(permissions.iter().all(for_nobody_else), "{what}: {permissions:?}");
     assert!(headers.contains_key("cache-control"), "{what}");
     assert!(!headers.contains_key("server") && !headers.contains_key("x-powered-by"), "{what}");
     assert!(!headers.contains_key("access-control-allow-origin"), "{what}: nobody else's pages");
@@ -97,6 +116,73 @@ async fn every_answer_carries_them() {
     }
 }
 
+/// Every route, with every method, asked by everybody for what is there and what is not, as it should be and as it
+/// should not: whatever comes back.
+#[tokio::test]
+async fn every_answer_of_every_route_carries_them() {
+    let server = Server::start_with(|config| config.server.limits.websockets_per_network = 1).await;
+    let visit = server.book(When::Now).await;
+    let link = server.link(visit.id).await.replace(&server.origin, "");
+    let token = link.rsplit('/').next().expect("a secret").to_owned();
+    let grace = server.sign_in(&server.provider).await;
+    let by_link = server.client();
+    by_link.join_by_link(&server.link(visit.id).await).await;
+    let _page = Page::open(&server, &by_link, visit.id).await;
+    let (nobody, ada) = (server.client(), server.sign_in(&server.patient).await);
+    let asset =
+        grace.get("/").await.body.split("/assets/").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
+    let paths: BTreeSet<String> =
+        routes_of_the_router().iter().map(|route| route.split_once(' ').expect("a path").1.to_owned()).collect();
+    let mut seen = BTreeSet::new();
+    let mut check = |what: &str, reply: &Reply| {
+        assert_secure(what, &reply.headers);
+        let is_file = what.contains("/assets/") && reply.status == 200;
+        let kept = if is_file { "public, max-age=31536000, immutable" } else { "no-store" };
+        assert_eq!(reply.header("cache-control"), Some(kept), "{what}");
+        seen.insert(reply.status);
+    };
+    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"];
+    for path in paths.iter().map(String::as_str).chain(["/nothing", "/api/nothing", "/assets/", "/%ff"]) {
+        let there = path.replace("{id}", &visit.id.to_string()).replace("{token}", &token);
+        let there = there.replace("{name}", asset.as_deref().unwrap_or("none.js"));
+        let not_there = path.replace("{id}", "nonsense").replace("{token}", "x").replace("{name}", "none.js");
+        for (method, client) in methods.iter().flat_map(|method| [&nobody, &grace, &ada].map(|client| (method, client)))
+        {
+            for address in [&there, &not_there] {
+                // What a request leaves in the browser is not for the next one.
+                let client = client.with_same_cookies();
+                let request = || client.request(Method::from_bytes(method.as_bytes()).expect("a method"), address);
+                let what = format!("{method} {address}");
+                check(&what, &request().send().await);
+                if *method == "POST" {
+                    check(&what, &request().json(&json!({})).send().await);
+                    check(&what, &request().form(&[("email", "x"), ("password", "x")]).send().await);
+                    check(&what, &request().body("application/json", "{").send().await);
+                    check(&what, &request().body("text/plain", "x").send().await);
+                    check(&what, &request().body("application/x-www-form-urlencoded", "x".repeat(70_000)).send().await);
+                    check(&what, &request().origin(Some("https://evil.example")).send().await);
+                }
+            }
+        }
+    }
+    let too_long = "x".repeat(1025);
+    for n in 0..70 {
+        check("POST /sign-in", &nobody.try_sign_in(&format!("n{n}@example.org"), &too_long).await);
+    }
+    let opening = grace.request(Method::GET, &format!("/api/appointments/{}/signalling", visit.id));
+    let opening =
+        opening.header("connection", "upgrade").header("upgrade", "websocket").header("origin", &server.origin);
+    let opening = opening.header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    check("a second WebSocket", &opening.send().await);
+    server.store.close().await;
+    for path in &paths {
+        check(&format!("{path} without a database"), &ada.get(&path.replace("{id}", &visit.id.to_string())).await);
+    }
+    for status in [200, 303, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503] {
+        assert!(seen.contains(&status), "{status} is not among {seen:?}");
+    }
+}
+
 #[tokio::test]
 async fn over_https_browsers_are_told_to_stay_there() {
     let server = Server::start_with(|config| config.server.public_url = "https://visits.example.org".to_owned()).await;
@@ -123,6 +209,7 @@ async fn the_opening_of_a_websocket_carries_them_too() {
     for (name, value) in FIXED {
         assert!(opened.contains(&format!("{name}: {value}\r\n")), "{name}: {opened}");
     }
+    assert!(opened.contains("permissions-policy: camera=(self), "), "{opened}");
 }
 
 /// No page brings anything of its own along that the policy would have to allow.

@@ -8,7 +8,8 @@ use bedside_visit::{AppointmentId, DeviceCheck};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Client, Ending, Page, Refused, Server, When};
+use crate::bad_input::foreign_origins;
+use crate::support::{Client, Ending, Page, Refused, Server, When, raw};
 
 async fn open(server: &Server, client: &Client, id: AppointmentId, origin: Option<&str>) -> Result<Page, Refused> {
     Page::try_open(server, client, &format!("/api/appointments/{id}/signalling"), origin).await
@@ -33,19 +34,22 @@ async fn pages_of_other_sites_open_nothing() {
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;
     let port = server.address.port();
-    let foreign = [
-        None,
-        Some("null".to_owned()),
-        Some("https://evil.example".to_owned()),
-        Some(format!("https://localhost:{port}")),
-        Some("http://localhost".to_owned()),
-        Some(format!("http://localhost:{port}.evil.example")),
-        Some(format!("http://evil.example/http://localhost:{port}")),
-    ];
-    for origin in foreign {
+    for origin in foreign_origins(port) {
         let refused = open(&server, &grace, visit.id, origin.as_deref()).await.err();
         let Some(Refused::Status(403, body)) = refused else { panic!("{origin:?}: {refused:?}") };
         assert!(body.contains("/problems/cross-origin"), "{origin:?}: {body}");
+    }
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 101)] {
+        let opening = format!(
+            "GET /api/appointments/{}/signalling HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {}\r\nCookie: {}\r\n\
+             Sec-Fetch-Site: {site}\r\n\r\n",
+            visit.id,
+            server.origin,
+            grace.cookie_header()
+        );
+        let answer = raw(&server, opening).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{site}: {answer}");
     }
     open(&server, &grace, visit.id, Some(&format!("http://127.0.0.1:{port}"))).await.expect("localhost by number");
 }

@@ -13,6 +13,7 @@ async fn nobody_is_waited_for_without_end() {
     tokio::join!(
         body_that_does_not_come(&server),
         head_that_does_not_come(&server),
+        connection_on_which_nothing_is_asked(&server),
         page_that_falls_silent(&server),
         page_whose_session_was_revoked(&server),
         command_that_cannot_be_saved(),
@@ -50,6 +51,16 @@ async fn body_that_does_not_come(server: &Server) {
 async fn head_that_does_not_come(server: &Server) {
     let answer = raw_until_closed(server, "GET / HTTP/1.1\r\nHost: local").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+/// 10 seconds, before the first request as after it.
+async fn connection_on_which_nothing_is_asked(server: &Server) {
+    let silent = raw_until_closed(server, "");
+    let idle = raw_until_closed(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let both = async { tokio::join!(silent, idle) };
+    let (silent, idle) = soon("both to be closed", both).await;
+    assert!(silent.is_empty(), "{silent}");
+    assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
 }
 
 /// 15 seconds: browsers' pages ping every 5.

@@ -17,10 +17,10 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// What one connection's requests took, from when they were due.
 #[derive(Default)]
-struct Tally {
-    milliseconds: Vec<f64>,
+pub(crate) struct Tally {
+    pub(crate) milliseconds: Vec<f64>,
     late: Vec<f64>,
-    errors: usize,
+    pub(crate) errors: usize,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn reading_an_appointment_under_load() {
 
     let run = |seconds: u32| {
         let request = Arc::clone(&request);
-        tokio::task::spawn_blocking(move || load(address, &request, seconds))
+        tokio::task::spawn_blocking(move || load(address, &request, RATE, seconds))
     };
     run(WARM_UP).await.expect("warmed up");
     let (server, generator, began) = (program.cpu(), own_cpu(), Instant::now());
@@ -74,15 +74,15 @@ async fn reading_an_appointment_under_load() {
     program.stop().await;
 }
 
-/// Sends `RATE` requests a second, each when it is due or, if all connections wait, as soon as one is free.
-fn load(address: SocketAddr, request: &str, seconds: u32) -> Tally {
+/// Sends `rate` requests a second, each when it is due or, if all connections wait, as soon as one is free.
+pub(crate) fn load(address: SocketAddr, request: &str, rate: u32, seconds: u32) -> Tally {
     let next = AtomicU32::new(0);
     let streams: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(address)).collect();
     let began = Instant::now() + Duration::from_millis(50);
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let workers: Vec<_> = streams
             .into_iter()
-            .map(|stream| scope.spawn(|| work(address, stream, request, &next, began, seconds * RATE)))
+            .map(|stream| scope.spawn(|| work(address, stream, request, &next, began, (rate, seconds * rate))))
             .collect();
         workers.into_iter().map(|worker| worker.join().expect("it works")).collect()
     });
@@ -100,7 +100,7 @@ fn work(
     request: &str,
     next: &AtomicU32,
     began: Instant,
-    all: u32,
+    (rate, all): (u32, u32),
 ) -> Tally {
     let mut tally = Tally::default();
     let mut buffer = Vec::with_capacity(8 * 1024);
@@ -109,7 +109,7 @@ fn work(
         if number >= all {
             return tally;
         }
-        let due = began + Duration::from_secs(1) * number / RATE;
+        let due = began + Duration::from_secs(1) * number / rate;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         tally.late.push(milliseconds(due));
         if exchange(&mut stream, request, &mut buffer) == Some(200) {

@@ -12,6 +12,7 @@ mod api;
 #[path = "../browser/chromium.rs"]
 mod chromium;
 mod figures;
+mod flood;
 mod memory;
 mod page;
 #[allow(dead_code, reason = "a part of it is used")]

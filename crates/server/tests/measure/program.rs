@@ -29,6 +29,7 @@ impl Program {
         let file = clinic.folder().join("bedside.toml");
         let text = format!(
             "[clinic]\ntime_zone = 'UTC'\n[server]\nlisten = '{address}'\npublic_url = '{origin}'\n\
+             [server.limits]\nconnections_per_network = 4096\nwebsockets_per_network = 2048\n\
              [database]\npath = '{}'\n[media]\nbind = '127.0.0.1'\nport = 0\n",
             clinic.database().display()
         );

@@ -1,5 +1,6 @@
 //! A browser on a slow phone and a slow network, as far as its own tools make one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chromiumoxide::Page;
@@ -95,7 +96,7 @@ impl SlowBrowser {
         let target =
             CreateTargetParams::builder().url("about:blank").browser_context_id(person.clone()).new_window(true);
         let page = self.browser.new_page(target.build().expect("parameters")).await.expect("a window");
-        let window = Window::new(page.clone(), self.origin.clone()).await;
+        let window = Window::new(page.clone(), self.origin.clone(), Arc::default()).await;
         window.resize(390, 844).await;
         slow_down(&page, conditions).await;
         page.execute(SetCacheDisabledParams::new(!cached)).await.expect("the cache is set");

@@ -64,6 +64,35 @@ fn a_sha_1_fingerprint_is_refused() {
     assert_eq!(world.sfu.statistics().peers, 0);
 }
 
+/// RFC 8827, section 6.5: keys come from the certificate that signalling named, or not at all.
+#[test]
+fn a_certificate_that_signalling_did_not_name_brings_no_media() {
+    let connect = |named: Option<String>| {
+        let mut world = World::new();
+        let (page, offer) = world.page(Transport::Udp, true);
+        let name = |line: &str| match &named {
+            Some(named) if line.starts_with("a=fingerprint") => format!("a=fingerprint:{named}\r\n"),
+            Some(_) | None => format!("{line}\r\n"),
+        };
+        world.command(Command::Join(Box::new(Join {
+            peer: PeerId(1),
+            room: room(),
+            user: user(1),
+            others: vec![user(2)],
+            offer: offer.lines().map(name).collect(),
+            ice: ice(1),
+            forwarding: EVERYTHING,
+        })));
+        world.give_answer(page, 1);
+        world.run(40_000);
+        world
+    };
+    assert!(connect(None).is_up(1));
+    let another = connect(Some(format!("sha-256 {}", ["AB"; 32].join(":"))));
+    assert!(!another.is_up(1));
+    assert!(another.gone(1).is_some(), "it is not waited for without end");
+}
+
 #[test]
 fn dtls_and_rtp_from_strangers_are_dropped() {
     let mut world = World::new();

@@ -238,7 +238,7 @@ impl World {
         self.give_answer(page, id);
     }
 
-    fn give_answer(&mut self, page: usize, id: u64) {
+    pub(super) fn give_answer(&mut self, page: usize, id: u64) {
         self.settle();
         let answered = |event: &Output| match event {
             Output::Answered { peer, sdp, tracks } if peer.0 == id => Some((sdp.clone(), tracks.clone())),

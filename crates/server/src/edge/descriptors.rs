@@ -1,0 +1,24 @@
+//! File descriptors: each connection takes one.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What is needed beside connections: the database, media ports, media over TCP.
+const BESIDE: u64 = 1_024;
+
+/// Asks the operating system for as many files as the limits need: what it gives a program at first is often 1,024.
+pub(crate) fn make_room(connections: usize) {
+    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(BESIDE);
+    let now = getrlimit(Resource::Nofile);
+    if now.current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    let given = now.maximum.map_or(needed, |maximum| needed.min(maximum));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(given), maximum: now.maximum });
+    if raised.is_err() || given < needed {
+        tracing::warn!(
+            needed,
+            given,
+            "the operating system allows fewer open files than server.limits.connections needs: raise it (LimitNOFILE in systemd), or lower the limit"
+        );
+    }
+}

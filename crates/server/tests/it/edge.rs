@@ -1,0 +1,126 @@
+//! Who is at the other end, and how much of everything they may take.
+
+use bedside::config::Network;
+use reqwest::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::support::{Page, Refused, Server, When, raw, soon};
+
+async fn behind_a_proxy() -> Server {
+    let proxy = Network::try_from("127.0.0.1".to_owned()).expect("an address");
+    Server::start_with(|config| config.server.trusted_proxies = vec![proxy]).await
+}
+
+/// How many of 90 tries to sign in were looked at, and how many not, each with an `X-Forwarded-For` of its own.
+async fn tries(server: &Server, forwarded_for: impl Fn(usize) -> String) -> (usize, usize) {
+    let client = server.client();
+    // Too long to be hashed: quick.
+    let password = "x".repeat(1025);
+    let answers = futures_util::future::join_all((0..90).map(|n| {
+        let email = format!("user{n}@example.org");
+        let request = client.request(Method::POST, "/sign-in").header("x-forwarded-for", &forwarded_for(n));
+        let request = request.form(&[("email", &email), ("password", &password)]);
+        async move { request.send().await.status }
+    }))
+    .await;
+    let count = |wanted| answers.iter().filter(|status| **status == wanted).count();
+    assert_eq!(count(200) + count(429), 90, "{answers:?}");
+    (count(200), count(429))
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_client_has_tries_of_its_own() {
+    let server = behind_a_proxy().await;
+    let (_, slowed) = tries(&server, |n| format!("203.0.113.{n}, 198.51.100.7")).await;
+    assert!(slowed >= 1, "what it made up before its own address does not help");
+    let (allowed, _) = tries(&server, |n| format!("2001:db8:0:{n:x}::1")).await;
+    assert!(allowed >= 1, "others are not slowed down with it");
+    let (allowed, slowed) = tries(&server, |n| format!("2001:db8:1:1::{n:x}")).await;
+    assert!(slowed >= 1, "one network has {allowed}");
+}
+
+#[tokio::test]
+async fn a_strangers_word_on_who_it_is_changes_nothing() {
+    let server = Server::start().await;
+    let (allowed, slowed) = tries(&server, |n| format!("198.51.100.{n}")).await;
+    assert!(allowed >= 60 && slowed >= 1, "60 a minute for its own address: {allowed} were allowed");
+}
+
+async fn connect(server: &Server, from: [u8; 4]) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("a loopback address");
+    socket.connect(server.address).await.expect("the server listens")
+}
+
+/// Whether a connection is answered.
+async fn is_served(stream: &mut TcpStream) -> bool {
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut head = [0; 12];
+    soon("an answer, or the end", stream.read_exact(&mut head)).await.is_ok_and(|_| head == *b"HTTP/1.1 200")
+}
+
+#[tokio::test]
+async fn one_network_does_not_take_all_connections() {
+    let server = Server::start_with(|config| {
+        config.server.limits.connections = 4;
+        config.server.limits.connections_per_network = 2;
+    })
+    .await;
+    let (here, there, elsewhere) = ([127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]);
+    let (mut one, mut two) = (connect(&server, here).await, connect(&server, here).await);
+    assert!(is_served(&mut one).await && is_served(&mut two).await);
+    assert!(!is_served(&mut connect(&server, here).await).await, "both of its places are taken");
+    let (mut three, mut four) = (connect(&server, there).await, connect(&server, there).await);
+    assert!(is_served(&mut three).await && is_served(&mut four).await, "somebody else has their own");
+    assert!(!is_served(&mut connect(&server, elsewhere).await).await, "all places are taken");
+    drop(one);
+    let again = async { while !is_served(&mut connect(&server, elsewhere).await).await {} };
+    soon("the place that was given back", again).await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_connections_are_not_counted_as_one_networks() {
+    let proxy = Network::try_from("127.0.0.0/8".to_owned()).expect("a network");
+    let server = Server::start_with(|config| {
+        config.server.trusted_proxies = vec![proxy];
+        config.server.limits.connections_per_network = 1;
+    })
+    .await;
+    let (mut one, mut two) = (connect(&server, [127, 0, 0, 1]).await, connect(&server, [127, 0, 0, 1]).await);
+    assert!(is_served(&mut one).await && is_served(&mut two).await);
+}
+
+#[tokio::test]
+async fn one_network_does_not_take_all_websockets() {
+    let server = Server::start_with(|config| config.server.limits.websockets_per_network = 2).await;
+    let visit = server.book(When::Now).await;
+    let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
+    let (one, _two) = (Page::open(&server, &ada, visit.id).await, Page::open(&server, &grace, visit.id).await);
+    let path = format!("/api/appointments/{}/signalling", visit.id);
+    let refused = Page::try_open(&server, &grace, &path, Some(&server.origin)).await.err();
+    let Some(Refused::Status(503, body)) = refused else { panic!("{refused:?}") };
+    assert!(body.contains("/problems/busy"), "{body}");
+    one.close().await;
+    let again = async { while Page::try_open(&server, &ada, &path, Some(&server.origin)).await.is_err() {} };
+    soon("the place that was given back", again).await;
+}
+
+#[tokio::test]
+async fn heads_of_requests_have_an_end() {
+    let server = Server::start().await;
+    let with = |bytes: usize| {
+        format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(bytes))
+    };
+    assert!(raw(&server, with(30_000)).await.starts_with("HTTP/1.1 200"));
+    let answer = raw(&server, with(40_000)).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken() {
+    let server = Server::start().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let answer = raw(&server, preface).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer:?}");
+}
