@@ -20,13 +20,13 @@ const ACCOUNT: Rule = Rule { free: 9, first: Duration::from_secs(5), longest: Du
 /// Links for a new password, for one e-mail address, known or not.
 const RESETS: Rule = Rule { free: 3, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).expect("60 is not zero");
-const TOGETHER: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
+const TOGETHER: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
 const TOGETHER_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 const TOKENS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 const CONFIRMATIONS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
 
 /// Sign-in tries: for an e-mail address, known or not, ever longer delays from the tenth wrong one on; 60 a minute for a
-/// network (an IPv4 address, or the /64 of an IPv6 address); 20 a second for all together, and 100 at once. Tokens of
+/// network (an IPv4 address, or the /64 of an IPv6 address); 10 a second for all together, and 100 at once. Tokens of
 /// another service: 20 a minute for a person; access tokens: 20 a minute for a client key. Passwords given by somebody who is
 /// signed in: 5 a minute. Links for a new password: as sign-in tries, with delays of their own from the fourth on.
 pub(crate) struct Throttle {

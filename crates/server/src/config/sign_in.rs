@@ -16,7 +16,7 @@ pub struct SignInConfig {
 
 impl Default for SignInConfig {
     fn default() -> Self {
-        Self { idle_minutes: 30, session_hours: 12, password_workers: 2 }
+        Self { idle_minutes: 30, session_hours: 12, password_workers: 1 }
     }
 }
 
