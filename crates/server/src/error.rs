@@ -45,6 +45,8 @@ pub(crate) enum Error {
     NoCometChat,
     /// CometChat did not do what it was asked.
     CometChat,
+    /// Somebody beside the patient and the provider asked to be in a call of CometChat's.
+    CallForTwo,
     /// A token was asked for somebody else.
     ForSomebodyElse,
     /// The password that was to confirm something is wrong.
@@ -170,6 +172,12 @@ impl Error {
                 "The video service does not answer as it should",
                 "Try again in a moment. If it stays like this, ask the clinic.",
             ),
+            Self::CallForTwo => (
+                StatusCode::FORBIDDEN,
+                "/problems/call-for-two",
+                "This call is for two",
+                "CometChat carries calls between the patient and the provider only. Ask the clinic.",
+            ),
             Self::ForSomebodyElse => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
@@ -272,6 +280,7 @@ impl Error {
             | Self::ClientRefused
             | Self::NoCometChat
             | Self::CometChat
+            | Self::CallForTwo
             | Self::ForSomebodyElse
             | Self::WebhookRefused
             | Self::WrongPassword

@@ -31,7 +31,7 @@ function tile({ pictures }: ViewContext, person: ParticipantView): TemplateResul
     ${pictures.element(user) ?? nothing}
     ${words === null ? nothing : html`<span class="tile__instead">${sends ? avatar(name) : icon("eye")}<span>${words}</span></span>`}
     <span class="tile__foot">
-      <span class="tile__name" dir="auto">${name}</span>
+      <span class="tile__name"><bdi>${name}</bdi></span>
       <span class="tile__role">${sends && !microphone ? html`${icon("micOff")}<span class="vh">Muted, </span>` : nothing}${roleWord(role)}</span>
     </span>
   </li>`;
@@ -54,11 +54,11 @@ export function alsoHere({ state: { view } }: ViewContext): Part {
     view.backend !== "embedded" && accompanies(person.role) ? "not in this call: it is for two" : whereabouts(person.presence);
   return html`<div>
     <dt>Others</dt>
-    <dd><ul class="also">${people.map((person) => html`<li>${withRole(person)}<small>${note(person)}</small></li>`)}</ul></dd>
+    <dd><ul class="also">${people.map((person) => html`<li>${withRole(person)} <small>${note(person)}</small></li>`)}</ul></dd>
   </div>`;
 }
 
 /** What an observer is told for as long as they watch. */
 export function observing(): TemplateResult {
-  return html`<p class="chip">${icon("eye")}<span>${OBSERVING}</span></p>`;
+  return html`<p class="chip chip--line">${icon("eye")}<span>${OBSERVING}</span></p>`;
 }
