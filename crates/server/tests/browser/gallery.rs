@@ -437,9 +437,12 @@ async fn a_visit_of_several() {
     let (_, guest) = clinic.companion(long, "guest").await;
     they_meet(&patient, &provider).await;
     patient.sees_and_hears(&["Ines", long]).await;
-    for (window, name) in
-        [(&patient, "company-patient"), (&provider, "company-provider"), (&interpreter, "company-interpreter"), (&observer, "company-observer")]
-    {
+    for (window, name) in [
+        (&patient, "company-patient"),
+        (&provider, "company-provider"),
+        (&interpreter, "company-interpreter"),
+        (&observer, "company-observer"),
+    ] {
         findings.look(window, name).await;
     }
     interpreter.press("Stop camera").await;

@@ -239,8 +239,12 @@ impl Window {
     pub(crate) async fn sees_and_hears(&self, names: &[&str]) {
         for name in names {
             let before: (f64, f64, bool) = self.eval(&format!("await {}", media_of(name))).await;
-            let more = format!("await (async () => {{ const [frames, energy, is] = await {}; return is && frames > {} && energy > {}; }})()",
-                media_of(name), before.0 + 5.0, before.1 + 0.000_1);
+            let more = format!(
+                "await (async () => {{ const [frames, energy, is] = await {}; return is && frames > {} && energy > {}; }})()",
+                media_of(name),
+                before.0 + 5.0,
+                before.1 + 0.000_1
+            );
             self.until(&more, &format!("picture and sound of {name}")).await;
         }
     }
@@ -263,7 +267,9 @@ impl Window {
 /// Frames and sound of a person so far, and whether they are played and seen.
 fn media_of(name: &str) -> String {
     let name = quoted(name);
-    format!("(async () => {{ const one = (await probe.people())[{name}]; return [one?.frames ?? 0, one?.energy ?? 0, Boolean(one?.playing && one?.seen)]; }})()")
+    format!(
+        "(async () => {{ const one = (await probe.people())[{name}]; return [one?.frames ?? 0, one?.energy ?? 0, Boolean(one?.playing && one?.seen)]; }})()"
+    )
 }
 
 fn quoted(text: &str) -> String {

@@ -474,7 +474,11 @@ fn an_observer_is_neither_seen_nor_heard() {
     let wish = Command::SetMedia { microphone: true, camera: false };
     assert_eq!(scene.send(ConnectionId(3), wish), Err(Refusal::WrongRole));
     assert_eq!(scene.visit.published(user(3)), Some((false, false)));
-    assert_eq!(scene.visit.publishers().collect::<Vec<_>>(), [user(1), user(2)], "nobody keeps a place for their media");
+    assert_eq!(
+        scene.visit.publishers().collect::<Vec<_>>(),
+        [user(1), user(2)],
+        "nobody keeps a place for their media"
+    );
 }
 
 #[test]
