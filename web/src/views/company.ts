@@ -31,7 +31,7 @@ function tile({ pictures }: ViewContext, person: ParticipantView): TemplateResul
     ${pictures.element(user) ?? nothing}
     ${words === null ? nothing : html`<span class="tile__instead">${sends ? avatar(name) : icon("eye")}<span>${words}</span></span>`}
     <span class="tile__foot">
-      <span class="tile__name"><bdi>${name}</bdi></span>
+      <span class="tile__name" dir="auto">${name}</span>
       <span class="tile__role">${sends && !microphone ? html`${icon("micOff")}<span class="vh">Muted, </span>` : nothing}${roleWord(role)}</span>
     </span>
   </li>`;
