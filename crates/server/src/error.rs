@@ -45,6 +45,8 @@ pub(crate) enum Error {
     NoCometChat,
     /// CometChat did not do what it was asked.
     CometChat,
+    /// Somebody beside the patient and the provider asked to be in a call of CometChat's.
+    CallForTwo,
     /// A token was asked for somebody else.
     ForSomebodyElse,
     /// The OpenID provider does not do what it is asked.
@@ -203,6 +205,12 @@ impl Error {
                 "This passkey does not work here",
                 "Try again, take another one, or sign in another way.",
             ),
+            Self::CallForTwo => (
+                StatusCode::FORBIDDEN,
+                "/problems/call-for-two",
+                "This call is for two",
+                "CometChat carries calls between the patient and the provider only. Ask the clinic.",
+            ),
             Self::ForSomebodyElse => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
@@ -309,6 +317,7 @@ impl Error {
             | Self::NotLetIn
             | Self::NotConnected
             | Self::PasskeyRefused
+            | Self::CallForTwo
             | Self::ForSomebodyElse
             | Self::WebhookRefused
             | Self::WrongPassword

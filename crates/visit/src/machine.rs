@@ -79,6 +79,11 @@ pub enum Input {
         /// Whose.
         user: UserId,
     },
+    /// A person has no part in the appointment any more.
+    Removed {
+        /// Who.
+        user: UserId,
+    },
     /// The program is about to stop: begin nothing new.
     Stopping {
         /// When at the latest.
@@ -310,9 +315,9 @@ impl Visit {
         matches!(self.phase, VisitPhase::Started { .. }) && self.seats.iter().any(|seat| seat.entered().is_some())
     }
 
-    /// Everyone who has a seat.
-    pub fn users(&self) -> impl Iterator<Item = UserId> {
-        self.seats.iter().map(|seat| seat.user)
+    /// Everyone who has a seat and may be heard and seen.
+    pub fn publishers(&self) -> impl Iterator<Item = UserId> {
+        self.seats.iter().filter(|seat| seat.role.publishes()).map(|seat| seat.user)
     }
 
     /// Who carries the media.
@@ -350,6 +355,7 @@ impl Visit {
                     self.set_media_link(user, MediaLink::Lost { since: now });
                 }
             }
+            Input::Removed { user } => self.remove(now, user),
             Input::Stopping { until } => self.stop_at(until),
             Input::Timeout => {}
         }
@@ -414,6 +420,17 @@ impl Visit {
         }
     }
 
+    /// Nobody waits for a person who may not come back.
+    fn remove(&mut self, now: Timestamp, user: UserId) {
+        let gone = |seat: &Seat| seat.user == user && seat.entered().is_some();
+        if let Some(seat) = self.seats.iter().position(gone) {
+            self.seats[seat].attendance = Attendance::Left { at: now };
+            self.audit(None, AuditAction::VisitLeft);
+            self.drop_media(seat);
+            self.note_emptiness(now);
+        }
+    }
+
     fn note_emptiness(&mut self, now: Timestamp) {
         let started = matches!(self.phase, VisitPhase::Started { .. });
         let nobody = [PATIENT, PROVIDER].into_iter().all(|seat| self.seats[seat].entered().is_none());
@@ -468,11 +485,13 @@ impl Visit {
         self.update_pages();
     }
 
-    /// By the server's own media server: another backend does its own forwarding.
+    /// By the server's own media server: another backend does its own forwarding. The patient's page says "waiting
+    /// room" until they have met the provider: till then nobody who comes beside them sees them either.
     fn may_be_forwarded(&self, seat: usize) -> bool {
         self.backend == CallBackend::Embedded
             && matches!(self.phase, VisitPhase::Started { .. })
             && self.seats[seat].entered().is_some()
+            && (seat != PATIENT || self.connected.is_some())
     }
 
     fn set_status(&mut self, status: AppointmentStatus) {

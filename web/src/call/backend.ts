@@ -9,8 +9,10 @@ import type { Published } from "./publication.ts";
 export interface MediaWish {
   /** The person is in the waiting room or the visit: hold the media path ready. */
   present: boolean;
-  /** The two are connected: media may flow. Never true without `present`. */
+  /** They are connected: media may flow. Never true without `present`. */
   connected: boolean;
+  /** How many others may be heard and seen. */
+  people: number;
   /** The other person's {@link MediaState.ready}, as they reported it. */
   otherReady: boolean;
   /** Their microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */
@@ -28,6 +30,8 @@ export interface MediaState {
   ready: boolean;
   /** The other person, for a backend that delivers tracks. */
   remote: MediaStream | null;
+  /** Everyone else, for a backend that delivers tracks. Another map when somebody is new in it. */
+  company: ReadonlyMap<UserId, MediaStream>;
   /** The other person, for a backend that draws its own picture. */
   surface: HTMLElement | null;
   /** Whether there is anything on it. */
@@ -42,6 +46,7 @@ export const NO_MEDIA: MediaState = {
   link: "off",
   ready: false,
   remote: null,
+  company: new Map(),
   surface: null,
   shows: false,
   trouble: null,
@@ -78,7 +83,7 @@ export interface BackendContext {
   role: Role;
   /** The person at this page. */
   self: UserId;
-  /** The other one: the only one whose media may be shown. */
+  /** The one the page is about. For a backend that connects two: the only one whose media may be shown. */
   other: UserId;
   clock: Clock;
   random: () => number;
@@ -97,3 +102,14 @@ export type CreateBackend = (context: BackendContext) => CallBackend;
 
 /** Finds a backend by the name the server gave. */
 export type LoadBackend = (name: string) => Promise<CreateBackend>;
+
+/** No way to be heard and seen: for whoever comes beside the two where the call is for two. */
+export const createNone: CreateBackend = () => ({
+  captures: false,
+  state: NO_MEDIA,
+  update: () => {},
+  reachable: () => {},
+  receive: () => {},
+  stats: async () => undefined,
+  close: () => {},
+});

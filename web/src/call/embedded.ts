@@ -3,6 +3,7 @@ import { watchNetwork } from "../peer/network.ts";
 import { Peer } from "../peer/peer.ts";
 import { QualityMeter } from "../peer/quality.ts";
 import { browserConnections } from "../peer/roaming.ts";
+import type { UserId } from "../signalling/messages.ts";
 import { nothing } from "../time/clock.ts";
 import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
 
@@ -22,6 +23,7 @@ export class Embedded implements CallBackend {
   readonly #context: BackendContext;
   readonly #peer: Peer;
   readonly #remote = new MediaStream();
+  #company: ReadonlyMap<UserId, MediaStream> = new Map();
   #meter = new QualityMeter();
   #calm = CALM;
   #state: MediaState = NO_MEDIA;
@@ -35,7 +37,6 @@ export class Embedded implements CallBackend {
       random: context.random,
       connections: browserConnections(),
       capabilities: browserCapabilities,
-      other: context.other,
       offer: context.offer,
       changed: () => this.#follow(),
     });
@@ -49,6 +50,7 @@ export class Embedded implements CallBackend {
   update(wish: MediaWish): void {
     this.#peer.send(wish.microphone, wish.camera);
     this.#peer.pace(wish.connected);
+    this.#peer.meet(wish.people);
     if (wish.present) {
       this.#peer.open();
       if (this.#stopMeasuring === nothing) this.#measureLater();
@@ -78,14 +80,16 @@ export class Embedded implements CallBackend {
     this.#peer.close();
   }
 
-  /** One stream for the whole visit: the element that plays it is never swapped. */
+  /** One stream a person for the whole visit: the elements that play them are never swapped. */
   #follow(): void {
-    const wanted = new Set(this.#peer.received);
-    for (const track of this.#remote.getTracks()) if (!wanted.has(track)) this.#remote.removeTrack(track);
-    for (const track of wanted) this.#remote.addTrack(track);
+    const { received } = this.#peer;
+    const { other } = this.#context;
+    const fresh = [...received.keys()].filter((user) => user !== other && !this.#company.has(user));
+    if (fresh.length > 0) this.#company = new Map([...this.#company, ...fresh.map((user) => [user, new MediaStream()] as const)]);
+    for (const [user, stream] of [[other, this.#remote] as const, ...this.#company]) fill(stream, received.get(user) ?? []);
     const link = this.#peer.link;
     const quality = link === "up" ? this.#state.quality : { ...NO_MEDIA.quality, you: lostUnless(link) };
-    this.#set({ ...NO_MEDIA, link, ready: link === "up", remote: this.#remote, quality });
+    this.#set({ ...NO_MEDIA, link, ready: link === "up", remote: this.#remote, company: this.#company, quality });
   }
 
   #measureLater(): void {
@@ -112,10 +116,16 @@ export class Embedded implements CallBackend {
 
   #set(state: MediaState): void {
     const { you, other } = this.#state.quality;
-    const same = state.link === this.#state.link && state.remote === this.#state.remote;
+    const before = this.#state;
+    const same = state.link === before.link && state.remote === before.remote && state.company === before.company;
     this.#state = state;
     if (!same || state.quality.you !== you || state.quality.other !== other || state.link !== "up") this.#context.changed();
   }
+}
+
+function fill(stream: MediaStream, tracks: readonly MediaStreamTrack[]): void {
+  for (const track of stream.getTracks()) if (!tracks.includes(track)) stream.removeTrack(track);
+  for (const track of tracks) stream.addTrack(track);
 }
 
 function lostUnless(link: MediaState["link"]): "lost" | "unknown" {

@@ -3,12 +3,16 @@ import type { CaptureState } from "../devices/capture.ts";
 import type { Transport } from "../signalling/client.ts";
 import type { Admission, Command, Refusal, Role, Timestamp, View } from "../signalling/messages.ts";
 import type { MediaState } from "./backend.ts";
+import { accompanies, present } from "./company.ts";
 import type { Published } from "./publication.ts";
 import type { Shown } from "./view.ts";
 
 /** All that a page shows. Replaced whenever something changes, never changed in place. */
 export interface CallState {
+  /** Whose page it is: the provider's, or the patient's, which is also that of everyone beside them. */
   role: Role;
+  /** What the person is in the visit; `null` as long as only the server knows. */
+  part: Role | null;
   /** Who the appointment is between; `null` until it was read. */
   appointment: Appointment | null;
   /** Why the appointment could not be read. */
@@ -50,6 +54,7 @@ export type Scene =
   | "signed_out"
   | "refused"
   | "broken"
+  | "apart"
   | View["stage"]["name"];
 
 /** Which scene a state is. */
@@ -65,13 +70,30 @@ export function sceneOf(state: CallState): Scene {
     case "reconnecting":
     case "closed":
       if (state.problem !== null) return "problem";
+      if (isApart(state)) return "apart";
       return state.view?.stage.name ?? "loading";
   }
+}
+
+/** Another backend connects two: whoever comes beside them is not in its calls. */
+function isApart({ part, view }: CallState): boolean {
+  if (part === null || !accompanies(part) || view === null || view.backend === "embedded") return false;
+  return view.stage.name !== "ended";
 }
 
 /** Whether the two are in the visit together, be it with a gap. */
 export function inCall(scene: Scene): boolean {
   return scene === "connected" || scene === "reconnecting" || scene === "alone";
+}
+
+/**
+ * Whether people are seen and heard at this page: in the call, and at the provider's while the patient is called
+ * and somebody else has come already.
+ */
+export function isTogether(view: Shown | null, scene: Scene): boolean {
+  if (view === null) return false;
+  const calls = scene === "calling" || scene === "unanswered" || scene === "declined";
+  return inCall(scene) || (calls && view.backend === "embedded" && present(view).length > 0);
 }
 
 /** The few states that a page around the element is told of. */
@@ -85,6 +107,7 @@ export function publicState(role: Role, scene: Scene): PublicState {
     case "signed_out":
     case "refused":
     case "broken":
+    case "apart":
       return "error";
     case "connected":
     case "reconnecting":

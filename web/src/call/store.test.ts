@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { type Appointment, Problem } from "../api/appointment.ts";
-import type { Command, ParticipantView, Role, Stage } from "../signalling/messages.ts";
+import type { Command, ParticipantView, Role, Stage, View } from "../signalling/messages.ts";
 import { FakeClock, settle } from "../testing/clock.ts";
 import { FakeDevices } from "../testing/media.ts";
 import { FakeServer } from "../testing/socket.ts";
-import { aView } from "../testing/views.ts";
+import { aCompanion, aView } from "../testing/views.ts";
 import { type CallBackend, type MediaWish, NO_MEDIA } from "./backend.ts";
 import { CallStore } from "./store.ts";
 
@@ -49,11 +49,11 @@ function backend(): CallBackend {
   };
 }
 
-async function begin(role: Role = "patient"): Promise<void> {
+async function begin(role: Role = "patient", user = role === "patient" ? "p" : "d"): Promise<void> {
   store = new CallStore({
     role,
     appointmentId: "a",
-    user: role === "patient" ? "p" : "d",
+    user,
     api: { appointment: () => answer(), invite: async () => "", callToken: async () => "", admit: async () => {} },
     base: "",
     url: (path) => path,
@@ -100,6 +100,63 @@ test("a provider comes in whatever their devices say", async () => {
   await begin("provider");
   server.last.snapshot(aView({ name: "idle" }, "provider"));
   assert.deepEqual(named("enter"), [{ name: "enter" }]);
+});
+
+/** As a companion: somebody the appointment does not name. */
+async function accompany(role: Role, stage: Stage = { name: "preparing" }, backend: View["backend"] = "embedded"): Promise<void> {
+  await begin("patient", "c");
+  const { you, others, ...view } = aView(stage);
+  const self = aCompanion("c", role, stage.name === "preparing" ? { presence: { name: "preparing", since: 1 } } : {});
+  server.last.snapshot({ ...view, backend, you: self, others: [...others, you] });
+  await settle();
+}
+
+test("a guest is asked for their devices once the server has said what they are, and comes in", async () => {
+  await begin("patient", "c");
+  assert.deepEqual([store.state.part, devices.asked.length], [null, 0]);
+  store.close();
+  await accompany("guest");
+  assert.deepEqual([store.state.part, devices.asked.length], ["guest", 1]);
+  assert.deepEqual(named("enter"), [{ name: "enter" }]);
+});
+
+test("an observer is asked for nothing, comes in, and sends nothing", async () => {
+  await accompany("observer", { name: "connected", since: 1 });
+  assert.deepEqual(devices.asked, []);
+  assert.deepEqual(named("enter"), [{ name: "enter" }]);
+  const { present, connected, microphone, camera, people } = wishes.at(-1) ?? assert.fail();
+  assert.deepEqual({ present, connected, microphone, camera, people }, { present: true, connected: true, microphone: null, camera: null, people: 2 });
+  await clock.pass(60_000);
+  assert.deepEqual(devices.asked, []);
+});
+
+test("places are wished for those who may be heard and seen", async () => {
+  await begin();
+  const view = aView();
+  server.last.snapshot({ ...view, others: [...view.others, aCompanion("i", "interpreter"), aCompanion("o", "observer")] });
+  assert.equal(wishes.at(-1)?.people, 2);
+});
+
+test("a provider who calls is with whoever came before the patient", async () => {
+  await begin("provider");
+  const calling: Stage = { name: "calling", since: 1, until: null };
+  const view = aView(calling, "provider");
+  server.last.snapshot(view);
+  assert.equal(wishes.at(-1)?.connected, false);
+  server.last.snapshot({ ...view, others: [...view.others, aCompanion("i", "interpreter")] });
+  assert.equal(wishes.at(-1)?.connected, true);
+  server.last.snapshot({ ...view, others: [...view.others, aCompanion("i", "interpreter", { presence: { name: "left", at: 2 } })] });
+  assert.equal(wishes.at(-1)?.connected, false);
+});
+
+test("a companion is not in a call that another service carries for two", async () => {
+  await accompany("guest", { name: "connected", since: 1 }, "cometchat");
+  assert.equal(store.scene, "apart");
+  assert.deepEqual([devices.asked.length, named("enter"), wishes.length], [0, [], 0]);
+  server.last.say({ type: "changed", sequence: 2, changes: [{ name: "backend", backend: "embedded" }] });
+  await settle();
+  assert.equal(store.scene, "connected");
+  assert.equal(wishes.at(-1)?.connected, true);
 });
 
 test("mute bites at once, here and there", async () => {

@@ -4,10 +4,11 @@ import { SignallingClient, type Transport } from "../signalling/client.ts";
 import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
-import { NO_MEDIA, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
+import { NO_MEDIA, createNone, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
+import { accompanies, publishes } from "./company.ts";
 import { deviceCheck } from "./check.ts";
 import { Publication, type Published, narrower, same, widens } from "./publication.ts";
-import { type CallState, type Scene, inCall, sceneOf } from "./state.ts";
+import { type CallState, type Scene, isTogether, sceneOf } from "./state.ts";
 import { apply, shown, type Shown } from "./view.ts";
 
 /** How often a closed door is knocked at. */
@@ -75,6 +76,7 @@ export class CallStore {
     });
     this.#state = {
       role: options.role,
+      part: null,
       appointment: null,
       problem: null,
       transport: "connecting",
@@ -122,12 +124,13 @@ export class CallStore {
       const name = appointment.call.backend;
       const create = await loadBackend(name);
       if (this.#closed || load !== this.#loads) return;
-      this.#set({ appointment, problem: null, transport: "connecting" });
+      this.#set({ appointment, part: this.#partIn(appointment), problem: null, transport: "connecting" });
       this.#client?.close();
       this.#client = this.#connect(appointment.call.signalling);
       this.#carryBy(name, create, appointment);
       this.#client.start();
-      void this.capture.acquire();
+      // Whether anyone else is to be asked for their devices, the server says first.
+      if (this.#state.part !== null) void this.capture.acquire();
     } catch (error) {
       if (!this.#closed && load === this.#loads) this.#onProblem(error);
     }
@@ -242,8 +245,16 @@ export class CallStore {
     });
   }
 
-  /** Lets another backend carry the media. */
-  #carryBy(name: string, create: CreateBackend, appointment: Appointment): void {
+  #partIn({ patient, provider }: Appointment): Role | null {
+    const { user } = this.#options;
+    if (user === provider.userId) return "provider";
+    return user === patient.userId ? "patient" : this.#state.part;
+  }
+
+  /** Lets another backend carry the media. But for our own, they are for two. */
+  #carryBy(name: string, load: CreateBackend, appointment: Appointment): void {
+    const part = this.#partIn(appointment);
+    const create = name === "embedded" || (part !== null && !accompanies(part)) ? load : createNone;
     const { api, base, role, user, clock, random } = this.#options;
     this.#backends += 1;
     this.#backendName = name;
@@ -349,7 +360,7 @@ export class CallStore {
     const out = view.stage.name === "left" || view.stage.name === "ended";
     if (!out) this.#returning = false;
     const here = this.#state.here && (!out || this.#returning);
-    this.#set({ view, here, published: this.#publication.now });
+    this.#set({ view, part: view.you.role, here, published: this.#publication.now });
     if (view.backend !== this.#backendName && this.#backend !== null) void this.#moveTo(view.backend);
     this.#follow();
   }
@@ -432,11 +443,12 @@ export class CallStore {
     const { status } = this.capture.state;
     const { published, view } = this.#state;
     const present = wanted && view !== null && isIn(view);
-    const connected = present && inCall(this.scene);
+    const connected = present && isTogether(view, this.scene);
+    const watches = this.#state.part === "observer";
     const lent = connected && this.#backend?.captures === true;
     if (lent !== this.#state.lent) this.#set({ lent });
     if ((!wanted || lent) && status !== "idle") return this.capture.release();
-    if (wanted && !lent && status === "idle" && view !== null) return void this.capture.acquire();
+    if (wanted && !lent && !watches && status === "idle" && view !== null) return void this.capture.acquire();
     this.#greet(wanted);
     const { camera, microphone } = this.capture.state;
     if (microphone !== null) microphone.enabled = published.microphone;
@@ -444,6 +456,7 @@ export class CallStore {
     this.#backend?.update({
       present,
       connected,
+      people: view?.others.filter(({ role }) => publishes(role)).length ?? 1,
       otherReady: present && view.other.media,
       published,
       microphone: present ? microphone : null,
@@ -454,7 +467,7 @@ export class CallStore {
   #greet(wanted: boolean): void {
     // A provider comes in whatever their devices say: they have a patient to meet.
     const { status } = this.capture.state;
-    const settled = this.#state.lent || this.capture.settled || (this.#options.role === "provider" && status === "faulted");
+    const settled = this.#state.lent || this.#state.part === "observer" || this.capture.settled || (this.#options.role === "provider" && status === "faulted");
     const greets = wanted && settled;
     if (greets === this.#greeted) return;
     this.#greeted = greets;
@@ -492,7 +505,7 @@ export class CallStore {
 
 /** Whether nothing more comes from this page unless the person asks for it. */
 function isFinal(scene: Scene): boolean {
-  return scene === "moved" || scene === "signed_out" || scene === "refused" || scene === "broken" || scene === "problem";
+  return scene === "moved" || scene === "signed_out" || scene === "refused" || scene === "broken" || scene === "problem" || scene === "apart";
 }
 
 function isIn(view: View): boolean {

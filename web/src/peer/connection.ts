@@ -40,16 +40,16 @@ export type Wait = Readonly<Record<"audio" | "video", number>>;
 export const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle" };
 
 /**
- * One `RTCPeerConnection` to the server, with four sections that never change: our sound, our
- * picture, their sound, their picture. Devices come and go by replacing tracks, so that nothing is ever
- * negotiated again.
+ * One `RTCPeerConnection` to the server, with sections that never change: our sound, our picture, and a sound
+ * and a picture for each of the others. Devices come and go by replacing tracks, so that nothing is ever
+ * negotiated again; for more people there is another connection.
  */
 export class Connection {
   /** Whether the server is heard over it. */
   readonly pulse = new Pulse();
   readonly #sound: RTCRtpTransceiver;
   readonly #picture: RTCRtpTransceiver;
-  #received: MediaStreamTrack[] = [];
+  #received: ReadonlyMap<UserId, readonly MediaStreamTrack[]> = new Map();
   #full = false;
   #stopRising = nothing;
   readonly #probes = new ProbeTimer();
@@ -60,11 +60,13 @@ export class Connection {
 
   /**
    * @param number what the server knows this connection by
+   * @param people how many others it can receive
    * @param pc a new one, made with {@link CONFIGURATION}
    * @param lossy whether it is to send sound with more redundancy where it is lost
    */
   constructor(
     readonly number: number,
+    readonly people: number,
     readonly pc: RTCPeerConnection,
     private readonly clock: Clock,
     capabilities: Capabilities,
@@ -78,8 +80,9 @@ export class Connection {
     });
     prefer(this.#sound, "audio", capabilities);
     prefer(this.#picture, "video", capabilities);
-    prefer(this.pc.addTransceiver("audio", { direction: "recvonly" }), "audio", capabilities);
-    prefer(this.pc.addTransceiver("video", { direction: "recvonly" }), "video", capabilities);
+    for (let person = 0; person < people; person++) {
+      for (const kind of ["audio", "video"] as const) prefer(this.pc.addTransceiver(kind, { direction: "recvonly" }), kind, capabilities);
+    }
   }
 
   /** What is sent. `null` sends nothing in that section. */
@@ -102,21 +105,22 @@ export class Connection {
     return this.pc.localDescription?.sdp ?? "";
   }
 
-  /** Takes the server's side, and from it which sections carry `other`. */
-  async answer(sdp: string, tracks: readonly Track[], other: UserId): Promise<void> {
+  /** Takes the server's side, and from it whom each section carries. */
+  async answer(sdp: string, tracks: readonly Track[]): Promise<void> {
     await this.pc.setRemoteDescription({ type: "answer", sdp });
     this.#answer = sdp;
-    const mids = new Set(tracks.filter((track) => track.user === other).map((track) => track.mid));
-    this.#received = this.pc
-      .getTransceivers()
-      .filter((transceiver) => transceiver.mid !== null && mids.has(transceiver.mid))
-      .map((transceiver) => transceiver.receiver.track);
+    const received = new Map<UserId, MediaStreamTrack[]>();
+    for (const { mid, receiver } of this.pc.getTransceivers()) {
+      const user = tracks.find((track) => track.mid === mid)?.user;
+      if (user !== undefined) received.set(user, [...(received.get(user) ?? []), receiver.track]);
+    }
+    this.#received = received;
     await this.#tune(this.#full ? RISING : WARM);
     if (this.#full) this.#rise(this.clock.now());
   }
 
-  /** The other person's tracks. */
-  get received(): readonly MediaStreamTrack[] {
+  /** The tracks of each of the others. */
+  get received(): ReadonlyMap<UserId, readonly MediaStreamTrack[]> {
     return this.#received;
   }
 

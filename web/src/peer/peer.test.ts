@@ -25,7 +25,6 @@ beforeEach(() => {
       roaming: (configuration) => (roams ? (new FakePeerConnection(configuration, true) as unknown as RTCPeerConnection) : null),
     },
     capabilities: () => null,
-    other: "d",
     offer: (number, sdp) => offers.push({ peer: number, sdp }) > 0,
     changed: () => {},
   });
@@ -64,7 +63,7 @@ test("it offers four sections in one bundle and takes the other person's tracks 
     ["sendonly audio", "sendonly video", "recvonly audio", "recvonly video"],
   );
   assert.equal(peer.link, "up");
-  assert.deepEqual(peer.received, [{ id: "audio2" }, { id: "video3" }]);
+  assert.deepEqual(peer.received.get("d"), [{ id: "audio2" }, { id: "video3" }]);
 });
 
 test("little is sent while waiting, and the whole picture in the call, also over a fresh connection", async () => {
@@ -176,11 +175,78 @@ test("where much sound is lost, a connection that can send more of it takes over
   }
 });
 
+test("there is a pair of sections for each of the others, and the tracks are theirs by mid", async () => {
+  peer.meet(3);
+  peer.open();
+  await settle();
+  const receiving = pc().transceivers.slice(2).map(({ kind, direction }) => `${direction} ${kind}`);
+  assert.deepEqual(receiving, ["recvonly audio", "recvonly video", "recvonly audio", "recvonly video", "recvonly audio", "recvonly video"]);
+  await answer([{ mid: "4", user: "g" }, { mid: "5", user: "g" }, { mid: "2", user: "d" }, { mid: "3", user: "d" }]);
+  assert.deepEqual([...peer.received], [
+    ["d", [{ id: "audio2" }, { id: "video3" }]],
+    ["g", [{ id: "audio4" }, { id: "video5" }]],
+  ]);
+});
+
+test("for somebody more a wider connection is made beside the old one, which stays until that one carries", async () => {
+  await connect();
+  peer.meet(2);
+  await settle();
+  const [old, wide] = FakePeerConnection.made;
+  assert.equal(FakePeerConnection.made.length, 2);
+  assert.deepEqual([old?.transceivers.length, wide?.transceivers.length], [4, 6]);
+  assert.deepEqual([old?.closed, peer.link], [false, "up"]);
+  await answer([{ mid: "2", user: "d" }, { mid: "4", user: "g" }]);
+  assert.deepEqual([...peer.received.keys()], ["d"], "what runs is shown until then");
+  wide?.become("connected");
+  assert.deepEqual([old?.closed, [...peer.received.keys()]], [true, ["d", "g"]]);
+  peer.meet(1);
+  peer.meet(2);
+  await settle();
+  assert.equal(FakePeerConnection.made.length, 2, "an empty place costs nothing");
+});
+
+test("one that is on its way and too narrow is given up at once", async () => {
+  peer.open();
+  await settle();
+  peer.meet(2);
+  await settle();
+  assert.equal(FakePeerConnection.made.length, 2);
+  assert.deepEqual([pc(0).closed, pc().transceivers.length], [true, 6]);
+});
+
+test("where the wider one fails, it is tried again; and so it is where the server was out of reach", async () => {
+  await connect();
+  peer.meet(2);
+  await settle();
+  peer.receive({ type: "media_failed", peer: offers.at(-1)?.peer ?? 0, reason: "busy" });
+  assert.equal(peer.link, "up");
+  await clock.pass(1_000);
+  assert.deepEqual([FakePeerConnection.made.length, pc().transceivers.length, pc(0).closed], [3, 6, false]);
+  await answer();
+  pc().become("connected");
+  peer.reachable(false);
+  peer.meet(3);
+  await settle();
+  assert.equal(FakePeerConnection.made.length, 3);
+  peer.reachable(true);
+  await settle();
+  assert.deepEqual([FakePeerConnection.made.length, pc().transceivers.length], [4, 8]);
+});
+
 test("a stranger's tracks are not taken", async () => {
   peer.open();
   await settle();
   await answer([{ mid: "2", user: "someone" }, { mid: "3", user: "d" }]);
-  assert.deepEqual(peer.received, [{ id: "video3" }]);
+  assert.deepEqual(peer.received.get("d"), [{ id: "video3" }]);
+});
+
+test("what one of several loses is not drowned in what another receives", () => {
+  const meter = new QualityMeter();
+  const stream = (mid: string, packetsReceived: number, packetsLost: number) => ({ type: "inbound-rtp", kind: "audio", mid, packetsReceived, packetsLost });
+  meter.read([stream("2", 100, 0), stream("4", 5_000, 0)]);
+  meter.read([stream("2", 180, 20), stream("4", 5_100, 0)]);
+  assert.equal(meter.downLoss, 0.2);
 });
 
 /** Lets time pass while the page sends, and the server is heard or not. */

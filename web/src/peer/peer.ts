@@ -30,8 +30,6 @@ export interface PeerOptions {
   random: () => number;
   connections: PeerConnections;
   capabilities: Capabilities;
-  /** Whose media to show. */
-  other: UserId;
   /** Sends an offer; `false` if the server cannot be reached now. */
   offer: (peer: number, sdp: string) => boolean;
   /** Something of {@link Peer.link} or {@link Peer.received} is different. */
@@ -43,6 +41,9 @@ export interface PeerOptions {
  * shaky for two, or the server does not know the connection any more, a fresh one is made; the old
  * one stays until the fresh one carries, and whichever carries first is the one. An ICE restart of
  * the old one would be slower: Chromium holds on to the dead path for two and a half seconds more.
+ *
+ * A connection has room for as many people as were to be seen when it was made. For more, a fresh one is made beside it
+ * in the same way, and what runs is not touched.
  *
  * A connection that roams is made first, and again when the server comes back, since the network may be
  * another then. Where it does not carry, or is not heard while the server is reached, UDP may be blocked: the
@@ -57,6 +58,8 @@ export class Peer {
   #sound: MediaStreamTrack | null = null;
   #picture: MediaStreamTrack | null = null;
   #full = false;
+  /** How many others there are to receive. */
+  #people = 1;
   #reachable = true;
   #unsent: (() => void) | null = null;
   #attempt = 0;
@@ -82,9 +85,9 @@ export class Peer {
     return this.#current.carries ? "up" : "lost";
   }
 
-  /** The other person's tracks. */
-  get received(): readonly MediaStreamTrack[] {
-    return (this.#current ?? this.#next)?.received ?? [];
+  /** The tracks of each of the others. */
+  get received(): ReadonlyMap<UserId, readonly MediaStreamTrack[]> {
+    return (this.#current ?? this.#next)?.received ?? new Map();
   }
 
   /** The connection's measurements. */
@@ -129,6 +132,19 @@ export class Peer {
     void this.#next?.pace(full);
   }
 
+  /** How many others there are to receive, at least one. Fewer change nothing: their places stay empty. */
+  meet(people: number): void {
+    this.#people = Math.max(1, people);
+    // One that is under way and too small would have to be followed by another.
+    if (this.#open && this.#next !== null && this.#next.people < this.#people) this.#renewWhenReachable(true);
+    else this.#widen();
+  }
+
+  /** Makes a wider connection beside the one that is too narrow. */
+  #widen(): void {
+    if (this.#open && this.#current !== null && this.#current.people < this.#people) this.#replaceSoon(0, true);
+  }
+
   /** How long media wait before they are played, at least; `null`: as the browser likes. */
   hold(wait: Wait | null): void {
     this.#current?.hold(wait);
@@ -139,7 +155,7 @@ export class Peer {
     const connection = [this.#next, this.#current].find((candidate) => candidate?.number === message.peer);
     if (connection === null || connection === undefined) return;
     if (message.type === "answer") {
-      connection.answer(message.sdp, message.tracks, this.#options.other).then(
+      connection.answer(message.sdp, message.tracks).then(
         () => this.#options.changed(),
         () => this.#failed(connection),
       );
@@ -232,7 +248,7 @@ export class Peer {
     const { clock, connections, capabilities } = this.#options;
     const roams = roaming ? connections.roaming(CONFIGURATION) : null;
     const pc = roams ?? connections.plain(CONFIGURATION);
-    const connection = new Connection(this.#number, pc, clock, capabilities, this.#lossy);
+    const connection = new Connection(this.#number, this.#people, pc, clock, capabilities, this.#lossy);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);
@@ -292,6 +308,7 @@ export class Peer {
     this.#attempt = 0;
     this.#stopTimers();
     this.#options.changed();
+    this.#widen();
   }
 
   /** The path does not carry: make another, unless one is being made. */

@@ -50,7 +50,7 @@ export class QualityMeter {
       } else if (entry["type"] === "inbound-rtp") {
         // What was lost of a picture is sent again, and then does not count as lost: sound says more.
         const counters = { received: number(entry["packetsReceived"]), lost: number(entry["packetsLost"]) };
-        downLoss = Math.max(downLoss, this.#lossSince(String(entry["kind"]), counters));
+        downLoss = Math.max(downLoss, this.#lossSince(`${String(entry["kind"])} ${String(entry["mid"])}`, counters));
       }
     }
     this.#downLoss = downLoss;

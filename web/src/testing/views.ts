@@ -10,6 +10,12 @@ const PERSON: Omit<ParticipantView, "user" | "name" | "role"> = {
   check: null,
 };
 
+/** Somebody who comes beside the two. */
+export function aCompanion(user: string, role: Role, change: Partial<ParticipantView> = {}): ParticipantView {
+  const publishes = role !== "observer";
+  return { ...PERSON, microphone: publishes, camera: publishes, user, name: `The ${role}`, role, ...change };
+}
+
 /** A view for tests: the patient's, in the waiting room, unless said otherwise. */
 export function aView(stage: Stage = { name: "waiting", since: 1 }, role: Role = "patient", you: Partial<ParticipantView> = {}): View {
   const patient: ParticipantView = { ...PERSON, user: "p", name: "Rosa", role: "patient" };

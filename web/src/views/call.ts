@@ -6,6 +6,7 @@ import { goneWords } from "../words/faults.ts";
 import { backendWords, moves } from "../words/backends.ts";
 import { elapsed } from "../words/time.ts";
 import { ago } from "./closed.ts";
+import { alsoHere, observing, strip, watches } from "./company.ts";
 import { consentLine } from "./consent.ts";
 import type { Corner, ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
@@ -28,11 +29,13 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
     ${heading(`Visit with ${names.other}`, true)}
     <div class="stage__top">
       <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${qualityWord(context)}</p>
+      ${watches(context) ? observing() : nothing}
     </div>
-    ${absence(context)} ${ownTrouble(context)} ${newMessage(context)} ${state.lent ? nothing : corner(context, drag)}
+    ${absence(context)} ${ownTrouble(context)} ${newMessage(context)} ${showsSelf(context) ? corner(context, drag) : nothing}
+    ${strip(context, beside(context))}
     ${provider && ui.panel ? panel(context) : nothing}
     <div class="bar" role="group" aria-label="Controls">
-      ${mediaButtons(context)} ${control("Help", "help", () => context.change({ dialog: "help", menu: false }))}
+      ${watches(context) ? nothing : mediaButtons(context)} ${control("Help", "help", () => context.change({ dialog: "help", menu: false }))}
       ${more(context)}
       ${provider
         ? control("End visit", "end", () => context.change({ dialog: "end", menu: false }), "control--danger")
@@ -48,7 +51,19 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
   `;
 }
 
-/** Our own picture. A backend that captures itself shows it on its own surface. */
+/** What watches only has no picture, and what a backend captures itself is on its own surface. */
+function showsSelf(context: ViewContext): boolean {
+  return !context.state.lent && !watches(context);
+}
+
+/** Which side the small pictures leave to our own. */
+function beside(context: ViewContext): string {
+  const { corner, selfHidden } = context.ui;
+  if (!showsSelf(context) || selfHidden || corner.startsWith("top")) return "";
+  return corner === "bottom-end" ? "company--before" : "company--after";
+}
+
+/** Our own picture. */
 function corner(context: ViewContext, drag: CornerDrag): TemplateResult {
   const { state, ui } = context;
   return html`
@@ -137,7 +152,7 @@ function ownFault(context: ViewContext): Part {
 function more(context: ViewContext): TemplateResult {
   const { ui, change } = context;
   // What draws its own picture has its own settings for it, too.
-  const { lent } = context.state;
+  const none = !showsSelf(context);
   const item = (label: string, act: () => void): TemplateResult =>
     html`<button type="button" class="menu__item" @click=${act}>${label}</button>`;
   return html`<div class="more" @keydown=${(event: KeyboardEvent) => closeMenu(context, event)}>
@@ -147,9 +162,9 @@ function more(context: ViewContext): TemplateResult {
     ${ui.menu
       ? html`<div class="menu">
           ${item("Messages", () => change({ dialog: "messages", menu: false }))}
-          ${lent ? nothing : item("Camera and microphone", () => change({ dialog: "devices", menu: false }))}
-          ${lent || ui.selfHidden ? nothing : item("Move my picture", () => change({ corner: nextCorner(ui.corner) }))}
-          ${lent ? nothing : item(ui.selfHidden ? "Show my picture" : "Hide my picture", () => change({ selfHidden: !ui.selfHidden, menu: false }))}
+          ${none ? nothing : item("Camera and microphone", () => change({ dialog: "devices", menu: false }))}
+          ${none || ui.selfHidden ? nothing : item("Move my picture", () => change({ corner: nextCorner(ui.corner) }))}
+          ${none ? nothing : item(ui.selfHidden ? "Show my picture" : "Hide my picture", () => change({ selfHidden: !ui.selfHidden, menu: false }))}
           ${moves(context).map(({ label, backend }) => item(label, () => (context.store.move(backend), change({ menu: false }))))}
           ${context.state.role === "provider"
             ? item(ui.panel ? "Hide details" : "Show details", () => change({ panel: !ui.panel, menu: false }))
@@ -201,6 +216,7 @@ function panel(context: ViewContext): TemplateResult {
       ${state.appointment?.reason ? html`<div><dt>Reason</dt><dd>${state.appointment.reason}</dd></div>` : nothing}
       ${since === null ? nothing : html`<div><dt>Elapsed</dt><dd class="time">${elapsed(now - since)}</dd></div>`}
       ${connectionLine("Their connection", lost ? "lost" : state.media.quality.other, state.lent)} ${connectionLine("Your connection", own, state.lent)}
+      ${alsoHere(context)}
     </dl>
     ${consentLine(context)}
     <div class="actions">${messagesButton(context)}</div>

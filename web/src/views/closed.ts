@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit";
 
+import { accompanies } from "../call/company.ts";
 import type { EndReason } from "../signalling/messages.ts";
 import { spell } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
@@ -32,12 +33,14 @@ export function ended(context: ViewContext): TemplateResult {
 
 function endedPatient(context: ViewContext, reason: EndReason): TemplateResult {
   const { other } = context.names;
+  const { part } = context.state;
+  const beside = part !== null && accompanies(part);
   const [title, text] = {
     ended: [
       `Your visit with ${other} has ended.`,
       "You can close this page. If you have another question, contact your clinic.",
     ],
-    missed: [
+    missed: beside ? [`${other} has closed the visit.`, "The patient did not come."] : [
       `${other} waited for you and has closed the visit.`,
       "You can still come in: they'll see that you're here. Or contact your clinic for a new time.",
     ],
@@ -140,6 +143,20 @@ export function broken(): TemplateResult {
     <p class="lead">Your place is kept.</p>
     <div class="actions">${button("Load it again", () => location.reload(), "primary")}</div>
   `);
+}
+
+/** Somebody beside the two, while another backend carries the call. */
+export function apart(context: ViewContext): TemplateResult {
+  return card(
+    html`
+      ${heading("You can't be in this call.")}
+      <p class="lead">
+        This visit's call is carried by another service, CometChat, and is for two: the patient and ${context.names.other}. Keep this page
+        open: if the call comes back to the clinic's own server, this page goes on by itself. Or ask the clinic.
+      </p>
+    `,
+    icon("offline", "icon--large"),
+  );
 }
 
 /** The appointment could not be read. */

@@ -1,6 +1,7 @@
 import type { CallState, Scene } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
 import type { Recovery } from "../devices/recovery.ts";
+import type { CompanyPictures } from "./pictures.ts";
 import type { Browser } from "../words/browser.ts";
 
 /** Where the self-view is in the call. */
@@ -44,6 +45,8 @@ export interface ViewContext {
   /** Where "back" goes for staff, if the page said. */
   home: string | null;
   signIn: string;
+  /** Everyone else's pictures. */
+  pictures: Pick<CompanyPictures, "element" | "shows">;
   /** Whether a tap is needed to be captured, and to hear. */
   recovery: Pick<Recovery, "asks" | "busy" | "soundOnly" | "failure" | "accept">;
   /** That tap. */

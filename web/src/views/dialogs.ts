@@ -2,6 +2,7 @@ import { html, nothing, type TemplateResult } from "lit";
 
 import type { Device } from "../devices/capture.ts";
 import type { ChosenDevices } from "../devices/memory.ts";
+import { watches } from "./company.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
 import { messages } from "./messages.ts";
@@ -106,7 +107,7 @@ function help(context: ViewContext): TemplateResult {
   const { other } = context.names;
   const reference = referenceOf(context);
   return html`
-    ${remedies(other).map(
+    ${remedies(other, watches(context)).map(
       ([question, steps]) =>
         html`<details>
           <summary>${question}</summary>
@@ -121,14 +122,14 @@ function help(context: ViewContext): TemplateResult {
       <span class="vh" role="status">${context.ui.copied ? "Copied" : ""}</span>
     </div>
     <div class="actions">
-      ${context.state.lent ? nothing : button("Check camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
+      ${context.state.lent || watches(context) ? nothing : button("Check camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
       ${button("Load the page again", () => location.reload(), "plain")}
     </div>
   `;
 }
 
-function remedies(other: string): [string, string[]][] {
-  return [
+function remedies(other: string, watching: boolean): [string, string[]][] {
+  const all: [string, string[]][] = [
     [
       `I can't hear ${other}`,
       ["Turn up the volume of your device.", "Unplug headphones, or plug them in again.", "Check that the right speaker is chosen below."],
@@ -146,6 +147,7 @@ function remedies(other: string): [string, string[]][] {
       ["Move closer to your Wi-Fi, or use mobile data.", "Pause downloads and other videos.", "Press “Stop camera”: sound needs far less."],
     ],
   ];
+  return watching ? all.slice(0, 1) : all;
 }
 
 function referenceOf({ state }: ViewContext): string {

@@ -1,16 +1,18 @@
 import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
 
 import { carried } from "../api/appointment.ts";
-import { type Scene, inCall, publicState } from "../call/state.ts";
+import { company, present } from "../call/company.ts";
+import { type Scene, inCall, isTogether, publicState } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
 import { speakerToUse } from "../devices/follow.ts";
 import { LevelMeter } from "../devices/meter.ts";
 import { Recovery } from "../devices/recovery.ts";
-import type { Role } from "../signalling/messages.ts";
+import type { ParticipantView, Role } from "../signalling/messages.ts";
 import { chime } from "../sound/chime.ts";
 import tokens from "../styles/tokens.css" with { type: "fallback" };
 import { nothing as idle, systemClock } from "../time/clock.ts";
 import { browserOf } from "../words/browser.ts";
+import { comings } from "../words/company.ts";
 import { announcement, title } from "../words/scenes.ts";
 import { admissions } from "./admissions.ts";
 import type { Ui, ViewContext } from "./context.ts";
@@ -19,6 +21,7 @@ import { dialog } from "./dialogs.ts";
 import sheet from "./element.css";
 import { newMessage } from "./messages.ts";
 import { notice, type Part } from "./parts.ts";
+import { CompanyPictures } from "./pictures.ts";
 import { Presence } from "./presence.ts";
 import { RemotePicture, type RemoteChange } from "./remote.ts";
 import { resume } from "./resume.ts";
@@ -76,12 +79,17 @@ export abstract class VideoCall extends LitElement {
   #ui: Ui = FRESH;
   #scene: Scene = "loading";
   #said = "";
+  /** What was last said of the scene. */
+  #told = "";
+  #company: readonly ParticipantView[] | null = null;
   #connectedSince: number | null = null;
   #patientHere = false;
   #heardMessage = 0;
   #stopTick = idle;
   #stopRest = idle;
   #remote: RemotePicture | null = null;
+  #blocked = false;
+  readonly #pictures = new CompanyPictures(() => this.#onSound());
   #presence: Presence | null = null;
   #recovery: Recovery | null = null;
   /** Where the focus was before a tap was asked for. */
@@ -181,19 +189,35 @@ export abstract class VideoCall extends LitElement {
     this.#metered = null;
     this.#presence?.close();
     this.#remote?.close();
+    this.#pictures.close();
     this.#presence = this.#remote = null;
     this.#scene = "loading";
-    this.#said = "";
+    this.#said = this.#told = "";
+    this.#company = null;
   }
 
   #onBack(): void {
     this.#store?.nudge();
     this.#meter.wake();
+    this.#play();
+  }
+
+  #play(): void {
     if (inCall(this.#scene)) void this.#remote?.play();
+    this.#pictures.play();
+  }
+
+  /** One tap is enough for everyone's sound. */
+  #onSound(): void {
+    this.#recovery?.sound((this.#blocked && inCall(this.#scene)) || this.#pictures.blocked);
+    this.requestUpdate();
   }
 
   #onRemote({ soundBlocked, picture }: RemoteChange): void {
-    if (soundBlocked !== undefined) this.#recovery?.sound(soundBlocked && inCall(this.#scene));
+    if (soundBlocked !== undefined) {
+      this.#blocked = soundBlocked;
+      this.#onSound();
+    }
     if (picture !== undefined && picture !== this.#ui.picture) this.#change({ picture });
   }
 
@@ -210,7 +234,7 @@ export abstract class VideoCall extends LitElement {
   readonly #resume = (): void => {
     if (this.#recovery?.busy === true) return;
     this.#meter.wake();
-    if (inCall(this.#scene)) void this.#remote?.play();
+    this.#play();
     this.#recovery?.tap();
   };
 
@@ -234,10 +258,13 @@ export abstract class VideoCall extends LitElement {
     const stage = state.view?.stage;
     if (stage?.name === "connected") this.#connectedSince = stage.since;
     if (!inCall(scene)) this.#connectedSince = null;
-    if (!inCall(scene)) this.#recovery?.sound(false);
+    const speaker = speakerToUse(state.capture.chosen, state.capture.speakers);
+    const together = isTogether(state.view, scene);
+    if (!together) this.#recovery?.sound(false);
     this.#presence?.title(title(state, scene, other));
     this.#presence?.keepAwake(inCall(scene) || scene === "waiting" || scene === "calling" || scene === "called");
-    this.#remote?.show(state.media, inCall(scene) && state.media.surface === null, speakerToUse(state.capture.chosen, state.capture.speakers), other);
+    this.#remote?.show(state.media.remote, inCall(scene) && state.media.surface === null, speaker, other);
+    if (state.view !== null) this.#pictures.show(company(state.view), state.media.company, together, speaker);
     if (state.capture.microphone !== this.#metered) {
       this.#metered = state.capture.microphone;
       this.#meter.listen(this.#metered);
@@ -246,11 +273,17 @@ export abstract class VideoCall extends LitElement {
     if (this.seat === "provider" && here && !this.#patientHere && scene === "idle") chime();
     this.#patientHere = here;
     const words = announcement(state, scene, other);
-    if (words !== "") this.#said = words;
+    if (words !== "" && words !== this.#told) this.#said = this.#told = words;
+    if (state.view !== null) {
+      const now = present(state.view);
+      const news = comings(this.#company ?? now, now);
+      if (news !== "") this.#said = news;
+      this.#company = now;
+    }
     const said = state.view?.messages.at(-1);
     if (said !== undefined && said.number > this.#heardMessage) {
       this.#heardMessage = said.number;
-      if (said.from !== state.view?.you.user) this.#said = `${other} wrote: ${said.text}`;
+      if (said.from !== state.view?.you.user) this.#said = `${state.view?.others.find(({ user }) => user === said.from)?.name ?? other} wrote: ${said.text}`;
     }
   }
 
@@ -323,6 +356,7 @@ export abstract class VideoCall extends LitElement {
       names: { self: this.currentUserName || state.view?.you.name || "You", other: this.#other() },
       home: this.homeUrl === "" ? null : this.homeUrl,
       signIn: `${this.baseUrl.replace(/\/$/, "")}/sign-in?next=${path}`,
+      pictures: this.#pictures,
       recovery,
       resume: this.#resume,
       chime,
@@ -391,7 +425,7 @@ export abstract class VideoCall extends LitElement {
       return html`<slot></slot>`;
     }
     const context = this.#context(this.#store, this.#recovery);
-    const known = this.seat === "patient" && context.state.appointment !== null;
+    const known = context.state.part === "patient";
     if (context.scene === "loading" && this.childElementCount > 0 && !known) {
       // The server's own words are better than a spinner.
       return html`<div class="frame"><slot></slot>${this.#remote.element}${this.#live()}</div>`;
@@ -401,7 +435,7 @@ export abstract class VideoCall extends LitElement {
     const dropped = !calls && this.#store.state.transport === "reconnecting" && scene !== "problem";
     return html`
       <div
-        class="frame ${calls ? "frame--call" : ""} ${calls && this.#ui.resting && !this.#ui.menu ? "frame--resting" : ""} ${this.#ui.panel ? "frame--panel" : ""}"
+        class="frame ${calls ? "frame--call" : ""} ${calls && this.#ui.resting && !this.#ui.menu ? "frame--resting" : ""} ${this.#ui.panel && this.seat === "provider" ? "frame--panel" : ""}"
         @pointermove=${this.#stir}
         @pointerdown=${this.#stir}
         @keydown=${this.#stir}

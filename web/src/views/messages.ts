@@ -1,8 +1,10 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { ChatMessage } from "../signalling/messages.ts";
+import { company } from "../call/company.ts";
 import { clockTime } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
+import { watches } from "./company.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 
@@ -36,20 +38,32 @@ export function newMessage(context: ViewContext): Part {
 export function messages(context: ViewContext): TemplateResult {
   const { state, names } = context;
   const written = state.view?.messages ?? [];
+  const several = state.view !== null && company(state.view).length > 0;
+  if (watches(context)) return read(context, written);
   return html`
     ${written.length === 0
-      ? html`<p class="remark">Nothing written yet. ${names.other} sees what you write at once, and it is kept with this visit.</p>`
-      : html`<ol class="talk" aria-label="Messages" tabindex="0">${written.map((message) => line(context, message))}</ol>`}
+      ? html`<p class="remark">Nothing written yet. ${several ? "Everyone in the visit" : names.other} sees what you write at once, and it is kept with this visit.</p>`
+      : list(context, written)}
     ${state.refusal?.command === "say" ? html`<p class="refusal" role="alert">${icon("alert")}That could not be sent. Please try again.</p>` : nothing}
     <form class="write" @submit=${(event: SubmitEvent) => send(context, event)}>
       <label class="field">
-        <span>Write to ${names.other}</span>
+        <span>Write to ${several ? "everyone" : names.other}</span>
         <textarea name="text" rows="2" maxlength=${LONGEST} dir="auto" enterkeyhint="send" @keydown=${sendByKey}></textarea>
       </label>
       <button type="submit" class="button button--primary">${icon("send")}<span>Send</span></button>
       ${state.busy.has("say") ? html`<p class="remark" role="status">${state.transport === "open" ? "Sending…" : "It goes out as soon as you are connected again."}</p>` : nothing}
     </form>
   `;
+}
+
+/** An observer says nothing, nor writes. */
+function read(context: ViewContext, written: readonly ChatMessage[]): TemplateResult {
+  return html`${written.length === 0 ? html`<p class="remark">Nothing written yet.</p>` : list(context, written)}
+    <p class="remark">As an observer you read what is written, and write nothing.</p>`;
+}
+
+function list(context: ViewContext, written: readonly ChatMessage[]): TemplateResult {
+  return html`<ol class="talk" aria-label="Messages" tabindex="0">${written.map((message) => line(context, message))}</ol>`;
 }
 
 function line(context: ViewContext, message: ChatMessage): TemplateResult {

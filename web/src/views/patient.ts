@@ -1,8 +1,11 @@
 import { html, nothing, type TemplateResult } from "lit";
 
+import { accompanies } from "../call/company.ts";
+import { OBSERVING } from "../words/company.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { remedy } from "../words/faults.ts";
 import { when } from "../words/time.ts";
+import { alsoHere, watches } from "./company.ts";
 import { consentQuestion } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
@@ -29,14 +32,14 @@ export function preparing(context: ViewContext): TemplateResult {
     `);
   }
   if (capture.status === "faulted" && !capture.accepted) return deviceFault(context);
-  if (capture.status === "ready" || capture.accepted) {
+  if (capture.status === "ready" || capture.accepted || watches(context)) {
     return room(context, "Taking you to the waiting room…", html`Just a moment.`, nothing);
   }
   return card(
     html`
       ${heading("Please allow your camera and microphone.")}
       <p class="lead">Your browser is asking now. Press “Allow”.</p>
-      <p>Only ${other} will see and hear you, and only once the visit starts.</p>
+      <p>Only the people of this visit will see and hear you, and only once it starts.</p>
       <div class="actions actions--quiet">${button("Continue without camera and microphone", () => context.store.capture.accept(), "quiet")}</div>
     `,
     html`<span class="pair">${icon("video")}${icon("mic")}</span>`,
@@ -99,14 +102,8 @@ function room(context: ViewContext, title: string, lead: TemplateResult, leave: 
   const { other } = context.names;
   const { appointment } = context.state;
   return html`
-    <section class="room">
-      <div class="room__preview">
-        <div class="self self--large">
-          ${selfPicture(context)}
-          <div class="self__bar">${mediaButtons(context)}</div>
-        </div>
-        <div class="meter">${icon("mic")}${level()}<span class="meter__word">${microphoneWords(context)}</span></div>
-      </div>
+    <section class="room ${watches(context) ? "room--watching" : ""}">
+      ${watches(context) ? nothing : preview(context)}
       <div class="room__words">
         <p class="eyebrow">Waiting room</p>
         ${heading(title)}
@@ -117,19 +114,31 @@ function room(context: ViewContext, title: string, lead: TemplateResult, leave: 
             <dd>${other}${appointment?.provider.specialty ? html`<small>${appointment.provider.specialty}</small>` : nothing}</dd>
           </div>
           <div><dt>When</dt><dd>${whenOf(context)}</dd></div>
+          ${alsoHere(context)}
         </dl>
+        ${watches(context) ? html`<p class="observing">${icon("eye")}<span>You are here as an observer. ${OBSERVING} Everyone is told that you are here.</span></p>` : nothing}
         <ul class="checks" aria-label="Your device">
           ${checks(context)}
         </ul>
         ${deviceRemark(context)} ${consentQuestion(context)}
         <div class="actions">
           ${context.state.view?.messages.length ? messagesButton(context) : nothing}
-          ${button("Camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
+          ${watches(context) ? nothing : button("Camera and microphone", () => context.change({ dialog: "devices" }), "plain", "settings")}
           ${button("Help", () => context.change({ dialog: "help" }), "plain", "help")} ${leave}
         </div>
       </div>
     </section>
   `;
+}
+
+function preview(context: ViewContext): TemplateResult {
+  return html`<div class="room__preview">
+    <div class="self self--large">
+      ${selfPicture(context)}
+      <div class="self__bar">${mediaButtons(context)}</div>
+    </div>
+    <div class="meter">${icon("mic")}${level()}<span class="meter__word">${microphoneWords(context)}</span></div>
+  </div>`;
 }
 
 function whenOf(context: ViewContext): string {
@@ -142,10 +151,10 @@ function microphoneWords({ state }: ViewContext): string {
   return state.heard ? "We can hear you" : "Say something to test it";
 }
 
-function checks({ state }: ViewContext): TemplateResult[] {
-  const { capture, media, heard, published } = state;
+function checks(context: ViewContext): TemplateResult[] {
+  const { capture, media, heard, published } = context.state;
   const asking = capture.status === "asking";
-  const lines = [
+  const lines = watches(context) ? [] : [
     capture.camera !== null
       ? checkLine(published.camera ? "good" : "off", published.camera ? "Your camera works" : "Your camera is off")
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your camera" : "No camera: you won't be seen"),
@@ -177,7 +186,8 @@ export function called(context: ViewContext): TemplateResult {
       ${heading(`${other} is calling you in.`)}
       <p class="lead">Your visit is starting.</p>
       <div class="actions">
-        ${actButton(context, "rejoin", "Join", "primary", "video")} ${actButton(context, "decline", "Not now")}
+        ${actButton(context, "rejoin", "Join", "primary", "video")}
+        ${context.state.part !== null && accompanies(context.state.part) ? nothing : actButton(context, "decline", "Not now")}
       </div>
       ${context.state.here && context.state.capture.status === "asking"
         ? notice("Your browser is asking for your camera and microphone. Press “Allow”.", "warn")

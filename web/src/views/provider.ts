@@ -1,11 +1,13 @@
 import { html, nothing, type TemplateResult } from "lit";
 
+import { isTogether } from "../call/state.ts";
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import { captureNote } from "../words/capture.ts";
 import { moves, startWaits } from "../words/backends.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { elapsed, spell, when } from "../words/time.ts";
 import { ago } from "./closed.ts";
+import { alsoHere, strip } from "./company.ts";
 import { consentLine } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
 import { icon } from "./icons.ts";
@@ -21,7 +23,7 @@ export function desk(context: ViewContext): TemplateResult {
       <div class="card desk__main">
         <p class="eyebrow">${deskEyebrow(scene)}</p>
         ${heading(deskTitle(scene, first))}
-        ${patientFacts(context)} ${presence(context)} ${consentLine(context)} ${deskActions(context)} ${door(context)}
+        ${patientFacts(context)} ${presence(context)} ${together(context)} ${consentLine(context)} ${deskActions(context)} ${door(context)}
         <div class="actions actions--quiet">${messagesButton(context)}</div>
         ${inviteLine(context)}
       </div>
@@ -63,7 +65,8 @@ function deskTitle(scene: ViewContext["scene"], patient: string): string {
   }
 }
 
-function patientFacts({ state, names, scene, now }: ViewContext): Part {
+function patientFacts(context: ViewContext): Part {
+  const { state, names, scene, now } = context;
   const appointment = state.appointment;
   if (appointment === null) return nothing;
   const { age } = appointment.patient;
@@ -72,7 +75,17 @@ function patientFacts({ state, names, scene, now }: ViewContext): Part {
     ${age === null ? nothing : html`<div><dt>Age</dt><dd>${age}</dd></div>`}
     ${appointment.reason ? html`<div><dt>Reason</dt><dd>${appointment.reason}</dd></div>` : nothing}
     <div><dt>Time</dt><dd>${when(appointment.datetime, now)} (${appointment.duration} minutes)</dd></div>
+    ${alsoHere(context)}
   </dl>`;
+}
+
+/** Whoever came before the patient is with the provider already. */
+function together(context: ViewContext): Part {
+  if (!isTogether(context.state.view, context.scene)) return nothing;
+  return html`<div class="early">
+    <p>With you already. You see and hear each other.</p>
+    ${strip(context)}
+  </div>`;
 }
 
 function presence(context: ViewContext): Part {

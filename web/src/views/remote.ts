@@ -1,4 +1,3 @@
-import type { MediaState } from "../call/backend.ts";
 import { nothing, systemClock } from "../time/clock.ts";
 
 /** Cropping away more of a picture than this would lose the patient's hands, or the doctor's face. */
@@ -7,14 +6,14 @@ const MOST_CROPPED = 0.34;
 /** A picture that has stood still for so many looks is none; a look a second. */
 const STILL = 4;
 
-/** What the page learns of the other person's picture. */
+/** What the page learns of a person's picture. */
 export interface RemoteChange {
   picture?: boolean;
   soundBlocked?: boolean;
 }
 
 /**
- * The one element that plays the other person, sound and picture, for the whole visit: browsers that
+ * The one element that plays a person, sound and picture, for the whole visit: browsers that
  * allowed it to play once allow it again.
  */
 export class RemotePicture {
@@ -47,11 +46,11 @@ export class RemotePicture {
   }
 
   /** Plays what there is while `on`. */
-  show(media: MediaState, on: boolean, speaker: string, name: string): void {
+  show(stream: MediaStream | null, on: boolean, speaker: string, name: string): void {
     const { element } = this;
     if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
-    const fresh = element.srcObject !== media.remote;
-    if (fresh) element.srcObject = media.remote;
+    const fresh = element.srcObject !== stream;
+    if (fresh) element.srcObject = stream;
     element.hidden = !on;
     if (element.sinkId !== undefined && element.sinkId !== speaker) {
       void element.setSinkId(speaker).catch(() => {});

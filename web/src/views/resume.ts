@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit";
 
+import { present } from "../call/company.ts";
 import { inCall } from "../call/state.ts";
 import type { FaultDevice } from "../devices/fault.ts";
 import { remedy } from "../words/faults.ts";
@@ -27,7 +28,7 @@ function tap(context: ViewContext): TemplateResult {
   const { recovery, names } = context;
   const stays = inCall(context.scene) ? "You're still in the visit." : "Your place is kept.";
   const why = recovery.soundOnly
-    ? `Your browser holds back ${names.other}'s sound until you tap.`
+    ? `Your browser holds back ${present(context.state.view).length > 0 ? "everyone" : names.other}'s sound until you tap.`
     : `Your camera and microphone were stopped, perhaps by a call or another app. ${stays}`;
   return html`
     ${icon(recovery.soundOnly ? "sound" : "video", "icon--large")}

@@ -1,7 +1,7 @@
 import type { TemplateResult } from "lit";
 
 import { call } from "./call.ts";
-import { broken, ended, left, loading, moved, problem, refused, signedOut } from "./closed.ts";
+import { apart, broken, ended, left, loading, moved, problem, refused, signedOut } from "./closed.ts";
 import type { ViewContext } from "./context.ts";
 import type { CornerDrag } from "./corner.ts";
 import { called, preparing, waiting } from "./patient.ts";
@@ -12,7 +12,7 @@ export function scene(context: ViewContext, drag: CornerDrag): TemplateResult {
   switch (context.scene) {
     case "loading":
       // Who and when are known, the devices are being asked for: the waiting room takes shape meanwhile.
-      return context.state.role === "patient" && context.state.appointment !== null ? preparing(context) : loading();
+      return context.state.part === "patient" ? preparing(context) : loading();
     case "problem":
       return problem(context);
     case "moved":
@@ -23,6 +23,8 @@ export function scene(context: ViewContext, drag: CornerDrag): TemplateResult {
       return refused(context);
     case "broken":
       return broken();
+    case "apart":
+      return apart(context);
     case "preparing":
       return preparing(context);
     case "waiting":

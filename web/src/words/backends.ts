@@ -1,3 +1,4 @@
+import { present } from "../call/company.ts";
 import type { CallState } from "../call/state.ts";
 import type { CallBackend } from "../signalling/messages.ts";
 
@@ -16,6 +17,6 @@ export function backendWords(trouble: string | null, other: string): string {
 export function moves({ state }: { state: Pick<CallState, "role" | "view" | "appointment"> }): { label: string; backend: CallBackend }[] {
   if (state.role !== "provider" || state.view === null || state.appointment?.call.cometchat === undefined) return [];
   return state.view.backend === "embedded"
-    ? [{ label: "Move this call to CometChat", backend: "cometchat" }]
+    ? [{ label: present(state.view).length > 0 ? "Move this call to CometChat, for two only" : "Move this call to CometChat", backend: "cometchat" }]
     : [{ label: "Move this call to the clinic's server", backend: "embedded" }];
 }

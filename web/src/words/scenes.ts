@@ -39,6 +39,7 @@ export function announcement(state: CallState, scene: Scene, other: string): str
     case "signed_out":
     case "refused":
     case "broken":
+    case "apart":
       return "";
   }
 }
@@ -77,6 +78,7 @@ export function title(state: CallState, scene: Scene, other: string): string {
       case "signed_out":
       case "refused":
       case "broken":
+      case "apart":
         return "Visit";
     }
   })();

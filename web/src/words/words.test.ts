@@ -3,7 +3,9 @@ import { test } from "node:test";
 
 import { signallingUrl } from "../api/appointment.ts";
 import { local, relative } from "../site/times.ts";
+import { aCompanion } from "../testing/views.ts";
 import { browserOf } from "./browser.ts";
+import { comings } from "./company.ts";
 import { elapsed, initials, spell } from "./time.ts";
 
 test("durations read as people say them", () => {
@@ -51,4 +53,12 @@ test("browsers are told apart by their settings", () => {
     other: "curl",
   };
   for (const [name, text] of Object.entries(ua)) assert.equal(browserOf(text), name);
+});
+
+test("who comes and who goes is said with what they are, and that somebody watches", () => {
+  const ines = aCompanion("i", "interpreter", { name: "Ines" });
+  const oscar = aCompanion("o", "observer", { name: "Oscar" });
+  assert.equal(comings([], [ines, oscar]), "Ines (interpreter) has joined. Oscar (observer) has joined: sees and hears you.");
+  assert.equal(comings([ines, oscar], [oscar]), "Ines (interpreter) has left.");
+  assert.equal(comings([ines], [{ ...ines, presence: { name: "away", since: 1 } }]), "");
 });

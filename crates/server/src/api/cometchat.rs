@@ -51,7 +51,7 @@ pub(crate) struct UserAnswer {
     responses(
         (status = 200, body = UserAnswer, description = "The token"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "For somebody else"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "For somebody else, or for a companion: its calls are for two"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "No CometChat here, or not your appointment"),
         (status = 502, body = Problem, content_type = "application/problem+json", description = "CometChat did not do it"),
     ),
@@ -70,6 +70,9 @@ pub(crate) async fn user(
         None if identity.is_account() => (None, Role::Patient),
         None => return Err(Error::NoAppointmentId),
     };
+    if !matches!(role, Role::Patient | Role::Provider) {
+        return Err(Error::CallForTwo);
+    }
     let person = app.store.get_person(user).await?.ok_or(Error::NotFound)?;
     let token = directory.token(user, &Profile::of(&person, role), asked.force_recreate).await?;
     if let Some(appointment) = appointment {

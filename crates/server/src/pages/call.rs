@@ -62,7 +62,11 @@ fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -
             "Waiting room",
             "patient-video-call",
             format!("Your visit with {other}"),
-            "One moment: your waiting room is opening. Your browser will ask to use your camera and microphone. Please allow it.",
+            if role.publishes() {
+                "One moment: your waiting room is opening. Your browser will ask to use your camera and microphone. Please allow it."
+            } else {
+                "One moment: your waiting room is opening. You see and hear; nobody sees or hears you."
+            },
         ),
         Role::Provider => {
             ("Visit", "provider-video-call", format!("Visit with {other}"), "One moment: the visit is opening.")

@@ -58,6 +58,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::Closed
         | Error::Cancelled
         | Error::NoCometChat
+        | Error::CallForTwo
         | Error::ForSomebodyElse
         | Error::WebhookRefused
         | Error::PasskeyRefused

@@ -236,6 +236,21 @@ impl VisitTask {
             connection.close(CloseReason::SignedOut);
             self.shared.media.drop_user(self.visit.id(), connection.user);
             self.step(Input::Disconnected { connection: connection.id, goodbye: true }).await;
+            if self.has_no_part(connection.user).await {
+                self.step(Input::Removed { user: connection.user }).await;
+            }
+        }
+    }
+
+    /// Whether somebody was taken out of the appointment. Who only signed out keeps their seat for a while.
+    async fn has_no_part(&self, user: UserId) -> bool {
+        match self.shared.store.get_appointment(self.appointment).await {
+            Ok(Some(sealed)) => sealed.unseal_for(OwnWork::RecordVisit).participants.role_of(user).is_none(),
+            Ok(None) => true,
+            Err(error) => {
+                tracing::error!(%error, appointment = %self.appointment, "who is of an appointment could not be read");
+                false
+            }
         }
     }
 
@@ -253,7 +268,7 @@ impl VisitTask {
             room: self.visit.id(),
             user,
             page_peer: peer,
-            others: self.visit.users().filter(|other| *other != user).collect(),
+            others: self.visit.publishers().filter(|other| *other != user).collect(),
             offer: sdp.0,
             admitted: self.visit.is_admitted(user),
             microphone,

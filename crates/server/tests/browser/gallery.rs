@@ -452,6 +452,48 @@ async fn over_cometchat() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_visit_of_several() {
+    let clinic = Clinic::open().await;
+    let long = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh of Llanfairpwllgwyngyll";
+    let mut findings = Findings::default();
+    let provider = clinic.provider().await;
+    let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
+    let (_, observer) = clinic.companion("Oscar", "observer").await;
+    for window in [&interpreter, &observer] {
+        window.stage("waiting").await;
+    }
+    findings.look(&interpreter, "company-waiting").await;
+    findings.look(&observer, "company-observer-waiting").await;
+    provider.press(&clinic.start()).await;
+    provider.stage("calling").await;
+    provider.sees_and_hears(&["Ines"]).await;
+    findings.look(&provider, "company-provider-calling").await;
+
+    let patient = clinic.patient().await;
+    let (_, guest) = clinic.companion(long, "guest").await;
+    they_meet(&patient, &provider).await;
+    patient.sees_and_hears(&["Ines", long]).await;
+    for (window, name) in [
+        (&patient, "company-patient"),
+        (&provider, "company-provider"),
+        (&interpreter, "company-interpreter"),
+        (&observer, "company-observer"),
+    ] {
+        findings.look(window, name).await;
+    }
+    interpreter.press("Stop camera").await;
+    guest.press("Mute").await;
+    patient.sees("Camera off").await;
+    patient.sees("Muted, ").await;
+    findings.look(&patient, "company-patient-off").await;
+    patient.eval::<bool>("(document.documentElement.dir = 'rtl', true)").await;
+    findings.look(&patient, "rtl-company-patient").await;
+    findings.none();
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
 async fn beside_the_way() {
     let clinic = Clinic::open().await;
     let mut findings = Findings::default();

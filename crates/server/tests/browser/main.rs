@@ -7,6 +7,7 @@
 
 mod calls;
 mod chromium;
+mod companions;
 mod doors;
 mod gallery;
 mod journeys;

@@ -1,7 +1,7 @@
 //! What patient and provider do, as they do it.
 
 use bedside::config::Config;
-use bedside_visit::{Appointment, CallBackend};
+use bedside_visit::{Appointment, CallBackend, UserId};
 
 use crate::chromium::{Chromium, Profile};
 use crate::support::double::Double;
@@ -78,6 +78,15 @@ impl Clinic {
     pub(crate) async fn come_by_link(&self, window: &Window) {
         window.open(&self.server.link(self.appointment.id).await).await;
         window.press("Join visit").await;
+    }
+
+    /// Somebody who comes beside the two, by a link of their own, in a browser of their own.
+    pub(crate) async fn companion(&self, name: &str, role: &str) -> (UserId, Window) {
+        let (user, link) = self.server.companion_link(self.appointment.id, name, role).await;
+        let window = self.profile().await.window().await;
+        window.open(&link).await;
+        window.press("Join visit").await;
+        (user, window)
     }
 
     /// The provider, signed in, on the page of the visit.

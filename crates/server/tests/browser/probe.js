@@ -55,6 +55,33 @@ const probe = (() => {
     }
     return sum;
   };
+  // Everyone who is played here, by name: what of theirs was decoded, and what is heard.
+  const people = async () => {
+    const reports = [...((await call()?.stats?.())?.values?.() ?? [])].filter(({ type }) => type === "inbound-rtp");
+    const found = {};
+    for (const element of all()) {
+      if (!(element instanceof HTMLVideoElement) || element.muted || element.srcObject === null) continue;
+      const ids = element.srcObject.getTracks().map(({ id }) => id);
+      const own = reports.filter(({ trackIdentifier }) => ids.includes(trackIdentifier));
+      const sum = (field) => own.reduce((total, report) => total + (report[field] ?? 0), 0);
+      found[element.getAttribute("aria-label")] = {
+        frames: sum("framesDecoded"),
+        energy: sum("totalAudioEnergy"),
+        playing: !element.paused && !element.hidden,
+        seen: element.videoWidth > 2 && visible(element),
+      };
+    }
+    return found;
+  };
+  const sending = async () => [...((await call()?.stats?.())?.values?.() ?? [])].filter(({ type }) => type === "outbound-rtp").reduce((total, { bytesSent }) => total + bytesSent, 0);
+  // How many streams bring anything.
+  const flowing = async () => {
+    const bytes = async () =>
+      [...((await call()?.stats?.())?.values?.() ?? [])].filter(({ type }) => type === "inbound-rtp").map(({ id, bytesReceived }) => [id, bytesReceived]);
+    const before = new Map(await bytes());
+    await new Promise((done) => setTimeout(done, 500));
+    return (await bytes()).filter(([id, now]) => now > (before.get(id) ?? 0)).length;
+  };
   const ready = async () => {
     for (const report of (await call()?.stats?.())?.values?.() ?? []) {
       if (report.type === "transport" && report.dtlsState === "connected") return true;
@@ -105,5 +132,5 @@ const probe = (() => {
       .map((v) => `${v.id}: ${v.help}\n` + v.nodes.map((n) => `    ${n.html}\n    ${n.failureSummary}`).join("\n"))
       .join("\n");
   };
-  return { protocol, sources, surface, settled, cutOff, ready, focused, text, find, target, received, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
+  return { protocol, sources, surface, settled, cutOff, ready, focused, text, find, target, received, people, sending, flowing, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
 })();

@@ -190,6 +190,11 @@ impl Window {
         self.until(&format!("probe.stage() === {}", quoted(stage)), &format!("the stage {stage:?}")).await;
     }
 
+    /// Where the call element stands now.
+    pub(crate) async fn stage_now(&self) -> String {
+        self.eval("probe.stage() ?? ''").await
+    }
+
     /// Presses a button or a link by its name, with a real click.
     pub(crate) async fn press(&self, name: &str) {
         let find = format!("probe.target({})", quoted(name));
@@ -249,6 +254,21 @@ impl Window {
         .await;
     }
 
+    /// Waits until each of these people is really seen and heard: frames decoded, sound with energy in it, in the
+    /// element that bears their name.
+    pub(crate) async fn sees_and_hears(&self, names: &[&str]) {
+        for name in names {
+            let before: (f64, f64, bool) = self.eval(&format!("await {}", media_of(name))).await;
+            let more = format!(
+                "await (async () => {{ const [frames, energy, is] = await {}; return is && frames > {} && energy > {}; }})()",
+                media_of(name),
+                before.0 + 5.0,
+                before.1 + 0.000_1
+            );
+            self.until(&more, &format!("picture and sound of {name}")).await;
+        }
+    }
+
     /// Everything axe-core finds wrong, as text; empty if it finds nothing.
     pub(crate) async fn axe(&self) -> String {
         let source =
@@ -262,6 +282,14 @@ impl Window {
         let png = ScreenshotParams::builder().format(CaptureScreenshotFormat::Png).build();
         self.page.screenshot(png).await.expect("a picture")
     }
+}
+
+/// Frames and sound of a person so far, and whether they are played and seen.
+fn media_of(name: &str) -> String {
+    let name = quoted(name);
+    format!(
+        "(async () => {{ const one = (await probe.people())[{name}]; return [one?.frames ?? 0, one?.energy ?? 0, Boolean(one?.playing && one?.seen)]; }})()"
+    )
 }
 
 fn quoted(text: &str) -> String {

@@ -123,6 +123,18 @@ async fn nobody_gets_a_token_in_anothers_name() {
 }
 
 #[tokio::test]
+async fn its_calls_are_for_two() {
+    let (double, server) = clinic().await;
+    let visit = server.book(When::Now).await;
+    for role in ["guest", "interpreter", "observer"] {
+        let (_, client) = server.companion(visit.id, "Ines", role).await;
+        let refused = client.post_json(USER, &json!({ "appointmentId": visit.id.to_string() })).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (403, "call-for-two"));
+    }
+    assert!(double.asked().is_empty(), "they are not made known there");
+}
+
+#[tokio::test]
 async fn without_an_account_there_is_nothing() {
     let server = Server::start().await;
     let grace = server.sign_in(&server.provider).await;

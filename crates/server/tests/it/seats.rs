@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bedside_visit::signalling::{ClientMessage, Command, Refusal, ServerMessage};
-use bedside_visit::view::Stage;
+use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{AppointmentStatus, EndReason};
+use reqwest::Method;
 
 use crate::room::{Room, connected};
 use crate::support::{Ending, Page, Refused};
@@ -80,6 +81,25 @@ async fn a_seat_is_held_for_ten_minutes() {
     assert!(matches!(patient.view.stage, Stage::Left { .. }));
     patient.command(Command::Rejoin).await.expect("the door stays open");
     provider.until("connected", connected).await;
+}
+
+/// Whoever signs out may come back, and is waited for; whoever is taken out is not.
+#[tokio::test]
+async fn who_is_taken_out_of_a_visit_has_left_it() {
+    let (room, mut patient, mut provider) = Room::connected().await;
+    let (ines, client) = room.server.companion(room.visit.id, "Ines", "interpreter").await;
+    let mut interpreter = Page::open(&room.server, &client, room.visit.id).await;
+    interpreter.command(Command::Enter).await.expect("in");
+    interpreter.until("connected", connected).await;
+    let presence = |view: &View| view.others.iter().find(|other| other.user == ines).map(|other| other.presence);
+    provider.until("Ines", |view| matches!(presence(view), Some(Presence::Here { .. }))).await;
+
+    let links = format!("/api/appointments/{}/invites/{ines}", room.visit.id);
+    assert_eq!(room.grace.request(Method::DELETE, &links).send().await.status, 200);
+    assert_eq!(interpreter.ending().await, Ending::Code(4401));
+    for page in [&mut patient, &mut provider] {
+        page.until("gone", |view| matches!(presence(view), Some(Presence::Left { .. })) && connected(view)).await;
+    }
 }
 
 #[tokio::test]

@@ -146,14 +146,21 @@ impl Server {
 
     /// A browser that came in by somebody's link.
     pub(crate) async fn companion(&self, visit: AppointmentId, name: &str, role: &str) -> (UserId, Client) {
+        let (user, link) = self.companion_link(visit, name, role).await;
+        let client = self.client();
+        client.join_by_link(&link).await;
+        (user, client)
+    }
+
+    /// Somebody new who may come to a visit, and their link.
+    pub(crate) async fn companion_link(&self, visit: AppointmentId, name: &str, role: &str) -> (UserId, String) {
         let grace = self.sign_in(&self.provider).await;
         let body = serde_json::json!({ "name": name, "role": role });
         let made = grace.post_json(&format!("/api/appointments/{visit}/companions"), &body).await;
         assert_eq!(made.status, 200, "{}", made.body);
         let made = made.json();
-        let client = self.client();
-        client.join_by_link(made["data"]["url"].as_str().expect("a link")).await;
-        (made["data"]["userId"].as_str().expect("an id").parse().expect("an id"), client)
+        let text = |field: &str| made["data"][field].as_str().expect("a text").to_owned();
+        (text("userId").parse().expect("an id"), text("url"))
     }
 
     /// Shuts somebody out.

@@ -475,6 +475,44 @@ fn an_observer_is_neither_seen_nor_heard() {
     let wish = Command::SetMedia { microphone: true, camera: false };
     assert_eq!(scene.send(ConnectionId(3), wish), Err(Refusal::WrongRole));
     assert_eq!(scene.visit.published(user(3)), Some((false, false)));
+    assert_eq!(
+        scene.visit.publishers().collect::<Vec<_>>(),
+        [user(1), user(2)],
+        "nobody keeps a place for their media"
+    );
+}
+
+#[test]
+fn who_is_taken_out_has_left_and_holds_no_seat() {
+    let mut scene = Scene::in_call();
+    scene.arrive(3, "p", None, ConnectionId(3));
+    scene.send(ConnectionId(3), Command::Enter).expect("enter");
+    scene.input(Input::Disconnected { connection: ConnectionId(3), goodbye: true });
+    assert!(matches!(scene.page(PATIENT).others[1].presence, Presence::Away { .. }));
+    scene.input(Input::Removed { user: user(3) });
+    for page in [PATIENT, PROVIDER] {
+        assert!(matches!(scene.page(page).others[1].presence, Presence::Left { .. }));
+        assert!(matches!(scene.stage(page), Stage::Connected { .. }), "the two go on");
+    }
+    assert!(!scene.visit.is_admitted(user(3)));
+    assert_eq!(scene.log.iter().filter(|output| **output == Output::DropMedia { user: user(3) }).count(), 2);
+}
+
+/// The provider started and left before the patient came; an interpreter stayed.
+#[test]
+fn a_patient_who_waits_is_seen_by_nobody() {
+    let mut scene = Scene::both_waiting();
+    scene.send(PATIENT, Command::Leave).expect("leave");
+    scene.arrive(3, "p", None, ConnectionId(3));
+    scene.send(ConnectionId(3), Command::Enter).expect("enter");
+    scene.send(PROVIDER, Command::Start).expect("start");
+    assert!(scene.visit.is_admitted(user(3)));
+    scene.send(PROVIDER, Command::Leave).expect("leave");
+    scene.send(PATIENT, Command::Rejoin).expect("rejoin");
+    assert!(matches!(scene.stage(PATIENT), Stage::Waiting { .. }));
+    assert!(!scene.visit.is_admitted(user(1)));
+    scene.send(PROVIDER, Command::Start).expect("back");
+    assert!(scene.visit.is_admitted(user(1)));
 }
 
 #[test]

@@ -92,7 +92,7 @@ class CometChat implements CallBackend {
     this.#surface?.classList.toggle("surface--shown", shows);
     const you = link === "lost" ? "lost" : "unknown";
     const before = this.#state;
-    this.#state = { link, ready, remote: null, surface: this.#surface, shows, trouble, quality: { you, other: "unknown" } };
+    this.#state = { link, ready, remote: null, company: NO_MEDIA.company, surface: this.#surface, shows, trouble, quality: { you, other: "unknown" } };
     const same = before.link === link && before.ready === ready && before.shows === shows && before.trouble === trouble;
     if (!same || before.surface !== this.#surface) this.#context.changed();
   }

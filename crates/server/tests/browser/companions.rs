@@ -1,0 +1,126 @@
+//! A visit of three and more: everyone sees and hears everyone, and nobody watches unseen.
+
+use reqwest::Method;
+
+use crate::people::Clinic;
+use crate::window::Window;
+
+const PATIENT: &str = "Ada Lovelace";
+const PROVIDER: &str = "Dr. Grace Hopper";
+
+/// Remembers the longest time in which no frame of somebody was shown, milliseconds, and whether they were ever
+/// without sound or picture.
+async fn watch(window: &Window, name: &str) {
+    let script = format!(
+        "(() => {{
+            const video = [...probe.all()].find((element) => element.matches('video.remote') && element.ariaLabel === '{name}');
+            window.watched = {{ gap: 0, whole: true }};
+            let last = performance.now();
+            const look = (now) => {{
+                window.watched.gap = Math.max(window.watched.gap, now - last);
+                last = now;
+                if (video.srcObject.getTracks().length !== 2 || video.paused || video.hidden) window.watched.whole = false;
+                video.requestVideoFrameCallback(look);
+            }};
+            video.requestVideoFrameCallback(look);
+            return true;
+        }})()"
+    );
+    assert!(window.eval::<bool>(&script).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn an_interpreter_joins_is_seen_and_heard_and_is_taken_out() {
+    let clinic = Clinic::open().await;
+    let (patient, provider) = clinic.in_call().await;
+    watch(&patient, PROVIDER).await;
+    watch(&provider, PATIENT).await;
+
+    let (ines, interpreter) = clinic.companion("Ines", "interpreter").await;
+    interpreter.stage("connected").await;
+    patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
+    provider.sees_and_hears(&[PATIENT, "Ines"]).await;
+    interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
+    interpreter.until("await probe.flowing() === 4", "sound and picture of two").await;
+    for window in [&patient, &provider] {
+        window.sees("Ines Interpreter").await;
+        let (gap, whole): (f64, bool) = window.eval("[watched.gap, watched.whole]").await;
+        eprintln!("longest time without a frame while somebody joined: {gap:.0} ms");
+        assert!(whole, "the other one was never without sound or picture");
+        assert!(gap < 5_000.0, "{gap} ms without a frame");
+        assert_eq!(window.stage_now().await, "connected");
+        assert_eq!(window.complaints(), Vec::<String>::new());
+    }
+    provider.sees("Ines (interpreter)").await;
+    interpreter.press("Mute").await;
+    patient.until("probe.text().includes('Muted, Interpreter')", "that Ines is muted").await;
+    interpreter.press("Unmute").await;
+
+    let grace = clinic.server.sign_in(&clinic.server.provider).await;
+    let links = format!("/api/appointments/{}/invites/{ines}", clinic.appointment.id);
+    assert_eq!(grace.request(Method::DELETE, &links).send().await.status, 200);
+    interpreter.sees("You're not signed in any more.").await;
+    for window in [&patient, &provider] {
+        window.until("!probe.text().includes('Ines Interpreter')", "Ines to be gone").await;
+        window.until("await probe.flowing() === 2", "no media but the other one's sound and picture").await;
+    }
+    patient.sees_and_hears(&[PROVIDER]).await;
+    provider.sees_and_hears(&[PATIENT]).await;
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn an_observer_is_asked_for_nothing_sends_nothing_and_is_announced() {
+    let clinic = Clinic::open().await;
+    let (patient, provider) = clinic.both_waiting().await;
+    let (_, link) = clinic.server.companion_link(clinic.appointment.id, "Oscar", "observer").await;
+    let observer = clinic.profile().await.window().await;
+    observer
+        .before_each_page(
+            "window.asked = 0; const ask = MediaDevices.prototype.getUserMedia; \
+             MediaDevices.prototype.getUserMedia = function (...wanted) { window.asked += 1; return ask.apply(this, wanted); };",
+        )
+        .await;
+    observer.open(&link).await;
+    observer.press("Join visit").await;
+    observer.stage("waiting").await;
+    observer.sees("You see and hear; nobody sees or hears you.").await;
+    patient.sees("Oscar (observer)").await;
+
+    provider.press(&clinic.start()).await;
+    clinic.they_meet(&patient, &provider).await;
+    observer.stage("connected").await;
+    observer.sees_and_hears(&[PROVIDER, PATIENT]).await;
+    observer.sees("You see and hear; nobody sees or hears you.").await;
+    let (asked, sent): (f64, f64) = observer.eval("[window.asked, await probe.sending()]").await;
+    assert_eq!((asked, sent), (0.0, 0.0));
+    for window in [&patient, &provider] {
+        window.sees("Sees and hears Oscar Observer").await;
+        assert!(!window.eval::<bool>("'Oscar' in (await probe.people())").await);
+    }
+    provider.sees("Oscar (observer)").await;
+    clinic.close().await;
+}
+
+/// The patient is late: provider and interpreter are together already, and the provider's page says so.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn who_comes_before_the_patient_is_with_the_provider() {
+    let clinic = Clinic::open().await;
+    let provider = clinic.provider().await;
+    let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
+    interpreter.stage("waiting").await;
+    provider.press(&clinic.start()).await;
+    provider.stage("calling").await;
+    provider.sees("With you already.").await;
+    interpreter.stage("connected").await;
+    interpreter.sees_and_hears(&[PROVIDER]).await;
+    provider.sees_and_hears(&["Ines"]).await;
+    let patient = clinic.patient().await;
+    clinic.they_meet(&patient, &provider).await;
+    patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
+    provider.sees_and_hears(&[PATIENT, "Ines"]).await;
+    clinic.close().await;
+}

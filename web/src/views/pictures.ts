@@ -1,0 +1,63 @@
+import { isThere } from "../call/company.ts";
+import type { ParticipantView, UserId } from "../signalling/messages.ts";
+import { RemotePicture } from "./remote.ts";
+
+/** What plays everyone beside the two: an element a person, kept for the whole visit. */
+export class CompanyPictures {
+  readonly #pictures = new Map<UserId, RemotePicture>();
+  readonly #seen = new Set<UserId>();
+  readonly #blocked = new Set<UserId>();
+
+  /** @param changed {@link shows} or {@link blocked} may be different */
+  constructor(private readonly changed: () => void) {}
+
+  /** Whether the browser holds somebody's sound back until a tap. */
+  get blocked(): boolean {
+    return this.#blocked.size > 0;
+  }
+
+  /** Whether somebody's picture arrives. */
+  shows(user: UserId): boolean {
+    return this.#seen.has(user);
+  }
+
+  /** What plays somebody, if there is anything of theirs. */
+  element(user: UserId): HTMLVideoElement | null {
+    return this.#pictures.get(user)?.element ?? null;
+  }
+
+  /** Plays those who are there while `on`. */
+  show(people: readonly ParticipantView[], streams: ReadonlyMap<UserId, MediaStream>, on: boolean, speaker: string): void {
+    for (const person of people) {
+      const { user, name } = person;
+      const plays = on && isThere(person) && streams.has(user);
+      if (!plays) this.#blocked.delete(user);
+      if (plays || this.#pictures.has(user)) this.#of(person).show(streams.get(user) ?? null, plays, speaker, name);
+    }
+  }
+
+  /** Plays all of them, as after a tap. */
+  play(): void {
+    for (const picture of this.#pictures.values()) if (!picture.element.hidden) void picture.play();
+  }
+
+  /** Stops. */
+  close(): void {
+    for (const picture of this.#pictures.values()) picture.close();
+    for (const all of [this.#pictures, this.#seen, this.#blocked]) all.clear();
+  }
+
+  #of({ user }: ParticipantView): RemotePicture {
+    const known = this.#pictures.get(user);
+    if (known !== undefined) return known;
+    const picture = new RemotePicture(({ picture, soundBlocked }) => {
+      const note = (set: Set<UserId>, is: boolean | undefined): boolean =>
+        is !== undefined && is !== set.has(user) && (is ? set.add(user).size > 0 : set.delete(user));
+      const seen = note(this.#seen, picture);
+      const blocked = note(this.#blocked, soundBlocked);
+      if (seen || blocked) this.changed();
+    }, false);
+    this.#pictures.set(user, picture);
+    return picture;
+  }
+}
