@@ -26,17 +26,12 @@ pub(crate) struct NewBooking {
 }
 
 /// Why something cannot be booked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BookingFault {
-    #[error("An appointment takes 5 to 1440 minutes.")]
     Minutes,
-    #[error("A type of visit has 1 to 100 characters.")]
     Kind,
-    #[error("A reason has at most 2000 characters.")]
     Reason,
-    #[error("Patient and provider are two people.")]
     OnePerson,
-    #[error("Calls cannot go over that backend here: it is not configured.")]
     Backend,
 }
 

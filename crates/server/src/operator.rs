@@ -222,7 +222,7 @@ impl Operator {
             backend: new.backend.unwrap_or(self.backend),
         };
         let appointment =
-            booking.check(&self.rules, None).map_err(|fault| OperatorError::Invalid(fault.to_string()))?;
+            booking.check(&self.rules, None).map_err(|fault| OperatorError::Invalid(fault.words().to_owned()))?;
         let now = self.clock.now();
         let mut transaction = self.store.begin().await?;
         book(&mut *transaction, &appointment, now).await?;

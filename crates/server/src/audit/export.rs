@@ -72,9 +72,11 @@ const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 /// The kinds of events of DICOM PS3.15, annex A.5, as FHIR's value set has them.
 fn kind(action: &str) -> (&'static str, &'static str) {
     match action.split('.').next().unwrap_or_default() {
-        "session" => ("110114", "User Authentication"),
+        "session" | "token" => ("110114", "User Authentication"),
         "access" => ("110113", "Security Alert"),
-        "user" | "invite" | "keys" => ("110137", "User Security Attributes Changed"),
+        "user" | "invite" | "companion" | "admission" | "integrator" | "keys" => {
+            ("110137", "User Security Attributes Changed")
+        }
         _ => ("110110", "Patient Record"),
     }
 }
@@ -82,7 +84,8 @@ fn kind(action: &str) -> (&'static str, &'static str) {
 /// Create, read, update, delete or execute.
 fn interaction(action: &str) -> &'static str {
     match action {
-        "user.added" | "appointment.added" | "invite.created" | "visit.message_sent" | "consent.given" => "C",
+        "user.added" | "appointment.added" | "invite.created" | "companion.added" | "visit.message_sent"
+        | "consent.given" => "C",
         "appointment.viewed" => "R",
         "appointment.cancelled"
         | "appointment.held"
@@ -92,7 +95,7 @@ fn interaction(action: &str) -> &'static str {
         | "visit.backend_changed"
         | "keys.rewrapped"
         | "keys.rotated" => "U",
-        "consent.withdrawn" | "appointment.forgotten" => "D",
+        "consent.withdrawn" | "appointment.forgotten" | "invite.revoked" | "companion.removed" => "D",
         _ => "E",
     }
 }
@@ -107,6 +110,7 @@ fn event(line: &AuditRow) -> Value {
             | "session.second_step_failed"
             | "session.provider_refused"
             | "session.passkey_refused"
+            | "token.refused"
             | "visit.stranger_refused"
     );
     let identified =
