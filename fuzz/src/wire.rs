@@ -44,7 +44,10 @@ pub(crate) fn server_address() -> SocketAddr {
 /// A media server with nobody in it.
 pub(crate) fn server() -> Sfu {
     let candidates = vec![(Transport::Udp, server_address()), (Transport::Tcp, server_address())];
-    Sfu::new(SfuConfig { candidates, certificate: CERTIFICATE.clone(), limits: Limits::default() }, start())
+    Sfu::new(
+        SfuConfig { candidates, certificate: CERTIFICATE.clone(), limits: Limits::default(), path: PacketPath::Short },
+        start(),
+    )
 }
 
 /// The server's credentials for a connection.

@@ -1,6 +1,6 @@
 //! Which payload type means what to a peer, and how a packet is said to another peer.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use str0m::Rtc;
 use str0m::format::Codec;
@@ -40,6 +40,8 @@ pub(crate) struct Codecs {
     opus: Option<Pt>,
     red: Option<Pt>,
     vp8: Option<Pt>,
+    /// Pictures that are sent again (RFC 4588).
+    repair: Option<Pt>,
 }
 
 impl Codecs {
@@ -54,6 +56,7 @@ impl Codecs {
                 codecs.red = params.red();
             } else if params.spec().codec == Codec::Vp8 {
                 codecs.vp8 = Some(params.pt());
+                codecs.repair = params.resend();
             }
         }
         codecs
@@ -72,15 +75,30 @@ impl Codecs {
         }
     }
 
+    /// Whether packets of this type carry what was sent before.
+    pub(crate) fn is_repair(&self, pt: Pt) -> bool {
+        self.repair == Some(pt)
+    }
+
+    /// The type of pictures that are sent again.
+    pub(crate) fn repair(&self) -> Option<Pt> {
+        self.repair
+    }
+
     /// Says a payload of this peer the way another peer understands it.
-    pub(crate) fn translate(&self, encoding: Encoding, payload: &Arc<[u8]>, to: &Self) -> Option<(Pt, Arc<[u8]>)> {
+    pub(crate) fn translate<'a>(
+        &self,
+        encoding: Encoding,
+        payload: &'a [u8],
+        to: &Self,
+    ) -> Option<(Pt, Cow<'a, [u8]>)> {
         match encoding {
-            Encoding::Opus => Some((to.opus?, Arc::clone(payload))),
-            Encoding::Vp8 => Some((to.vp8?, Arc::clone(payload))),
+            Encoding::Opus => Some((to.opus?, Cow::Borrowed(payload))),
+            Encoding::Vp8 => Some((to.vp8?, Cow::Borrowed(payload))),
             Encoding::Red => match to.red {
-                Some(red) if self.opus == to.opus => Some((red, Arc::clone(payload))),
-                Some(red) => Some((red, red_with_type(payload, *to.opus?)?)),
-                None => Some((to.opus?, red_primary(payload)?)),
+                Some(red) if self.opus == to.opus => Some((red, Cow::Borrowed(payload))),
+                Some(red) => Some((red, Cow::Owned(red_with_type(payload, *to.opus?)?))),
+                None => Some((to.opus?, Cow::Owned(red_primary(payload)?))),
             },
         }
     }
@@ -105,12 +123,12 @@ pub(crate) fn starts_keyframe(encoding: Encoding, payload: &[u8]) -> bool {
         && Vp8Descriptor::parse(payload).is_ok_and(|descriptor| descriptor.starts_keyframe(payload))
 }
 
-fn red_primary(payload: &[u8]) -> Option<Arc<[u8]>> {
-    RedDecoder::decode(payload).ok()?.last().map(|block| Arc::from(block.payload))
+fn red_primary(payload: &[u8]) -> Option<Vec<u8>> {
+    RedDecoder::decode(payload).ok()?.last().map(|block| block.payload.to_vec())
 }
 
 /// Replaces the payload type in each block header (RFC 2198, section 3).
-fn red_with_type(payload: &[u8], pt: u8) -> Option<Arc<[u8]>> {
+fn red_with_type(payload: &[u8], pt: u8) -> Option<Vec<u8>> {
     RedDecoder::decode(payload).ok()?;
     let mut bytes = payload.to_vec();
     let mut at = 0;
@@ -119,7 +137,7 @@ fn red_with_type(payload: &[u8], pt: u8) -> Option<Arc<[u8]>> {
         let more = *header & 0x80;
         *header = more | (pt & 0x7f);
         if more == 0 {
-            return Some(Arc::from(bytes));
+            return Some(bytes);
         }
         at += 4;
     }
@@ -130,26 +148,27 @@ mod tests {
     use super::*;
 
     fn codecs(opus: u8, red: Option<u8>) -> Codecs {
-        Codecs { opus: Some(opus.into()), red: red.map(Into::into), vp8: Some(96.into()) }
+        Codecs { opus: Some(opus.into()), red: red.map(Into::into), vp8: Some(96.into()), repair: Some(97.into()) }
     }
 
     /// One redundant block of two bytes, then the primary of three.
-    fn red(pt: u8) -> Arc<[u8]> {
-        Arc::from([0x80 | pt, 0, 0, 2, pt, 1, 2, 3, 4, 5])
+    fn red(pt: u8) -> Vec<u8> {
+        vec![0x80 | pt, 0, 0, 2, pt, 1, 2, 3, 4, 5]
     }
 
     #[test]
     fn redundancy_passes_is_renumbered_or_is_taken_off() {
         let from = codecs(111, Some(63));
-        let say = |to: &Codecs| from.translate(Encoding::Red, &red(111), to).expect("audio is understood");
-        assert_eq!(say(&codecs(111, Some(64))), (64.into(), red(111)));
-        assert_eq!(say(&codecs(109, Some(63))), (63.into(), red(109)));
-        assert_eq!(say(&codecs(111, None)), (111.into(), Arc::from([3, 4, 5])));
+        let heard = red(111);
+        let say = |to: &Codecs| from.translate(Encoding::Red, &heard, to).expect("audio is understood");
+        assert_eq!(say(&codecs(111, Some(64))), (64.into(), red(111).into()));
+        assert_eq!(say(&codecs(109, Some(63))), (63.into(), red(109).into()));
+        assert_eq!(say(&codecs(111, None)), (111.into(), vec![3, 4, 5].into()));
     }
 
     #[test]
     fn malformed_redundancy_is_not_forwarded() {
-        let broken: Arc<[u8]> = Arc::from([0xff, 0]);
+        let broken = [0xff, 0];
         assert!(codecs(111, Some(63)).translate(Encoding::Red, &broken, &codecs(111, None)).is_none());
         assert!(codecs(111, Some(63)).translate(Encoding::Red, &broken, &codecs(109, Some(63))).is_none());
     }

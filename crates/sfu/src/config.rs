@@ -15,6 +15,19 @@ pub struct SfuConfig {
     pub certificate: DtlsCert,
     /// Bounds.
     pub limits: Limits,
+    /// What packets of media pass through.
+    pub path: PacketPath,
+}
+
+/// What packets of media pass through, once a connection is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PacketPath {
+    /// The short way: opened, rewritten and sealed here, where the connection agreed on AES-GCM, as all browsers do;
+    /// the rest through str0m.
+    #[default]
+    Short,
+    /// All through str0m. It costs several times as much, and is what the short way is compared with.
+    Str0m,
 }
 
 /// Bounds on what one machine holds.

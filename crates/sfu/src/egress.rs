@@ -69,12 +69,22 @@ struct Probation {
 impl Egress {
     /// Where to send what ICE would send over `nominated`; `None` if it may not be sent now.
     pub(crate) fn route(&mut self, nominated: Path, class: MediaClass, length: usize) -> Option<Path> {
+        self.nominate(nominated);
+        self.take(class, length)
+    }
+
+    /// Where ICE would send now.
+    pub(crate) fn nominate(&mut self, nominated: Path) {
         if self.nominated != Some(nominated) {
             // ICE has found something out: it knows better.
             self.nominated = Some(nominated);
             self.moved = None;
         }
-        let Some(moved) = &mut self.moved else { return Some(nominated) };
+    }
+
+    /// Where to send so many bytes of media; `None` if they may not be sent now.
+    pub(crate) fn take(&mut self, class: MediaClass, length: usize) -> Option<Path> {
+        let Some(moved) = &mut self.moved else { return self.nominated };
         if let Some(probation) = &mut moved.probation {
             if class == MediaClass::Video && probation.sent >= ALLOWANCE + 3 * probation.received {
                 return None;

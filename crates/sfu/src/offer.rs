@@ -67,6 +67,8 @@ pub(crate) struct Offer {
     pub(crate) fingerprint: String,
     /// The streams the page says it sends (`a=ssrc`, RFC 5576); none: it does not say.
     pub(crate) streams: HashSet<u32>,
+    /// Which stream is repaired by which, as far as the page says (`a=ssrc-group:FID`, RFC 5576).
+    pub(crate) repairs: Vec<(u32, u32)>,
 }
 
 /// A media section of an offer, from the page's point of view.
@@ -115,11 +117,13 @@ pub(crate) fn parse(text: &str) -> Result<Offer, OfferRefusal> {
 
     let streams = blocks.iter().flat_map(|block| attribute(block, "ssrc")).filter_map(ssrc).collect();
 
+    let repairs = blocks.iter().flat_map(|block| attribute(block, "ssrc-group")).filter_map(repair).collect();
+
     // An ICE-lite agent sends no checks: it has no use for the page's candidates.
     let kept: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("a=candidate:")).collect();
     let sdp = catch_unwind(AssertUnwindSafe(|| SdpOffer::from_sdp_string(&(kept.join("\r\n") + "\r\n"))));
     match sdp {
-        Ok(Ok(sdp)) => Ok(Offer { sdp, sections, fingerprint, streams }),
+        Ok(Ok(sdp)) => Ok(Offer { sdp, sections, fingerprint, streams, repairs }),
         Ok(Err(_)) | Err(_) => Err(OfferRefusal::Malformed),
     }
 }
@@ -130,6 +134,11 @@ fn attribute<'a>(block: &[&'a str], name: &str) -> impl Iterator<Item = &'a str>
 
 fn ssrc(line: &str) -> Option<u32> {
     line.split(' ').next()?.parse().ok()
+}
+
+fn repair(line: &str) -> Option<(u32, u32)> {
+    let (stream, repaired_by) = line.strip_prefix("FID ")?.split_once(' ')?;
+    Some((stream.parse().ok()?, repaired_by.parse().ok()?))
 }
 
 fn has_flag(block: &[&str], name: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bedside_visit::{UserId, VisitId};
@@ -10,18 +11,21 @@ use str0m::change::SdpOffer;
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::Protocol;
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, VideoOrientation};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
 
-use crate::codec::Codecs;
+use crate::codec::{Codecs, Encoding};
 use crate::command::{IceCredentials, PeerId, Transport};
+use crate::config::PacketPath;
 use crate::downlink::{Bound, Downlink, Report, remb};
 use crate::egress::{Egress, Path};
 use crate::event::MediaClass;
 use crate::forward::Rewriter;
 use crate::keyframe::KeyframeRequests;
 use crate::offer::{Section, SectionDirection};
+use crate::packet::Packet;
 use crate::redundancy::Redundancy;
+use crate::rtp::{self, ExtensionIds, KeySlot, Name, NewSession, Outbound, Outgoing, SenderTime, Session};
 
 /// How long a peer may take to come up, and to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,6 +94,8 @@ pub(crate) struct Route {
 /// What a step of str0m brought.
 pub(crate) enum Step {
     Transmit(str0m::net::Transmit),
+    /// str0m would send media or RTCP of its own there, which this connection sends without it.
+    Nominated(Path),
     Packet(Box<RtpPacket>),
     Connected,
     KeyframeWanted(Mid),
@@ -107,6 +113,8 @@ pub(crate) struct Peer {
     pub(crate) sections: Vec<Section>,
     /// The streams the page says it sends; empty if it does not say.
     pub(crate) declared: HashSet<u32>,
+    /// Which stream each of the page's repair streams repairs, as far as the page says so.
+    repairs: Vec<(u32, u32)>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) routes: Vec<Route>,
     pub(crate) codecs: Codecs,
@@ -130,6 +138,10 @@ pub(crate) struct Peer {
     pub(crate) dirty: bool,
     /// The earliest entry of this peer in the schedule.
     pub(crate) scheduled: Option<Instant>,
+    /// What media passes through instead of str0m, from when the connection is up.
+    session: Option<Box<Session>>,
+    /// Where the keys for that appear.
+    keys: Option<KeySlot>,
     heard: Instant,
     rtc_deadline: Instant,
     camera: Option<Mid>,
@@ -148,6 +160,8 @@ pub(crate) struct NewPeer<'a> {
     pub(crate) fingerprint: String,
     pub(crate) sections: Vec<Section>,
     pub(crate) streams: HashSet<u32>,
+    pub(crate) repairs: Vec<(u32, u32)>,
+    pub(crate) path: PacketPath,
     pub(crate) candidates: &'a [(Transport, SocketAddr)],
     pub(crate) certificate: DtlsCert,
 }
@@ -157,18 +171,21 @@ impl Peer {
     pub(crate) fn new(now: Instant, new: NewPeer<'_>, offer: SdpOffer) -> Option<(Self, String)> {
         let made = catch_unwind(AssertUnwindSafe(|| {
             let mut rtc = Box::new(configured(new.ice, new.certificate).build(now));
+            let keys = rtp::take_slot().filter(|_| new.path == PacketPath::Short);
             for (transport, address) in new.candidates {
                 rtc.add_local_candidate(host_candidate(*transport, *address)?);
             }
             let answer = rtc.sdp_api().accept_offer(offer).ok()?.to_sdp_string();
             for section in new.sections.iter().filter(|section| section.kind == MediaKind::Video) {
+                // On the short way pictures are kept elsewhere.
+                let kept = if keys.is_some() { 0 } else { RESEND_PACKETS };
                 if let Some(stream) = rtc.direct_api().stream_tx_by_mid(section.mid.as_str().into(), None) {
-                    stream.set_rtx_cache(RESEND_PACKETS, RESEND_AGE, Some(RESEND_SHARE));
+                    stream.set_rtx_cache(kept, RESEND_AGE, Some(RESEND_SHARE));
                 }
             }
-            Some((rtc, answer))
+            Some((rtc, keys, answer))
         }));
-        let (rtc, answer) = made.ok().flatten()?;
+        let (rtc, keys, answer) = made.ok().flatten()?;
 
         let sending = |section: &&Section| section.direction == SectionDirection::SendOnly;
         let camera = new.sections.iter().filter(sending).find(|section| section.kind == MediaKind::Video);
@@ -213,6 +230,9 @@ impl Peer {
             camera: camera.map(|section| Mid::from(section.mid.as_str())),
             sections: new.sections,
             declared: new.streams,
+            repairs: new.repairs,
+            session: None,
+            keys,
             clock: SenderClock::default(),
             rtc,
             #[cfg(test)]
@@ -252,6 +272,19 @@ impl Peer {
         .map_err(|_| Panicked)
     }
 
+    /// Every touch of the session goes through here. `None`: there is none.
+    pub(crate) fn in_session<R>(&mut self, work: impl FnOnce(&mut Session) -> R) -> Result<Option<R>, Panicked> {
+        let Some(session) = self.session.as_deref_mut() else { return Ok(None) };
+        #[cfg(test)]
+        let panics = std::mem::take(&mut self.panics_next);
+        catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!panics, "planted by a test");
+            Some(work(session))
+        }))
+        .map_err(|_| Panicked)
+    }
+
     /// Takes a datagram from an address that has proved it belongs to this peer, or one to try. What
     /// str0m does not understand is dropped: datagrams can be forged.
     pub(crate) fn receive(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<(), Panicked> {
@@ -261,11 +294,16 @@ impl Peer {
     /// Takes a STUN request from any address, if its integrity shows that the sender has our
     /// credentials. Says whether it did.
     pub(crate) fn receive_check(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<bool, Panicked> {
+        let asks = self.session.is_some();
         let accepted = self.call(|rtc| {
             let input = Input::Receive(now, datagram);
             let accepted = rtc.accepts(&input);
             if accepted {
                 drop(rtc.handle_input(input));
+            }
+            if accepted && asks {
+                // What it would send says where: see `Step::Nominated`.
+                rtc.direct_api().send_pli_feedback(1.into(), 1.into());
             }
             accepted
         })?;
@@ -294,8 +332,21 @@ impl Peer {
         self.call(|rtc| drop(rtc.handle_input(Input::Timeout(now))))
     }
 
-    pub(crate) fn write(&mut self, mid: Mid, packet: RtpWrite) -> Result<(), Panicked> {
+    /// Sends a packet through str0m.
+    pub(crate) fn write(&mut self, slot: usize, outgoing: &Outgoing<'_>, kind: MediaKind) -> Result<(), Panicked> {
+        let Some(mid) = self.slots.get(slot).map(|slot| slot.mid) else { return Ok(()) };
         self.dirty = true;
+        let extensions = ExtensionValues {
+            audio_level: outgoing.audio_level.map(|level| -(level & 0x7f).cast_signed()),
+            voice_activity: outgoing.audio_level.map(|level| level & 0x80 != 0),
+            video_orientation: outgoing.orientation.map(VideoOrientation::from),
+            ..ExtensionValues::default()
+        };
+        let (pt, sequence) = (outgoing.payload_type.into(), outgoing.sequence.into());
+        let packet = RtpWrite::new(pt, sequence, outgoing.timestamp, outgoing.made, outgoing.payload)
+            .marker(outgoing.marker)
+            .ext_vals(extensions)
+            .nackable(kind == MediaKind::Video);
         self.call(|rtc| {
             if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
                 stream.write_rtp(packet);
@@ -313,6 +364,9 @@ impl Peer {
         #[expect(clippy::wildcard_enum_match_arm)]
         Ok(match output {
             None => Step::Closed,
+            Some(Output::Transmit(transmit)) if self.session.is_some() && is_media(&transmit.contents) => {
+                Step::Nominated(path_of(&transmit))
+            }
             Some(Output::Transmit(transmit)) => Step::Transmit(transmit),
             Some(Output::Timeout(at)) => {
                 self.dirty = at <= now;
@@ -336,11 +390,7 @@ impl Peer {
 
     /// Over which path to send what str0m wants sent; `None` if it may not be sent now.
     pub(crate) fn route(&mut self, transmit: &str0m::net::Transmit, class: MediaClass) -> Option<Path> {
-        let transport = match transmit.proto {
-            Protocol::Udp => Transport::Udp,
-            Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
-        };
-        let path = Path { transport, local: transmit.source, remote: transmit.destination };
+        let path = path_of(transmit);
         // The answer to a STUN check goes where the check came from.
         let is_stun = transmit.contents.first().is_some_and(|first| *first < 4);
         if is_stun { Some(path) } else { self.egress.route(path, class, transmit.contents.len()) }
@@ -355,6 +405,14 @@ impl Peer {
     pub(crate) fn request_keyframe(&mut self, now: Instant) -> Result<bool, Panicked> {
         if !self.keyframes.take_due(now) {
             return Ok(false);
+        }
+        let asked = self.in_session(|session| {
+            let pictures: Vec<u32> = session.pictures(now).collect();
+            pictures.iter().for_each(|ssrc| session.request_keyframe(*ssrc));
+            !pictures.is_empty()
+        })?;
+        if let Some(asked) = asked {
+            return Ok(asked);
         }
         let Some(camera) = self.camera else { return Ok(false) };
         self.dirty = true;
@@ -377,13 +435,55 @@ impl Peer {
     pub(crate) fn send_bound(&mut self, now: Instant) -> Result<(), Panicked> {
         let Some(bits) = self.bound.take_due(now) else { return Ok(()) };
         let streams: Vec<u32> = self.egress.streams().collect();
+        if self.in_session(|session| session.send_application(&remb(bits, &streams)))?.is_some() {
+            return Ok(());
+        }
         self.dirty = true;
         self.call(|rtc| rtc.direct_api().send_app_specific_feedback(1.into(), 0.into(), remb(bits, &streams)))
     }
 
     /// When the packet was made, on a clock that all media of this peer shares.
-    pub(crate) fn wallclock(&mut self, packet: &RtpPacket, clock_rate: u32) -> Instant {
-        self.clock.wallclock(packet, clock_rate)
+    pub(crate) fn wallclock(&mut self, packet: &Packet<'_>) -> Instant {
+        self.clock.wallclock(packet)
+    }
+
+    /// Whether media takes the short way.
+    pub(crate) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// From now on media passes str0m by, if the connection agreed on AES-GCM.
+    pub(crate) fn start_session(&mut self, now: Instant) -> Result<(), Panicked> {
+        let Some(keys) = self.keys.take().and_then(|slot| slot.get().cloned()) else { return Ok(()) };
+        let slots: Vec<(Mid, MediaKind)> = self.slots.iter().map(|slot| (slot.mid, slot.kind)).collect();
+        let sections: Vec<Mid> = self.sections.iter().map(|section| Mid::from(section.mid.as_str())).collect();
+        let (codecs, repairs) = (self.codecs, self.repairs.clone());
+        self.session = self.call(|rtc| {
+            let media = sections.iter().filter_map(|mid| rtc.media(*mid));
+            let maps: Vec<_> = media.map(|media| ExtensionIds::negotiated(media.remote_extmap())).collect();
+            let cname = slots.first().and_then(|(mid, _)| rtc.media(*mid)).map(|media| media.cname().to_owned());
+            let mut api = rtc.direct_api();
+            let outbound: Option<Vec<Outbound>> = slots
+                .iter()
+                .map(|(mid, kind)| {
+                    let stream = api.stream_tx_by_mid(*mid, None)?;
+                    let repair = stream.rtx().zip(codecs.repair()).filter(|_| *kind == MediaKind::Video);
+                    let repair = repair.map(|(ssrc, pt)| (*ssrc, *pt));
+                    let clock_rate =
+                        if *kind == MediaKind::Video { Encoding::Vp8 } else { Encoding::Opus }.clock_rate();
+                    Some(Outbound::new(Name::new(mid.as_bytes()), *stream.ssrc(), repair, clock_rate))
+                })
+                .collect();
+            let new = NewSession {
+                ids: ExtensionIds::of_all(&maps),
+                codecs,
+                outbound: outbound?,
+                repairs,
+                cname: cname.unwrap_or_default(),
+            };
+            Session::new(now, &keys, new).map(Box::new)
+        })?;
+        Ok(())
     }
 
     pub(crate) fn silent_for(&self, now: Instant) -> Duration {
@@ -396,7 +496,8 @@ impl Peer {
             Life::Up => self.heard + SILENCE,
         };
         let keyframe = self.keyframes.deadline(now).unwrap_or(life);
-        let others = [self.egress.deadline(), self.bound.deadline(now), self.unproved];
+        let session = self.session.as_ref().map(|session| session.deadline());
+        let others = [self.egress.deadline(), self.bound.deadline(now), self.unproved, session];
         others.into_iter().flatten().fold(life.min(keyframe).min(self.rtc_deadline), Instant::min)
     }
 
@@ -452,6 +553,7 @@ fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
         .set_local_ice_credentials(credentials(ice))
         .set_dtls_cert(certificate)
         .set_dtls_version(DtlsVersion::Dtls12)
+        .set_crypto_provider(Arc::new(rtp::keeping()))
 }
 
 fn credentials(ice: &IceCredentials) -> IceCreds {
@@ -469,7 +571,8 @@ fn host_candidate(transport: Transport, address: SocketAddr) -> Option<Candidate
 /// picture in step by it, so both must be on one clock, and which one does not matter.
 #[derive(Debug, Default)]
 struct SenderClock {
-    anchor: Option<(SystemTime, Instant)>,
+    /// NTP of theirs, and our time.
+    anchor: Option<(u64, Instant)>,
 }
 
 impl SenderClock {
@@ -477,23 +580,18 @@ impl SenderClock {
     const MARGIN: Duration = Duration::from_millis(500);
     const MOST: Duration = Duration::from_secs(10);
 
-    fn wallclock(&mut self, packet: &RtpPacket, clock_rate: u32) -> Instant {
-        let arrived = packet.timestamp;
+    fn wallclock(&mut self, packet: &Packet<'_>) -> Instant {
+        let arrived = packet.arrived;
         let fallback = arrived.checked_sub(Self::MARGIN).unwrap_or(arrived);
-        let Some(report) = packet.last_sender_info else { return fallback };
-        // RTP time is modulo 2^32.
-        let since = packet.header.timestamp.wrapping_sub(report.rtp_time.numer() as u32).cast_signed();
-        let distance = Duration::from_secs_f64(f64::from(since.unsigned_abs()) / f64::from(clock_rate));
-        let sent = match since {
-            0.. => report.ntp_time.checked_add(distance),
-            ..0 => report.ntp_time.checked_sub(distance),
-        };
-        let Some(sent) = sent else { return fallback };
+        let Some(report) = packet.sender_time else { return fallback };
+        // RTP time is modulo 2^32, and so is NTP, in seconds.
+        let since = i64::from(packet.timestamp.wrapping_sub(report.timestamp).cast_signed());
+        let distance = (since << 32) / i64::from(packet.encoding.clock_rate());
+        let sent = report.ntp.wrapping_add_signed(distance);
         if let Some((theirs, ours)) = self.anchor {
-            let time = match sent.duration_since(theirs) {
-                Ok(later) => ours.checked_add(later),
-                Err(earlier) => ours.checked_sub(earlier.duration()),
-            };
+            let since = sent.wrapping_sub(theirs).cast_signed();
+            let distance = ntp_duration(since.unsigned_abs());
+            let time = if since < 0 { ours.checked_sub(distance) } else { ours.checked_add(distance) };
             if let Some(time) = time
                 && time <= arrived
                 && arrived.duration_since(time) < Self::MOST
@@ -503,6 +601,54 @@ impl SenderClock {
         }
         self.anchor = Some((sent, fallback));
         fallback
+    }
+}
+
+/// A length of time in 32.32 bits of seconds.
+fn ntp_duration(ntp: u64) -> Duration {
+    let nanos = ((ntp & 0xffff_ffff) * 1_000_000_000) >> 32;
+    Duration::from_secs(ntp >> 32) + Duration::from_nanos(nanos)
+}
+
+/// What str0m says of a sender report.
+fn sender_time(report: &str0m::rtp::rtcp::SenderInfo) -> SenderTime {
+    let since = report.ntp_time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+    // RTP time is modulo 2^32.
+    SenderTime { ntp: (since.as_secs() << 32) | fraction, timestamp: report.rtp_time.numer() as u32 }
+}
+
+/// Whether a datagram is RTP or RTCP (RFC 7983).
+fn is_media(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| matches!(first, 128..=191))
+}
+
+/// Where str0m wants something sent.
+fn path_of(transmit: &str0m::net::Transmit) -> Path {
+    let transport = match transmit.proto {
+        Protocol::Udp => Transport::Udp,
+        Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
+    };
+    Path { transport, local: transmit.source, remote: transmit.destination }
+}
+
+/// A packet as str0m gives it.
+pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding) -> Packet<'a> {
+    let header = &packet.header;
+    let level = header.ext_vals.audio_level.map(|level| level.unsigned_abs() & 0x7f);
+    let voice = if header.ext_vals.voice_activity == Some(true) { 0x80 } else { 0 };
+    Packet {
+        ssrc: *header.ssrc,
+        rid: header.ext_vals.rid.and_then(|rid| Name::new(rid.as_bytes())),
+        sequence: *packet.seq_no,
+        timestamp: header.timestamp,
+        encoding,
+        marker: header.marker,
+        audio_level: level.map(|level| level | voice),
+        orientation: header.ext_vals.video_orientation.map(|orientation| orientation as u8),
+        sender_time: packet.last_sender_info.as_ref().map(sender_time),
+        arrived: packet.timestamp,
+        payload: &packet.payload,
     }
 }
 

@@ -5,7 +5,6 @@
 //! which are here anyway. It costs bits, so it is done only where it helps.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use str0m::rtp::{RedDecoder, RedEncoder, RedundantBlock};
 
@@ -22,7 +21,7 @@ pub(crate) struct Redundancy {
 impl Redundancy {
     /// The same packet with all the redundancy there is. Remembers what it carries for the next ones.
     /// `None`: it is malformed.
-    pub(crate) fn deepen(&mut self, timestamp: u32, payload: &[u8]) -> Option<Arc<[u8]>> {
+    pub(crate) fn deepen(&mut self, timestamp: u32, payload: &[u8]) -> Option<Vec<u8>> {
         let blocks = RedDecoder::decode(payload).ok()?;
         let (primary, _) = blocks.split_last()?;
         for block in &blocks {
@@ -41,7 +40,7 @@ impl Redundancy {
             })
             .collect();
         let newest = before.len().saturating_sub(DEPTH);
-        Some(RedEncoder::encode(primary.pt, primary.payload, &before[newest..]).into())
+        Some(RedEncoder::encode(primary.pt, primary.payload, &before[newest..]))
     }
 
     fn remember(&mut self, timestamp: u32, payload: &[u8]) {

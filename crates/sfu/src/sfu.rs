@@ -19,6 +19,9 @@ use crate::room::Room;
 use crate::schedule::Schedule;
 use crate::statistics::Statistics;
 
+/// Empty buffers that are kept: a batch of datagrams.
+const MOST_BUFFERS: usize = 256;
+
 /// A selective forwarding unit. See the crate's documentation.
 pub struct Sfu {
     config: SfuConfig,
@@ -36,6 +39,10 @@ pub struct Sfu {
     /// Peers to end once nothing borrows them.
     ending: Vec<(PeerId, GoneReason)>,
     outputs: VecDeque<Output>,
+    /// Where a packet is opened.
+    plain: Vec<u8>,
+    /// Empty buffers for datagrams to send.
+    buffers: Vec<Vec<u8>>,
     statistics: Statistics,
 }
 
@@ -55,6 +62,8 @@ impl Sfu {
             dirty: Vec::new(),
             ending: Vec::new(),
             outputs: VecDeque::new(),
+            plain: Vec::new(),
+            buffers: Vec::new(),
             statistics: Statistics::default(),
         }
     }
@@ -80,6 +89,14 @@ impl Sfu {
             self.flush();
         }
         self.outputs.pop_front()
+    }
+
+    /// Takes the bytes of a datagram that has been sent: the next one is written into them.
+    pub fn recycle(&mut self, mut contents: Vec<u8>) {
+        if self.buffers.len() < MOST_BUFFERS {
+            contents.clear();
+            self.buffers.push(contents);
+        }
     }
 
     /// When to call `handle_input` with `Timeout`, once `poll_output` has nothing more.
@@ -120,6 +137,12 @@ impl Sfu {
         }
     }
 
+    fn push_dirty(&mut self, id: PeerId) {
+        if self.peers.get(&id).is_some_and(|peer| peer.dirty) {
+            self.dirty.push(id);
+        }
+    }
+
     fn change_forwarding(&mut self, room: VisitId, user: UserId, change: impl FnOnce(&mut Forwarding)) {
         if let Some(member) = self.rooms.get_mut(&room).and_then(|room| room.member_mut(user)) {
             change(&mut member.forwarding);
@@ -130,6 +153,12 @@ impl Sfu {
     #[cfg(test)]
     pub(crate) fn peer_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.peers.get_mut(&id)
+    }
+
+    /// Whether media of this peer takes the short way.
+    #[cfg(test)]
+    pub(crate) fn goes_short(&self, peer: u64) -> bool {
+        self.peers.get(&PeerId(peer)).is_some_and(Peer::has_session)
     }
 
     /// How much is held: addresses, fragments, streams, entries of the schedule.

@@ -21,6 +21,8 @@ pub struct Statistics {
     pub moves: u64,
     /// Datagrams dropped because they are malformed, oversized or of no known kind.
     pub dropped_malformed: u64,
+    /// Datagrams of RTP and RTCP dropped because they are not authentic, or came before.
+    pub dropped_refused: u64,
     /// Outgoing datagrams dropped because the output queue was full.
     pub dropped_full: u64,
     /// Peers that ended because of a panic inside.
@@ -44,6 +46,7 @@ impl std::ops::AddAssign for Statistics {
         self.dropped_unknown_source += other.dropped_unknown_source;
         self.moves += other.moves;
         self.dropped_malformed += other.dropped_malformed;
+        self.dropped_refused += other.dropped_refused;
         self.dropped_full += other.dropped_full;
         self.panics += other.panics;
         self.keyframe_requests += other.keyframe_requests;

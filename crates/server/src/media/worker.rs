@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bedside_sfu::{
-    Command, DtlsCert, Forwarding, IceCredentials, Input, Join, Limits, Output, Sfu, SfuConfig, Statistics, Transport,
+    Command, DtlsCert, Forwarding, IceCredentials, Input, Join, Limits, Output, PacketPath, Sfu, SfuConfig, Statistics,
+    Transport,
 };
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
@@ -94,7 +95,8 @@ impl Worker {
             tcp.register(poll.registry(), LISTENER).map_err(MediaError::Thread)?;
         }
         let now = clock();
-        let sfu = Sfu::new(SfuConfig { candidates, certificate, limits: Limits::default() }, now);
+        let sfu =
+            Sfu::new(SfuConfig { candidates, certificate, limits: Limits::default(), path: PacketPath::Short }, now);
         Ok(Self {
             poll,
             waker,

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use bedside_visit::VisitId;
 use str0m::media::{MediaKind, Mid};
-use str0m::rtp::{RtpPacket, RtpWrite};
 
 use super::Sfu;
 use crate::codec::{Encoding, starts_keyframe};
 use crate::command::PeerId;
 use crate::downlink::Report;
-use crate::event::{GoneReason, Output};
+use crate::event::{GoneReason, MediaClass, Output};
 use crate::forward::{Incoming, Rewritten};
+use crate::packet::Packet;
 use crate::peer::{Life, Panicked, Peer, Route};
+use crate::rtp::Outgoing;
 
 /// A page that sends is heard every 20 ms. One that is not heard for so long does not send there.
 const UNHEARD: Duration = Duration::from_millis(300);
@@ -21,6 +22,9 @@ impl Sfu {
     pub(super) fn came_up(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.life = Life::Up;
+        if peer.start_session(self.now).is_err() {
+            return self.panicked(id);
+        }
         let (room, user) = (peer.room, peer.user);
         let member = self.rooms.get(&room).and_then(|room| room.member(user));
         if member.is_some_and(|member| member.incoming == Some(id)) {
@@ -132,8 +136,10 @@ impl Sfu {
     pub(super) fn send_bound(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         match peer.send_bound(self.now) {
-            Ok(()) if peer.dirty => self.dirty.push(id),
-            Ok(()) => self.reschedule(id),
+            Ok(()) => {
+                self.push_dirty(id);
+                self.post(id);
+            }
             Err(Panicked) => self.ending.push((id, GoneReason::Failed)),
         }
     }
@@ -163,8 +169,9 @@ impl Sfu {
         }
     }
 
-    pub(super) fn keyframe_wanted(&mut self, id: PeerId, mid: Mid) {
-        let slot = self.peers.get(&id).and_then(|peer| peer.slots.iter().find(|slot| slot.mid == mid));
+    pub(super) fn keyframe_wanted(&mut self, id: PeerId, is_it: impl Fn(usize, Mid) -> bool) {
+        let slots = self.peers.get(&id).map(|peer| peer.slots.iter().enumerate());
+        let slot = slots.into_iter().flatten().find(|(at, slot)| is_it(*at, slot.mid)).map(|(_, slot)| slot);
         if let Some(source) = slot.and_then(|slot| slot.source) {
             self.want_keyframe(source);
         }
@@ -182,7 +189,8 @@ impl Sfu {
         match peer.request_keyframe(self.now) {
             Ok(true) => {
                 self.statistics.keyframe_requests += 1;
-                self.dirty.push(id);
+                self.push_dirty(id);
+                self.post(id);
             }
             Ok(false) => self.reschedule(id),
             Err(Panicked) => self.panicked(id),
@@ -197,38 +205,26 @@ impl Sfu {
         })
     }
 
-    pub(super) fn forward(&mut self, id: PeerId, packet: &RtpPacket) {
+    pub(super) fn forward(&mut self, id: PeerId, packet: &Packet<'_>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(encoding) = peer.codecs.encoding(packet.header.payload_type) else { return };
-        if packet.payload.is_empty() {
-            return;
-        }
-        let wallclock = peer.wallclock(packet, encoding.clock_rate());
+        let encoding = packet.encoding;
+        let made = peer.wallclock(packet);
         let codecs = peer.codecs;
         let routes = std::mem::take(&mut peer.routes);
         let incoming = Incoming {
-            source: (id, *packet.header.ssrc),
-            sequence: *packet.seq_no,
-            timestamp: packet.header.timestamp,
-            arrived: packet.timestamp,
+            source: (id, packet.ssrc),
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            arrived: packet.arrived,
             clock_rate: encoding.clock_rate(),
-            can_start: encoding.kind() == MediaKind::Audio || starts_keyframe(encoding, &packet.payload),
+            can_start: encoding.kind() == MediaKind::Audio || starts_keyframe(encoding, packet.payload),
         };
-        // What belongs to the hop, not to the media.
-        let mut extensions = packet.header.ext_vals.clone();
-        extensions.mid = None;
-        extensions.rid = None;
-        extensions.rid_repair = None;
-        extensions.transport_cc = None;
-        extensions.abs_send_time = None;
-
         let deep = if encoding == Encoding::Red && self.is_lossy(&routes) {
             let peer = self.peers.get_mut(&id);
-            peer.and_then(|peer| peer.redundancy.deepen(packet.header.timestamp, &packet.payload))
+            peer.and_then(|peer| peer.redundancy.deepen(packet.timestamp, packet.payload))
         } else {
             None
         };
-        let now = self.now;
         let mut undecodable = false;
         for route in routes.iter().filter(|route| route.kind == encoding.kind()) {
             let Some(receiver) = self.peers.get_mut(&route.peer) else { continue };
@@ -238,8 +234,9 @@ impl Sfu {
                 }
                 continue;
             }
-            let payload = deep.as_ref().filter(|_| receiver.downlink.wants_redundancy(now)).unwrap_or(&packet.payload);
-            let Some((pt, payload)) = codecs.translate(encoding, payload, &receiver.codecs) else {
+            let deep = deep.as_deref().filter(|_| receiver.downlink.wants_redundancy(self.now));
+            let Some((pt, payload)) = codecs.translate(encoding, deep.unwrap_or(packet.payload), &receiver.codecs)
+            else {
                 continue;
             };
             let Some(slot) = receiver.slots.get_mut(route.slot) else { continue };
@@ -251,19 +248,19 @@ impl Sfu {
                 }
                 Rewritten::Skip => continue,
             };
-            let mid = slot.mid;
             self.statistics.forwarded_packets += 1;
             self.statistics.forwarded_bytes += payload.len() as u64;
-            let rewritten = RtpWrite::new(pt, sequence.into(), timestamp, wallclock, payload)
-                .marker(packet.header.marker)
-                .ext_vals(extensions.clone())
-                .nackable(encoding.kind() == MediaKind::Video);
-            if !receiver.dirty {
-                self.dirty.push(route.peer);
-            }
-            if receiver.write(mid, rewritten).is_err() {
-                self.panicked(route.peer);
-            }
+            let outgoing = Outgoing {
+                payload_type: *pt,
+                sequence,
+                timestamp,
+                marker: packet.marker,
+                audio_level: packet.audio_level,
+                orientation: packet.orientation,
+                made,
+                payload: &payload,
+            };
+            self.send(route, &outgoing);
         }
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.routes = routes;
@@ -271,5 +268,29 @@ impl Sfu {
         if undecodable {
             self.want_keyframe(id);
         }
+    }
+
+    /// Sends a packet on its last leg.
+    fn send(&mut self, route: &Route, outgoing: &Outgoing<'_>) {
+        let Some(receiver) = self.peers.get_mut(&route.peer) else { return };
+        let class = if route.kind == MediaKind::Video { MediaClass::Video } else { MediaClass::Audio };
+        let mut packet = self.buffers.pop().unwrap_or_default();
+        match receiver.in_session(|session| session.send(self.now, route.slot, outgoing, &mut packet)) {
+            Ok(Some(true)) => {
+                let path = receiver.egress.take(class, packet.len());
+                return self.transmit(class, path, packet);
+            }
+            Ok(Some(false)) => (),
+            Ok(None) => {
+                if !receiver.dirty {
+                    self.dirty.push(route.peer);
+                }
+                if receiver.write(route.slot, outgoing, route.kind).is_err() {
+                    self.panicked(route.peer);
+                }
+            }
+            Err(Panicked) => self.panicked(route.peer),
+        }
+        self.recycle(packet);
     }
 }

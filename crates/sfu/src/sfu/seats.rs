@@ -26,6 +26,8 @@ impl Sfu {
             fingerprint: offer.fingerprint,
             sections: offer.sections,
             streams: offer.streams,
+            repairs: offer.repairs,
+            path: self.config.path,
             candidates: &self.config.candidates,
             certificate: self.config.certificate.clone(),
         };
@@ -164,10 +166,17 @@ impl Sfu {
                 Ok(Step::Transmit(transmit)) => {
                     let class = peer.codecs.class(&transmit.contents);
                     let path = peer.route(&transmit, class);
-                    self.transmit(class, path, transmit);
+                    self.transmit(class, path, transmit.contents.into());
                 }
                 Ok(Step::Idle | Step::Closed) | Err(Panicked) => return,
-                Ok(Step::Packet(_) | Step::Connected | Step::KeyframeWanted(_) | Step::Reported(_) | Step::Other) => (),
+                Ok(
+                    Step::Packet(_)
+                    | Step::Nominated(_)
+                    | Step::Connected
+                    | Step::KeyframeWanted(_)
+                    | Step::Reported(_)
+                    | Step::Other,
+                ) => (),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Datagrams in and out, and time.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use str0m::net::Receive;
 
@@ -10,7 +10,8 @@ use crate::command::{PeerId, Transport};
 use crate::demux::{Packet, classify};
 use crate::egress::Path;
 use crate::event::{GoneReason, MediaClass, Output, Transmit};
-use crate::peer::{Life, LifeEvent, Panicked, Step, protocol};
+use crate::peer::{Life, LifeEvent, Panicked, Step, packet_of, protocol};
+use crate::rtp::{Feedback, Opened, Refused, Session};
 
 /// An address whose peer spoke within this time is not given to another peer.
 const ADDRESS_IN_USE: Duration = Duration::from_secs(4);
@@ -43,11 +44,9 @@ impl Sfu {
                 (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
                 (None, _) => self.statistics.dropped_unknown_source += 1,
             },
-            Some(Packet::Rtp { stream }) => match (known, receive()) {
-                (Some(id), Ok(datagram)) => self.media(id, path, (stream, contents.len()), datagram),
-                (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
-                (None, Ok(datagram)) => self.strange_media(path, stream, datagram),
-                (None, Err(_)) => self.statistics.dropped_unknown_source += 1,
+            Some(Packet::Rtp { stream }) => match known {
+                Some(id) => self.media(id, path, stream, contents),
+                None => self.strange_media(path, stream, contents),
             },
             // Answers to checks that we never send, and indications that prove nothing.
             Some(Packet::OtherStun) => (),
@@ -102,20 +101,27 @@ impl Sfu {
     }
 
     /// RTP or RTCP from an address that belongs to a peer, if only on probation.
-    fn media(&mut self, id: PeerId, path: Path, (stream, length): (Option<(u32, u16)>, usize), datagram: Receive<'_>) {
+    fn media(&mut self, id: PeerId, path: Path, stream: Option<(u32, u16)>, contents: &[u8]) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if stream.is_some_and(|(ssrc, _)| !peer.sends(ssrc)) {
             self.statistics.dropped_unknown_source += 1;
             return;
         }
-        peer.egress.heard(self.now, path, length);
+        peer.egress.heard(self.now, path, contents.len());
         peer.last_packet = None;
-        self.feed(id, datagram);
+        if peer.has_session() {
+            self.open(id, contents);
+        } else {
+            match Receive::new(protocol(path.transport), path.remote, path.local, contents) {
+                Ok(datagram) => self.feed(id, datagram),
+                Err(_) => self.statistics.dropped_malformed += 1,
+            }
+        }
         self.follow(id, path);
     }
 
     /// RTP from an address that nobody proved: a page's NAT may have given it another one.
-    fn strange_media(&mut self, path: Path, stream: Option<(u32, u16)>, datagram: Receive<'_>) {
+    fn strange_media(&mut self, path: Path, stream: Option<(u32, u16)>, contents: &[u8]) {
         let id = stream.and_then(|(ssrc, _)| self.by_stream.get(&ssrc)).copied();
         let found = id.and_then(|id| Some((id, stream?, self.peers.get_mut(&id)?)));
         let Some((id, (ssrc, number), peer)) = found.filter(|(_, _, peer)| peer.has_been_up()) else {
@@ -130,10 +136,14 @@ impl Sfu {
         self.drain(id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.last_packet = None;
-        if peer.receive(self.now, datagram).is_err() {
-            return self.panicked(id);
+        if peer.has_session() {
+            self.open(id, contents);
+        } else if let Ok(datagram) = Receive::new(protocol(path.transport), path.remote, path.local, contents) {
+            if peer.receive(self.now, datagram).is_err() {
+                return self.panicked(id);
+            }
+            self.drain(id);
         }
-        self.drain(id);
         let authentic = |(last, sequence): (u32, u64)| last == ssrc && sequence & 0xffff == u64::from(number);
         if !self.peers.get(&id).and_then(|peer| peer.last_packet).is_some_and(authentic) {
             self.statistics.dropped_unknown_source += 1;
@@ -141,6 +151,58 @@ impl Sfu {
         }
         self.follow(id, path);
         self.heard(id);
+    }
+
+    /// Takes a datagram of media the short way.
+    fn open(&mut self, id: PeerId, contents: &[u8]) {
+        let mut plain = std::mem::take(&mut self.plain);
+        match self.in_session(id, |session, now| session.receive(now, contents, &mut plain)) {
+            Some(Ok(opened)) => self.opened(id, &opened),
+            Some(Err(Refused)) => self.statistics.dropped_refused += 1,
+            None => (),
+        }
+        self.plain = plain;
+    }
+
+    fn opened(&mut self, id: PeerId, opened: &Opened<'_>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.last_packet = opened.stream;
+        let proves = opened.stream.is_some() && peer.unproved.is_some();
+        self.heard(id);
+        if proves {
+            self.take_over(id);
+        }
+        if let Some(packet) = &opened.packet {
+            self.forward(id, packet);
+        }
+        self.post(id);
+    }
+
+    /// Sends what the peer's session has written, and reads what its page has said there.
+    pub(super) fn post(&mut self, id: PeerId) {
+        while let Some(feedback) = self.in_session(id, |session, _| session.take_feedback()).flatten() {
+            match feedback {
+                Feedback::KeyframeWanted { slot } => self.keyframe_wanted(id, |at, _| at == slot),
+                Feedback::Reported(report) => self.way_reported(id, &report),
+            }
+        }
+        while let Some((class, packet)) = self.in_session(id, |session, _| session.take_datagram()).flatten() {
+            let Some(peer) = self.peers.get_mut(&id) else { return };
+            let path = peer.egress.take(class, packet.len());
+            self.transmit(class, path, packet);
+        }
+        self.reschedule(id);
+    }
+
+    fn in_session<R>(&mut self, id: PeerId, work: impl FnOnce(&mut Session, Instant) -> R) -> Option<R> {
+        let now = self.now;
+        match self.peers.get_mut(&id)?.in_session(|session| work(session, now)) {
+            Ok(result) => result,
+            Err(Panicked) => {
+                self.panicked(id);
+                None
+            }
+        }
     }
 
     fn feed(&mut self, id: PeerId, datagram: Receive<'_>) {
@@ -228,6 +290,15 @@ impl Sfu {
 
     /// Lets str0m do what its time has come for, and reschedules the peer.
     fn advance(&mut self, id: PeerId) {
+        let ticks = |session: &mut Session, now| {
+            session.deadline() <= now && {
+                session.tick(now);
+                true
+            }
+        };
+        if self.in_session(id, ticks) == Some(true) {
+            self.post(id);
+        }
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.dirty || peer.rtc_is_due(self.now) {
             match peer.advance(self.now) {
@@ -257,17 +328,21 @@ impl Sfu {
                     Ok(Step::Transmit(transmit)) => {
                         let class = peer.codecs.class(&transmit.contents);
                         let path = peer.route(&transmit, class);
-                        self.transmit(class, path, transmit);
+                        self.transmit(class, path, transmit.contents.into());
                     }
                     Ok(Step::Packet(packet)) => {
                         peer.last_packet = Some((*packet.header.ssrc, *packet.seq_no));
+                        let encoding = peer.codecs.encoding(packet.header.payload_type);
                         if peer.unproved.is_some() {
                             self.take_over(id);
                         }
-                        self.forward(id, &packet);
+                        if let Some(encoding) = encoding.filter(|_| !packet.payload.is_empty()) {
+                            self.forward(id, &packet_of(&packet, encoding));
+                        }
                     }
                     Ok(Step::Connected) => self.came_up(id),
-                    Ok(Step::KeyframeWanted(mid)) => self.keyframe_wanted(id, mid),
+                    Ok(Step::Nominated(path)) => peer.egress.nominate(path),
+                    Ok(Step::KeyframeWanted(mid)) => self.keyframe_wanted(id, |_, it| it == mid),
                     Ok(Step::Reported(report)) => self.way_reported(id, &report),
                     Ok(Step::Other) => (),
                     Ok(Step::Idle) => break,
@@ -301,7 +376,7 @@ impl Sfu {
     }
 
     /// Queues a datagram. Without a path it must not be sent now.
-    pub(super) fn transmit(&mut self, class: MediaClass, path: Option<Path>, transmit: str0m::net::Transmit) {
+    pub(super) fn transmit(&mut self, class: MediaClass, path: Option<Path>, contents: Vec<u8>) {
         let bound = self.config.limits.queued_outputs;
         let queued = self.outputs.len();
         let full = match class {
@@ -311,9 +386,8 @@ impl Sfu {
         };
         let Some(path) = path.filter(|_| !full && queued < 4 * bound) else {
             self.statistics.dropped_full += 1;
-            return;
+            return self.recycle(contents);
         };
-        let contents: Vec<u8> = transmit.contents.into();
         self.statistics.sent_packets += 1;
         self.statistics.sent_bytes += contents.len() as u64;
         let Path { transport, local, remote } = path;

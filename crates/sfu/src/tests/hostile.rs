@@ -153,6 +153,35 @@ fn a_panic_ends_one_peer_alone() {
 }
 
 #[test]
+fn a_replayed_or_changed_packet_is_not_forwarded() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 300);
+    world.pages[ann].captured = Some(Vec::new());
+    (0..5).for_each(|_| {
+        world.say(ann);
+        world.run(20);
+    });
+    let captured = world.pages[ann].captured.take().unwrap();
+    let spoken: Vec<_> = captured.into_iter().filter(|datagram| datagram[0] >= 128 && datagram.len() < 80).collect();
+    let source = world.pages[ann].address.to_string();
+    world.forget_media();
+    for datagram in &spoken {
+        for byte in [2, datagram.len() / 2, datagram.len() - 1] {
+            let mut changed = datagram.clone();
+            changed[byte] ^= 1;
+            world.datagram_from(&source, &changed);
+        }
+    }
+    world.run(20);
+    assert!(world.take(bob, |page| page.heard).is_empty());
+    for _ in 0..3 {
+        spoken.iter().for_each(|datagram| world.datagram_from(&source, datagram));
+        world.run(20);
+    }
+    assert_eq!(world.take(bob, |page| page.heard).len(), 5);
+}
+
+#[test]
 fn unusable_names_and_unknown_peers_are_refused() {
     let mut world = World::new();
     world.join(1, 1, 2, EVERYTHING);

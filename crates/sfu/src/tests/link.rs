@@ -42,7 +42,7 @@ pub(super) struct Weather {
 
 /// One link.
 #[derive(Debug, Clone)]
-pub(super) struct Link {
+pub(in crate::tests) struct Link {
     pub(super) weather: Weather,
     dice: Dice,
     losing: [bool; 2],

@@ -16,58 +16,58 @@ use uuid::Uuid;
 use super::link::Link;
 use crate::*;
 
-pub(super) const SERVER_UDP: &str = "192.0.2.1:50000";
+pub(in crate::tests) const SERVER_UDP: &str = "192.0.2.1:50000";
 
-pub(super) fn user(number: u128) -> UserId {
+pub(in crate::tests) fn user(number: u128) -> UserId {
     UserId::new(Uuid::from_u128(number))
 }
 
-pub(super) fn room() -> VisitId {
+pub(in crate::tests) fn room() -> VisitId {
     VisitId::new(Uuid::from_u128(1000))
 }
 
-pub(super) fn ice(number: u64) -> IceCredentials {
+pub(in crate::tests) fn ice(number: u64) -> IceCredentials {
     IceCredentials { ufrag: format!("ufrag{number:06}"), password: format!("password{number:020}") }
 }
 
-pub(super) const EVERYTHING: Forwarding = Forwarding { admitted: true, microphone: true, camera: true };
+pub(in crate::tests) const EVERYTHING: Forwarding = Forwarding { admitted: true, microphone: true, camera: true };
 
 /// A packet as a page received it.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
-    pub(super) mid: Mid,
-    pub(super) pt: u8,
-    pub(super) sequence: u64,
-    pub(super) timestamp: u32,
-    pub(super) payload: Vec<u8>,
-    pub(super) transport_cc: bool,
+pub(in crate::tests) struct Received {
+    pub(in crate::tests) mid: Mid,
+    pub(in crate::tests) pt: u8,
+    pub(in crate::tests) sequence: u64,
+    pub(in crate::tests) timestamp: u32,
+    pub(in crate::tests) payload: Vec<u8>,
+    pub(in crate::tests) transport_cc: bool,
 }
 
-pub(super) struct Page {
-    pub(super) rtc: Rtc,
-    pub(super) address: SocketAddr,
+pub(in crate::tests) struct Page {
+    pub(in crate::tests) rtc: Rtc,
+    pub(in crate::tests) address: SocketAddr,
     transport: Transport,
-    pub(super) microphone: Mid,
-    pub(super) camera: Mid,
-    pub(super) heard: Mid,
-    pub(super) seen: Mid,
-    pub(super) received: Vec<Received>,
-    pub(super) keyframes_asked: usize,
-    pub(super) ice: Option<IceConnectionState>,
-    pub(super) closed: bool,
+    pub(in crate::tests) microphone: Mid,
+    pub(in crate::tests) camera: Mid,
+    pub(in crate::tests) heard: Mid,
+    pub(in crate::tests) seen: Mid,
+    pub(in crate::tests) received: Vec<Received>,
+    pub(in crate::tests) keyframes_asked: usize,
+    pub(in crate::tests) ice: Option<IceConnectionState>,
+    pub(in crate::tests) closed: bool,
     /// The wire of this page is cut.
-    pub(super) unplugged: bool,
+    pub(in crate::tests) unplugged: bool,
     /// What the page's address looks like from outside, once its NAT has given it another.
-    pub(super) outside: Option<SocketAddr>,
+    pub(in crate::tests) outside: Option<SocketAddr>,
     /// What the page sends is kept here instead of being delivered.
-    pub(super) captured: Option<Vec<Vec<u8>>>,
+    pub(in crate::tests) captured: Option<Vec<Vec<u8>>>,
     /// What is between the page and the server; nothing: a wire.
-    pub(super) link: Option<Link>,
+    pub(in crate::tests) link: Option<Link>,
     /// Every so many media datagrams to and from the page are lost.
-    pub(super) loss: Option<usize>,
+    pub(in crate::tests) loss: Option<usize>,
     lossy: usize,
     /// The size of the RTP datagrams that arrived.
-    pub(super) sizes: Vec<usize>,
+    pub(in crate::tests) sizes: Vec<usize>,
     deadline: Instant,
     audio: u64,
     video: u64,
@@ -82,36 +82,44 @@ enum Flying {
     Down { page: usize, source: SocketAddr, contents: Vec<u8> },
 }
 
-fn server() -> SfuConfig {
+fn server(path: PacketPath) -> SfuConfig {
     let server: SocketAddr = SERVER_UDP.parse().unwrap();
     SfuConfig {
         candidates: vec![(Transport::Udp, server), (Transport::Tcp, server)],
         certificate: generate_certificate().unwrap(),
         limits: Limits::default(),
+        path,
     }
 }
 
-pub(super) struct World {
-    pub(super) sfu: Sfu,
+pub(in crate::tests) struct World {
+    path: PacketPath,
+    pub(in crate::tests) sfu: Sfu,
     /// Which visit's pages join.
-    pub(super) room: VisitId,
+    pub(in crate::tests) room: VisitId,
     start: Instant,
-    pub(super) now: Instant,
+    pub(in crate::tests) now: Instant,
     flying: BinaryHeap<Reverse<(Instant, u64, Flying)>>,
     flown: u64,
-    pub(super) pages: Vec<Page>,
-    pub(super) events: Vec<Output>,
+    pub(in crate::tests) pages: Vec<Page>,
+    pub(in crate::tests) events: Vec<Output>,
     /// What was sent to addresses that no page has.
-    pub(super) stray: Vec<Transmit>,
+    pub(in crate::tests) stray: Vec<Transmit>,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::tests) fn new() -> Self {
+        Self::over(super::PATH)
+    }
+
+    /// A world whose server carries media this way.
+    pub(in crate::tests) fn over(path: PacketPath) -> Self {
         install_crypto();
         let now = Instant::now();
         let (flying, flown) = (BinaryHeap::new(), 0);
         Self {
-            sfu: Sfu::new(server(), now),
+            path,
+            sfu: Sfu::new(server(path), now),
             room: room(),
             start: now,
             now,
@@ -124,7 +132,7 @@ impl World {
     }
 
     /// A page that has made its offer.
-    pub(super) fn page(&mut self, transport: Transport, red: bool) -> (usize, String) {
+    pub(in crate::tests) fn page(&mut self, transport: Transport, red: bool) -> (usize, String) {
         let number = self.pages.len();
         let address: SocketAddr = format!("198.51.100.{}:4000", number + 1).parse().unwrap();
         let config = RtcConfig::new().clear_codecs().enable_opus(true, red).enable_vp8(true).set_rtp_mode(true);
@@ -169,25 +177,25 @@ impl World {
     }
 
     /// The server is killed and started again.
-    pub(super) fn restart_server(&mut self) {
-        self.sfu = Sfu::new(server(), self.now);
+    pub(in crate::tests) fn restart_server(&mut self) {
+        self.sfu = Sfu::new(server(self.path), self.now);
     }
 
     /// How long the world has been there.
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(in crate::tests) fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
-    pub(super) fn command(&mut self, command: Command) {
+    pub(in crate::tests) fn command(&mut self, command: Command) {
         self.sfu.handle_input(self.now, Input::Command(command));
     }
 
     /// Joins a new page as a person, and gives the page the answer.
-    pub(super) fn join(&mut self, id: u64, who: u128, other: u128, forwarding: Forwarding) -> usize {
+    pub(in crate::tests) fn join(&mut self, id: u64, who: u128, other: u128, forwarding: Forwarding) -> usize {
         self.join_over(Transport::Udp, true, id, who, other, forwarding)
     }
 
-    pub(super) fn join_over(
+    pub(in crate::tests) fn join_over(
         &mut self,
         transport: Transport,
         red: bool,
@@ -211,7 +219,7 @@ impl World {
     }
 
     /// The page restarts ICE, if it has not been closed; the server may refuse.
-    pub(super) fn restart_without_answer(&mut self, page: usize, id: u64, ice: IceCredentials) {
+    pub(in crate::tests) fn restart_without_answer(&mut self, page: usize, id: u64, ice: IceCredentials) {
         let before = self.events.len();
         if self.pages[page].closed || !self.pages[page].rtc.is_alive() {
             return;
@@ -229,7 +237,7 @@ impl World {
     }
 
     /// The page restarts ICE.
-    pub(super) fn restart(&mut self, page: usize, id: u64, ice: IceCredentials) {
+    pub(in crate::tests) fn restart(&mut self, page: usize, id: u64, ice: IceCredentials) {
         let mut api = self.pages[page].rtc.sdp_api();
         api.ice_restart(true);
         let (offer, pending) = api.apply().unwrap();
@@ -238,7 +246,7 @@ impl World {
         self.give_answer(page, id);
     }
 
-    pub(super) fn give_answer(&mut self, page: usize, id: u64) {
+    pub(in crate::tests) fn give_answer(&mut self, page: usize, id: u64) {
         self.settle();
         let answered = |event: &Output| match event {
             Output::Answered { peer, sdp, tracks } if peer.0 == id => Some((sdp.clone(), tracks.clone())),
@@ -256,8 +264,12 @@ impl World {
     }
 
     /// Two admitted people who publish everything, connected.
-    pub(super) fn two() -> (Self, usize, usize) {
-        let mut world = Self::new();
+    pub(in crate::tests) fn two() -> (Self, usize, usize) {
+        Self::two_over(super::PATH)
+    }
+
+    pub(in crate::tests) fn two_over(path: PacketPath) -> (Self, usize, usize) {
+        let mut world = Self::over(path);
         let ann = world.join(1, 1, 2, EVERYTHING);
         let bob = world.join(2, 2, 1, EVERYTHING);
         world.run(2000);
@@ -265,11 +277,11 @@ impl World {
         (world, ann, bob)
     }
 
-    pub(super) fn is_up(&self, id: u64) -> bool {
+    pub(in crate::tests) fn is_up(&self, id: u64) -> bool {
         self.events.contains(&Output::Up { peer: PeerId(id) })
     }
 
-    pub(super) fn gone(&self, id: u64) -> Option<GoneReason> {
+    pub(in crate::tests) fn gone(&self, id: u64) -> Option<GoneReason> {
         self.events.iter().find_map(|event| match event {
             Output::Gone { peer, why } if peer.0 == id => Some(*why),
             _ => None,
@@ -277,7 +289,7 @@ impl World {
     }
 
     /// Lets time pass, and everything happen that its time has come for.
-    pub(super) fn run(&mut self, ms: u64) {
+    pub(in crate::tests) fn run(&mut self, ms: u64) {
         let until = self.now + Duration::from_millis(ms);
         loop {
             self.settle();
@@ -292,7 +304,7 @@ impl World {
     }
 
     /// As `run`, with both sending a packet of sound each 20 ms and a picture each 100 ms.
-    pub(super) fn talk(&mut self, pages: &[usize], ms: u64) {
+    pub(in crate::tests) fn talk(&mut self, pages: &[usize], ms: u64) {
         for step in 0..ms / 20 {
             for page in pages {
                 self.say(*page);
@@ -304,7 +316,7 @@ impl World {
         }
     }
 
-    pub(super) fn say(&mut self, page: usize) {
+    pub(in crate::tests) fn say(&mut self, page: usize) {
         let now = self.now;
         let page = &mut self.pages[page];
         page.audio += 1;
@@ -318,7 +330,7 @@ impl World {
     }
 
     /// Sends a picture of one packet: a keyframe if asked for one, or told to.
-    pub(super) fn show(&mut self, page: usize, key: bool) {
+    pub(in crate::tests) fn show(&mut self, page: usize, key: bool) {
         let now = self.now;
         let page = &mut self.pages[page];
         let key = key || std::mem::take(&mut page.keyframes_asked) > 0;
@@ -335,7 +347,7 @@ impl World {
     }
 
     /// Sends a keyframe of one packet of this size.
-    pub(super) fn show_large(&mut self, page: usize, bytes: usize) {
+    pub(in crate::tests) fn show_large(&mut self, page: usize, bytes: usize) {
         let now = self.now;
         let page = &mut self.pages[page];
         page.video += 1;
@@ -349,7 +361,7 @@ impl World {
     }
 
     /// A datagram from anywhere.
-    pub(super) fn datagram_from(&mut self, source: &str, contents: &[u8]) {
+    pub(in crate::tests) fn datagram_from(&mut self, source: &str, contents: &[u8]) {
         let input = Input::Datagram {
             transport: Transport::Udp,
             source: source.parse().unwrap(),
@@ -360,7 +372,7 @@ impl World {
     }
 
     /// Delivers until nobody has anything to say at this instant.
-    pub(super) fn settle(&mut self) {
+    pub(in crate::tests) fn settle(&mut self) {
         loop {
             if self.sfu.next_deadline().is_some_and(|at| at <= self.now) {
                 self.sfu.handle_input(self.now, Input::Timeout);
@@ -454,7 +466,7 @@ impl World {
     }
 
     /// What a page received in one of its slots since it was last asked.
-    pub(super) fn take(&mut self, page: usize, mid: impl Fn(&Page) -> Mid) -> Vec<Received> {
+    pub(in crate::tests) fn take(&mut self, page: usize, mid: impl Fn(&Page) -> Mid) -> Vec<Received> {
         let page = &mut self.pages[page];
         let mid = mid(page);
         let (taken, kept) = std::mem::take(&mut page.received).into_iter().partition(|packet| packet.mid == mid);
@@ -462,7 +474,7 @@ impl World {
         taken
     }
 
-    pub(super) fn forget_media(&mut self) {
+    pub(in crate::tests) fn forget_media(&mut self) {
         for page in &mut self.pages {
             page.received.clear();
         }

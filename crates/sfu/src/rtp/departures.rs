@@ -1,0 +1,170 @@
+//! What a receiver says of when our packets arrived: how much is lost, and how long the way is.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Feedback on a packet comes within this time, or does not matter any more.
+const MEMORY: Duration = Duration::from_secs(3);
+const MOST: usize = 4096;
+/// Loss is that of the packets of the last second.
+const SPAN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unknown,
+    Lost,
+    Arrived,
+}
+
+/// The packets that were sent, each with a number of its own among all of the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Departures {
+    sent: VecDeque<(Instant, Fate)>,
+    /// The number of the next packet.
+    next: u64,
+    round_trip: Option<Duration>,
+}
+
+impl Departures {
+    /// Gives the number of a packet that is sent now.
+    pub(crate) fn note(&mut self, now: Instant) -> u16 {
+        let old = |sent: &VecDeque<(Instant, Fate)>| {
+            sent.len() >= MOST || sent.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > MEMORY)
+        };
+        while old(&self.sent) {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((now, Fate::Unknown));
+        let [.., high, low] = self.next.to_be_bytes();
+        self.next += 1;
+        u16::from_be_bytes([high, low])
+    }
+
+    /// Reads the body of a feedback. What is malformed is ignored.
+    pub(crate) fn read(&mut self, now: Instant, body: &[u8]) {
+        let Some(statuses) = statuses(body) else { return };
+        let mut newest = None;
+        for (number, arrived) in statuses {
+            let Some(at) = self.position(number) else { continue };
+            let (sent, fate) = &mut self.sent[at];
+            match (arrived, *fate) {
+                (true, Fate::Unknown | Fate::Lost) => {
+                    let round_trip = now.saturating_duration_since(*sent);
+                    *fate = Fate::Arrived;
+                    newest = newest.max(Some((at, round_trip)));
+                }
+                (false, Fate::Unknown) => *fate = Fate::Lost,
+                (true | false, _) => (),
+            }
+        }
+        if let Some((_, round_trip)) = newest {
+            self.round_trip = Some(round_trip);
+        }
+    }
+
+    /// From sending a packet to the feedback on it, last time.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// The share that was lost of what was sent in the last second, as far as is known.
+    pub(crate) fn loss(&self, now: Instant) -> Option<f32> {
+        let recent = self.sent.iter().rev().take_while(|(at, _)| now.saturating_duration_since(*at) <= SPAN);
+        let (known, lost) = recent.fold((0_u16, 0_u16), |(known, lost), (_, fate)| match fate {
+            Fate::Unknown => (known, lost),
+            Fate::Lost => (known + 1, lost + 1),
+            Fate::Arrived => (known + 1, lost),
+        });
+        (known > 0).then(|| f32::from(lost) / f32::from(known))
+    }
+
+    fn position(&self, number: u16) -> Option<usize> {
+        let [.., high, low] = self.next.to_be_bytes();
+        let back = u16::from_be_bytes([high, low]).wrapping_sub(number);
+        self.sent.len().checked_sub(usize::from(back)).filter(|_| back > 0)
+    }
+}
+
+/// Which packets a feedback speaks of, and whether they arrived. `None`: it is malformed.
+pub(crate) fn statuses(body: &[u8]) -> Option<impl Iterator<Item = (u16, bool)>> {
+    let (&[base_high, base_low, count_high, count_low, _, _, _, _], chunks) = body.split_first_chunk()?;
+    let (base, count) = (u16::from_be_bytes([base_high, base_low]), u16::from_be_bytes([count_high, count_low]));
+    let symbols = chunks.as_chunks::<2>().0.iter().flat_map(|chunk| {
+        let chunk = u16::from_be_bytes(*chunk);
+        let (length, symbol): (u16, fn(u16, u16) -> u16) = match chunk >> 14 {
+            0 | 1 => (chunk & 0x1fff, |chunk, _| chunk >> 13 & 3),
+            2 => (14, |chunk, at| chunk >> (13 - at) & 1),
+            _ => (7, |chunk, at| chunk >> (12 - 2 * at) & 3),
+        };
+        (0..length).map(move |at| symbol(chunk, at))
+    });
+    // The third symbol of two bits is reserved.
+    Some((0..count).zip(symbols).map(move |(at, symbol)| (base.wrapping_add(at), symbol == 1 || symbol == 2)))
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::arrivals::Arrivals;
+    use super::*;
+
+    #[test]
+    fn loss_and_round_trip_are_read_from_feedback() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let (mut departures, mut arrivals) =
+            (Departures { next: 65_530, ..Departures::default() }, Arrivals::default());
+        assert_eq!((departures.loss(start), departures.round_trip()), (None, None));
+        for step in 0..20 {
+            let number = departures.note(at(step * 10));
+            if step % 5 != 2 {
+                arrivals.note(at(step * 10 + 30), number);
+            }
+        }
+        let body = arrivals.take_due(at(250)).expect("due");
+        departures.read(at(290), &body);
+        assert_eq!(departures.round_trip(), Some(Duration::from_millis(100)));
+        // Of the last, that was lost, nothing is known yet.
+        assert_eq!(departures.loss(at(290)), Some(4.0 / 20.0));
+        assert_eq!(departures.loss(at(1500)), None);
+    }
+
+    #[test]
+    fn a_packet_that_was_late_is_not_lost_any_more() {
+        let start = Instant::now();
+        let mut departures = Departures::default();
+        for _ in 0..3 {
+            departures.note(start);
+        }
+        departures.read(start, &[0, 0, 0, 3, 0, 0, 0, 0, 0b1010_1000, 0]);
+        assert_eq!(departures.loss(start), Some(1.0 / 3.0));
+        departures.read(start, &[0, 1, 0, 1, 0, 0, 0, 1, 0b0010_0000, 1]);
+        assert_eq!(departures.loss(start), Some(0.0));
+    }
+
+    #[test]
+    fn feedback_on_what_was_never_sent_is_ignored() {
+        let start = Instant::now();
+        let mut departures = Departures::default();
+        departures.note(start);
+        departures.read(start, &[0, 1, 0x1f, 0xff, 0, 0, 0, 0, 0b0011_1111, 0xff]);
+        departures.read(start, &[0xff, 0xff, 0, 1, 0, 0, 0, 0, 0b0010_0000, 1]);
+        departures.read(start, &[0; 7]);
+        assert_eq!((departures.loss(start), departures.round_trip()), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let mut departures = Departures::default();
+            let now = Instant::now();
+            for _ in 0..40 {
+                departures.note(now);
+            }
+            departures.read(now, &bytes);
+            let _ = departures.loss(now);
+        }
+    }
+}
