@@ -44,7 +44,7 @@ pub(crate) async fn ask(app: &App, invite: &Invite, headers: &HeaderMap) -> Resu
     };
     let mut transaction = app.store.begin().await?;
     transaction.insert_admission(&asked).await?;
-    let entry = AuditEntry::new(now, AuditAction::AdmissionAsked).of_appointment(invite.appointment);
+    let entry = AuditEntry::new(now, AuditAction::AdmissionAsked).about(invite.user).of_appointment(invite.appointment);
     transaction.append_audit(&entry).await?;
     transaction.commit().await?;
     app.hub.tell_admissions(invite.appointment).await;
@@ -100,7 +100,8 @@ pub(crate) async fn answer(
         transaction.insert_session(&session).await?;
     }
     let action = if admit { AuditAction::AdmissionGiven } else { AuditAction::AdmissionRefused };
-    transaction.append_audit(&AuditEntry::new(now, action).by(actor).of_appointment(appointment.id)).await?;
+    let entry = AuditEntry::new(now, action).by(actor).about(asked.user).of_appointment(appointment.id);
+    transaction.append_audit(&entry).await?;
     transaction.commit().await?;
     if let Some((_, session)) = before {
         app.hub.end_session(session).await;

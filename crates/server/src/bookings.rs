@@ -95,7 +95,8 @@ pub(crate) async fn book(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     transaction.insert_appointment(appointment, now).await?;
-    let entry = AuditEntry::new(now, AuditAction::AppointmentAdded).of_appointment(appointment.id);
+    let entry = AuditEntry::new(now, AuditAction::AppointmentAdded).about(appointment.participants.patient.id);
+    let entry = entry.of_appointment(appointment.id);
     transaction.append_audit(&by(entry, appointment.booked_by)).await
 }
 
@@ -105,12 +106,13 @@ pub(crate) async fn book(
 /// If the store fails.
 pub(crate) async fn call_off(
     transaction: &mut dyn Transaction,
-    id: AppointmentId,
+    appointment: &Appointment,
     actor: Option<UserId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
-    let entry = AuditEntry::new(now, AuditAction::AppointmentCancelled).of_appointment(id);
+    transaction.update_appointment_status(appointment.id, AppointmentStatus::Cancelled).await?;
+    let entry = AuditEntry::new(now, AuditAction::AppointmentCancelled).about(appointment.participants.patient.id);
+    let entry = entry.of_appointment(appointment.id);
     transaction.append_audit(&by(entry, actor)).await
 }
 

@@ -106,7 +106,7 @@ impl Operator {
         user: UserId,
         what: &'static str,
     ) -> Result<(), OperatorError> {
-        let entry = AuditEntry::new(self.clock.now(), AuditAction::IntegratorChanged).by(user).with_detail(what);
+        let entry = AuditEntry::new(self.clock.now(), AuditAction::IntegratorChanged).about(user).with_detail(what);
         Ok(transaction.append_audit(&entry).await?)
     }
 }

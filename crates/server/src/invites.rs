@@ -23,8 +23,8 @@ pub(crate) async fn add_invite(
     let token = SecretToken::draw()?;
     transaction.delete_unused_invites(appointment.id, user).await?;
     transaction.insert_invite(&Invite::new(token.hash().into(), appointment.id, (user, role), now, expires)).await?;
-    let entry =
-        AuditEntry::new(now, AuditAction::InviteCreated).of_appointment(appointment.id).with_detail(role.as_str());
+    let entry = AuditEntry::new(now, AuditAction::InviteCreated).about(user).of_appointment(appointment.id);
+    let entry = entry.with_detail(role.as_str());
     transaction.append_audit(&actor.map_or(entry, |actor| entry.by(actor))).await?;
     Ok(token)
 }
@@ -55,7 +55,7 @@ pub(crate) async fn add_companion(
     let new = NewUser { person: companion.person.clone(), email: None, password_hash: None };
     people::add(transaction, &new, Some(actor), now).await?;
     transaction.insert_companion(appointment.id, user, companion.role, now).await?;
-    let entry = AuditEntry::new(now, AuditAction::CompanionAdded).by(actor).of_appointment(appointment.id);
+    let entry = AuditEntry::new(now, AuditAction::CompanionAdded).by(actor).about(user).of_appointment(appointment.id);
     transaction.append_audit(&entry.with_detail(companion.role.as_str())).await?;
     appointment.participants.companions.push(companion);
     Ok((appointment, user))
@@ -74,7 +74,7 @@ pub(crate) async fn revoke(
     now: Timestamp,
 ) -> Result<(), Error> {
     appointment.participants.role_of(user).ok_or(Error::NotFound)?;
-    let note = |action| AuditEntry::new(now, action).by(actor).of_appointment(appointment.id);
+    let note = |action| AuditEntry::new(now, action).by(actor).about(user).of_appointment(appointment.id);
     transaction.revoke_invites(appointment.id, user).await?;
     transaction.append_audit(&note(AuditAction::InviteRevoked)).await?;
     if transaction.delete_companion(appointment.id, user).await? {

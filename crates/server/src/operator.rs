@@ -156,7 +156,7 @@ impl Operator {
         let id = self.person(named).await?.id;
         let mut transaction = self.store.begin().await?;
         transaction.update_clinic_role(id, role).await?;
-        let entry = AuditEntry::new(self.clock.now(), AuditAction::ClinicRoleChanged).by(id).with_detail("operator");
+        let entry = AuditEntry::new(self.clock.now(), AuditAction::ClinicRoleChanged).about(id).with_detail("operator");
         transaction.append_audit(&entry).await?;
         Ok(transaction.commit().await?)
     }
@@ -181,7 +181,7 @@ impl Operator {
         let id = self.person(named).await?.id;
         let mut transaction = self.store.begin().await?;
         transaction.update_second_step(id, None).await?;
-        let entry = AuditEntry::new(self.clock.now(), AuditAction::SecondStepRemoved).with_detail("operator");
+        let entry = AuditEntry::new(self.clock.now(), AuditAction::SecondStepRemoved).about(id).with_detail("operator");
         transaction.append_audit(&entry).await?;
         Ok(transaction.commit().await?)
     }
@@ -201,7 +201,7 @@ impl Operator {
         let token = add_reset(&mut *transaction, account.user, now)
             .await
             .map_err(|error| OperatorError::Invalid(error.problem().detail))?;
-        let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked).with_detail("operator");
+        let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked).about(account.user).with_detail("operator");
         transaction.append_audit(&entry).await?;
         transaction.commit().await?;
         Ok(reset_url(&self.public_url, &token))
@@ -254,9 +254,9 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn cancel_appointment(&self, id: AppointmentId) -> Result<(), OperatorError> {
-        self.appointment(id).await?;
+        let appointment = self.appointment(id).await?;
         let mut transaction = self.store.begin().await?;
-        call_off(&mut *transaction, id, None, self.clock.now()).await?;
+        call_off(&mut *transaction, &appointment, None, self.clock.now()).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -283,12 +283,13 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn set_held(&self, id: AppointmentId, held: bool) -> Result<(), OperatorError> {
-        self.appointment(id).await?;
+        let patient = self.appointment(id).await?.participants.patient.id;
         let now = self.clock.now();
         let action = if held { AuditAction::AppointmentHeld } else { AuditAction::AppointmentReleased };
         let mut transaction = self.store.begin().await?;
         transaction.update_hold(id, held.then_some(now)).await?;
-        transaction.append_audit(&AuditEntry::new(now, action).of_appointment(id).with_detail("operator")).await?;
+        let entry = AuditEntry::new(now, action).about(patient).of_appointment(id).with_detail("operator");
+        transaction.append_audit(&entry).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -310,8 +311,9 @@ impl Operator {
                 if !transaction.forget_appointment(expired.appointment, now).await? {
                     continue;
                 }
-                let entry = AuditEntry::new(now, AuditAction::AppointmentForgotten).of_appointment(expired.appointment);
-                transaction.append_audit(&entry.with_detail("operator")).await?;
+                let entry = AuditEntry::new(now, AuditAction::AppointmentForgotten).about(expired.patient);
+                let entry = entry.of_appointment(expired.appointment).with_detail("operator");
+                transaction.append_audit(&entry).await?;
                 transaction.commit().await?;
             }
             forgotten.appointments += 1;

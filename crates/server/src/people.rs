@@ -37,7 +37,7 @@ pub(crate) async fn add(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     transaction.insert_user(user, now).await?;
-    transaction.append_audit(&by(AuditEntry::new(now, AuditAction::UserAdded), actor)).await
+    transaction.append_audit(&by(AuditEntry::new(now, AuditAction::UserAdded).about(user.person.id), actor)).await
 }
 
 /// Shuts somebody out, signed out everywhere, or lets them in again.
@@ -56,5 +56,5 @@ pub(crate) async fn set_disabled(
     if disabled {
         transaction.delete_sessions_of(user).await?;
     }
-    transaction.append_audit(&by(AuditEntry::new(now, action), actor)).await
+    transaction.append_audit(&by(AuditEntry::new(now, action).about(user), actor)).await
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash};
-use bedside_visit::{AppointmentId, AuditAction, Timestamp};
+use bedside_visit::{Appointment, AppointmentId, AuditAction, Timestamp};
 
 use crate::app::App;
 use crate::auth::Identity;
@@ -23,8 +23,8 @@ impl Reads {
         self.lock().get(&(session, appointment)).is_some_and(|at| now.since(*at) < NOTED_EVERY)
     }
 
-    fn note(&self, session: SessionHash, appointments: &[AppointmentId], now: Timestamp) {
-        self.lock().extend(appointments.iter().map(|appointment| ((session, *appointment), now)));
+    fn note(&self, session: SessionHash, appointments: &[&Appointment], now: Timestamp) {
+        self.lock().extend(appointments.iter().map(|appointment| ((session, appointment.id), now)));
     }
 
     /// Forgets what is to be written down again anyway.
@@ -41,21 +41,22 @@ impl Reads {
 ///
 /// # Errors
 /// If it cannot be written: then nothing is shown.
-pub(crate) async fn note_reads(
+pub(crate) async fn note_reads<'a>(
     app: &App,
     identity: &Identity,
-    appointments: impl IntoIterator<Item = AppointmentId>,
+    appointments: impl IntoIterator<Item = &'a Appointment>,
 ) -> Result<(), Error> {
     let now = app.clock.now();
-    let new = |appointment: &AppointmentId| !app.reads.is_noted(identity.session, *appointment, now);
-    let appointments: Vec<AppointmentId> = appointments.into_iter().filter(new).collect();
+    let new = |appointment: &&Appointment| !app.reads.is_noted(identity.session, appointment.id, now);
+    let appointments: Vec<&Appointment> = appointments.into_iter().filter(new).collect();
     if appointments.is_empty() {
         return Ok(());
     }
     let mut transaction = app.store.begin().await?;
     for appointment in &appointments {
-        let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).of_appointment(*appointment);
-        transaction.append_audit(&entry.by(identity.principal.user)).await?;
+        let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).by(identity.principal.user);
+        let entry = entry.about(appointment.participants.patient.id).of_appointment(appointment.id);
+        transaction.append_audit(&entry).await?;
     }
     transaction.commit().await?;
     app.reads.note(identity.session, &appointments, now);

@@ -13,6 +13,9 @@ pub struct AuditEntry {
     pub actor: Option<UserId>,
     /// What.
     pub action: AuditAction,
+    /// To whom: whose account or link it is, or whose data it is about. `None`: nobody in particular, or somebody
+    /// unknown.
+    pub subject: Option<UserId>,
     /// Concerning which appointment.
     pub appointment: Option<AppointmentId>,
     /// Concerning which visit.
@@ -26,13 +29,20 @@ impl AuditEntry {
     /// That something happened. The rest is added with the methods below.
     #[must_use]
     pub const fn new(at: Timestamp, action: AuditAction) -> Self {
-        Self { at, actor: None, action, appointment: None, visit: None, detail: None }
+        Self { at, actor: None, action, subject: None, appointment: None, visit: None, detail: None }
     }
 
     /// By whom.
     #[must_use]
     pub const fn by(mut self, actor: UserId) -> Self {
         self.actor = Some(actor);
+        self
+    }
+
+    /// Done to a person, or to what is theirs.
+    #[must_use]
+    pub const fn about(mut self, subject: UserId) -> Self {
+        self.subject = Some(subject);
         self
     }
 
@@ -71,6 +81,8 @@ pub struct AuditRow {
     pub actor: Option<UserId>,
     /// The code of an [`AuditAction`].
     pub action: String,
+    /// To whom. `None`: nobody in particular, somebody unknown, or the line is older than that was noted.
+    pub subject: Option<UserId>,
     /// Concerning which appointment.
     pub appointment: Option<AppointmentId>,
     /// Concerning which visit.
@@ -90,6 +102,7 @@ impl AuditRow {
             at: entry.at,
             actor: entry.actor,
             action: entry.action.as_str().to_owned(),
+            subject: entry.subject,
             appointment: entry.appointment,
             visit: entry.visit,
             detail: entry.detail.map(str::to_owned),

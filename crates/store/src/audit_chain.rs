@@ -13,6 +13,12 @@ use crate::AuditRow;
 /// What the hash is of, so that it can be nothing else's.
 const DOMAIN: &[u8] = b"bedside audit line 1";
 
+/// What stands before a field in the hash.
+const ABSENT: [u8; 1] = [0];
+const PRESENT: [u8; 1] = [1];
+/// Before the subject, which lines of earlier versions have not: where there is none, nothing stands in the hash.
+const SUBJECT: [u8; 1] = [2];
+
 /// The SHA-256 of a line of the audit log and, through the line before it, of all up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AuditHash([u8; 32]);
@@ -38,7 +44,8 @@ impl AuditHash {
         &self.0
     }
 
-    /// The hash of the line that follows. Every field goes in with its length, so that no two lines read alike.
+    /// The hash of the line that follows. Every field goes in with its length, so that no two lines read alike; and of
+    /// the first ones each says whether it is there, so that what comes after them is none of them.
     #[must_use]
     pub fn then(self, line: &AuditRow) -> Self {
         let mut hasher = Sha256::new();
@@ -55,16 +62,21 @@ impl AuditHash {
             line.detail.clone(),
         ] {
             match field {
-                Some(text) => {
-                    hasher.update([1]);
-                    hasher.update((text.len() as u64).to_be_bytes());
-                    hasher.update(text);
-                }
-                None => hasher.update([0]),
+                Some(text) => add(&mut hasher, PRESENT, &text),
+                None => hasher.update(ABSENT),
             }
+        }
+        if let Some(subject) = line.subject {
+            add(&mut hasher, SUBJECT, &subject.to_string());
         }
         Self(hasher.finalize().into())
     }
+}
+
+fn add(hasher: &mut Sha256, mark: [u8; 1], text: &str) {
+    hasher.update(mark);
+    hasher.update((text.len() as u64).to_be_bytes());
+    hasher.update(text);
 }
 
 impl fmt::Display for AuditHash {
@@ -152,9 +164,15 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
-    use bedside_visit::Timestamp;
+    use std::collections::HashSet;
+
+    use bedside_visit::{Timestamp, UserId};
+    use uuid::Uuid;
 
     use super::*;
+
+    const ADA: UserId = UserId::new(Uuid::from_u128(1));
+    const GRACE: UserId = UserId::new(Uuid::from_u128(2));
 
     fn line(sequence: i64, detail: Option<&str>) -> AuditRow {
         AuditRow {
@@ -162,6 +180,7 @@ mod tests {
             at: Timestamp::from_millis(1_790_000_000_000 + sequence),
             actor: None,
             action: "visit.entered".to_owned(),
+            subject: None,
             appointment: None,
             visit: None,
             detail: detail.map(str::to_owned),
@@ -225,6 +244,46 @@ mod tests {
         };
         assert_ne!(with("a", Some("bc")), with("ab", Some("c")));
         assert_ne!(with("a", None), with("a", Some("")));
+
+        let about = |subject, detail: Option<&str>| AuditHash::NONE.then(&AuditRow { subject, ..line(1, detail) });
+        // As the subject goes into the hash.
+        let as_hashed = format!("\u{2}\0\0\0\0\0\0\0\u{24}{ADA}");
+        let hashes = [
+            about(None, None),
+            about(Some(ADA), None),
+            about(Some(GRACE), None),
+            about(None, Some(&ADA.to_string())),
+            about(Some(ADA), Some(&ADA.to_string())),
+            about(None, Some(&as_hashed)),
+            AuditHash::NONE.then(&AuditRow { actor: Some(ADA), ..line(1, None) }),
+        ];
+        let different: HashSet<AuditHash> = hashes.into_iter().collect();
+        assert_eq!(different.len(), hashes.len());
+    }
+
+    #[test]
+    fn a_subject_cannot_be_changed_put_in_or_taken_out() {
+        let with_subjects = |log: Vec<AuditRow>| -> Vec<AuditRow> {
+            let mut hash = AuditHash::NONE;
+            let about = |line: AuditRow| AuditRow { subject: (line.sequence > 3).then_some(ADA), ..line };
+            let chained = |mut line: AuditRow| {
+                hash = hash.then(&line);
+                line.hash = line.hash.and(Some(hash));
+                line
+            };
+            log.into_iter().map(about).map(chained).collect()
+        };
+        // Two lines without a hash, one without a subject, two with one.
+        let lines = with_subjects(log());
+        assert_eq!(lines[..3], log()[..3], "what was written before is as it was");
+        check(&lines).expect("nothing was touched");
+        for (at, subject) in [(0, Some(ADA)), (2, Some(ADA)), (3, None), (3, Some(GRACE)), (4, None), (4, Some(GRACE))]
+        {
+            let mut altered = lines.clone();
+            altered[at].subject = subject;
+            let first_sealed = altered[at].sequence.max(3);
+            assert_eq!(check(&altered), Err(ChainFault::Altered(first_sealed)), "{at} {subject:?}");
+        }
     }
 
     #[test]

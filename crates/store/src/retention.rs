@@ -1,10 +1,12 @@
-use bedside_visit::{AppointmentId, Timestamp};
+use bedside_visit::{AppointmentId, Timestamp, UserId};
 
 /// An appointment that is old enough to be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired {
     /// Which.
     pub appointment: AppointmentId,
+    /// Whose data it is.
+    pub patient: UserId,
     /// When it was due.
     pub start: Timestamp,
     /// How many messages were written in its visits.

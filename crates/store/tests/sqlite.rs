@@ -266,6 +266,9 @@ async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
     for (statement, fault) in [
         ("UPDATE audit SET detail = 'x' WHERE sequence = 2", Some(ChainFault::Altered(2))),
         ("UPDATE audit SET actor = NULL WHERE sequence = 3", Some(ChainFault::Altered(3))),
+        ("UPDATE audit SET subject = NULL WHERE sequence = 2", Some(ChainFault::Altered(2))),
+        ("UPDATE audit SET subject = actor WHERE sequence = 4", Some(ChainFault::Altered(4))),
+        ("UPDATE audit SET detail = subject, subject = NULL WHERE sequence = 4", Some(ChainFault::Altered(4))),
         ("UPDATE audit SET hash = zeroblob(32) WHERE sequence = 3", Some(ChainFault::Altered(3))),
         ("UPDATE audit SET hash = NULL WHERE sequence = 3", Some(ChainFault::Unsealed(3))),
         ("DELETE FROM audit WHERE sequence = 2", Some(ChainFault::Missing(2))),
@@ -278,7 +281,7 @@ async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
         let write = async |count| {
             let mut transaction = store.begin().await.unwrap();
             for _ in 0..count {
-                let entry = AuditEntry::new(at(1), AuditAction::SignedIn).by(user_id(2));
+                let entry = AuditEntry::new(at(1), AuditAction::UserDisabled).by(user_id(2)).about(user_id(1));
                 transaction.append_audit(&entry).await.unwrap();
             }
             transaction.commit().await.unwrap();
@@ -292,6 +295,58 @@ async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
         let mut chain = Chain::default();
         let lines = store.list_audit(0, 10).await.unwrap();
         assert_eq!(lines.iter().try_for_each(|line| chain.take(line)).err(), fault, "{statement}");
+    }
+}
+
+/// Lines of a version that noted no subjects, with the hashes that it gave them.
+const BEFORE_SUBJECTS: &str = "\
+    INSERT INTO audit (sequence, at, actor, action, appointment_id, visit_id, detail, hash) VALUES
+        (1, 1790000001000, NULL, 'user.added', NULL, NULL, 'operator',
+            x'b7dea8f513e0d299b687abe75e26ff464e0affaf81f0b52b903b5c1a9247a69a'),
+        (2, 1790000002000, '00000000-0000-0000-0000-000000000002', 'session.signed_in', NULL, NULL, NULL,
+            x'd8bcfa28e96c26b39f1ec367d7b50a2ee2c5995563fc506321fa21692670a4db'),
+        (3, 1790000003000, '00000000-0000-0000-0000-000000000002', 'visit.started',
+            '00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-000000000014', NULL,
+            x'3e78f77dd08ed42af1f7e714524ca35295dff96b77aeb9d2476dce6142586d43'),
+        (4, 1790000004000, '00000000-0000-0000-0000-000000000001', 'access.denied',
+            '00000000-0000-0000-0000-000000000063', NULL, 'not_found',
+            x'585bfe7157da2c39f45b94193cdbdd8f5eb5c179de4a0e40c38a108c61b72f5e');";
+
+/// What an earlier version wrote holds, is gone on from, and can be altered as little as before.
+#[tokio::test]
+async fn an_audit_log_from_before_there_were_subjects_goes_on() {
+    for (statement, fault) in [
+        ("SELECT 1", None),
+        (
+            "UPDATE audit SET subject = '00000000-0000-0000-0000-000000000001' WHERE sequence = 2",
+            Some(ChainFault::Altered(2)),
+        ),
+        ("UPDATE audit SET actor = NULL WHERE sequence = 3", Some(ChainFault::Altered(3))),
+        ("UPDATE audit SET subject = NULL WHERE sequence = 5", Some(ChainFault::Altered(5))),
+    ] {
+        let (directory, before) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
+        for path in migrations.map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name < "0013" {
+                std::fs::copy(&path, before.path().join(name)).unwrap();
+            }
+        }
+        let store = support::opened(directory.path(), keyring(1, None)).await;
+        let mut shell = shell(directory.path()).await;
+        sqlx::migrate::Migrator::new(before.path()).await.unwrap().run(&mut shell).await.unwrap();
+        run(&mut shell, BEFORE_SUBJECTS).await.unwrap();
+        store.migrate().await.unwrap();
+        let mut transaction = store.begin().await.unwrap();
+        let entry = AuditEntry::new(at(5), AuditAction::UserDisabled).by(user_id(2)).about(user_id(1));
+        transaction.append_audit(&entry).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        run(&mut shell, "DROP TRIGGER audit_is_not_updated").await.unwrap();
+        run(&mut shell, statement).await.unwrap();
+        let (mut chain, lines) = (Chain::default(), store.list_audit(0, 10).await.unwrap());
+        assert_eq!(lines.iter().try_for_each(|line| chain.take(line)).err(), fault, "{statement}");
+        assert_eq!(lines.len(), 5);
     }
 }
 

@@ -654,6 +654,7 @@ async fn half_a_change_is_none(store: &dyn Store) {
 async fn audit(store: &dyn Store) {
     let started = AuditEntry::new(at(100), AuditAction::VisitStarted)
         .by(user_id(2))
+        .about(user_id(1))
         .of_appointment(appointment_id(10))
         .of_visit(visit_id(19));
     // Also of things that do not exist.
@@ -669,6 +670,7 @@ async fn audit(store: &dyn Store) {
     assert!(0 < rows[0].sequence && rows[0].sequence < rows[1].sequence);
     assert_eq!((rows[0].at, rows[0].actor, rows[0].action.as_str()), (at(100), Some(user_id(2)), "visit.started"));
     assert_eq!((rows[0].appointment, rows[0].visit), (Some(appointment_id(10)), Some(visit_id(19))));
+    assert_eq!((rows[0].subject, rows[1].subject), (Some(user_id(1)), None));
     assert_eq!((rows[1].actor, rows[1].visit, rows[1].detail.as_deref()), (None, None, Some("not_found")));
     assert_eq!(store.list_audit(0, 1).await.unwrap(), rows[..1]);
     assert_eq!(store.list_audit(rows[0].sequence, 10).await.unwrap(), rows[1..]);

@@ -84,7 +84,7 @@ pub(crate) async fn list(
     let listed = app.store.list_bookings(by, from, until).await?;
     let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
-    note_reads(&app, &clerk.identity, appointments.iter().map(|appointment| appointment.id)).await?;
+    note_reads(&app, &clerk.identity, &appointments).await?;
     Ok(Success::of(appointments.iter().map(|appointment| AppointmentData::new(&app, appointment)).collect()))
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn cancel(
     let mut appointment = arranging.appointment;
     let actor = arranging.identity.principal.user;
     let mut transaction = app.store.begin().await?;
-    call_off(&mut *transaction, appointment.id, Some(actor), app.clock.now()).await?;
+    call_off(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;
     appointment.status = AppointmentStatus::Cancelled;
     Ok(Success::of(AppointmentData::new(&app, &appointment)))

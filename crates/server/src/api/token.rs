@@ -77,7 +77,7 @@ pub(crate) async fn create(
     let now = app.clock.now();
     let access_token = app.access_tokens.mint(&key, granted, now)?;
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::TokenIssued).by(key.user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::TokenIssued).by(key.user).about(key.user)).await?;
     transaction.commit().await?;
     let expires_in = ACCESS_TOKEN_LIFETIME.as_secs();
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in, scope: granted.to_string() }))
@@ -89,14 +89,16 @@ async fn client(app: &App, headers: &HeaderMap) -> Result<ClientKey, Error> {
     app.throttle.ask_token(id)?;
     let secret = SecretToken::parse(secret.expose_secret()).map(|secret| ClientKeyHash::new(secret.hash()));
     let known = app.store.get_client_key(id).await?;
+    let whose = known.as_ref().map(|key| key.user);
     let right = |key: &ClientKey| {
         secret.as_ref().is_some_and(|secret| secret.as_bytes().ct_eq(key.secret_hash.as_bytes()).into())
     };
     if let Some(key) = known.filter(right) {
         return Ok(key);
     }
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::TokenRefused);
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&AuditEntry::new(app.clock.now(), AuditAction::TokenRefused)).await?;
+    transaction.append_audit(&whose.map_or(entry, |user| entry.about(user))).await?;
     transaction.commit().await?;
     Err(Error::ClientRefused)
 }

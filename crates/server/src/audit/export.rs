@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use bedside_store::{AuditRow, Store, StoreError};
+use bedside_visit::UserId;
 use serde_json::{Value, json};
 
 use crate::text::rfc3339_exact;
@@ -60,6 +61,7 @@ fn plain(line: &AuditRow) -> Value {
         "at": rfc3339_exact(line.at),
         "actor": line.actor.map(|id| id.to_string()),
         "action": line.action,
+        "subject": line.subject.map(|id| id.to_string()),
         "appointment": line.appointment.map(|id| id.to_string()),
         "visit": line.visit.map(|id| id.to_string()),
         "detail": line.detail,
@@ -100,6 +102,17 @@ fn interaction(action: &str) -> &'static str {
     }
 }
 
+/// What the entity is that stands for the subject.
+fn person_type() -> Value {
+    json!({ "system": "http://terminology.hl7.org/CodeSystem/audit-entity-type", "code": "1", "display": "Person" })
+}
+
+/// Whether a line without an actor was done from the command line. Some say so; others nobody else does without one.
+fn is_operators(line: &AuditRow) -> bool {
+    line.detail.as_deref() == Some("operator")
+        || matches!(line.action.as_str(), "integrator.changed" | "invite.created" | "keys.rewrapped" | "keys.rotated")
+}
+
 /// An AuditEvent (hl7.org/fhir/R4/auditevent.html).
 fn event(line: &AuditRow) -> Value {
     let (code, display) = kind(&line.action);
@@ -110,13 +123,16 @@ fn event(line: &AuditRow) -> Value {
             | "session.second_step_failed"
             | "session.provider_refused"
             | "session.passkey_refused"
+            | "user.password_change_failed"
             | "token.refused"
             | "visit.stranger_refused"
     );
     let identified =
         |system: &str, id: String| json!({ "identifier": { "system": format!("urn:bedside:{system}"), "value": id } });
     let entity = |kind: &str, id: String| json!({ "what": identified(kind, id) });
+    let person = |id: UserId| json!({ "what": identified("user", id.to_string()), "type": person_type() });
     let entities: Vec<Value> = [
+        line.subject.map(person),
         line.appointment.map(|id| entity("appointment", id.to_string())),
         line.visit.map(|id| entity("visit", id.to_string())),
     ]
@@ -125,6 +141,7 @@ fn event(line: &AuditRow) -> Value {
     .collect();
     let who = match line.actor {
         Some(user) => json!({ "requestor": true, "who": identified("user", user.to_string()) }),
+        None if is_operators(line) => json!({ "requestor": true, "name": "the operator" }),
         None => json!({ "requestor": false, "name": "nobody known, or the passing of time" }),
     };
     let mut event = json!({

@@ -80,7 +80,7 @@ impl<W: Wanted> FromRequestParts<App> for Access<W> {
         let open = |principal: &Principal, sealed: Sealed<_>| sealed.open(principal, W::ACTION, &app.rules, now);
         let (identity, (appointment, role)) = open_named(parts, app, open).await?;
         if W::READS {
-            note_reads(app, &identity, [appointment.id]).await?;
+            note_reads(app, &identity, [&appointment]).await?;
         }
         Ok(Self { appointment, role, identity, wanted: PhantomData })
     }

@@ -75,7 +75,7 @@ impl<A: Arranged> FromRequestParts<App> for Arranging<A> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let (identity, appointment) =
             open_named(parts, app, |principal, sealed| sealed.open_to(principal, A::ARRANGEMENT)).await?;
-        note_reads(app, &identity, [appointment.id]).await?;
+        note_reads(app, &identity, [&appointment]).await?;
         Ok(Self { appointment, identity, arranged: PhantomData })
     }
 }

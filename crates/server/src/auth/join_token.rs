@@ -51,11 +51,11 @@ pub(crate) fn is_join_token(text: &str) -> bool {
     text.contains('.')
 }
 
-/// What a join token lets in, as a link of ours would.
+/// What a join token lets in, as a link of ours would, and the program that signed it.
 ///
 /// # Errors
 /// [`Error::NotFound`] for everything that is wrong with it: whoever made it can find out, nobody else needs to.
-pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Appointment), Error> {
+pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Appointment, UserId), Error> {
     let now = app.clock.now();
     let (header, claimed) = parse(text).ok_or(Error::NotFound)?;
     let issuer = app.store.get_issuer(&claimed.iss).await?.ok_or(Error::NotFound)?;
@@ -71,11 +71,11 @@ pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Ap
     }
     let hash = name_of(&issuer.issuer, &claims.jti);
     if let Some(known) = app.store.get_invite(&hash).await? {
-        return Ok((known, appointment));
+        return Ok((known, appointment, issuer.user));
     }
     let expires = Timestamp::from_millis(i64::try_from(claims.exp).unwrap_or(0).saturating_mul(1000));
     let invite = Invite::new(hash, appointment.id, (claims.sub, claims.role), now, expires);
-    Ok((invite, appointment))
+    Ok((invite, appointment, issuer.user))
 }
 
 fn parse(text: &str) -> Option<(Header, Claimed)> {

@@ -121,7 +121,7 @@ pub(crate) async fn change_password(
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
     if !is_right(&app, &account, form.current).await? {
         let mut transaction = app.store.begin().await?;
-        let entry = AuditEntry::new(app.clock.now(), AuditAction::PasswordChangeFailed).by(user);
+        let entry = AuditEntry::new(app.clock.now(), AuditAction::PasswordChangeFailed).by(user).about(user);
         transaction.append_audit(&entry).await?;
         transaction.commit().await?;
         let fault = Fault { field: "current", detail: "This is not your password. Try again." };
@@ -142,7 +142,7 @@ pub(crate) async fn change_password(
     transaction.update_password(user, &hash).await?;
     transaction.delete_sessions_of(user).await?;
     transaction.delete_password_resets_of(user).await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user).about(user)).await?;
     transaction.commit().await?;
     close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
     tell(&app, account.email.as_ref(), Change::Password);
@@ -172,7 +172,7 @@ pub(crate) async fn end_sign_ins(
     let mut transaction = app.store.begin().await?;
     for one in &ended {
         if transaction.delete_session(&one.token_hash).await?.is_some() {
-            transaction.append_audit(&AuditEntry::new(now, AuditAction::SessionEnded).by(user)).await?;
+            transaction.append_audit(&AuditEntry::new(now, AuditAction::SessionEnded).by(user).about(user)).await?;
         }
     }
     transaction.commit().await?;

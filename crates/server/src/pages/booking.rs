@@ -143,11 +143,11 @@ pub(crate) async fn admit(
 
 /// `POST /booking/{id}/cancel`.
 pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingOff>) -> Result<Redirect, Error> {
-    let (id, actor) = (arranging.appointment.id, arranging.identity.principal.user);
+    let Arranging { appointment, identity, .. } = arranging;
     let mut transaction = app.store.begin().await?;
-    call_off(&mut *transaction, id, Some(actor), app.clock.now()).await?;
+    call_off(&mut *transaction, &appointment, Some(identity.principal.user), app.clock.now()).await?;
     transaction.commit().await?;
-    Ok(Redirect::to(&format!("/booking/{id}")))
+    Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
 
 async fn fresh_link(

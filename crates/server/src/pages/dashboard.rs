@@ -72,7 +72,7 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
     let day_of = app.store.list_appointments(principal.user, begin, end).await?;
     let open = |sealed: Sealed<Appointment>| sealed.open(&principal, Action::View, &app.rules, now).ok();
     let mine: Vec<(Appointment, Role)> = day_of.into_iter().filter_map(open).collect();
-    note_reads(&app, &identity, mine.iter().map(|(appointment, _)| appointment.id)).await?;
+    note_reads(&app, &identity, mine.iter().map(|(appointment, _)| appointment)).await?;
     let clerk = administer(&principal, ClinicAction::ListAppointments).is_ok();
     if clerk && mine.is_empty() {
         return Ok(Redirect::to("/desk").into_response());

@@ -68,7 +68,7 @@ pub(crate) async fn show(
     let listed = app.store.list_bookings(None, begin, end).await?;
     let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&identity.principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
-    note_reads(&app, &identity, appointments.iter().map(|appointment| appointment.id)).await?;
+    note_reads(&app, &identity, &appointments).await?;
     let asked = app.store.list_admissions(now - WAITS).await?;
     let asks = |appointment: &Appointment| asked.iter().any(|asked| asked.appointment == appointment.id);
     let row = |appointment: &Appointment| Row::new(&app, appointment, asks(appointment), now);

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{AdmissionRecord, AuditEntry, Invite, SessionRecord};
 use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
-use bedside_visit::{Appointment, AuditAction, Timestamp};
+use bedside_visit::{Appointment, AuditAction, Timestamp, UserId};
 
 use super::elsewhere::Elsewhere;
 use super::{Layout, call_path, render};
@@ -46,7 +46,7 @@ pub(crate) async fn show(
     jar: CookieJar,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let (invite, appointment) = find(&app, &token).await?;
+    let Link { invite, appointment, .. } = find(&app, &token).await?;
     let opens = match door(&app, &invite, &appointment) {
         Ok(()) => None,
         Err(Denial::TooEarly { opens }) => Some(opens),
@@ -70,7 +70,7 @@ pub(crate) async fn join(
     jar: CookieJar,
     identities: Identities,
 ) -> Result<Response, Error> {
-    let (invite, appointment) = find(&app, &token).await?;
+    let Link { invite, appointment, signed_by } = find(&app, &token).await?;
     door(&app, &invite, &appointment).map_err(|denial| denied(denial, appointment.id))?;
     let next = Redirect::to(&call_path(invite.role, appointment.id));
     if is_bound(&invite, &identities) {
@@ -84,7 +84,7 @@ pub(crate) async fn join(
         let proof = admissions::ask(&app, &invite, &headers).await?;
         return Ok((app.cookies.set(jar, CookieKind::Invite, &proof), here).into_response());
     }
-    let token = consume(&app, &invite, &appointment, &headers).await?;
+    let token = consume(&app, &invite, &appointment, signed_by, &headers).await?;
     Ok((app.cookies.set(jar, CookieKind::Invite, &token), next).into_response())
 }
 
@@ -127,15 +127,24 @@ async fn wish(app: &App, jar: &CookieJar, invite: &Invite) -> Result<Option<Admi
     Ok(asked.filter(|asked| asked.invite == invite.token_hash))
 }
 
-async fn find(app: &App, token: &str) -> Result<(Invite, Appointment), Error> {
+/// What an address leads to.
+struct Link {
+    invite: Invite,
+    appointment: Appointment,
+    /// The program that signed it. `None`: it was made here.
+    signed_by: Option<UserId>,
+}
+
+async fn find(app: &App, token: &str) -> Result<Link, Error> {
     if is_join_token(token) {
-        return read_join_token(app, token).await;
+        let (invite, appointment, program) = read_join_token(app, token).await?;
+        return Ok(Link { invite, appointment, signed_by: Some(program) });
     }
     let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
     let invite = app.store.get_invite(&token.hash().into()).await?.ok_or(Error::NotFound)?;
     let sealed = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
     let appointment = sealed.open_by_link(invite.appointment).map_err(|denial| denied(denial, invite.appointment))?;
-    Ok((invite, appointment))
+    Ok(Link { invite, appointment, signed_by: None })
 }
 
 /// Whether whoever holds the link could come in now.
@@ -155,6 +164,7 @@ async fn consume(
     app: &App,
     invite: &Invite,
     appointment: &Appointment,
+    signed_by: Option<UserId>,
     headers: &HeaderMap,
 ) -> Result<SecretToken, Error> {
     let now = app.clock.now();
@@ -171,15 +181,19 @@ async fn consume(
     };
     let mut transaction = app.store.begin().await?;
     transaction.insert_session(&session).await?;
+    let note = |action| AuditEntry::new(now, action).about(invite.user).of_appointment(appointment.id);
     // One that another program signed is not known before it is used.
-    if transaction.get_invite(&invite.token_hash).await?.is_none() {
+    if let Some(program) = signed_by
+        && transaction.get_invite(&invite.token_hash).await?.is_none()
+    {
         transaction.insert_invite(invite).await?;
+        let entry = note(AuditAction::InviteCreated).by(program).with_detail(invite.role.as_str());
+        transaction.append_audit(&entry).await?;
     }
     if !transaction.use_invite(&invite.token_hash, &session.token_hash, now).await? {
         return Err(Error::LinkUsed);
     }
-    let entry = AuditEntry::new(now, AuditAction::InviteUsed).by(invite.user).of_appointment(appointment.id);
-    transaction.append_audit(&entry).await?;
+    transaction.append_audit(&note(AuditAction::InviteUsed).by(invite.user)).await?;
     transaction.commit().await?;
     Ok(token)
 }

@@ -87,7 +87,7 @@ pub(crate) async fn add(
         Err(StoreError::Conflict(_) | StoreError::Invalid { .. }) => return Err(Error::PasskeyRefused),
         Err(error) => return Err(error.into()),
     }
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyAdded).by(user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyAdded).by(user).about(user)).await?;
     transaction.commit().await?;
     let account = app.store.get_account_of(user).await?;
     tell(&app, account.and_then(|account| account.email).as_ref(), Change::PasskeyAdded);
@@ -121,7 +121,7 @@ pub(crate) async fn remove(
     for one in &ended {
         transaction.delete_session(&one.token_hash).await?;
     }
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyRemoved).by(user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyRemoved).by(user).about(user)).await?;
     transaction.commit().await?;
     close_pages(&app, ended.iter()).await;
     tell(&app, account.email.as_ref(), Change::PasskeyRemoved);
@@ -187,7 +187,7 @@ pub(crate) async fn enter(
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<Response, Error> {
     let entry = AuditEntry::new(app.clock.now(), AuditAction::PasskeyRefused).with_detail(code);
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&user.map_or(entry, |user| entry.by(user))).await?;
+    transaction.append_audit(&user.map_or(entry, |user| entry.about(user))).await?;
     transaction.commit().await?;
     Err(Error::PasskeyRefused)
 }

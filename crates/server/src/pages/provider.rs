@@ -153,7 +153,7 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
         Err(StoreError::Conflict(_) | StoreError::Invalid { .. }) => return Err(Error::NotConnected),
         Err(error) => return Err(error.into()),
     }
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::ProviderLinked).by(user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::ProviderLinked).by(user).about(user)).await?;
     transaction.commit().await?;
     let account = app.store.get_account_of(user).await?;
     tell(app, account.and_then(|account| account.email).as_ref(), Change::ProviderLinked);
@@ -163,7 +163,7 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<(), Error> {
     let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderRefused).with_detail(code);
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&user.map_or(entry, |user| entry.by(user))).await?;
+    transaction.append_audit(&user.map_or(entry, |user| entry.about(user))).await?;
     Ok(transaction.commit().await?)
 }
 
@@ -200,7 +200,7 @@ pub(crate) async fn disconnect(
     let account = confirm(&app, user, form.current).await?;
     let mut transaction = app.store.begin().await?;
     if transaction.delete_provider_link(user, provider.issuer()).await? {
-        let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderUnlinked).by(user);
+        let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderUnlinked).by(user).about(user);
         transaction.append_audit(&entry).await?;
     }
     transaction.commit().await?;

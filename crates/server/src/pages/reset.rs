@@ -76,7 +76,7 @@ async fn send_link(app: &App, email: &EmailAddress) -> Result<(), Error> {
     let now = app.clock.now();
     let account = app.store.get_account(email).await?;
     let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked);
-    let entry = account.as_ref().map_or(entry, |account| entry.by(account.user));
+    let entry = account.as_ref().map_or(entry, |account| entry.about(account.user));
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&entry).await?;
     let token = match account.filter(|account| account.disabled_at.is_none() && account.password_hash.is_some()) {
@@ -140,7 +140,7 @@ pub(crate) async fn submit(
     }
     transaction.update_password(user, &password).await?;
     transaction.delete_sessions_of(user).await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordReset).by(user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordReset).by(user).about(user)).await?;
     transaction.commit().await?;
     close_pages(&app, ended.iter()).await;
     if let Some(email) = &account.email {

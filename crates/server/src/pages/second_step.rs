@@ -108,7 +108,7 @@ async fn uses_code(app: &App, account: &Account, code: &str) -> Result<bool, Err
         None => false,
     };
     if !used {
-        transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepFailed).by(account.user)).await?;
+        transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepFailed).about(account.user)).await?;
     }
     transaction.commit().await?;
     Ok(used)
@@ -164,7 +164,7 @@ pub(crate) async fn add(
     let mut transaction = app.store.begin().await?;
     transaction.update_second_step(user, Some(&secret)).await?;
     transaction.use_second_step(user, step).await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepAdded).by(user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepAdded).by(user).about(user)).await?;
     transaction.commit().await?;
     tell(&app, account.email.as_ref(), Change::SecondStepAdded);
     Ok(Redirect::to("/account?done=second-step").into_response())
@@ -185,7 +185,9 @@ pub(crate) async fn remove(
     let account = confirm(&app, user, form.current).await?;
     let mut transaction = app.store.begin().await?;
     transaction.update_second_step(user, None).await?;
-    transaction.append_audit(&AuditEntry::new(app.clock.now(), AuditAction::SecondStepRemoved).by(user)).await?;
+    transaction
+        .append_audit(&AuditEntry::new(app.clock.now(), AuditAction::SecondStepRemoved).by(user).about(user))
+        .await?;
     transaction.commit().await?;
     tell(&app, account.email.as_ref(), Change::SecondStepRemoved);
     Ok(Redirect::to("/account?done=second-step-removed").into_response())

@@ -140,11 +140,12 @@ pub(crate) async fn sign_out(
     for identity in identities.iter() {
         let mut transaction = app.store.begin().await?;
         transaction.delete_session(&identity.session).await?;
-        let entry = AuditEntry::new(app.clock.now(), AuditAction::SignedOut).by(identity.principal.user);
+        let user = identity.principal.user;
+        let entry = AuditEntry::new(app.clock.now(), AuditAction::SignedOut).by(user).about(user);
         transaction.append_audit(&entry).await?;
         transaction.commit().await?;
         app.hub.end_session(identity.session).await;
-        forget_elsewhere(&app, identity.principal.user);
+        forget_elsewhere(&app, user);
     }
     let jar = app.cookies.remove(app.cookies.remove(jar, CookieKind::Account), CookieKind::Invite);
     let next = if identities.account.is_some() { "/sign-in" } else { "/ended" };
@@ -177,7 +178,7 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     }
     let entry = AuditEntry::new(app.clock.now(), AuditAction::SignInFailed);
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&known.map_or(entry, |user| entry.by(user))).await?;
+    transaction.append_audit(&known.map_or(entry, |user| entry.about(user))).await?;
     transaction.commit().await?;
     Ok(None)
 }
@@ -233,7 +234,7 @@ pub(crate) async fn sign_in(
         expires_at: now + app.config.sign_in.absolute(),
     };
     transaction.insert_session(&session).await?;
-    let entry = AuditEntry::new(now, AuditAction::SignedIn).by(user);
+    let entry = AuditEntry::new(now, AuditAction::SignedIn).by(user).about(user);
     transaction.append_audit(&how.code().map_or(entry, |code| entry.with_detail(code))).await?;
     transaction.commit().await?;
     if let Some(old) = identities.account {

@@ -59,14 +59,24 @@ fn the_log_is_exported_for_other_programs() {
         all.iter().map(|line| line["sequence"].as_i64()).collect::<Vec<_>>(),
         [Some(1), Some(2), Some(3), Some(4)]
     );
-    assert_eq!(all[0]["action"], "user.added");
+    assert_eq!((&all[0]["action"], &all[0]["subject"]), (&Value::from("user.added"), &Value::from(id.as_str())));
+    assert!(all.iter().all(|line| line["actor"].is_null()), "the operator is nobody of the clinic");
     assert!(all.iter().all(|line| line["hash"].as_str().is_some_and(|hash| hash.len() == 64)));
     assert_eq!(lines(&["--after", "2"]), all[2..]);
 
     let events = lines(&["--format", "fhir"]);
     let added = events.iter().find(|event| event["subtype"][0]["code"] == "appointment.added").expect("the booking");
     assert_eq!((added["resourceType"].as_str(), added["action"].as_str()), (Some("AuditEvent"), Some("C")));
-    assert_eq!(added["entity"][0]["what"]["identifier"]["value"], appointment.as_str());
+    let named = |entity: &Value| {
+        let identifier = &entity["what"]["identifier"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&identifier["system"]), text(&identifier["value"]), text(&entity["type"]["display"]))
+    };
+    let entities: Vec<_> = added["entity"].as_array().expect("entities").iter().map(named).collect();
+    let [person, booked] = entities.as_slice() else { panic!("{entities:?}") };
+    assert_eq!(*person, ("urn:bedside:user".to_owned(), patient.clone(), "Person".to_owned()));
+    assert_eq!((&*booked.0, &booked.1), ("urn:bedside:appointment", &appointment));
+    assert!(events.iter().all(|event| event["agent"][0]["name"] == "the operator"), "who did it");
     assert!(events.iter().all(|event| {
         event["recorded"].as_str().is_some_and(|at| at.ends_with('Z'))
             && event["agent"][0]["requestor"].is_boolean()

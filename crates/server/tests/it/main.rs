@@ -37,5 +37,6 @@ mod sessions;
 mod sign_in;
 mod signalling;
 mod slow;
+mod subjects;
 mod tls;
 mod visits;

@@ -12,7 +12,7 @@ async fn options(client: &Client, current: &str) -> Reply {
 }
 
 /// Adds a passkey of this device to the account that is signed in.
-async fn add(client: &Client, device: &mut Authenticator, name: &str) {
+pub(crate) async fn add(client: &Client, device: &mut Authenticator, name: &str) {
     let asked = options(client, PASSWORD).await;
     assert_eq!(asked.status, 200, "{}", asked.body);
     let credential = device.create(&asked.json());
@@ -30,7 +30,7 @@ async fn answer(client: &Client, credential: &Value) -> Reply {
     client.post_json("/sign-in/passkey", &json!({ "credential": credential, "next": "/account?a=b" })).await
 }
 
-async fn sign_in(client: &Client, device: &mut Authenticator) -> Reply {
+pub(crate) async fn sign_in(client: &Client, device: &mut Authenticator) -> Reply {
     let asked = asked(client).await;
     answer(client, &device.get(&asked)).await
 }
@@ -179,12 +179,12 @@ async fn a_passkey_is_added_with_the_password_by_its_owner_alone() {
     }
 }
 
-fn handle(page: &str) -> String {
+pub(crate) fn handle(page: &str) -> String {
     let rest = page.split("action=\"/account/passkeys/remove\"").nth(1).expect("a passkey");
     rest.split("name=\"which\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a handle").to_owned()
 }
 
-async fn remove(client: &Client, which: &str, current: &str) -> Reply {
+pub(crate) async fn remove(client: &Client, which: &str, current: &str) -> Reply {
     client.post("/account/passkeys/remove", &[("which", which), ("current", current)]).await
 }
 

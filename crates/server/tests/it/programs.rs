@@ -243,6 +243,20 @@ async fn a_link_that_a_program_signed_lets_in_once() {
     assert_eq!(joined.location(), Some(room.as_str()), "{}", joined.body);
     assert_eq!(provider.get(&room).await.status, 200);
     assert_eq!(provider.get("/account").await.status, 303, "a link is no sign-in");
+
+    // Whose word it was that let them in, and who came.
+    let log = server.audit().await.into_iter().filter(|row| row.action.starts_with("invite."));
+    let log: Vec<_> = log.map(|row| (row.action, row.actor, row.subject, row.appointment)).collect();
+    let line =
+        |action: &str, actor: UserId, subject: UserId| (action.to_owned(), Some(actor), Some(subject), Some(visit.id));
+    let (program, ada, grace) = (signer.key.user, server.patient.id(), server.provider.id());
+    let expected = [
+        line("invite.created", program, ada),
+        line("invite.used", ada, ada),
+        line("invite.created", program, grace),
+        line("invite.used", grace, grace),
+    ];
+    assert_eq!(log, expected);
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn rosalind() -> Value {
 }
 
 /// The address on the page between the account and the provider.
-fn way_there(page: &str) -> String {
+pub(crate) fn way_there(page: &str) -> String {
     let address = page.split("href=\"").find(|part| part.starts_with("http")).expect("a way there");
     address.split('"').next().expect("an end").replace("&#38;", "&").replace("&amp;", "&")
 }

@@ -6,8 +6,11 @@ use bedside_visit::UserId;
 
 use crate::support::{Server, When};
 
+/// Who saw something of the patient's.
 async fn sights(server: &Server) -> Vec<Option<UserId>> {
-    server.audit().await.into_iter().filter(|row| row.action == "appointment.viewed").map(|row| row.actor).collect()
+    let seen: Vec<_> = server.audit().await.into_iter().filter(|row| row.action == "appointment.viewed").collect();
+    assert!(seen.iter().all(|row| row.subject == Some(server.patient.id())), "whose it was: {seen:?}");
+    seen.into_iter().map(|row| row.actor).collect()
 }
 
 #[tokio::test]

@@ -158,14 +158,15 @@ async fn every_try_is_in_the_audit_log() {
     client.try_sign_in("nobody@example.org", "wrong").await;
     client.sign_in(&server.patient).await;
     client.post("/sign-out", &[]).await;
-    let log: Vec<(String, Option<UserId>)> =
-        server.audit().await.into_iter().map(|row| (row.action, row.actor)).collect();
+    let log: Vec<(String, Option<UserId>, Option<UserId>)> =
+        server.audit().await.into_iter().map(|row| (row.action, row.actor, row.subject)).collect();
     let ada = Some(server.patient.id());
+    // Whose account was tried is known; who tried it is not, before they have signed in.
     let expected = [
-        ("session.sign_in_failed", ada),
-        ("session.sign_in_failed", None),
-        ("session.signed_in", ada),
-        ("session.signed_out", ada),
+        ("session.sign_in_failed", None, ada),
+        ("session.sign_in_failed", None, None),
+        ("session.signed_in", ada, ada),
+        ("session.signed_out", ada, ada),
     ];
-    assert_eq!(log, expected.map(|(action, actor)| (action.to_owned(), actor)));
+    assert_eq!(log, expected.map(|(action, actor, subject)| (action.to_owned(), actor, subject)));
 }

@@ -17,6 +17,7 @@
 pub(crate) mod authenticator;
 mod client;
 mod clinic;
+pub(crate) mod database;
 pub(crate) mod double;
 pub(crate) mod mail;
 mod page;

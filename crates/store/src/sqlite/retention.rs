@@ -11,7 +11,7 @@ use crate::{Expired, Keyring, StoreError};
 /// Those before `before` with no visit under way.
 pub(super) async fn list(connection: &mut SqliteConnection, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
     let rows = sqlx::query(
-        "SELECT a.id, a.start_at, a.reason IS NOT NULL AS reason, a.held_at IS NOT NULL AS held,
+        "SELECT a.id, a.patient_id, a.start_at, a.reason IS NOT NULL AS reason, a.held_at IS NOT NULL AS held,
                 (SELECT count(*) FROM messages m JOIN visits v ON v.id = m.visit_id WHERE v.appointment_id = a.id)
                     AS messages
          FROM appointments a
@@ -27,6 +27,7 @@ pub(super) async fn list(connection: &mut SqliteConnection, before: Timestamp) -
         let columns = Columns::of("appointments", row);
         Ok(Expired {
             appointment: columns.parsed("id")?,
+            patient: columns.parsed("patient_id")?,
             start: columns.time("start_at")?,
             messages: row::count(columns.value("messages")?),
             reason: columns.value("reason")?,
