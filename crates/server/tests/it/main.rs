@@ -15,6 +15,7 @@ mod descriptions;
 mod desk;
 mod documents;
 mod edge;
+mod forms;
 mod front_desk;
 mod headers;
 mod invites;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bedside::config::Config;
+use bedside::demo::{self, DemoDoor};
 use bedside::{Program, SystemClock, open_store};
 use bedside_store::Store;
 use bedside_visit::{Clock, Timestamp};
@@ -97,7 +98,7 @@ impl Server {
         let store = open_store(&config).await.expect("a database");
         store.migrate().await.expect("up to date");
         let [patient, provider, other_patient, other_provider] = seed(&*store, clock.now()).await;
-        let running = run(&config, listener, Arc::clone(&store), Arc::clone(&clock)).await;
+        let running = run(&config, listener, Arc::clone(&store), Arc::clone(&clock), None).await;
         Self {
             url: format!("http://localhost:{}", address.port()),
             origin: config.server.public_url.clone(),
@@ -146,8 +147,19 @@ impl Server {
         self.running.stop().await;
         let listener = TcpListener::bind(self.address).expect("the port that was just given back");
         self.store = open_store(&self.config).await.expect("the same database");
-        self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock)).await;
+        self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock), None).await;
         self
+    }
+
+    /// Starts it again with a demo clinic beside the other one. Gives the path that lets in as the demo's provider.
+    pub(crate) async fn restart_as_demo(mut self) -> (Self, String) {
+        self.running.stop().await;
+        let listener = TcpListener::bind(self.address).expect("the port that was just given back");
+        self.store = open_store(&self.config).await.expect("the same database");
+        let (door, links) = demo::prepare(&self.store, &*self.clock, &self.config).await.expect("a demo");
+        self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock), Some(door)).await;
+        let path = links.provider.replace(&self.origin, "");
+        (self, path)
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -180,8 +192,14 @@ impl Running {
     }
 }
 
-async fn run(config: &Config, listener: TcpListener, store: Arc<dyn Store>, clock: Arc<TestClock>) -> Running {
-    let program = Program::start(config.clone(), store, clock, None).await.expect("it starts");
+async fn run(
+    config: &Config,
+    listener: TcpListener,
+    store: Arc<dyn Store>,
+    clock: Arc<TestClock>,
+    door: Option<DemoDoor>,
+) -> Running {
+    let program = Program::start(config.clone(), store, clock, door).await.expect("it starts");
     let (stop, stopped) = oneshot::channel::<()>();
     let (asks, asked) = oneshot::channel::<()>();
     let drain = async {
