@@ -37,10 +37,10 @@ pub(crate) struct Between {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewAppointment {
     /// The person the appointment is for.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = "uuid")]
     patient_id: UserId,
     /// The clinician.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = "uuid")]
     provider_id: UserId,
     /// When, RFC 3339.
     #[schema(format = DateTime)]

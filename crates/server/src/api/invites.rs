@@ -20,7 +20,7 @@ use crate::people;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewInvite {
     /// One of the appointment's people; the patient, if it is not given.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     user_id: Option<UserId>,
 }
 
