@@ -12,6 +12,9 @@ const MAX_LINES: usize = 4000;
 /// One's own microphone and camera, and those of eight others.
 const MAX_SECTIONS: usize = 2 + 2 * 8;
 
+/// Sound, three layers of a picture, and what repairs them, with something to spare.
+const MAX_STREAMS: usize = 16;
+
 /// Why an offer was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OfferRefusal {
@@ -66,7 +69,7 @@ pub(crate) struct Offer {
     /// The page's certificate, as text in lower case.
     pub(crate) fingerprint: String,
     /// The streams the page says it sends (`a=ssrc`, RFC 5576); none: it does not say.
-    pub(crate) streams: HashSet<u32>,
+    pub(crate) streams: Vec<u32>,
     /// Which stream is repaired by which, as far as the page says (`a=ssrc-group:FID`, RFC 5576).
     pub(crate) repairs: Vec<(u32, u32)>,
 }
@@ -115,7 +118,12 @@ pub(crate) fn parse(text: &str) -> Result<Offer, OfferRefusal> {
     let fingerprint = fingerprint(session, &blocks)?;
     check_transport(session, &blocks)?;
 
-    let streams = blocks.iter().flat_map(|block| attribute(block, "ssrc")).filter_map(ssrc).collect();
+    let mut streams: Vec<u32> = blocks.iter().flat_map(|block| attribute(block, "ssrc")).filter_map(ssrc).collect();
+    streams.sort_unstable();
+    streams.dedup();
+    if streams.len() > MAX_STREAMS {
+        return Err(OfferRefusal::TooLong);
+    }
 
     let repairs = blocks.iter().flat_map(|block| attribute(block, "ssrc-group")).filter_map(repair).collect();
 

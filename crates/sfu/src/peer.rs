@@ -1,6 +1,6 @@
 //! One page's connection: a str0m `Rtc` that cannot take the rest down with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(crate) struct Peer {
     pub(crate) fingerprint: String,
     pub(crate) sections: Vec<Section>,
     /// The streams the page says it sends; empty if it does not say.
-    pub(crate) declared: HashSet<u32>,
+    pub(crate) declared: Vec<u32>,
     /// Which stream each of the page's repair streams repairs, as far as the page says so.
     repairs: Vec<(u32, u32)>,
     pub(crate) slots: Vec<Slot>,
@@ -159,7 +159,7 @@ pub(crate) struct NewPeer<'a> {
     pub(crate) ice: &'a IceCredentials,
     pub(crate) fingerprint: String,
     pub(crate) sections: Vec<Section>,
-    pub(crate) streams: HashSet<u32>,
+    pub(crate) streams: Vec<u32>,
     pub(crate) repairs: Vec<(u32, u32)>,
     pub(crate) path: PacketPath,
     pub(crate) candidates: &'a [(Transport, SocketAddr)],

@@ -56,7 +56,8 @@ impl UdpPort {
     }
 
     pub(super) fn register(&mut self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
+        // The kernel reports every datagram that has left as room to write: what did not fit is tried again by time.
+        registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
     /// Receives one batch and hands over each datagram with the address it came to. Says whether there
@@ -80,7 +81,8 @@ impl UdpPort {
                 datagram(source, meta.dst_ip, contents);
             }
         }
-        true
+        // A batch that is not full has emptied the socket; what comes later is reported anew.
+        count == BATCH_SIZE
     }
 
     /// Takes a datagram to send with the batch.
@@ -89,7 +91,7 @@ impl UdpPort {
     }
 
     /// Sends the batch: grouped by destination, in order within each.
-    pub(super) fn flush(&mut self, addresses: &Addresses) {
+    pub(super) fn flush(&mut self, addresses: &Addresses, mut sent: impl FnMut(Vec<u8>)) {
         let mut batch = std::mem::take(&mut self.batch);
         if !self.held.is_empty() {
             batch.splice(0..0, self.held.drain(..));
@@ -116,7 +118,7 @@ impl UdpPort {
                 Err(_) => self.send_errors += 1,
             }
         }
-        batch.clear();
+        batch.drain(..).for_each(|transmit| sent(transmit.contents));
         self.batch = batch;
     }
 

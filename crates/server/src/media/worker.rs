@@ -35,6 +35,9 @@ const FIRST_CONNECTION: usize = 16;
 const STATISTICS: Duration = Duration::from_secs(1);
 /// Batches that are received before orders and deadlines have their turn.
 const BATCHES: usize = 16;
+/// The least time between two turns of receiving. A turn costs a wake-up and, for each receiver, a call of the kernel,
+/// however few packets it is for; nobody hears or sees half a millisecond.
+const PACE: Duration = Duration::from_micros(500);
 /// How soon what could not be handed over is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -60,6 +63,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     /// There may be more to receive than the last turn allowed.
     unreceived: bool,
+    /// When datagrams were received in this turn.
+    turned: Option<Instant>,
     published: Instant,
     swept: Instant,
     running: bool,
@@ -110,6 +115,7 @@ impl Worker {
             unsent: VecDeque::new(),
             shared,
             unreceived: false,
+            turned: None,
             published: now,
             swept: now,
             running: true,
@@ -140,6 +146,7 @@ impl Worker {
     fn work(&mut self) -> io::Result<()> {
         let mut ready = Events::with_capacity(256);
         while self.running {
+            self.gather();
             match self.poll.poll(&mut ready, self.patience(clock())) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
@@ -148,6 +155,7 @@ impl Worker {
                 self.ready(event);
             }
             if std::mem::take(&mut self.unreceived) {
+                self.turned = Some(clock());
                 self.receive();
             }
             for token in self.tcp.as_mut().map(TcpPort::take_unread).unwrap_or_default() {
@@ -195,6 +203,14 @@ impl Worker {
                     tcp.writable(self.poll.registry(), token);
                 }
             }
+        }
+    }
+
+    /// Lets a moment pass since the last turn, so that what arrives meanwhile is received, and sent on, together.
+    fn gather(&mut self) {
+        let Some(turned) = self.turned.take().filter(|_| !self.unreceived) else { return };
+        if let Some(rest) = PACE.checked_sub(clock().saturating_duration_since(turned)) {
+            std::thread::sleep(rest);
         }
     }
 
@@ -255,7 +271,8 @@ impl Worker {
                 }
             }
         }
-        self.udp.flush(&self.addresses);
+        let sfu = &mut self.sfu;
+        self.udp.flush(&self.addresses, |contents| sfu.recycle(contents));
     }
 
     fn tell(&mut self, event: Option<MediaEvent>) {

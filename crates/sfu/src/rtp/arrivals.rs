@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::window::Window;
 
 /// How long arrivals wait to be told of together.
-const INTERVAL: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(100);
 /// Times are told in quarters of a millisecond, the first of them from a multiple of 64 ms.
 const TICK: u128 = 250;
 const TICKS_PER_REFERENCE: i64 = 256;
@@ -156,8 +156,8 @@ mod tests {
         for (ms, number) in [(0, 65_534), (5, 65_535), (9, 1), (8, 0), (300, 4)] {
             arrivals.note(at(ms), number);
         }
-        assert_eq!(arrivals.deadline(), Some(at(50)));
-        assert_eq!(arrivals.take_due(at(49)), None);
+        assert_eq!(arrivals.deadline(), Some(at(100)));
+        assert_eq!(arrivals.take_due(at(99)), None);
         let first = told(&mut arrivals, at(400));
         let expected = [(65_534, true), (65_535, true), (0, true), (1, true), (2, false), (3, false), (4, true)];
         assert_eq!(first, expected);
@@ -165,9 +165,9 @@ mod tests {
         // What came late is told too, and then it goes on where it was.
         arrivals.note(at(410), 3);
         arrivals.note(at(420), 3);
-        assert_eq!(told(&mut arrivals, at(460)), [(3, true)]);
+        assert_eq!(told(&mut arrivals, at(510)), [(3, true)]);
         arrivals.note(at(470), 6);
-        assert_eq!(told(&mut arrivals, at(520)), [(5, false), (6, true)]);
+        assert_eq!(told(&mut arrivals, at(610)), [(5, false), (6, true)]);
     }
 
     #[test]
