@@ -1,0 +1,111 @@
+//! One measurement: everybody comes in, all is warm, and then it is counted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::cores::cores;
+use crate::error::BenchError;
+use crate::generator::Generator;
+use crate::network::Network;
+use crate::options::{Options, Target};
+use crate::process::{Usage, processor, resident};
+use crate::sample::{Sample, Surroundings};
+use crate::say;
+use crate::server::Server;
+
+/// How long it may take until everybody hears everybody.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts a server, and measures it under load.
+pub(crate) async fn measure(
+    options: &Options,
+    target: Target,
+    bedside: &Path,
+    network: &Network,
+) -> Result<Sample, BenchError> {
+    let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
+    generator.begin().await?;
+    let (before, own_before) = (Usage::read(server.pid())?, Usage::read(std::process::id())?);
+    let (core_before, at) = (processor(cores().server), Instant::now());
+    keep_on(options, &mut server, network, &mut generator, options.seconds).await?;
+    let used = Usage::read(server.pid())? - before;
+    let (core, time) = (processor(cores().server).saturating_sub(core_before), at.elapsed());
+    let own = Usage::read(std::process::id())? - own_before;
+    let tally = generator.end().await?;
+    if tally.received == 0 {
+        return Err(BenchError::Server("nothing is forwarded any more".to_owned()));
+    }
+    Ok(Sample::new(
+        &tally,
+        &used,
+        time,
+        Surroundings {
+            people: options.load.visits * options.load.people,
+            others: u64::from(options.load.people - 1),
+            grown: resident(server.pid()).saturating_sub(server.resident_before()),
+            core,
+            generator: own.cpu,
+        },
+    ))
+}
+
+/// Keeps the load going, for a profiler.
+pub(crate) async fn hold(options: &Options, seconds: u64, bedside: &Path, network: &Network) -> Result<(), BenchError> {
+    let target = options.only.first().copied().unwrap_or(Target::Bedside);
+    let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
+    say(&format!("the server is process {}; the load goes on for {seconds} s", server.pid()));
+    keep_on(options, &mut server, network, &mut generator, seconds).await
+}
+
+/// A server with everybody in it, warm.
+async fn crowd(
+    options: &Options,
+    target: Target,
+    bedside: &Path,
+    network: &Network,
+) -> Result<(Generator, Server), BenchError> {
+    let mut generator = Generator::start()?;
+    let mut server = Server::start(target, bedside, network).await?;
+    server.fill(&options.load, network, &mut generator).await?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let progress = generator.progress().await?;
+        if progress.silent == 0 {
+            break;
+        }
+        if Instant::now() > deadline {
+            return Err(BenchError::Server(format!(
+                "{} of {} connections are there, and {} sounds and pictures are missing",
+                progress.connected, progress.players, progress.silent
+            )));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(Duration::from_secs(options.warm_up)).await;
+    Ok((generator, server))
+}
+
+/// Lets time pass, and people leave and come again if that was asked for.
+async fn keep_on(
+    options: &Options,
+    server: &mut Server,
+    network: &Network,
+    generator: &mut Generator,
+    seconds: u64,
+) -> Result<(), BenchError> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let Some(every) = options.load.churn.map(Duration::from_millis) else {
+        tokio::time::sleep_until(end).await;
+        return Ok(());
+    };
+    let mut next = Instant::now() + every;
+    while next < end {
+        tokio::time::sleep_until(next).await;
+        server.churn(&options.load, network, generator).await?;
+        next += every;
+    }
+    tokio::time::sleep_until(end).await;
+    Ok(())
+}

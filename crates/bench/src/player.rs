@@ -1,0 +1,311 @@
+//! A person's media: a socket, a microphone and a camera that are not there, and what is heard of others.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::bare::Bare;
+use crate::camera::{self, Camera};
+use crate::clock;
+use crate::error::BenchError;
+use crate::options::Load;
+use crate::payload::{self, Content, Mark, SOUND};
+use crate::socket::{Buffers, Socket};
+use crate::tally::{Heard, Tally, record};
+use crate::webrtc::WebRtc;
+
+const SOUND_EVERY: Duration = Duration::from_millis(20);
+/// Bytes of 20 ms of Opus: 32 to 40 kbit/s.
+const SOUND_BYTES: std::ops::RangeInclusive<usize> = 80..=100;
+const FRAME_EVERY: Duration = Duration::from_nanos(1_000_000_000 / camera::RATE as u64);
+/// The encodings of a picture in several sizes, and the percent of the bit rate that each has.
+pub(crate) const SIZES: [(&str, u32); 3] = [("f", 100), ("h", 25), ("q", 8)];
+/// Where connections end that are closed.
+pub(crate) const NEVER: Duration = Duration::from_secs(86_400);
+
+/// Somebody in a visit.
+pub(crate) struct Player {
+    connection: Connection,
+    person: Person,
+    sends: Option<Sends>,
+}
+
+/// How media goes to and fro.
+pub(crate) enum Connection {
+    /// As a browser does it.
+    WebRtc(Box<WebRtc>),
+    /// With nothing but encryption, for the floor.
+    Bare(Box<Bare>),
+}
+
+/// What connections tell, and what they need.
+pub(crate) struct Person {
+    socket: Socket,
+    is_connected: bool,
+    key_wanted: bool,
+    /// How many others are to be heard and seen.
+    expects: usize,
+    heard: HashMap<(u32, u8), Heard>,
+    /// Percent of media packets, each way, that are lost on purpose.
+    loss: f64,
+    dice: Rng,
+}
+
+/// What somebody sends.
+struct Sends {
+    /// Who it is, to whoever reads the marks.
+    number: u32,
+    sounds: u64,
+    frames: u64,
+    sizes: Vec<Size>,
+    scratch: Vec<u8>,
+}
+
+/// One encoding of the picture.
+struct Size {
+    camera: Camera,
+    packets: u64,
+}
+
+/// A media packet to send.
+pub(crate) struct Packet {
+    /// [`SOUND`], or which of [`SIZES`] after it.
+    pub(crate) stream: u8,
+    pub(crate) sequence: u64,
+    /// In the clock of its kind: 48 kHz for sound, 90 kHz for pictures.
+    pub(crate) time: u32,
+    /// The last of a frame.
+    pub(crate) marker: bool,
+    pub(crate) payload: Arc<[u8]>,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A packet of sound.
+    Sound,
+    /// A frame.
+    Frame,
+    /// The connection's own time.
+    Timeout,
+}
+
+impl Player {
+    /// Somebody who sends, if they do, and is to hear and see `expects` others.
+    pub(crate) fn new(connection: Connection, person: Person, load: &Load, sends: bool) -> Self {
+        Self { connection, person, sends: sends.then(|| Sends::new(load)) }
+    }
+
+    pub(crate) fn socket(&mut self) -> &mut Socket {
+        &mut self.person.socket
+    }
+
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.person.is_connected
+    }
+
+    /// When its connection wants to be told the time.
+    pub(crate) fn deadline(&self) -> Instant {
+        match &self.connection {
+            Connection::WebRtc(rtc) => rtc.deadline,
+            Connection::Bare(bare) => bare.deadline,
+        }
+    }
+
+    /// When its first packet of sound and its first frame are due, if it sends: not all at the same moment.
+    pub(crate) fn beginnings(&mut self, now: Instant) -> Vec<(Instant, Due)> {
+        let dice = &mut self.person.dice;
+        let mut begin = |every: Duration, due| (now + every.mul_f64(dice.f64()), due);
+        let both = [begin(SOUND_EVERY, Due::Sound), begin(FRAME_EVERY, Due::Frame)];
+        if self.sends.is_some() { both.to_vec() } else { Vec::new() }
+    }
+
+    /// How many sounds and pictures it has yet to hear or see anything of.
+    pub(crate) fn missing(&self) -> usize {
+        let sources = |sound: bool| {
+            let streams = self.person.heard.keys().filter(|(_, stream)| (*stream == SOUND) == sound);
+            streams.map(|(source, _)| *source).collect::<HashSet<u32>>().len().min(self.person.expects)
+        };
+        2 * self.person.expects - sources(true) - sources(false)
+    }
+
+    /// Forgets what it has heard.
+    pub(crate) fn begin(&mut self) {
+        self.person.heard.clear();
+    }
+
+    /// How many packets were lost since it began.
+    pub(crate) fn lost(&self) -> u64 {
+        self.person.heard.values().map(Heard::lost).sum()
+    }
+
+    /// Does what was due at a moment, and says when it is due next.
+    pub(crate) fn act(&mut self, due: Due, at: Instant, now: Instant, tally: &mut Tally) -> Instant {
+        match due {
+            Due::Timeout => {
+                match &mut self.connection {
+                    Connection::WebRtc(rtc) => rtc.timeout(now, &mut self.person, tally),
+                    Connection::Bare(bare) => bare.timeout(now, &self.person),
+                }
+                self.deadline()
+            }
+            Due::Sound => {
+                if self.person.is_connected {
+                    self.sound(now, tally);
+                }
+                at + SOUND_EVERY
+            }
+            Due::Frame => {
+                if self.person.is_connected {
+                    self.frame(now, tally);
+                }
+                at + FRAME_EVERY
+            }
+        }
+    }
+
+    fn sound(&mut self, now: Instant, tally: &mut Tally) {
+        let Some(sends) = &mut self.sends else { return };
+        let sequence = sends.sounds;
+        sends.sounds += 1;
+        let bytes = self.person.dice.usize(SOUND_BYTES);
+        let payload = sends.payload(bytes, Content::Sound, SOUND, sequence);
+        let packet = Packet { stream: SOUND, sequence, time: low(sequence * 960), marker: false, payload };
+        self.connection.write(packet, now, &mut self.person, tally);
+    }
+
+    fn frame(&mut self, now: Instant, tally: &mut Tally) {
+        let Some(sends) = &mut self.sends else { return };
+        let wanted = std::mem::take(&mut self.person.key_wanted);
+        let frame = sends.frames;
+        sends.frames += 1;
+        for at in 0..sends.sizes.len() {
+            let stream = SOUND + 1 + u8::try_from(at).unwrap_or_default();
+            let (key, packets) = sends.sizes[at].camera.frame(wanted);
+            let count = packets.len();
+            for (part, bytes) in packets.into_iter().enumerate() {
+                let sequence = sends.sizes[at].packets;
+                sends.sizes[at].packets += 1;
+                let content = Content::Picture { first: part == 0, key, picture: low(frame) };
+                let payload = sends.payload(bytes, content, stream, sequence);
+                let packet = Packet { stream, sequence, time: low(frame * 3_000), marker: part + 1 == count, payload };
+                self.connection.write(packet, now, &mut self.person, tally);
+            }
+        }
+    }
+
+    /// Receives at most so many datagrams. Says whether there may be more.
+    pub(crate) fn receive(&mut self, most: usize, buffers: &mut Buffers, tally: &mut Tally) -> bool {
+        for _ in 0..most {
+            let Some(datagram) = self.person.socket.receive(buffers) else { return false };
+            if self.person.is_lost(datagram.contents) {
+                continue;
+            }
+            match &mut self.connection {
+                Connection::WebRtc(rtc) => rtc.receive(clock::instant(), &datagram, &mut self.person, tally),
+                Connection::Bare(bare) => bare.receive(clock::instant(), &datagram, &mut self.person, tally),
+            }
+        }
+        true
+    }
+}
+
+impl Connection {
+    fn write(&mut self, packet: Packet, now: Instant, person: &mut Person, tally: &mut Tally) {
+        tally.sent += u64::from(packet.stream <= SOUND + 1);
+        match self {
+            Self::WebRtc(rtc) => rtc.write(packet, now, person, tally),
+            Self::Bare(bare) => bare.write(&packet, person),
+        }
+    }
+}
+
+impl Person {
+    /// With a socket at an address, and `expects` others to hear and see.
+    pub(crate) fn new(address: IpAddr, load: &Load, expects: usize) -> Result<Self, BenchError> {
+        Ok(Self {
+            socket: Socket::bind(address)?,
+            is_connected: false,
+            key_wanted: true,
+            expects,
+            heard: HashMap::new(),
+            loss: load.loss,
+            dice: Rng::new(),
+        })
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.socket.local()
+    }
+
+    /// For what is never lost on purpose.
+    pub(crate) const fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// Media can flow, or cannot any more.
+    pub(crate) fn set_connected(&mut self, is_connected: bool) {
+        self.is_connected = is_connected;
+    }
+
+    /// Sends a datagram, unless it is to be lost.
+    pub(crate) fn send(&mut self, contents: &[u8], destination: SocketAddr) {
+        if !self.is_lost(contents) {
+            self.socket.send(contents, destination);
+        }
+    }
+
+    /// Somebody's media came.
+    pub(crate) fn hear(&mut self, payload: &[u8], arrived: u64, tally: &mut Tally) {
+        let Some(mark) = payload::read(payload) else { return };
+        tally.received += 1;
+        record(&mut tally.latency, arrived.saturating_sub(mark.sent));
+        self.heard.entry((mark.source, mark.stream)).or_default().note(mark.sequence);
+    }
+
+    /// The server asks for a keyframe.
+    pub(crate) fn want_keyframe(&mut self, tally: &mut Tally) {
+        tally.keyframes_asked += 1;
+        self.key_wanted = true;
+    }
+
+    /// Whether this datagram is to be lost: only media, so that what is measured is not how long connecting takes.
+    fn is_lost(&mut self, datagram: &[u8]) -> bool {
+        let is_rtp = matches!(datagram, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)));
+        self.loss > 0.0 && self.is_connected && is_rtp && self.dice.f64() * 100.0 < self.loss
+    }
+}
+
+impl Sends {
+    fn new(load: &Load) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let sizes = if load.simulcast { &SIZES[..] } else { &SIZES[..1] };
+        let size = |(_, share): &(&str, u32)| Size {
+            camera: Camera::new(load.bitrate / 100 * share, number.into()),
+            packets: 0,
+        };
+        Self { number, sounds: 0, frames: 0, sizes: sizes.iter().map(size).collect(), scratch: vec![0xa5; 2_048] }
+    }
+
+    /// The payload of a packet that is sent now.
+    fn payload(&mut self, bytes: usize, content: Content, stream: u8, sequence: u64) -> Arc<[u8]> {
+        let payload = &mut self.scratch[..bytes];
+        payload::write(payload, content, &Mark { source: self.number, stream, sequence, sent: clock::wall() });
+        Arc::from(&*payload)
+    }
+}
+
+/// RTP's numbers begin again at 2^32.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are wanted")]
+pub(crate) fn low(number: u64) -> u32 {
+    number as u32
+}
