@@ -99,6 +99,7 @@ impl Sfu {
     /// Something was measured on the way to a receiver.
     pub(super) fn way_reported(&mut self, id: PeerId, report: &Report) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        self.statistics.note_report(report.round_trip, report.loss);
         peer.downlink.note_loss(self.now, report.loss);
         if peer.pictures() == 0 {
             return;
@@ -164,6 +165,7 @@ impl Sfu {
     }
 
     pub(super) fn keyframe_wanted(&mut self, id: PeerId, mid: Mid) {
+        self.statistics.keyframe_requests_received += 1;
         let slot = self.peers.get(&id).and_then(|peer| peer.slots.iter().find(|slot| slot.mid == mid));
         if let Some(source) = slot.and_then(|slot| slot.source) {
             self.want_keyframe(source);
@@ -236,6 +238,7 @@ impl Sfu {
                 if let Some(slot) = receiver.slots.get_mut(route.slot) {
                     slot.rewriter.interrupt();
                 }
+                self.statistics.withheld_narrow += 1;
                 continue;
             }
             let payload = deep.as_ref().filter(|_| receiver.downlink.wants_redundancy(now)).unwrap_or(&packet.payload);
@@ -247,6 +250,7 @@ impl Sfu {
                 Rewritten::Forward { sequence, timestamp } => (sequence, timestamp),
                 Rewritten::NeedsKeyframe => {
                     undecodable = true;
+                    self.statistics.withheld_undecodable += 1;
                     continue;
                 }
                 Rewritten::Skip => continue,
@@ -254,6 +258,7 @@ impl Sfu {
             let mid = slot.mid;
             self.statistics.forwarded_packets += 1;
             self.statistics.forwarded_bytes += payload.len() as u64;
+            self.statistics.forwarded_layers[0] += u64::from(encoding.kind() == MediaKind::Video);
             let rewritten = RtpWrite::new(pt, sequence.into(), timestamp, wallclock, payload)
                 .marker(packet.header.marker)
                 .ext_vals(extensions.clone())
