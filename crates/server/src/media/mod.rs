@@ -63,6 +63,8 @@ pub struct MediaAnswer {
     pub sdp: String,
     /// Whose media each receive slot (`mid`) carries.
     pub tracks: Vec<(String, UserId)>,
+    /// Whether it is of a connection that was there before.
+    pub again: bool,
 }
 
 /// Why a page cannot connect.

@@ -244,7 +244,9 @@ impl Worker {
                     (Transport::Tcp, Some(tcp)) => tcp.send(self.poll.registry(), &transmit),
                     (Transport::Tcp, None) => (),
                 },
-                Output::Answered { peer, sdp, tracks } => self.directory.answered(peer, MediaAnswer { sdp, tracks }),
+                Output::Answered { peer, sdp, tracks } => {
+                    self.directory.answered(peer, MediaAnswer { sdp, tracks, again: false })
+                }
                 Output::Refused { peer, why } => {
                     tracing::info!(peer = peer.0, %why, "media refused");
                     if let Some(waiting) = self.directory.refused(peer, &why) {
