@@ -18,6 +18,9 @@ const MILLISECONDS: f64 = 1_000.0;
 const MICROSECONDS: f64 = 1_000_000.0;
 const THOUSANDTHS: f64 = 1_000.0;
 
+/// One of a worker's counts.
+type Count = fn(&Statistics) -> u64;
+
 /// How things stand at one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
@@ -79,7 +82,7 @@ impl Snapshot {
     fn each_by<const N: usize>(
         &self,
         label: &'static str,
-        of: [(&'static str, fn(&Statistics) -> u64); N],
+        of: [(&'static str, Count); N],
     ) -> impl Iterator<Item = (Label, u64)> {
         self.workers.iter().enumerate().flat_map(move |(number, worker)| {
             of.map(|(value, count)| (Label::Also(number, label, value), count(&worker.statistics)))
@@ -98,8 +101,7 @@ impl Snapshot {
     }
 
     fn traffic(&self, to: &mut Writer<'_>) -> fmt::Result {
-        type Counted = (&'static str, &'static str, fn(&Statistics) -> u64);
-        let counters: [Counted; 13] = [
+        let counters: [(&'static str, &'static str, Count); 13] = [
             ("received_packets", "Datagrams that arrived", |s| s.received_packets),
             ("received_bytes", "Their bytes", |s| s.received_bytes),
             ("sent_packets", "Datagrams that were sent", |s| s.sent_packets),
