@@ -4,8 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bedside_store::Store;
-use bedside_visit::{Clock, VisitRules};
+use bedside_visit::{Clock, Timestamp, VisitRules};
 use jiff::tz::TimeZone;
+use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::assets::Assets;
@@ -14,8 +15,10 @@ use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
 use crate::edge::Places;
+use crate::journeys::Journeys;
 use crate::mail::Mailer;
 use crate::media::Media;
+use crate::metrics::{Door, Metrics};
 use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::signalling::Hub;
@@ -42,8 +45,16 @@ pub(crate) struct Parts {
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,
+    /// For connections.
+    pub(crate) connections: Places,
     /// For WebSockets.
     pub(crate) sockets: Places,
+    pub(crate) journeys: Journeys,
+    pub(crate) metrics: Metrics,
+    pub(crate) metrics_registry: Registry,
+    /// Who may read them.
+    pub(crate) metrics_door: Door,
+    pub(crate) started_at: Timestamp,
     pub(crate) media: Media,
     /// Where there is an account at CometChat.
     pub(crate) cometchat: Option<Directory>,

@@ -24,9 +24,11 @@ use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
 use crate::edge::{Doorman, HEAD_TIME, Http1Only, MAX_HEAD, Places, make_room};
+use crate::journeys::Journeys;
 use crate::keys::{KeyError, Keys};
 use crate::mail::Mailer;
 use crate::media::{MediaError, MediaServer};
+use crate::metrics::{Door, Metrics};
 use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::router::router;
@@ -82,6 +84,12 @@ pub enum StartError {
     /// Mail cannot be sent.
     #[error("[mail]: {0}")]
     Mail(String),
+    /// The token for metrics cannot be read.
+    #[error("{0}")]
+    Metrics(String),
+    /// Nothing can be traced.
+    #[error("{0}")]
+    Tracing(String),
     /// The OpenID provider cannot be used.
     #[error("[oidc]: {0}")]
     Oidc(String),
@@ -180,7 +188,10 @@ impl Program {
         let provider = provider.transpose().map_err(StartError::Oidc)?;
         let rules = config.rules();
         keep_terms(&*store, &config, clock.now()).await?;
-        let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone());
+        let (metrics, metrics_registry) = Metrics::new();
+        let journeys = Journeys::new(&config.tracing).map_err(StartError::Tracing)?;
+        let counted = (metrics.clone(), journeys.clone());
+        let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone(), counted);
         hub.resume().await?;
         let limits = config.server.limits.clone();
         let app = App::new(Parts {
@@ -194,11 +205,17 @@ impl Program {
             reads: Reads::default(),
             rights: watch::Sender::new(store.get_rights_epoch().await?),
             cookies: Cookies::new(config.server.is_secure()),
+            started_at: clock.now(),
             clock,
             store,
             assets,
             hub,
+            connections: Places::new("server.limits.connections", limits.connections, limits.connections_per_network),
             sockets: Places::new("server.limits.websockets", limits.websockets, limits.websockets_per_network),
+            journeys,
+            metrics,
+            metrics_registry,
+            metrics_door: Door::new(&config).map_err(StartError::Metrics)?,
             media,
             demo,
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
@@ -236,7 +253,7 @@ impl Program {
         let (rustls, renewal) = rustls_config(&app.config).await?;
         let server = {
             let handle = handle.clone();
-            let doorman = doorman(&app.config);
+            let doorman = doorman(&app.config, app.connections.clone());
             async move {
                 let mut server = axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(HEAD_TIME);
                 let mut http = server.http_builder().http1();
@@ -270,6 +287,7 @@ impl Program {
         warden.abort();
         carrier.abort();
         app.media.shutdown();
+        app.journeys.stop().await;
         heads.keep().await;
         app.store.close().await;
         Ok(result?)
@@ -288,15 +306,13 @@ async fn drained(app: &App, asked: impl Future<Output = ()>) {
 }
 
 /// Makes room for all connections that are allowed, and counts them.
-fn doorman(config: &Config) -> Doorman {
-    if config.server.is_secure() && config.server.tls == TlsConfig::Off && config.server.trusted_proxies.is_empty() {
+fn doorman(config: &Config, places: Places) -> Doorman {
+    if config.server.is_behind_an_unnamed_proxy() {
         tracing::warn!(
             "whoever comes over the reverse proxy has its address: set server.trusted_proxies, or all share one limit"
         );
     }
-    let limits = &config.server.limits;
-    make_room(limits.connections);
-    let places = Places::new("server.limits.connections", limits.connections, limits.connections_per_network);
+    make_room(config.server.limits.connections);
     Doorman::new(places, config.server.trusted_proxies.clone())
 }
 

@@ -14,7 +14,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::app::App;
 use crate::auth::refuse_foreign_origins;
 use crate::error::{self, Error};
-use crate::{api, assets, pages, signalling};
+use crate::{api, assets, metrics, pages, signalling};
 
 /// The largest body of a form or an API call, bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -80,7 +80,9 @@ pub(crate) fn router(app: App) -> Router {
     // From servers, not pages: they prove themselves another way than by their origin.
     let servers = Router::new()
         .route("/api/token", post(api::token::create))
-        .route("/api/webhooks/cometchat", post(api::cometchat::webhook));
+        .route("/api/webhooks/cometchat", post(api::cometchat::webhook))
+        // Asked any other way it is not there either, but for an `Allow`.
+        .route("/metrics", get(metrics::show).fallback(pages::error::not_found));
     // What is refused before a page's handler is asked is shown as a page too.
     let pages = guarded(pages, &app).layer(from_fn_with_state(app.clone(), pages::error::as_page));
     pages
@@ -88,6 +90,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(bounded(servers))
         .fallback(pages::error::not_found)
         .layer(from_fn_with_state(app.clone(), security_headers))
+        .layer(from_fn_with_state(app.clone(), metrics::count_requests))
         .with_state(app)
 }
 

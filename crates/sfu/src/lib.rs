@@ -35,7 +35,7 @@ pub use demux::{Packet, classify};
 pub use event::{GoneReason, MediaClass, Output, Refusal, Transmit};
 pub use offer::OfferRefusal;
 pub use sfu::Sfu;
-pub use statistics::Statistics;
+pub use statistics::{LAYERS, LOSS_BOUNDS, ROUND_TRIP_BOUNDS, Statistics};
 
 pub use str0m::config::DtlsCert;
 

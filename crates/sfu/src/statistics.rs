@@ -1,5 +1,17 @@
 //! Counters, as values.
 
+use std::time::Duration;
+
+/// What [`Statistics::round_trips`] tells apart, in milliseconds: each count is of what is at most this long and longer
+/// than the bound before; the count after the last is of everything longer.
+pub const ROUND_TRIP_BOUNDS: [u64; 9] = [10, 25, 50, 100, 150, 250, 500, 1000, 2500];
+
+/// What [`Statistics::losses`] tells apart, in packets of a thousand, as [`ROUND_TRIP_BOUNDS`] does.
+pub const LOSS_BOUNDS: [u64; 9] = [0, 5, 10, 20, 50, 100, 200, 300, 500];
+
+/// How many sizes of one picture a page may send at once.
+pub const LAYERS: usize = 3;
+
 /// What the machine did since it was made, and what it holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
@@ -11,6 +23,9 @@ pub struct Statistics {
     pub forwarded_packets: u64,
     /// Their payload bytes.
     pub forwarded_bytes: u64,
+    /// Those of them with pictures, by the size of the picture, the smallest first. Where a page sends one size alone,
+    /// that is the first.
+    pub forwarded_layers: [u64; LAYERS],
     /// Datagrams that were sent.
     pub sent_packets: u64,
     /// Their bytes.
@@ -25,14 +40,53 @@ pub struct Statistics {
     pub dropped_refused: u64,
     /// Outgoing datagrams dropped because the output queue was full.
     pub dropped_full: u64,
+    /// Packets with pictures that a receiver was not sent because it could not have decoded them: a keyframe was due.
+    pub withheld_undecodable: u64,
+    /// Packets with pictures that a receiver was not sent because its network carries sound alone.
+    pub withheld_narrow: u64,
     /// Peers that ended because of a panic inside.
     pub panics: u64,
-    /// Keyframes asked of publishers.
+    /// Keyframes asked of publishers (PLI, RFC 4585, section 6.3.1).
     pub keyframe_requests: u64,
+    /// Keyframes that receivers asked for (PLI, and FIR of RFC 5104, section 4.3.1).
+    pub keyframe_requests_received: u64,
+    /// Packets that receivers asked to be sent again (NACK, RFC 4585, section 6.2.1).
+    pub nacks_received: u64,
+    /// Packets that publishers were asked to send again.
+    pub nacks_sent: u64,
+    /// Packets that were sent again.
+    pub resent_packets: u64,
+    /// From sending a packet to the report of its arrival, as receivers report it: counts by [`ROUND_TRIP_BOUNDS`]. The
+    /// wait for a report is part of it, up to 100 ms.
+    pub round_trips: [u64; ROUND_TRIP_BOUNDS.len() + 1],
+    /// Their sum, in milliseconds.
+    pub round_trips_sum: u64,
+    /// What was lost on the way to a receiver in the second before each report: counts by [`LOSS_BOUNDS`].
+    pub losses: [u64; LOSS_BOUNDS.len() + 1],
+    /// Their sum, in packets of a thousand.
+    pub losses_sum: u64,
     /// Rooms now.
     pub rooms: u64,
     /// Peers now.
     pub peers: u64,
+}
+
+impl Statistics {
+    /// Counts a receiver's report: `loss` is a share, 0 to 1.
+    pub(crate) fn note_report(&mut self, round_trip: Duration, loss: f32) {
+        let milliseconds = u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
+        self.round_trips[at(&ROUND_TRIP_BOUNDS, milliseconds)] += 1;
+        self.round_trips_sum = self.round_trips_sum.saturating_add(milliseconds);
+        // A share of a thousand: bounded, and not negative.
+        let of_thousand = (loss.clamp(0.0, 1.0) * 1000.0).round() as u64;
+        self.losses[at(&LOSS_BOUNDS, of_thousand)] += 1;
+        self.losses_sum += of_thousand;
+    }
+}
+
+/// Which count a value belongs to.
+fn at(bounds: &[u64], value: u64) -> usize {
+    bounds.partition_point(|bound| *bound < value)
 }
 
 impl std::ops::AddAssign for Statistics {
@@ -41,6 +95,7 @@ impl std::ops::AddAssign for Statistics {
         self.received_bytes += other.received_bytes;
         self.forwarded_packets += other.forwarded_packets;
         self.forwarded_bytes += other.forwarded_bytes;
+        add(&mut self.forwarded_layers, other.forwarded_layers);
         self.sent_packets += other.sent_packets;
         self.sent_bytes += other.sent_bytes;
         self.dropped_unknown_source += other.dropped_unknown_source;
@@ -48,9 +103,44 @@ impl std::ops::AddAssign for Statistics {
         self.dropped_malformed += other.dropped_malformed;
         self.dropped_refused += other.dropped_refused;
         self.dropped_full += other.dropped_full;
+        self.withheld_undecodable += other.withheld_undecodable;
+        self.withheld_narrow += other.withheld_narrow;
         self.panics += other.panics;
         self.keyframe_requests += other.keyframe_requests;
+        self.keyframe_requests_received += other.keyframe_requests_received;
+        self.nacks_received += other.nacks_received;
+        self.nacks_sent += other.nacks_sent;
+        self.resent_packets += other.resent_packets;
+        add(&mut self.round_trips, other.round_trips);
+        self.round_trips_sum = self.round_trips_sum.saturating_add(other.round_trips_sum);
+        add(&mut self.losses, other.losses);
+        self.losses_sum += other.losses_sum;
         self.rooms += other.rooms;
         self.peers += other.peers;
+    }
+}
+
+fn add<const N: usize>(to: &mut [u64; N], more: [u64; N]) {
+    to.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_counted_between_its_bounds() {
+        let mut statistics = Statistics::default();
+        for (milliseconds, loss) in [(0, 0.0), (10, 0.005), (11, 0.006), (2500, 0.5), (2501, 1.0), (90_000, 7.0)] {
+            statistics.note_report(Duration::from_millis(milliseconds), loss);
+        }
+        assert_eq!(statistics.round_trips, [2, 1, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(statistics.round_trips_sum, 95_022);
+        assert_eq!(statistics.losses, [1, 1, 1, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(statistics.losses_sum, 5 + 6 + 500 + 1000 + 1000);
+        let mut twice = statistics;
+        twice += statistics;
+        assert_eq!(twice.round_trips[0], 4);
+        assert_eq!(twice.losses_sum, 2 * statistics.losses_sum);
     }
 }

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! What was committed survives a power cut. What is not there is `None`, not an error. Nothing here
-//! reads a clock: `now` and `at` are arguments.
+//! decides by a clock: `now` and `at` are arguments.
 //!
 //! [`SqliteStore`] is the implementation for one machine. Another database is another directory
 //! beside `sqlite/`, file for file alike, and `tests/story.rs` is run against it.
@@ -42,6 +42,7 @@ mod seal;
 mod sealing_report;
 mod session;
 mod sqlite;
+mod statistics;
 mod store;
 mod terms;
 mod user;
@@ -62,6 +63,7 @@ pub use seal::{CannotSeal, Keyring, RootId, SealingKey};
 pub use sealing_report::{RetiredRoot, SealingReport};
 pub use session::SessionRecord;
 pub use sqlite::SqliteStore;
+pub use statistics::{LATENCY_BOUNDS, Latencies, StoreStatistics};
 pub use store::{Store, Transaction};
 pub use terms::Terms;
 pub use user::{Account, Listed, NewUser, PasswordHash, SealedSecret};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
     Issuer, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot,
-    SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, Terms,
+    SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -42,6 +42,9 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::Newer`].
     async fn pending_migrations(&self) -> Result<usize, StoreError>;
+
+    /// How long what was written had to wait, since the store was opened.
+    fn statistics(&self) -> StoreStatistics;
 
     /// Waits for what is under way and closes the database. Nothing works after it.
     async fn close(&self);

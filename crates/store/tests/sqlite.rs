@@ -492,6 +492,7 @@ async fn another_programs_lock_is_waited_for_then_busy() {
     let mut shell = shell(directory.path()).await;
     run(&mut shell, "BEGIN IMMEDIATE").await.unwrap();
     assert!(matches!(store.begin().await, Err(StoreError::Busy)));
+    assert_eq!(store.statistics().busy, 1);
     run(&mut shell, "ROLLBACK").await.unwrap();
     assert!(store.begin().await.is_ok());
 }

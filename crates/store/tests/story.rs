@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use bedside_store::{
-    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, NewUser,
+    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, Latencies, NewUser,
     PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, SessionRecord, Store,
     StoreError, Terms, Transaction,
 };
@@ -635,6 +635,7 @@ async fn save(store: &dyn Store, visit: &bedside_visit::VisitRecord) {
 
 async fn half_a_change_is_none(store: &dyn Store) {
     let before = store.get_appointment(appointment_id(10)).await.unwrap();
+    let counted = store.statistics();
     let mut transaction = begin(store).await;
     transaction.update_appointment_status(appointment_id(10), AppointmentStatus::Cancelled).await.unwrap();
     transaction.append_audit(&AuditEntry::new(at(200), AuditAction::AppointmentCancelled)).await.unwrap();
@@ -649,6 +650,12 @@ async fn half_a_change_is_none(store: &dyn Store) {
     assert!(transaction.insert_user(&patient(), at(200)).await.is_err());
     drop(transaction);
     assert_eq!(store.list_audit(0, 10).await.unwrap(), []);
+
+    let times = |latencies: Latencies| latencies.counts.iter().sum::<u64>();
+    let now = store.statistics();
+    assert_eq!(times(now.waits), times(counted.waits) + 2);
+    assert_eq!((now.commits, now.busy), (counted.commits, 0));
+    assert!(times(now.commits) > 0 && now.commits.sum > 0, "{now:?}");
 }
 
 async fn audit(store: &dyn Store) {

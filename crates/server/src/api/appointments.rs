@@ -14,6 +14,7 @@ use crate::auth::{Arranging, Reading};
 use crate::cometchat::Uid;
 use crate::config::CometChatConfig;
 use crate::error::Problem;
+use crate::journeys::Journey;
 use crate::text::{civil_date, rfc3339};
 
 /// An appointment.
@@ -170,6 +171,14 @@ impl AppointmentData {
             },
             id,
         }
+    }
+
+    /// For a page that is on a journey, and says so as it connects.
+    pub(crate) fn on(mut self, journey: Option<Journey>) -> Self {
+        if let Some(journey) = journey {
+            self.call.signalling.push_str(&format!("?journey={journey}"));
+        }
+        self
     }
 }
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::auth::{ACCESS_TOKEN_LIFETIME, SecretToken};
 use crate::error::{Error, Problem};
+use crate::metrics::{Entry, Way};
 
 /// What is asked for.
 #[derive(Deserialize, ToSchema)]
@@ -85,6 +86,7 @@ pub(crate) async fn create(
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::TokenIssued).by(key.user).about(key.user)).await?;
     transaction.commit().await?;
+    app.metrics.sign_in(Way::Program, Entry::In);
     let expires_in = ACCESS_TOKEN_LIFETIME.as_secs();
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in, scope: granted.to_string() }))
 }
@@ -92,7 +94,7 @@ pub(crate) async fn create(
 /// The key that a request proves to have.
 async fn client(app: &App, headers: &HeaderMap) -> Result<ClientKey, Error> {
     let (id, secret) = basic(headers).ok_or(Error::ClientRefused)?;
-    app.throttle.ask_token(id)?;
+    app.throttle.ask_token(id).inspect_err(|_| app.metrics.sign_in(Way::Program, Entry::Delayed))?;
     let secret = SecretToken::parse(secret.expose_secret()).map(|secret| ClientKeyHash::new(secret.hash()));
     let known = app.store.get_client_key(id).await?;
     let whose = known.as_ref().map(|key| key.user);
@@ -103,6 +105,7 @@ async fn client(app: &App, headers: &HeaderMap) -> Result<ClientKey, Error> {
         return Ok(key);
     }
     let entry = AuditEntry::new(app.clock.now(), AuditAction::TokenRefused);
+    app.metrics.sign_in(Way::Program, Entry::Refused);
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&whose.map_or(entry, |user| entry.about(user))).await?;
     transaction.commit().await?;

@@ -10,11 +10,13 @@ mod hidden;
 mod limits;
 mod mail;
 mod media;
+mod metrics;
 mod network;
 mod oidc;
 mod retention;
 mod server;
 mod sign_in;
+mod tracing;
 mod visits;
 
 use std::path::Path;
@@ -30,11 +32,13 @@ pub use database::DatabaseConfig;
 pub use limits::LimitsConfig;
 pub use mail::{MailConfig, MailTls};
 pub use media::MediaConfig;
+pub use metrics::MetricsConfig;
 pub use network::Network;
 pub use oidc::OidcConfig;
 pub use retention::RetentionConfig;
 pub use server::{AcmeConfig, ServerConfig, TlsConfig};
 pub use sign_in::SignInConfig;
+pub use tracing::TracingConfig;
 pub use visits::VisitsConfig;
 
 /// What else the command line reads from the environment under our prefix.
@@ -58,6 +62,10 @@ pub struct Config {
     pub visits: VisitsConfig,
     /// How long what people wrote is kept.
     pub retention: RetentionConfig,
+    /// Who may read how it is doing.
+    pub metrics: MetricsConfig,
+    /// Where traces go.
+    pub tracing: TracingConfig,
     /// An account at CometChat, if there is one.
     pub cometchat: Option<CometChatConfig>,
     /// A mail server, if there is one.
@@ -122,6 +130,8 @@ impl Config {
             self.sign_in.validate(),
             self.visits.validate(),
             self.retention.validate(),
+            self.metrics.validate(),
+            self.tracing.validate(),
             self.cometchat.as_ref().map_or(Ok(()), CometChatConfig::validate),
             self.mail.as_ref().map_or(Ok(()), MailConfig::validate),
             self.oidc.as_ref().map_or(Ok(()), OidcConfig::validate),

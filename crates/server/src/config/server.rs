@@ -123,6 +123,13 @@ impl ServerConfig {
         }
     }
 
+    /// Whether something in front of the program does the encryption, and is not named in `trusted_proxies`: then
+    /// nothing tells what it passes on from what comes from its machine.
+    #[must_use]
+    pub fn is_behind_an_unnamed_proxy(&self) -> bool {
+        self.is_secure() && self.tls == TlsConfig::Off && self.trusted_proxies.is_empty()
+    }
+
     /// How long visits under way may go on when the program is asked to stop.
     #[must_use]
     pub const fn drain(&self) -> Duration {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -22,6 +23,7 @@ struct Shared {
     most: usize,
     most_of_a_network: usize,
     taken: Mutex<Taken>,
+    refused: AtomicU64,
     said: DefaultDirectRateLimiter,
 }
 
@@ -42,18 +44,32 @@ impl Places {
     /// `setting` is where an operator finds the number, for the log.
     pub(crate) fn new(setting: &'static str, most: usize, most_of_a_network: usize) -> Self {
         let said = RateLimiter::direct(Quota::per_minute(SAID));
-        Self(Arc::new(Shared { setting, most, most_of_a_network, taken: Mutex::default(), said }))
+        let (taken, refused) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Shared { setting, most, most_of_a_network, taken, refused, said }))
     }
 
     /// Takes a place for an address, or for somebody who is no network of their own. `None` if there is none left.
     pub(crate) fn take(&self, address: Option<IpAddr>) -> Option<Place> {
         let network = address.map(network);
         let place = self.count(network);
+        if place.is_none() {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+        }
         if place.is_none() && self.0.said.check().is_ok() {
             let (setting, most, of_a_network) = (self.0.setting, self.0.most, self.0.most_of_a_network);
             tracing::warn!(setting, most, of_a_network, "all that may be open are; more are refused");
         }
         place
+    }
+
+    /// How many are taken now.
+    pub(crate) fn open(&self) -> usize {
+        self.taken().all
+    }
+
+    /// How many asked for one in vain.
+    pub(crate) fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
     }
 
     fn count(&self, network: Option<IpAddr>) -> Option<Place> {
@@ -108,6 +124,7 @@ mod tests {
         let _other = places.take(from("192.0.2.1")).expect("somebody else's");
         let _proxy = places.take(None).expect("the last");
         assert!(places.take(None).is_none() && places.take(from("192.0.2.9")).is_none(), "all are taken");
+        assert_eq!((places.open(), places.refused()), (4, 3));
     }
 
     #[test]

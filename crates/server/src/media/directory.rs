@@ -67,9 +67,9 @@ impl Directory {
 
     pub(super) fn answered(&mut self, peer: PeerId, answer: MediaAnswer) {
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        entry.answered = true;
+        let again = std::mem::replace(&mut entry.answered, true);
         if let Some(waiting) = entry.waiting.take() {
-            let _ = waiting.reply.send(Ok(answer));
+            let _ = waiting.reply.send(Ok(MediaAnswer { again, ..answer }));
         }
     }
 

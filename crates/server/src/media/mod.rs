@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bedside_sfu::Statistics;
 use bedside_visit::{UserId, VisitId};
@@ -62,6 +63,8 @@ pub struct MediaAnswer {
     pub sdp: String,
     /// Whose media each receive slot (`mid`) carries.
     pub tracks: Vec<(String, UserId)>,
+    /// Whether it is of a connection that was there before.
+    pub again: bool,
 }
 
 /// Why a page cannot connect.
@@ -100,6 +103,17 @@ pub enum MediaEventKind {
         /// Whether another connection of the person goes on.
         replaced: bool,
     },
+}
+
+/// What a worker did since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerStatistics {
+    /// Of its rooms.
+    pub statistics: Statistics,
+    /// How long it has worked, not waited for something to do: its load is how fast this grows.
+    pub busy: Duration,
+    /// Whether it still does.
+    pub runs: bool,
 }
 
 /// What the rest of the program asks of a worker.
@@ -190,14 +204,24 @@ impl Media {
         self.order(room, Order::Drop { room, user });
     }
 
-    /// Counters of all workers, at most a second old while media flows.
+    /// Counters of all workers, at most a second old.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let mut total = Statistics::default();
-        for handle in &self.0.handles {
-            total += *handle.shared.statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        }
-        total
+        self.workers().into_iter().fold(Statistics::default(), |mut total, worker| {
+            total += worker.statistics;
+            total
+        })
+    }
+
+    /// Counters of each worker, at most a second old.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerStatistics> {
+        let of = |handle: &Handle| WorkerStatistics {
+            statistics: *handle.shared.statistics.lock().unwrap_or_else(PoisonError::into_inner),
+            busy: Duration::from_micros(handle.shared.busy.load(Ordering::Relaxed)),
+            runs: !handle.shared.failed.load(Ordering::Relaxed),
+        };
+        self.0.handles.iter().map(of).collect()
     }
 
     /// Whether every worker runs. A worker that failed does not come back: restart the program.

@@ -33,6 +33,8 @@ pub(super) struct TcpPort {
     /// Connections with more to read than their turn allowed.
     unread: Vec<Token>,
     buffer: Vec<u8>,
+    /// Datagrams that were not sent because a connection did not take what was sent before.
+    pub(super) dropped: u64,
 }
 
 struct Connection {
@@ -64,6 +66,7 @@ impl TcpPort {
             next: first_token,
             unread: Vec::new(),
             buffer: vec![0; 16 * 1024],
+            dropped: 0,
         })
     }
 
@@ -137,8 +140,10 @@ impl TcpPort {
     pub(super) fn send(&mut self, registry: &Registry, transmit: &Transmit) {
         let Some(token) = self.by_address.get(&transmit.destination).copied() else { return };
         let Some(connection) = self.connections.get_mut(&token) else { return };
-        if connection.send(transmit).is_err() {
-            self.close(registry, token);
+        match connection.send(transmit) {
+            Ok(true) => (),
+            Ok(false) => self.dropped += 1,
+            Err(Ended) => self.close(registry, token),
         }
     }
 
@@ -200,14 +205,15 @@ impl Connection {
         Ok(true)
     }
 
-    fn send(&mut self, transmit: &Transmit) -> Result<(), Ended> {
+    /// Says whether it was sent, or will be.
+    fn send(&mut self, transmit: &Transmit) -> Result<bool, Ended> {
         if transmit.class == MediaClass::Video && self.unsent.len() > VIDEO_BUFFER {
-            return Ok(());
+            return Ok(false);
         }
         if self.unsent.len() > MAX_BUFFER || rfc4571::encode(&transmit.contents, &mut self.unsent).is_err() {
             return Err(Ended);
         }
-        self.write()
+        self.write().map(|()| true)
     }
 
     fn write(&mut self) -> Result<(), Ended> {

@@ -276,6 +276,23 @@ async fn a_reload_with_the_same_number_is_a_new_connection() {
     media.shutdown();
 }
 
+/// Also of a worker that has nothing more to do.
+#[tokio::test]
+async fn the_counters_of_each_worker_are_published_within_a_second_or_two() {
+    let (media, mut events) = MediaServer::start(&config()).unwrap();
+    let mut ann = Page::connect(&media, 1, 2, 1, false).await;
+    let counted = |media: &Media| media.workers().iter().map(|worker| worker.statistics.peers).collect::<Vec<_>>();
+    until(&mut [&mut ann], "a peer of one of the two", |_| counted(&media).iter().sum::<u64>() == 1).await;
+    let workers = media.workers();
+    let (with, without) = (workers.iter().max_by_key(|w| w.statistics.peers), workers.iter().min_by_key(|w| w.busy));
+    assert!(with.unwrap().busy > without.unwrap().busy && workers.iter().all(|worker| worker.runs), "{workers:?}");
+    assert_eq!(media.statistics().received_packets, with.unwrap().statistics.received_packets);
+    media.drop_user(room(), user(1));
+    until(&mut [&mut ann], "none", |_| counted(&media) == [0, 0]).await;
+    media.shutdown();
+    assert!(events.recv().await.is_none_or(|event| event.kind == MediaEventKind::Up));
+}
+
 #[tokio::test]
 async fn a_bad_offer_is_refused_and_a_stopped_server_is_busy() {
     let (media, _events) = MediaServer::start(&config()).unwrap();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ const RETRY: Duration = Duration::from_millis(5);
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) statistics: Mutex<Statistics>,
+    /// How long it has worked, not waited, in microseconds.
+    pub(super) busy: AtomicU64,
     pub(super) failed: AtomicBool,
 }
 
@@ -66,6 +68,9 @@ pub(super) struct Worker {
     /// When datagrams were received in this turn.
     turned: Option<Instant>,
     published: Instant,
+    /// Something may have happened since then.
+    unpublished: bool,
+    busy: Duration,
     swept: Instant,
     running: bool,
 }
@@ -117,6 +122,8 @@ impl Worker {
             unreceived: false,
             turned: None,
             published: now,
+            unpublished: true,
+            busy: Duration::ZERO,
             swept: now,
             running: true,
         })
@@ -145,9 +152,14 @@ impl Worker {
 
     fn work(&mut self) -> io::Result<()> {
         let mut ready = Events::with_capacity(256);
+        let mut woken = clock();
         while self.running {
+            let waits = clock();
+            self.busy += waits.saturating_duration_since(woken);
             self.gather();
-            match self.poll.poll(&mut ready, self.patience(clock())) {
+            let polled = self.poll.poll(&mut ready, self.patience(clock()));
+            woken = clock();
+            match polled {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
@@ -178,7 +190,8 @@ impl Worker {
         }
         let retry = (!self.unsent.is_empty() || self.udp.is_blocked()).then(|| now + RETRY);
         let sweep = self.tcp.as_ref().and_then(|tcp| tcp.next_sweep(now));
-        let at = [self.sfu.next_deadline(), retry, sweep].into_iter().flatten().min()?;
+        let publish = self.unpublished.then(|| self.published + STATISTICS);
+        let at = [self.sfu.next_deadline(), retry, sweep, publish].into_iter().flatten().min()?;
         Some(at.saturating_duration_since(now))
     }
 
@@ -249,7 +262,9 @@ impl Worker {
                     (Transport::Tcp, Some(tcp)) => tcp.send(self.poll.registry(), &transmit),
                     (Transport::Tcp, None) => (),
                 },
-                Output::Answered { peer, sdp, tracks } => self.directory.answered(peer, MediaAnswer { sdp, tracks }),
+                Output::Answered { peer, sdp, tracks } => {
+                    self.directory.answered(peer, MediaAnswer { sdp, tracks, again: false })
+                }
                 Output::Refused { peer, why } => {
                     tracing::info!(peer = peer.0, %why, "media refused");
                     if let Some(waiting) = self.directory.refused(peer, &why) {
@@ -299,12 +314,15 @@ impl Worker {
             self.swept = now;
             tcp.sweep(self.poll.registry(), now);
         }
+        self.unpublished = true;
         if now.saturating_duration_since(self.published) >= STATISTICS
             && let Ok(mut published) = self.shared.statistics.try_lock()
         {
             self.published = now;
+            self.unpublished = false;
             *published = self.sfu.statistics();
-            published.dropped_full += self.udp.send_errors;
+            published.dropped_full += self.udp.send_errors + self.tcp.as_ref().map_or(0, |tcp| tcp.dropped);
+            self.shared.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 }

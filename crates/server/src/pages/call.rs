@@ -1,7 +1,7 @@
 //! The pages that hold a call: the interface follows the role.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use bedside_visit::permission::{Action, Denial, decide};
@@ -12,6 +12,8 @@ use crate::api::appointments::AppointmentData;
 use crate::app::App;
 use crate::auth::{Access, Identity, PatientPage, ProviderPage, Viewing};
 use crate::error::{Error, denied};
+use crate::journeys::PageSpan;
+use crate::metrics::Arrived;
 use crate::router::content_security_policy;
 use crate::text::{day_and_time, rfc3339};
 
@@ -36,21 +38,39 @@ struct CallPage {
 }
 
 /// `GET /appointment/{id}`.
-pub(crate) async fn by_role(State(app): State<App>, access: Access<Viewing>) -> Result<Response, Error> {
-    page(&app, &access.appointment, access.role, &access.identity)
+pub(crate) async fn by_role(
+    State(app): State<App>,
+    Extension(asked): Extension<Arrived>,
+    access: Access<Viewing>,
+) -> Result<Response, Error> {
+    page(&app, &access.appointment, access.role, &access.identity, asked)
 }
 
 /// `GET /video-call/patient?appointmentId={id}`.
-pub(crate) async fn patient(State(app): State<App>, access: Access<PatientPage>) -> Result<Response, Error> {
-    page(&app, &access.appointment, access.role, &access.identity)
+pub(crate) async fn patient(
+    State(app): State<App>,
+    Extension(asked): Extension<Arrived>,
+    access: Access<PatientPage>,
+) -> Result<Response, Error> {
+    page(&app, &access.appointment, access.role, &access.identity, asked)
 }
 
 /// `GET /video-call/provider?appointmentId={id}`.
-pub(crate) async fn provider(State(app): State<App>, access: Access<ProviderPage>) -> Result<Response, Error> {
-    page(&app, &access.appointment, access.role, &access.identity)
+pub(crate) async fn provider(
+    State(app): State<App>,
+    Extension(asked): Extension<Arrived>,
+    access: Access<ProviderPage>,
+) -> Result<Response, Error> {
+    page(&app, &access.appointment, access.role, &access.identity, asked)
 }
 
-fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -> Result<Response, Error> {
+fn page(
+    app: &App,
+    appointment: &Appointment,
+    role: Role,
+    identity: &Identity,
+    Arrived(asked): Arrived,
+) -> Result<Response, Error> {
     let now = app.clock.now();
     decide(&identity.principal, Action::Join, appointment, &app.rules, now)
         .map_err(|denial: Denial| denied(denial, appointment.id))?;
@@ -72,6 +92,8 @@ fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -
             ("Visit", "provider-video-call", format!("Visit with {other}"), "One moment: the visit is opening.")
         }
     };
+    let span = app.journeys.begin(role, asked);
+    let data = AppointmentData::new(app, appointment).on(span.as_ref().map(PageSpan::journey));
     let layout = Layout::of_call(app);
     let page = render(&CallPage {
         layout: if identity.is_account() { layout.signed_in(you.name.reveal()) } else { layout },
@@ -87,13 +109,16 @@ fn page(app: &App, appointment: &Appointment, role: Role, identity: &Identity) -
         when: day_and_time(appointment.start, &app.zone),
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         kind: appointment.kind.clone(),
-        data: data_block(&AppointmentData::new(app, appointment)),
+        data: data_block(&data),
     })?;
     let mut response = page.into_response();
     if app.config.cometchat.is_some() {
         // CometChat's SDKs run in a document of their own, within this one.
         let policy = content_security_policy(app, "; frame-src 'self'");
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if let Some(span) = span {
+        span.end(app.clock.now());
     }
     Ok(response)
 }

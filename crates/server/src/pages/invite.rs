@@ -16,6 +16,7 @@ use crate::admissions;
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of, is_join_token, read_join_token};
 use crate::error::{Error, denied};
+use crate::metrics::{Entry, Way};
 use crate::text::{day_and_time, rfc3339};
 
 #[derive(Template)]
@@ -81,6 +82,7 @@ pub(crate) async fn join(
         if asks_already(&app, &jar, &invite).await? {
             return Ok(here.into_response());
         }
+        app.metrics.sign_in(Way::Link, Entry::Refused);
         let proof = admissions::ask(&app, &invite, &headers).await?;
         return Ok((app.cookies.set(jar, CookieKind::Invite, &proof), here).into_response());
     }
@@ -191,10 +193,12 @@ async fn consume(
         transaction.append_audit(&entry).await?;
     }
     if !transaction.use_invite(&invite.token_hash, &session.token_hash, now).await? {
+        app.metrics.sign_in(Way::Link, Entry::Refused);
         return Err(Error::LinkUsed);
     }
     transaction.append_audit(&note(AuditAction::InviteUsed).by(invite.user)).await?;
     transaction.commit().await?;
+    app.metrics.sign_in(Way::Link, Entry::In);
     Ok(token)
 }
 

@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, Identities, Passkeys};
 use crate::error::Error;
 use crate::mail::{Change, tell};
+use crate::metrics::{Entry, Way};
 
 /// How many somebody may have.
 const MOST: usize = 20;
@@ -135,7 +136,7 @@ pub(crate) async fn ask(
     jar: CookieJar,
 ) -> Result<Response, Error> {
     let passkeys = passkeys(&app)?;
-    app.throttle.come(from.ip())?;
+    app.throttle.come(from.ip()).inspect_err(|_| app.metrics.sign_in(Way::Passkey, Entry::Delayed))?;
     let (asked, token) = passkeys.begin_sign_in(app.clock.now())?;
     Ok((app.cookies.set(jar, CookieKind::Passkey, &token), Json(asked)).into_response())
 }
@@ -185,6 +186,7 @@ pub(crate) async fn enter(
 }
 
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<Response, Error> {
+    app.metrics.sign_in(Way::Passkey, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::PasskeyRefused).with_detail(code);
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&user.map_or(entry, |user| entry.about(user))).await?;

@@ -28,6 +28,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, Identities};
 use crate::error::Error;
 use crate::mail::{Change, tell};
+use crate::metrics::{Entry, Way};
 use crate::oidc::{Answer, OidcError, Provider, Purpose, Said};
 
 #[derive(Template)]
@@ -55,7 +56,7 @@ pub(crate) async fn go(
     jar: CookieJar,
 ) -> Result<Response, Error> {
     let provider = provider(&app)?;
-    app.throttle.come(from.ip())?;
+    app.throttle.come(from.ip()).inspect_err(|_| app.metrics.sign_in(Way::Provider, Entry::Delayed))?;
     let purpose = Purpose::SignIn(own_path(back.next.as_deref()));
     let (address, token) = provider.begin(purpose, app.clock.now()).await?;
     Ok((app.cookies.set(jar, CookieKind::Provider, &token), Redirect::to(&address)).into_response())
@@ -161,6 +162,7 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
 }
 
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<(), Error> {
+    app.metrics.sign_in(Way::Provider, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderRefused).with_detail(code);
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&user.map_or(entry, |user| entry.about(user))).await?;

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, Identities, Offered};
 use crate::error::Error;
 use crate::mail::{Change, tell};
+use crate::metrics::{Entry, Way};
 use crate::text::percent_encode;
 
 #[derive(Template)]
@@ -86,9 +87,11 @@ pub(crate) async fn submit(
     let account = app.store.get_account_of(user).await?.filter(|account| account.disabled_at.is_none());
     let Some(account) = account else { return Ok(Redirect::to("/sign-in").into_response()) };
     if !uses_code(&app, &account, &form.code).await? {
+        app.metrics.sign_in(Way::SecondStep, Entry::Refused);
         return Ok(render(&CodePage { layout: Layout::new(&app), next, wrong: true })?.into_response());
     }
     app.second_step.forget(&token);
+    app.metrics.sign_in(Way::SecondStep, Entry::In);
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);
     }

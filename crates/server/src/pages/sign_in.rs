@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::edge::ClientIp;
 use crate::error::Error;
+use crate::metrics::{Entry, Way};
 use crate::text::percent_encode;
 
 #[derive(Template)]
@@ -104,7 +105,9 @@ pub(crate) async fn submit(
         )?
         .into_response());
     };
-    app.throttle.attempt(&email, address, app.clock.now())?;
+    app.throttle
+        .attempt(&email, address, app.clock.now())
+        .inspect_err(|_| app.metrics.sign_in(Way::Password, Entry::Delayed))?;
     match check(&app, &email, credentials.password).await? {
         Some(account) => {
             if account.second_step.is_some() {
@@ -176,6 +179,7 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     if app.passwords.verify(password, hash).await? {
         return Ok(open);
     }
+    app.metrics.sign_in(Way::Password, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::SignInFailed);
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&known.map_or(entry, |user| entry.about(user))).await?;
@@ -204,6 +208,15 @@ impl How {
             Self::Provider => Some("provider"),
             Self::Passkey => Some("passkey"),
             Self::Demo => Some("demo"),
+        }
+    }
+
+    const fn way(self) -> Way {
+        match self {
+            Self::Password => Way::Password,
+            Self::Provider => Way::Provider,
+            Self::Passkey => Way::Passkey,
+            Self::Demo => Way::Demo,
         }
     }
 }
@@ -237,6 +250,7 @@ pub(crate) async fn sign_in(
     let entry = AuditEntry::new(now, AuditAction::SignedIn).by(user).about(user);
     transaction.append_audit(&how.code().map_or(entry, |code| entry.with_detail(code))).await?;
     transaction.commit().await?;
+    app.metrics.sign_in(how.way(), Entry::In);
     if let Some(old) = identities.account {
         app.hub.end_session(old.session).await;
     }

@@ -2,8 +2,10 @@
 
 use bedside_store::SessionHash;
 use bedside_visit::signalling::ServerMessage;
-use bedside_visit::{Closing, ConnectionId, Role, UserId};
+use bedside_visit::{Closing, ConnectionId, Role, Timestamp, UserId};
 use tokio::sync::mpsc;
+
+use crate::journeys::Journey;
 
 /// How many messages may wait for a slow page before it is let go. It comes back to a snapshot.
 pub(super) const OUTBOX: usize = 64;
@@ -83,6 +85,10 @@ pub(super) struct Connection {
     pub(super) user: UserId,
     pub(super) role: Role,
     pub(super) session: SessionHash,
+    /// When it was asked for, until the page has offered media.
+    pub(super) hello: Option<Timestamp>,
+    /// What the page says it is on.
+    pub(super) journey: Option<Journey>,
     outbox: mpsc::Sender<Outgoing>,
 }
 
@@ -91,9 +97,10 @@ impl Connection {
         id: ConnectionId,
         (user, role): (UserId, Role),
         session: SessionHash,
+        (hello, journey): (Timestamp, Option<Journey>),
         outbox: mpsc::Sender<Outgoing>,
     ) -> Self {
-        Self { id, user, role, session, outbox }
+        Self { id, user, role, session, hello: Some(hello), journey, outbox }
     }
 
     /// False if the page takes nothing any more.

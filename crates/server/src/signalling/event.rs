@@ -7,6 +7,17 @@ use bedside_visit::{Arrival, CommandId, ConnectionId, Timestamp, UserId};
 use super::connection::Connection;
 use crate::media::MediaEvent;
 
+/// How an offer was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// With a connection.
+    New,
+    /// With the connection that was there.
+    Again,
+    /// Not at all.
+    Refused,
+}
+
 /// What an appointment's task is told.
 pub(super) enum Event {
     Connected {
@@ -31,6 +42,8 @@ pub(super) enum Event {
     /// An answer is out: the room may have changed while it was made.
     Answered {
         user: UserId,
+        peer: u32,
+        answered: Answered,
     },
     /// Who asks to come in on another device has changed.
     Admissions,

@@ -8,11 +8,14 @@ use bedside_visit::view::View;
 use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, OwnWork, Timestamp, Visit, VisitId, VisitRules};
 use tokio::sync::{Notify, mpsc};
 
+use super::census::Census;
 use super::event::Event;
 use super::live::{Shared, lock};
 use super::visit_task::VisitTask;
 use crate::clock::fresh_id;
+use crate::journeys::Journeys;
 use crate::media::{Media, MediaEvent};
+use crate::metrics::Metrics;
 
 /// How many events may wait for an appointment's task.
 const INBOX: usize = 256;
@@ -22,12 +25,20 @@ const INBOX: usize = 256;
 pub(crate) struct Hub(Arc<Shared>);
 
 impl Hub {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, rules: VisitRules, media: Media) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        rules: VisitRules,
+        media: Media,
+        (metrics, journeys): (Metrics, Journeys),
+    ) -> Self {
         Self(Arc::new(Shared {
             store,
             clock,
             rules,
             media,
+            metrics,
+            journeys,
             connections: AtomicU64::new(1),
             live: Mutex::default(),
             tasks: Mutex::default(),
@@ -61,6 +72,11 @@ impl Hub {
     /// What an appointment's provider sees of it, if anyone's page is open.
     pub(crate) fn standing(&self, appointment: AppointmentId) -> Option<View> {
         lock(&self.0.live).standings.get(&appointment).cloned()
+    }
+
+    /// How many visits are at which point.
+    pub(crate) fn census(&self) -> Census {
+        Census::of(lock(&self.0.live).standings.values())
     }
 
     /// Closes every page of a session that ended.

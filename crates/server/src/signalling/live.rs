@@ -11,7 +11,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::event::Event;
+use super::joining::Told;
+use crate::journeys::Journeys;
 use crate::media::Media;
+use crate::metrics::Metrics;
 
 /// What the tasks share.
 pub(super) struct Shared {
@@ -19,6 +22,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rules: VisitRules,
     pub(super) media: Media,
+    pub(super) metrics: Metrics,
+    pub(super) journeys: Journeys,
     pub(super) connections: AtomicU64,
     pub(super) live: Mutex<Live>,
     pub(super) tasks: Mutex<JoinSet<()>>,
@@ -52,6 +57,11 @@ impl Live {
 }
 
 impl Shared {
+    /// Who is told how pages come to their media.
+    pub(super) fn told(&self) -> Told<'_> {
+        Told { metrics: &self.metrics, journeys: &self.journeys, now: self.clock.now() }
+    }
+
     /// Shows where an appointment stands, and to whose media events it listens.
     pub(super) fn show(&self, appointment: AppointmentId, visit: &Visit) {
         let view = visit.provider_view();

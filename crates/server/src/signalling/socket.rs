@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use bedside_store::{SessionHash, StoreError};
@@ -24,6 +24,8 @@ use crate::app::App;
 use crate::auth::{Access, Conversing, is_own, live_identity};
 use crate::edge::{ClientIp, Place};
 use crate::error::{Error, Problem};
+use crate::journeys::Journey;
+use crate::metrics::Arrived;
 
 /// A page pings every 5 s; one that is silent for longer than this is gone.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -51,6 +53,7 @@ const RATE: (NonZeroU32, NonZeroU32) =
         ("as" = Option<String>, Query, description = "The user whose seat it is, where one browser is both people"),
         ("page" = Option<String>, Query, description = "The page's own name for itself, 1–64 characters of [A-Za-z0-9_-], the same on every reconnect"),
         ("after" = Option<u64>, Query, description = "The number of the last message the page has heard, to hear what it missed"),
+        ("journey" = Option<String>, Query, description = "Which trace the page belongs to, where it was told of one: 32 and 16 hexadecimal digits, and a hyphen between them"),
         ("knock" = Option<bool>, Query, description = "This is one of several attempts: it counts once the page says something on it"),
     ),
     security(("session" = []), ("visit" = [])),
@@ -66,6 +69,7 @@ pub(crate) async fn upgrade(
     access: Result<Access<Conversing>, Error>,
     returning: Result<Query<Returning>, QueryRejection>,
     ClientIp(address): ClientIp,
+    Extension(asked): Extension<Arrived>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -85,7 +89,7 @@ pub(crate) async fn upgrade(
         .max_message_size(MAX_CLIENT_MESSAGE)
         .max_frame_size(MAX_CLIENT_MESSAGE);
     match access {
-        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, returning, socket, place)),
+        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, (returning, asked), socket, place)),
         Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
         Err(error) => {
             let reason = if error == Error::NotSignedIn { CloseReason::SignedOut } else { CloseReason::Denied };
@@ -104,6 +108,7 @@ pub(crate) struct Returning {
     after: Option<u64>,
     #[serde(default)]
     knock: bool,
+    journey: Option<String>,
 }
 
 /// How a page's connection ended.
@@ -133,13 +138,20 @@ struct Page {
 }
 
 impl Page {
-    async fn serve(app: App, access: Access<Conversing>, returning: Returning, mut socket: WebSocket, place: Place) {
+    async fn serve(
+        app: App,
+        access: Access<Conversing>,
+        (returning, Arrived(asked)): (Returning, Arrived),
+        mut socket: WebSocket,
+        place: Place,
+    ) {
         if returning.knock && !is_chosen(&mut socket).await {
             return;
         }
         let user = access.identity.principal.user;
         let name = access.appointment.participants.find(user).map(|(_, person)| person.name.clone());
         let connection = app.hub.next_connection();
+        let journey = returning.journey.as_deref().and_then(Journey::parse);
         let arrival = Arrival {
             user,
             name: name.unwrap_or_else(|| "".into()),
@@ -157,9 +169,13 @@ impl Page {
             _place: place,
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let connection = Connection::new(page.connection, (page.user, arrival.role), page.session, outbox);
+        let role = arrival.role;
+        let connection = Connection::new(page.connection, (page.user, role), page.session, (asked, journey), outbox);
         let end = match page.tell(Event::Connected { connection, arrival }).await {
-            Ok(()) => page.converse(&mut socket, outgoing).await,
+            Ok(()) => {
+                page.app.journeys.hello(journey, role, (asked, page.app.clock.now()));
+                page.converse(&mut socket, outgoing).await
+            }
             Err(reason) => End::Ours(reason),
         };
         let goodbye = matches!(end, End::Goodbye);

@@ -12,11 +12,13 @@ use bedside_visit::{
 use tokio::sync::mpsc;
 
 use super::connection::{CloseReason, Connection};
-use super::event::Event;
+use super::event::{Answered, Event};
+use super::joining::Joining;
 use super::live::Shared;
 use crate::admissions::WAITS;
 use crate::clock::fresh_id;
 use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
+use crate::metrics::Joined;
 
 /// How long to wait before trying again to write down what time did.
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,6 +28,7 @@ pub(super) struct VisitTask {
     appointment: AppointmentId,
     visit: Visit,
     connections: Vec<Connection>,
+    joining: Joining,
     events: mpsc::Receiver<Event>,
     /// For what this task begins itself. Weak: it must not keep its own inbox open.
     own_inbox: mpsc::WeakSender<Event>,
@@ -41,7 +44,16 @@ impl VisitTask {
         events: mpsc::Receiver<Event>,
         own_inbox: mpsc::WeakSender<Event>,
     ) -> Self {
-        Self { shared, appointment, visit, connections: vec![], events, own_inbox, retry: false }
+        Self {
+            shared,
+            appointment,
+            visit,
+            connections: vec![],
+            joining: Joining::default(),
+            events,
+            own_inbox,
+            retry: false,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -100,7 +112,10 @@ impl VisitTask {
                 }
             }
             Event::Offer { connection, peer, sdp } => self.offer(connection, peer, sdp),
-            Event::Answered { user } => self.bring_up_to_date(user),
+            Event::Answered { user, peer, answered } => {
+                self.answered(user, peer, answered);
+                self.bring_up_to_date(user);
+            }
             Event::Admissions => self.tell_admissions().await,
             Event::Media(event) => self.media(event).await,
             Event::EndSession(session) => self.end_session(session).await,
@@ -257,13 +272,16 @@ impl VisitTask {
     // Media.
 
     fn offer(&mut self, connection: ConnectionId, peer: u32, sdp: Sdp) {
-        let Some(page) = self.connections.iter().find(|c| c.id == connection).cloned() else { return };
+        let told = self.shared.told();
+        let Some(page) = self.connections.iter_mut().find(|c| c.id == connection) else { return };
         let user = page.user;
         let Some((microphone, camera)) = self.visit.published(user) else { return };
         if self.visit.backend() != CallBackend::Embedded {
             let reason = MediaFailure::NotAllowed;
             return self.send(connection, ServerMessage::MediaFailed { peer, reason });
         }
+        self.joining.offered(page, peer, &told);
+        let page = page.clone();
         let join = MediaJoin {
             room: self.visit.id(),
             user,
@@ -276,19 +294,28 @@ impl VisitTask {
         };
         let (media, inbox) = (self.shared.media.clone(), self.own_inbox.clone());
         tokio::spawn(async move {
-            let message = match media.connect(join).await {
-                Ok(answer) => ServerMessage::Answer {
-                    peer,
-                    sdp: Sdp(answer.sdp),
-                    tracks: answer.tracks.into_iter().map(|(mid, user)| Track { mid, user }).collect(),
-                },
-                Err(refusal) => ServerMessage::MediaFailed { peer, reason: failure(refusal) },
+            let (message, answered) = match media.connect(join).await {
+                Ok(answer) => {
+                    let tracks = answer.tracks.into_iter().map(|(mid, user)| Track { mid, user }).collect();
+                    let answered = if answer.again { Answered::Again } else { Answered::New };
+                    (ServerMessage::Answer { peer, sdp: Sdp(answer.sdp), tracks }, answered)
+                }
+                Err(refusal) => (ServerMessage::MediaFailed { peer, reason: failure(refusal) }, Answered::Refused),
             };
             let _ = page.send(message);
             if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.send(Event::Answered { user }).await;
+                let _ = inbox.send(Event::Answered { user, peer, answered }).await;
             }
         });
+    }
+
+    fn answered(&mut self, user: UserId, peer: u32, answered: Answered) {
+        let told = self.shared.told();
+        match answered {
+            Answered::New => self.joining.answered(user, peer, false, told.now),
+            Answered::Again => self.joining.answered(user, peer, true, told.now),
+            Answered::Refused => self.joining.ended(user, peer, Joined::Refused, &told),
+        }
     }
 
     /// What was decided while an answer was being made.
@@ -307,13 +334,16 @@ impl VisitTask {
         let user = event.user;
         match event.kind {
             MediaEventKind::Up => {
+                self.joining.ended(user, event.page_peer, Joined::Up, &self.shared.told());
                 self.step(Input::MediaUp { user }).await;
             }
             MediaEventKind::Lost => {
+                self.shared.metrics.media_lost();
                 self.step(Input::MediaLost { user }).await;
             }
             MediaEventKind::Gone { replaced: true } => {}
             MediaEventKind::Gone { replaced: false } => {
+                self.joining.ended(user, event.page_peer, Joined::Failed, &self.shared.told());
                 self.step(Input::MediaLost { user }).await;
                 let page = self.connections.iter().find(|c| c.user == user).map(|c| c.id);
                 if let Some(page) = page {

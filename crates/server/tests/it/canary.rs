@@ -19,6 +19,7 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
 
 use crate::account::{Phone, hidden};
 use crate::desk::{Desk, Said, Serving, free_port};
+use crate::journeys::Collector;
 use crate::support::{Client, Page};
 
 const PATIENT: &str = "Canaria Pazientella";
@@ -95,14 +96,14 @@ fn hits_in_folder(canaries: &[Canary], folder: &Path) -> Vec<String> {
 }
 
 /// A browser's media, as far as to the keys of the call.
-struct Media {
+pub(crate) struct Media {
     rtc: Rtc,
     socket: UdpSocket,
 }
 
 impl Media {
     /// Offers, takes the answer, and connects. Gives the server's own password for ICE.
-    async fn connect(page: &mut Page) -> (Self, String) {
+    pub(crate) async fn connect(page: &mut Page) -> (Self, String) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.set_nonblocking(true).expect("set");
         let credentials = IceCreds { ufrag: "cana".to_owned(), pass: ICE_PWD.to_owned() };
@@ -166,9 +167,11 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_people_is_found_where_it_must_not_be() {
     let desk = Desk::new();
+    let collector = Collector::start().await;
+    let config = desk.config(&format!("[tracing]\notlp_endpoint = '{}'\n", collector.endpoint()));
     let mut log = Vec::new();
     // What the operator types and reads is theirs to see; what is logged meanwhile is not.
     let mut operate = |arguments: &[&str]| {
@@ -187,7 +190,13 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     let port = free_port();
     let server_log = desk.path("log");
     let into = Stdio::from(File::create(&server_log).expect("made"));
-    let serving = Serving::start_saying(&desk, &["serve"], port, "trace,is::agent=trace,tungstenite=trace", into);
+    let serving = Serving::start_saying(
+        &desk,
+        &["--config", &config, "serve"],
+        port,
+        "trace,is::agent=trace,tungstenite=trace",
+        into,
+    );
     let path_of = |link: &str| format!("/v/{}", link.rsplit('/').next().expect("a token"));
     let mut canaries = vec![
         Canary::new("the patient's name", PATIENT),
@@ -268,6 +277,8 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     for file in ["bedside.db", "bedside.db-wal", "bedside.db-shm"] {
         fs::copy(Path::new(&data).join(file), Path::new(&copy).join(file)).expect("copied");
     }
+    // What whoever watches over the program has.
+    let metrics = Client::new(&serving).get("/metrics").await.body;
     providers.command(Command::End).await.expect("ended");
     let mut found = hits_in_folder(&canaries, Path::new(&data));
     drop(media);
@@ -276,6 +287,12 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
 
     found.extend(hits_in_folder(&canaries, Path::new(&data)));
     found.extend(hits_in_folder(&canaries, Path::new(&copy)));
+    let traces = collector.bytes();
+    let named = [Canary::new("an address of mail", EMAIL), Canary::new("an id", id)];
+    for canaries in [&canaries[..], &named] {
+        found.extend(hits(canaries, "the metrics", metrics.as_bytes()));
+        found.extend(hits(canaries, "the traces", &traces));
+    }
     for arguments in [
         ["audit", "export"].as_slice(),
         &["audit", "export", "--format", "fhir"],
@@ -302,9 +319,11 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     for target in ["TRACE", "sqlx", "bedside", "str0m"] {
         assert!(text.contains(target), "{target} is not in the log");
     }
-    let readable = [Canary::new("an address of mail", EMAIL), Canary::new("an id", id)];
+    assert!(metrics.contains("bedside_joins_total{outcome=\"up\"} 1\n"), "{metrics}");
+    let spans: Vec<String> = collector.spans().into_iter().map(|span| span.name).collect();
+    assert!(["page", "hello", "join"].iter().all(|name| spans.iter().any(|span| span == name)), "{spans:?}");
     for folder in [&data, &copy] {
-        assert!(hits_in_folder(&readable, Path::new(folder)).len() >= 2, "{folder}");
+        assert!(hits_in_folder(&named, Path::new(folder)).len() >= 2, "{folder}");
     }
     assert!(
         urls.iter().any(|url| url.starts_with("/v/")) && urls.iter().any(|url| url.contains("/video-call/")),

@@ -99,6 +99,8 @@ async fn answers(server: &Server) -> Vec<(&'static str, Reply)> {
         ("OpenAPI", nobody.get("/api/openapi.json").await),
         ("no asset", nobody.get("/assets/none.js").await),
         ("health", nobody.get("/healthz").await),
+        ("metrics", nobody.get("/metrics").await),
+        ("no metrics", nobody.request(Method::GET, "/metrics").header("x-forwarded-for", "192.0.2.1").send().await),
         ("nothing", nobody.get("/nothing").await),
         ("options", nobody.request(Method::OPTIONS, "/").send().await),
         ("head", nobody.request(Method::HEAD, "/sign-in").send().await),

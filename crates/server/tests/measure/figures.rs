@@ -52,6 +52,10 @@ impl Sample {
         self.0.push(value);
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

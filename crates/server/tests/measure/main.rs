@@ -13,6 +13,7 @@ mod api;
 mod chromium;
 mod figures;
 mod flood;
+mod idle;
 mod memory;
 mod page;
 #[allow(dead_code, reason = "a part of it is used")]

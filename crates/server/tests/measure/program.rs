@@ -20,16 +20,22 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) async fn start() -> Self {
+        Self::start_for(2_048).await
+    }
+
+    /// With room for so many WebSockets.
+    pub(crate) async fn start_for(sockets: usize) -> Self {
         let clinic = Server::start().await;
         let address = {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             listener.local_addr().expect("it has an address")
         };
         let origin = format!("http://localhost:{}", address.port());
-        let file = clinic.folder().join("bedside.toml");
+        let (file, connections) = (clinic.folder().join("bedside.toml"), sockets + 2_048);
         let text = format!(
             "[clinic]\ntime_zone = 'UTC'\n[server]\nlisten = '{address}'\npublic_url = '{origin}'\n\
-             [server.limits]\nconnections_per_network = 4096\nwebsockets_per_network = 2048\n\
+             [server.limits]\nconnections = {connections}\nconnections_per_network = {connections}\n\
+             websockets = {sockets}\nwebsockets_per_network = {sockets}\n\
              [database]\npath = '{}'\n[media]\nbind = '127.0.0.1'\nport = 0\n",
             clinic.database().display()
         );
@@ -76,6 +82,15 @@ impl Program {
         let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
         let kilobytes: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kilobytes / 1024.0
+    }
+
+    /// What it says of itself under that name.
+    pub(crate) async fn gauge(&self, name: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.address);
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let text = client.get(url).send().await.expect("it answers").text().await.expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name}")).parse().expect("a number")
     }
 
     /// CPU time it has used, in seconds.

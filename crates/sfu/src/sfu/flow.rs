@@ -103,6 +103,7 @@ impl Sfu {
     /// Something was measured on the way to a receiver.
     pub(super) fn way_reported(&mut self, id: PeerId, report: &Report) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        self.statistics.note_report(report.round_trip, report.loss);
         peer.downlink.note_loss(self.now, report.loss);
         if peer.pictures() == 0 {
             return;
@@ -170,6 +171,7 @@ impl Sfu {
     }
 
     pub(super) fn keyframe_wanted(&mut self, id: PeerId, is_it: impl Fn(usize, Mid) -> bool) {
+        self.statistics.keyframe_requests_received += 1;
         let slots = self.peers.get(&id).map(|peer| peer.slots.iter().enumerate());
         let slot = slots.into_iter().flatten().find(|(at, slot)| is_it(*at, slot.mid)).map(|(_, slot)| slot);
         if let Some(source) = slot.and_then(|slot| slot.source) {
@@ -232,6 +234,7 @@ impl Sfu {
                 if let Some(slot) = receiver.slots.get_mut(route.slot) {
                     slot.rewriter.interrupt();
                 }
+                self.statistics.withheld_narrow += 1;
                 continue;
             }
             let deep = deep.as_deref().filter(|_| receiver.downlink.wants_redundancy(self.now));
@@ -244,12 +247,14 @@ impl Sfu {
                 Rewritten::Forward { sequence, timestamp } => (sequence, timestamp),
                 Rewritten::NeedsKeyframe => {
                     undecodable = true;
+                    self.statistics.withheld_undecodable += 1;
                     continue;
                 }
                 Rewritten::Skip => continue,
             };
             self.statistics.forwarded_packets += 1;
             self.statistics.forwarded_bytes += payload.len() as u64;
+            self.statistics.forwarded_layers[0] += u64::from(encoding.kind() == MediaKind::Video);
             let outgoing = Outgoing {
                 payload_type: *pt,
                 sequence,

@@ -33,6 +33,20 @@ fn two_people_hear_and_see_each_other() {
 }
 
 #[test]
+fn what_is_forwarded_and_what_receivers_report_of_it_is_counted() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 3000);
+    let statistics = world.sfu.statistics();
+    let pictures = [ann, bob].map(|page| world.take(page, |page| page.seen).len() as u64).iter().sum::<u64>();
+    assert_eq!(statistics.forwarded_layers, [pictures, 0, 0]);
+    // Every half second, of each of the two.
+    let reports = statistics.round_trips.iter().sum::<u64>();
+    assert!((8..=14).contains(&reports), "{statistics:?}");
+    assert_eq!(statistics.losses.iter().sum::<u64>(), reports);
+    assert_eq!(statistics.losses_sum, 0, "nothing is lost here: {statistics:?}");
+}
+
+#[test]
 fn the_connection_uses_dtls_12_and_aes_gcm() {
     let (mut world, ann, bob) = World::two();
     let version = world.sfu.peer_mut(PeerId(1)).unwrap().dtls_version();

@@ -25,6 +25,7 @@ mod sealing;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod transaction;
 mod users;
 mod visits;
@@ -42,12 +43,13 @@ use sqlx::{Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use self::errors::failed;
+use self::timing::Timing;
 use self::transaction::SqliteTransaction;
 use crate::seal::Unopened;
 use crate::{
     Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
     PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RootId, SealingReport, SessionHash,
-    SessionRecord, Store, StoreError, Terms, Transaction,
+    SessionRecord, Store, StoreError, StoreStatistics, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -57,6 +59,7 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     keyring: Arc<Keyring>,
+    timing: Arc<Timing>,
 }
 
 impl SqliteStore {
@@ -69,7 +72,7 @@ impl SqliteStore {
     /// [`StoreError::Busy`] if another program keeps the database locked.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let (writer, readers) = open::pools(path).await?;
-        let store = Self { writer, readers, keyring: Arc::default() };
+        let store = Self { writer, readers, keyring: Arc::default(), timing: Arc::default() };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -108,8 +111,9 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        Ok(Box::new(SqliteTransaction::new(transaction, Arc::clone(&self.keyring))))
+        let begun = async { self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed) };
+        let transaction = self.timing.of(&self.timing.waits, begun).await?;
+        Ok(Box::new(SqliteTransaction::new(transaction, Arc::clone(&self.keyring), Arc::clone(&self.timing))))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -120,6 +124,10 @@ impl Store for SqliteStore {
 
     async fn pending_migrations(&self) -> Result<usize, StoreError> {
         migrations::pending(&mut *self.reader().await?).await
+    }
+
+    fn statistics(&self) -> StoreStatistics {
+        self.timing.statistics()
     }
 
     async fn close(&self) {

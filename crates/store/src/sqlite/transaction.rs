@@ -12,6 +12,7 @@ use sqlx::Sqlite;
 use uuid::Uuid;
 
 use super::errors::failed;
+use super::timing::Timing;
 use super::{
     admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, messages, passkeys,
     password_resets, provider_links, retention, sealing, sessions, users, visits,
@@ -23,18 +24,23 @@ use crate::{
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
-pub(super) struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>, Arc<Keyring>);
+pub(super) struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>, Arc<Keyring>, Arc<Timing>);
 
 impl SqliteTransaction {
-    pub(super) const fn new(begun: sqlx::Transaction<'static, Sqlite>, keyring: Arc<Keyring>) -> Self {
-        Self(begun, keyring)
+    pub(super) const fn new(
+        begun: sqlx::Transaction<'static, Sqlite>,
+        keyring: Arc<Keyring>,
+        timing: Arc<Timing>,
+    ) -> Self {
+        Self(begun, keyring, timing)
     }
 }
 
 #[async_trait]
 impl Transaction for SqliteTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.commit().await.map_err(failed)
+        let Self(transaction, _, timing) = *self;
+        timing.of(&timing.commits, async { transaction.commit().await.map_err(failed) }).await
     }
 
     async fn insert_user(&mut self, user: &NewUser, at: Timestamp) -> Result<(), StoreError> {

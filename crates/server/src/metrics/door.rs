@@ -1,0 +1,86 @@
+//! Who may read how the program is doing: programs on this machine, and whoever has the token.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::auth::bearer;
+use crate::config::Config;
+
+/// What proxies add to what they pass on. A request with any of them comes from somewhere else, whoever brings it.
+const PASSED_ON: [&str; 7] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip"];
+
+/// Lets readers in.
+#[derive(Debug)]
+pub(crate) struct Door {
+    loopback: bool,
+    token: Option<SecretString>,
+}
+
+impl Door {
+    /// # Errors
+    /// One sentence that names the setting: a token's file that cannot be read.
+    pub(crate) fn new(config: &Config) -> Result<Self, String> {
+        let loopback = config.metrics.loopback && !config.server.is_behind_an_unnamed_proxy();
+        if config.metrics.loopback && !loopback {
+            tracing::warn!(
+                "/metrics is for whoever has metrics.token alone: without server.trusted_proxies nothing tells what a reverse proxy on this machine passes on"
+            );
+        }
+        Ok(Self { loopback, token: config.metrics.token()? })
+    }
+
+    /// Whether a request with these headers, over a connection from `peer`, may read.
+    pub(super) fn admits(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
+        (self.loopback && peer.to_canonical().is_loopback() && !passed_on) || self.knows(bearer(headers))
+    }
+
+    /// How long it takes tells nothing of how much was right.
+    fn knows(&self, given: Option<&str>) -> bool {
+        let (Some(token), Some(given)) = (&self.token, given) else { return false };
+        Sha256::digest(given).ct_eq(&Sha256::digest(token.expose_secret())).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const TOKEN: &str = "aLongTokenOfLettersAndDigits";
+
+    fn admits(door: &Door, peer: &str, headers: &[(&'static str, &'static str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| (*name, *value));
+        let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        door.admits(peer.parse().expect("an address"), &headers.collect())
+    }
+
+    #[test]
+    fn only_this_machine_and_whoever_has_the_token_is_let_in() {
+        let door = Door { loopback: true, token: Some(TOKEN.into()) };
+        for here in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(admits(&door, here, &[]), "{here}");
+            for name in PASSED_ON {
+                assert!(!admits(&door, here, &[(name, "127.0.0.1")]), "{here} {name}");
+            }
+        }
+        for elsewhere in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1", "0.0.0.0"] {
+            assert!(!admits(&door, elsewhere, &[]), "{elsewhere}");
+            assert!(!admits(&door, elsewhere, &[("authorization", "Bearer aLongTokenOfLettersAndDigitt")]));
+            assert!(!admits(&door, elsewhere, &[("authorization", "Basic aLongTokenOfLettersAndDigits")]));
+            assert!(admits(&door, elsewhere, &[("authorization", "Bearer aLongTokenOfLettersAndDigits")]));
+            let over_a_proxy =
+                [("authorization", "bearer aLongTokenOfLettersAndDigits"), ("x-forwarded-for", "192.0.2.9")];
+            assert!(admits(&door, elsewhere, &over_a_proxy));
+        }
+        let closed = Door { loopback: false, token: None };
+        assert!(!admits(&closed, "127.0.0.1", &[("authorization", "Bearer ")]));
+        assert!(!admits(&closed, "127.0.0.1", &[]));
+    }
+}

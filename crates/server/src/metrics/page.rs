@@ -1,0 +1,46 @@
+//! `GET /metrics`.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::registry::Registry;
+
+use super::snapshot::Snapshot;
+use crate::app::App;
+use crate::error::Error;
+use crate::pages::error::not_found;
+
+/// OpenMetrics 1.0, which Prometheus asks for.
+const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `GET /metrics`. For whoever may not read it there is no such page.
+pub(crate) async fn show(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if !app.metrics_door.admits(peer.ip(), &headers) {
+        return not_found(State(app), uri, headers).await;
+    }
+    match written(&app).await {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            Error::Internal.into_response()
+        }
+    }
+}
+
+async fn written(app: &App) -> Result<String, std::fmt::Error> {
+    let mut now = Registry::default();
+    now.register_collector(Box::new(Snapshot::take(app).await));
+    let mut text = String::new();
+    encode_registry(&mut text, &app.metrics_registry)?;
+    encode_registry(&mut text, &now)?;
+    encode_eof(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,190 @@
+//! What is asked of the program's parts when it is read.
+
+use std::fmt;
+
+use bedside_sfu::{LOSS_BOUNDS, ROUND_TRIP_BOUNDS, Statistics};
+use bedside_store::{LATENCY_BOUNDS, Latencies, StoreStatistics};
+use bedside_visit::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::process::Process;
+use super::writer::{Label, Spread, Writer};
+use crate::app::App;
+use crate::media::WorkerStatistics;
+use crate::signalling::Census;
+
+const MILLISECONDS: f64 = 1_000.0;
+const MICROSECONDS: f64 = 1_000_000.0;
+const THOUSANDTHS: f64 = 1_000.0;
+
+/// One of a worker's counts.
+type Count = fn(&Statistics) -> u64;
+
+/// How things stand at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    workers: Vec<WorkerStatistics>,
+    visits: Census,
+    /// Open ones, and how many were refused.
+    connections: (usize, u64),
+    websockets: (usize, u64),
+    store: StoreStatistics,
+    process: Option<Process>,
+    started_at: Timestamp,
+}
+
+impl Snapshot {
+    pub(super) async fn take(app: &App) -> Self {
+        Self {
+            workers: app.media.workers(),
+            visits: app.hub.census(),
+            connections: (app.connections.open(), app.connections.refused()),
+            websockets: (app.sockets.open(), app.sockets.refused()),
+            store: app.store.statistics(),
+            process: tokio::task::spawn_blocking(Process::read).await.ok(),
+            started_at: app.started_at,
+        }
+    }
+
+    fn edge(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let kinds = [("connections", self.connections), ("websockets", self.websockets)];
+        for (kind, (open, _)) in kinds {
+            to.gauge(&format!("bedside_{kind}"), "Open now", one(open as f64))?;
+        }
+        for (kind, (_, refused)) in kinds {
+            to.counter(&format!("bedside_{kind}_refused"), "Refused: all that may be open were", one(refused))?;
+        }
+        Ok(())
+    }
+
+    fn visits(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let Census { stages, waiting } = self.visits;
+        let stages = stages.map(|(stage, count)| (Label::Of("stage", stage), count as f64));
+        to.gauge("bedside_visits", "Appointments with an open page or a held seat, by the provider's stage", stages)?;
+        to.gauge("bedside_patients_waiting", "Patients in the waiting room", one(waiting as f64))
+    }
+
+    fn store(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let spread = |of: Latencies| Spread::new(&LATENCY_BOUNDS, &of.counts, of.sum, MICROSECONDS);
+        let StoreStatistics { waits, commits, busy } = self.store;
+        to.histogram("bedside_store_wait_seconds", "Until a transaction that writes began", one(spread(waits)))?;
+        to.histogram("bedside_store_commit_seconds", "Until what was written was on the disk", one(spread(commits)))?;
+        to.counter("bedside_store_busy", "Transactions given up because the database was busy", one(busy))
+    }
+
+    /// One metric of all workers.
+    fn each<T>(&self, of: impl Fn(&WorkerStatistics) -> T) -> impl Iterator<Item = (Label, T)> {
+        self.workers.iter().enumerate().map(move |(number, worker)| (Label::Worker(number), of(worker)))
+    }
+
+    /// One metric of all workers, told apart by one more label.
+    fn each_by<const N: usize>(
+        &self,
+        label: &'static str,
+        of: [(&'static str, Count); N],
+    ) -> impl Iterator<Item = (Label, u64)> {
+        self.workers.iter().enumerate().flat_map(move |(number, worker)| {
+            of.map(|(value, count)| (Label::Also(number, label, value), count(&worker.statistics)))
+        })
+    }
+
+    fn workers(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let busy = self.each(|worker| worker.busy.as_secs_f64());
+        to.seconds("bedside_media_worker_busy_seconds", "Time that the thread worked, not waited", busy)?;
+        let runs = self.each(|worker| f64::from(u8::from(worker.runs)));
+        to.gauge("bedside_media_worker_up", "Whether the thread runs", runs)?;
+        let rooms = self.each(|worker| worker.statistics.rooms as f64);
+        to.gauge("bedside_media_rooms", "Rooms now", rooms)?;
+        let peers = self.each(|worker| worker.statistics.peers as f64);
+        to.gauge("bedside_media_peers", "Connections of pages now", peers)
+    }
+
+    fn traffic(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let counters: [(&'static str, &'static str, Count); 13] = [
+            ("received_packets", "Datagrams that arrived", |s| s.received_packets),
+            ("received_bytes", "Their bytes", |s| s.received_bytes),
+            ("sent_packets", "Datagrams that were sent", |s| s.sent_packets),
+            ("sent_bytes", "Their bytes", |s| s.sent_bytes),
+            ("forwarded_packets", "RTP packets forwarded, once a receiver", |s| s.forwarded_packets),
+            ("forwarded_bytes", "Their payload", |s| s.forwarded_bytes),
+            ("resent_packets", "RTP packets sent again", |s| s.resent_packets),
+            ("keyframe_requests_sent", "Keyframes asked of publishers (PLI)", |s| s.keyframe_requests),
+            ("keyframe_requests_received", "Keyframes that receivers asked for (PLI, FIR)", |s| {
+                s.keyframe_requests_received
+            }),
+            ("nacks_sent", "Packets asked of publishers again (NACK)", |s| s.nacks_sent),
+            ("nacks_received", "Packets that receivers asked for again (NACK)", |s| s.nacks_received),
+            ("moves", "Times that media followed a page to an address not proved yet", |s| s.moves),
+            ("panics", "Connections that ended because of a fault of ours", |s| s.panics),
+        ];
+        for (name, help, count) in counters {
+            to.counter(&format!("bedside_media_{name}"), help, self.each(|worker| count(&worker.statistics)))?;
+        }
+        let dropped = self.each_by(
+            "cause",
+            [
+                ("unknown_source", |s| s.dropped_unknown_source),
+                ("malformed", |s| s.dropped_malformed),
+                ("queue_full", |s| s.dropped_full),
+            ],
+        );
+        to.counter("bedside_media_dropped_packets", "Datagrams dropped, arriving or leaving", dropped)?;
+        let withheld =
+            self.each_by("cause", [("undecodable", |s| s.withheld_undecodable), ("narrow", |s| s.withheld_narrow)]);
+        to.counter("bedside_media_withheld_packets", "Packets with pictures kept from a receiver", withheld)?;
+        let layers = self.each_by(
+            "layer",
+            [("0", |s| s.forwarded_layers[0]), ("1", |s| s.forwarded_layers[1]), ("2", |s| s.forwarded_layers[2])],
+        );
+        to.counter("bedside_media_forwarded_layer_packets", "Packets with pictures forwarded, by size", layers)
+    }
+
+    fn quality(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let round_trips = self.each(|worker| {
+            let Statistics { round_trips, round_trips_sum, .. } = &worker.statistics;
+            Spread::new(&ROUND_TRIP_BOUNDS, round_trips, *round_trips_sum, MILLISECONDS)
+        });
+        to.histogram("bedside_media_round_trip_seconds", "From a packet to the report of its arrival", round_trips)?;
+        let losses = self.each(|worker| {
+            let Statistics { losses, losses_sum, .. } = &worker.statistics;
+            Spread::new(&LOSS_BOUNDS, losses, *losses_sum, THOUSANDTHS)
+        });
+        to.histogram("bedside_media_loss_ratio", "Share lost on the way to a receiver, at each report", losses)
+    }
+
+    fn process(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let started = self.started_at.as_millis() as f64 / MILLISECONDS;
+        to.gauge("process_start_time_seconds", "When the program was started", one(started))?;
+        let Some(process) = self.process else { return Ok(()) };
+        to.seconds("process_cpu_seconds", "User and system time", one(process.cpu.as_secs_f64()))?;
+        let gauges = [
+            ("process_resident_memory_bytes", "Resident memory", process.resident),
+            ("process_open_fds", "Open file descriptors", process.open_files),
+            ("process_max_fds", "Most file descriptors that may be open", process.most_files),
+        ];
+        for (name, help, value) in gauges {
+            if let Some(value) = value {
+                to.gauge(name, help, one(value as f64))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let to = &mut Writer::new(encoder);
+        self.visits(to)?;
+        self.edge(to)?;
+        self.store(to)?;
+        self.workers(to)?;
+        self.traffic(to)?;
+        self.quality(to)?;
+        self.process(to)
+    }
+}
+
+fn one<T>(value: T) -> [(Label, T); 1] {
+    [(Label::None, value)]
+}
