@@ -34,6 +34,15 @@ const CAUTION: Duration = Duration::from_secs(3);
 /// when there has been no queue for as long.
 const HOPELESS: Duration = Duration::from_secs(4);
 
+/// What a receiver's pictures ask of its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// How many are sent to it.
+    pub(crate) pictures: u64,
+    /// How many of them it gets in any case: others stop when there is no room for their smallest layer.
+    pub(crate) at_least: u64,
+}
+
 /// A report on the way to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Report {
@@ -80,8 +89,8 @@ impl Downlink {
         lossy && self.capacity.is_none_or(|capacity| capacity >= 2 * SOUND)
     }
 
-    /// Reads a report; `pictures` are sent to the receiver. Says whether pictures may flow again.
-    pub(crate) fn read(&mut self, now: Instant, report: &Report, pictures: u64) -> bool {
+    /// Reads a report. Says whether pictures may flow again.
+    pub(crate) fn read(&mut self, now: Instant, report: &Report, Demand { pictures, at_least }: Demand) -> bool {
         let Some(rate) = self.rate(now, report.sent) else { return false };
         let queue = report.round_trip.saturating_sub(self.path(now, report.round_trip));
         let before = std::mem::replace(&mut self.queue, queue);
@@ -91,21 +100,26 @@ impl Downlink {
         tracing::trace!(?queue, loss = report.loss, rate, capacity = self.capacity, "the way to a receiver");
         let draining = queue < before * 9 / 10;
         if lost >= MOST_LOST || (lasting >= LONG_QUEUE && !draining) {
-            self.narrow(now, rate, 0.5, pictures);
+            self.narrow(now, rate, 0.5, at_least);
         } else if lost >= MUCH_LOSS || (lasting >= QUEUE && !draining) {
-            self.narrow(now, rate, 0.75, pictures);
+            self.narrow(now, rate, 0.75, at_least);
         } else if queue <= NO_QUEUE && report.loss < MUCH_LOSS && !self.without_pictures {
             self.widen(now, rate, pictures);
         }
-        let at_least = self.capacity.is_some_and(|capacity| capacity <= least(pictures));
+        let narrowest = self.capacity.is_some_and(|capacity| capacity <= least(at_least));
         let narrow =
-            if self.without_pictures { queue > NO_QUEUE } else { at_least && !draining && lasting >= LONG_QUEUE };
+            if self.without_pictures { queue > NO_QUEUE } else { narrowest && !draining && lasting >= LONG_QUEUE };
         self.decide(now, narrow)
     }
 
     /// Whether there is room for sound alone.
     pub(crate) fn is_without_pictures(&self) -> bool {
         self.without_pictures
+    }
+
+    /// What all pictures may take together; `None`: as much as they like.
+    pub(crate) fn room(&self) -> Option<u64> {
+        self.capacity.map(|capacity| capacity.saturating_sub(SOUND))
     }
 
     /// What each of so many pictures may take; `None`: as much as it likes.
@@ -242,6 +256,8 @@ pub(crate) fn remb(bits: u64, streams: &[u32]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const ONE: Demand = Demand { pictures: 1, at_least: 1 };
+
     #[test]
     fn loss_asks_for_redundancy_where_there_is_room_for_it() {
         let (mut downlink, now) = (Downlink::default(), Instant::now());
@@ -279,7 +295,7 @@ mod tests {
                 self.waiting = (self.waiting + (rate - capacity) / 2.0).clamp(0.0, 480_000.0);
                 let round_trip = Duration::from_millis(90) + Duration::from_secs_f64(self.waiting / capacity);
                 let report = Report { round_trip, loss, sent: self.sent };
-                self.back += usize::from(self.downlink.read(self.now, &report, 1));
+                self.back += usize::from(self.downlink.read(self.now, &report, ONE));
             }
             self.downlink.share(1)
         }
@@ -330,7 +346,7 @@ mod tests {
         let start = Instant::now();
         let mut at = |half: u32, ms| {
             let report = Report { round_trip: Duration::from_millis(ms), loss: 0.0, sent: u64::from(half) * 100_000 };
-            downlink.read(start + half * Duration::from_millis(500), &report, 1);
+            downlink.read(start + half * Duration::from_millis(500), &report, ONE);
             downlink.share(1)
         };
         for half in 0..20 {

@@ -199,6 +199,15 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_packet_of_a_keyframe_starts_it() {
+        let starts = |payload: &[u8]| Numbers::read(Encoding::Vp8, payload).is_some_and(|it| it.start_keyframe(payload));
+        assert!(starts(&[0x90, 0x80, 0x05, 0x10, 0]));
+        assert!(!starts(&[0x80, 0x80, 0x05, 0x10, 0]));
+        assert!(!starts(&[0x90, 0x80, 0x05, 0x11, 0]));
+        assert!(!starts(&[0x91, 0x80, 0x05, 0x10, 0]), "of another partition");
+    }
+
+    #[test]
     fn nonsense_has_no_numbers() {
         for broken in
             [&[][..], &[0x90], &[0x90, 0x80], &[0x90, 0x80, 0x80], &[0x90, 0xf0, 1, 2], &[0x10], &[0x90, 0xf0, 1, 2, 3]]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
 use super::departures::Departures;
-use super::header::{ExtensionIds, Extensions, Header, unpadded};
+use super::header::{ExtensionIds, Extensions, Header, Name, unpadded};
 use super::history::{History, Kept};
 use super::inbound::{Inbound, SenderTime};
 use super::keys::Keys;
@@ -17,6 +17,8 @@ use crate::codec::{Codecs, Encoding};
 use crate::downlink::Report;
 use crate::event::MediaClass;
 use crate::packet::Packet;
+use crate::vp8::Numbers;
+use bedside_visit::Layer;
 use str0m::media::MediaKind;
 
 /// How often it is looked whether there is something to report.
@@ -58,6 +60,19 @@ pub(crate) struct Outgoing<'a> {
     /// When it was made.
     pub(crate) made: Instant,
     pub(crate) payload: &'a [u8],
+    /// What the numbers inside of a VP8 payload have to be, if they are not.
+    pub(crate) numbers: Option<Numbers>,
+}
+
+impl Outgoing<'_> {
+    /// Appends the payload as the receiver gets it.
+    pub(crate) fn write_payload(&self, packet: &mut Vec<u8>) {
+        let start = packet.len();
+        packet.extend_from_slice(self.payload);
+        if let Some(numbers) = self.numbers {
+            numbers.write(&mut packet[start..]);
+        }
+    }
 }
 
 /// What a session is made of.
@@ -273,12 +288,12 @@ impl Session {
         };
         header.write(&self.ids, packet);
         let length = packet.len();
-        packet.extend_from_slice(outgoing.payload);
+        outgoing.write_payload(packet);
         stream.note(outgoing.timestamp, outgoing.made, outgoing.payload.len());
         if stream.repair.is_some() {
             let Outgoing { sequence, timestamp, marker, .. } = *outgoing;
             let kept = Kept { ssrc: stream.ssrc, sequence, timestamp, marker, extensions };
-            self.history.keep(now, kept, outgoing.payload);
+            self.history.keep(now, kept, &packet[length..]);
         }
         let sealed = self.sealer.seal_rtp(packet, length, stream.ssrc, outgoing.sequence).is_ok();
         self.sent_bytes += packet.len() as u64;
@@ -292,13 +307,16 @@ impl Session {
         self.post_rtcp(packet);
     }
 
-    /// The streams of the page's picture that were heard in the last seconds.
-    pub(crate) fn pictures(&self, now: Instant) -> impl Iterator<Item = u32> {
+    /// The streams of the page's picture that were heard in the last seconds; of one layer, if there are several.
+    pub(crate) fn pictures(&self, now: Instant, layer: Option<Layer>) -> impl Iterator<Item = u32> {
+        let rid = layer.and_then(|layer| Name::new(layer.rid().as_bytes()));
         let heard = move |heard: Instant| now.saturating_duration_since(heard) < SILENCE;
         let streams = self.inbound.iter().filter(move |(_, at)| heard(*at));
         streams
             .map(|(stream, _)| stream)
-            .filter(|stream| stream.clock_rate == 90_000 && !stream.repairs)
+            .filter(move |stream| {
+                stream.clock_rate == 90_000 && !stream.repairs && (rid.is_none() || stream.rid == rid)
+            })
             .map(|stream| stream.ssrc)
     }
 
