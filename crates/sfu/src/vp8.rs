@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn only_the_first_packet_of_a_keyframe_starts_it() {
-        let starts = |payload: &[u8]| Numbers::read(Encoding::Vp8, payload).is_some_and(|it| it.start_keyframe(payload));
+        let starts =
+            |payload: &[u8]| Numbers::read(Encoding::Vp8, payload).is_some_and(|it| it.start_keyframe(payload));
         assert!(starts(&[0x90, 0x80, 0x05, 0x10, 0]));
         assert!(!starts(&[0x80, 0x80, 0x05, 0x10, 0]));
         assert!(!starts(&[0x90, 0x80, 0x05, 0x11, 0]));

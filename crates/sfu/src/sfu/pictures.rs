@@ -145,8 +145,8 @@ impl Sfu {
         shown
     }
 
-    /// Counts a packet of a picture. Gives its layer; nothing, while that is not known. A layer that begins to arrive may
-    /// be what somebody waits for.
+    /// Counts a packet of a picture. Gives its layer; nothing, while that is not known. Where a layer begins to arrive,
+    /// those who wait for it need not wait any longer.
     pub(super) fn layer_of(&mut self, id: PeerId, packet: &Packet<'_>) -> Option<Layer> {
         let now = self.now;
         let peer = self.peers.get_mut(&id)?;
@@ -158,9 +158,13 @@ impl Sfu {
         };
         let began = peer.encodings.note(now, layer, packet.payload.len());
         if began && peer.encodings.are_several() {
-            let pictures = peer.routes.iter().filter(|route| route.kind == MediaKind::Video);
-            let receivers: Vec<PeerId> = pictures.map(|route| route.peer).collect();
-            for receiver in receivers {
+            let waits = |route: &&Route| {
+                let slot = self.peers.get(&route.peer).and_then(|peer| peer.slots.get(route.slot));
+                slot.is_some_and(|slot| slot.chosen.wish == Some(layer) && slot.chosen.take != Some(layer))
+            };
+            let routes = self.peers.get(&id)?.routes.iter().filter(|route| route.kind == MediaKind::Video);
+            let waiting: Vec<PeerId> = routes.filter(waits).map(|route| route.peer).collect();
+            for receiver in waiting {
                 self.choose_layers(receiver);
             }
         }
