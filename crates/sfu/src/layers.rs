@@ -12,7 +12,7 @@ use std::ops::{Index, IndexMut};
 
 use bedside_visit::Layer;
 
-pub(crate) use choice::{Choice, Chosen, Picture};
+pub(crate) use choice::{Choice, Chosen, Picture, Space};
 pub(crate) use encodings::{Encodings, Rate};
 pub(crate) use selection::{Admission, Selection};
 

@@ -397,7 +397,7 @@ impl Peer {
                 Event::PeerStats(stats) => stats.rtt.map_or(Step::Other, |round_trip| {
                     // Behind a long queue nothing of the last second has been reported yet.
                     let loss = stats.egress_loss_fraction.unwrap_or(0.0);
-                    Step::Reported(Report { round_trip, loss, sent: stats.peer_bytes_tx })
+                    Step::Reported(Report { round_trip, loss, sent: stats.peer_bytes_tx, delivered: None })
                 }),
                 _ => Step::Other,
             },

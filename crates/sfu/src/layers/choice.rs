@@ -18,7 +18,7 @@ const ONE_BY_ONE: Duration = Duration::from_secs(1);
 const RAISES: usize = 5;
 const RAISES_IN: Duration = Duration::from_secs(60);
 /// How long what was too much is not tried again: at first, and at most.
-const FIRST_PATIENCE: Duration = Duration::from_secs(4);
+const FIRST_PATIENCE: Duration = Duration::from_secs(8);
 const MOST_PATIENCE: Duration = Duration::from_secs(64);
 /// After such a time without trouble the patience is forgotten.
 const CALM: Duration = Duration::from_secs(90);
@@ -49,6 +49,22 @@ pub(crate) struct Chosen {
     pub(crate) holds: bool,
 }
 
+/// What a receiver's network has for pictures, in bits a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Space {
+    /// What they may take together now; `None`: as much as they like.
+    pub(crate) room: Option<u64>,
+    /// What was seen to arrive when more was sent, the last time.
+    pub(crate) carried: Option<u64>,
+}
+
+/// What they may take together, and what is not tried for a while.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    room: Option<u64>,
+    ceiling: Option<u64>,
+}
+
 /// One receiver's pictures.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
@@ -74,9 +90,8 @@ struct State {
 }
 
 impl Choice {
-    /// Decides anew. `room` is what all these pictures may take together, in bits a second; `None`: as much as they like.
-    /// The pictures keep their order from one call to the next.
-    pub(crate) fn choose(&mut self, now: Instant, room: Option<u64>, pictures: &[Picture]) -> Vec<Chosen> {
+    /// Decides anew. The pictures keep their order from one call to the next.
+    pub(crate) fn choose(&mut self, now: Instant, Space { room, carried }: Space, pictures: &[Picture]) -> Vec<Chosen> {
         self.states.resize_with(pictures.len(), State::default);
         for (state, picture) in self.states.iter_mut().zip(pictures) {
             if picture.most.is_none() || Layer::ALL.into_iter().all(|layer| !picture.rates[layer].live) {
@@ -84,17 +99,21 @@ impl Choice {
             }
         }
         let used = self.used(pictures);
-        self.note_trouble(now, room.filter(|room| used > *room));
-        let crowded = room.is_some_and(|room| used / 2 > room);
+        self.note_trouble(now, room.filter(|room| used > *room), carried);
         let ceiling = self.ceiling.filter(|(_, until)| now < *until).map(|(bits, _)| bits);
-        let budget = room.into_iter().chain(ceiling).min();
+        let crowded = room.into_iter().chain(ceiling).any(|bits| used / 2 > bits);
         let order = order(pictures);
-        let fits = self.fit(budget, pictures, &order);
+        let fits = self.fit(Budget { room, ceiling }, pictures, &order);
         for number in order {
             let picture = &pictures[number];
+            let take = self.states[number].take;
+            // Where there has been trouble, one step at a time.
+            let next =
+                take.filter(|_| self.is_troubled(now)).and_then(|take| picture.rates.offered().find(|l| *l > take));
+            let fit = fits[number].map(|fit| next.map_or(fit, |next| fit.min(next)));
             let pause = self.raised.is_some_and(|at| now.saturating_duration_since(at) < ONE_BY_ONE);
             let state = &mut self.states[number];
-            if state.settle(now, picture, fits[number], !pause && state.may_grow(now), crowded) {
+            if state.settle(now, picture, fit, !pause && state.may_grow(now), crowded) {
                 self.raised = Some(now);
             }
         }
@@ -109,30 +128,38 @@ impl Choice {
         taken.filter_map(|(state, picture)| Some(picture.rates[state.take?].bits)).sum()
     }
 
+    /// Whether there has been trouble that is not forgotten yet.
+    fn is_troubled(&self, now: Instant) -> bool {
+        let patience = self.patience.unwrap_or_default();
+        self.troubled.is_some_and(|at| now.saturating_duration_since(at) < CALM + patience)
+    }
+
     /// Notes that there is room for so much only, and more is used; `None`: all is well.
-    fn note_trouble(&mut self, now: Instant, room: Option<u64>) {
+    fn note_trouble(&mut self, now: Instant, room: Option<u64>, carried: Option<u64>) {
         let since = |at: Instant| now.saturating_duration_since(at);
         let Some(room) = room else { return };
         let same = self.troubled.is_some_and(|at| since(at) < ONE_TROUBLE);
         let patience = match (self.patience, self.troubled) {
             (Some(patience), _) if same => patience,
-            (Some(patience), Some(at)) if since(at) < CALM + patience => (2 * patience).min(MOST_PATIENCE),
+            (Some(patience), _) if self.is_troubled(now) => (2 * patience).min(MOST_PATIENCE),
             (Some(_) | None, _) => FIRST_PATIENCE,
         };
-        let bits = self.ceiling.filter(|_| same).map_or(room, |(bits, _)| bits.min(room));
+        let least = self.ceiling.filter(|_| same).map_or(room, |(bits, _)| bits.min(room));
+        let bits = carried.map_or(least, |carried| carried * 9 / 10);
         self.ceiling = Some((bits, now + patience));
         self.patience = Some(patience);
         self.troubled = Some(now);
     }
 
     /// The largest layers that fit, whether they arrive now or would have to be asked for.
-    fn fit(&self, budget: Option<u64>, pictures: &[Picture], order: &[usize]) -> Vec<Option<Layer>> {
+    fn fit(&self, budget: Budget, pictures: &[Picture], order: &[usize]) -> Vec<Option<Layer>> {
         let mut levels: Vec<Option<Layer>> = vec![None; pictures.len()];
         let mut spent = 0;
         // What is there may fill the room; what is added leaves some of it.
         let limit = |number: usize, layer: Layer| {
             let kept = self.states[number].take.is_some_and(|take| layer <= take);
-            budget.map(|bits| if kept { bits } else { bits * 85 / 100 })
+            let room = budget.room.map(|bits| if kept { bits } else { bits * 85 / 100 });
+            room.into_iter().chain(budget.ceiling).min()
         };
         let bits = |number: usize, layer: Option<Layer>| layer.map_or(0, |layer| pictures[number].rates[layer].bits);
         let mut raise = |levels: &mut Vec<Option<Layer>>, number: usize, layer: Layer, in_any_case: bool| {
@@ -233,16 +260,19 @@ impl State {
             self.wish = None;
             return false;
         }
-        let smallest = picture.rates.live(fit).next();
-        self.wish = smallest.or_else(|| picture.rates.offered().next());
-        if smallest.is_none() {
-            return false;
-        }
-        self.change(now, smallest);
-        if !first {
+        let smallest = picture.rates.offered().next();
+        // A larger one may be too much again: after a pause the smallest is given some time to come.
+        let waits = now.saturating_duration_since(*self.stranded.get_or_insert(now)) < GRACE;
+        let most = if first || !waits { Some(fit) } else { smallest };
+        let smallest_live = most.and_then(|most| picture.rates.live(most).next());
+        self.wish = smallest_live.or(smallest);
+        let Some(smallest) = smallest_live else { return false };
+        self.change(now, Some(smallest));
+        let grows = !first && !awaited;
+        if grows {
             self.note_raise(now);
         }
-        !first
+        grows
     }
 
     fn change(&mut self, now: Instant, take: Option<Layer>) {

@@ -21,6 +21,8 @@ use crate::vp8::Numbers;
 use bedside_visit::Layer;
 use str0m::media::MediaKind;
 
+/// Header, extensions and tag of a packet, in bytes, about.
+const OVERHEAD: usize = 44;
 /// How often it is looked whether there is something to report.
 const BEAT: Duration = Duration::from_millis(500);
 /// Streams of one page: sound, three layers of a picture, their repair, and those of an encoder that began anew.
@@ -247,7 +249,7 @@ impl Session {
         let Some((repair, payload_type)) = stream.repair else { return };
         let Some((kept, payload)) = self.history.take(ssrc, number) else { return };
         let sequence = stream.take_repair_number();
-        let counted = self.ids.counts().then(|| self.departures.note(now));
+        let counted = self.ids.counts().then(|| self.departures.note(now, payload.len() + OVERHEAD));
         let header = Header {
             marker: kept.marker,
             payload_type,
@@ -272,7 +274,7 @@ impl Session {
         let Some(stream) = self.outbound.get_mut(slot) else { return false };
         let extensions = Extensions {
             mid: stream.mid,
-            transport_cc: self.ids.counts().then(|| self.departures.note(now)),
+            transport_cc: self.ids.counts().then(|| self.departures.note(now, outgoing.payload.len() + OVERHEAD)),
             audio_level: outgoing.audio_level,
             orientation: outgoing.orientation,
             ..Extensions::default()
@@ -347,7 +349,13 @@ impl Session {
             if let Some(round_trip) = self.departures.round_trip() {
                 // Behind a long queue nothing of the last second has been reported yet.
                 let loss = self.departures.loss(now).unwrap_or(0.0);
-                self.feedback.push_back(Feedback::Reported(Report { round_trip, loss, sent: self.sent_bytes }));
+                let delivered = Some(self.departures.delivered());
+                self.feedback.push_back(Feedback::Reported(Report {
+                    round_trip,
+                    loss,
+                    sent: self.sent_bytes,
+                    delivered,
+                }));
             }
         }
         let round_trip = self.departures.round_trip();

@@ -51,7 +51,7 @@ fn when_the_network_widens_the_largest_comes_back() {
     company.talk(12_000);
     assert_ne!(company.layers(1, 0, 500), [Full]);
     company.narrow(1, None);
-    company.talk(70_000);
+    company.talk(40_000);
     assert_eq!(company.layers(1, 0, 1000), [Full]);
     assert_eq!(company.layers(1, 2, 1000), [Full]);
 }
