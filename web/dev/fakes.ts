@@ -81,7 +81,7 @@ function socketClass(script: SceneScript, names: { patient: string; provider: st
       setTimeout(() => {
         if (message.type === "ping") this.#say({ type: "pong" });
         else if (message.type === "offer") this.#answer(message.peer);
-        else this.#react(message.id, message.command);
+        else if (message.type === "command") this.#react(message.id, message.command);
       }, 10);
     }
 

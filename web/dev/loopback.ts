@@ -55,7 +55,7 @@ export class LoopbackSocket {
     const message = JSON.parse(text) as ClientMessage;
     if (message.type === "ping") this.say({ type: "pong" });
     else if (message.type === "command") this.say({ type: "acknowledged", id: message.id });
-    else void this.#answer(message.peer, message.sdp);
+    else if (message.type === "offer") void this.#answer(message.peer, message.sdp);
   }
 
   async #answer(peer: number, sdp: string): Promise<void> {

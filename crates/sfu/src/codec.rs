@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use str0m::Rtc;
 use str0m::format::Codec;
 use str0m::media::{MediaKind, Mid, Pt};
-use str0m::rtp::{RedDecoder, Vp8Descriptor};
+use str0m::rtp::RedDecoder;
 
 use crate::event::MediaClass;
 
@@ -117,12 +117,6 @@ impl Codecs {
     }
 }
 
-/// Whether a VP8 payload begins a keyframe (RFC 7741).
-pub(crate) fn starts_keyframe(encoding: Encoding, payload: &[u8]) -> bool {
-    encoding == Encoding::Vp8
-        && Vp8Descriptor::parse(payload).is_ok_and(|descriptor| descriptor.starts_keyframe(payload))
-}
-
 fn red_primary(payload: &[u8]) -> Option<Vec<u8>> {
     RedDecoder::decode(payload).ok()?.last().map(|block| block.payload.to_vec())
 }
@@ -171,14 +165,5 @@ mod tests {
         let broken = [0xff, 0];
         assert!(codecs(111, Some(63)).translate(Encoding::Red, &broken, &codecs(111, None)).is_none());
         assert!(codecs(111, Some(63)).translate(Encoding::Red, &broken, &codecs(109, Some(63))).is_none());
-    }
-
-    #[test]
-    fn only_the_first_packet_of_a_keyframe_starts_it() {
-        assert!(starts_keyframe(Encoding::Vp8, &[0x90, 0x80, 0x05, 0x10, 0]));
-        assert!(!starts_keyframe(Encoding::Vp8, &[0x80, 0x80, 0x05, 0x10, 0]));
-        assert!(!starts_keyframe(Encoding::Vp8, &[0x90, 0x80, 0x05, 0x11, 0]));
-        assert!(!starts_keyframe(Encoding::Vp8, &[]));
-        assert!(!starts_keyframe(Encoding::Opus, &[0x90, 0x80, 0x05, 0x10, 0]));
     }
 }

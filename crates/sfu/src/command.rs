@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use bedside_visit::{UserId, VisitId};
+use bedside_visit::{Layer, UserId, VisitId};
 
 /// One page's media connection. Drawn by the shell, never reused while the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +77,16 @@ pub enum Command {
         microphone: bool,
         /// Whether the person may be seen.
         camera: bool,
+    },
+    /// How large a person's page shows the others.
+    Watch {
+        /// The room.
+        room: VisitId,
+        /// The person.
+        user: UserId,
+        /// The largest layer that the page has a use for, of each of the others; `None`: it shows none of theirs. Of those
+        /// who are not named it takes the largest there is.
+        most: Vec<(UserId, Option<Layer>)>,
     },
 }
 

@@ -26,6 +26,8 @@ const MOST_LOST: f32 = 0.6;
 /// What is lost where sound needs more redundancy, and for how long it gets it.
 const SOME_LOSS: f32 = 0.02;
 const SHELTER: Duration = Duration::from_secs(10);
+/// With so much of what it carries a network gets rid of its queue.
+const DRAINS: f64 = 0.7;
 /// A path without waiting is found again in this time, when the path has become longer.
 const MEMORY: Duration = Duration::from_secs(30);
 /// How long after a strain more is asked for slowly.
@@ -33,6 +35,15 @@ const CAUTION: Duration = Duration::from_secs(3);
 /// Pictures stop when the network is this much too narrow for this long even at the least, and come back
 /// when there has been no queue for as long.
 const HOPELESS: Duration = Duration::from_secs(4);
+
+/// What a receiver's pictures ask of its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// How many are sent to it.
+    pub(crate) pictures: u64,
+    /// How many of them it gets in any case: others stop when there is no room for their smallest layer.
+    pub(crate) at_least: u64,
+}
 
 /// A report on the way to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,6 +54,8 @@ pub(crate) struct Report {
     pub(crate) loss: f32,
     /// Everything that has been sent, in bytes.
     pub(crate) sent: u64,
+    /// What of it has arrived, if that is known.
+    pub(crate) delivered: Option<u64>,
 }
 
 /// What is known of one receiver's network.
@@ -53,7 +66,9 @@ pub(crate) struct Downlink {
     /// The shortest round trip in this stretch of time and in the one before.
     shortest: [Option<Duration>; 2],
     turned: Option<Instant>,
-    last: Option<(Instant, u64)>,
+    last: Option<(Instant, Report)>,
+    /// What arrived a second where more was sent: so much the network does carry.
+    carried: Option<u64>,
     /// The waiting time and the loss of the last report.
     queue: Duration,
     loss: f32,
@@ -80,9 +95,9 @@ impl Downlink {
         lossy && self.capacity.is_none_or(|capacity| capacity >= 2 * SOUND)
     }
 
-    /// Reads a report; `pictures` are sent to the receiver. Says whether pictures may flow again.
-    pub(crate) fn read(&mut self, now: Instant, report: &Report, pictures: u64) -> bool {
-        let Some(rate) = self.rate(now, report.sent) else { return false };
+    /// Reads a report. Says whether pictures may flow again.
+    pub(crate) fn read(&mut self, now: Instant, report: &Report, Demand { pictures, at_least }: Demand) -> bool {
+        let Some((rate, delivered)) = self.rates(now, report) else { return false };
         let queue = report.round_trip.saturating_sub(self.path(now, report.round_trip));
         let before = std::mem::replace(&mut self.queue, queue);
         // A page that was busy for a moment is no queue, and one that drains is being mended.
@@ -91,15 +106,15 @@ impl Downlink {
         tracing::trace!(?queue, loss = report.loss, rate, capacity = self.capacity, "the way to a receiver");
         let draining = queue < before * 9 / 10;
         if lost >= MOST_LOST || (lasting >= LONG_QUEUE && !draining) {
-            self.narrow(now, rate, 0.5, pictures);
+            self.narrow(now, (rate, delivered), 0.5, at_least);
         } else if lost >= MUCH_LOSS || (lasting >= QUEUE && !draining) {
-            self.narrow(now, rate, 0.75, pictures);
+            self.narrow(now, (rate, delivered), 0.75, at_least);
         } else if queue <= NO_QUEUE && report.loss < MUCH_LOSS && !self.without_pictures {
             self.widen(now, rate, pictures);
         }
-        let at_least = self.capacity.is_some_and(|capacity| capacity <= least(pictures));
+        let narrowest = self.capacity.is_some_and(|capacity| capacity <= least(at_least));
         let narrow =
-            if self.without_pictures { queue > NO_QUEUE } else { at_least && !draining && lasting >= LONG_QUEUE };
+            if self.without_pictures { queue > NO_QUEUE } else { narrowest && !draining && lasting >= LONG_QUEUE };
         self.decide(now, narrow)
     }
 
@@ -108,16 +123,28 @@ impl Downlink {
         self.without_pictures
     }
 
+    /// What all pictures may take together; `None`: as much as they like.
+    pub(crate) fn room(&self) -> Option<u64> {
+        self.capacity.map(|capacity| capacity.saturating_sub(SOUND))
+    }
+
+    /// What was seen to arrive of pictures the last time that more was sent than the network carries, in bits a second.
+    pub(crate) fn carried(&self) -> Option<u64> {
+        self.carried.map(|carried| carried.saturating_sub(SOUND))
+    }
+
     /// What each of so many pictures may take; `None`: as much as it likes.
     pub(crate) fn share(&self, pictures: u64) -> Option<u64> {
         Some((self.capacity?.saturating_sub(SOUND) / pictures.max(1)).max(LEAST))
     }
 
-    /// What was sent since the last report, in bits a second.
-    fn rate(&mut self, now: Instant, sent: u64) -> Option<u64> {
-        let (at, before) = self.last.replace((now, sent))?;
+    /// What was sent since the last report, and what arrived, in bits a second.
+    fn rates(&mut self, now: Instant, report: &Report) -> Option<(u64, Option<u64>)> {
+        let (at, before) = self.last.replace((now, *report))?;
         let milliseconds = u64::try_from(now.saturating_duration_since(at).as_millis()).ok()?;
-        (sent.saturating_sub(before) * 8000).checked_div(milliseconds)
+        let rate = |now: u64, before: u64| (now.saturating_sub(before) * 8000).checked_div(milliseconds);
+        let delivered = report.delivered.zip(before.delivered).and_then(|(now, before)| rate(now, before));
+        Some((rate(report.sent, before.sent)?, delivered))
     }
 
     /// The round trip without waiting, as far as is known.
@@ -132,11 +159,15 @@ impl Downlink {
         self.shortest[1].map_or(shortest, |before| before.min(shortest))
     }
 
-    fn narrow(&mut self, now: Instant, rate: u64, factor: f64, pictures: u64) {
+    fn narrow(&mut self, now: Instant, (rate, delivered): (u64, Option<u64>), factor: f64, pictures: u64) {
         let rate = self.capacity.map_or(rate, |capacity| capacity.min(rate));
+        let same = self.strained.is_some_and(|at| now.saturating_duration_since(at) < CAUTION);
         self.strained = Some(now);
-        // A share of a rate below some gigabits is exact enough.
-        self.capacity = Some(((rate as f64 * factor) as u64).max(least(pictures)));
+        // What is there already takes a while to drain. Meanwhile what arrives is what the network carries: there is no
+        // need to go far below that. A share of a rate below some gigabits is exact enough.
+        let floor = delivered.map_or(0, |delivered| (delivered as f64 * factor.min(DRAINS)) as u64);
+        self.capacity = Some(((rate as f64 * factor) as u64).max(floor).min(rate).max(least(pictures)));
+        self.carried = if same { self.carried.max(delivered) } else { delivered };
     }
 
     fn widen(&mut self, now: Instant, rate: u64, pictures: u64) {
@@ -242,6 +273,8 @@ pub(crate) fn remb(bits: u64, streams: &[u32]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const ONE: Demand = Demand { pictures: 1, at_least: 1 };
+
     #[test]
     fn loss_asks_for_redundancy_where_there_is_room_for_it() {
         let (mut downlink, now) = (Downlink::default(), Instant::now());
@@ -259,13 +292,15 @@ mod tests {
         downlink: Downlink,
         now: Instant,
         sent: u64,
+        /// What has come out at the other end, if that is reported.
+        arrived: Option<u64>,
         waiting: f64,
         back: usize,
     }
 
     impl Link {
         fn new() -> Self {
-            Self { downlink: Downlink::default(), now: Instant::now(), sent: 0, waiting: 0.0, back: 0 }
+            Self { downlink: Downlink::default(), now: Instant::now(), sent: 0, arrived: None, waiting: 0.0, back: 0 }
         }
 
         /// Half seconds over a link of this capacity; what the picture may take at the end.
@@ -276,10 +311,12 @@ mod tests {
                     if self.downlink.is_without_pictures() { 0 } else { self.downlink.share(1).unwrap_or(1_500_000) };
                 let rate = picture.min(1_500_000) as f64 + 80_000.0;
                 self.sent += (rate / 16.0) as u64;
+                let arrives = (self.waiting + rate / 2.0).min(capacity / 2.0);
+                self.arrived = self.arrived.map(|arrived| arrived + (arrives / 8.0) as u64);
                 self.waiting = (self.waiting + (rate - capacity) / 2.0).clamp(0.0, 480_000.0);
                 let round_trip = Duration::from_millis(90) + Duration::from_secs_f64(self.waiting / capacity);
-                let report = Report { round_trip, loss, sent: self.sent };
-                self.back += usize::from(self.downlink.read(self.now, &report, 1));
+                let report = Report { round_trip, loss, sent: self.sent, delivered: self.arrived };
+                self.back += usize::from(self.downlink.read(self.now, &report, ONE));
             }
             self.downlink.share(1)
         }
@@ -308,6 +345,22 @@ mod tests {
     }
 
     #[test]
+    fn what_arrives_says_what_the_network_carries() {
+        let mut link = Link::new();
+        link.arrived = Some(0);
+        link.run(20, 5e6, 0.0);
+        assert_eq!(link.downlink.carried(), None);
+        let mut least = u64::MAX;
+        for _ in 0..8 {
+            least = least.min(link.run(1, 700e3, 0.0).unwrap_or(u64::MAX));
+        }
+        assert!((200_000..600_000).contains(&least), "it is not made much smaller than it has to be: {least}");
+        let carried = link.downlink.carried().expect("more was sent");
+        assert!((500_000..=700_000).contains(&carried), "{carried}");
+        assert_eq!(link.run(20, 5e6, 0.0), None);
+    }
+
+    #[test]
     fn a_policed_network_bounds_by_its_loss() {
         let mut link = Link::new();
         link.run(4, 5e6, 0.0);
@@ -329,8 +382,13 @@ mod tests {
         let mut downlink = Downlink::default();
         let start = Instant::now();
         let mut at = |half: u32, ms| {
-            let report = Report { round_trip: Duration::from_millis(ms), loss: 0.0, sent: u64::from(half) * 100_000 };
-            downlink.read(start + half * Duration::from_millis(500), &report, 1);
+            let report = Report {
+                round_trip: Duration::from_millis(ms),
+                loss: 0.0,
+                sent: u64::from(half) * 100_000,
+                delivered: None,
+            };
+            downlink.read(start + half * Duration::from_millis(500), &report, ONE);
             downlink.share(1)
         };
         for half in 0..20 {

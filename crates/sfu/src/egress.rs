@@ -27,8 +27,8 @@ const TRIES: u32 = 50;
 /// What pictures may cost an address on probation: three times what it sent, as in QUIC, and this much
 /// to begin with. It lasts until the next check even if the page sends sound alone.
 const ALLOWANCE: u64 = 256 * 1024;
-/// A page sends two streams; a reload of its encoder may add others.
-const STREAMS: usize = 6;
+/// A page sends sound, up to three layers of a picture and their repair; a reload of its encoder may add others.
+const STREAMS: usize = 10;
 
 /// A way to a page: how, from which of our addresses, and to which of theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bedside_visit::UserId;
+use bedside_visit::{Layer, UserId, VisitId};
 
 use crate::command::{PeerId, Transport};
 use crate::offer::OfferRefusal;
@@ -37,6 +37,20 @@ pub enum Output {
     Lost {
         /// The connection.
         peer: PeerId,
+    },
+    /// Which layers of a page's picture somebody has a use for. Of a page that offered several only.
+    Wanted {
+        /// The connection.
+        peer: PeerId,
+        /// The smallest first; at least one.
+        layers: Vec<Layer>,
+    },
+    /// Who speaks, in a room of three and more, each time that changes.
+    Speaking {
+        /// The room.
+        room: VisitId,
+        /// Nobody, when there has been silence for a moment.
+        user: Option<UserId>,
     },
     /// The connection has ended; its name means nothing any more.
     Gone {

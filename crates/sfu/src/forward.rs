@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::command::PeerId;
+use crate::vp8::{Numbers, Shift};
 
 /// Another SSRC of the same publisher takes over only when the present one has been silent this long.
 const SILENCE: Duration = Duration::from_millis(200);
@@ -19,13 +20,15 @@ pub(crate) struct Incoming {
     pub(crate) clock_rate: u32,
     /// Whether a decoder can start here. Always so for sound.
     pub(crate) can_start: bool,
+    /// The numbers inside of a VP8 payload.
+    pub(crate) numbers: Option<Numbers>,
 }
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rewritten {
-    /// It goes out with these numbers.
-    Forward { sequence: u64, timestamp: u32 },
+    /// It goes out with these numbers, and those inside shifted.
+    Forward { sequence: u64, timestamp: u32, shift: Shift },
     /// It cannot be decoded without a keyframe before it: ask for one.
     NeedsKeyframe,
     /// It belongs to a time that was not forwarded.
@@ -49,6 +52,7 @@ struct Segment {
     first_in: u64,
     first_out: u64,
     timestamp_offset: u32,
+    shift: Shift,
 }
 
 /// The newest packet that went out.
@@ -57,6 +61,7 @@ struct Sent {
     sequence: u64,
     timestamp: u32,
     at: Instant,
+    numbers: Numbers,
 }
 
 impl Rewriter {
@@ -93,11 +98,16 @@ impl Rewriter {
             }
             (_, None) => 0,
         };
+        let shift = match (packet.numbers, self.last) {
+            (Some(first), Some(last)) => first.to_follow(last.numbers),
+            (Some(_) | None, _) => Shift::default(),
+        };
         let segment = Segment {
             source: packet.source,
             first_in: packet.sequence,
             first_out: self.last.map_or(1, |last| last.sequence + 1),
             timestamp_offset,
+            shift,
         };
         self.segment = Some(segment);
         self.open = true;
@@ -110,10 +120,13 @@ impl Rewriter {
         };
         let sequence = segment.first_out + since;
         let timestamp = packet.timestamp.wrapping_add(segment.timestamp_offset);
+        let shift = segment.shift;
         if self.last.is_none_or(|last| last.sequence < sequence) {
-            self.last = Some(Sent { sequence, timestamp, at: packet.arrived });
+            let before = self.last.map(|last| last.numbers).unwrap_or_default();
+            let numbers = packet.numbers.map_or(before, |numbers| numbers.shifted(shift).or(before));
+            self.last = Some(Sent { sequence, timestamp, at: packet.arrived, numbers });
         }
-        Rewritten::Forward { sequence, timestamp }
+        Rewritten::Forward { sequence, timestamp, shift }
     }
 }
 
@@ -121,6 +134,7 @@ impl Rewriter {
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
+    use crate::codec::Encoding;
 
     struct Stream {
         rewriter: Rewriter,
@@ -140,12 +154,60 @@ mod tests {
                 arrived: self.start + Duration::from_millis(ms),
                 clock_rate: 90_000,
                 can_start,
+                numbers: None,
             })
+        }
+
+        /// A packet of a layer. Its numbers as they go out, if it does: outside, and inside.
+        fn frame(
+            &mut self,
+            ssrc: u32,
+            sequence: u64,
+            timestamp: u32,
+            ms: u64,
+            mut payload: [u8; 7],
+        ) -> Option<(u64, u32, u8, u8)> {
+            let numbers = Numbers::read(Encoding::Vp8, &payload)?;
+            let rewritten = self.rewriter.rewrite(&Incoming {
+                source: (PeerId(1), ssrc),
+                sequence,
+                timestamp,
+                arrived: self.start + Duration::from_millis(ms),
+                clock_rate: 90_000,
+                can_start: numbers.start_keyframe(&payload),
+                numbers: Some(numbers),
+            });
+            let Rewritten::Forward { sequence, timestamp, shift } = rewritten else { return None };
+            numbers.shifted(shift).write(&mut payload);
+            Some((sequence, timestamp, payload[3], payload[4]))
         }
     }
 
     fn forward(sequence: u64, timestamp: u32) -> Rewritten {
-        Rewritten::Forward { sequence, timestamp }
+        Rewritten::Forward { sequence, timestamp, shift: Shift::default() }
+    }
+
+    /// A packet of a VP8 picture with these numbers.
+    fn picture(number: u8, base: u8, key: bool) -> [u8; 7] {
+        [0x90, 0xe0, 0x80, number, base, 0, u8::from(!key)]
+    }
+
+    #[test]
+    fn another_layer_goes_on_in_the_same_stream_inside_and_out() {
+        let mut stream = Stream::new();
+        assert_eq!(stream.frame(7, 500, 9000, 0, picture(50, 20, true)), Some((1, 9000, 50, 20)));
+        assert_eq!(stream.frame(7, 501, 12_000, 33, picture(51, 21, false)), Some((2, 12_000, 51, 21)));
+        assert_eq!(
+            stream.frame(8, 90, 77, 34, picture(9, 200, true)),
+            None,
+            "the present one stays until it is stopped"
+        );
+        stream.rewriter.interrupt();
+        let (moment, later) = (12_000 + 1800, 12_000 + 4800);
+        assert_eq!(stream.frame(8, 91, 3077, 36, picture(10, 201, true)), Some((3, moment, 52, 22)), "time advances");
+        assert_eq!(stream.frame(8, 92, 3077, 36, picture(10, 201, false)), Some((4, moment, 52, 22)));
+        assert_eq!(stream.frame(8, 93, 6077, 69, picture(11, 202, false)), Some((5, later, 53, 23)));
+        assert_eq!(stream.frame(8, 90, 77, 70, picture(9, 200, false)), None, "of a time that was not forwarded");
     }
 
     #[test]

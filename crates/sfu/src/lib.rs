@@ -18,6 +18,7 @@ mod egress;
 mod event;
 mod forward;
 mod keyframe;
+mod layers;
 mod offer;
 mod packet;
 mod peer;
@@ -27,7 +28,9 @@ mod room;
 mod rtp;
 mod schedule;
 mod sfu;
+mod speaker;
 mod statistics;
+mod vp8;
 
 pub use command::{Command, Forwarding, IceCredentials, Input, Join, PeerId, Transport};
 pub use config::{Limits, PacketPath, SfuConfig};

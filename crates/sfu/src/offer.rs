@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bedside_visit::Layer;
 use str0m::change::SdpOffer;
 use str0m::media::MediaKind;
 
@@ -54,8 +55,8 @@ pub enum OfferRefusal {
     /// A section is neither `sendonly`, `recvonly` nor `inactive`, or two send the same kind.
     #[error("a section has an unexpected direction")]
     Direction,
-    /// Several encodings of one picture: this server forwards one.
-    #[error("simulcast is not supported")]
+    /// Several encodings of something else than the picture that is sent, or others than a page of ours sends.
+    #[error("its encodings are not the ones that a page sends")]
     Simulcast,
     /// A renegotiation adds, removes or reorders sections.
     #[error("its sections have changed")]
@@ -80,6 +81,8 @@ pub(crate) struct Section {
     pub(crate) mid: String,
     pub(crate) kind: MediaKind,
     pub(crate) direction: SectionDirection,
+    /// The encodings of the picture, the smallest first; empty: one, without a name.
+    pub(crate) layers: Vec<Layer>,
 }
 
 /// The directions a page of ours offers.
@@ -169,9 +172,6 @@ fn section(block: &[&str]) -> Result<Section, OfferRefusal> {
     if !has_flag(block, "rtcp-mux") {
         return Err(OfferRefusal::NoRtcpMux);
     }
-    if attribute(block, "simulcast").chain(attribute(block, "rid")).next().is_some() {
-        return Err(OfferRefusal::Simulcast);
-    }
     let directions = [
         ("sendonly", SectionDirection::SendOnly),
         ("recvonly", SectionDirection::RecvOnly),
@@ -184,14 +184,39 @@ fn section(block: &[&str]) -> Result<Section, OfferRefusal> {
     if has_flag(block, "sendrecv") {
         return Err(OfferRefusal::Direction);
     }
+    let layers = layers(block)?;
+    if !layers.is_empty() && (kind, direction) != (MediaKind::Video, SectionDirection::SendOnly) {
+        return Err(OfferRefusal::Simulcast);
+    }
     let mut mids = attribute(block, "mid");
     match (mids.next(), mids.next()) {
         // str0m writes any other character as an underscore.
         (Some(mid), None) if is_token(mid, 1, 16) && !mid.contains(['+', '/', '-']) => {
-            Ok(Section { mid: mid.to_owned(), kind, direction })
+            Ok(Section { mid: mid.to_owned(), kind, direction, layers })
         }
         (Some(_) | None, _) => Err(OfferRefusal::Mid),
     }
+}
+
+/// `a=rid:q send` for each encoding, and `a=simulcast:send q;h;f` over all of them (RFC 8851, RFC 8853). No restrictions,
+/// no alternatives, nothing that begins paused: a page of ours writes none.
+fn layers(block: &[&str]) -> Result<Vec<Layer>, OfferRefusal> {
+    let known = |rid: &str| Layer::of_rid(rid).ok_or(OfferRefusal::Simulcast);
+    let named = attribute(block, "rid").map(|rid| known(rid.strip_suffix(" send").ok_or(OfferRefusal::Simulcast)?));
+    let mut layers = named.collect::<Result<Vec<_>, _>>()?;
+    let mut groups = attribute(block, "simulcast");
+    let mut together = match (groups.next(), groups.next()) {
+        (Some(all), None) => {
+            let all = all.strip_prefix("send ").ok_or(OfferRefusal::Simulcast)?;
+            all.split(';').map(known).collect::<Result<Vec<_>, _>>()?
+        }
+        (None, _) if layers.len() <= 1 => layers.clone(),
+        (Some(_) | None, _) => return Err(OfferRefusal::Simulcast),
+    };
+    layers.sort_unstable();
+    together.sort_unstable();
+    let different = layers.windows(2).all(|pair| pair[0] != pair[1]);
+    if different && layers == together { Ok(layers) } else { Err(OfferRefusal::Simulcast) }
 }
 
 fn is_token(text: &str, least: usize, most: usize) -> bool {
@@ -315,6 +340,7 @@ mod tests {
 
     const TWO: &str = include_str!("../tests/offers/chromium-two.sdp");
     const NINE: &str = include_str!("../tests/offers/chromium-nine.sdp");
+    const LAYERS: &str = include_str!("../tests/offers/chromium-layers.sdp");
 
     fn refusal(text: &str) -> OfferRefusal {
         match parse(text) {
@@ -373,6 +399,47 @@ mod tests {
     }
 
     #[test]
+    fn up_to_three_layers_of_the_picture_that_is_sent_are_accepted() {
+        let layers = |text: &str| parse(text).unwrap().sections[1].layers.clone();
+        assert_eq!(layers(TWO), []);
+        assert_eq!(layers(LAYERS), Layer::ALL);
+        assert_eq!(layers(&LAYERS.replace("send q;h;f", "send f;q;h")), Layer::ALL, "in whatever order");
+        let two = LAYERS.replace("a=rid:q send\r\n", "").replace("send q;h;f", "send h;f");
+        assert_eq!(layers(&two), [Layer::Half, Layer::Full]);
+        let one = TWO.replace("a=mid:1\r\n", "a=mid:1\r\na=rid:f send\r\n");
+        assert_eq!(layers(&one), [Layer::Full]);
+        assert_eq!(layers(&one.replace("a=rid:f send", "a=rid:f send\r\na=simulcast:send f")), [Layer::Full]);
+    }
+
+    #[test]
+    fn other_encodings_are_refused() {
+        let changes = [
+            LAYERS.replace("a=simulcast:send q;h;f\r\n", ""),
+            LAYERS.replace("a=rid:q send\r\n", ""),
+            LAYERS.replace("a=rid:q send", "a=rid:q send\r\na=rid:q send"),
+            LAYERS.replace("send q;h;f", "send q;h;f;f"),
+            LAYERS.replace("send q;h;f", "send q;h"),
+            LAYERS.replace("send q;h;f", "send q;h,f"),
+            LAYERS.replace("send q;h;f", "send q;h;~f"),
+            LAYERS.replace("send q;h;f", "recv q;h;f"),
+            LAYERS.replace("send q;h;f", "send q;h;f recv q"),
+            LAYERS.replace("a=simulcast:send q;h;f", "a=simulcast:send q;h;f\r\na=simulcast:send q;h;f"),
+            LAYERS.replace("a=rid:f send", "a=rid:f recv"),
+            LAYERS.replace("a=rid:f send", "a=rid:f send max-width=1280"),
+            LAYERS.replace("a=rid:f send", "a=rid:f send pt=96"),
+            LAYERS.replace("rid:f", "rid:x").replace("q;h;f", "q;h;x"),
+            // In a section of sound, and in one that receives.
+            LAYERS.replace("a=mid:0\r\n", "a=mid:0\r\na=rid:f send\r\n"),
+            LAYERS.replace("a=mid:3\r\n", "a=mid:3\r\na=rid:f send\r\n"),
+            LAYERS.replace("a=mid:3\r\n", "a=mid:3\r\na=rid:f recv\r\n"),
+        ];
+        for (number, text) in changes.iter().enumerate() {
+            assert_ne!(text, LAYERS, "change {number}");
+            assert_eq!(refusal(text), OfferRefusal::Simulcast, "change {number}");
+        }
+    }
+
+    #[test]
     fn longer_fingerprints_may_stand_beside_sha_256() {
         let line = TWO.lines().find(|line| line.starts_with("a=fingerprint:")).unwrap();
         let long = ["AB"; 64].join(":");
@@ -392,7 +459,7 @@ mod tests {
         fn no_mangled_offer_panics(
             edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..5, "[a-z0-9:=/ ]{0,12}"), 1..6)
         ) {
-            let mut lines: Vec<String> = TWO.lines().map(str::to_owned).collect();
+            let mut lines: Vec<String> = LAYERS.lines().map(str::to_owned).collect();
             for (at, other, what, text) in edits {
                 if lines.is_empty() { break }
                 let (at, other) = (at.index(lines.len()), other.index(lines.len()));

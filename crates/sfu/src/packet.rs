@@ -10,7 +10,6 @@ use crate::rtp::{Name, SenderTime};
 pub(crate) struct Packet<'a> {
     pub(crate) ssrc: u32,
     /// The layer it is of, where a picture is sent in several.
-    #[allow(dead_code)]
     pub(crate) rid: Option<Name>,
     /// The extended number.
     pub(crate) sequence: u64,

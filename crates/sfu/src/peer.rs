@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bedside_visit::{UserId, VisitId};
+use bedside_visit::{Layer, UserId, VisitId};
 use str0m::change::SdpOffer;
 use str0m::config::{DtlsCert, DtlsVersion};
-use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Rid};
 use str0m::net::Protocol;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, VideoOrientation};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
@@ -22,6 +22,7 @@ use crate::egress::{Egress, Path};
 use crate::event::MediaClass;
 use crate::forward::Rewriter;
 use crate::keyframe::KeyframeRequests;
+use crate::layers::{Choice, Chosen, Encodings, PerLayer, Selection};
 use crate::offer::{Section, SectionDirection};
 use crate::packet::Packet;
 use crate::redundancy::Redundancy;
@@ -81,6 +82,9 @@ pub(crate) struct Slot {
     /// The publisher's connection while its media may flow here.
     pub(crate) source: Option<PeerId>,
     pub(crate) rewriter: Rewriter,
+    /// Of a picture: which layer was chosen, and which is shown.
+    pub(crate) chosen: Chosen,
+    pub(crate) selection: Selection,
 }
 
 /// A receiver of this peer's media.
@@ -118,7 +122,11 @@ pub(crate) struct Peer {
     pub(crate) slots: Vec<Slot>,
     pub(crate) routes: Vec<Route>,
     pub(crate) codecs: Codecs,
-    pub(crate) keyframes: KeyframeRequests,
+    pub(crate) keyframes: PerLayer<KeyframeRequests>,
+    /// What the page sends of its picture.
+    pub(crate) encodings: Encodings,
+    /// Which layers of the others' pictures it gets.
+    pub(crate) choice: Choice,
     pub(crate) downlink: Downlink,
     pub(crate) redundancy: Redundancy,
     /// What this page is asked not to exceed.
@@ -203,6 +211,8 @@ impl Peer {
                 from: *from,
                 source: None,
                 rewriter: Rewriter::default(),
+                chosen: Chosen::default(),
+                selection: Selection::default(),
             }));
         }
         let peer = Self {
@@ -213,7 +223,9 @@ impl Peer {
             slots,
             routes: Vec::new(),
             codecs: Codecs::negotiated(&rtc, &mids),
-            keyframes: KeyframeRequests::default(),
+            keyframes: PerLayer::default(),
+            encodings: Encodings::new(camera.map_or(&[], |section| &section.layers)),
+            choice: Choice::default(),
             downlink: Downlink::default(),
             redundancy: Redundancy::default(),
             bound: Bound::default(),
@@ -320,7 +332,9 @@ impl Peer {
     /// Whether a packet of this stream may be shown to str0m, which binds a stream it does not know to a section before
     /// it has authenticated the packet: a forged one would put the page's own stream out.
     pub(crate) fn sends(&self, stream: u32) -> bool {
-        self.declared.is_empty() || self.declared.contains(&stream)
+        // The streams of several layers no offer names; a session binds nothing that is not authentic.
+        let learnt = self.session.is_some() && self.encodings.are_several();
+        self.declared.is_empty() || self.declared.contains(&stream) || learnt
     }
 
     /// Whether a STUN check proved the address.
@@ -343,7 +357,9 @@ impl Peer {
             ..ExtensionValues::default()
         };
         let (pt, sequence) = (outgoing.payload_type.into(), outgoing.sequence.into());
-        let packet = RtpWrite::new(pt, sequence, outgoing.timestamp, outgoing.made, outgoing.payload)
+        let mut payload = Vec::with_capacity(outgoing.payload.len());
+        outgoing.write_payload(&mut payload);
+        let packet = RtpWrite::new(pt, sequence, outgoing.timestamp, outgoing.made, payload)
             .marker(outgoing.marker)
             .ext_vals(extensions)
             .nackable(kind == MediaKind::Video);
@@ -381,7 +397,7 @@ impl Peer {
                 Event::PeerStats(stats) => stats.rtt.map_or(Step::Other, |round_trip| {
                     // Behind a long queue nothing of the last second has been reported yet.
                     let loss = stats.egress_loss_fraction.unwrap_or(0.0);
-                    Step::Reported(Report { round_trip, loss, sent: stats.peer_bytes_tx })
+                    Step::Reported(Report { round_trip, loss, sent: stats.peer_bytes_tx, delivered: None })
                 }),
                 _ => Step::Other,
             },
@@ -401,13 +417,21 @@ impl Peer {
         self.call(|rtc| drop(rtc.close()))
     }
 
-    /// Sends a keyframe request to the page, if one is wanted and due. Says whether one went out.
-    pub(crate) fn request_keyframe(&mut self, now: Instant) -> Result<bool, Panicked> {
-        if !self.keyframes.take_due(now) {
-            return Ok(false);
+    /// Sends the keyframe requests to the page that are wanted and due. Says for how many layers one went out.
+    pub(crate) fn request_keyframes(&mut self, now: Instant) -> Result<u64, Panicked> {
+        let mut count = 0;
+        for layer in Layer::ALL {
+            if self.keyframes[layer].take_due(now) && self.request_keyframe(now, layer)? {
+                count += 1;
+            }
         }
+        Ok(count)
+    }
+
+    fn request_keyframe(&mut self, now: Instant, layer: Layer) -> Result<bool, Panicked> {
+        let layer = Some(layer).filter(|_| self.encodings.are_several());
         let asked = self.in_session(|session| {
-            let pictures: Vec<u32> = session.pictures(now).collect();
+            let pictures: Vec<u32> = session.pictures(now, layer).collect();
             pictures.iter().for_each(|ssrc| session.request_keyframe(*ssrc));
             !pictures.is_empty()
         })?;
@@ -416,13 +440,22 @@ impl Peer {
         }
         let Some(camera) = self.camera else { return Ok(false) };
         self.dirty = true;
-        self.call(|rtc| match rtc.direct_api().stream_rx_by_mid(camera, None) {
+        let rid = layer.map(|layer| Rid::from(layer.rid()));
+        self.call(|rtc| match rtc.direct_api().stream_rx_by_mid(camera, rid) {
             Some(stream) => {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
                 true
             }
             // Nothing has arrived yet; the first packet that cannot be decoded asks again.
             None => false,
+        })
+    }
+
+    /// The layer that str0m takes a stream to be: packets name it only at first.
+    pub(crate) fn rid_of(&mut self, ssrc: u32) -> Result<Option<Name>, Panicked> {
+        self.call(|rtc| {
+            let rid = rtc.direct_api().stream_rx(&ssrc.into())?.rid()?;
+            Name::new(rid.as_bytes())
         })
     }
 
@@ -495,7 +528,8 @@ impl Peer {
             Life::Coming { until } | Life::Lost { until } => until,
             Life::Up => self.heard + SILENCE,
         };
-        let keyframe = self.keyframes.deadline(now).unwrap_or(life);
+        let keyframes = Layer::ALL.into_iter().filter_map(|layer| self.keyframes[layer].deadline(now));
+        let keyframe = keyframes.min().unwrap_or(life);
         let session = self.session.as_ref().map(|session| session.deadline());
         let others = [self.egress.deadline(), self.bound.deadline(now), self.unproved, session];
         others.into_iter().flatten().fold(life.min(keyframe).min(self.rtc_deadline), Instant::min)
@@ -633,13 +667,13 @@ fn path_of(transmit: &str0m::net::Transmit) -> Path {
 }
 
 /// A packet as str0m gives it.
-pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding) -> Packet<'a> {
+pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding, rid: Option<Name>) -> Packet<'a> {
     let header = &packet.header;
     let level = header.ext_vals.audio_level.map(|level| level.unsigned_abs() & 0x7f);
     let voice = if header.ext_vals.voice_activity == Some(true) { 0x80 } else { 0 };
     Packet {
         ssrc: *header.ssrc,
-        rid: header.ext_vals.rid.and_then(|rid| Name::new(rid.as_bytes())),
+        rid,
         sequence: *packet.seq_no,
         timestamp: header.timestamp,
         encoding,

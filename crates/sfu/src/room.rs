@@ -1,14 +1,16 @@
 //! Who is in a room, and whose media may go to whom.
 
-use bedside_visit::UserId;
+use bedside_visit::{Layer, UserId};
 use str0m::media::MediaKind;
 
 use crate::command::{Forwarding, PeerId};
+use crate::speaker::Speakers;
 
 /// The people of one visit who have connected.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     pub(crate) members: Vec<Member>,
+    pub(crate) speakers: Speakers,
 }
 
 /// A person and the person's connections.
@@ -20,6 +22,8 @@ pub(crate) struct Member {
     pub(crate) live: PeerId,
     /// A newer connection that takes over when it is up.
     pub(crate) incoming: Option<PeerId>,
+    /// How large the person's page shows the others, as far as it said.
+    pub(crate) watches: Vec<(UserId, Option<Layer>)>,
 }
 
 impl Member {
@@ -31,7 +35,19 @@ impl Member {
     }
 }
 
+impl Member {
+    /// The largest layer of somebody's picture that the person's page has a use for.
+    pub(crate) fn most(&self, from: UserId) -> Option<Layer> {
+        self.watches.iter().find(|(user, _)| *user == from).map_or(Some(Layer::Full), |(_, most)| *most)
+    }
+}
+
 impl Room {
+    /// Whether more than two take part.
+    pub(crate) fn is_company(&self) -> bool {
+        self.members.iter().filter(|member| member.forwarding.admitted).count() > 2
+    }
+
     pub(crate) fn member(&self, user: UserId) -> Option<&Member> {
         self.members.iter().find(|member| member.user == user)
     }

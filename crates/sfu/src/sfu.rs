@@ -1,6 +1,7 @@
 //! The machine: rooms and peers, what comes in and what goes out.
 
 mod flow;
+mod pictures;
 mod seats;
 mod traffic;
 
@@ -128,6 +129,7 @@ impl Sfu {
             Command::Admit { room, user, admitted } => {
                 self.change_forwarding(room, user, |forwarding| forwarding.admitted = admitted);
             }
+            Command::Watch { room, user, most } => self.watch(room, user, most),
             Command::Publish { room, user, microphone, camera } => {
                 self.change_forwarding(room, user, |forwarding| {
                     forwarding.microphone = microphone;

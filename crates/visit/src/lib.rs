@@ -12,6 +12,7 @@ mod appointment;
 mod backend;
 mod chat;
 mod id;
+mod layer;
 mod machine;
 pub mod permission;
 mod person;
@@ -31,6 +32,7 @@ pub use appointment::{Appointment, AppointmentStatus, JoinWindow, UnknownStatus,
 pub use backend::{CallBackend, UnknownCallBackend};
 pub use chat::{ChatMessage, ChatText, InvalidChatText};
 pub use id::{AdmissionId, AppointmentId, CommandId, ConnectionId, InvalidId, PageId, UserId, VisitId};
+pub use layer::Layer;
 pub use machine::{Arrival, Closing, Context, Input, MAX_PARTICIPANTS, Output, Visit};
 pub use person::{BirthDate, Companion, EmailAddress, InvalidEmailAddress, Participants, Person, Role, age_on};
 pub use private::Private;

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Change, View};
-use crate::{AdmissionId, CallBackend, Capture, ChatText, CommandId, DeviceCheck, TermsId, UserId};
+use crate::{AdmissionId, CallBackend, Capture, ChatText, CommandId, DeviceCheck, Layer, TermsId, UserId};
 
 /// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
@@ -39,8 +39,24 @@ pub enum ClientMessage {
         /// The description.
         sdp: Sdp,
     },
+    /// How large this page shows the others, each time that changes and after every `answer`. Not answered.
+    Watch {
+        /// Whom. Those it does not name may come as large as they are sent.
+        pictures: Vec<Watched>,
+    },
     /// Are you there? Answered with `pong`.
     Ping,
+}
+
+/// How large a page shows somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// Whose picture.
+    pub user: UserId,
+    /// The largest layer it has a use for; nothing: it shows none of them.
+    pub most: Option<Layer>,
 }
 
 /// What a person can do in a visit.
@@ -174,6 +190,19 @@ pub enum ServerMessage {
         peer: u32,
         /// Why.
         reason: MediaFailure,
+    },
+    /// Which layers of its picture somebody has a use for: what the page sends of the others is for nothing. A page that
+    /// has not been told sends all.
+    Layers {
+        /// The page's number for its connection.
+        peer: u32,
+        /// The smallest first; at least one.
+        wanted: Vec<Layer>,
+    },
+    /// Who speaks, in a visit of three and more, each time that changes. To everyone who is in it.
+    Speaking {
+        /// Nobody, when there has been silence for a moment.
+        user: Option<UserId>,
     },
     /// I am here.
     Pong,

@@ -6,9 +6,9 @@ use crate::chat::{ChatMessage, ChatText};
 use crate::record::EndReason;
 use crate::seat::{Capture, Check, DeviceCheck};
 use crate::signalling::Sdp;
-use crate::signalling::{Admission, ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track};
+use crate::signalling::{Admission, ClientMessage, Command, MediaFailure, Refusal, ServerMessage, Track, Watched};
 use crate::view::{Change, ParticipantView, Presence, Stage, View};
-use crate::{AdmissionId, CallBackend, CommandId, Role, TermsId, Timestamp, UserId, VisitId};
+use crate::{AdmissionId, CallBackend, CommandId, Layer, Role, TermsId, Timestamp, UserId, VisitId};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/signalling/messages.ts");
 
@@ -38,6 +38,8 @@ fn generate() -> String {
         View::decl(&config),
         Change::decl(&config),
         Command::decl(&config),
+        Layer::decl(&config),
+        Watched::decl(&config),
         ClientMessage::decl(&config),
         AdmissionId::decl(&config),
         Admission::decl(&config),

@@ -13,6 +13,8 @@ export interface MediaWish {
   connected: boolean;
   /** How many others may be heard and seen. */
   people: number;
+  /** Three and more are of the visit: what this person sends goes to more than one. */
+  several: boolean;
   /** The other person's {@link MediaState.ready}, as they reported it. */
   otherReady: boolean;
   /** Their microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */

@@ -50,7 +50,7 @@ export class Embedded implements CallBackend {
   update(wish: MediaWish): void {
     this.#peer.send(wish.microphone, wish.camera);
     this.#peer.pace(wish.connected);
-    this.#peer.meet(wish.people);
+    this.#peer.meet(wish.people, wish.several);
     if (wish.present) {
       this.#peer.open();
       if (this.#stopMeasuring === nothing) this.#measureLater();

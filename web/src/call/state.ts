@@ -1,7 +1,7 @@
 import type { Appointment, Problem } from "../api/appointment.ts";
 import type { CaptureState } from "../devices/capture.ts";
 import type { Transport } from "../signalling/client.ts";
-import type { Admission, Command, Refusal, Role, Timestamp, View } from "../signalling/messages.ts";
+import type { Admission, Command, Refusal, Role, Timestamp, UserId, View } from "../signalling/messages.ts";
 import type { MediaState } from "./backend.ts";
 import { accompanies, present } from "./company.ts";
 import type { Published } from "./publication.ts";
@@ -24,6 +24,10 @@ export interface CallState {
   stopping: Timestamp | null;
   /** Who asks to come in on another device than the one that used their link. */
   admissions: readonly Admission[];
+  /** Who speaks, in a visit of three and more; `null`: nobody. */
+  speaking: UserId | null;
+  /** Who spoke last. */
+  floor: UserId | null;
   /** What to add to this computer's clock to get the server's. */
   clockSkew: number;
   capture: CaptureState;

@@ -1,7 +1,7 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
 import { SignallingClient, type Transport } from "../signalling/client.ts";
-import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Layer, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import { NO_MEDIA, createNone, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
@@ -10,6 +10,7 @@ import { deviceCheck } from "./check.ts";
 import { Publication, type Published, narrower, same, widens } from "./publication.ts";
 import { type CallState, type Scene, isTogether, sceneOf } from "./state.ts";
 import { apply, shown, type Shown } from "./view.ts";
+import { Watching } from "./watching.ts";
 
 /** How often a closed door is knocked at. */
 const KNOCK_EVERY = 15_000;
@@ -53,6 +54,7 @@ export class CallStore {
   #backends = 0;
   #toldCarries = false;
   readonly #publication: Publication;
+  readonly #watching: Watching;
   #reported: DeviceCheck | null = null;
   #captured: CaptureWord = "live";
   #toldCapture: CaptureWord = "live";
@@ -74,6 +76,7 @@ export class CallStore {
       pending: () => this.#client?.pending("set_media") === true,
       forget: () => this.#client?.forget("set_media"),
     });
+    this.#watching = new Watching(options.clock, (pictures) => this.#client?.watch(pictures));
     this.#state = {
       role: options.role,
       part: null,
@@ -83,6 +86,8 @@ export class CallStore {
       view: null,
       stopping: null,
       admissions: [],
+      speaking: null,
+      floor: null,
       clockSkew: 0,
       capture: this.capture.state,
       lent: false,
@@ -141,6 +146,7 @@ export class CallStore {
     this.#closed = true;
     this.#stopRetry();
     this.#stopKnock();
+    this.#watching.close();
     this.#client?.close();
     this.#backend?.close();
     this.capture.close();
@@ -174,6 +180,16 @@ export class CallStore {
     this.#publication.choose(change);
     this.#set({ published: this.#publication.now });
     this.#follow();
+  }
+
+  /** How large somebody's picture is shown, as far as there is a use for it. */
+  look(user: UserId, most: Layer): void {
+    this.#watching.look(user, most);
+  }
+
+  /** Whether anybody can see this page. */
+  show(visible: boolean): void {
+    this.#watching.hide(!visible);
   }
 
   /** Writes something to everyone in the visit. It goes out as soon as the server is within reach. */
@@ -304,7 +320,11 @@ export class CallStore {
         changed: (changes) => this.#onChanged(changes),
         acknowledged: (command) => this.#onAnswer(command, null),
         refused: (command, refusal) => this.#onAnswer(command, refusal),
-        media: (message) => this.#backend?.receive(message),
+        media: (message) => {
+          this.#backend?.receive(message);
+          if (message.type === "answer") this.#watching.repeat();
+        },
+        speaking: (user) => this.#set({ speaking: user, floor: user ?? this.#state.floor }),
         admissions: (admissions) => {
           if (admissions.length > 0 || this.#state.admissions.length > 0) this.#set({ admissions });
         },
@@ -457,6 +477,7 @@ export class CallStore {
       present,
       connected,
       people: view?.others.filter(({ role }) => publishes(role)).length ?? 1,
+      several: (view?.others.length ?? 1) > 1,
       otherReady: present && view.other.media,
       published,
       microphone: present ? microphone : null,

@@ -1,7 +1,8 @@
-import type { Track, UserId } from "../signalling/messages.ts";
+import type { Layer, Track, UserId } from "../signalling/messages.ts";
 import { nothing, type Clock } from "../time/clock.ts";
 import { prefer, type Capabilities } from "./codecs.ts";
 import { DeeperSound } from "./deepening.ts";
+import { ALL, areTaken, bits, encodings, paced } from "./layers.ts";
 import { bounded, ProbeTimer } from "./probe.ts";
 import { Pulse, type Counters } from "./pulse.ts";
 
@@ -57,16 +58,21 @@ export class Connection {
   #answer = "";
   #bound = PROBE;
   #grown = Number.NEGATIVE_INFINITY;
+  /** Whether our picture is sent in several sizes, and which of them anybody has a use for. */
+  readonly #layered: boolean;
+  #wanted: ReadonlySet<Layer> = ALL;
 
   /**
    * @param number what the server knows this connection by
    * @param people how many others it can receive
+   * @param several whether our picture goes to more than one, and so in several sizes where the browser can
    * @param pc a new one, made with {@link CONFIGURATION}
    * @param lossy whether it is to send sound with more redundancy where it is lost
    */
   constructor(
     readonly number: number,
     readonly people: number,
+    readonly several: boolean,
     readonly pc: RTCPeerConnection,
     private readonly clock: Clock,
     capabilities: Capabilities,
@@ -74,14 +80,21 @@ export class Connection {
   ) {
     this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
     this.#deeper = new DeeperSound(this.#sound.sender, lossy);
-    this.#picture = this.pc.addTransceiver("video", {
-      direction: "sendonly",
-      sendEncodings: [{ ...WARM }],
-    });
+    this.#picture = (several ? this.#addLayered() : null) ?? this.pc.addTransceiver("video", { direction: "sendonly", sendEncodings: [{ ...WARM }] });
+    this.#layered = several && areTaken(this.#picture.sender.getParameters());
     prefer(this.#sound, "audio", capabilities);
     prefer(this.#picture, "video", capabilities);
     for (let person = 0; person < people; person++) {
       for (const kind of ["audio", "video"] as const) prefer(this.pc.addTransceiver(kind, { direction: "recvonly" }), kind, capabilities);
+    }
+  }
+
+  /** `null`: this browser knows only one size. */
+  #addLayered(): RTCRtpTransceiver | null {
+    try {
+      return this.pc.addTransceiver("video", { direction: "sendonly", sendEncodings: encodings() });
+    } catch {
+      return null;
     }
   }
 
@@ -95,8 +108,18 @@ export class Connection {
     if (this.#full === full) return;
     this.#full = full;
     this.#stopRising();
-    await this.#tune(full ? RISING : WARM);
-    if (full) this.#rise(this.clock.now());
+    await this.#begin();
+  }
+
+  /** Which of the sizes of our picture anybody has a use for. */
+  async want(layers: readonly Layer[]): Promise<void> {
+    this.#wanted = new Set(layers);
+    if (this.#layered) await this.#tune(FULL);
+  }
+
+  async #begin(): Promise<void> {
+    await this.#tune(this.#full ? RISING : WARM);
+    if (this.#full && !this.#layered) this.#rise(this.clock.now());
   }
 
   /** Describes this side. The same again where the last offer was never answered. */
@@ -115,8 +138,7 @@ export class Connection {
       if (user !== undefined) received.set(user, [...(received.get(user) ?? []), receiver.track]);
     }
     this.#received = received;
-    await this.#tune(this.#full ? RISING : WARM);
-    if (this.#full) this.#rise(this.clock.now());
+    await this.#begin();
   }
 
   /** The tracks of each of the others. */
@@ -149,13 +171,14 @@ export class Connection {
     this.#deeper.read(now(), report);
     if (!this.#full || !this.carries || this.#picture.sender.track === null) return;
     const allowance = { picture: bitsFor(report), sending: this.#picture.sender.track.enabled };
-    if (this.#probes.due(now(), allowance, FULL.maxBitrate)) await this.#probe();
-    else if (allowance.picture >= ENOUGH && this.#isSmall(report)) await this.#grow(now());
+    const wish = this.#layered ? bits(this.#wanted) : FULL.maxBitrate;
+    if (this.#probes.due(now(), allowance, wish)) await this.#probe();
+    else if (!this.#layered && allowance.picture >= ENOUGH && this.#isSmall(report)) await this.#grow(now());
   }
 
   /** Whether the encoder makes the picture smaller than the camera's for want of bits it had not. */
   #isSmall(report: RTCStatsReport): boolean {
-    const { frameHeight, qualityLimitationReason } = encoderOf(report);
+    const { frameHeight, qualityLimitationReason } = encodersOf(report)[0] ?? {};
     const whole = this.#picture.sender.track?.getSettings?.().height;
     const comparable = typeof frameHeight === "number" && typeof whole === "number";
     return qualityLimitationReason === "bandwidth" && comparable && frameHeight < 0.9 * whole;
@@ -205,12 +228,14 @@ export class Connection {
     else this.#rise(since);
   }
 
-  /** The pace; and under strain, give up size and smoothness alike. */
+  /** The pace, which a picture of several sizes has its own of; and under strain, give up size and smoothness alike. */
   async #tune(pace: Pace, degradationPreference: RTCDegradationPreference = "balanced"): Promise<void> {
     const sender = this.#picture.sender;
     try {
       const parameters = sender.getParameters();
-      const encodings = parameters.encodings.map((encoding) => ({ ...encoding, ...pace }));
+      const tuned = (encoding: RTCRtpEncodingParameters): RTCRtpEncodingParameters =>
+        this.#layered ? paced(encoding, this.#full, this.#wanted) : { ...encoding, ...pace };
+      const encodings = parameters.encodings.map(tuned);
       await sender.setParameters({ ...parameters, encodings, degradationPreference } as RTCRtpSendParameters);
     } catch {
       // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
@@ -218,18 +243,15 @@ export class Connection {
   }
 }
 
-/** What is measured of the encoder of the picture. */
-function encoderOf(report: RTCStatsReport | undefined): Record<string, unknown> {
-  for (const entry of (report?.values() ?? []) as Iterable<Record<string, unknown>>) {
-    if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") return entry;
-  }
-  return {};
+/** What is measured of the encoders of the picture: one for each of its sizes. */
+function encodersOf(report: RTCStatsReport | undefined): Record<string, unknown>[] {
+  const entries = [...((report?.values() ?? []) as Iterable<Record<string, unknown>>)];
+  return entries.filter(({ type, kind, active }) => type === "outbound-rtp" && kind === "video" && active !== false);
 }
 
-/** What the encoder of the picture is allowed, in bits a second. */
+/** What the encoders of the picture are allowed together, in bits a second. */
 function bitsFor(report: RTCStatsReport | undefined): number {
-  const { targetBitrate } = encoderOf(report);
-  return typeof targetBitrate === "number" ? targetBitrate : 0;
+  return encodersOf(report).reduce((sum, { targetBitrate }) => sum + (typeof targetBitrate === "number" ? targetBitrate : 0), 0);
 }
 
 function countersOf(report: RTCStatsReport): Counters | null {

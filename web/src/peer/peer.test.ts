@@ -17,6 +17,7 @@ beforeEach(() => {
   offers = [];
   roams = false;
   FakePeerConnection.made = [];
+  FakePeerConnection.layers = "known";
   peer = new Peer({
     clock,
     random: () => 0.5,
@@ -176,7 +177,7 @@ test("where much sound is lost, a connection that can send more of it takes over
 });
 
 test("there is a pair of sections for each of the others, and the tracks are theirs by mid", async () => {
-  peer.meet(3);
+  peer.meet(3, false);
   peer.open();
   await settle();
   const receiving = pc().transceivers.slice(2).map(({ kind, direction }) => `${direction} ${kind}`);
@@ -188,9 +189,83 @@ test("there is a pair of sections for each of the others, and the tracks are the
   ]);
 });
 
+/** What is sent of each size: nothing, or so many bits a second at most. */
+function sizes(at = -1): Record<string, unknown> {
+  const encodings = pc(at).transceivers[1]?.sender.encodings ?? [];
+  return Object.fromEntries(encodings.map(({ rid, active, maxBitrate }) => [rid, active === false ? 0 : maxBitrate]));
+}
+
+test("to more than one a picture is sent in three sizes, of which those are paused that nobody takes", async () => {
+  peer.meet(2, true);
+  await connect();
+  assert.deepEqual(sizes(), { q: 100_000, h: 0, f: 0 }, "while waiting the path is kept warm");
+  peer.pace(true);
+  await settle();
+  assert.deepEqual(sizes(), { q: 150_000, h: 500_000, f: 1_500_000 });
+  peer.receive({ type: "layers", peer: offers[0]?.peer ?? 0, wanted: ["q", "f"] });
+  await settle();
+  assert.deepEqual(sizes(), { q: 150_000, h: 0, f: 1_500_000 });
+  peer.receive({ type: "layers", peer: 1, wanted: ["q"] });
+  await settle();
+  assert.deepEqual(sizes(), { q: 150_000, h: 0, f: 1_500_000 }, "another connection's are nothing to this one");
+  peer.pace(false);
+  await settle();
+  assert.deepEqual(sizes(), { q: 100_000, h: 0, f: 0 });
+  peer.receive({ type: "layers", peer: offers[0]?.peer ?? 0, wanted: ["h"] });
+  await settle();
+  assert.deepEqual(sizes(), { q: 100_000, h: 0, f: 0 });
+  peer.pace(true);
+  await settle();
+  assert.deepEqual(sizes(), { q: 0, h: 500_000, f: 0 });
+});
+
+test("a picture of several sizes is probed for what they take together", async () => {
+  peer.send(null, { kind: "video", enabled: true } as MediaStreamTrack);
+  peer.meet(2, true);
+  await connect();
+  peer.pace(true);
+  pc().encoder = { targetBitrate: 600_000 };
+  peer.receive({ type: "layers", peer: offers[0]?.peer ?? 0, wanted: ["q", "h"] });
+  await talk(6_000);
+  assert.equal(pc().answers.length, 1);
+  peer.receive({ type: "layers", peer: offers[0]?.peer ?? 0, wanted: ["q", "h", "f"] });
+  await talk(4_000);
+  assert.equal(pc().answers.length, 2);
+});
+
+for (const browser of ["ignored", "refused"] as const) {
+  test(`where several sizes are ${browser}, one is sent`, async () => {
+    FakePeerConnection.layers = browser;
+    peer.meet(2, true);
+    await connect();
+    peer.pace(true);
+    peer.receive({ type: "layers", peer: offers[0]?.peer ?? 0, wanted: ["q"] });
+    await clock.pass(2_100);
+    const { active, maxBitrate, scaleResolutionDownBy } = pc().transceivers[1]?.sender.encoding ?? {};
+    assert.deepEqual([active, maxBitrate, scaleResolutionDownBy], [undefined, 1_500_000, 1]);
+    assert.equal(FakePeerConnection.made.length, 1);
+  });
+}
+
+test("when a third one comes, a connection that sends several sizes takes over from the one that does not", async () => {
+  peer.meet(1, false);
+  await connect();
+  assert.equal(pc().transceivers[1]?.sender.encodings.length, 1);
+  peer.meet(1, true);
+  await settle();
+  assert.deepEqual([FakePeerConnection.made.length, pc(0).closed], [2, false]);
+  assert.deepEqual(Object.keys(sizes(1)), ["q", "h", "f"]);
+  await answer();
+  pc(1).become("connected");
+  assert.deepEqual([pc(0).closed, FakePeerConnection.made.length], [true, 2]);
+  peer.meet(1, false);
+  await settle();
+  assert.equal(FakePeerConnection.made.length, 2, "nothing is made anew when they go");
+});
+
 test("for somebody more a wider connection is made beside the old one, which stays until that one carries", async () => {
   await connect();
-  peer.meet(2);
+  peer.meet(2, false);
   await settle();
   const [old, wide] = FakePeerConnection.made;
   assert.equal(FakePeerConnection.made.length, 2);
@@ -200,8 +275,8 @@ test("for somebody more a wider connection is made beside the old one, which sta
   assert.deepEqual([...peer.received.keys()], ["d"], "what runs is shown until then");
   wide?.become("connected");
   assert.deepEqual([old?.closed, [...peer.received.keys()]], [true, ["d", "g"]]);
-  peer.meet(1);
-  peer.meet(2);
+  peer.meet(1, false);
+  peer.meet(2, false);
   await settle();
   assert.equal(FakePeerConnection.made.length, 2, "an empty place costs nothing");
 });
@@ -209,7 +284,7 @@ test("for somebody more a wider connection is made beside the old one, which sta
 test("one that is on its way and too narrow is given up at once", async () => {
   peer.open();
   await settle();
-  peer.meet(2);
+  peer.meet(2, false);
   await settle();
   assert.equal(FakePeerConnection.made.length, 2);
   assert.deepEqual([pc(0).closed, pc().transceivers.length], [true, 6]);
@@ -217,7 +292,7 @@ test("one that is on its way and too narrow is given up at once", async () => {
 
 test("where the wider one fails, it is tried again; and so it is where the server was out of reach", async () => {
   await connect();
-  peer.meet(2);
+  peer.meet(2, false);
   await settle();
   peer.receive({ type: "media_failed", peer: offers.at(-1)?.peer ?? 0, reason: "busy" });
   assert.equal(peer.link, "up");
@@ -226,7 +301,7 @@ test("where the wider one fails, it is tried again; and so it is where the serve
   await answer();
   pc().become("connected");
   peer.reachable(false);
-  peer.meet(3);
+  peer.meet(3, false);
   await settle();
   assert.equal(FakePeerConnection.made.length, 3);
   peer.reachable(true);

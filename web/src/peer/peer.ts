@@ -60,6 +60,8 @@ export class Peer {
   #full = false;
   /** How many others there are to receive. */
   #people = 1;
+  /** Whether what is sent goes to more than one. */
+  #several = false;
   #reachable = true;
   #unsent: (() => void) | null = null;
   #attempt = 0;
@@ -132,17 +134,25 @@ export class Peer {
     void this.#next?.pace(full);
   }
 
-  /** How many others there are to receive, at least one. Fewer change nothing: their places stay empty. */
-  meet(people: number): void {
+  /**
+   * How many others there are to receive, at least one, and whether what is sent goes to more than one. Fewer change
+   * nothing: their places stay empty, and nobody takes the other sizes of a picture.
+   */
+  meet(people: number, several: boolean): void {
     this.#people = Math.max(1, people);
+    this.#several = several;
     // One that is under way and too small would have to be followed by another.
-    if (this.#open && this.#next !== null && this.#next.people < this.#people) this.#renewWhenReachable(true);
+    if (this.#open && this.#next !== null && this.#isNarrow(this.#next)) this.#renewWhenReachable(true);
     else this.#widen();
+  }
+
+  #isNarrow({ people, several }: Connection): boolean {
+    return people < this.#people || (this.#several && !several);
   }
 
   /** Makes a wider connection beside the one that is too narrow. */
   #widen(): void {
-    if (this.#open && this.#current !== null && this.#current.people < this.#people) this.#replaceSoon(0, true);
+    if (this.#open && this.#current !== null && this.#isNarrow(this.#current)) this.#replaceSoon(0, true);
   }
 
   /** How long media wait before they are played, at least; `null`: as the browser likes. */
@@ -154,7 +164,9 @@ export class Peer {
   receive(message: MediaMessage): void {
     const connection = [this.#next, this.#current].find((candidate) => candidate?.number === message.peer);
     if (connection === null || connection === undefined) return;
-    if (message.type === "answer") {
+    if (message.type === "layers") {
+      void connection.want(message.wanted);
+    } else if (message.type === "answer") {
       connection.answer(message.sdp, message.tracks).then(
         () => this.#options.changed(),
         () => this.#failed(connection),
@@ -248,7 +260,7 @@ export class Peer {
     const { clock, connections, capabilities } = this.#options;
     const roams = roaming ? connections.roaming(CONFIGURATION) : null;
     const pc = roams ?? connections.plain(CONFIGURATION);
-    const connection = new Connection(this.#number, this.#people, pc, clock, capabilities, this.#lossy);
+    const connection = new Connection(this.#number, this.#people, this.#several, pc, clock, capabilities, this.#lossy);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);

@@ -38,6 +38,7 @@ beforeEach(() => {
       acknowledged: (command) => answers.push([command.name, "done"]),
       refused: (command, refusal) => answers.push([command.name, refusal]),
       media: () => {},
+      speaking: () => {},
       admissions: (waiting) => (asking = waiting.length),
       stopping: (until) => (stopping = until),
     },

@@ -1,6 +1,6 @@
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import { Attempts } from "./attempts.ts";
-import type { Admission, Change, ClientMessage, Command, Refusal, ServerMessage, Timestamp, View } from "./messages.ts";
+import type { Admission, Change, ClientMessage, Command, Refusal, ServerMessage, Timestamp, UserId, View, Watched } from "./messages.ts";
 import { CommandQueue } from "./queue.ts";
 import type { Socket } from "./socket.ts";
 
@@ -24,7 +24,7 @@ const PROVE_WITHIN = 1_500;
 export type Transport = "connecting" | "open" | "reconnecting" | "moved" | "signed_out" | "refused" | "broken" | "closed";
 
 /** Messages for whoever carries the media. */
-export type MediaMessage = Extract<ServerMessage, { type: "answer" | "media_failed" }>;
+export type MediaMessage = Extract<ServerMessage, { type: "answer" | "media_failed" | "layers" }>;
 
 /** What the client tells its owner. */
 export interface SignallingEvents {
@@ -34,6 +34,8 @@ export interface SignallingEvents {
   acknowledged(command: Command): void;
   refused(command: Command, refusal: Refusal): void;
   media(message: MediaMessage): void;
+  /** Who speaks now; `null`: nobody. */
+  speaking(user: UserId | null): void;
   /** Who asks to come in on another device: all of them. */
   admissions(waiting: readonly Admission[]): void;
   /** The server is about to stop, at that time at the latest; `null`: this one is not. */
@@ -135,6 +137,11 @@ export class SignallingClient {
     return true;
   }
 
+  /** Says how large everyone is shown here, if the server can be reached now. */
+  watch(pictures: Watched[]): void {
+    if (this.#isOpen()) this.#send({ type: "watch", pictures });
+  }
+
   /**
    * The network or the page came back, or the server is not heard elsewhere. A connection that is there has to
    * prove itself, with another begun beside it; whichever is answered first is the one.
@@ -229,6 +236,7 @@ export class SignallingClient {
       }
       case "answer":
       case "media_failed":
+      case "layers":
         this.#options.events.media(message);
         break;
       case "moved":
@@ -236,6 +244,9 @@ export class SignallingClient {
         break;
       case "admissions":
         this.#options.events.admissions(message.waiting);
+        break;
+      case "speaking":
+        this.#options.events.speaking(message.user);
         break;
       case "stopping":
         this.#options.events.stopping(message.until);

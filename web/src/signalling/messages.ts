@@ -260,6 +260,18 @@ terms: TermsId, } | { "name": "say",
  */
 text: ChatText, };
 
+export type Layer = "q" | "h" | "f";
+
+export type Watched = { 
+/**
+ * Whose picture.
+ */
+user: UserId, 
+/**
+ * The largest layer it has a use for; nothing: it shows none of them.
+ */
+most: Layer | null, };
+
 export type ClientMessage = { "type": "command", 
 /**
  * The page's name for it. Sending it again under the same id changes nothing.
@@ -278,7 +290,11 @@ peer: number,
 /**
  * The description.
  */
-sdp: Sdp, } | { "type": "ping" };
+sdp: Sdp, } | { "type": "watch", 
+/**
+ * Whom. Those it does not name may come as large as they are sent.
+ */
+pictures: Array<Watched>, } | { "type": "ping" };
 
 export type AdmissionId = string;
 
@@ -378,7 +394,19 @@ peer: number,
 /**
  * Why.
  */
-reason: MediaFailure, } | { "type": "pong" } | { "type": "malformed", 
+reason: MediaFailure, } | { "type": "layers", 
+/**
+ * The page's number for its connection.
+ */
+peer: number, 
+/**
+ * The smallest first; at least one.
+ */
+wanted: Array<Layer>, } | { "type": "speaking", 
+/**
+ * Nobody, when there has been silence for a moment.
+ */
+user: UserId | null, } | { "type": "pong" } | { "type": "malformed", 
 /**
  * What is wrong, for a developer.
  */

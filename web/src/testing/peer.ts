@@ -26,9 +26,15 @@ export class FakePeerConnection {
     FakePeerConnection.made.push(this);
   }
 
-  addTransceiver(kind: string, { direction }: { direction: string }): object {
+  /** Whether this browser knows pictures of several sizes; it may also not like to be asked. */
+  static layers: "known" | "ignored" | "refused" = "known";
+
+  addTransceiver(kind: string, { direction, sendEncodings = [] }: { direction: string; sendEncodings?: Record<string, unknown>[] }): object {
     const mid = String(this.transceivers.length);
-    const transceiver = { mid, kind, direction, sender: new FakeSender(), receiver: { track: { id: `${kind}${mid}` } } };
+    const several = sendEncodings.length > 1;
+    if (several && FakePeerConnection.layers === "refused") throw new TypeError("rid");
+    const encodings = several && FakePeerConnection.layers === "ignored" ? [{}] : sendEncodings;
+    const transceiver = { mid, kind, direction, sender: new FakeSender(encodings), receiver: { track: { id: `${kind}${mid}` } } };
     this.transceivers.push(transceiver);
     return transceiver;
   }
@@ -72,11 +78,21 @@ export class FakePeerConnection {
 
 class FakeSender {
   track: unknown = null;
+  /** As they were last set. */
+  encodings: Record<string, unknown>[];
+
+  constructor(encodings: Record<string, unknown>[]) {
+    this.encodings = encodings.length === 0 ? [{}] : encodings;
+  }
+
   async replaceTrack(track: unknown): Promise<void> {
     this.track = track;
   }
-  /** What was last set. */
-  encoding: Record<string, unknown> = {};
+  /** The first of them. */
+  get encoding(): Record<string, unknown> {
+    return this.encodings[0] ?? {};
+  }
+
   /** What the encoder is allowed, in bits a second. */
   targetBitrate = 0;
 
@@ -85,7 +101,7 @@ class FakeSender {
   }
 
   getParameters(): object {
-    return { encodings: [{ ...this.encoding }], codecs: [{ mimeType: "audio/red", payloadType: 63 }] };
+    return { encodings: this.encodings.map((encoding) => ({ ...encoding })), codecs: [{ mimeType: "audio/red", payloadType: 63 }] };
   }
 
   /** What was to be given up under strain. */
@@ -93,6 +109,6 @@ class FakeSender {
 
   async setParameters(parameters: { encodings: Record<string, unknown>[]; degradationPreference?: string }): Promise<void> {
     this.preferences.push(parameters.degradationPreference);
-    this.encoding = parameters.encodings[0] ?? {};
+    this.encodings = parameters.encodings;
   }
 }

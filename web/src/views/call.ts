@@ -28,7 +28,7 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
   return html`
     ${heading(`Visit with ${names.other}`, true)}
     <div class="stage__top">
-      <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${qualityWord(context)}</p>
+      <p class="chip"><strong>${names.other}</strong>${otherMuted(context)}${otherSpeaks(context)}${qualityWord(context)}</p>
       ${watches(context) ? observing() : nothing}
     </div>
     ${absence(context)} ${ownTrouble(context)} ${newMessage(context)} ${showsSelf(context) ? corner(context, drag) : nothing}
@@ -96,6 +96,12 @@ function shownQuality({ state, scene }: ViewContext): Quality {
 
 function otherMuted({ state }: ViewContext): Part {
   return state.view?.other.microphone === false ? html`<span class="chip__muted">${icon("micOff")}Muted</span>` : nothing;
+}
+
+/** In a visit of more than two: who of them speaks is not always plain. */
+function otherSpeaks({ state }: ViewContext): Part {
+  const speaks = state.view !== null && state.speaking === state.view.other.user;
+  return speaks ? html`<span class="chip__word chip__word--speaks">Speaking</span>` : nothing;
 }
 
 /** What stands in the place of a picture. */

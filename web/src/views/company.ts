@@ -22,17 +22,19 @@ export function strip(context: ViewContext, extra = ""): Part {
   </ul>`;
 }
 
-function tile({ pictures }: ViewContext, person: ParticipantView): TemplateResult {
+function tile({ state, pictures }: ViewContext, person: ParticipantView): TemplateResult {
   const { user, name, role, presence, microphone } = person;
   const there = presence.name === "here" || presence.name === "away";
   const sends = publishes(role);
   const words = instead(person, pictures.shows(user));
-  return html`<li class="tile" title=${name} ?hidden=${!there}>
+  const speaks = state.speaking === user;
+  const floor = state.floor === user ? "tile--floor" : "";
+  return html`<li class="tile ${floor} ${speaks ? "tile--speaks" : ""}" title=${name} ?hidden=${!there}>
     ${pictures.element(user) ?? nothing}
     ${words === null ? nothing : html`<span class="tile__instead">${sends ? avatar(name) : icon("eye")}<span>${words}</span></span>`}
     <span class="tile__foot">
       <span class="tile__name" dir="auto">${name}</span>
-      <span class="tile__role">${sends && !microphone ? html`${icon("micOff")}<span class="vh">Muted, </span>` : nothing}${roleWord(role)}</span>
+      <span class="tile__role">${sends && !microphone ? html`${icon("micOff")}<span class="vh">Muted, </span>` : nothing}${speaks ? html`<span class="vh">Speaking, </span>` : nothing}${roleWord(role)}</span>
     </span>
   </li>`;
 }

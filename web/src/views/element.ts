@@ -7,7 +7,7 @@ import type { CallStore } from "../call/store.ts";
 import { speakerToUse } from "../devices/follow.ts";
 import { LevelMeter } from "../devices/meter.ts";
 import { Recovery } from "../devices/recovery.ts";
-import type { ParticipantView, Role } from "../signalling/messages.ts";
+import type { ParticipantView, Role, UserId } from "../signalling/messages.ts";
 import { chime } from "../sound/chime.ts";
 import tokens from "../styles/tokens.css" with { type: "fallback" };
 import { nothing as idle, systemClock } from "../time/clock.ts";
@@ -89,7 +89,11 @@ export abstract class VideoCall extends LitElement {
   #stopRest = idle;
   #remote: RemotePicture | null = null;
   #blocked = false;
-  readonly #pictures = new CompanyPictures(() => this.#onSound());
+  #floor: UserId | null = null;
+  readonly #pictures = new CompanyPictures(
+    () => this.#onSound(),
+    (user, most) => this.#store?.look(user, most),
+  );
   #presence: Presence | null = null;
   #recovery: Recovery | null = null;
   /** Where the focus was before a tap was asked for. */
@@ -129,7 +133,10 @@ export abstract class VideoCall extends LitElement {
   #surround(): void {
     this.#presence ??= new Presence(
       () => this.#onBack(),
-      (visible) => this.#recovery?.show(visible),
+      (visible) => {
+        this.#recovery?.show(visible);
+        this.#store?.show(visible);
+      },
     );
     this.#remote ??= new RemotePicture((change) => this.#onRemote(change), this.seat === "patient");
   }
@@ -213,7 +220,9 @@ export abstract class VideoCall extends LitElement {
     this.requestUpdate();
   }
 
-  #onRemote({ soundBlocked, picture }: RemoteChange): void {
+  #onRemote({ soundBlocked, picture, most }: RemoteChange): void {
+    const other = this.#store?.state.view?.other.user;
+    if (most !== undefined && other !== undefined) this.#store?.look(other, most);
     if (soundBlocked !== undefined) {
       this.#blocked = soundBlocked;
       this.#onSound();
@@ -393,6 +402,15 @@ export abstract class VideoCall extends LitElement {
   override updated(): void {
     this.#showDialogs();
     if (this.#ui.dialog === "messages") this.#read();
+    this.#showFloor();
+  }
+
+  /** Whoever spoke last is in sight, also where there are more people than fit. */
+  #showFloor(): void {
+    const { floor } = this.#store?.state ?? { floor: null };
+    if (floor === this.#floor) return;
+    this.#floor = floor;
+    this.renderRoot.querySelector(".tile--floor")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #showDialogs(): void {

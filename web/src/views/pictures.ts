@@ -1,5 +1,5 @@
 import { isThere } from "../call/company.ts";
-import type { ParticipantView, UserId } from "../signalling/messages.ts";
+import type { Layer, ParticipantView, UserId } from "../signalling/messages.ts";
 import { RemotePicture } from "./remote.ts";
 
 /** What plays everyone beside the two: an element a person, kept for the whole visit. */
@@ -8,8 +8,14 @@ export class CompanyPictures {
   readonly #seen = new Set<UserId>();
   readonly #blocked = new Set<UserId>();
 
-  /** @param changed {@link shows} or {@link blocked} may be different */
-  constructor(private readonly changed: () => void) {}
+  /**
+   * @param changed {@link shows} or {@link blocked} may be different
+   * @param looked somebody is shown so large now
+   */
+  constructor(
+    private readonly changed: () => void,
+    private readonly looked: (user: UserId, most: Layer) => void,
+  ) {}
 
   /** Whether the browser holds somebody's sound back until a tap. */
   get blocked(): boolean {
@@ -50,7 +56,8 @@ export class CompanyPictures {
   #of({ user }: ParticipantView): RemotePicture {
     const known = this.#pictures.get(user);
     if (known !== undefined) return known;
-    const picture = new RemotePicture(({ picture, soundBlocked }) => {
+    const picture = new RemotePicture(({ picture, soundBlocked, most }) => {
+      if (most !== undefined) this.looked(user, most);
       const note = (set: Set<UserId>, is: boolean | undefined): boolean =>
         is !== undefined && is !== set.has(user) && (is ? set.add(user).size > 0 : set.delete(user));
       const seen = note(this.#seen, picture);

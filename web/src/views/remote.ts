@@ -1,3 +1,5 @@
+import { layerFor } from "../peer/layers.ts";
+import type { Layer } from "../signalling/messages.ts";
 import { nothing, systemClock } from "../time/clock.ts";
 
 /** Cropping away more of a picture than this would lose the patient's hands, or the doctor's face. */
@@ -10,6 +12,8 @@ const STILL = 4;
 export interface RemoteChange {
   picture?: boolean;
   soundBlocked?: boolean;
+  /** How large it is shown. */
+  most?: Layer;
 }
 
 /**
@@ -111,6 +115,8 @@ export class RemotePicture {
   readonly #fit = (): void => {
     const { videoWidth, videoHeight } = this.element;
     const { clientWidth, clientHeight } = this.element.parentElement ?? this.element;
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (width > 0) this.changed({ most: layerFor(width, height, devicePixelRatio) });
     this.changed({ picture: this.#there && this.#still < STILL });
     if (videoWidth === 0 || clientHeight === 0) return;
     const picture = videoWidth / videoHeight;

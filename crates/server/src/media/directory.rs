@@ -6,7 +6,7 @@ use bedside_sfu::{OfferRefusal, PeerId, Refusal};
 use bedside_visit::{UserId, VisitId};
 use tokio::sync::oneshot;
 
-use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
+use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
 
 pub(super) type Reply = oneshot::Sender<Result<MediaAnswer, MediaRefusal>>;
 
@@ -96,15 +96,17 @@ impl Directory {
 
     pub(super) fn event(&self, peer: PeerId, kind: MediaEventKind) -> Option<MediaEvent> {
         let entry = self.peers.get(&peer).filter(|entry| !entry.dropped)?;
-        Some(MediaEvent { room: entry.room, user: entry.user, page_peer: entry.page_peer, kind })
+        let news = MediaNews::Connection { user: entry.user, page_peer: entry.page_peer, kind };
+        Some(MediaEvent { room: entry.room, news })
     }
 
     /// Forgets a peer that has ended. Gives the event to tell, unless the end was ordered.
     pub(super) fn gone(&mut self, peer: PeerId) -> Option<MediaEvent> {
-        let event = self.event(peer, MediaEventKind::Gone { replaced: false });
         let entry = self.remove(peer)?;
         let replaced = self.people.contains_key(&(entry.room, entry.user));
-        event.map(|event| MediaEvent { kind: MediaEventKind::Gone { replaced }, ..event })
+        let Entry { room, user, page_peer, dropped, .. } = entry;
+        let news = MediaNews::Connection { user, page_peer, kind: MediaEventKind::Gone { replaced } };
+        (!dropped).then_some(MediaEvent { room, news })
     }
 
     /// The peers of a person who is to be dropped.

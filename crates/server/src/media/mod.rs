@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bedside_sfu::Statistics;
-use bedside_visit::{UserId, VisitId};
+use bedside_visit::{Layer, UserId, VisitId};
 use mio::Waker;
 use tokio::sync::{mpsc, oneshot};
 
@@ -78,21 +78,33 @@ pub enum MediaRefusal {
     Busy,
 }
 
-/// What happened to a page's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happened in a visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaEvent {
     /// The visit.
     pub room: VisitId,
-    /// The person.
-    pub user: UserId,
-    /// The page's number of its connection.
-    pub page_peer: u32,
     /// What happened.
-    pub kind: MediaEventKind,
+    pub news: MediaNews,
 }
 
 /// See [`MediaEvent`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaNews {
+    /// Something of a page's connection.
+    Connection {
+        /// The person.
+        user: UserId,
+        /// The page's number of its connection.
+        page_peer: u32,
+        /// What happened to it.
+        kind: MediaEventKind,
+    },
+    /// Who speaks has changed: somebody, or nobody.
+    Speaking(Option<UserId>),
+}
+
+/// What happened to a page's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaEventKind {
     /// Media can flow, for the first time or again.
     Up,
@@ -103,6 +115,8 @@ pub enum MediaEventKind {
         /// Whether another connection of the person goes on.
         replaced: bool,
     },
+    /// Somebody has a use for these layers of the page's picture.
+    Wanted(Vec<Layer>),
 }
 
 /// What a worker did since it was started.
@@ -121,6 +135,7 @@ pub(crate) enum Order {
     Connect(Box<MediaJoin>, oneshot::Sender<Result<MediaAnswer, MediaRefusal>>),
     Admit { room: VisitId, user: UserId, admitted: bool },
     Publish { room: VisitId, user: UserId, microphone: bool, camera: bool },
+    Watch { room: VisitId, user: UserId, most: Vec<(UserId, Option<Layer>)> },
     Drop { room: VisitId, user: UserId },
     Shutdown,
 }
@@ -197,6 +212,11 @@ impl Media {
     /// Lets a person be heard and seen, or not: mute and camera-off hold whatever the page does.
     pub fn publish(&self, room: VisitId, user: UserId, microphone: bool, camera: bool) {
         self.order(room, Order::Publish { room, user, microphone, camera });
+    }
+
+    /// Says how large a person's page shows the others: see [`bedside_sfu::Command::Watch`].
+    pub fn watch(&self, room: VisitId, user: UserId, most: Vec<(UserId, Option<Layer>)>) {
+        self.order(room, Order::Watch { room, user, most });
     }
 
     /// Ends all connections of a person. No event follows.

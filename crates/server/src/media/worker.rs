@@ -23,7 +23,7 @@ use super::directory::{Directory, Waiting};
 use super::error::MediaError;
 use super::tcp::TcpPort;
 use super::udp::UdpPort;
-use super::{MediaAnswer, MediaEvent, MediaEventKind, Order, next_peer};
+use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaNews, Order, next_peer};
 use crate::config::MediaConfig;
 
 const WAKE: Token = Token(0);
@@ -279,6 +279,12 @@ impl Worker {
                     tracing::debug!(peer = peer.0, "media lost");
                     self.tell(self.directory.event(peer, MediaEventKind::Lost));
                 }
+                Output::Wanted { peer, layers } => {
+                    self.tell(self.directory.event(peer, MediaEventKind::Wanted(layers)))
+                }
+                Output::Speaking { room, user } => {
+                    self.tell(Some(MediaEvent { room, news: MediaNews::Speaking(user) }))
+                }
                 Output::Gone { peer, why } => {
                     tracing::debug!(peer = peer.0, ?why, "media gone");
                     let event = self.directory.gone(peer);
@@ -349,6 +355,7 @@ impl Worker {
             Order::Publish { room, user, microphone, camera } => {
                 self.command(Command::Publish { room, user, microphone, camera });
             }
+            Order::Watch { room, user, most } => self.command(Command::Watch { room, user, most }),
             Order::Drop { room, user } => {
                 for peer in self.directory.drop_user(room, user) {
                     self.command(Command::Leave { peer });

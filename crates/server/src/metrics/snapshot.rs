@@ -126,6 +126,7 @@ impl Snapshot {
             [
                 ("unknown_source", |s| s.dropped_unknown_source),
                 ("malformed", |s| s.dropped_malformed),
+                ("refused", |s| s.dropped_refused),
                 ("queue_full", |s| s.dropped_full),
             ],
         );

@@ -1,7 +1,7 @@
 //! What an appointment's task is told.
 
 use bedside_store::SessionHash;
-use bedside_visit::signalling::{Command, Sdp};
+use bedside_visit::signalling::{Command, Sdp, Watched};
 use bedside_visit::{Arrival, CommandId, ConnectionId, Timestamp, UserId};
 
 use super::connection::Connection;
@@ -38,6 +38,10 @@ pub(super) enum Event {
         connection: ConnectionId,
         peer: u32,
         sdp: Sdp,
+    },
+    Watch {
+        connection: ConnectionId,
+        pictures: Vec<Watched>,
     },
     /// An answer is out: the room may have changed while it was made.
     Answered {

@@ -250,6 +250,11 @@ impl Page {
                     send(socket, &ServerMessage::MediaFailed { peer, reason }).await
                 }
             },
+            Ok(ClientMessage::Watch { pictures }) => match self.decide(Action::Join).await? {
+                Ok(()) => Ok(self.tell(Event::Watch { connection: self.connection, pictures }).await?),
+                // Who has no media has nothing to watch.
+                Err(_) => Ok(()),
+            },
             Err(error) => {
                 let detail = error.to_string();
                 send(socket, &ServerMessage::Malformed { detail }).await

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
-use bedside_visit::signalling::{Admission, MediaFailure, Refusal, Sdp, ServerMessage, Track};
+use bedside_visit::signalling::{Admission, MediaFailure, Refusal, Sdp, ServerMessage, Track, Watched};
 use bedside_visit::{
-    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, Output, OwnWork, Role, UserId, Visit,
-    VisitId,
+    AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, MAX_PARTICIPANTS, Output, OwnWork,
+    Role, UserId, Visit, VisitId,
 };
 use tokio::sync::mpsc;
 
@@ -17,7 +17,7 @@ use super::joining::Joining;
 use super::live::Shared;
 use crate::admissions::WAITS;
 use crate::clock::fresh_id;
-use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaRefusal};
+use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
 use crate::metrics::Joined;
 
 /// How long to wait before trying again to write down what time did.
@@ -112,6 +112,7 @@ impl VisitTask {
                 }
             }
             Event::Offer { connection, peer, sdp } => self.offer(connection, peer, sdp),
+            Event::Watch { connection, pictures } => self.watch(connection, &pictures),
             Event::Answered { user, peer, answered } => {
                 self.answered(user, peer, answered);
                 self.bring_up_to_date(user);
@@ -327,14 +328,37 @@ impl VisitTask {
         }
     }
 
+    /// How large a page shows the others. Nobody is in more pictures than a visit has seats.
+    fn watch(&self, connection: ConnectionId, pictures: &[Watched]) {
+        let Some(page) = self.connections.iter().find(|c| c.id == connection) else { return };
+        let most = pictures.iter().take(MAX_PARTICIPANTS).map(|watched| (watched.user, watched.most)).collect();
+        self.shared.media.watch(self.visit.id(), page.user, most);
+    }
+
     async fn media(&mut self, event: MediaEvent) {
         if event.room != self.visit.id() {
             return;
         }
-        let user = event.user;
-        match event.kind {
+        match event.news {
+            MediaNews::Connection { user, page_peer, kind } => self.media_of(user, page_peer, kind).await,
+            MediaNews::Speaking(user) => self.tell_speaking(user),
+        }
+    }
+
+    /// Who waits outside does not learn who speaks inside.
+    fn tell_speaking(&mut self, user: Option<UserId>) {
+        let inside = self.connections.iter().filter(|c| self.visit.is_admitted(c.user));
+        let pages: Vec<ConnectionId> = inside.map(|c| c.id).collect();
+        for page in pages {
+            self.send(page, ServerMessage::Speaking { user });
+        }
+    }
+
+    async fn media_of(&mut self, user: UserId, page_peer: u32, kind: MediaEventKind) {
+        let page = self.connections.iter().find(|c| c.user == user).map(|c| c.id);
+        match kind {
             MediaEventKind::Up => {
-                self.joining.ended(user, event.page_peer, Joined::Up, &self.shared.told());
+                self.joining.ended(user, page_peer, Joined::Up, &self.shared.told());
                 self.step(Input::MediaUp { user }).await;
             }
             MediaEventKind::Lost => {
@@ -343,12 +367,16 @@ impl VisitTask {
             }
             MediaEventKind::Gone { replaced: true } => {}
             MediaEventKind::Gone { replaced: false } => {
-                self.joining.ended(user, event.page_peer, Joined::Failed, &self.shared.told());
+                self.joining.ended(user, page_peer, Joined::Failed, &self.shared.told());
                 self.step(Input::MediaLost { user }).await;
-                let page = self.connections.iter().find(|c| c.user == user).map(|c| c.id);
                 if let Some(page) = page {
                     let reason = MediaFailure::Lost;
-                    self.send(page, ServerMessage::MediaFailed { peer: event.page_peer, reason });
+                    self.send(page, ServerMessage::MediaFailed { peer: page_peer, reason });
+                }
+            }
+            MediaEventKind::Wanted(wanted) => {
+                if let Some(page) = page {
+                    self.send(page, ServerMessage::Layers { peer: page_peer, wanted });
                 }
             }
         }

@@ -69,6 +69,53 @@ async fn an_interpreter_joins_is_seen_and_heard_and_is_taken_out() {
     clinic.close().await;
 }
 
+/// How many pictures of each size a page sends, and how high each of the others' pictures comes.
+const SENT: &str = "[...(await probe.call().stats()).values()].filter(({ type, kind }) => type === 'outbound-rtp' && kind === 'video')";
+
+/// Three pages: pictures in three sizes, of which those are sent that somebody looks at.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn three_send_the_sizes_that_are_looked_at() {
+    let clinic = Clinic::open().await;
+    let (patient, provider) = clinic.in_call().await;
+    let rids = format!("({SENT}).map(({{ rid }}) => rid).sort().join()");
+    assert_eq!(patient.eval::<String>(&rids).await, "", "to one other a picture is sent as it is");
+    let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
+    interpreter.stage("connected").await;
+    patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
+    provider.sees_and_hears(&[PATIENT, "Ines"]).await;
+    interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
+
+    // The patient fills the provider's window, and is a small picture in the interpreter's.
+    let grows = |rid: &str| {
+        format!(
+            "await (async () => {{
+                const sent = async () => ({SENT}).find(({{ rid }}) => rid === '{rid}')?.framesSent ?? 0;
+                const before = await sent();
+                await new Promise((done) => setTimeout(done, 700));
+                return (await sent()) > before;
+            }})()"
+        )
+    };
+    for window in [&patient, &provider, &interpreter] {
+        window.until(&format!("({rids}) === 'f,h,q'"), "three sizes").await;
+    }
+    patient.until(&format!("({}) && ({})", grows("q"), grows("f")), "the sizes that are looked at").await;
+    patient.until(&format!("!({})", grows("h")), "the size that nobody looks at to be paused").await;
+    let height = "[...probe.all()].find((element) => element.matches('video.remote') && element.ariaLabel === 'Ada Lovelace').videoHeight";
+    provider.until(&format!("{height} >= 480"), "the patient's picture as the camera films it").await;
+    interpreter.until(&format!("{height} > 0 && {height} <= 180"), "a small picture for a small place").await;
+    assert!(interpreter.eval::<bool>("await probe.flowing() === 4").await);
+
+    provider.resize(420, 300).await;
+    patient.until(&format!("!({})", grows("f")), "nobody to look at the largest").await;
+    provider.until(&format!("{height} < 480"), "a smaller picture for a smaller window").await;
+    patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
+    provider.sees_and_hears(&[PATIENT, "Ines"]).await;
+    interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
+    clinic.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn an_observer_is_asked_for_nothing_sends_nothing_and_is_announced() {

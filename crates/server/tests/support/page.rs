@@ -223,6 +223,8 @@ impl Page {
             ServerMessage::Admissions { waiting } => self.asking.clone_from(waiting),
             ServerMessage::Answer { .. }
             | ServerMessage::MediaFailed { .. }
+            | ServerMessage::Layers { .. }
+            | ServerMessage::Speaking { .. }
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
             | ServerMessage::Moved

@@ -16,25 +16,34 @@ enum Fate {
     Arrived,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Departure {
+    at: Instant,
+    bytes: u64,
+    fate: Fate,
+}
+
 /// The packets that were sent, each with a number of its own among all of the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
-    sent: VecDeque<(Instant, Fate)>,
+    sent: VecDeque<Departure>,
     /// The number of the next packet.
     next: u64,
     round_trip: Option<Duration>,
+    delivered: u64,
 }
 
 impl Departures {
-    /// Gives the number of a packet that is sent now.
-    pub(crate) fn note(&mut self, now: Instant) -> u16 {
-        let old = |sent: &VecDeque<(Instant, Fate)>| {
-            sent.len() >= MOST || sent.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > MEMORY)
+    /// Gives the number of a packet of so many bytes that is sent now.
+    pub(crate) fn note(&mut self, now: Instant, bytes: usize) -> u16 {
+        let old = |sent: &VecDeque<Departure>| {
+            let is_old = |departure: &Departure| now.saturating_duration_since(departure.at) > MEMORY;
+            sent.len() >= MOST || sent.front().is_some_and(is_old)
         };
         while old(&self.sent) {
             self.sent.pop_front();
         }
-        self.sent.push_back((now, Fate::Unknown));
+        self.sent.push_back(Departure { at: now, bytes: bytes as u64, fate: Fate::Unknown });
         let [.., high, low] = self.next.to_be_bytes();
         self.next += 1;
         u16::from_be_bytes([high, low])
@@ -46,14 +55,15 @@ impl Departures {
         let mut newest = None;
         for (number, arrived) in statuses {
             let Some(at) = self.position(number) else { continue };
-            let (sent, fate) = &mut self.sent[at];
-            match (arrived, *fate) {
+            let departure = &mut self.sent[at];
+            match (arrived, departure.fate) {
                 (true, Fate::Unknown | Fate::Lost) => {
-                    let round_trip = now.saturating_duration_since(*sent);
-                    *fate = Fate::Arrived;
+                    let round_trip = now.saturating_duration_since(departure.at);
+                    departure.fate = Fate::Arrived;
+                    self.delivered += departure.bytes;
                     newest = newest.max(Some((at, round_trip)));
                 }
-                (false, Fate::Unknown) => *fate = Fate::Lost,
+                (false, Fate::Unknown) => departure.fate = Fate::Lost,
                 (true | false, _) => (),
             }
         }
@@ -67,10 +77,15 @@ impl Departures {
         self.round_trip
     }
 
+    /// The bytes that have arrived, of all that were sent.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// The share that was lost of what was sent in the last second, as far as is known.
     pub(crate) fn loss(&self, now: Instant) -> Option<f32> {
-        let recent = self.sent.iter().rev().take_while(|(at, _)| now.saturating_duration_since(*at) <= SPAN);
-        let (known, lost) = recent.fold((0_u16, 0_u16), |(known, lost), (_, fate)| match fate {
+        let recent = self.sent.iter().rev().take_while(|departure| now.saturating_duration_since(departure.at) <= SPAN);
+        let (known, lost) = recent.fold((0_u16, 0_u16), |(known, lost), departure| match departure.fate {
             Fate::Unknown => (known, lost),
             Fate::Lost => (known + 1, lost + 1),
             Fate::Arrived => (known + 1, lost),
@@ -118,7 +133,7 @@ mod tests {
             (Departures { next: 65_530, ..Departures::default() }, Arrivals::default());
         assert_eq!((departures.loss(start), departures.round_trip()), (None, None));
         for step in 0..20 {
-            let number = departures.note(at(step * 10));
+            let number = departures.note(at(step * 10), 100);
             if step % 5 != 2 {
                 arrivals.note(at(step * 10 + 30), number);
             }
@@ -128,6 +143,7 @@ mod tests {
         assert_eq!(departures.round_trip(), Some(Duration::from_millis(100)));
         // Of the last, that was lost, nothing is known yet.
         assert_eq!(departures.loss(at(290)), Some(4.0 / 20.0));
+        assert_eq!(departures.delivered(), 16 * 100);
         assert_eq!(departures.loss(at(1500)), None);
     }
 
@@ -136,7 +152,7 @@ mod tests {
         let start = Instant::now();
         let mut departures = Departures::default();
         for _ in 0..3 {
-            departures.note(start);
+            departures.note(start, 100);
         }
         departures.read(start, &[0, 0, 0, 3, 0, 0, 0, 0, 0b1010_1000, 0]);
         assert_eq!(departures.loss(start), Some(1.0 / 3.0));
@@ -148,7 +164,7 @@ mod tests {
     fn feedback_on_what_was_never_sent_is_ignored() {
         let start = Instant::now();
         let mut departures = Departures::default();
-        departures.note(start);
+        departures.note(start, 100);
         departures.read(start, &[0, 1, 0x1f, 0xff, 0, 0, 0, 0, 0b0011_1111, 0xff]);
         departures.read(start, &[0xff, 0xff, 0, 1, 0, 0, 0, 0, 0b0010_0000, 1]);
         departures.read(start, &[0; 7]);
@@ -161,7 +177,7 @@ mod tests {
             let mut departures = Departures::default();
             let now = Instant::now();
             for _ in 0..40 {
-                departures.note(now);
+                departures.note(now, 100);
             }
             departures.read(now, &bytes);
             let _ = departures.loss(now);

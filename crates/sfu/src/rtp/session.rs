@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
 use super::departures::Departures;
-use super::header::{ExtensionIds, Extensions, Header, unpadded};
+use super::header::{ExtensionIds, Extensions, Header, Name, unpadded};
 use super::history::{History, Kept};
 use super::inbound::{Inbound, SenderTime};
 use super::keys::Keys;
@@ -17,8 +17,12 @@ use crate::codec::{Codecs, Encoding};
 use crate::downlink::Report;
 use crate::event::MediaClass;
 use crate::packet::Packet;
+use crate::vp8::Numbers;
+use bedside_visit::Layer;
 use str0m::media::MediaKind;
 
+/// Header, extensions and tag of a packet, in bytes, about.
+const OVERHEAD: usize = 44;
 /// How often it is looked whether there is something to report.
 const BEAT: Duration = Duration::from_millis(500);
 /// Streams of one page: sound, three layers of a picture, their repair, and those of an encoder that began anew.
@@ -58,6 +62,19 @@ pub(crate) struct Outgoing<'a> {
     /// When it was made.
     pub(crate) made: Instant,
     pub(crate) payload: &'a [u8],
+    /// What the numbers inside of a VP8 payload have to be, if they are not.
+    pub(crate) numbers: Option<Numbers>,
+}
+
+impl Outgoing<'_> {
+    /// Appends the payload as the receiver gets it.
+    pub(crate) fn write_payload(&self, packet: &mut Vec<u8>) {
+        let start = packet.len();
+        packet.extend_from_slice(self.payload);
+        if let Some(numbers) = self.numbers {
+            numbers.write(&mut packet[start..]);
+        }
+    }
 }
 
 /// What a session is made of.
@@ -232,7 +249,7 @@ impl Session {
         let Some((repair, payload_type)) = stream.repair else { return };
         let Some((kept, payload)) = self.history.take(ssrc, number) else { return };
         let sequence = stream.take_repair_number();
-        let counted = self.ids.counts().then(|| self.departures.note(now));
+        let counted = self.ids.counts().then(|| self.departures.note(now, payload.len() + OVERHEAD));
         let header = Header {
             marker: kept.marker,
             payload_type,
@@ -257,7 +274,7 @@ impl Session {
         let Some(stream) = self.outbound.get_mut(slot) else { return false };
         let extensions = Extensions {
             mid: stream.mid,
-            transport_cc: self.ids.counts().then(|| self.departures.note(now)),
+            transport_cc: self.ids.counts().then(|| self.departures.note(now, outgoing.payload.len() + OVERHEAD)),
             audio_level: outgoing.audio_level,
             orientation: outgoing.orientation,
             ..Extensions::default()
@@ -273,12 +290,12 @@ impl Session {
         };
         header.write(&self.ids, packet);
         let length = packet.len();
-        packet.extend_from_slice(outgoing.payload);
+        outgoing.write_payload(packet);
         stream.note(outgoing.timestamp, outgoing.made, outgoing.payload.len());
         if stream.repair.is_some() {
             let Outgoing { sequence, timestamp, marker, .. } = *outgoing;
             let kept = Kept { ssrc: stream.ssrc, sequence, timestamp, marker, extensions };
-            self.history.keep(now, kept, outgoing.payload);
+            self.history.keep(now, kept, &packet[length..]);
         }
         let sealed = self.sealer.seal_rtp(packet, length, stream.ssrc, outgoing.sequence).is_ok();
         self.sent_bytes += packet.len() as u64;
@@ -292,13 +309,16 @@ impl Session {
         self.post_rtcp(packet);
     }
 
-    /// The streams of the page's picture that were heard in the last seconds.
-    pub(crate) fn pictures(&self, now: Instant) -> impl Iterator<Item = u32> {
+    /// The streams of the page's picture that were heard in the last seconds; of one layer, if there are several.
+    pub(crate) fn pictures(&self, now: Instant, layer: Option<Layer>) -> impl Iterator<Item = u32> {
+        let rid = layer.and_then(|layer| Name::new(layer.rid().as_bytes()));
         let heard = move |heard: Instant| now.saturating_duration_since(heard) < SILENCE;
         let streams = self.inbound.iter().filter(move |(_, at)| heard(*at));
         streams
             .map(|(stream, _)| stream)
-            .filter(|stream| stream.clock_rate == 90_000 && !stream.repairs)
+            .filter(move |stream| {
+                stream.clock_rate == 90_000 && !stream.repairs && (rid.is_none() || stream.rid == rid)
+            })
             .map(|stream| stream.ssrc)
     }
 
@@ -329,7 +349,13 @@ impl Session {
             if let Some(round_trip) = self.departures.round_trip() {
                 // Behind a long queue nothing of the last second has been reported yet.
                 let loss = self.departures.loss(now).unwrap_or(0.0);
-                self.feedback.push_back(Feedback::Reported(Report { round_trip, loss, sent: self.sent_bytes }));
+                let delivered = Some(self.departures.delivered());
+                self.feedback.push_back(Feedback::Reported(Report {
+                    round_trip,
+                    loss,
+                    sent: self.sent_bytes,
+                    delivered,
+                }));
             }
         }
         let round_trip = self.departures.round_trip();

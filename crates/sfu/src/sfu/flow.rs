@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use bedside_visit::VisitId;
+use bedside_visit::{Layer, VisitId};
 use str0m::media::{MediaKind, Mid};
 
 use super::Sfu;
-use crate::codec::{Encoding, starts_keyframe};
+use crate::codec::Encoding;
 use crate::command::PeerId;
 use crate::downlink::Report;
 use crate::event::{GoneReason, MediaClass, Output};
 use crate::forward::{Incoming, Rewritten};
+use crate::layers::Admission;
 use crate::packet::Packet;
-use crate::peer::{Life, Panicked, Peer, Route};
+use crate::peer::{Life, Panicked, Route};
 use crate::rtp::Outgoing;
+use crate::vp8::Numbers;
 
 /// A page that sends is heard every 20 ms. One that is not heard for so long does not send there.
 const UNHEARD: Duration = Duration::from_millis(300);
@@ -79,8 +81,9 @@ impl Sfu {
                 let source = place.source(slot.from, member.user, slot.kind).filter(|_| up);
                 if slot.source != source {
                     slot.rewriter.interrupt();
+                    slot.selection.restart();
                     slot.source = source;
-                    watched.extend(source.filter(|_| slot.kind == MediaKind::Video));
+                    watched.extend(source.filter(|_| slot.kind == MediaKind::Video).map(|_| (member.live, number)));
                 }
                 let route = Route { peer: member.live, slot: number, kind: slot.kind };
                 routes.extend(source.map(|source| (source, route)));
@@ -95,31 +98,37 @@ impl Sfu {
             }
         }
         self.bound_senders(room);
-        for source in watched {
-            self.want_keyframe_now(source);
+        self.keep_voices(room);
+        self.choose_all_layers(room);
+        for (receiver, slot) in watched {
+            self.refresh_picture(receiver, slot);
         }
     }
 
     /// Something was measured on the way to a receiver.
     pub(super) fn way_reported(&mut self, id: PeerId, report: &Report) {
+        self.tell_wanted(id);
+        let Some(peer) = self.peers.get(&id) else { return };
+        let (room, demand) = (peer.room, self.demand(peer));
         let Some(peer) = self.peers.get_mut(&id) else { return };
         self.statistics.note_report(report.round_trip, report.loss);
         peer.downlink.note_loss(self.now, report.loss);
-        if peer.pictures() == 0 {
+        if demand.pictures == 0 {
             return;
         }
-        let (room, pictures) = (peer.room, peer.pictures());
-        if peer.downlink.read(self.now, report, pictures) {
+        let again = peer.downlink.read(self.now, report, demand);
+        self.choose_layers(id);
+        if again {
             self.refresh_pictures(id);
         }
         self.bound_senders(room);
     }
 
-    /// Tells each sender what the narrowest of its receivers can take.
+    /// Tells each sender of a picture of one size what the narrowest of its receivers can take.
     fn bound_senders(&mut self, room: VisitId) {
         let Some(place) = self.rooms.get(&room) else { return };
         let senders: Vec<PeerId> = place.members.iter().map(|member| member.live).collect();
-        for id in senders {
+        for id in senders.into_iter().filter(|id| !self.is_layered(*id)).collect::<Vec<_>>() {
             let Some(sender) = self.peers.get(&id) else { continue };
             let receivers = sender.routes.iter().filter(|route| route.kind == MediaKind::Video);
             let shares = receivers.filter_map(|route| {
@@ -147,25 +156,31 @@ impl Sfu {
 
     /// A receiver missed something: all its pictures start over.
     pub(super) fn refresh_pictures(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(&id) else { return };
-        let shown = peer.slots.iter().filter(|slot| slot.kind == MediaKind::Video);
-        let sources: Vec<PeerId> = shown.filter_map(|slot| slot.source).collect();
-        for source in sources {
-            self.want_keyframe_now(source);
+        let slots = self.peers.get(&id).map_or(0, |peer| peer.slots.len());
+        for slot in 0..slots {
+            self.refresh_picture(id, slot);
+        }
+    }
+
+    /// A receiver's picture starts over, at once.
+    fn refresh_picture(&mut self, id: PeerId, slot: usize) {
+        let Some(slot) = self.peers.get(&id).and_then(|peer| peer.slots.get(slot)) else { return };
+        if let Some((source, layer)) = slot.source.zip(slot.selection.shown_or_awaited()) {
+            self.want_keyframe_now(source, layer);
         }
     }
 
     /// Its receivers missed something of a sender's picture: it starts over.
     pub(super) fn restart_picture(&mut self, id: PeerId) {
-        let is_watched = |peer: &Peer| peer.routes.iter().any(|route| route.kind == MediaKind::Video);
-        if self.peers.get(&id).is_some_and(is_watched) {
-            self.want_keyframe_now(id);
+        let Some(peer) = self.peers.get(&id) else { return };
+        for layer in self.shown_layers(peer).set() {
+            self.want_keyframe_now(id, layer);
         }
     }
 
-    fn want_keyframe_now(&mut self, source: PeerId) {
+    fn want_keyframe_now(&mut self, source: PeerId, layer: Layer) {
         if let Some(peer) = self.peers.get_mut(&source) {
-            peer.keyframes.want_now();
+            peer.keyframes[layer].want_now();
             self.send_keyframe_request(source);
         }
     }
@@ -174,27 +189,28 @@ impl Sfu {
         self.statistics.keyframe_requests_received += 1;
         let slots = self.peers.get(&id).map(|peer| peer.slots.iter().enumerate());
         let slot = slots.into_iter().flatten().find(|(at, slot)| is_it(*at, slot.mid)).map(|(_, slot)| slot);
-        if let Some(source) = slot.and_then(|slot| slot.source) {
-            self.want_keyframe(source);
+        let wanted = slot.and_then(|slot| slot.source.zip(slot.selection.shown_or_awaited()));
+        if let Some((source, layer)) = wanted {
+            self.want_keyframe(source, layer);
         }
     }
 
-    fn want_keyframe(&mut self, source: PeerId) {
+    pub(super) fn want_keyframe(&mut self, source: PeerId, layer: Layer) {
         if let Some(peer) = self.peers.get_mut(&source) {
-            peer.keyframes.want();
+            peer.keyframes[layer].want();
             self.send_keyframe_request(source);
         }
     }
 
     pub(super) fn send_keyframe_request(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        match peer.request_keyframe(self.now) {
-            Ok(true) => {
-                self.statistics.keyframe_requests += 1;
+        match peer.request_keyframes(self.now) {
+            Ok(count) if count > 0 => {
+                self.statistics.keyframe_requests += count;
                 self.push_dirty(id);
                 self.post(id);
             }
-            Ok(false) => self.reschedule(id),
+            Ok(_) => self.reschedule(id),
             Err(Panicked) => self.panicked(id),
         }
     }
@@ -208,18 +224,31 @@ impl Sfu {
     }
 
     pub(super) fn forward(&mut self, id: PeerId, packet: &Packet<'_>) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
         let encoding = packet.encoding;
+        let layer = match encoding.kind() {
+            MediaKind::Video => match self.layer_of(id, packet) {
+                Some(layer) => layer,
+                None => return,
+            },
+            MediaKind::Audio => {
+                packet.audio_level.into_iter().for_each(|level| self.listen(id, level));
+                Layer::Full
+            }
+        };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         let made = peer.wallclock(packet);
         let codecs = peer.codecs;
         let routes = std::mem::take(&mut peer.routes);
+        let numbers = Numbers::read(encoding, packet.payload);
         let incoming = Incoming {
             source: (id, packet.ssrc),
             sequence: packet.sequence,
             timestamp: packet.timestamp,
             arrived: packet.arrived,
             clock_rate: encoding.clock_rate(),
-            can_start: encoding.kind() == MediaKind::Audio || starts_keyframe(encoding, packet.payload),
+            can_start: encoding.kind() == MediaKind::Audio
+                || numbers.is_some_and(|numbers| numbers.start_keyframe(packet.payload)),
+            numbers,
         };
         let deep = if encoding == Encoding::Red && self.is_lossy(&routes) {
             let peer = self.peers.get_mut(&id);
@@ -233,6 +262,7 @@ impl Sfu {
             if encoding.kind() == MediaKind::Video && receiver.downlink.is_without_pictures() {
                 if let Some(slot) = receiver.slots.get_mut(route.slot) {
                     slot.rewriter.interrupt();
+                    slot.selection.restart();
                 }
                 self.statistics.withheld_narrow += 1;
                 continue;
@@ -243,8 +273,19 @@ impl Sfu {
                 continue;
             };
             let Some(slot) = receiver.slots.get_mut(route.slot) else { continue };
-            let (sequence, timestamp) = match slot.rewriter.rewrite(&incoming) {
-                Rewritten::Forward { sequence, timestamp } => (sequence, timestamp),
+            if encoding.kind() == MediaKind::Video {
+                match slot.selection.admit(layer, incoming.can_start) {
+                    Admission::Pass => (),
+                    Admission::Switch => slot.rewriter.interrupt(),
+                    Admission::NeedsKeyframe => {
+                        undecodable = true;
+                        continue;
+                    }
+                    Admission::Skip => continue,
+                }
+            }
+            let (sequence, timestamp, shift) = match slot.rewriter.rewrite(&incoming) {
+                Rewritten::Forward { sequence, timestamp, shift } => (sequence, timestamp, shift),
                 Rewritten::NeedsKeyframe => {
                     undecodable = true;
                     self.statistics.withheld_undecodable += 1;
@@ -264,6 +305,7 @@ impl Sfu {
                 orientation: packet.orientation,
                 made,
                 payload: &payload,
+                numbers: numbers.filter(|_| !shift.is_nothing()).map(|numbers| numbers.shifted(shift)),
             };
             self.send(route, &outgoing);
         }
@@ -271,7 +313,7 @@ impl Sfu {
             peer.routes = routes;
         }
         if undecodable {
-            self.want_keyframe(id);
+            self.want_keyframe(id, layer);
         }
     }
 

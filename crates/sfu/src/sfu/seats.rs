@@ -54,7 +54,7 @@ impl Sfu {
     fn seat(&mut self, id: PeerId, room: VisitId, user: UserId, forwarding: Forwarding) {
         let place = self.rooms.entry(room).or_default();
         match place.member_mut(user) {
-            None => place.members.push(Member { user, forwarding, live: id, incoming: None }),
+            None => place.members.push(Member { user, forwarding, live: id, incoming: None, watches: Vec::new() }),
             Some(member) => {
                 // What was ordered for the person holds; what the page's offer was given may be older.
                 member.forwarding = member.forwarding.and(forwarding);

@@ -11,7 +11,7 @@ use crate::demux::{Packet, classify};
 use crate::egress::Path;
 use crate::event::{GoneReason, MediaClass, Output, Transmit};
 use crate::peer::{Life, LifeEvent, Panicked, Step, packet_of, protocol};
-use crate::rtp::{Feedback, Opened, Refused, Session};
+use crate::rtp::{Feedback, Name, Opened, Refused, Session};
 
 /// An address whose peer spoke within this time is not given to another peer.
 const ADDRESS_IN_USE: Duration = Duration::from_secs(4);
@@ -151,6 +151,15 @@ impl Sfu {
         }
         self.follow(id, path);
         self.heard(id);
+    }
+
+    /// The layer of a stream that came through str0m.
+    fn rid_of(&mut self, id: PeerId, ssrc: u32) -> Option<Name> {
+        let peer = self.peers.get_mut(&id).filter(|peer| peer.encodings.are_several())?;
+        peer.rid_of(ssrc).unwrap_or_else(|Panicked| {
+            self.panicked(id);
+            None
+        })
     }
 
     /// Takes a datagram of media the short way.
@@ -337,7 +346,8 @@ impl Sfu {
                             self.take_over(id);
                         }
                         if let Some(encoding) = encoding.filter(|_| !packet.payload.is_empty()) {
-                            self.forward(id, &packet_of(&packet, encoding));
+                            let rid = self.rid_of(id, *packet.header.ssrc);
+                            self.forward(id, &packet_of(&packet, encoding, rid));
                         }
                     }
                     Ok(Step::Connected) => self.came_up(id),

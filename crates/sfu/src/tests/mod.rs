@@ -9,7 +9,9 @@ macro_rules! over {
         mod $way {
             const PATH: crate::PacketPath = $path;
 
+            mod company;
             mod hostile;
+            mod layers;
             mod link;
             mod media;
             mod office;

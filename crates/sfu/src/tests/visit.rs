@@ -243,6 +243,8 @@ impl Story {
                 }
             }
             ServerMessage::Answer { .. }
+            | ServerMessage::Layers { .. }
+            | ServerMessage::Speaking { .. }
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
             | ServerMessage::Moved

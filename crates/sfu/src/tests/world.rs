@@ -5,9 +5,9 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bedside_visit::{UserId, VisitId};
+use bedside_visit::{Layer, UserId, VisitId};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, IceConnectionState, Rtc, RtcConfig};
@@ -51,8 +51,14 @@ pub(in crate::tests) struct Page {
     pub(in crate::tests) camera: Mid,
     pub(in crate::tests) heard: Mid,
     pub(in crate::tests) seen: Mid,
+    /// Sound and picture of each of the others, the first ones again.
+    pub(in crate::tests) slots: Vec<(Mid, Mid)>,
     pub(in crate::tests) received: Vec<Received>,
     pub(in crate::tests) keyframes_asked: usize,
+    /// Of which layers, each time.
+    pub(in crate::tests) keyframes_of: Vec<Option<Rid>>,
+    /// What the way to the page carries, in bits a second, and until when it is busy.
+    pub(in crate::tests) narrow: Option<(u64, Instant)>,
     pub(in crate::tests) ice: Option<IceConnectionState>,
     pub(in crate::tests) closed: bool,
     /// The wire of this page is cut.
@@ -68,7 +74,7 @@ pub(in crate::tests) struct Page {
     lossy: usize,
     /// The size of the RTP datagrams that arrived.
     pub(in crate::tests) sizes: Vec<usize>,
-    deadline: Instant,
+    pub(in crate::tests) deadline: Instant,
     audio: u64,
     video: u64,
     pending: Option<SdpPendingOffer>,
@@ -133,6 +139,17 @@ impl World {
 
     /// A page that has made its offer.
     pub(in crate::tests) fn page(&mut self, transport: Transport, red: bool) -> (usize, String) {
+        self.page_among(transport, red, 1, &[])
+    }
+
+    /// A page with room for so many others, that sends its picture in these layers.
+    pub(in crate::tests) fn page_among(
+        &mut self,
+        transport: Transport,
+        red: bool,
+        others: usize,
+        layers: &[Layer],
+    ) -> (usize, String) {
         let number = self.pages.len();
         let address: SocketAddr = format!("198.51.100.{}:4000", number + 1).parse().unwrap();
         let config = RtcConfig::new().clear_codecs().enable_opus(true, red).enable_vp8(true).set_rtp_mode(true);
@@ -142,11 +159,17 @@ impl World {
             Transport::Tcp => Candidate::builder().tcp().host(address).tcptype(TcpType::Active).build().unwrap(),
         });
         let mut api = rtc.sdp_api();
-        let mut add = |kind, direction| api.add_media(kind, direction, None, None, None);
-        let microphone = add(MediaKind::Audio, Direction::SendOnly);
-        let camera = add(MediaKind::Video, Direction::SendOnly);
-        let heard = add(MediaKind::Audio, Direction::RecvOnly);
-        let seen = add(MediaKind::Video, Direction::RecvOnly);
+        let mut simulcast = Simulcast::new();
+        layers.iter().for_each(|layer| simulcast.add_send_layer(SimulcastLayer::new(layer.rid())));
+        let simulcast = (!layers.is_empty()).then_some(simulcast);
+        let mut add = |kind, direction, simulcast| api.add_media(kind, direction, None, None, simulcast);
+        let microphone = add(MediaKind::Audio, Direction::SendOnly, None);
+        let camera = add(MediaKind::Video, Direction::SendOnly, simulcast);
+        let receive = |_| {
+            (add(MediaKind::Audio, Direction::RecvOnly, None), add(MediaKind::Video, Direction::RecvOnly, None))
+        };
+        let slots: Vec<(Mid, Mid)> = (0..others).map(receive).collect();
+        let (heard, seen) = slots[0];
         let (offer, pending) = api.apply().unwrap();
         self.pages.push(Page {
             rtc,
@@ -156,8 +179,11 @@ impl World {
             camera,
             heard,
             seen,
+            slots,
             received: Vec::new(),
             keyframes_asked: 0,
+            keyframes_of: Vec::new(),
+            narrow: None,
             ice: None,
             closed: false,
             unplugged: false,
@@ -255,7 +281,7 @@ impl World {
         let (sdp, tracks) = self.events.iter().rev().find_map(answered).expect("the offer was answered");
         let page = &mut self.pages[page];
         assert_eq!(tracks[0].0, page.heard.to_string());
-        assert_eq!(tracks[1].0, page.seen.to_string());
+        assert_eq!(tracks[tracks.len() / 2].0, page.seen.to_string());
         let answer = SdpAnswer::from_sdp_string(&sdp).unwrap();
         page.rtc.sdp_api().accept_answer(page.pending.take().unwrap(), answer).unwrap();
         let camera = page.camera;
@@ -461,8 +487,22 @@ impl World {
         if transmit.class != MediaClass::Control {
             page.sizes.push(transmit.contents.len());
         }
+        let mut waits = Duration::ZERO;
+        if let Some((bits, free)) = &mut page.narrow {
+            let begins = self.now.max(*free);
+            let ends = begins + Duration::from_micros(transmit.contents.len() as u64 * 8_000_000 / *bits);
+            if begins - self.now > Duration::from_secs(1) {
+                // The queue is full.
+                return;
+            }
+            (*free, waits) = (ends, ends - self.now);
+        }
         let datagram = Flying::Down { page: number, source: transmit.source, contents: transmit.contents.clone() };
-        self.fly(number, false, datagram);
+        if waits.is_zero() {
+            return self.fly(number, false, datagram);
+        }
+        self.flown += 1;
+        self.flying.push(Reverse((self.now + waits, self.flown, datagram)));
     }
 
     /// What a page received in one of its slots since it was last asked.
@@ -490,7 +530,7 @@ impl Page {
         self.lossy.is_multiple_of(loss)
     }
 
-    fn pt(&self, codec: str0m::format::Codec) -> Pt {
+    pub(in crate::tests) fn pt(&self, codec: str0m::format::Codec) -> Pt {
         self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt()
     }
 
@@ -521,7 +561,10 @@ impl Page {
                         transport_cc: packet.header.ext_vals.transport_cc.is_some(),
                     });
                 }
-                str0m::Output::Event(Event::KeyframeRequest(_)) => self.keyframes_asked += 1,
+                str0m::Output::Event(Event::KeyframeRequest(request)) => {
+                    self.keyframes_asked += 1;
+                    self.keyframes_of.push(request.rid);
+                }
                 str0m::Output::Event(Event::IceConnectionStateChange(state)) => self.ice = Some(state),
                 str0m::Output::Event(Event::Closed) => self.closed = true,
                 str0m::Output::Event(_) => (),

@@ -104,6 +104,8 @@ impl Scene {
             | ServerMessage::Refused { .. }
             | ServerMessage::Answer { .. }
             | ServerMessage::MediaFailed { .. }
+            | ServerMessage::Layers { .. }
+            | ServerMessage::Speaking { .. }
             | ServerMessage::Pong
             | ServerMessage::Malformed { .. }
             | ServerMessage::Moved

@@ -1,0 +1,294 @@
+//! Which layer of each picture one receiver gets.
+//!
+//! A picture begins with the smallest layer that arrives and is made larger step by step while there is room; it is made
+//! smaller at once when there is not. Where making it larger had to be taken back, the next try waits longer each time.
+
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
+
+use bedside_visit::Layer;
+
+use super::{PerLayer, Rate};
+
+/// The least time a picture keeps its size before it is made larger.
+const DWELL: Duration = Duration::from_millis(1500);
+/// After one picture of a receiver was made larger, the next one waits: so much shows whether the network takes it.
+const ONE_BY_ONE: Duration = Duration::from_secs(1);
+/// So many times a picture may be made larger in this time.
+const RAISES: usize = 5;
+const RAISES_IN: Duration = Duration::from_secs(60);
+/// How long what was too much is not tried again: at first, and at most.
+const FIRST_PATIENCE: Duration = Duration::from_secs(8);
+const MOST_PATIENCE: Duration = Duration::from_secs(64);
+/// After such a time without trouble the patience is forgotten.
+const CALM: Duration = Duration::from_secs(90);
+/// What is too much for this long is one and the same trouble.
+const ONE_TROUBLE: Duration = Duration::from_secs(3);
+/// How long a picture that has to become smaller may stay as it is until the smaller layer arrives.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A picture, as one receiver could get it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Picture {
+    /// Its layers. Of somebody who is not there none is offered.
+    pub(crate) rates: PerLayer<Rate>,
+    /// The largest layer that the page has a use for; `None`: it shows no picture of theirs.
+    pub(crate) most: Option<Layer>,
+    /// It is of whoever has the floor: they come first.
+    pub(crate) speaks: bool,
+}
+
+/// What was decided of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Chosen {
+    /// The layer the receiver gets; it arrives. `None`: none.
+    pub(crate) take: Option<Layer>,
+    /// The layer the publisher should send for this receiver.
+    pub(crate) wish: Option<Layer>,
+    /// Whether what is shown may go on until the keyframe of `take` comes.
+    pub(crate) holds: bool,
+}
+
+/// What a receiver's network has for pictures, in bits a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Space {
+    /// What they may take together now; `None`: as much as they like.
+    pub(crate) room: Option<u64>,
+    /// What was seen to arrive when more was sent, the last time.
+    pub(crate) carried: Option<u64>,
+}
+
+/// What they may take together, and what is not tried for a while.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    room: Option<u64>,
+    ceiling: Option<u64>,
+}
+
+/// One receiver's pictures.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    states: Vec<State>,
+    /// More than this was too much, and is not tried again before that time.
+    ceiling: Option<(u64, Instant)>,
+    patience: Option<Duration>,
+    troubled: Option<Instant>,
+    /// When a picture was made larger last.
+    raised: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    take: Option<Layer>,
+    wish: Option<Layer>,
+    /// When `take` changed last; `None`: the picture has not begun.
+    changed: Option<Instant>,
+    /// Since when it should be smaller, and cannot.
+    stranded: Option<Instant>,
+    /// When it was made larger, the last times.
+    raises: [Option<Instant>; RAISES],
+}
+
+impl Choice {
+    /// Decides anew. The pictures keep their order from one call to the next.
+    pub(crate) fn choose(&mut self, now: Instant, Space { room, carried }: Space, pictures: &[Picture]) -> Vec<Chosen> {
+        self.states.resize_with(pictures.len(), State::default);
+        for (state, picture) in self.states.iter_mut().zip(pictures) {
+            if picture.most.is_none() || Layer::ALL.into_iter().all(|layer| !picture.rates[layer].live) {
+                *state = State::default();
+            }
+        }
+        let used = self.used(pictures);
+        self.note_trouble(now, room.filter(|room| used > *room), carried);
+        let ceiling = self.ceiling.filter(|(_, until)| now < *until).map(|(bits, _)| bits);
+        let crowded = room.into_iter().chain(ceiling).any(|bits| used / 2 > bits);
+        let order = order(pictures);
+        let fits = self.fit(Budget { room, ceiling }, pictures, &order);
+        for number in order {
+            let picture = &pictures[number];
+            let take = self.states[number].take;
+            // Where there has been trouble, one step at a time.
+            let next =
+                take.filter(|_| self.is_troubled(now)).and_then(|take| picture.rates.offered().find(|l| *l > take));
+            let fit = fits[number].map(|fit| next.map_or(fit, |next| fit.min(next)));
+            let pause = self.raised.is_some_and(|at| now.saturating_duration_since(at) < ONE_BY_ONE);
+            let state = &mut self.states[number];
+            if state.settle(now, picture, fit, !pause && state.may_grow(now), crowded) {
+                self.raised = Some(now);
+            }
+        }
+        let chosen =
+            |state: &State| Chosen { take: state.take, wish: state.wish, holds: state.take.is_some() && !crowded };
+        self.states.iter().map(chosen).collect()
+    }
+
+    /// What the present choice takes, in bits a second.
+    fn used(&self, pictures: &[Picture]) -> u64 {
+        let taken = self.states.iter().zip(pictures);
+        taken.filter_map(|(state, picture)| Some(picture.rates[state.take?].bits)).sum()
+    }
+
+    /// Whether there has been trouble that is not forgotten yet.
+    fn is_troubled(&self, now: Instant) -> bool {
+        let patience = self.patience.unwrap_or_default();
+        self.troubled.is_some_and(|at| now.saturating_duration_since(at) < CALM + patience)
+    }
+
+    /// Notes that there is room for so much only, and more is used; `None`: all is well.
+    fn note_trouble(&mut self, now: Instant, room: Option<u64>, carried: Option<u64>) {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let Some(room) = room else { return };
+        let same = self.troubled.is_some_and(|at| since(at) < ONE_TROUBLE);
+        let patience = match (self.patience, self.troubled) {
+            (Some(patience), _) if same => patience,
+            (Some(patience), _) if self.is_troubled(now) => (2 * patience).min(MOST_PATIENCE),
+            (Some(_) | None, _) => FIRST_PATIENCE,
+        };
+        let least = self.ceiling.filter(|_| same).map_or(room, |(bits, _)| bits.min(room));
+        let bits = carried.map_or(least, |carried| carried * 9 / 10);
+        self.ceiling = Some((bits, now + patience));
+        self.patience = Some(patience);
+        self.troubled = Some(now);
+    }
+
+    /// The largest layers that fit, whether they arrive now or would have to be asked for.
+    fn fit(&self, budget: Budget, pictures: &[Picture], order: &[usize]) -> Vec<Option<Layer>> {
+        let mut levels: Vec<Option<Layer>> = vec![None; pictures.len()];
+        let mut spent = 0;
+        // What is there may fill the room; what is added leaves some of it.
+        let limit = |number: usize, layer: Layer| {
+            let kept = self.states[number].take.is_some_and(|take| layer <= take);
+            let room = budget.room.map(|bits| if kept { bits } else { bits * 85 / 100 });
+            room.into_iter().chain(budget.ceiling).min()
+        };
+        let bits = |number: usize, layer: Option<Layer>| layer.map_or(0, |layer| pictures[number].rates[layer].bits);
+        let mut raise = |levels: &mut Vec<Option<Layer>>, number: usize, layer: Layer, in_any_case: bool| {
+            let may = pictures[number].rates[layer].offered && pictures[number].most >= Some(layer);
+            let after = spent - bits(number, levels[number]) + bits(number, Some(layer));
+            if may && (in_any_case || limit(number, layer).is_none_or(|limit| after <= limit)) {
+                levels[number] = Some(layer);
+                spent = after;
+            }
+        };
+        for (place, number) in order.iter().copied().enumerate() {
+            if let Some(smallest) = pictures[number].rates.offered().next() {
+                raise(&mut levels, number, smallest, place == 0);
+            }
+        }
+        let speakers = order.iter().copied().filter(|number| pictures[*number].speaks);
+        for (number, layer) in speakers.flat_map(|number| [(number, Layer::Half), (number, Layer::Full)]) {
+            if levels[number].is_some_and(|level| level < layer) {
+                raise(&mut levels, number, layer, false);
+            }
+        }
+        for layer in [Layer::Half, Layer::Full] {
+            for number in order.iter().copied() {
+                if levels[number].is_some_and(|level| level < layer) {
+                    raise(&mut levels, number, layer, false);
+                }
+            }
+        }
+        levels
+    }
+}
+
+/// Whoever has the floor first, then those who are shown largest.
+fn order(pictures: &[Picture]) -> Vec<usize> {
+    let there = |number: &usize| pictures[*number].most.is_some() && pictures[*number].rates.offered().next().is_some();
+    let mut order: Vec<usize> = (0..pictures.len()).filter(there).collect();
+    order.sort_by_key(|number| (Reverse(pictures[*number].speaks), Reverse(pictures[*number].most), *number));
+    order
+}
+
+impl PerLayer<Rate> {
+    fn offered(&self) -> impl Iterator<Item = Layer> {
+        Layer::ALL.into_iter().filter(|layer| self[*layer].offered)
+    }
+
+    /// The layers that arrive, up to one, the smallest first.
+    fn live(&self, most: Layer) -> impl DoubleEndedIterator<Item = Layer> {
+        Layer::ALL.into_iter().filter(move |layer| *layer <= most && self[*layer].live)
+    }
+}
+
+impl State {
+    /// Whether it has kept its size for long enough, and was not made larger too often.
+    fn may_grow(&self, now: Instant) -> bool {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let rested = self.changed.is_none_or(|at| since(at) >= DWELL);
+        rested && self.raises.iter().any(|at| at.is_none_or(|at| since(at) >= RAISES_IN))
+    }
+
+    /// Follows what fits as far as it arrives and may be followed now. Says whether the picture was made larger.
+    fn settle(&mut self, now: Instant, picture: &Picture, fit: Option<Layer>, may: bool, crowded: bool) -> bool {
+        let Some(fit) = fit else {
+            self.wish = None;
+            self.change(now, None);
+            return false;
+        };
+        let Some(take) = self.take else { return self.begin(now, picture, fit, may) };
+        let pending = self.wish.is_some_and(|wish| wish > take);
+        let wish = if fit <= take || may || pending { fit } else { take };
+        self.wish = Some(wish);
+        let Some(best) = picture.rates.live(wish).next_back() else {
+            // The smaller ones have to be sent first.
+            let since = *self.stranded.get_or_insert(now);
+            let patient = now.saturating_duration_since(since) < GRACE && !crowded;
+            if !patient || !picture.rates[take].live {
+                self.change(now, None);
+            }
+            return false;
+        };
+        self.stranded = None;
+        let grows = best > take && may;
+        if grows {
+            self.note_raise(now);
+        }
+        if grows || best < take {
+            self.change(now, Some(best));
+        } else if !picture.rates[take].live {
+            self.change(now, None);
+        }
+        grows
+    }
+
+    /// Begins with the smallest that arrives; where none does, it is asked for.
+    fn begin(&mut self, now: Instant, picture: &Picture, fit: Layer, may: bool) -> bool {
+        let awaited = self.wish.is_some_and(|wish| wish <= fit);
+        let first = self.changed.is_none();
+        if !first && !awaited && !may {
+            self.wish = None;
+            return false;
+        }
+        let smallest = picture.rates.offered().next();
+        // A larger one may be too much again: after a pause the smallest is given some time to come.
+        let waits = now.saturating_duration_since(*self.stranded.get_or_insert(now)) < GRACE;
+        let most = if first || !waits { Some(fit) } else { smallest };
+        let smallest_live = most.and_then(|most| picture.rates.live(most).next());
+        self.wish = smallest_live.or(smallest);
+        let Some(smallest) = smallest_live else { return false };
+        self.change(now, Some(smallest));
+        let grows = !first && !awaited;
+        if grows {
+            self.note_raise(now);
+        }
+        grows
+    }
+
+    fn change(&mut self, now: Instant, take: Option<Layer>) {
+        if self.take != take {
+            self.take = take;
+            self.changed = Some(now);
+            self.stranded = None;
+        }
+    }
+
+    fn note_raise(&mut self, now: Instant) {
+        self.raises.rotate_right(1);
+        self.raises[0] = Some(now);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests;

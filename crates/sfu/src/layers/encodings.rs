@@ -1,0 +1,216 @@
+//! What a publisher sends of its picture, and what of it anybody has a use for.
+
+use std::time::{Duration, Instant};
+
+use bedside_visit::Layer;
+
+use super::PerLayer;
+
+/// A layer of which nothing has come for so long is not there. A dark room makes a camera slow, but not that slow.
+const SILENT: Duration = Duration::from_secs(1);
+/// The time over which bits are counted; the mean of two counts is taken.
+const COUNT: Duration = Duration::from_millis(500);
+/// How long a layer is kept up after the last one who took it: whoever was about to come back finds it.
+const LINGER: Duration = Duration::from_secs(2);
+/// The page is told again, this often, while it does something else than it was told: a word may have been lost.
+const REPEAT: Duration = Duration::from_secs(5);
+
+/// What a page of ours lets each layer have at most, in bits a second; taken until there is a measurement.
+const USUAL: [u64; 3] = [150_000, 500_000, 1_500_000];
+
+/// What is known of one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Rate {
+    /// It was negotiated.
+    pub(crate) offered: bool,
+    /// It arrives.
+    pub(crate) live: bool,
+    /// Bits a second: as measured, while it was last there; else what it usually takes.
+    pub(crate) bits: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Meter {
+    last: Option<Instant>,
+    since: Option<Instant>,
+    bytes: u64,
+    bits: Option<u64>,
+}
+
+impl Meter {
+    fn note(&mut self, now: Instant, bytes: usize) {
+        let fresh = !self.is_live(now);
+        self.last = Some(now);
+        if fresh {
+            (self.since, self.bytes) = (Some(now), bytes as u64);
+            return;
+        }
+        self.bytes += bytes as u64;
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= COUNT {
+            let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            let counted = self.bytes * 8000 / milliseconds;
+            self.bits = Some(self.bits.map_or(counted, |before| u64::midpoint(before, counted)));
+            (self.since, self.bytes) = (Some(now), 0);
+        }
+    }
+
+    fn is_live(&self, now: Instant) -> bool {
+        self.last.is_some_and(|last| now.saturating_duration_since(last) < SILENT)
+    }
+}
+
+/// The layers of one publisher's picture.
+#[derive(Debug, Default)]
+pub(crate) struct Encodings {
+    offered: PerLayer<bool>,
+    meters: PerLayer<Meter>,
+    wanted: PerLayer<bool>,
+    /// When somebody last wanted each.
+    last_wanted: PerLayer<Option<Instant>>,
+    /// What the page was told last, and when. A page that was told nothing sends everything.
+    told: Option<(Instant, PerLayer<bool>)>,
+}
+
+impl Encodings {
+    /// Of a page that offered these layers. None, or one: a picture of one size.
+    pub(crate) fn new(offered: &[Layer]) -> Self {
+        Self { offered: PerLayer::of(|layer| offered.contains(&layer)), ..Self::default() }
+    }
+
+    /// Whether there is anything to choose from.
+    pub(crate) fn are_several(&self) -> bool {
+        self.offered.set().count() > 1
+    }
+
+    /// Counts a packet. Says whether the layer was not there before.
+    pub(crate) fn note(&mut self, now: Instant, layer: Layer, bytes: usize) -> bool {
+        let was_live = self.meters[layer].is_live(now);
+        self.meters[layer].note(now, bytes);
+        !was_live
+    }
+
+    /// What is known of each layer.
+    pub(crate) fn rates(&self, now: Instant) -> PerLayer<Rate> {
+        PerLayer::of(|layer| {
+            let meter = self.meters[layer];
+            let bits = meter.bits.unwrap_or(USUAL[layer as usize]);
+            Rate { offered: self.offered[layer], live: meter.is_live(now), bits }
+        })
+    }
+
+    /// What the receivers have a use for, all together.
+    pub(crate) fn want(&mut self, now: Instant, wanted: PerLayer<bool>) {
+        self.wanted = wanted;
+        for layer in wanted.set() {
+            self.last_wanted[layer] = Some(now);
+        }
+    }
+
+    /// What to tell the page now, if anything: what it should send. A layer that is wanted is asked for at once, one
+    /// that nobody wants any more is given up after a moment. It counts as told.
+    pub(crate) fn take_news(&mut self, now: Instant) -> Option<Vec<Layer>> {
+        if !self.are_several() {
+            return None;
+        }
+        let everything = self.offered;
+        let lingers = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) < LINGER);
+        let mut due =
+            PerLayer::of(|layer| everything[layer] && (self.wanted[layer] || lingers(self.last_wanted[layer])));
+        if due.set().next().is_none() {
+            // Something has to keep the path and its estimate warm.
+            let smallest = everything.set().next()?;
+            due[smallest] = true;
+        }
+        let before = self.told.map_or(everything, |(_, before)| before);
+        let differs = |layer: &Layer| self.meters[*layer].is_live(now) != before[*layer];
+        let unheeded = self.told.is_some_and(|(at, _)| now.saturating_duration_since(at) >= REPEAT)
+            && everything.set().any(|layer| differs(&layer));
+        if due == before && !unheeded {
+            return None;
+        }
+        self.told = Some((now, due));
+        Some(due.set().collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    const ALL: [Layer; 3] = Layer::ALL;
+    use Layer::{Full, Half, Quarter};
+
+    fn set(layers: &[Layer]) -> PerLayer<bool> {
+        PerLayer::of(|layer| layers.contains(&layer))
+    }
+
+    #[test]
+    fn a_layer_is_measured_over_a_second_and_remembered_when_it_stops() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut encodings = Encodings::new(&ALL);
+        assert_eq!(encodings.rates(at(0))[Half], Rate { offered: true, live: false, bits: 500_000 });
+        assert!(encodings.note(at(0), Half, 1000));
+        for step in 1..=100 {
+            assert!(!encodings.note(at(step * 20), Half, 1000));
+        }
+        let rate = encodings.rates(at(2000))[Half];
+        assert!(rate.live && (390_000..=410_000).contains(&rate.bits), "{rate:?}");
+        assert!(!encodings.rates(at(3000))[Half].live);
+        assert_eq!(encodings.rates(at(3000))[Half].bits, rate.bits);
+        assert!(encodings.note(at(60_000), Half, 1000), "it is back");
+        assert!(encodings.rates(at(60_000))[Half].bits == rate.bits, "its silence is not counted");
+    }
+
+    #[test]
+    fn a_wanted_layer_is_asked_for_at_once_and_given_up_after_two_seconds() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut encodings = Encodings::new(&ALL);
+        encodings.want(at(0), set(&[Quarter, Full]));
+        assert_eq!(encodings.take_news(at(0)), Some(vec![Quarter, Full]), "nobody ever took the half");
+        encodings.want(at(100), set(&[Full]));
+        assert_eq!(encodings.take_news(at(1999)), None);
+        assert_eq!(encodings.take_news(at(2000)), Some(vec![Full]));
+        encodings.want(at(2100), set(&[Quarter, Full]));
+        assert_eq!(encodings.take_news(at(2100)), Some(vec![Quarter, Full]));
+        encodings.want(at(2200), set(&[]));
+        assert_eq!(encodings.take_news(at(2300)), None);
+        assert_eq!(encodings.take_news(at(4200)), Some(vec![Quarter]), "something keeps the path warm");
+    }
+
+    #[test]
+    fn what_is_not_heeded_is_said_again() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut encodings = Encodings::new(&ALL);
+        let mut run = |from: u64, to: u64, live: &[Layer]| {
+            let mut told = Vec::new();
+            for ms in (from..to).step_by(100) {
+                for layer in live {
+                    encodings.note(at(ms), *layer, 1000);
+                }
+                encodings.want(at(ms), set(&[Quarter]));
+                told.extend(encodings.take_news(at(ms)));
+            }
+            told
+        };
+        assert_eq!(run(0, 12_000, &[Quarter, Full]), vec![vec![Quarter]; 3]);
+        assert_eq!(run(12_000, 20_000, &[Quarter]).len(), 0);
+        assert_eq!(run(20_000, 23_000, &[]).len(), 1);
+    }
+
+    #[test]
+    fn of_a_picture_of_one_size_there_is_nothing_to_say() {
+        let now = Instant::now();
+        for offered in [&[][..], &[Full]] {
+            let mut encodings = Encodings::new(offered);
+            encodings.want(now, set(&[]));
+            assert!(!encodings.are_several());
+            assert_eq!(encodings.take_news(now), None);
+        }
+    }
+}
