@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bedside_sfu::{
-    Command, DtlsCert, Forwarding, IceCredentials, Join, Limits, Output, PeerId, Sfu, SfuConfig, Transport,
+    Command, DtlsCert, Forwarding, IceCredentials, Join, Limits, Output, PacketPath, PeerId, Sfu, SfuConfig, Transport,
     generate_certificate, install_crypto,
 };
 use bedside_visit::{UserId, VisitId};
