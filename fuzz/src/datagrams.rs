@@ -211,7 +211,12 @@ impl Room {
                         }
                     }
                     Output::Gone { peer, .. } => self.gone.push(peer),
-                    Output::Answered { .. } | Output::Refused { .. } | Output::Up { .. } | Output::Lost { .. } => {}
+                    Output::Answered { .. }
+                    | Output::Refused { .. }
+                    | Output::Up { .. }
+                    | Output::Lost { .. }
+                    | Output::Wanted { .. }
+                    | Output::Speaking { .. } => {}
                 }
             }
             for page in &mut self.pages {

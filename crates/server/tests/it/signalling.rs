@@ -1,10 +1,10 @@
 //! The WebSocket: who may open one, what may be said over it, and what ends it.
 
 use bedside_visit::signalling::{
-    ClientMessage, Command, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, Sdp, ServerMessage,
+    ClientMessage, Command, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, Sdp, ServerMessage, Watched,
 };
 use bedside_visit::view::Stage;
-use bedside_visit::{AppointmentId, DeviceCheck};
+use bedside_visit::{AppointmentId, DeviceCheck, Layer};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -116,6 +116,10 @@ async fn what_cannot_be_read_is_said_and_the_connection_lives() {
         "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"set_media\",\"microphone\":true,\"camera\":true,\"user\":\"x\"}}",
         "{\"type\":\"offer\",\"peer\":-1,\"sdp\":\"\"}",
         "{\"type\":\"offer\",\"peer\":4294967296,\"sdp\":\"\"}",
+        "{\"type\":\"watch\"}",
+        "{\"type\":\"watch\",\"pictures\":[{\"user\":\"x\",\"most\":\"f\"}]}",
+        "{\"type\":\"watch\",\"pictures\":[{\"user\":\"0192d3a0-7c1e-7000-8000-000000000001\",\"most\":\"x\"}]}",
+        "{\"type\":\"watch\",\"pictures\":[{\"user\":\"0192d3a0-7c1e-7000-8000-000000000001\",\"most\":\"f\",\"as\":\"x\"}]}",
     ];
     for text in bad {
         page.send_text(text).await;
@@ -230,6 +234,23 @@ async fn an_offer_that_is_none_is_refused_and_the_connection_lives() {
         assert_eq!(page.other().await, ServerMessage::MediaFailed { peer, reason: MediaFailure::BadOffer }, "{sdp:?}");
     }
     page.command(Command::ReportCheck { check: DeviceCheck::default() }).await.expect("the connection lives");
+}
+
+#[tokio::test]
+async fn how_large_others_are_shown_may_be_said_of_anybody_and_is_not_answered() {
+    let (_server, mut page) = provider_page().await;
+    let stranger = "0192d3a0-7c1e-7000-8000-000000000001".parse().expect("an id");
+    let watched = |user, most| Watched { user, most };
+    let patient = page.view.others[0].user;
+    for pictures in [
+        vec![],
+        vec![watched(patient, Some(Layer::Quarter)), watched(stranger, None)],
+        vec![watched(patient, None); 1_000],
+    ] {
+        page.send(&ClientMessage::Watch { pictures }).await;
+    }
+    page.send(&ClientMessage::Ping).await;
+    assert_eq!(page.other().await, ServerMessage::Pong);
 }
 
 #[tokio::test]

@@ -117,7 +117,8 @@ impl Sfu {
 
     /// Tells a page which layers of its picture somebody has a use for, if that is news.
     pub(super) fn tell_wanted(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(&id).filter(|peer| peer.encodings.are_several()) else { return };
+        let told = |peer: &&Peer| peer.encodings.are_several() && peer.has_been_up();
+        let Some(peer) = self.peers.get(&id).filter(told) else { return };
         let mut wanted = PerLayer::default();
         for Chosen { take, wish, .. } in self.slots_of(&peer.routes).map(|slot| slot.chosen) {
             for layer in [take, wish].into_iter().flatten() {
