@@ -1,0 +1,93 @@
+//! Bedside under load: people come in as their pages do.
+
+use std::path::Path;
+
+use bedside_visit::signalling::Command;
+
+use crate::clinic::{Clinic, Person};
+use crate::error::BenchError;
+use crate::generator::{Generator, PlayerId};
+use crate::network::Network;
+use crate::options::Load;
+use crate::page::{Page, Resting};
+use crate::player::Offered;
+use crate::process::resident;
+
+/// The program, and everybody in it.
+pub(crate) struct Bedside {
+    clinic: Clinic,
+    /// KiB before the first came in.
+    pub(crate) resident_before: u64,
+    seats: Vec<Seat>,
+}
+
+/// Somebody in a visit.
+struct Seat {
+    person: Person,
+    others: usize,
+    page: Option<Resting>,
+    player: PlayerId,
+}
+
+impl Bedside {
+    pub(crate) async fn start(binary: &Path, network: &Network) -> Result<Self, BenchError> {
+        Ok(Self { clinic: Clinic::open(binary, network).await?, resident_before: 0, seats: Vec::new() })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.clinic.pid()
+    }
+
+    /// Books the visits, lets everybody come in, and starts each.
+    pub(crate) async fn fill(
+        &mut self,
+        load: &Load,
+        network: &Network,
+        generator: &mut Generator,
+    ) -> Result<(), BenchError> {
+        let mut booked = Vec::new();
+        for _ in 0..load.visits {
+            booked.push(self.clinic.book(load.people).await?);
+        }
+        self.resident_before = resident(self.pid());
+        for people in booked {
+            let others = people.len() - 1;
+            let mut provider = None;
+            for person in people {
+                let mut page = Page::open(&self.clinic, &person).await?;
+                let (offered, offer) = Offered::new(network.address, load, true, others)?;
+                let player = generator.add(offered.answered(&page.offer(offer).await?)?);
+                let is_provider = person.is_provider;
+                self.seats.push(Seat { person, others, page: None, player });
+                if is_provider {
+                    provider = Some((page, self.seats.len() - 1));
+                } else if let Some(seat) = self.seats.last_mut() {
+                    seat.page = Some(page.rest());
+                }
+            }
+            if let Some((mut page, at)) = provider {
+                page.command(Command::Start).await?;
+                self.seats[at].page = Some(page.rest());
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody closes their page and comes again, with another media connection.
+    pub(crate) async fn churn(
+        &mut self,
+        load: &Load,
+        network: &Network,
+        generator: &mut Generator,
+    ) -> Result<(), BenchError> {
+        let at = fastrand::usize(..self.seats.len());
+        let Some(seat) = self.seats.get_mut(at) else { return Ok(()) };
+        drop(seat.page.take());
+        generator.remove(seat.player);
+        let mut page = Page::open(&self.clinic, &seat.person).await?;
+        let (offered, offer) = Offered::new(network.address, load, true, seat.others)?;
+        seat.player = generator.add(offered.answered(&page.offer(offer).await?)?);
+        seat.page = Some(page.rest());
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Bedside with people and appointments, made as another program makes them: docs/integrating.md.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use reqwest::header::SET_COOKIE;
+use reqwest::{RequestBuilder, redirect};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::cores::run;
+use crate::error::BenchError;
+use crate::network::Network;
+use crate::program::{PATIENCE, Program, free_port};
+
+/// What our join tokens say of who signed them.
+const ISSUER: &str = "https://bench.invalid";
+
+/// The running program, and what may book there.
+pub(crate) struct Clinic {
+    program: Program,
+    http: reqwest::Client,
+    pub(crate) port: u16,
+    token: String,
+    signer: Ed25519KeyPair,
+    /// Everything it keeps.
+    _folder: TempDir,
+}
+
+/// Somebody in a visit, as their browser is known to the server.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) appointment: String,
+    pub(crate) is_provider: bool,
+    /// The `Cookie` header.
+    pub(crate) cookie: String,
+}
+
+impl Clinic {
+    /// Starts the program on a database of its own, with one media thread.
+    pub(crate) async fn open(binary: &Path, network: &Network) -> Result<Self, BenchError> {
+        let folder = tempfile::tempdir().map_err(BenchError::system("a folder for the database"))?;
+        let (path, port, address) = (folder.path().to_owned(), free_port()?, network.address);
+        let settings = format!(
+            "[clinic]\nname = \"The bench\"\ntime_zone = \"UTC\"\n\
+             [server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\n\
+             [server.limits]\nconnections = 10000\nconnections_per_network = 10000\n\
+             websockets = 9000\nwebsockets_per_network = 9000\n\
+             [database]\npath = \"{}/bedside.db\"\n\
+             [media]\nbind = \"{address}\"\npublic_addresses = [\"{address}\"]\nport = 0\nworkers = 1\n",
+            path.display()
+        );
+        let config = path.join("bedside.toml");
+        fs::write(&config, settings).map_err(BenchError::system("writing the settings"))?;
+        let operate = |words: &[&str]| run(Command::new(binary).arg("--config").arg(&config).args(words));
+        let key = operate(&["integrator", "add", "--name", "The bench"])?;
+        let [id, client, secret] = key.lines().collect::<Vec<_>>()[..] else {
+            return Err(BenchError::Server(format!("`integrator add` printed {key:?}")));
+        };
+        let signer = Ed25519KeyPair::generate().map_err(BenchError::server("a key"))?;
+        let jwks = path.join("keys.json");
+        fs::write(&jwks, jwk_set(&signer)).map_err(BenchError::system("writing a key"))?;
+        operate(&["integrator", "trust", id, "--issuer", ISSUER, "--jwks", &jwks.to_string_lossy()])?;
+
+        let mut serve = Command::new(binary);
+        serve.arg("--config").arg(&config).arg("serve");
+        let program = Program::start(&mut serve, &path.join("log"))?;
+        let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build();
+        let http = http.map_err(BenchError::server("an HTTP client"))?;
+        let mut clinic = Self { program, http, port, token: String::new(), signer, _folder: folder };
+        clinic.token = clinic.sign_in(client, secret, &path.join("log")).await?;
+        Ok(clinic)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// The origin of its pages.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    /// Books a visit of so many people that is due now, and lets each in: the provider first, then the patient, then guests.
+    pub(crate) async fn book(&self, people: u32) -> Result<Vec<Person>, BenchError> {
+        let mut users = Vec::new();
+        for name in ["Dr. Grace Hopper", "Ada Lovelace"] {
+            users.push(text(&self.post("/api/people", json!({ "name": name })).await?, "userId")?);
+        }
+        let booking = json!({
+            "patientId": users[1], "providerId": users[0], "datetime": clock::moment(), "duration": 240, "type": "Visit",
+        });
+        let appointment = text(&self.post("/api/appointments", booking).await?, "id")?;
+        for number in 2..people {
+            let companion = json!({ "name": format!("Guest {number}"), "role": "guest" });
+            let made = self.post(&format!("/api/appointments/{appointment}/companions"), companion).await?;
+            users.push(text(&made, "userId")?);
+        }
+        let roles = ["provider", "patient"].into_iter().chain(std::iter::repeat("guest"));
+        let mut persons = Vec::new();
+        for (user, role) in users.iter().zip(roles) {
+            let cookie = self.join(&appointment, user, role).await?;
+            persons.push(Person { appointment: appointment.clone(), is_provider: role == "provider", cookie });
+        }
+        Ok(persons)
+    }
+
+    /// Waits until the program answers, and gives an access token.
+    async fn sign_in(&mut self, client: &str, secret: &str, log: &Path) -> Result<String, BenchError> {
+        let basic = STANDARD.encode(format!("{client}:{secret}"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let request = self.http.post(format!("http://127.0.0.1:{}/api/token", self.port));
+            let request = request.header("authorization", format!("Basic {basic}"));
+            let form = request.header("content-type", "application/x-www-form-urlencoded");
+            match form.body("grant_type=client_credentials").send().await {
+                Ok(reply) => {
+                    let said: Value = reply.json().await.map_err(BenchError::server("a token"))?;
+                    return text(&said, "access_token");
+                }
+                Err(_) if !self.program.has_ended() && Instant::now() < deadline => {
+                    sleep(std::time::Duration::from_millis(20)).await;
+                }
+                Err(error) => {
+                    let log = fs::read_to_string(log).unwrap_or_default();
+                    return Err(BenchError::Server(format!("the program does not answer: {error}\n{log}")));
+                }
+            }
+        }
+    }
+
+    /// Presses "Join visit", and gives the cookie.
+    async fn join(&self, appointment: &str, user: &str, role: &str) -> Result<String, BenchError> {
+        let now = clock::wall() / 1_000_000_000;
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let head = part(json!({ "alg": "EdDSA", "typ": "JWT", "kid": "bench" }));
+        let claims = part(json!({
+            "iss": ISSUER, "aud": self.origin(), "sub": user, "appointment": appointment, "role": role,
+            "iat": now, "exp": now + 300, "jti": Uuid::new_v4().to_string(),
+        }));
+        let signed = format!("{head}.{claims}");
+        let signature = URL_SAFE_NO_PAD.encode(self.signer.sign(signed.as_bytes()).as_ref());
+        let request = self.http.post(format!("http://127.0.0.1:{}/v/{signed}.{signature}", self.port));
+        let reply = request.header("host", format!("localhost:{}", self.port)).header("origin", self.origin());
+        let reply = reply.send().await.map_err(BenchError::server("joining a visit"))?;
+        let status = reply.status();
+        let cookies = reply.headers().get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+        let pairs: Vec<&str> = cookies.filter_map(|cookie| cookie.split(';').next()).collect();
+        if status != 303 || pairs.is_empty() {
+            return Err(BenchError::Server(format!("joining a visit as {role} was answered with {status}")));
+        }
+        Ok(pairs.join("; "))
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Result<Value, BenchError> {
+        let request = self.http.post(format!("http://127.0.0.1:{}{path}", self.port));
+        let request = request.header("content-type", "application/json").bearer_auth(&self.token);
+        let said = answer(request.body(body.to_string())).await.map_err(BenchError::server(path))?;
+        if said["success"] == true { Ok(said["data"].clone()) } else { Err(BenchError::Server(format!("{path}: {said}"))) }
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Result<Value, reqwest::Error> {
+    request.send().await?.json().await
+}
+
+fn text(value: &Value, field: &str) -> Result<String, BenchError> {
+    let found = value[field].as_str().map(str::to_owned);
+    found.ok_or_else(|| BenchError::Server(format!("there is no {field} in {value}")))
+}
+
+fn jwk_set(signer: &Ed25519KeyPair) -> String {
+    let x = URL_SAFE_NO_PAD.encode(signer.public_key().as_ref());
+    json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "bench", "x": x }] }).to_string()
+}

@@ -1,0 +1,45 @@
+//! Who runs on which core, and before whom.
+
+use std::process::Command;
+
+use rustix::thread::{CpuSet, gettid, sched_setaffinity};
+
+use crate::error::BenchError;
+
+/// The server's core.
+pub(crate) const SERVER: usize = 0;
+/// The generator's.
+pub(crate) const GENERATOR: usize = 1;
+
+/// Keeps the calling thread on a core, and what it starts from now on.
+pub(crate) fn stay_on(core: usize) -> Result<(), BenchError> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set).map_err(BenchError::system(format!("staying on core {core}")))
+}
+
+/// Lets the calling thread go before everything else, and what it starts from now on.
+pub(crate) fn go_first() -> Result<(), BenchError> {
+    let thread = gettid().as_raw_nonzero().to_string();
+    run(Command::new("chrt").args(["--fifo", "--pid", "1", &thread])).map(drop)
+}
+
+/// How many there are.
+pub(crate) fn count() -> usize {
+    // What this process may use now says nothing of it: it may have moved to one of them already.
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count()
+}
+
+/// Runs a program to its end, and gives what it prints.
+pub(crate) fn run(command: &mut Command) -> Result<String, BenchError> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+    let output = command.output().map_err(BenchError::system(words.as_str()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(BenchError::Command { command: words, why })
+    }
+}

@@ -1,0 +1,68 @@
+//! What forwarding media costs, measured from outside.
+//!
+//! The server is a process on core 0. The generator, on core 1, plays everybody with str0m and a socket each.
+
+mod bedside;
+mod camera;
+mod clinic;
+mod clock;
+mod cores;
+mod error;
+mod generator;
+mod measure;
+mod network;
+mod options;
+mod page;
+mod payload;
+mod player;
+mod process;
+mod program;
+mod socket;
+mod tally;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::error::BenchError;
+use crate::network::Network;
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("bedside-bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), BenchError> {
+    str0m::crypto::from_feature_flags().install_process_default();
+    let server = options.server.clone().map_or_else(beside_this_one, Ok)?;
+    // Before any other thread is there: they are where this one is.
+    let network = if options.no_namespace { Network::of_this_machine() } else { Network::own()? };
+    cores::stay_on(cores::GENERATOR)?;
+    if options.realtime {
+        cores::go_first()?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(BenchError::system("a runtime"))?;
+    runtime.block_on(measure::measure(options, &server, &network))
+}
+
+/// Bedside's program in the folder of this one.
+fn beside_this_one() -> Result<PathBuf, BenchError> {
+    let own = std::env::current_exe().map_err(BenchError::system("this program's own place"))?;
+    let beside = own.parent().map(|folder| folder.join("bedside")).filter(|binary| binary.is_file());
+    let missing = "Bedside is not built: cargo build --release -p bedside-server, or say --server FILE";
+    beside.ok_or_else(|| BenchError::Unavailable(missing.to_owned()))
+}
+
+#[expect(clippy::print_stderr, reason = "the developer's terminal")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,136 @@
+//! A person's page, as far as signalling goes: docs/signalling.md.
+
+use std::time::Duration;
+
+use bedside_visit::CommandId;
+use bedside_visit::signalling::{ClientMessage, Command, Sdp, ServerMessage};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{interval, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{WebSocketStream, client_async};
+use uuid::Uuid;
+
+use crate::clinic::{Clinic, Person};
+use crate::error::BenchError;
+
+/// How often a page says that it is there.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// How long anything may take before it counts as never.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An open page.
+pub(crate) struct Page {
+    socket: WebSocketStream<TcpStream>,
+}
+
+/// A page that only says that it is there. Dropping it closes it as a browser does.
+pub(crate) struct Resting {
+    close: Option<oneshot::Sender<()>>,
+}
+
+impl Page {
+    /// Opens it, and comes in.
+    pub(crate) async fn open(clinic: &Clinic, person: &Person) -> Result<Self, BenchError> {
+        let failed = BenchError::server::<tokio_tungstenite::tungstenite::Error>;
+        let name = Uuid::new_v4().simple();
+        let path = format!("/api/appointments/{}/signalling?page={name}", person.appointment);
+        let address = format!("ws://localhost:{}{path}", clinic.port);
+        let mut request = address.into_client_request().map_err(failed("a WebSocket's address"))?;
+        for (name, value) in [("origin", clinic.origin()), ("cookie", person.cookie.clone())] {
+            request.headers_mut().insert(name, value.parse().map_err(BenchError::server(name))?);
+        }
+        let stream = TcpStream::connect(("127.0.0.1", clinic.port)).await;
+        let stream = stream.map_err(BenchError::system("connecting to the program"))?;
+        let _ = stream.set_nodelay(true);
+        let (socket, _) = client_async(request, stream).await.map_err(failed("opening a WebSocket"))?;
+        let mut page = Self { socket };
+        page.until("a snapshot", |message| matches!(message, ServerMessage::Snapshot { .. }).then_some(())).await?;
+        page.command(Command::Enter).await?;
+        Ok(page)
+    }
+
+    /// Does something, and waits until it is done.
+    pub(crate) async fn command(&mut self, command: Command) -> Result<(), BenchError> {
+        let id = CommandId::try_from(Uuid::new_v4().simple().to_string()).map_err(BenchError::server("an id"))?;
+        let what = format!("{command:?}");
+        self.send(&ClientMessage::Command { id: id.clone(), command }).await?;
+        let answer = |message: &ServerMessage| match message {
+            ServerMessage::Acknowledged { id: done } if *done == id => Some(Ok(())),
+            ServerMessage::Refused { id: refused, refusal } if *refused == id => Some(Err(*refusal)),
+            _ => None,
+        };
+        self.until(&what, answer).await?.map_err(BenchError::server(what))
+    }
+
+    /// Offers a media connection, and gives the answer.
+    pub(crate) async fn offer(&mut self, sdp: String) -> Result<String, BenchError> {
+        let peer = fastrand::u32(..);
+        self.send(&ClientMessage::Offer { peer, sdp: Sdp(sdp) }).await?;
+        let answer = |message: &ServerMessage| match message {
+            ServerMessage::Answer { peer: of, sdp, .. } if *of == peer => Some(Ok(sdp.0.clone())),
+            ServerMessage::MediaFailed { peer: of, reason } if *of == peer => Some(Err(*reason)),
+            _ => None,
+        };
+        let answer = self.until("an answer to an offer", answer).await?;
+        answer.map_err(|reason| BenchError::Server(format!("an offer was refused: {reason:?}")))
+    }
+
+    /// Stays open, and does nothing else.
+    pub(crate) fn rest(mut self) -> Resting {
+        let (close, mut closed) = oneshot::channel();
+        tokio::spawn(async move {
+            let mut pings = interval(PING_EVERY);
+            loop {
+                tokio::select! {
+                    _ = pings.tick() => if self.send(&ClientMessage::Ping).await.is_err() {
+                        return;
+                    },
+                    message = self.socket.next() => match message {
+                        Some(Ok(_)) => (),
+                        Some(Err(_)) | None => return,
+                    },
+                    _ = &mut closed => {
+                        let _ = self.socket.close(None).await;
+                        return;
+                    }
+                }
+            }
+        });
+        Resting { close: Some(close) }
+    }
+
+    async fn send(&mut self, message: &ClientMessage) -> Result<(), BenchError> {
+        let text = serde_json::to_string(message).map_err(BenchError::server("a message"))?;
+        self.socket.send(Message::text(text)).await.map_err(BenchError::server("sending a message"))
+    }
+
+    /// Waits for a message.
+    async fn until<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(&ServerMessage) -> Option<T>,
+    ) -> Result<T, BenchError> {
+        let came = timeout(PATIENCE, async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                let Message::Text(text) = message else { continue };
+                let message: ServerMessage = serde_json::from_str(&text).map_err(BenchError::server("a message"))?;
+                if let Some(found) = wanted(&message) {
+                    return Ok(found);
+                }
+            }
+            Err(BenchError::Server(format!("the page was closed before {what}")))
+        });
+        came.await.map_err(|_| BenchError::Server(format!("waited in vain for {what}")))?
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        if let Some(close) = self.close.take() {
+            let _ = close.send(());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What is in a packet: enough for a server to take it for sound or a picture, and a mark that says when it was sent.
+//!
+//! Media is encrypted between each person and the server, so a payload passes a server as it is.
+
+/// Where the mark stands, in all payloads: behind a VP8 descriptor and the header of a keyframe.
+const AT: usize = 16;
+const MAGIC: [u8; 4] = *b"Bed!";
+const MARK: usize = 4 + 4 + 1 + 8 + 8;
+/// The least bytes a payload must have.
+pub(crate) const LEAST: usize = AT + MARK;
+
+/// The stream number of sound. Pictures have 1 and, where they come in several sizes, the numbers after it.
+pub(crate) const SOUND: u8 = 0;
+
+/// Who sent a packet, which it is, and when it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) source: u32,
+    /// [`SOUND`], or a size of the picture.
+    pub(crate) stream: u8,
+    /// Its number in the stream, without gaps.
+    pub(crate) sequence: u64,
+    /// Nanoseconds of the wall clock.
+    pub(crate) sent: u64,
+}
+
+/// What a packet claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// 20 ms of Opus.
+    Sound,
+    /// A part of a VP8 frame.
+    Picture {
+        /// The first part.
+        first: bool,
+        /// Of a keyframe.
+        key: bool,
+        /// The frame's number; its lowest 15 bits are sent.
+        picture: u16,
+    },
+}
+
+/// Fills a payload of at least [`LEAST`] bytes. What is behind the mark stays as it is.
+pub(crate) fn write(payload: &mut [u8], content: Content, mark: &Mark) {
+    match content {
+        // RFC 6716, section 3.1: hybrid, 20 ms, mono, one frame.
+        Content::Sound => payload[0] = 15 << 3,
+        Content::Picture { first, key, picture } => {
+            // RFC 7741, section 4.2: extended, with a picture number of 15 bits.
+            let [high, low] = (picture | 0x8000).to_be_bytes();
+            payload[..4].copy_from_slice(&[0x80 | u8::from(first) << 4, 0x80, high, low]);
+            if first {
+                // RFC 6386, section 9.1: 640×360 to be shown.
+                payload[4..7].copy_from_slice(&[0x10 | u8::from(!key), 0x01, 0x00]);
+                if key {
+                    payload[7..14].copy_from_slice(&[0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
+                }
+            }
+        }
+    }
+    let parts: [&[u8]; 5] = [
+        &MAGIC,
+        &mark.source.to_be_bytes(),
+        &[mark.stream],
+        &mark.sequence.to_be_bytes(),
+        &mark.sent.to_be_bytes(),
+    ];
+    let mut at = AT;
+    for part in parts {
+        payload[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+}
+
+/// The mark of a payload of ours.
+pub(crate) fn read(payload: &[u8]) -> Option<Mark> {
+    let (magic, rest) = payload.get(AT..)?.split_first_chunk::<4>()?;
+    let (source, rest) = rest.split_first_chunk::<4>()?;
+    let (stream, rest) = rest.split_first()?;
+    let (sequence, rest) = rest.split_first_chunk::<8>()?;
+    let (sent, _) = rest.split_first_chunk::<8>()?;
+    (*magic == MAGIC).then(|| Mark {
+        source: u32::from_be_bytes(*source),
+        stream: *stream,
+        sequence: u64::from_be_bytes(*sequence),
+        sent: u64::from_be_bytes(*sent),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::rtp::Vp8Descriptor;
+
+    use super::*;
+
+    const MARK: Mark = Mark { source: 7, stream: 1, sequence: 1 << 40, sent: 1_700_000_000_123_456_789 };
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        for content in [Content::Sound, Content::Picture { first: true, key: true, picture: 40_000 }] {
+            let mut payload = [0; 100];
+            write(&mut payload, content, &MARK);
+            assert_eq!(read(&payload), Some(MARK));
+            assert_eq!(read(&payload[..LEAST]), Some(MARK));
+            assert_eq!(read(&payload[..LEAST - 1]), None);
+        }
+        assert_eq!(read(&[0; 100]), None);
+    }
+
+    #[test]
+    fn pictures_are_vp8_to_whoever_looks() {
+        let starts_keyframe = |first, key| {
+            let mut payload = [0xa5; 100];
+            write(&mut payload, Content::Picture { first, key, picture: 3 }, &MARK);
+            Vp8Descriptor::parse(&payload).expect("a descriptor").starts_keyframe(&payload)
+        };
+        assert!(starts_keyframe(true, true));
+        assert!(!starts_keyframe(true, false));
+        assert!(!starts_keyframe(false, true));
+    }
+}
