@@ -10,8 +10,8 @@ use crate::generator::{Generator, PlayerId};
 use crate::network::Network;
 use crate::options::Load;
 use crate::page::{Page, Resting};
-use crate::player::Offered;
 use crate::process::resident;
+use crate::webrtc::Offered;
 
 /// The program, and everybody in it.
 pub(crate) struct Bedside {
@@ -56,7 +56,7 @@ impl Bedside {
             for person in people {
                 let mut page = Page::open(&self.clinic, &person).await?;
                 let (offered, offer) = Offered::new(network.address, load, true, others)?;
-                let player = generator.add(offered.answered(&page.offer(offer).await?)?);
+                let player = generator.add(offered.answered(&page.offer(offer).await?, load)?);
                 let is_provider = person.is_provider;
                 self.seats.push(Seat { person, others, page: None, player });
                 if is_provider {
@@ -86,7 +86,7 @@ impl Bedside {
         generator.remove(seat.player);
         let mut page = Page::open(&self.clinic, &seat.person).await?;
         let (offered, offer) = Offered::new(network.address, load, true, seat.others)?;
-        seat.player = generator.add(offered.answered(&page.offer(offer).await?)?);
+        seat.player = generator.add(offered.answered(&page.offer(offer).await?, load)?);
         seat.page = Some(page.rest());
         Ok(())
     }

@@ -163,7 +163,11 @@ impl Clinic {
         let request = self.http.post(format!("http://127.0.0.1:{}{path}", self.port));
         let request = request.header("content-type", "application/json").bearer_auth(&self.token);
         let said = answer(request.body(body.to_string())).await.map_err(BenchError::server(path))?;
-        if said["success"] == true { Ok(said["data"].clone()) } else { Err(BenchError::Server(format!("{path}: {said}"))) }
+        if said["success"] == true {
+            Ok(said["data"].clone())
+        } else {
+            Err(BenchError::Server(format!("{path}: {said}")))
+        }
     }
 }
 

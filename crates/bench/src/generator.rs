@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 use crate::clock;
 use crate::error::BenchError;
 use crate::player::{Due, Player};
-use crate::process;
 use crate::socket::Buffers;
 use crate::tally::{Tally, record};
 
@@ -59,8 +58,8 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Starts its thread, which does `prepare` first.
-    pub(crate) fn start(prepare: impl FnOnce() + Send + 'static) -> Result<Self, BenchError> {
+    /// Starts its thread.
+    pub(crate) fn start() -> Result<Self, BenchError> {
         let poll = Poll::new().map_err(BenchError::system("epoll"))?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(BenchError::system("eventfd"))?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)
@@ -71,7 +70,6 @@ impl Generator {
             .map_err(BenchError::system("timerfd"))?;
         let (sender, orders) = channel();
         let thread = std::thread::Builder::new().name("bench-load".to_owned()).spawn(move || {
-            prepare();
             Stage::new(poll, timer, orders).run();
         });
         let thread = thread.map_err(BenchError::system("starting a thread"))?;
@@ -139,7 +137,6 @@ struct Stage {
     readable: VecDeque<PlayerId>,
     buffers: Buffers,
     tally: Tally,
-    busy: u64,
 }
 
 impl Stage {
@@ -153,7 +150,6 @@ impl Stage {
             readable: VecDeque::new(),
             buffers: Buffers::new(),
             tally: Tally::new(),
-            busy: 0,
         }
     }
 
@@ -190,10 +186,8 @@ impl Stage {
         if patience.is_zero() {
             return self.poll.poll(events, Some(Duration::ZERO));
         }
-        let value = Timespec {
-            tv_sec: patience.as_secs().try_into().unwrap_or(0),
-            tv_nsec: patience.subsec_nanos().into(),
-        };
+        let value =
+            Timespec { tv_sec: patience.as_secs().try_into().unwrap_or(0), tv_nsec: patience.subsec_nanos().into() };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         timerfd_settime(self.timer.as_fd(), TimerfdTimerFlags::empty(), &once)?;
         self.poll.poll(events, None)
@@ -209,11 +203,11 @@ impl Stage {
             self.due.pop();
             let Some(player) = self.players.get_mut(&id) else { continue };
             let next = match what {
-                // str0m has changed its mind since.
-                Due::Timeout if player.deadline > now => player.deadline,
+                // The connection has changed its mind since.
+                Due::Timeout if player.deadline() > now => player.deadline(),
                 Due::Timeout => player.act(what, at, now, &mut self.tally),
                 Due::Sound | Due::Frame => {
-                    if player.is_connected {
+                    if player.is_connected() {
                         let late = (now - at).as_nanos().try_into().unwrap_or(u64::MAX);
                         record(&mut self.tally.lateness, late);
                     }
@@ -261,19 +255,17 @@ impl Stage {
             }
             Order::Progress(reply) => {
                 let players = self.players.len();
-                let connected = self.players.values().filter(|player| player.is_connected).count();
+                let connected = self.players.values().filter(|player| player.is_connected()).count();
                 let silent = self.players.values().map(Player::missing).sum();
                 let _ = reply.send(Progress { players, connected, silent });
             }
             Order::Begin(reply) => {
                 self.players.values_mut().for_each(Player::begin);
                 self.tally = Tally::new();
-                self.busy = process::own_thread();
                 let _ = reply.send(());
             }
             Order::End(reply) => {
                 self.tally.lost = self.players.values().map(Player::lost).sum();
-                self.tally.busy = process::own_thread().saturating_sub(self.busy);
                 let _ = reply.send(self.tally.clone());
             }
         }

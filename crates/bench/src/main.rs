@@ -2,13 +2,19 @@
 //!
 //! The server is a process on core 0. The generator, on core 1, plays everybody with str0m and a socket each.
 
+mod bare;
 mod bedside;
 mod camera;
+mod chart;
 mod clinic;
 mod clock;
+mod compare;
 mod cores;
 mod error;
+mod floor;
 mod generator;
+mod janus;
+mod machine;
 mod measure;
 mod network;
 mod options;
@@ -17,8 +23,13 @@ mod payload;
 mod player;
 mod process;
 mod program;
+mod report;
+mod sample;
+mod scale;
+mod server;
 mod socket;
 mod tally;
+mod webrtc;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,17 +52,34 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), BenchError> {
+    if let Some(address) = options.be_the_floor {
+        return floor::serve(address);
+    }
+    if cores::count() < 2 {
+        return Err(BenchError::Unavailable("server and generator need a core each: this machine has one".to_owned()));
+    }
     str0m::crypto::from_feature_flags().install_process_default();
-    let server = options.server.clone().map_or_else(beside_this_one, Ok)?;
+    let bedside = options.server.clone().map_or_else(beside_this_one, Ok)?;
     // Before any other thread is there: they are where this one is.
-    let network = if options.no_namespace { Network::of_this_machine() } else { Network::own()? };
+    let network = if options.no_namespace || !is_root() { Network::of_this_machine() } else { Network::own()? };
     cores::stay_on(cores::GENERATOR)?;
     if options.realtime {
         cores::go_first()?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(BenchError::system("a runtime"))?;
-    runtime.block_on(measure::measure(options, &server, &network))
+    runtime.block_on(async {
+        match options.hold {
+            Some(seconds) => measure::hold(options, seconds, &bedside, &network).await,
+            None if options.scale => scale::scale(options, &bedside, &network).await,
+            None => compare::compare(options, &bedside, &network).await,
+        }
+    })
+}
+
+/// Who may make network namespaces.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// Bedside's program in the folder of this one.
@@ -60,6 +88,11 @@ fn beside_this_one() -> Result<PathBuf, BenchError> {
     let beside = own.parent().map(|folder| folder.join("bedside")).filter(|binary| binary.is_file());
     let missing = "Bedside is not built: cargo build --release -p bedside-server, or say --server FILE";
     beside.ok_or_else(|| BenchError::Unavailable(missing.to_owned()))
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn print(text: &str) {
+    println!("{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "the developer's terminal")]

@@ -5,65 +5,103 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::bedside::Bedside;
+use crate::cores;
 use crate::error::BenchError;
 use crate::generator::Generator;
 use crate::network::Network;
-use crate::options::Options;
-use crate::process::{Usage, resident};
+use crate::options::{Options, Target};
+use crate::process::{Usage, processor, resident};
+use crate::sample::Sample;
 use crate::say;
+use crate::server::Server;
 
 /// How long it may take until everybody hears everybody.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) async fn measure(options: &Options, server: &Path, network: &Network) -> Result<(), BenchError> {
-    let mut generator = Generator::start(|| {})?;
-    let mut bedside = Bedside::start(server, network).await?;
-    let began = Instant::now();
-    bedside.fill(&options.load, network, &mut generator).await?;
-    until_heard(&generator).await?;
-    say(&format!("everybody is heard after {:.1} s", began.elapsed().as_secs_f64()));
-    sleep(Duration::from_secs(options.warm_up)).await;
-    if let Some(seconds) = options.hold {
-        say(&format!("Bedside's process is {}", bedside.pid()));
-        sleep(Duration::from_secs(seconds)).await;
-        return Ok(());
-    }
+/// Starts a server, and measures it under load.
+pub(crate) async fn measure(
+    options: &Options,
+    target: Target,
+    bedside: &Path,
+    network: &Network,
+) -> Result<Sample, BenchError> {
+    let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
     generator.begin().await?;
-    let (before, at) = (Usage::read(bedside.pid())?, Instant::now());
-    sleep(Duration::from_secs(options.seconds)).await;
+    let (before, own_before) = (Usage::read(server.pid())?, Usage::read(std::process::id())?);
+    let (core_before, at) = (processor(cores::SERVER), Instant::now());
+    keep_on(options, &mut server, network, &mut generator, options.seconds).await?;
+    let used = Usage::read(server.pid())? - before;
+    let (core, time) = (processor(cores::SERVER).saturating_sub(core_before), at.elapsed());
+    let own = Usage::read(std::process::id())? - own_before;
     let tally = generator.end().await?;
-    let (used, time) = (Usage::read(bedside.pid())? - before, at.elapsed().as_secs_f64());
-    let people = f64::from(options.load.visits * options.load.people);
-    say(&format!(
-        "sent {:.0}/s received {:.0}/s lost {} | cpu {:.1}% => {:.2} cpu-s/M (media thread {:.2}, system {:.2}) | switches vol {} invol {} | rss/participant {:.0} KiB | latency ms p50 {:.3} p99 {:.3} | lateness p99 {:.3} | generator {:.0}%",
-        tally.sent as f64 / time,
-        tally.received as f64 / time,
-        tally.lost,
-        used.cpu as f64 / time / 1e7,
-        used.cpu as f64 / 1e3 / tally.received as f64,
-        used.media_cpu as f64 / 1e3 / tally.received as f64,
-        used.system() / 1e3 / tally.received as f64,
-        used.voluntary, used.involuntary,
-        (resident(bedside.pid()) as f64 - bedside.resident_before as f64) / people,
-        tally.latency.value_at_quantile(0.5) as f64 / 1e6,
-        tally.latency.value_at_quantile(0.99) as f64 / 1e6,
-        tally.lateness.value_at_quantile(0.99) as f64 / 1e6,
-        tally.busy as f64 / time / 1e7,
-    ));
-    Ok(())
+    Ok(Sample::new(
+        &tally,
+        &used,
+        time,
+        crate::sample::Surroundings {
+            people: options.load.visits * options.load.people,
+            grown: resident(server.pid()).saturating_sub(server.resident_before()),
+            core,
+            generator: own.cpu,
+        },
+    ))
 }
 
-async fn until_heard(generator: &Generator) -> Result<(), BenchError> {
+/// Keeps the load going, for a profiler.
+pub(crate) async fn hold(options: &Options, seconds: u64, bedside: &Path, network: &Network) -> Result<(), BenchError> {
+    let target = options.only.first().copied().unwrap_or(Target::Bedside);
+    let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
+    say(&format!("the server is process {}; the load goes on for {seconds} s", server.pid()));
+    keep_on(options, &mut server, network, &mut generator, seconds).await
+}
+
+/// A server with everybody in it, warm.
+async fn crowd(
+    options: &Options,
+    target: Target,
+    bedside: &Path,
+    network: &Network,
+) -> Result<(Generator, Server), BenchError> {
+    let mut generator = Generator::start()?;
+    let mut server = Server::start(target, bedside, network).await?;
+    server.fill(&options.load, network, &mut generator).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let progress = generator.progress().await?;
         if progress.silent == 0 {
-            return Ok(());
+            break;
         }
         if Instant::now() > deadline {
-            return Err(BenchError::Server(format!("not everybody is heard: {progress:?}")));
+            return Err(BenchError::Server(format!(
+                "{} of {} connections are there, and {} sounds and pictures are missing",
+                progress.connected, progress.players, progress.silent
+            )));
         }
-        sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(20)).await;
     }
+    sleep(Duration::from_secs(options.warm_up)).await;
+    Ok((generator, server))
+}
+
+/// Lets time pass, and people leave and come again if that was asked for.
+async fn keep_on(
+    options: &Options,
+    server: &mut Server,
+    network: &Network,
+    generator: &mut Generator,
+    seconds: u64,
+) -> Result<(), BenchError> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let Some(every) = options.load.churn.map(Duration::from_millis) else {
+        tokio::time::sleep_until(end).await;
+        return Ok(());
+    };
+    let mut next = Instant::now() + every;
+    while next < end {
+        tokio::time::sleep_until(next).await;
+        server.churn(&options.load, network, generator).await?;
+        next += every;
+    }
+    tokio::time::sleep_until(end).await;
+    Ok(())
 }

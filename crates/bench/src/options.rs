@@ -1,5 +1,6 @@
 //! What is asked for.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
@@ -37,6 +38,9 @@ pub(crate) struct Options {
     /// Stay in the network of this machine: no namespace, and no Janus.
     #[arg(long)]
     pub(crate) no_namespace: bool,
+    /// Be the server that the floor is measured with, at this address.
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    pub(crate) be_the_floor: Option<SocketAddr>,
     /// Write what was measured, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -69,6 +73,13 @@ pub(crate) struct Load {
     /// Every so many milliseconds somebody leaves and comes again.
     #[arg(long, value_name = "MILLISECONDS")]
     pub(crate) churn: Option<u64>,
+}
+
+impl Load {
+    /// How many others each person is to hear and see.
+    pub(crate) fn others(&self) -> usize {
+        usize::try_from(self.people).unwrap_or(usize::MAX).saturating_sub(1)
+    }
 }
 
 /// What can be measured.

@@ -57,10 +57,13 @@ impl Page {
         let id = CommandId::try_from(Uuid::new_v4().simple().to_string()).map_err(BenchError::server("an id"))?;
         let what = format!("{command:?}");
         self.send(&ClientMessage::Command { id: id.clone(), command }).await?;
-        let answer = |message: &ServerMessage| match message {
-            ServerMessage::Acknowledged { id: done } if *done == id => Some(Ok(())),
-            ServerMessage::Refused { id: refused, refusal } if *refused == id => Some(Err(*refusal)),
-            _ => None,
+        let answer = |message: &ServerMessage| {
+            if let ServerMessage::Refused { id: refused, refusal } = message
+                && *refused == id
+            {
+                return Some(Err(*refusal));
+            }
+            matches!(message, ServerMessage::Acknowledged { id: done } if *done == id).then_some(Ok(()))
         };
         self.until(&what, answer).await?.map_err(BenchError::server(what))
     }
@@ -69,10 +72,14 @@ impl Page {
     pub(crate) async fn offer(&mut self, sdp: String) -> Result<String, BenchError> {
         let peer = fastrand::u32(..);
         self.send(&ClientMessage::Offer { peer, sdp: Sdp(sdp) }).await?;
-        let answer = |message: &ServerMessage| match message {
-            ServerMessage::Answer { peer: of, sdp, .. } if *of == peer => Some(Ok(sdp.0.clone())),
-            ServerMessage::MediaFailed { peer: of, reason } if *of == peer => Some(Err(*reason)),
-            _ => None,
+        let answer = |message: &ServerMessage| {
+            if let ServerMessage::MediaFailed { peer: of, reason } = message
+                && *of == peer
+            {
+                return Some(Err(*reason));
+            }
+            let ServerMessage::Answer { peer: of, sdp, .. } = message else { return None };
+            (*of == peer).then(|| Ok(sdp.0.clone()))
         };
         let answer = self.until("an answer to an offer", answer).await?;
         answer.map_err(|reason| BenchError::Server(format!("an offer was refused: {reason:?}")))

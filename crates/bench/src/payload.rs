@@ -35,8 +35,8 @@ pub(crate) enum Content {
         first: bool,
         /// Of a keyframe.
         key: bool,
-        /// The frame's number; its lowest 15 bits are sent.
-        picture: u16,
+        /// The frame's number, of which 15 bits are sent.
+        picture: u32,
     },
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn write(payload: &mut [u8], content: Content, mark: &Mark) {
         Content::Sound => payload[0] = 15 << 3,
         Content::Picture { first, key, picture } => {
             // RFC 7741, section 4.2: extended, with a picture number of 15 bits.
-            let [high, low] = (picture | 0x8000).to_be_bytes();
+            let [_, _, high, low] = (picture | 0x8000).to_be_bytes();
             payload[..4].copy_from_slice(&[0x80 | u8::from(first) << 4, 0x80, high, low]);
             if first {
                 // RFC 6386, section 9.1: 640×360 to be shown.
@@ -58,13 +58,8 @@ pub(crate) fn write(payload: &mut [u8], content: Content, mark: &Mark) {
             }
         }
     }
-    let parts: [&[u8]; 5] = [
-        &MAGIC,
-        &mark.source.to_be_bytes(),
-        &[mark.stream],
-        &mark.sequence.to_be_bytes(),
-        &mark.sent.to_be_bytes(),
-    ];
+    let parts: [&[u8]; 5] =
+        [&MAGIC, &mark.source.to_be_bytes(), &[mark.stream], &mark.sequence.to_be_bytes(), &mark.sent.to_be_bytes()];
     let mut at = AT;
     for part in parts {
         payload[at..at + part.len()].copy_from_slice(part);

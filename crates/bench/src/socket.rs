@@ -77,9 +77,9 @@ impl Socket {
         let received =
             recvmsg::<SockaddrIn>(self.socket.as_raw_fd(), &mut parts, control, MsgFlags::MSG_DONTWAIT).ok()?;
         let source = SocketAddr::V4(SocketAddrV4::from(received.address?));
-        let arrived = received.cmsgs().ok()?.find_map(|message| match message {
-            ControlMessageOwned::ScmTimestampns(at) => Some(clock::nanoseconds(at.tv_sec(), at.tv_nsec())),
-            _ => None,
+        let arrived = received.cmsgs().ok()?.find_map(|message| {
+            let ControlMessageOwned::ScmTimestampns(at) = message else { return None };
+            Some(clock::nanoseconds(at.tv_sec(), at.tv_nsec()))
         });
         let bytes = received.bytes;
         Some(Datagram { source, arrived: arrived.unwrap_or_else(clock::wall), contents: &buffers.contents[..bytes] })

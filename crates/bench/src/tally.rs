@@ -20,21 +20,11 @@ pub(crate) struct Tally {
     pub(crate) lateness: Histogram<u64>,
     /// Keyframes that were asked for.
     pub(crate) keyframes_asked: u64,
-    /// Nanoseconds of processor time that the generator's thread took.
-    pub(crate) busy: u64,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self {
-            sent: 0,
-            received: 0,
-            lost: 0,
-            latency: histogram(),
-            lateness: histogram(),
-            keyframes_asked: 0,
-            busy: 0,
-        }
+        Self { sent: 0, received: 0, lost: 0, latency: histogram(), lateness: histogram(), keyframes_asked: 0 }
     }
 }
 
@@ -71,11 +61,6 @@ impl Heard {
     /// How many are missing in between.
     pub(crate) fn lost(&self) -> u64 {
         if self.count == 0 { 0 } else { (self.last - self.first + 1).saturating_sub(self.count) }
-    }
-
-    /// Whether anything came.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.count > 0
     }
 }
 
