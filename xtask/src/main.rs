@@ -1,5 +1,6 @@
 //! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`, and more.
 
+mod bench;
 mod contract;
 mod fuzz;
 mod lab;
@@ -30,6 +31,9 @@ cargo xtask COMMAND
   shots FOLDER                   pictures of every page and state, into FOLDER (over CometChat: `test cometchat`
                                  with BEDSIDE_SHOTS=FOLDER)
   measure                        the figures of docs/performance.md, in release
+  bench media [--write-docs] [OPTIONS]
+                                 what forwarding media costs, beside Janus and the floor: docs/performance.md
+                                 (`bench media --help` has the options; --scale and --hold SECONDS are others)
   lab [--trials N] [--only NAME] [--list]
                                  what bad networks do to a visit: into target/lab.md, and docs/network.md
                                  once every fault has its 30 trials";
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Some(("check", [])) => check(),
         Some(("shots", [folder])) => shots(folder),
         Some(("measure", [])) => measure(),
+        Some(("bench", [what, rest @ ..])) if what == "media" => bench::run(rest),
         Some(("lab", rest)) => lab::run(rest),
         Some(("build", rest)) => {
             let asked = |wanted: &str| rest.iter().any(|argument| argument == wanted);
@@ -94,6 +99,7 @@ fn test_rust() -> Outcome {
     // The browser journeys are marked `ignore`: they are the third ring.
     cargo(&["test", "--workspace", "--exclude", "bedside-fuzz"])?;
     fuzz::replay()?;
+    bench::test()?;
     heading("Rust: the server's time-outs, waited for in earnest");
     cargo(&["test", "--package", "bedside-server", "--test", "it", "--", "--ignored"])
 }

@@ -43,6 +43,15 @@ pub(crate) fn network_tools() -> Outcome {
     })
 }
 
+/// Installs what servers are measured with, and Janus to measure beside ours, on Debian as root. What is missing elsewhere
+/// is left out.
+pub(crate) fn bench() -> Outcome {
+    if is_root() && !(has_word("ip", "-V") && has_word("janus", "--help")) {
+        return install(&["iproute2", "janus"]).unwrap_or(Ok(()));
+    }
+    Ok(())
+}
+
 /// Installs what Python makes environments with on Debian as root; elsewhere says what to install.
 pub(crate) fn python() -> Outcome {
     if Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|o| o.status.success()) {

@@ -10,10 +10,13 @@ use crate::shell::{Outcome, cargo, finish, output};
 const BARE_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Crates that must not be anywhere below ours.
-const FORBIDDEN: [(&str, &[&str]); 3] = [
+const FORBIDDEN: [(&str, &[&str]); 5] = [
     ("bedside-visit", &["tokio", "mio", "socket2", "sqlx", "axum", "str0m", "getrandom"]),
     ("bedside-sfu", &["tokio", "mio", "sqlx", "axum", "bedside-store", "bedside-server"]),
     ("bedside-store", &["axum", "str0m", "bedside-sfu", "bedside-server"]),
+    ("bedside-server", &["bedside-bench", "bedside-lab"]),
+    // It measures from outside.
+    ("bedside-bench", &["bedside-sfu", "bedside-store", "bedside-server"]),
 ];
 
 /// Words that may stand in some places of the program only.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::chart;
+use crate::cores::cores;
 use crate::error::BenchError;
 use crate::janus;
 use crate::machine::Machine;
@@ -96,8 +97,11 @@ fn remark(report: &mut Report, options: &Options) {
             ));
         }
     }
+    if cores().server == cores().generator {
+        report.remarks.push("**Server and generator shared one core.** These figures mean little".to_owned());
+    }
     if options.realtime {
-        report.remarks.push("Servers and generator went before all other programs (`chrt --fifo 1`)".to_owned());
+        report.remarks.push("Servers and generator went before all other programs (`chrt --rr 1`)".to_owned());
     }
 }
 

@@ -1,15 +1,30 @@
 //! Who runs on which core, and before whom.
 
 use std::process::Command;
+use std::sync::OnceLock;
 
-use rustix::thread::{CpuSet, gettid, sched_setaffinity};
+use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 
 use crate::error::BenchError;
 
-/// The server's core.
-pub(crate) const SERVER: usize = 0;
-/// The generator's.
-pub(crate) const GENERATOR: usize = 1;
+/// Which cores are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cores {
+    pub(crate) server: usize,
+    /// Another one, if this process may use two.
+    pub(crate) generator: usize,
+}
+
+/// The first two that this process might use when it was first asked.
+pub(crate) fn cores() -> Cores {
+    static CORES: OnceLock<Cores> = OnceLock::new();
+    *CORES.get_or_init(|| {
+        let allowed = sched_getaffinity(None).unwrap_or_default();
+        let mut all = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let server = all.next().unwrap_or(0);
+        Cores { server, generator: all.next().unwrap_or(server) }
+    })
+}
 
 /// Keeps the calling thread on a core, and what it starts from now on.
 pub(crate) fn stay_on(core: usize) -> Result<(), BenchError> {
@@ -21,7 +36,7 @@ pub(crate) fn stay_on(core: usize) -> Result<(), BenchError> {
 /// Lets the calling thread go before everything else, and what it starts from now on.
 pub(crate) fn go_first() -> Result<(), BenchError> {
     let thread = gettid().as_raw_nonzero().to_string();
-    run(Command::new("chrt").args(["--fifo", "--pid", "1", &thread])).map(drop)
+    run(Command::new("chrt").args(["--rr", "--pid", "1", &thread])).map(drop)
 }
 
 /// How many there are.

@@ -55,14 +55,11 @@ fn run(options: &Options) -> Result<(), BenchError> {
     if let Some(address) = options.be_the_floor {
         return floor::serve(address);
     }
-    if cores::count() < 2 {
-        return Err(BenchError::Unavailable("server and generator need a core each: this machine has one".to_owned()));
-    }
     str0m::crypto::from_feature_flags().install_process_default();
     let bedside = options.server.clone().map_or_else(beside_this_one, Ok)?;
     // Before any other thread is there: they are where this one is.
     let network = if options.no_namespace || !is_root() { Network::of_this_machine() } else { Network::own()? };
-    cores::stay_on(cores::GENERATOR)?;
+    cores::stay_on(cores::cores().generator)?;
     if options.realtime {
         cores::go_first()?;
     }

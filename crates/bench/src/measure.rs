@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::cores;
+use crate::cores::cores;
 use crate::error::BenchError;
 use crate::generator::Generator;
 use crate::network::Network;
 use crate::options::{Options, Target};
 use crate::process::{Usage, processor, resident};
-use crate::sample::Sample;
+use crate::sample::{Sample, Surroundings};
 use crate::say;
 use crate::server::Server;
 
@@ -28,18 +28,22 @@ pub(crate) async fn measure(
     let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
     generator.begin().await?;
     let (before, own_before) = (Usage::read(server.pid())?, Usage::read(std::process::id())?);
-    let (core_before, at) = (processor(cores::SERVER), Instant::now());
+    let (core_before, at) = (processor(cores().server), Instant::now());
     keep_on(options, &mut server, network, &mut generator, options.seconds).await?;
     let used = Usage::read(server.pid())? - before;
-    let (core, time) = (processor(cores::SERVER).saturating_sub(core_before), at.elapsed());
+    let (core, time) = (processor(cores().server).saturating_sub(core_before), at.elapsed());
     let own = Usage::read(std::process::id())? - own_before;
     let tally = generator.end().await?;
+    if tally.received == 0 {
+        return Err(BenchError::Server("nothing is forwarded any more".to_owned()));
+    }
     Ok(Sample::new(
         &tally,
         &used,
         time,
-        crate::sample::Surroundings {
+        Surroundings {
             people: options.load.visits * options.load.people,
+            others: u64::from(options.load.people - 1),
             grown: resident(server.pid()).saturating_sub(server.resident_before()),
             core,
             generator: own.cpu,

@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Print Bedside's process id and keep the load going for so many seconds, for a profiler.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) hold: Option<u64>,
-    /// Server and generator go before everything else on this machine (`chrt --fifo 1`; root).
+    /// Server and generator go before everything else on this machine (`chrt --rr 1`; root).
     #[arg(long)]
     pub(crate) realtime: bool,
     /// Stay in the network of this machine: no namespace, and no Janus.

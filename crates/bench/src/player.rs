@@ -216,7 +216,7 @@ impl Player {
 
 impl Connection {
     fn write(&mut self, packet: Packet, now: Instant, person: &mut Person, tally: &mut Tally) {
-        tally.sent += 1;
+        tally.sent += u64::from(packet.stream <= SOUND + 1);
         match self {
             Self::WebRtc(rtc) => rtc.write(packet, now, person, tally),
             Self::Bare(bare) => bare.write(&packet, person),

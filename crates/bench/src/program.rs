@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::cores;
+use crate::cores::{self, cores};
 use crate::error::BenchError;
 
 /// How long a server may take to answer after it was started.
@@ -22,9 +22,9 @@ impl Program {
         let file = File::create(log).map_err(BenchError::system("a log"))?;
         let again = file.try_clone().map_err(BenchError::system("a log"))?;
         // A process begins on the core of who starts it, with all its threads.
-        cores::stay_on(cores::SERVER)?;
+        cores::stay_on(cores().server)?;
         let child = command.stdin(Stdio::null()).stdout(file).stderr(again).spawn();
-        cores::stay_on(cores::GENERATOR)?;
+        cores::stay_on(cores().generator)?;
         let what = command.get_program().to_string_lossy().into_owned();
         Ok(Self { child: child.map_err(BenchError::system(what))? })
     }

@@ -36,6 +36,8 @@ pub(crate) struct Sample {
     pub(crate) rss_kib_per_participant: f64,
     /// Packets that receivers had, a second.
     pub(crate) packets_per_second: f64,
+    /// Percent of what was sent that receivers had: below 100 also where whole streams are silent.
+    pub(crate) arrived_percent: f64,
     /// Percent of packets that are missing between others that came.
     pub(crate) lost_percent: f64,
     /// Percent of its core that the server takes.
@@ -52,6 +54,8 @@ pub(crate) struct Sample {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Surroundings {
     pub(crate) people: u32,
+    /// How many are to have each packet.
+    pub(crate) others: u64,
     /// KiB that the server has grown by.
     pub(crate) grown: u64,
     /// Nanoseconds that the server's core was not idle.
@@ -68,7 +72,7 @@ pub(crate) struct Figure {
 }
 
 /// What tables show, in order.
-pub(crate) const FIGURES: [Figure; 12] = [
+pub(crate) const FIGURES: [Figure; 13] = [
     Figure { name: "processor time a packet (µs)", digits: 1, of: |s| s.cpu_s_per_million },
     Figure { name: "of it in the kernel (µs)", digits: 1, of: |s| s.kernel_s_per_million },
     Figure { name: "latency, p50 (ms)", digits: 3, of: |s| s.p50_ms },
@@ -77,6 +81,7 @@ pub(crate) const FIGURES: [Figure; 12] = [
     Figure { name: "memory a person (KiB)", digits: 0, of: |s| s.rss_kib_per_participant },
     Figure { name: "waits a packet", digits: 2, of: |s| s.waits_per_packet },
     Figure { name: "packets forwarded (1/s)", digits: 0, of: |s| s.packets_per_second },
+    Figure { name: "arrived, of those sent (%)", digits: 1, of: |s| s.arrived_percent },
     Figure { name: "lost (%)", digits: 3, of: |s| s.lost_percent },
     Figure { name: "the server's core: the server (%)", digits: 0, of: |s| s.server_percent },
     Figure { name: "the server's core: other programs (%)", digits: 0, of: |s| s.others_percent },
@@ -101,6 +106,7 @@ impl Sample {
             p999_ms: milliseconds(&tally.latency, 0.999),
             rss_kib_per_participant: around.grown as f64 / f64::from(around.people),
             packets_per_second: tally.received as f64 / seconds,
+            arrived_percent: 100.0 * tally.received as f64 / (tally.sent.max(1) * around.others) as f64,
             lost_percent: 100.0 * tally.lost as f64 / (tally.received + tally.lost).max(1) as f64,
             server_percent: percent(used.cpu as f64),
             others_percent: percent(around.core.saturating_sub(used.cpu) as f64),
@@ -159,6 +165,7 @@ pub(crate) mod tests {
             p999_ms: 0.9,
             rss_kib_per_participant: 600.0,
             packets_per_second: 9_200.0,
+            arrived_percent: 100.0,
             lost_percent: 0.0,
             server_percent: 10.0,
             others_percent: 1.0,
@@ -175,12 +182,13 @@ pub(crate) mod tests {
             crate::tally::record(&mut tally.latency, milliseconds * 1_000_000);
         }
         let used = Usage { cpu: 20_000_000, voluntary: 999, ..Usage::default() };
-        let around = Surroundings { people: 4, grown: 4_000, core: 30_000_000, generator: 90_000_000 };
+        let around = Surroundings { people: 4, others: 1, grown: 4_000, core: 30_000_000, generator: 90_000_000 };
         let sample = Sample::new(&tally, &used, Duration::from_millis(100), around);
         let close = |a: f64, b: f64| (a - b).abs() < b / 500.0;
         assert!(close(sample.cpu_s_per_million, 10.01), "{sample:?}");
         assert!(close(sample.p50_ms, 50.0) && close(sample.p99_ms, 99.0), "{sample:?}");
         assert!(close(sample.lost_percent, 0.1) && close(sample.waits_per_packet, 0.5), "{sample:?}");
+        assert!(close(sample.arrived_percent, 99.9), "{sample:?}");
         assert!(close(sample.server_percent, 20.0) && close(sample.others_percent, 10.0), "{sample:?}");
         assert!(close(sample.rss_kib_per_participant, 1_000.0), "{sample:?}");
         assert!(sample.saturation().is_some_and(|words| words.contains("90 %")));

@@ -27,7 +27,14 @@ pub(crate) async fn scale(options: &Options, bedside: &Path, network: &Network) 
     for visits in STEPS.into_iter().chain(doubled).take_while(|visits| *visits <= MOST) {
         let mut options = options.clone();
         options.load.visits = visits;
-        let sample = measure(&options, target, bedside, network).await?;
+        let sample = match measure(&options, target, bedside, network).await {
+            Ok(sample) => sample,
+            // An overloaded machine does not let everybody in.
+            Err(error) => {
+                print(&format!("\nIt ends here: with {visits} visits, {error}."));
+                return Ok(());
+            }
+        };
         print(&format!(
             "| {visits} | {:.0} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} | {:.0} | {:.0} | {:.0} |",
             sample.packets_per_second,

@@ -8,7 +8,7 @@ const LONGEST: u64 = 60_000_000_000;
 /// Counts of a window of time.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
-    /// Media packets that were sent to the server.
+    /// Media packets that were sent to the server, of pictures in several sizes those of the largest.
     pub(crate) sent: u64,
     /// Media packets that came from the server, counted once a receiver.
     pub(crate) received: u64,

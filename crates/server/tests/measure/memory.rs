@@ -93,10 +93,10 @@ async fn memory_of_the_program() {
     );
     figures.add(
         "media",
-        "see media_load",
+        "see the benchmark of media",
         "",
         0,
-        "cargo run --release -p bedside-server --example media_load -- ROOMS SECONDS prints MB a participant",
+        "cargo xtask bench media prints the KiB of each person",
     );
     figures.table();
     program.stop().await;

@@ -1,0 +1,51 @@
+//! The benchmark of media: `crates/bench` against a release build.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell::{Outcome, cargo, finish, heading, root};
+use crate::{needs, web};
+
+/// Measures, prints, and leaves target/bench-media.json; with `--write-docs` also a chart and the table in a document.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    needs::bench()?;
+    web::build()?;
+    heading("building the server and the benchmark");
+    // One after the other: together they would share features, and the server would be another than the one people run.
+    cargo(&["build", "--release", "--package", "bedside-server"])?;
+    cargo(&["build", "--release", "--package", "bedside-bench"])?;
+    heading("the benchmark of media");
+    let (flags, options): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| *word == "--write-docs");
+    let built = built()?;
+    let mut command = Command::new(built.join("release/bedside-bench"));
+    command.current_dir(root()).args(&options).env("BEDSIDE_BENCH_COMMAND", said(arguments));
+    command.arg("--json").arg(built.join("bench-media.json"));
+    if !flags.is_empty() {
+        command.args(["--chart", "docs/images/bench-media.svg", "--document", "docs/performance.md"]);
+    }
+    finish(&mut command)
+}
+
+/// That it works: two visits whose people hear each other for two seconds. Nothing is asserted of how fast.
+pub(crate) fn test() -> Outcome {
+    heading("Rust: the benchmark of media, in short");
+    cargo(&["build", "--package", "bedside-server"])?;
+    cargo(&["build", "--package", "bedside-bench"])?;
+    let short = ["--only", "bedside", "--visits", "2", "--seconds", "2", "--warm-up", "0", "--repetitions", "1"];
+    finish(Command::new(built()?.join("debug/bedside-bench")).arg("--no-namespace").args(short))
+}
+
+/// Programs are where cargo has put this one, wherever that is.
+fn built() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("this program's own place: {error}"))?;
+    let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    Ok(folder.to_owned())
+}
+
+fn said(arguments: &[String]) -> String {
+    ["cargo", "xtask", "bench", "media"]
+        .into_iter()
+        .chain(arguments.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
