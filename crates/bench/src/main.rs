@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::BenchError;
 use crate::network::Network;
@@ -65,13 +66,24 @@ fn run(options: &Options) -> Result<(), BenchError> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(BenchError::system("a runtime"))?;
-    runtime.block_on(async {
+    runtime.block_on(or_stopped(async {
         match options.hold {
             Some(seconds) => measure::hold(options, seconds, &bedside, &network).await,
             None if options.scale => scale::scale(options, &bedside, &network).await,
             None => compare::compare(options, &bedside, &network).await,
         }
-    })
+    }))
+}
+
+/// Until it is done, or SIGINT or SIGTERM comes: what is dropped then ends the server and takes the network down.
+async fn or_stopped(work: impl Future<Output = Result<(), BenchError>>) -> Result<(), BenchError> {
+    let catch = |kind| signal(kind).map_err(BenchError::system("catching signals"));
+    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    tokio::select! {
+        done = work => done,
+        _ = interrupt.recv() => Err(BenchError::Server("interrupted".to_owned())),
+        _ = terminate.recv() => Err(BenchError::Server("terminated".to_owned())),
+    }
 }
 
 /// Who may make network namespaces.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -10,6 +11,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::cores::run;
 use crate::error::BenchError;
 
+/// All our namespaces begin with this, and go on with the process that made them.
+const PREFIX: &str = "bedside-bench-";
 /// The address of server and people in it.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -29,7 +32,8 @@ impl Network {
     /// Makes a namespace with an address that is not loopback, and moves the calling thread into it for good, with what it
     /// starts from now on. Packets from this address to itself take the loopback device all the same.
     pub(crate) fn own() -> Result<Self, BenchError> {
-        let name = format!("bedside-bench-{}", std::process::id());
+        sweep();
+        let name = format!("{PREFIX}{}", std::process::id());
         run(Command::new("ip").args(["netns", "add", &name]))?;
         // From here on, dropping it removes what was made.
         let network = Self { name: Some(name.clone()), address: ADDRESS.into() };
@@ -59,5 +63,21 @@ impl Drop for Network {
         if let Some(name) = &self.name {
             let _ = run(Command::new("ip").args(["netns", "del", name]));
         }
+    }
+}
+
+/// Removes what runs left behind that were killed, with the servers in it.
+fn sweep() {
+    let Ok(list) = run(Command::new("ip").args(["netns", "list"])) else { return };
+    for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        let maker = name.strip_prefix(PREFIX);
+        if maker.is_none_or(|process| Path::new("/proc").join(process).exists()) {
+            continue;
+        }
+        let left = run(Command::new("ip").args(["netns", "pids", name])).unwrap_or_default();
+        if !left.trim().is_empty() {
+            let _ = run(Command::new("kill").arg("-KILL").args(left.split_whitespace()));
+        }
+        let _ = run(Command::new("ip").args(["netns", "del", name]));
     }
 }
