@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let (flags, options): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| *word == "--write-docs");
     let built = built()?;
     let mut command = Command::new(built.join("release/bedside-bench"));
-    command.current_dir(root()).args(&options).env("BEDSIDE_BENCH_COMMAND", said(arguments));
+    command.current_dir(root()).args(&options).env("XTASK_COMMAND", said(arguments));
     command.arg("--json").arg(built.join("bench-media.json"));
     if !flags.is_empty() {
         command.args(["--chart", "docs/images/bench-media.svg", "--document", "docs/performance.md"]);

@@ -59,7 +59,17 @@ impl Clinic {
         );
         let config = path.join("bedside.toml");
         fs::write(&config, settings).map_err(BenchError::system("writing the settings"))?;
-        let operate = |words: &[&str]| run(Command::new(binary).arg("--config").arg(&config).args(words));
+        let bedside = || {
+            let mut command = Command::new(binary);
+            // What is set for another Bedside is not for this one.
+            let set = std::env::vars_os().map(|(name, _)| name);
+            set.filter(|name| name.to_string_lossy().starts_with("BEDSIDE")).for_each(|name| {
+                command.env_remove(name);
+            });
+            command.arg("--config").arg(&config);
+            command
+        };
+        let operate = |words: &[&str]| run(bedside().args(words));
         let key = operate(&["integrator", "add", "--name", "The bench"])?;
         let [id, client, secret] = key.lines().collect::<Vec<_>>()[..] else {
             return Err(BenchError::Server(format!("`integrator add` printed {key:?}")));
@@ -69,9 +79,7 @@ impl Clinic {
         fs::write(&jwks, jwk_set(&signer)).map_err(BenchError::system("writing a key"))?;
         operate(&["integrator", "trust", id, "--issuer", ISSUER, "--jwks", &jwks.to_string_lossy()])?;
 
-        let mut serve = Command::new(binary);
-        serve.arg("--config").arg(&config).arg("serve");
-        let program = Program::start(&mut serve, &path.join("log"))?;
+        let program = Program::start(bedside().arg("serve"), &path.join("log"))?;
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build();
         let http = http.map_err(BenchError::server("an HTTP client"))?;
         let mut clinic = Self { program, http, port, token: String::new(), signer, _folder: folder };

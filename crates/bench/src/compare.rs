@@ -108,7 +108,7 @@ fn remark(report: &mut Report, options: &Options) {
 /// The command line, as `cargo xtask` was given it.
 fn command() -> String {
     let own = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-    std::env::var("BEDSIDE_BENCH_COMMAND").unwrap_or_else(|_| format!("bedside-bench {own}"))
+    std::env::var("XTASK_COMMAND").unwrap_or_else(|_| format!("bedside-bench {own}"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), BenchError> {
