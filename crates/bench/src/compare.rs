@@ -88,6 +88,12 @@ fn remark(report: &mut Report, options: &Options) {
                 result.name
             ));
         }
+        let silent = result.samples.iter().map(|sample| sample.silent).fold(0.0, f64::max);
+        if silent > 0.0 {
+            report
+                .remarks
+                .push(format!("**{}: {silent} sounds or pictures never came** while it was measured", result.name));
+        }
         let others = result.samples.iter().map(|sample| sample.others_percent).fold(0.0, f64::max);
         if others > 10.0 {
             report.remarks.push(format!(
