@@ -23,6 +23,7 @@ cargo xtask COMMAND
                                  install what the tests need, and run them: all, or one ring
   test api                       the API against its own description, with Schemathesis, which is installed with pip
   test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
+  test bench                     two visits in the benchmark of media, for two seconds (a part of `test rust`)
   fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
   mutate-permissions             break the gate in many places, and see that the tests notice each
   check                          formatting, lints, type check, documentation, and the walls between crates
@@ -53,8 +54,11 @@ fn main() -> ExitCode {
             "cometchat" => test_cometchat(),
             "api" => contract::test(),
             "fuzz" => fuzz::replay(),
+            "bench" => bench::test(),
             "lab" => test_lab(),
-            other => Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab, api or fuzz")),
+            other => {
+                Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab, api, fuzz or bench"))
+            }
         },
         Some(("fuzz", rest)) => fuzz::run(rest),
         Some(("mutate-permissions", [])) => mutations::run(),

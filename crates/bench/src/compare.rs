@@ -88,14 +88,19 @@ fn remark(report: &mut Report, options: &Options) {
                 result.name
             ));
         }
-        let others = result.samples.iter().map(|sample| sample.others_percent).fold(0.0, f64::max);
-        if others > 10.0 {
-            report.remarks.push(format!(
-                "{}: other programs took up to {others:.0} % of the server's core; figures of one run can be compared, \
-                 those of two cannot",
-                result.name
-            ));
+        let silent = result.samples.iter().map(|sample| sample.silent).fold(0.0, f64::max);
+        if silent > 0.0 {
+            report
+                .remarks
+                .push(format!("**{}: {silent} sounds or pictures never came** while it was measured", result.name));
         }
+    }
+    let samples = report.results.iter().flat_map(|result| &result.samples);
+    let others = samples.map(|sample| sample.others_percent).fold(0.0, f64::max);
+    if others > 10.0 {
+        report.remarks.push(format!(
+            "Other programs took up to {others:.0} % of the servers' core: columns can be compared, this run and another cannot"
+        ));
     }
     if cores().server == cores().generator {
         report.remarks.push("**Server and generator shared one core.** These figures mean little".to_owned());

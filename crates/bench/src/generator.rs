@@ -256,8 +256,7 @@ impl Stage {
             Order::Progress(reply) => {
                 let players = self.players.len();
                 let connected = self.players.values().filter(|player| player.is_connected()).count();
-                let silent = self.players.values().map(Player::missing).sum();
-                let _ = reply.send(Progress { players, connected, silent });
+                let _ = reply.send(Progress { players, connected, silent: self.silent() });
             }
             Order::Begin(reply) => {
                 self.players.values_mut().for_each(Player::begin);
@@ -266,8 +265,13 @@ impl Stage {
             }
             Order::End(reply) => {
                 self.tally.lost = self.players.values().map(Player::lost).sum();
+                self.tally.silent = self.silent();
                 let _ = reply.send(self.tally.clone());
             }
         }
+    }
+    /// How many sounds and pictures somebody should hear or see, and has not since it began.
+    fn silent(&self) -> usize {
+        self.players.values().map(Player::missing).sum()
     }
 }

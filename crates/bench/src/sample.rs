@@ -40,6 +40,8 @@ pub(crate) struct Sample {
     pub(crate) arrived_percent: f64,
     /// Percent of packets that are missing between others that came.
     pub(crate) lost_percent: f64,
+    /// Sounds and pictures of which a receiver had nothing.
+    pub(crate) silent: f64,
     /// Percent of its core that the server takes.
     pub(crate) server_percent: f64,
     /// Percent of the same core that others take.
@@ -108,6 +110,7 @@ impl Sample {
             packets_per_second: tally.received as f64 / seconds,
             arrived_percent: 100.0 * tally.received as f64 / (tally.sent.max(1) * around.others) as f64,
             lost_percent: 100.0 * tally.lost as f64 / (tally.received + tally.lost).max(1) as f64,
+            silent: tally.silent as f64,
             server_percent: percent(used.cpu as f64),
             others_percent: percent(around.core.saturating_sub(used.cpu) as f64),
             generator_percent: percent(around.generator as f64),
@@ -167,6 +170,7 @@ pub(crate) mod tests {
             packets_per_second: 9_200.0,
             arrived_percent: 100.0,
             lost_percent: 0.0,
+            silent: 0.0,
             server_percent: 10.0,
             others_percent: 1.0,
             generator_percent: 30.0,

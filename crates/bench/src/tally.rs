@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     pub(crate) received: u64,
     /// Media packets that are missing between two that came.
     pub(crate) lost: u64,
+    /// Sounds and pictures of which nothing came.
+    pub(crate) silent: usize,
     /// Nanoseconds from sending to the arrival at a receiver's network stack.
     pub(crate) latency: Histogram<u64>,
     /// Nanoseconds from when a packet was due until it was sent.
@@ -24,7 +26,15 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { sent: 0, received: 0, lost: 0, latency: histogram(), lateness: histogram(), keyframes_asked: 0 }
+        Self {
+            sent: 0,
+            received: 0,
+            lost: 0,
+            silent: 0,
+            latency: histogram(),
+            lateness: histogram(),
+            keyframes_asked: 0,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Statistics {
     /// Their payload bytes.
     pub forwarded_bytes: u64,
     /// Those of them with pictures, by the size of the picture, the smallest first. Where a page sends one size alone,
-    /// that is the first.
+    /// that is the last.
     pub forwarded_layers: [u64; LAYERS],
     /// Datagrams that were sent.
     pub sent_packets: u64,

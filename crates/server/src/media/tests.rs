@@ -303,7 +303,12 @@ async fn the_counters_of_each_worker_are_published_within_a_second_or_two() {
     media.drop_user(room(), user(1));
     until(&mut [&mut ann], "none", |_| counted(&media) == [0, 0]).await;
     media.shutdown();
-    assert!(events.recv().await.is_none_or(|event| event.kind == MediaEventKind::Up));
+    assert!(
+        events
+            .recv()
+            .await
+            .is_none_or(|event| matches!(event.news, MediaNews::Connection { kind: MediaEventKind::Up, .. }))
+    );
 }
 
 #[tokio::test]

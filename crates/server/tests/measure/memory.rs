@@ -91,13 +91,7 @@ async fn memory_of_the_program() {
         5,
         "their seats are held for 10 minutes: visits stay under way",
     );
-    figures.add(
-        "media",
-        "see the benchmark of media",
-        "",
-        0,
-        "cargo xtask bench media prints the KiB of each person",
-    );
+    figures.add("media", "see the benchmark of media", "", 0, "cargo xtask bench media prints the KiB of each person");
     figures.table();
     program.stop().await;
 }

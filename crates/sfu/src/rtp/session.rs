@@ -88,6 +88,17 @@ pub(crate) struct NewSession {
     pub(crate) cname: String,
 }
 
+/// What happened since it was last asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Packets that the page asked for again.
+    pub(crate) nacks_received: u64,
+    /// Packets that the page was asked for again.
+    pub(crate) nacks_sent: u64,
+    /// Packets that were sent again.
+    pub(crate) resent: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     opener: Opener,
@@ -109,6 +120,7 @@ pub(crate) struct Session {
     /// Sealed datagrams to send, in order.
     outbox: VecDeque<(MediaClass, Vec<u8>)>,
     feedback: VecDeque<Feedback>,
+    counts: Counts,
 }
 
 impl Session {
@@ -132,6 +144,7 @@ impl Session {
             sound_reported: now,
             outbox: VecDeque::new(),
             feedback: VecDeque::new(),
+            counts: Counts::default(),
         })
     }
 
@@ -245,6 +258,7 @@ impl Session {
     }
 
     fn send_again(&mut self, now: Instant, ssrc: u32, number: u16) {
+        self.counts.nacks_received += 1;
         let Some(stream) = self.outbound.iter_mut().find(|stream| stream.ssrc == ssrc) else { return };
         let Some((repair, payload_type)) = stream.repair else { return };
         let Some((kept, payload)) = self.history.take(ssrc, number) else { return };
@@ -265,6 +279,7 @@ impl Session {
         packet.extend_from_slice(&low16(kept.sequence).to_be_bytes());
         packet.extend_from_slice(payload);
         if self.sealer.seal_rtp(&mut packet, length, repair, sequence).is_ok() {
+            self.counts.resent += 1;
             self.post(MediaClass::Video, packet);
         }
     }
@@ -363,6 +378,7 @@ impl Session {
             if stream.missing.deadline().is_some_and(|at| at <= now) {
                 let numbers = stream.missing.take_due(now, round_trip);
                 if !numbers.is_empty() {
+                    self.counts.nacks_sent += numbers.len() as u64;
                     rtcp::write_nack(&mut packet, own, stream.ssrc, &numbers);
                 }
             }
@@ -397,6 +413,11 @@ impl Session {
     /// The next sealed datagram to send.
     pub(crate) fn take_datagram(&mut self) -> Option<(MediaClass, Vec<u8>)> {
         self.outbox.pop_front()
+    }
+
+    /// What is to be counted.
+    pub(crate) fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
     }
 
     /// The next thing that the page said.

@@ -295,7 +295,7 @@ impl Sfu {
             };
             self.statistics.forwarded_packets += 1;
             self.statistics.forwarded_bytes += payload.len() as u64;
-            self.statistics.forwarded_layers[0] += u64::from(encoding.kind() == MediaKind::Video);
+            self.statistics.forwarded_layers[layer as usize] += u64::from(encoding.kind() == MediaKind::Video);
             let outgoing = Outgoing {
                 payload_type: *pt,
                 sequence,

@@ -189,6 +189,11 @@ impl Sfu {
 
     /// Sends what the peer's session has written, and reads what its page has said there.
     pub(super) fn post(&mut self, id: PeerId) {
+        if let Some(counts) = self.in_session(id, |session, _| session.take_counts()) {
+            self.statistics.nacks_received += counts.nacks_received;
+            self.statistics.nacks_sent += counts.nacks_sent;
+            self.statistics.resent_packets += counts.resent;
+        }
         while let Some(feedback) = self.in_session(id, |session, _| session.take_feedback()).flatten() {
             match feedback {
                 Feedback::KeyframeWanted { slot } => self.keyframe_wanted(id, |at, _| at == slot),

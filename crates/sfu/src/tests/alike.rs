@@ -74,6 +74,9 @@ fn what_is_lost_is_mended_to_the_same() {
     let steps = [Step::Talk(3000)];
     let pictures = |path| {
         let (world, received) = play(path, &steps, Some(9));
+        let counted = world.sfu.statistics();
+        let mended = counted.nacks_sent > 0 && counted.nacks_received > 0 && counted.resent_packets > 0;
+        assert_eq!(mended, path == PacketPath::Short, "{counted:?}");
         let seen = received.iter().zip(&world.pages).map(|(received, page)| {
             let of_pictures = received.iter().filter(|packet| packet.mid == page.seen);
             let mut numbers: Vec<_> = of_pictures.map(|packet| packet.sequence).collect();

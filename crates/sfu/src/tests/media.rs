@@ -38,7 +38,7 @@ fn what_is_forwarded_and_what_receivers_report_of_it_is_counted() {
     world.talk(&[ann, bob], 3000);
     let statistics = world.sfu.statistics();
     let pictures = [ann, bob].map(|page| world.take(page, |page| page.seen).len() as u64).iter().sum::<u64>();
-    assert_eq!(statistics.forwarded_layers, [pictures, 0, 0]);
+    assert_eq!(statistics.forwarded_layers, [0, 0, pictures]);
     // Every half second, of each of the two.
     let reports = statistics.round_trips.iter().sum::<u64>();
     assert!((8..=14).contains(&reports), "{statistics:?}");
