@@ -2,6 +2,7 @@
 
 mod bench;
 mod contract;
+mod cost;
 mod fuzz;
 mod lab;
 mod mutations;
@@ -23,6 +24,7 @@ cargo xtask COMMAND
                                  install what the tests need, and run them: all, or one ring
   test api                       the API against its own description, with Schemathesis, which is installed with pip
   test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
+  test cost                      instructions that forwarding a packet takes, against the agreed number, with valgrind
   test bench                     two visits in the benchmark of media, for two seconds (a part of `test rust`)
   fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
   mutate-permissions             break the gate in many places, and see that the tests notice each
@@ -55,10 +57,11 @@ fn main() -> ExitCode {
             "api" => contract::test(),
             "fuzz" => fuzz::replay(),
             "bench" => bench::test(),
+            "cost" => cost::test(),
             "lab" => test_lab(),
-            other => {
-                Err(format!("there is no ring {other:?}: say rust, web, browser, cometchat, lab, api, fuzz or bench"))
-            }
+            other => Err(format!(
+                "there is no ring {other:?}: say rust, web, browser, cometchat, lab, api, fuzz, bench or cost"
+            )),
         },
         Some(("fuzz", rest)) => fuzz::run(rest),
         Some(("mutate-permissions", [])) => mutations::run(),

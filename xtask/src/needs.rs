@@ -52,6 +52,16 @@ pub(crate) fn bench() -> Outcome {
     Ok(())
 }
 
+/// Installs valgrind on Debian as root; elsewhere says what to install.
+pub(crate) fn valgrind() -> Outcome {
+    if has("valgrind") {
+        return Ok(());
+    }
+    install(&["valgrind"]).unwrap_or_else(|| {
+        Err("counting instructions needs valgrind (on Debian: sudo apt-get install valgrind)".to_owned())
+    })
+}
+
 /// Installs what Python makes environments with on Debian as root; elsewhere says what to install.
 pub(crate) fn python() -> Outcome {
     if Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|o| o.status.success()) {

@@ -10,6 +10,7 @@ macro_rules! over {
             const PATH: crate::PacketPath = $path;
 
             mod company;
+            mod cost;
             mod hostile;
             mod layers;
             mod link;
