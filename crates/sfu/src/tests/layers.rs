@@ -200,6 +200,31 @@ fn a_new_connection_of_a_publisher_goes_on_in_the_same_pictures() {
 }
 
 #[test]
+fn three_sizes_of_chromium_are_answered_and_its_loudness_is_read() {
+    let mut world = World::new();
+    world.command(Command::Join(Box::new(Join {
+        peer: PeerId(1),
+        room: room(),
+        user: user(1),
+        others: vec![user(2), user(3)],
+        offer: include_str!("../../tests/offers/chromium-layers.sdp").to_owned(),
+        ice: ice(1),
+        forwarding: EVERYTHING,
+    })));
+    world.settle();
+    let [Output::Answered { sdp, .. }] = world.events.as_slice() else { panic!("{:?}", world.events) };
+    let sections: Vec<&str> = sdp.split("m=").skip(1).collect();
+    assert!(sections[0].contains("urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"));
+    for line in ["a=rid:q recv\r\n", "a=rid:h recv\r\n", "a=rid:f recv\r\n", "a=simulcast:recv q;h;f\r\n"] {
+        assert!(sections[1].contains(line), "{line} in {}", sections[1]);
+    }
+    for extension in ["rtp-stream-id", "repaired-rtp-stream-id"] {
+        assert!(sections[1].contains(&format!("urn:ietf:params:rtp-hdrext:sdes:{extension}\r\n")), "{extension}");
+    }
+    assert!(!sections[2..].iter().any(|section| section.contains("simulcast")), "what is received is one stream");
+}
+
+#[test]
 fn a_forged_stream_takes_no_layers_place() {
     if PATH == PacketPath::Str0m {
         // There only named streams are let in.
