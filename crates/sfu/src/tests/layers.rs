@@ -182,6 +182,24 @@ fn between_two_nobody_is_pointed_out() {
 }
 
 #[test]
+fn what_is_lost_of_a_layer_is_sent_again() {
+    let mut company = Company::three();
+    company.talk(5000);
+    let publisher = company.guests[0].page;
+    let receiver = company.guests[1].page;
+    company.seen(1, 0);
+    (company.world.pages[publisher].loss, company.world.pages[receiver].loss) = (Some(13), Some(17));
+    company.talk(5000);
+    (company.world.pages[publisher].loss, company.world.pages[receiver].loss) = (None, None);
+    company.talk(500);
+    let mut seen = company.seen(1, 0);
+    seen.sort_by_key(|seen| seen.sequence);
+    assert_decodable(&seen);
+    assert!(seen.len() > 800, "{}", seen.len());
+    assert!(seen.iter().all(|seen| seen.layer == Full));
+}
+
+#[test]
 fn a_new_connection_of_a_publisher_goes_on_in_the_same_pictures() {
     let mut company = Company::three();
     company.talk(4000);
