@@ -95,6 +95,27 @@ test("a patient comes in once their devices are settled, first of all", async ()
   assert.deepEqual(server.last.commands[0], { name: "enter" });
 });
 
+test("who speaks is shown, and who spoke last stays known", async () => {
+  await begin();
+  server.last.snapshot(aView({ name: "waiting", since: 1 }));
+  server.last.say({ type: "speaking", user: "g" });
+  assert.deepEqual([store.state.speaking, store.state.floor], ["g", "g"]);
+  server.last.say({ type: "speaking", user: null });
+  assert.deepEqual([store.state.speaking, store.state.floor], [null, "g"]);
+});
+
+test("how large others are shown is said again with every media connection", async () => {
+  const watched = (): unknown[] => server.last.sent.filter(({ type }) => type === "watch");
+  await begin();
+  server.last.snapshot(aView({ name: "connected", since: 1 }));
+  store.look("d", "f");
+  store.look("g", "q");
+  await clock.pass(300);
+  assert.deepEqual(watched(), [{ type: "watch", pictures: [{ user: "d", most: "f" }, { user: "g", most: "q" }] }]);
+  server.last.say({ type: "answer", peer: 1, sdp: "", tracks: [] });
+  assert.equal(watched().length, 2);
+});
+
 test("a provider comes in whatever their devices say", async () => {
   devices.fault = () => "NotAllowedError";
   await begin("provider");

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 
+use crate::chromium::Chromium;
 use crate::people::Clinic;
 use crate::window::Window;
 
@@ -113,6 +114,57 @@ async fn three_send_the_sizes_that_are_looked_at() {
     patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
     provider.sees_and_hears(&[PATIENT, "Ines"]).await;
     interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
+    clinic.close().await;
+}
+
+/// Two seconds of something like a voice: a hoarse tone in syllables (RIFF, 16 bits, one channel).
+fn voice() -> Vec<u8> {
+    const RATE: u32 = 48_000;
+    let sample = |at: u32| {
+        let seconds = f64::from(at) / f64::from(RATE);
+        let tone = (seconds * 140.0).fract() - 0.5;
+        let syllable = (seconds * 3.0 * std::f64::consts::PI).sin().abs();
+        // Half of what sixteen bits hold.
+        (tone * syllable * 32_000.0) as i16
+    };
+    let samples: Vec<u8> = (0..2 * RATE).flat_map(|at| sample(at).to_le_bytes()).collect();
+    let length = u32::try_from(samples.len()).expect("short");
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + length).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend(RATE.to_le_bytes());
+    file.extend((2 * RATE).to_le_bytes());
+    file.extend(b"\x02\0\x10\0data");
+    file.extend(length.to_le_bytes());
+    [file, samples].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn who_speaks_is_pointed_out_to_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("voice.wav");
+    std::fs::write(&file, voice()).expect("written");
+    let sound = format!("use-file-for-fake-audio-capture={}", file.display());
+    let clinic = Clinic::seen_with(Chromium::launch_filming(15, &[&sound]).await, |_| {}).await;
+    let (patient, provider) = clinic.in_call().await;
+    let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
+    interpreter.stage("connected").await;
+    patient.press("Mute").await;
+    provider.press("Mute").await;
+    for window in [&patient, &provider] {
+        window.until("probe.text().includes('Speaking, Interpreter')", "that Ines speaks").await;
+        let larger = "[...probe.all()].filter((element) => element.matches('.tile--floor.tile--speaks')).length === 1";
+        assert!(window.eval::<bool>(larger).await);
+    }
+    interpreter.press("Mute").await;
+    provider.press("Unmute").await;
+    patient
+        .until("[...probe.all()].some((element) => element.matches('.chip__word--speaks'))", "that the provider speaks")
+        .await;
+    patient.until("!probe.text().includes('Speaking, Interpreter')", "that Ines does not").await;
+    provider.press("Mute").await;
+    patient.until("!probe.text().includes('Speaking')", "silence").await;
     clinic.close().await;
 }
 

@@ -23,9 +23,14 @@ impl Clinic {
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::seen_with(Chromium::launch().await, adjust).await
+    }
+
+    /// With a browser of one's own.
+    pub(crate) async fn seen_with(chromium: Chromium, adjust: impl FnOnce(&mut Config)) -> Self {
         let server = Server::start_with(adjust).await;
         let appointment = server.book(When::Now).await;
-        Self { server, chromium: Chromium::launch().await, appointment, double: None }
+        Self { server, chromium, appointment, double: None }
     }
 
     /// With calls that another backend carries, if it is not the embedded one.

@@ -182,6 +182,24 @@ fn between_two_nobody_is_pointed_out() {
 }
 
 #[test]
+fn what_is_lost_of_a_layer_is_sent_again() {
+    let mut company = Company::three();
+    company.talk(5000);
+    let publisher = company.guests[0].page;
+    let receiver = company.guests[1].page;
+    company.seen(1, 0);
+    (company.world.pages[publisher].loss, company.world.pages[receiver].loss) = (Some(13), Some(17));
+    company.talk(5000);
+    (company.world.pages[publisher].loss, company.world.pages[receiver].loss) = (None, None);
+    company.talk(500);
+    let mut seen = company.seen(1, 0);
+    seen.sort_by_key(|seen| seen.sequence);
+    assert_decodable(&seen);
+    assert!(seen.len() > 800, "{}", seen.len());
+    assert!(seen.iter().all(|seen| seen.layer == Full));
+}
+
+#[test]
 fn a_new_connection_of_a_publisher_goes_on_in_the_same_pictures() {
     let mut company = Company::three();
     company.talk(4000);
@@ -197,6 +215,31 @@ fn a_new_connection_of_a_publisher_goes_on_in_the_same_pictures() {
     let pairs = seen.windows(2).filter(|pair| pair[0].sequence + 1 != pair[1].sequence);
     assert_eq!(pairs.count(), 0, "the numbers go on");
     assert_eq!(seen.last().map(|seen| seen.layer), Some(Full));
+}
+
+#[test]
+fn three_sizes_of_chromium_are_answered_and_its_loudness_is_read() {
+    let mut world = World::new();
+    world.command(Command::Join(Box::new(Join {
+        peer: PeerId(1),
+        room: room(),
+        user: user(1),
+        others: vec![user(2), user(3)],
+        offer: include_str!("../../tests/offers/chromium-layers.sdp").to_owned(),
+        ice: ice(1),
+        forwarding: EVERYTHING,
+    })));
+    world.settle();
+    let [Output::Answered { sdp, .. }] = world.events.as_slice() else { panic!("{:?}", world.events) };
+    let sections: Vec<&str> = sdp.split("m=").skip(1).collect();
+    assert!(sections[0].contains("urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"));
+    for line in ["a=rid:q recv\r\n", "a=rid:h recv\r\n", "a=rid:f recv\r\n", "a=simulcast:recv q;h;f\r\n"] {
+        assert!(sections[1].contains(line), "{line} in {}", sections[1]);
+    }
+    for extension in ["rtp-stream-id", "repaired-rtp-stream-id"] {
+        assert!(sections[1].contains(&format!("urn:ietf:params:rtp-hdrext:sdes:{extension}\r\n")), "{extension}");
+    }
+    assert!(!sections[2..].iter().any(|section| section.contains("simulcast")), "what is received is one stream");
 }
 
 #[test]
