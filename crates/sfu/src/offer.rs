@@ -13,8 +13,8 @@ const MAX_LINES: usize = 4000;
 /// One's own microphone and camera, and those of eight others.
 const MAX_SECTIONS: usize = 2 + 2 * 8;
 
-/// Sound, three layers of a picture, and what repairs them, with something to spare.
-const MAX_STREAMS: usize = 16;
+/// Sound, three layers of a picture and what repairs them are seven; some name streams of what they only receive too.
+const MAX_STREAMS: usize = 64;
 
 /// Why an offer was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
