@@ -162,6 +162,8 @@ pub enum AuditAction {
     AppointmentAdded,
     /// Somebody was shown an appointment. Once an hour for a session, however often it asks.
     AppointmentViewed,
+    /// Somebody looked at the list of people, with their names and dates of birth; noted once an hour.
+    PeopleViewed,
     /// An appointment was called off.
     AppointmentCancelled,
     /// What people wrote about an appointment, and in it, was removed for its age.
@@ -262,6 +264,7 @@ impl AuditAction {
             Self::SecondStepFailed => "session.second_step_failed",
             Self::AppointmentAdded => "appointment.added",
             Self::AppointmentViewed => "appointment.viewed",
+            Self::PeopleViewed => "people.viewed",
             Self::AppointmentCancelled => "appointment.cancelled",
             Self::AppointmentForgotten => "appointment.forgotten",
             Self::AppointmentHeld => "appointment.held",

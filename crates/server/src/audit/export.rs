@@ -88,7 +88,7 @@ fn interaction(action: &str) -> &'static str {
     match action {
         "user.added" | "appointment.added" | "invite.created" | "companion.added" | "visit.message_sent"
         | "consent.given" => "C",
-        "appointment.viewed" => "R",
+        "appointment.viewed" | "people.viewed" => "R",
         "appointment.cancelled"
         | "appointment.held"
         | "appointment.released"

@@ -16,6 +16,7 @@ use crate::auth::{Booking, Clerk};
 use crate::bookings::{BookingFault, NewBooking, book};
 use crate::error::Error;
 use crate::people;
+use crate::reads::everyone;
 use crate::text::{civil_date, moment_of};
 
 #[derive(Template)]
@@ -86,7 +87,7 @@ pub(crate) async fn submit(
     clerk: Clerk<Booking>,
     Form(form): Form<BookForm>,
 ) -> Result<Response, Error> {
-    let everyone = app.store.list_people().await?;
+    let everyone = everyone(&app, &clerk.identity).await?;
     match booking(&app, &form, &everyone) {
         Ok((booking, new_patient)) => {
             let (actor, now) = (clerk.identity.principal.user, app.clock.now());
@@ -165,7 +166,7 @@ const fn field_of(fault: BookingFault) -> &'static str {
 
 async fn page(app: &App, clerk: &Clerk<Booking>, form: BookForm, fault: Option<Fault>) -> Result<Html<String>, Error> {
     let you = app.store.get_person(clerk.identity.principal.user).await?.ok_or(Error::NotSignedIn)?;
-    let mut everyone = app.store.list_people().await?;
+    let mut everyone = everyone(app, &clerk.identity).await?;
     everyone.retain(|one| one.disabled_at.is_none());
     everyone.sort_by_cached_key(|one| one.person.name.reveal().to_lowercase());
     let provides = |one: &&Listed| one.provides || one.person.specialty.is_some();

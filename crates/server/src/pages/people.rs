@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::auth::{Clerk, ShuttingOut};
 use crate::error::Error;
 use crate::people::set_disabled;
+use crate::reads::everyone;
 
 #[derive(Template)]
 #[template(path = "people.html")]
@@ -34,7 +35,7 @@ struct Row {
 pub(crate) async fn show(State(app): State<App>, clerk: Clerk<ShuttingOut>) -> Result<Html<String>, Error> {
     let user = clerk.identity.principal.user;
     let you = app.store.get_person(user).await?.ok_or(Error::NotSignedIn)?;
-    let mut everyone = app.store.list_people().await?;
+    let mut everyone = everyone(&app, &clerk.identity).await?;
     everyone.sort_by_cached_key(|one| one.person.name.reveal().to_lowercase());
     render(&PeoplePage {
         layout: Layout::new(&app).signed_in(you.name.reveal()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bedside_visit::UserId;
+use bedside_visit::permission::ClinicRole;
 
 use crate::support::{Server, When};
 
@@ -41,4 +42,25 @@ async fn who_saw_what_is_written_down() {
     server.clock.advance(Duration::from_secs(21 * 60));
     assert_eq!(grace.get(&address).await.status, 200);
     assert_eq!(sights(&server).await, [provider, patient, provider, provider]);
+}
+
+#[tokio::test]
+async fn who_looked_at_the_list_of_people_is_written_down() {
+    let server = Server::start().await;
+    let dorothy = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Admin).await;
+    let desk = server.sign_in(&dorothy).await;
+    let looked = async || {
+        let log = server.audit().await.into_iter().filter(|row| row.action == "people.viewed");
+        log.map(|row| row.actor).collect::<Vec<_>>()
+    };
+    for path in ["/people", "/book", "/api/people", "/people"] {
+        assert_eq!(desk.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(looked().await, [Some(dorothy.id())], "once an hour for a session");
+    let ada = server.sign_in(&server.patient).await;
+    assert_eq!(ada.get("/people").await.status, 403);
+    assert_eq!(looked().await.len(), 1, "who is refused has seen nothing");
+    server.clock.advance(Duration::from_secs(61 * 60));
+    assert_eq!(server.sign_in(&dorothy).await.get("/api/people").await.status, 200);
+    assert_eq!(looked().await.len(), 2);
 }
