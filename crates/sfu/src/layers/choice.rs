@@ -24,7 +24,7 @@ const MOST_PATIENCE: Duration = Duration::from_secs(64);
 const CALM: Duration = Duration::from_secs(90);
 /// What is too much for this long is one and the same trouble.
 const ONE_TROUBLE: Duration = Duration::from_secs(3);
-/// How long a picture that has to become smaller may stay as it is until the smaller layer arrives.
+/// How long a picture that is too much may stay as it is until the smaller layer arrives.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// A picture, as one receiver could get it.
@@ -65,6 +65,15 @@ struct Budget {
     ceiling: Option<u64>,
 }
 
+/// How it stands with the room.
+#[derive(Debug, Clone, Copy)]
+struct Pressure {
+    /// More is taken than there is room for.
+    tight: bool,
+    /// Twice as much.
+    crowded: bool,
+}
+
 /// One receiver's pictures.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
@@ -101,7 +110,8 @@ impl Choice {
         let used = self.used(pictures);
         self.note_trouble(now, room.filter(|room| used > *room), carried);
         let ceiling = self.ceiling.filter(|(_, until)| now < *until).map(|(bits, _)| bits);
-        let crowded = room.into_iter().chain(ceiling).any(|bits| used / 2 > bits);
+        let exceeds = |used: u64| room.into_iter().chain(ceiling).any(|bits| used > bits);
+        let pressure = Pressure { tight: exceeds(used), crowded: exceeds(used / 2) };
         let order = order(pictures);
         let fits = self.fit(Budget { room, ceiling }, pictures, &order);
         for number in order {
@@ -113,12 +123,15 @@ impl Choice {
             let fit = fits[number].map(|fit| next.map_or(fit, |next| fit.min(next)));
             let pause = self.raised.is_some_and(|at| now.saturating_duration_since(at) < ONE_BY_ONE);
             let state = &mut self.states[number];
-            if state.settle(now, picture, fit, !pause && state.may_grow(now), crowded) {
+            if state.settle(now, picture, fit, !pause && state.may_grow(now), pressure) {
                 self.raised = Some(now);
             }
         }
-        let chosen =
-            |state: &State| Chosen { take: state.take, wish: state.wish, holds: state.take.is_some() && !crowded };
+        let chosen = |state: &State| Chosen {
+            take: state.take,
+            wish: state.wish,
+            holds: state.take.is_some() && !pressure.crowded,
+        };
         self.states.iter().map(chosen).collect()
     }
 
@@ -220,7 +233,7 @@ impl State {
     }
 
     /// Follows what fits as far as it arrives and may be followed now. Says whether the picture was made larger.
-    fn settle(&mut self, now: Instant, picture: &Picture, fit: Option<Layer>, may: bool, crowded: bool) -> bool {
+    fn settle(&mut self, now: Instant, picture: &Picture, fit: Option<Layer>, may: bool, pressure: Pressure) -> bool {
         let Some(fit) = fit else {
             self.wish = None;
             self.change(now, None);
@@ -232,7 +245,9 @@ impl State {
         self.wish = Some(wish);
         let Some(best) = picture.rates.live(wish).next_back() else {
             // The smaller ones have to be sent first.
-            let since = *self.stranded.get_or_insert(now);
+            let Pressure { tight, crowded } = pressure;
+            let since = *self.stranded.filter(|_| tight).get_or_insert(now);
+            self.stranded = Some(since);
             let patient = now.saturating_duration_since(since) < GRACE && !crowded;
             if !patient || !picture.rates[take].live {
                 self.change(now, None);

@@ -127,6 +127,18 @@ fn a_smaller_layer_that_does_not_come_is_not_waited_for_long() {
 }
 
 #[test]
+fn where_there_is_room_a_large_picture_stays_until_the_small_one_comes() {
+    let mut desk = Desk::new(vec![picture([false, false, true])]);
+    desk.run(3);
+    desk.pictures[0].most = Some(Quarter);
+    desk.run(10);
+    assert_eq!(desk.chosen[0], Chosen { take: Some(Full), wish: Some(Quarter), holds: true });
+    desk.pictures[0].rates[Quarter].live = true;
+    desk.step();
+    assert_eq!(desk.takes(), [Some(Quarter)]);
+}
+
+#[test]
 fn whoever_has_the_floor_gets_what_is_left_first() {
     let mut desk = Desk::new(vec![picture(ALL), picture(ALL), picture(ALL)]);
     desk.room = Some(2_140_000);
