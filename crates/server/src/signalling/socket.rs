@@ -16,7 +16,7 @@ use bedside_visit::{Appointment, Arrival, ConnectionId, PageId, UserId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
 use super::event::Event;
@@ -192,7 +192,11 @@ impl Page {
 
     /// Until one side ends it.
     async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> End {
-        let mut proof = interval(PROOF_EVERY);
+        // What may have been taken away while the page was not looked for yet.
+        if let Err(end) = Box::pin(self.prove_or_end()).await {
+            return end;
+        }
+        let mut proof = interval_at(Instant::now() + first_proof(self.connection), PROOF_EVERY);
         proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_at = Instant::now() + SILENCE;
         loop {
@@ -301,6 +305,13 @@ impl Page {
     async fn tell(&self, event: Event) -> Result<(), CloseReason> {
         self.app.hub.tell(&self.appointment, event).await.map_err(|error| self.unavailable(&error))
     }
+}
+
+/// Thousands of pages that come back together after a restart do not prove themselves together for ever after.
+fn first_proof(connection: ConnectionId) -> Duration {
+    let milliseconds = u64::try_from(PROOF_EVERY.as_millis()).unwrap_or(u64::MAX);
+    // A prime that does not divide it: connections that follow one another lie far apart.
+    Duration::from_millis(connection.0.wrapping_mul(7_919) % milliseconds)
 }
 
 /// Waits for the page's first word on one of its attempts. None comes on the others: they must not take

@@ -11,20 +11,21 @@ pub(super) async fn get_epoch(connection: &mut SqliteConnection) -> Result<i64, 
 }
 
 pub(super) async fn get_changes(connection: &mut SqliteConnection, after: i64) -> Result<RightChanges, StoreError> {
-    let rows = sqlx::query("SELECT epoch, user_id FROM right_changes WHERE epoch > ? ORDER BY epoch")
+    let epoch = get_epoch(connection).await?;
+    if epoch == after {
+        return Ok(RightChanges { epoch, of: Some(Vec::new()) });
+    }
+    let rows = sqlx::query("SELECT user_id FROM right_changes WHERE epoch > ? AND epoch <= ?")
         .bind(after)
+        .bind(epoch)
         .fetch_all(connection)
         .await
         .map_err(failed)?;
-    let mut changes = RightChanges { epoch: after, of: None };
-    let mut users = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let columns = Columns::of("right_changes", row);
-        changes.epoch = columns.value("epoch")?;
-        users.push(columns.parsed("user_id")?);
+    // Each epoch has a line of its own: none of them is missing if there are as many as epochs.
+    let is_whole = i64::try_from(rows.len()).is_ok_and(|many| epoch - after == many);
+    if !is_whole {
+        return Ok(RightChanges { epoch, of: None });
     }
-    // Each has a number of its own: none of them is missing if there are as many as numbers.
-    let is_whole = i64::try_from(users.len()).is_ok_and(|many| changes.epoch - after == many);
-    changes.of = is_whole.then_some(users);
-    Ok(changes)
+    let users = rows.iter().map(|row| Columns::of("right_changes", row).parsed("user_id")).collect::<Result<_, _>>()?;
+    Ok(RightChanges { epoch, of: Some(users) })
 }
