@@ -7,10 +7,9 @@ use bedside_store::Store;
 use bedside_visit::{Clock, Timestamp, VisitRules};
 use jiff::tz::TimeZone;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
 
 use crate::assets::Assets;
-use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Seen, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
@@ -40,8 +39,7 @@ pub(crate) struct Parts {
     pub(crate) second_step: SecondStep,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) reads: Reads,
-    /// Goes up when somebody's right may have gone.
-    pub(crate) rights: watch::Sender<i64>,
+    pub(crate) seen: Seen,
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,

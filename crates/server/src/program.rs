@@ -9,17 +9,16 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use bedside_store::{SqliteStore, Store, StoreError};
+use bedside_store::{RightChanges, SqliteStore, Store, StoreError};
 use bedside_visit::{Clock, Timestamp};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, Parts};
 use crate::assets::Assets;
 use crate::audit::HeadKeeper;
-use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Seen, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
@@ -41,6 +40,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const RIGHTS_EVERY: Duration = Duration::from_millis(400);
 /// How long is remembered who asked to come in on another device.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// How often it is written down which sessions were used.
+const SEEN_EVERY: Duration = Duration::from_secs(2);
 /// How often what has run out is thrown away.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -114,6 +115,8 @@ pub struct Program {
     app: App,
     media_events: tokio::sync::mpsc::Receiver<crate::media::MediaEvent>,
     heads: HeadKeeper,
+    /// Whatever took somebody's right away later is told to open pages.
+    rights_epoch: i64,
 }
 
 /// Binds `server.listen`.
@@ -193,6 +196,7 @@ impl Program {
         let counted = (metrics.clone(), journeys.clone());
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone(), counted);
         hub.resume().await?;
+        let rights_epoch = store.get_rights_epoch().await?;
         let limits = config.server.limits.clone();
         let app = App::new(Parts {
             rules,
@@ -203,7 +207,7 @@ impl Program {
             second_step: SecondStep::new(keys.sealer()?),
             access_tokens: AccessTokens::new(&keys.current, &config.server.public_url)?,
             reads: Reads::default(),
-            rights: watch::Sender::new(store.get_rights_epoch().await?),
+            seen: Seen::default(),
             cookies: Cookies::new(config.server.is_secure()),
             started_at: clock.now(),
             clock,
@@ -227,7 +231,7 @@ impl Program {
         });
         let heads = app.config.database.audit_heads();
         let heads = HeadKeeper::new(Arc::clone(&app.store), Arc::clone(&app.clock), signer, heads);
-        Ok(Self { app, media_events, heads })
+        Ok(Self { app, media_events, heads, rights_epoch })
     }
 
     /// Answers requests on `listener` until `stop` is done, then closes what is open: pages are told to
@@ -243,13 +247,14 @@ impl Program {
         drain: impl Future<Output = ()>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
-        let Self { app, media_events, mut heads } = self;
+        let Self { app, media_events, mut heads, rights_epoch } = self;
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let carrier = tokio::spawn(app.hub.clone().carry_media_events(media_events));
         let sweeper = tokio::spawn(sweep(app.clone()));
-        let warden = tokio::spawn(watch_rights(app.clone()));
+        let warden = tokio::spawn(watch_rights(app.clone(), rights_epoch));
+        let clerk = tokio::spawn(write_down_seen(app.clone()));
         let (rustls, renewal) = rustls_config(&app.config).await?;
         let server = {
             let handle = handle.clone();
@@ -285,9 +290,13 @@ impl Program {
         }
         sweeper.abort();
         warden.abort();
+        clerk.abort();
         carrier.abort();
         app.media.shutdown();
         app.journeys.stop().await;
+        if let Err(error) = app.seen.write_down(&*app.store).await {
+            tracing::error!(%error, "when sessions were used last is not written down");
+        }
         heads.keep().await;
         app.store.close().await;
         Ok(result?)
@@ -358,16 +367,28 @@ fn origins(config: &Config) -> Vec<String> {
 }
 
 /// Tells open pages when somebody's right may have gone, also by another program's hand.
-async fn watch_rights(app: App) {
+async fn watch_rights(app: App, mut known: i64) {
     let mut every = tokio::time::interval(RIGHTS_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        match app.store.get_rights_epoch().await {
-            Ok(epoch) => {
-                app.rights.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
+        match app.store.get_right_changes(known).await {
+            Ok(RightChanges { epoch, of }) => {
+                known = epoch;
+                app.hub.doubt(of.as_deref());
             }
             Err(error) => tracing::error!(%error, "whether somebody's right has gone cannot be read"),
+        }
+    }
+}
+
+async fn write_down_seen(app: App) {
+    let mut every = tokio::time::interval(SEEN_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = app.seen.write_down(&*app.store).await {
+            tracing::error!(%error, "when sessions were used last could not be written down");
         }
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
     Issuer, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot,
-    SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics, Terms,
+    RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -127,6 +127,9 @@ pub trait Store: Debug + Send + Sync {
     /// A number that goes up whenever somebody's right may have gone: a session ended, a user was shut out. By
     /// whichever program.
     async fn get_rights_epoch(&self) -> Result<i64, StoreError>;
+
+    /// Whose rights may have gone since an epoch.
+    async fn get_right_changes(&self, after: i64) -> Result<RightChanges, StoreError>;
 
     /// How many appointments there are.
     async fn count_appointments(&self) -> Result<u64, StoreError>;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bedside_store::{
     AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, Latencies, NewUser,
-    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, SessionRecord, Store,
-    StoreError, Terms, Transaction,
+    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, RightChanges,
+    SessionRecord, Store, StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
@@ -377,7 +377,12 @@ async fn companions(store: &dyn Store) {
     assert!(transaction.delete_companion(appointment_id(10), user_id(5)).await.unwrap());
     assert!(!transaction.delete_companion(appointment_id(10), user_id(5)).await.unwrap());
     transaction.commit().await.unwrap();
-    assert!(store.get_rights_epoch().await.unwrap() > epoch);
+    // Their session and their place.
+    let changes = RightChanges { epoch: epoch + 2, of: Some(vec![user_id(5); 2]) };
+    assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
+    assert_eq!(store.get_rights_epoch().await.unwrap(), epoch + 2);
+    let none = RightChanges { epoch: epoch + 2, of: Some(vec![]) };
+    assert_eq!(store.get_right_changes(epoch + 2).await.unwrap(), none);
     assert_eq!(store.get_session(&session.token_hash).await.unwrap(), None);
     let revoked = store.get_invite(&link.token_hash).await.unwrap().unwrap();
     assert_eq!((revoked.expires_at.as_millis(), revoked.used), (0, Some((at(10), session.token_hash))));
@@ -419,7 +424,8 @@ async fn the_clinic(store: &dyn Store) {
     assert!(transaction.update_clinic_role(user_id(5), None).await.unwrap());
     assert_eq!(transaction.delete_session(&hash).await.unwrap().unwrap().clinic_role, None);
     transaction.commit().await.unwrap();
-    assert!(store.get_rights_epoch().await.unwrap() > epoch);
+    let changes = RightChanges { epoch: epoch + 2, of: Some(vec![user_id(5); 2]) };
+    assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
 }
 
 /// Another program is let in, and shut out.

@@ -113,14 +113,13 @@ async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
 /// Whose session this is, if it is one and has not ended; notes that it is used.
 pub(crate) async fn live_identity(app: &App, hash: &SessionHash) -> Result<Option<Identity>, StoreError> {
     let now = app.clock.now();
-    let Some(session) = app.store.get_session(hash).await? else { return Ok(None) };
+    let Some(mut session) = app.store.get_session(hash).await? else { return Ok(None) };
+    session.last_seen_at = app.seen.noted(hash).map_or(session.last_seen_at, |at| at.max(session.last_seen_at));
     if now >= ends(&session, app.config.sign_in.idle()) {
         return Ok(None);
     }
     if now.since(session.last_seen_at) >= NOTED_EVERY {
-        let mut transaction = app.store.begin().await?;
-        transaction.update_session_seen(hash, now).await?;
-        transaction.commit().await?;
+        app.seen.note(*hash, now);
     }
     let scope = match session.invite {
         Some((appointment, role)) => Scope::Invite(appointment, role),

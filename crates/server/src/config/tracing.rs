@@ -1,27 +1,37 @@
 use serde::{Deserialize, Serialize};
 
+use super::is_loopback;
+
 /// `[tracing]`: where it is told how pages come to their media, step by step (OpenTelemetry).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TracingConfig {
-    /// A collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`: traces go to `/v1/traces` there. Absent:
-    /// nothing is traced. No trace has anything of people's in it.
+    /// A collector that takes OTLP over HTTP, such as `https://collector.example.org`: traces go to `/v1/traces` there.
+    /// In clear only to this very machine. Absent: nothing is traced. No trace has anything of people's in it.
     pub otlp_endpoint: Option<String>,
 }
 
 impl TracingConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
-        let Some(endpoint) = &self.otlp_endpoint else { return Ok(()) };
-        let authority = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-        let plain =
-            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]/_".contains(&b));
-        match authority {
-            Some(authority) if plain(authority) && !endpoint.ends_with('/') => Ok(()),
-            Some(_) | None => Err(format!(
-                "tracing.otlp_endpoint: {endpoint:?} is no address of a collector; write one like http://127.0.0.1:4318"
+        match &self.otlp_endpoint {
+            Some(endpoint) if !is_endpoint(endpoint) => Err(format!(
+                "tracing.otlp_endpoint: {endpoint:?} is no address of a collector; write https://collector.example.org, or http://127.0.0.1:4318 for one on this machine"
             )),
+            Some(_) | None => Ok(()),
         }
     }
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        Some(_) | None => authority,
+    };
+    let plain = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]/_".contains(&b));
+    let safe = scheme == "https" || (scheme == "http" && is_loopback(host));
+    safe && plain && !host.is_empty() && !rest.ends_with('/')
 }
 
 #[cfg(test)]
@@ -29,15 +39,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_an_address_without_its_path() {
+    fn traces_go_to_an_address_over_tls_or_stay_on_this_machine() {
         let check = |endpoint: &str| TracingConfig { otlp_endpoint: Some(endpoint.to_owned()) }.validate();
         assert_eq!(TracingConfig::default().validate(), Ok(()));
-        for good in ["http://127.0.0.1:4318", "https://collector.example.org", "http://[::1]:4318/otlp"] {
-            assert_eq!(check(good), Ok(()));
+        for good in [
+            "http://127.0.0.1:4318",
+            "http://localhost:4318/otlp",
+            "http://[::1]:4318",
+            "https://collector.example.org",
+            "https://collector.example.org:4318/otlp",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in
-            ["", "127.0.0.1:4318", "http://", "http://collector/", "grpc://collector", "http://a b", "http://a?b"]
-        {
+        for bad in [
+            "",
+            "127.0.0.1:4318",
+            "http://",
+            "https://",
+            "https://:4318",
+            "http://127.0.0.1:4318/",
+            "http://collector.example.org:4318",
+            "http://localhost.example.org",
+            "grpc://127.0.0.1",
+            "https://a b",
+            "https://a?b",
+            "https://user@a",
+        ] {
             assert!(check(bad).is_err_and(|fault| fault.starts_with("tracing.otlp_endpoint: ")), "{bad}");
         }
     }

@@ -74,7 +74,8 @@ impl CloseReason {
 /// What a page's socket is told to do.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    Send(ServerMessage),
+    /// Boxed: a channel has room for 32 of them from the start.
+    Send(Box<ServerMessage>),
     Close(CloseReason),
 }
 
@@ -106,7 +107,7 @@ impl Connection {
     /// False if the page takes nothing any more.
     #[must_use]
     pub(super) fn send(&self, message: ServerMessage) -> bool {
-        self.outbox.try_send(Outgoing::Send(message)).is_ok()
+        self.outbox.try_send(Outgoing::Send(Box::new(message))).is_ok()
     }
 
     /// After what was sent. A page that takes nothing ends by the loss of this value.

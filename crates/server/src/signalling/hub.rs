@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use bedside_store::{SessionHash, Store, StoreError};
 use bedside_visit::view::View;
-use bedside_visit::{Appointment, AppointmentId, Clock, ConnectionId, OwnWork, Timestamp, Visit, VisitId, VisitRules};
+use bedside_visit::{
+    Appointment, AppointmentId, Clock, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules,
+};
 use tokio::sync::{Notify, mpsc};
 
 use super::census::Census;
 use super::event::Event;
-use super::live::{Shared, lock};
+use super::live::{Inbox, Shared, lock};
+use super::open_pages::{OpenPage, OpenPages};
 use super::visit_task::VisitTask;
 use crate::clock::fresh_id;
 use crate::journeys::Journeys;
@@ -41,6 +44,7 @@ impl Hub {
             journeys,
             connections: AtomicU64::new(1),
             live: Mutex::default(),
+            pages: OpenPages::default(),
             tasks: Mutex::default(),
             ended: Notify::new(),
         }))
@@ -64,7 +68,7 @@ impl Hub {
                 live.rooms.get(&event.room).and_then(|appointment| live.inboxes.get(appointment)).cloned()
             };
             if let Some(inbox) = inbox {
-                let _ = inbox.send(Event::Media(event)).await;
+                let _ = inbox.send(Box::new(Event::Media(event))).await;
             }
         }
     }
@@ -81,9 +85,11 @@ impl Hub {
 
     /// Closes every page of a session that ended.
     pub(crate) async fn end_session(&self, session: SessionHash) {
-        let inboxes: Vec<_> = lock(&self.0.live).inboxes.values().cloned().collect();
-        for inbox in inboxes {
-            let _ = inbox.send(Event::EndSession(session)).await;
+        for appointment in self.0.pages.appointments_of(session) {
+            let inbox = lock(&self.0.live).inboxes.get(&appointment).cloned();
+            if let Some(inbox) = inbox {
+                let _ = inbox.send(Box::new(Event::EndSession(session))).await;
+            }
         }
     }
 
@@ -91,7 +97,7 @@ impl Hub {
     pub(crate) async fn tell_admissions(&self, appointment: AppointmentId) {
         let inbox = lock(&self.0.live).inboxes.get(&appointment).cloned();
         if let Some(inbox) = inbox {
-            let _ = inbox.send(Event::Admissions).await;
+            let _ = inbox.send(Box::new(Event::Admissions)).await;
         }
     }
 
@@ -103,7 +109,7 @@ impl Hub {
             live.inboxes.values().cloned().collect()
         };
         for inbox in inboxes {
-            let _ = inbox.send(Event::Stopping { until }).await;
+            let _ = inbox.send(Box::new(Event::Stopping { until })).await;
         }
         while !lock(&self.0.live).under_way.is_empty() {
             self.0.ended.notified().await;
@@ -124,7 +130,7 @@ impl Hub {
             std::mem::take(&mut live.inboxes)
         };
         for inbox in inboxes.into_values() {
-            let _ = inbox.send(Event::Stop).await;
+            let _ = inbox.send(Box::new(Event::Stop)).await;
         }
         let mut tasks = std::mem::take(&mut *lock(&self.0.tasks));
         while tasks.join_next().await.is_some() {}
@@ -135,6 +141,15 @@ impl Hub {
         lock(&self.0.live).stopped
     }
 
+    /// Makes the open pages of people prove their right anew; `None`: everybody's.
+    pub(crate) fn doubt(&self, users: Option<&[UserId]>) {
+        self.0.pages.doubt(users);
+    }
+
+    pub(super) fn open_page(&self, user: UserId, session: SessionHash, appointment: AppointmentId) -> OpenPage {
+        self.0.pages.open(user, session, appointment)
+    }
+
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
     }
@@ -142,7 +157,7 @@ impl Hub {
     /// Gives an event to an appointment's task. An event that meets a task which is just ending goes
     /// to the next one; once the hub has stopped there is none, and the event is dropped.
     pub(super) async fn tell(&self, appointment: &Appointment, event: Event) -> Result<(), StoreError> {
-        let mut event = event;
+        let mut event = Box::new(event);
         while let Some(inbox) = self.inbox(appointment).await? {
             match inbox.send(event).await {
                 Ok(()) => break,
@@ -153,7 +168,7 @@ impl Hub {
     }
 
     /// The inbox of an appointment's task, which begins if there is none. `None`: the hub has stopped.
-    async fn inbox(&self, appointment: &Appointment) -> Result<Option<mpsc::Sender<Event>>, StoreError> {
+    async fn inbox(&self, appointment: &Appointment) -> Result<Option<Inbox>, StoreError> {
         if let Some(inbox) = lock(&self.0.live).open_inbox(appointment.id) {
             return Ok(Some(inbox));
         }
@@ -170,7 +185,7 @@ impl Hub {
         live.inboxes.insert(appointment.id, inbox.clone());
         if let Some(until) = live.stopping {
             // An empty inbox has room.
-            let _ = inbox.try_send(Event::Stopping { until });
+            let _ = inbox.try_send(Box::new(Event::Stopping { until }));
         }
         let task = VisitTask::new(Arc::clone(&self.0), appointment.id, visit, events, inbox.downgrade());
         let mut tasks = lock(&self.0.tasks);

@@ -12,9 +12,13 @@ use tokio::task::JoinSet;
 
 use super::event::Event;
 use super::joining::Told;
+use super::open_pages::OpenPages;
 use crate::journeys::Journeys;
 use crate::media::Media;
 use crate::metrics::Metrics;
+
+/// Where an appointment's task takes its events from. Boxed: a channel has room for 32 of them from the start.
+pub(super) type Inbox = mpsc::Sender<Box<Event>>;
 
 /// What the tasks share.
 pub(super) struct Shared {
@@ -26,6 +30,7 @@ pub(super) struct Shared {
     pub(super) journeys: Journeys,
     pub(super) connections: AtomicU64,
     pub(super) live: Mutex<Live>,
+    pub(super) pages: OpenPages,
     pub(super) tasks: Mutex<JoinSet<()>>,
     /// Rung when a visit is not under way any more.
     pub(super) ended: Notify,
@@ -33,7 +38,7 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 pub(super) struct Live {
-    pub(super) inboxes: HashMap<AppointmentId, mpsc::Sender<Event>>,
+    pub(super) inboxes: HashMap<AppointmentId, Inbox>,
     /// What the provider of an appointment sees of it, for the dashboard.
     pub(super) standings: HashMap<AppointmentId, View>,
     pub(super) rooms: HashMap<VisitId, AppointmentId>,
@@ -51,7 +56,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Live {
     /// That of a task which ended without a word takes nothing any more.
-    pub(super) fn open_inbox(&self, appointment: AppointmentId) -> Option<mpsc::Sender<Event>> {
+    pub(super) fn open_inbox(&self, appointment: AppointmentId) -> Option<Inbox> {
         self.inboxes.get(&appointment).filter(|inbox| !inbox.is_closed()).cloned()
     }
 }
@@ -80,7 +85,7 @@ impl Shared {
     }
 
     /// Takes a task out, unless something has come for it.
-    pub(super) fn retire(&self, appointment: AppointmentId, events: &mpsc::Receiver<Event>) -> bool {
+    pub(super) fn retire(&self, appointment: AppointmentId, events: &mpsc::Receiver<Box<Event>>) -> bool {
         let mut live = lock(&self.live);
         if !events.is_empty() {
             return false;

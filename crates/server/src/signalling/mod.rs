@@ -6,6 +6,7 @@ mod event;
 mod hub;
 mod joining;
 mod live;
+mod open_pages;
 mod socket;
 mod visit_task;
 

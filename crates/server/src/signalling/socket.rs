@@ -16,10 +16,11 @@ use bedside_visit::{Appointment, Arrival, ConnectionId, PageId, UserId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
 use super::event::Event;
+use super::open_pages::OpenPage;
 use crate::app::App;
 use crate::auth::{Access, Conversing, is_own, live_identity};
 use crate::edge::{ClientIp, Place};
@@ -83,7 +84,8 @@ pub(crate) async fn upgrade(
         return Error::Busy.into_response();
     };
     let upgrade = upgrade
-        .read_buffer_size(4 * 1024)
+        // What a page says is short, but for its offers.
+        .read_buffer_size(1024)
         .write_buffer_size(4 * 1024)
         .max_write_buffer_size(256 * 1024)
         .max_message_size(MAX_CLIENT_MESSAGE)
@@ -134,6 +136,7 @@ struct Page {
     session: SessionHash,
     connection: ConnectionId,
     rate: DefaultDirectRateLimiter,
+    open: OpenPage,
     _place: Place,
 }
 
@@ -159,12 +162,14 @@ impl Page {
             page: returning.page.unwrap_or_else(|| PageId::of_stranger(connection)),
             after: returning.after,
         };
+        let appointment = access.appointment.id;
         let page = Self {
             connection,
             user,
             session: access.identity.session,
             appointment: access.appointment,
             rate: RateLimiter::direct(Quota::per_second(RATE.0).allow_burst(RATE.1)),
+            open: app.hub.open_page(user, access.identity.session, appointment),
             app,
             _place: place,
         };
@@ -187,16 +192,20 @@ impl Page {
 
     /// Until one side ends it.
     async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> End {
-        let mut proof = interval(PROOF_EVERY);
+        // What may have been taken away while the page was not looked for yet.
+        if let Err(end) = Box::pin(self.prove_or_end()).await {
+            return end;
+        }
+        let mut proof = interval_at(Instant::now() + first_proof(self.connection), PROOF_EVERY);
         proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut rights = self.app.rights.subscribe();
         let mut silent_at = Instant::now() + SILENCE;
         loop {
             tokio::select! {
                 incoming = socket.recv() => match incoming {
                     Some(Ok(message)) => {
                         silent_at = Instant::now() + SILENCE;
-                        if let Err(end) = self.take(message, socket).await {
+                        // Boxed, as what follows: a page that waits is the smaller for it.
+                        if let Err(end) = Box::pin(self.take(message, socket)).await {
                             return end;
                         }
                     }
@@ -211,10 +220,10 @@ impl Page {
                     Some(Outgoing::Close(reason)) => return End::Ours(reason),
                     None => return End::Ours(self.lost()),
                 },
-                _ = proof.tick() => if let Err(end) = self.prove_or_end().await {
+                _ = proof.tick() => if let Err(end) = Box::pin(self.prove_or_end()).await {
                     return end;
                 },
-                Ok(()) = rights.changed() => if let Err(end) = self.prove_or_end().await {
+                () = self.open.doubted() => if let Err(end) = Box::pin(self.prove_or_end()).await {
                     return end;
                 },
                 () = sleep_until(silent_at) => return End::Dropped,
@@ -301,6 +310,13 @@ impl Page {
     async fn tell(&self, event: Event) -> Result<(), CloseReason> {
         self.app.hub.tell(&self.appointment, event).await.map_err(|error| self.unavailable(&error))
     }
+}
+
+/// Thousands of pages that come back together after a restart do not prove themselves together for ever after.
+fn first_proof(connection: ConnectionId) -> Duration {
+    let milliseconds = u64::try_from(PROOF_EVERY.as_millis()).unwrap_or(u64::MAX);
+    // A prime that does not divide it: connections that follow one another lie far apart.
+    Duration::from_millis(connection.0.wrapping_mul(7_919) % milliseconds)
 }
 
 /// Waits for the page's first word on one of its attempts. None comes on the others: they must not take

@@ -29,9 +29,9 @@ pub(super) struct VisitTask {
     visit: Visit,
     connections: Vec<Connection>,
     joining: Joining,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Box<Event>>,
     /// For what this task begins itself. Weak: it must not keep its own inbox open.
-    own_inbox: mpsc::WeakSender<Event>,
+    own_inbox: mpsc::WeakSender<Box<Event>>,
     /// Something could not be written down; time is asked again then.
     retry: bool,
 }
@@ -41,8 +41,8 @@ impl VisitTask {
         shared: Arc<Shared>,
         appointment: AppointmentId,
         visit: Visit,
-        events: mpsc::Receiver<Event>,
-        own_inbox: mpsc::WeakSender<Event>,
+        events: mpsc::Receiver<Box<Event>>,
+        own_inbox: mpsc::WeakSender<Box<Event>>,
     ) -> Self {
         Self {
             shared,
@@ -63,16 +63,17 @@ impl VisitTask {
             let event = tokio::select! {
                 event = self.events.recv() => event,
                 () = sleep(deadline) => {
-                    self.step(Input::Timeout).await;
+                    Box::pin(self.step(Input::Timeout)).await;
                     continue;
                 }
             };
-            match event {
+            match event.map(|event| *event) {
                 Some(Event::Stop) => {
                     self.connections.iter().for_each(|connection| connection.close(CloseReason::Restarting));
                     return;
                 }
-                Some(event) => self.take(event).await,
+                // Boxed: a task that waits, as most do, is the smaller for it.
+                Some(event) => Box::pin(self.take(event)).await,
                 None => return,
             }
             if self.connections.is_empty() && self.visit.is_idle() && self.shared.retire(self.appointment, &self.events)
@@ -305,7 +306,7 @@ impl VisitTask {
             };
             let _ = page.send(message);
             if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.send(Event::Answered { user, peer, answered }).await;
+                let _ = inbox.send(Box::new(Event::Answered { user, peer, answered })).await;
             }
         });
     }

@@ -20,6 +20,7 @@ mod passkeys;
 mod password_resets;
 mod provider_links;
 mod retention;
+mod rights;
 mod row;
 mod sealing;
 mod sessions;
@@ -48,8 +49,8 @@ use self::transaction::SqliteTransaction;
 use crate::seal::Unopened;
 use crate::{
     Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
-    PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RootId, SealingReport, SessionHash,
-    SessionRecord, Store, StoreError, StoreStatistics, Terms, Transaction,
+    PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
+    SessionHash, SessionRecord, Store, StoreError, StoreStatistics, Terms, Transaction,
 };
 
 /// A store in one SQLite file.
@@ -271,7 +272,11 @@ impl Store for SqliteStore {
     }
 
     async fn get_rights_epoch(&self) -> Result<i64, StoreError> {
-        sessions::get_rights_epoch(&mut *self.reader().await?).await
+        rights::get_epoch(&mut *self.reader().await?).await
+    }
+
+    async fn get_right_changes(&self, after: i64) -> Result<RightChanges, StoreError> {
+        rights::get_changes(&mut *self.reader().await?, after).await
     }
 
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {

@@ -138,7 +138,3 @@ fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         expires_at: columns.time("expires_at")?,
     })
 }
-
-pub(super) async fn get_rights_epoch(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    sqlx::query_scalar("SELECT epoch FROM rights").fetch_one(connection).await.map_err(failed)
-}
