@@ -19,6 +19,8 @@ pub(crate) struct Bedside {
     /// KiB before the first came in.
     pub(crate) resident_before: u64,
     seats: Vec<Seat>,
+    /// Pages in waiting rooms.
+    waiting: Vec<Resting>,
 }
 
 /// Somebody in a visit.
@@ -31,20 +33,28 @@ struct Seat {
 
 impl Bedside {
     pub(crate) async fn start(binary: &Path, network: &Network) -> Result<Self, BenchError> {
-        Ok(Self { clinic: Clinic::open(binary, network).await?, resident_before: 0, seats: Vec::new() })
+        Ok(Self {
+            clinic: Clinic::open(binary, network).await?,
+            resident_before: 0,
+            seats: Vec::new(),
+            waiting: Vec::new(),
+        })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.clinic.pid()
     }
 
-    /// Books the visits, lets everybody come in, and starts each.
+    /// Lets those come who only wait; then books the visits, lets everybody come in, and starts each.
     pub(crate) async fn fill(
         &mut self,
         load: &Load,
         network: &Network,
         generator: &mut Generator,
     ) -> Result<(), BenchError> {
+        for person in self.clinic.book_patients(load.waiting).await? {
+            self.waiting.push(Page::open(&self.clinic, &person).await?.rest());
+        }
         let mut booked = Vec::new();
         for _ in 0..load.visits {
             booked.push(self.clinic.book(load.people).await?);

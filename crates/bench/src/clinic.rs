@@ -7,6 +7,7 @@ use std::process::Command;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::SET_COOKIE;
 use reqwest::{RequestBuilder, redirect};
 use serde_json::{Value, json};
@@ -22,6 +23,9 @@ use crate::program::{PATIENCE, Program, free_port};
 
 /// What our join tokens say of who signed them.
 const ISSUER: &str = "https://bench.invalid";
+
+/// So many are booked at a time.
+const AT_ONCE: usize = 16;
 
 /// The running program, and what may book there.
 pub(crate) struct Clinic {
@@ -51,8 +55,8 @@ impl Clinic {
         let settings = format!(
             "[clinic]\nname = \"The bench\"\ntime_zone = \"UTC\"\n\
              [server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\n\
-             [server.limits]\nconnections = 10000\nconnections_per_network = 10000\n\
-             websockets = 9000\nwebsockets_per_network = 9000\n\
+             [server.limits]\nconnections = 30000\nconnections_per_network = 30000\n\
+             websockets = 25000\nwebsockets_per_network = 25000\n\
              [database]\npath = \"{}/bedside.db\"\n\
              [media]\nbind = \"{address}\"\npublic_addresses = [\"{address}\"]\nport = 0\nworkers = 1\n",
             path.display()
@@ -98,14 +102,8 @@ impl Clinic {
 
     /// Books a visit of so many people that is due now, and lets each in: the provider first, then the patient, then guests.
     pub(crate) async fn book(&self, people: u32) -> Result<Vec<Person>, BenchError> {
-        let mut users = Vec::new();
-        for name in ["Dr. Grace Hopper", "Ada Lovelace"] {
-            users.push(text(&self.post("/api/people", json!({ "name": name })).await?, "userId")?);
-        }
-        let booking = json!({
-            "patientId": users[1], "providerId": users[0], "datetime": clock::moment(), "duration": 240, "type": "Visit",
-        });
-        let appointment = text(&self.post("/api/appointments", booking).await?, "id")?;
+        let mut users = vec![self.add("Dr. Grace Hopper").await?, self.add("Ada Lovelace").await?];
+        let appointment = self.make_appointment(&users[1], &users[0]).await?;
         for number in 2..people {
             let companion = json!({ "name": format!("Guest {number}"), "role": "guest" });
             let made = self.post(&format!("/api/appointments/{appointment}/companions"), companion).await?;
@@ -118,6 +116,32 @@ impl Clinic {
             persons.push(Person { appointment: appointment.clone(), is_provider: role == "provider", cookie });
         }
         Ok(persons)
+    }
+
+    /// Books visits of one provider that are due now, and lets their patients in.
+    pub(crate) async fn book_patients(&self, many: u32) -> Result<Vec<Person>, BenchError> {
+        let provider = self.add("Dr. Grace Hopper").await?;
+        let provider = provider.as_str();
+        let booked = stream::iter(0..many).map(async |number| {
+            let patient = self.add(&format!("Patient {number}")).await?;
+            let appointment = self.make_appointment(&patient, provider).await?;
+            let cookie = self.join(&appointment, &patient, "patient").await?;
+            Ok(Person { appointment, is_provider: false, cookie })
+        });
+        booked.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Adds somebody, and gives their id.
+    async fn add(&self, name: &str) -> Result<String, BenchError> {
+        text(&self.post("/api/people", json!({ "name": name })).await?, "userId")
+    }
+
+    /// Books a visit that is due now, and gives its id.
+    async fn make_appointment(&self, patient: &str, provider: &str) -> Result<String, BenchError> {
+        let booking = json!({
+            "patientId": patient, "providerId": provider, "datetime": clock::moment(), "duration": 240, "type": "Visit",
+        });
+        text(&self.post("/api/appointments", booking).await?, "id")
     }
 
     /// Waits until the program answers, and gives an access token.

@@ -64,6 +64,7 @@ fn run(options: &Options) -> Result<(), BenchError> {
     if options.realtime {
         cores::go_first()?;
     }
+    process::allow_many_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(BenchError::system("a runtime"))?;
     runtime.block_on(or_stopped(async {

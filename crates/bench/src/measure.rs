@@ -17,6 +17,8 @@ use crate::server::Server;
 
 /// How long it may take until everybody hears everybody.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Seconds.
+const MINUTE: u64 = 60;
 
 /// Starts a server, and measures it under load.
 pub(crate) async fn measure(
@@ -51,12 +53,21 @@ pub(crate) async fn measure(
     ))
 }
 
-/// Keeps the load going, for a profiler.
+/// Keeps the load going, for a profiler, and says each minute how much memory the server has.
 pub(crate) async fn hold(options: &Options, seconds: u64, bedside: &Path, network: &Network) -> Result<(), BenchError> {
     let target = options.only.first().copied().unwrap_or(Target::Bedside);
     let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
     say(&format!("the server is process {}; the load goes on for {seconds} s", server.pid()));
-    keep_on(options, &mut server, network, &mut generator, seconds).await
+    let mut left = seconds;
+    while left > 0 {
+        let next = left.min(MINUTE);
+        keep_on(options, &mut server, network, &mut generator, next).await?;
+        left -= next;
+        let silent = generator.progress().await?.silent;
+        let resident = resident(server.pid());
+        say(&format!("{} s: {resident} KiB, {silent} sounds and pictures are missing", seconds - left));
+    }
+    Ok(())
 }
 
 /// A server with everybody in it, warm.

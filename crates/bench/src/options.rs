@@ -70,6 +70,9 @@ pub(crate) struct Load {
     /// Pictures in three sizes.
     #[arg(long)]
     pub(crate) simulcast: bool,
+    /// Patients besides who are in their waiting rooms and do nothing else; Bedside only.
+    #[arg(long, default_value_t = 0, value_name = "PATIENTS", value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    pub(crate) waiting: u32,
     /// Every so many milliseconds somebody leaves and comes again.
     #[arg(long, value_name = "MILLISECONDS")]
     pub(crate) churn: Option<u64>,

@@ -3,6 +3,8 @@
 use std::fs;
 use std::ops::Sub;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::error::BenchError;
 
 /// Processor time and context switches of all threads of a process until now, or between two readings.
@@ -66,6 +68,13 @@ impl Sub for Usage {
             involuntary: self.involuntary.saturating_sub(before.involuntary),
         }
     }
+}
+
+/// As many files as this process may have: each page is one, here and in a server that is started from here.
+pub(crate) fn allow_many_files() {
+    let now = getrlimit(Resource::Nofile);
+    // What is not allowed is told by what then cannot be opened.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
 }
 
 /// Resident memory of a process, KiB.

@@ -122,6 +122,9 @@ pub(crate) fn load(options: &Options) -> String {
     if load.loss > 0.0 {
         words += &format!(", with {} % of the packets lost each way", load.loss);
     }
+    if load.waiting > 0 {
+        words += &format!(", {} patients in their waiting rooms besides", load.waiting);
+    }
     if let Some(every) = load.churn {
         words += &format!(", somebody leaving and coming again every {every} ms");
     }

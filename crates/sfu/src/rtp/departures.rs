@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 /// Feedback on a packet comes within this time, or does not matter any more.
 const MEMORY: Duration = Duration::from_secs(3);
 const MOST: usize = 4096;
+const TENTH: Duration = Duration::from_micros(100);
 /// Loss is that of the packets of the last second.
 const SPAN: Duration = Duration::from_secs(1);
 
@@ -16,16 +17,20 @@ enum Fate {
     Arrived,
 }
 
+/// Small, as there are hundreds for each page.
 #[derive(Debug, Clone, Copy)]
 struct Departure {
-    at: Instant,
-    bytes: u64,
+    /// Tenths of a millisecond since the first.
+    at: u32,
+    bytes: u16,
     fate: Fate,
 }
 
 /// The packets that were sent, each with a number of its own among all of the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
+    /// When the first left.
+    first: Option<Instant>,
     sent: VecDeque<Departure>,
     /// The number of the next packet.
     next: u64,
@@ -36,14 +41,15 @@ pub(crate) struct Departures {
 impl Departures {
     /// Gives the number of a packet of so many bytes that is sent now.
     pub(crate) fn note(&mut self, now: Instant, bytes: usize) -> u16 {
-        let old = |sent: &VecDeque<Departure>| {
-            let is_old = |departure: &Departure| now.saturating_duration_since(departure.at) > MEMORY;
-            sent.len() >= MOST || sent.front().is_some_and(is_old)
-        };
-        while old(&self.sent) {
+        let first = *self.first.get_or_insert(now);
+        let now = tenths(now.saturating_duration_since(first));
+        let memory = tenths(MEMORY);
+        let is_old = |departure: &Departure| now.wrapping_sub(departure.at) > memory;
+        while self.sent.len() >= MOST || self.sent.front().is_some_and(is_old) {
             self.sent.pop_front();
         }
-        self.sent.push_back(Departure { at: now, bytes: bytes as u64, fate: Fate::Unknown });
+        let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
+        self.sent.push_back(Departure { at: now, bytes, fate: Fate::Unknown });
         let [.., high, low] = self.next.to_be_bytes();
         self.next += 1;
         u16::from_be_bytes([high, low])
@@ -52,23 +58,22 @@ impl Departures {
     /// Reads the body of a feedback. What is malformed is ignored.
     pub(crate) fn read(&mut self, now: Instant, body: &[u8]) {
         let Some(statuses) = statuses(body) else { return };
-        let mut newest = None;
+        let (mut newest, now) = (None, self.tenths_at(now));
         for (number, arrived) in statuses {
             let Some(at) = self.position(number) else { continue };
             let departure = &mut self.sent[at];
             match (arrived, departure.fate) {
                 (true, Fate::Unknown | Fate::Lost) => {
-                    let round_trip = now.saturating_duration_since(departure.at);
                     departure.fate = Fate::Arrived;
-                    self.delivered += departure.bytes;
-                    newest = newest.max(Some((at, round_trip)));
+                    self.delivered += u64::from(departure.bytes);
+                    newest = newest.max(Some((at, now.wrapping_sub(departure.at))));
                 }
                 (false, Fate::Unknown) => departure.fate = Fate::Lost,
                 (true | false, _) => (),
             }
         }
         if let Some((_, round_trip)) = newest {
-            self.round_trip = Some(round_trip);
+            self.round_trip = Some(TENTH * round_trip);
         }
     }
 
@@ -84,7 +89,8 @@ impl Departures {
 
     /// The share that was lost of what was sent in the last second, as far as is known.
     pub(crate) fn loss(&self, now: Instant) -> Option<f32> {
-        let recent = self.sent.iter().rev().take_while(|departure| now.saturating_duration_since(departure.at) <= SPAN);
+        let (now, span) = (self.tenths_at(now), tenths(SPAN));
+        let recent = self.sent.iter().rev().take_while(|departure| now.wrapping_sub(departure.at) <= span);
         let (known, lost) = recent.fold((0_u16, 0_u16), |(known, lost), departure| match departure.fate {
             Fate::Unknown => (known, lost),
             Fate::Lost => (known + 1, lost + 1),
@@ -93,11 +99,20 @@ impl Departures {
         (known > 0).then(|| f32::from(lost) / f32::from(known))
     }
 
+    fn tenths_at(&self, now: Instant) -> u32 {
+        self.first.map_or(0, |first| tenths(now.saturating_duration_since(first)))
+    }
+
     fn position(&self, number: u16) -> Option<usize> {
         let [.., high, low] = self.next.to_be_bytes();
         let back = u16::from_be_bytes([high, low]).wrapping_sub(number);
         self.sent.len().checked_sub(usize::from(back)).filter(|_| back > 0)
     }
+}
+
+/// Modulo 2^32, which is five days.
+fn tenths(time: Duration) -> u32 {
+    (time.as_micros() / TENTH.as_micros() & u128::from(u32::MAX)) as u32
 }
 
 /// Which packets a feedback speaks of, and whether they arrived. `None`: it is malformed.

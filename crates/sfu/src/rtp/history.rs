@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::header::Extensions;
-
 /// A second of pictures at a megabit and a half; more costs memory, not quality.
 const ROOM: usize = 192 * 1024;
 const OLD: Duration = Duration::from_secs(2);
@@ -21,7 +19,8 @@ pub(crate) struct Kept {
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
-    pub(crate) extensions: Extensions,
+    /// How the camera is held.
+    pub(crate) orientation: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -30,7 +29,7 @@ struct Entry {
     at: Instant,
     /// Where the payload begins, counted over all laps of the ring.
     start: usize,
-    length: usize,
+    length: u16,
 }
 
 /// The last packets to one page, of all its pictures.
@@ -46,9 +45,7 @@ pub(crate) struct History {
 impl History {
     /// Keeps a packet that is sent now.
     pub(crate) fn keep(&mut self, now: Instant, kept: Kept, payload: &[u8]) {
-        if payload.len() > ROOM {
-            return;
-        }
+        let Ok(length) = u16::try_from(payload.len()) else { return };
         if self.ring.is_empty() {
             self.ring.resize(ROOM, 0);
         }
@@ -61,7 +58,7 @@ impl History {
         }) {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry { kept, at: now, start, length: payload.len() });
+        self.entries.push_back(Entry { kept, at: now, start, length });
         self.credit = (self.credit + payload.len() * SHARE / 100).min(MOST_CREDIT);
     }
 
@@ -69,8 +66,8 @@ impl History {
     pub(crate) fn take(&mut self, ssrc: u32, sequence: u16) -> Option<(Kept, &[u8])> {
         let is_it = |entry: &&Entry| entry.kept.ssrc == ssrc && entry.kept.sequence & 0xffff == u64::from(sequence);
         let entry = self.entries.iter().rev().find(is_it)?;
-        self.credit = self.credit.checked_sub(entry.length)?;
-        Some((entry.kept, &self.ring[entry.start % ROOM..][..entry.length]))
+        self.credit = self.credit.checked_sub(entry.length.into())?;
+        Some((entry.kept, &self.ring[entry.start % ROOM..][..entry.length.into()]))
     }
 }
 
@@ -82,7 +79,7 @@ mod tests {
     use super::*;
 
     fn kept(ssrc: u32, sequence: u64) -> Kept {
-        Kept { ssrc, sequence, timestamp: 1, marker: false, extensions: Extensions::default() }
+        Kept { ssrc, sequence, timestamp: 1, marker: false, orientation: Some(3) }
     }
 
     fn payload(sequence: u64, length: usize) -> Vec<u8> {

@@ -271,7 +271,12 @@ impl Session {
             timestamp: kept.timestamp,
             ssrc: repair,
             padded: false,
-            extensions: Extensions { transport_cc: counted, mid: stream.mid, ..kept.extensions },
+            extensions: Extensions {
+                transport_cc: counted,
+                mid: stream.mid,
+                orientation: kept.orientation,
+                ..Extensions::default()
+            },
         };
         let mut packet = Vec::with_capacity(payload.len() + 64);
         header.write(&self.ids, &mut packet);
@@ -308,8 +313,8 @@ impl Session {
         outgoing.write_payload(packet);
         stream.note(outgoing.timestamp, outgoing.made, outgoing.payload.len());
         if stream.repair.is_some() {
-            let Outgoing { sequence, timestamp, marker, .. } = *outgoing;
-            let kept = Kept { ssrc: stream.ssrc, sequence, timestamp, marker, extensions };
+            let Outgoing { sequence, timestamp, marker, orientation, .. } = *outgoing;
+            let kept = Kept { ssrc: stream.ssrc, sequence, timestamp, marker, orientation };
             self.history.keep(now, kept, &packet[length..]);
         }
         let sealed = self.sealer.seal_rtp(packet, length, stream.ssrc, outgoing.sequence).is_ok();
