@@ -36,8 +36,8 @@ const STATISTICS: Duration = Duration::from_secs(1);
 /// Batches that are received before orders and deadlines have their turn.
 const BATCHES: usize = 16;
 /// The least time between two turns of receiving. A turn costs a wake-up and, for each receiver, a call of the kernel,
-/// however few packets it is for; nobody hears or sees half a millisecond.
-const PACE: Duration = Duration::from_micros(500);
+/// however few packets it is for; nobody hears or sees less than a millisecond.
+const PACE: Duration = Duration::from_micros(750);
 /// How soon what could not be handed over is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 

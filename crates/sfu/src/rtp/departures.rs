@@ -112,7 +112,8 @@ impl Departures {
 
 /// Modulo 2^32, which is five days.
 fn tenths(time: Duration) -> u32 {
-    (time.as_micros() / TENTH.as_micros() & u128::from(u32::MAX)) as u32
+    let seconds = (time.as_secs() & u64::from(u32::MAX)) as u32;
+    seconds.wrapping_mul(10_000).wrapping_add(time.subsec_micros() / 100)
 }
 
 /// Which packets a feedback speaks of, and whether they arrived. `None`: it is malformed.
