@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bedside_sfu::{Input, Output, Packet, PeerId, Sfu, Transport, classify};
 
-use crate::wire::{Page, join, server, server_address, start};
+use crate::wire::{Bytes, Page, join, server, server_address, start};
 
 const TICK: Duration = Duration::from_millis(20);
 
@@ -38,8 +38,7 @@ pub fn run(input: &[u8]) {
         match step % 3 {
             0 => {
                 let from = address(bytes.byte().unwrap_or(9));
-                let length = bytes.byte().unwrap_or(0) as usize * 256 + bytes.byte().unwrap_or(0) as usize;
-                room.send(from, bytes.take(length));
+                room.send(from, bytes.block());
             }
             1 => {
                 let page = bytes.byte().unwrap_or(0) % 2;
@@ -52,22 +51,6 @@ pub fn run(input: &[u8]) {
         }
     }
     room.check();
-}
-
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
 }
 
 fn address(number: u8) -> (Transport, SocketAddr) {

@@ -7,6 +7,7 @@
 pub mod datagrams;
 pub mod framing;
 pub mod sdp;
+pub mod session;
 pub mod signalling;
 mod wire;
 
@@ -14,5 +15,10 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 4] =
-    [("signalling", signalling::run), ("sdp", sdp::run), ("framing", framing::run), ("datagrams", datagrams::run)];
+pub const TARGETS: [Target; 5] = [
+    ("signalling", signalling::run),
+    ("sdp", sdp::run),
+    ("framing", framing::run),
+    ("datagrams", datagrams::run),
+    ("session", session::run),
+];

@@ -31,6 +31,30 @@ static START: LazyLock<Instant> = LazyLock::new(|| {
     Instant::now()
 });
 
+/// An input, from which steps are read.
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// So many bytes, if there are.
+    pub(crate) fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
+    /// As many bytes as the next two say.
+    pub(crate) fn block(&mut self) -> &'a [u8] {
+        let length = self.byte().unwrap_or(0) as usize * 256 + self.byte().unwrap_or(0) as usize;
+        self.take(length)
+    }
+}
+
 /// When every input begins.
 pub(crate) fn start() -> Instant {
     *START

@@ -9,7 +9,8 @@ use crate::shell::{Outcome, cargo, finish, heading, output, root};
 use crate::{needs, shell};
 
 /// The targets, as in `fuzz/src/lib.rs`, and the longest input that tells something new.
-const TARGETS: [(&str, u32); 4] = [("signalling", 8_192), ("sdp", 65_536), ("framing", 8_192), ("datagrams", 4_096)];
+const TARGETS: [(&str, u32); 5] =
+    [("signalling", 8_192), ("sdp", 65_536), ("framing", 8_192), ("datagrams", 4_096), ("session", 4_096)];
 
 /// What cargo-fuzz passes, without a sanitizer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -62,6 +62,17 @@ impl Codecs {
         codecs
     }
 
+    /// Given ones.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of(opus: u8, red: Option<u8>, vp8: u8, repair: Option<u8>) -> Self {
+        Self {
+            opus: Some(opus.into()),
+            red: red.map(Into::into),
+            vp8: Some(vp8.into()),
+            repair: repair.map(Into::into),
+        }
+    }
+
     pub(crate) fn encoding(&self, pt: Pt) -> Option<Encoding> {
         let pt = Some(pt);
         if pt == self.opus {
@@ -142,7 +153,7 @@ mod tests {
     use super::*;
 
     fn codecs(opus: u8, red: Option<u8>) -> Codecs {
-        Codecs { opus: Some(opus.into()), red: red.map(Into::into), vp8: Some(96.into()), repair: Some(97.into()) }
+        Codecs::of(opus, red, 96, Some(97))
     }
 
     /// One redundant block of two bytes, then the primary of three.

@@ -17,6 +17,8 @@ mod downlink;
 mod egress;
 mod event;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keyframe;
 mod layers;
 mod offer;

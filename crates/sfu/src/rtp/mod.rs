@@ -23,3 +23,11 @@ pub(crate) use keys::{KeySlot, keeping, take_slot};
 pub(crate) use outbound::Outbound;
 pub(crate) use session::{Feedback, NewSession, Opened, Outgoing, Session};
 pub(crate) use srtp::Refused;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use {
+    header::Header,
+    keys::{Keys, Profile},
+    srtp::{Opener, Sealer},
+    window::Window,
+};
