@@ -183,7 +183,7 @@ impl HostilePage {
             match feedback {
                 Feedback::KeyframeWanted { slot } => assert!(slot < 2),
                 Feedback::Reported(report) => {
-                    assert!((0.0..=1.0).contains(&report.loss) && report.round_trip <= Duration::from_secs(10));
+                    assert!((0.0..=1.0).contains(&report.loss) && report.round_trip <= Duration::from_secs(3));
                 }
             }
         }

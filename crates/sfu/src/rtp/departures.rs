@@ -62,11 +62,15 @@ impl Departures {
         for (number, arrived) in statuses {
             let Some(at) = self.position(number) else { continue };
             let departure = &mut self.sent[at];
+            let round_trip = now.wrapping_sub(departure.at);
+            if round_trip > tenths(MEMORY) {
+                continue;
+            }
             match (arrived, departure.fate) {
                 (true, Fate::Unknown | Fate::Lost) => {
                     departure.fate = Fate::Arrived;
                     self.delivered += u64::from(departure.bytes);
-                    newest = newest.max(Some((at, now.wrapping_sub(departure.at))));
+                    newest = newest.max(Some((at, round_trip)));
                 }
                 (false, Fate::Unknown) => departure.fate = Fate::Lost,
                 (true | false, _) => (),
@@ -174,6 +178,15 @@ mod tests {
         assert_eq!(departures.loss(start), Some(1.0 / 3.0));
         departures.read(start, &[0, 1, 0, 1, 0, 0, 0, 1, 0b0010_0000, 1]);
         assert_eq!(departures.loss(start), Some(0.0));
+    }
+
+    #[test]
+    fn feedback_that_comes_much_too_late_says_nothing() {
+        let start = Instant::now();
+        let mut departures = Departures::default();
+        departures.note(start, 100);
+        departures.read(start + Duration::from_secs(4), &[0, 0, 0, 1, 0, 0, 0, 0, 0b0010_0000, 1]);
+        assert_eq!((departures.round_trip(), departures.delivered()), (None, 0));
     }
 
     #[test]
