@@ -97,7 +97,7 @@ async fn patients_who_wait() {
     figures.add("commits while they wait", number(commits / seconds), "a second", 1, "");
     figures.spread("a ping is answered", &all.answers.lock(), "ms", "of all pages");
 
-    // Somebody signs out: everybody's right is looked at anew.
+    // Somebody signs out: nobody else is to notice.
     all.answers.lock().clear();
     let (begun, cpu) = (Instant::now(), program.cpu());
     sign_out(&program, &patients[0]).await;
@@ -105,7 +105,7 @@ async fn patients_who_wait() {
     figures.add("a right that is gone closes its page", number(begun.elapsed().as_secs_f64() * 1e3), "ms", 1, "");
     tokio::time::sleep(PING_EVERY).await;
     let cpu = program.cpu() - cpu;
-    figures.add("everybody's right is looked at", number(cpu), "s of a core", waiting, "and five seconds of waiting");
+    figures.add("processor meanwhile", number(cpu), "s of a core", 1, "and for five seconds of waiting");
     figures.spread("a ping meanwhile", &all.answers.lock(), "ms", "of all pages");
     figures.add("with all of them, at the end", number(program.resident()), "MiB", 1, how);
     assert_eq!(all.open.load(Ordering::Relaxed), waiting - 1, "all the others are there");
