@@ -15,6 +15,7 @@ mod config;
 mod demux;
 mod downlink;
 mod egress;
+mod engine;
 mod event;
 mod forward;
 #[cfg(feature = "fuzzing")]
@@ -29,6 +30,7 @@ pub mod rfc4571;
 mod room;
 mod rtp;
 mod schedule;
+mod sender_clock;
 mod sfu;
 mod speaker;
 mod statistics;

@@ -3,22 +3,21 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bedside_visit::{Layer, UserId, VisitId};
 use str0m::change::SdpOffer;
-use str0m::config::{DtlsCert, DtlsVersion};
+use str0m::config::DtlsCert;
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Rid};
-use str0m::net::Protocol;
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, VideoOrientation};
-use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
+use str0m::{Event, Input, Output, Rtc};
 
 use crate::codec::{Codecs, Encoding};
 use crate::command::{IceCredentials, PeerId, Transport};
 use crate::config::PacketPath;
 use crate::downlink::{Bound, Downlink, Report, remb};
 use crate::egress::{Egress, Path};
+use crate::engine::{configured, credentials, host_candidate, is_media, path_of};
 use crate::event::MediaClass;
 use crate::forward::Rewriter;
 use crate::keyframe::KeyframeRequests;
@@ -26,7 +25,8 @@ use crate::layers::{Choice, Chosen, Encodings, PerLayer, Selection};
 use crate::offer::{Section, SectionDirection};
 use crate::packet::Packet;
 use crate::redundancy::Redundancy;
-use crate::rtp::{self, ExtensionIds, KeySlot, Name, NewSession, Outbound, Outgoing, SenderTime, Session};
+use crate::rtp::{self, ExtensionIds, KeySlot, Name, NewSession, Outbound, Outgoing, Session};
+use crate::sender_clock::SenderClock;
 
 /// How long a peer may take to come up, and to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,10 +38,6 @@ const RESEND_AGE: Duration = Duration::from_secs(2);
 /// How much of what is sent may be sent again. At a fifth lost, calls are still held.
 const RESEND_SHARE: f32 = 0.4;
 
-/// How often the way to a page is looked at.
-const REPORTS: Duration = Duration::from_millis(500);
-/// How often a page is told what was lost of its sound, by which it decides on more redundancy.
-const SOUND_REPORTS: Duration = Duration::from_secs(2);
 /// A page that gets media reports on it several times a second. After such a silence what it missed is more
 /// than can be sent again, and a browser waits three seconds before it says so.
 const GAP: Duration = Duration::from_millis(600);
@@ -570,126 +566,5 @@ impl Peer {
     #[cfg(test)]
     pub(crate) fn dtls_version(&mut self) -> Option<str0m::crypto::dtls::ProtocolVersion> {
         self.rtc.direct_api().dtls_protocol_version()
-    }
-}
-
-/// DTLS 1.2: with 1.3 a browser's preference wins and SRTP loses AES-GCM. VP8 alone: every browser has
-/// it, and one codec for all is what makes forwarding possible at all.
-fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
-    RtcConfig::new()
-        .clear_codecs()
-        .enable_opus(true, true)
-        .enable_vp8(true)
-        .set_rtp_mode(true)
-        .set_ice_lite(true)
-        .set_stats_interval(Some(REPORTS))
-        .set_rtcp_report_interval_audio(SOUND_REPORTS)
-        .set_local_ice_credentials(credentials(ice))
-        .set_dtls_cert(certificate)
-        .set_dtls_version(DtlsVersion::Dtls12)
-        .set_crypto_provider(Arc::new(rtp::keeping()))
-}
-
-fn credentials(ice: &IceCredentials) -> IceCreds {
-    IceCreds { ufrag: ice.ufrag.clone(), pass: ice.password.clone() }
-}
-
-fn host_candidate(transport: Transport, address: SocketAddr) -> Option<Candidate> {
-    match transport {
-        Transport::Udp => Candidate::host(address, Protocol::Udp).ok(),
-        Transport::Tcp => Candidate::builder().tcp().host(address).tcptype(str0m::net::TcpType::Passive).build().ok(),
-    }
-}
-
-/// The publisher's clock, from its sender reports, laid over ours once: receivers keep sound and
-/// picture in step by it, so both must be on one clock, and which one does not matter.
-#[derive(Debug, Default)]
-struct SenderClock {
-    /// NTP of theirs, and our time.
-    anchor: Option<(u64, Instant)>,
-}
-
-impl SenderClock {
-    /// Keeps times in the past, where str0m wants them, in spite of jitter.
-    const MARGIN: Duration = Duration::from_millis(500);
-    const MOST: Duration = Duration::from_secs(10);
-
-    fn wallclock(&mut self, packet: &Packet<'_>) -> Instant {
-        let arrived = packet.arrived;
-        let fallback = arrived.checked_sub(Self::MARGIN).unwrap_or(arrived);
-        let Some(report) = packet.sender_time else { return fallback };
-        // RTP time is modulo 2^32, and so is NTP, in seconds.
-        let since = i64::from(packet.timestamp.wrapping_sub(report.timestamp).cast_signed());
-        let distance = (since << 32) / i64::from(packet.encoding.clock_rate());
-        let sent = report.ntp.wrapping_add_signed(distance);
-        if let Some((theirs, ours)) = self.anchor {
-            let since = sent.wrapping_sub(theirs).cast_signed();
-            let distance = ntp_duration(since.unsigned_abs());
-            let time = if since < 0 { ours.checked_sub(distance) } else { ours.checked_add(distance) };
-            if let Some(time) = time
-                && time <= arrived
-                && arrived.duration_since(time) < Self::MOST
-            {
-                return time;
-            }
-        }
-        self.anchor = Some((sent, fallback));
-        fallback
-    }
-}
-
-/// A length of time in 32.32 bits of seconds.
-fn ntp_duration(ntp: u64) -> Duration {
-    let nanos = ((ntp & 0xffff_ffff) * 1_000_000_000) >> 32;
-    Duration::from_secs(ntp >> 32) + Duration::from_nanos(nanos)
-}
-
-/// What str0m says of a sender report.
-fn sender_time(report: &str0m::rtp::rtcp::SenderInfo) -> SenderTime {
-    let since = report.ntp_time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
-    // RTP time is modulo 2^32.
-    SenderTime { ntp: (since.as_secs() << 32) | fraction, timestamp: report.rtp_time.numer() as u32 }
-}
-
-/// Whether a datagram is RTP or RTCP (RFC 7983).
-fn is_media(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|first| matches!(first, 128..=191))
-}
-
-/// Where str0m wants something sent.
-fn path_of(transmit: &str0m::net::Transmit) -> Path {
-    let transport = match transmit.proto {
-        Protocol::Udp => Transport::Udp,
-        Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
-    };
-    Path { transport, local: transmit.source, remote: transmit.destination }
-}
-
-/// A packet as str0m gives it.
-pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding, rid: Option<Name>) -> Packet<'a> {
-    let header = &packet.header;
-    let level = header.ext_vals.audio_level.map(|level| level.unsigned_abs() & 0x7f);
-    let voice = if header.ext_vals.voice_activity == Some(true) { 0x80 } else { 0 };
-    Packet {
-        ssrc: *header.ssrc,
-        rid,
-        sequence: *packet.seq_no,
-        timestamp: header.timestamp,
-        encoding,
-        marker: header.marker,
-        audio_level: level.map(|level| level | voice),
-        orientation: header.ext_vals.video_orientation.map(|orientation| orientation as u8),
-        sender_time: packet.last_sender_info.as_ref().map(sender_time),
-        arrived: packet.timestamp,
-        payload: &packet.payload,
-    }
-}
-
-/// str0m's name of a transport.
-pub(crate) fn protocol(transport: Transport) -> Protocol {
-    match transport {
-        Transport::Udp => Protocol::Udp,
-        Transport::Tcp => Protocol::Tcp,
     }
 }

@@ -9,8 +9,9 @@ use super::Sfu;
 use crate::command::{PeerId, Transport};
 use crate::demux::{Packet, classify};
 use crate::egress::Path;
+use crate::engine::{packet_of, protocol};
 use crate::event::{GoneReason, MediaClass, Output, Transmit};
-use crate::peer::{Life, LifeEvent, Panicked, Step, packet_of, protocol};
+use crate::peer::{Life, LifeEvent, Panicked, Step};
 use crate::rtp::{Feedback, Name, Opened, Refused, Session};
 
 /// An address whose peer spoke within this time is not given to another peer.

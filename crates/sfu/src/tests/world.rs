@@ -464,7 +464,7 @@ impl World {
             }
             Flying::Down { page, source, contents } => {
                 let page = &mut self.pages[page];
-                let proto = crate::peer::protocol(page.transport);
+                let proto = crate::engine::protocol(page.transport);
                 let receive = Receive::new(proto, source, page.address, &contents).unwrap();
                 page.closed |= page.rtc.handle_input(str0m::Input::Receive(now, receive)).is_err();
                 page.poll_events(now);
