@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bedside_store::{AuditEntry, StoreError, Transaction};
+use bedside_store::{Actor, AuditEntry, StoreError, Transaction};
 use bedside_visit::{
     Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Participants, Person, Private, Timestamp,
     UserId, VisitRules,
@@ -92,12 +92,13 @@ impl NewBooking {
 pub(crate) async fn book(
     transaction: &mut dyn Transaction,
     appointment: &Appointment,
+    actor: Option<Actor>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     transaction.insert_appointment(appointment, now).await?;
     let entry = AuditEntry::new(now, AuditAction::AppointmentAdded).about(appointment.participants.patient.id);
     let entry = entry.of_appointment(appointment.id);
-    transaction.append_audit(&by(entry, appointment.booked_by)).await
+    transaction.append_audit(&by(entry, actor)).await
 }
 
 /// Calls one off. Its links stay, and say so.
@@ -107,7 +108,7 @@ pub(crate) async fn book(
 pub(crate) async fn call_off(
     transaction: &mut dyn Transaction,
     appointment: &Appointment,
-    actor: Option<UserId>,
+    actor: Option<Actor>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     transaction.update_appointment_status(appointment.id, AppointmentStatus::Cancelled).await?;
@@ -117,7 +118,7 @@ pub(crate) async fn call_off(
 }
 
 /// Without an actor it was the operator.
-pub(crate) const fn by(entry: AuditEntry, actor: Option<UserId>) -> AuditEntry {
+pub(crate) fn by(entry: AuditEntry, actor: Option<Actor>) -> AuditEntry {
     match actor {
         Some(actor) => entry.by(actor),
         None => entry.with_detail("operator"),

@@ -1,6 +1,6 @@
 //! Who may come to a visit beside patient and provider, and making links into it.
 
-use bedside_store::{AuditEntry, Invite, NewUser, Transaction};
+use bedside_store::{Actor, AuditEntry, Invite, NewUser, Transaction};
 use bedside_visit::{Appointment, AuditAction, Companion, MAX_PARTICIPANTS, Role, Timestamp, UserId};
 
 use crate::auth::SecretToken;
@@ -16,7 +16,7 @@ pub(crate) async fn add_invite(
     appointment: &Appointment,
     user: UserId,
     expires: Timestamp,
-    actor: Option<UserId>,
+    actor: Option<Actor>,
     now: Timestamp,
 ) -> Result<SecretToken, Error> {
     let role = appointment.participants.role_of(user).ok_or(Error::NotFound)?;
@@ -42,7 +42,7 @@ pub(crate) async fn add_companion(
     transaction: &mut dyn Transaction,
     mut appointment: Appointment,
     companion: Companion,
-    actor: UserId,
+    actor: Actor,
     now: Timestamp,
 ) -> Result<(Appointment, UserId), Error> {
     if matches!(companion.role, Role::Patient | Role::Provider) {
@@ -70,7 +70,7 @@ pub(crate) async fn revoke(
     transaction: &mut dyn Transaction,
     appointment: &Appointment,
     user: UserId,
-    actor: UserId,
+    actor: Actor,
     now: Timestamp,
 ) -> Result<(), Error> {
     appointment.participants.role_of(user).ok_or(Error::NotFound)?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bedside_store::{AuditEntry, Conflict, NewUser, PasswordHash, Store, StoreError};
+use bedside_store::{AuditEntry, Conflict, NewUser, PasswordHash, Store, StoreError, Transaction};
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
     Appointment, AppointmentId, AuditAction, CallBackend, Clock, EmailAddress, OwnWork, Person, Private, Timestamp,
@@ -142,7 +142,7 @@ impl Operator {
         let mut transaction = self.store.begin().await?;
         people::add(&mut *transaction, &NewUser { person, email: user.email, password_hash }, None, now).await?;
         if user.clinic_role.is_some() {
-            transaction.update_clinic_role(id, user.clinic_role).await?;
+            self.change_clinic_role(&mut *transaction, id, user.clinic_role).await?;
         }
         transaction.commit().await?;
         Ok(id)
@@ -155,10 +155,19 @@ impl Operator {
     pub async fn set_clinic_role(&self, named: &str, role: Option<ClinicRole>) -> Result<(), OperatorError> {
         let id = self.person(named).await?.id;
         let mut transaction = self.store.begin().await?;
+        self.change_clinic_role(&mut *transaction, id, role).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn change_clinic_role(
+        &self,
+        transaction: &mut dyn Transaction,
+        id: UserId,
+        role: Option<ClinicRole>,
+    ) -> Result<(), OperatorError> {
         transaction.update_clinic_role(id, role).await?;
         let entry = AuditEntry::new(self.clock.now(), AuditAction::ClinicRoleChanged).about(id).with_detail("operator");
-        transaction.append_audit(&entry).await?;
-        Ok(transaction.commit().await?)
+        Ok(transaction.append_audit(&entry).await?)
     }
 
     /// Shuts a person out, or lets them in again. Whoever is shut out is signed out everywhere, and put out of a visit
@@ -225,7 +234,7 @@ impl Operator {
             booking.check(&self.rules, None).map_err(|fault| OperatorError::Invalid(fault.words().to_owned()))?;
         let now = self.clock.now();
         let mut transaction = self.store.begin().await?;
-        book(&mut *transaction, &appointment, now).await?;
+        book(&mut *transaction, &appointment, None, now).await?;
         let patient = appointment.participants.patient.id;
         let token = add_invite(&mut *transaction, &appointment, patient, appointment.closes(&self.rules), None, now)
             .await

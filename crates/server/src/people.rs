@@ -1,6 +1,6 @@
 //! Adding people and shutting them out, for the operator, the front desk and other programs alike.
 
-use bedside_store::{AuditEntry, NewUser, StoreError, Transaction};
+use bedside_store::{Actor, AuditEntry, NewUser, StoreError, Transaction};
 use bedside_visit::{AuditAction, BirthDate, Person, Timestamp, UserId};
 
 use crate::bookings::by;
@@ -33,7 +33,7 @@ pub(crate) fn new_person(
 pub(crate) async fn add(
     transaction: &mut dyn Transaction,
     user: &NewUser,
-    actor: Option<UserId>,
+    actor: Option<Actor>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     transaction.insert_user(user, now).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn set_disabled(
     transaction: &mut dyn Transaction,
     user: UserId,
     disabled: bool,
-    actor: Option<UserId>,
+    actor: Option<Actor>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let action = if disabled { AuditAction::UserDisabled } else { AuditAction::UserEnabled };

@@ -63,7 +63,7 @@ pub(crate) async fn note_reads<'a>(
     }
     let mut transaction = app.store.begin().await?;
     for appointment in &appointments {
-        let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).by(identity.principal.user);
+        let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).by(identity.actor());
         let entry = entry.about(appointment.participants.patient.id).of_appointment(appointment.id);
         transaction.append_audit(&entry).await?;
     }
@@ -80,7 +80,7 @@ pub(crate) async fn everyone(app: &App, identity: &Identity) -> Result<Vec<Liste
     let now = app.clock.now();
     if !app.reads.is_noted(identity.session, Seen::Everyone, now) {
         let mut transaction = app.store.begin().await?;
-        transaction.append_audit(&AuditEntry::new(now, AuditAction::PeopleViewed).by(identity.principal.user)).await?;
+        transaction.append_audit(&AuditEntry::new(now, AuditAction::PeopleViewed).by(identity.actor())).await?;
         transaction.commit().await?;
         app.reads.note(identity.session, std::iter::once(Seen::Everyone), now);
     }

@@ -1,8 +1,26 @@
 //! The audit log.
 
 use bedside_visit::{AppointmentId, AuditAction, Timestamp, UserId, VisitId};
+use uuid::Uuid;
 
 use crate::AuditHash;
+
+/// Who does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actor {
+    /// The person, or the program.
+    pub user: UserId,
+    /// A program's client id (RFC 6749, section 2.2): with which of its keys.
+    pub client: Option<Uuid>,
+    /// For whom a program says that it does so. It gives no right.
+    pub on_behalf_of: Option<UserId>,
+}
+
+impl From<UserId> for Actor {
+    fn from(user: UserId) -> Self {
+        Self { user, client: None, on_behalf_of: None }
+    }
+}
 
 /// Something to be written into the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +28,7 @@ pub struct AuditEntry {
     /// When it happened.
     pub at: Timestamp,
     /// Who did it. `None`: the passing of time, or somebody unknown.
-    pub actor: Option<UserId>,
+    pub actor: Option<Actor>,
     /// What.
     pub action: AuditAction,
     /// To whom: whose account or link it is, or whose data it is about. `None`: nobody in particular, or somebody
@@ -34,8 +52,8 @@ impl AuditEntry {
 
     /// By whom.
     #[must_use]
-    pub const fn by(mut self, actor: UserId) -> Self {
-        self.actor = Some(actor);
+    pub fn by(mut self, actor: impl Into<Actor>) -> Self {
+        self.actor = Some(actor.into());
         self
     }
 
@@ -79,6 +97,10 @@ pub struct AuditRow {
     pub at: Timestamp,
     /// Who did it. `None`: the passing of time, or somebody unknown.
     pub actor: Option<UserId>,
+    /// With which of its keys, if it was a program.
+    pub client: Option<Uuid>,
+    /// On whose behalf, if a program said so.
+    pub on_behalf_of: Option<UserId>,
     /// The code of an [`AuditAction`].
     pub action: String,
     /// To whom. `None`: nobody in particular, somebody unknown, or the line is older than that was noted.
@@ -100,7 +122,9 @@ impl AuditRow {
         Self {
             sequence,
             at: entry.at,
-            actor: entry.actor,
+            actor: entry.actor.map(|actor| actor.user),
+            client: entry.actor.and_then(|actor| actor.client),
+            on_behalf_of: entry.actor.and_then(|actor| actor.on_behalf_of),
             action: entry.action.as_str().to_owned(),
             subject: entry.subject,
             appointment: entry.appointment,

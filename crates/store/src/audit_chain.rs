@@ -16,8 +16,10 @@ const DOMAIN: &[u8] = b"bedside audit line 1";
 /// What stands before a field in the hash.
 const ABSENT: [u8; 1] = [0];
 const PRESENT: [u8; 1] = [1];
-/// Before the subject, which lines of earlier versions have not: where there is none, nothing stands in the hash.
+/// Before the fields which lines of earlier versions have not: where there is none, nothing stands in the hash.
 const SUBJECT: [u8; 1] = [2];
+const CLIENT: [u8; 1] = [3];
+const ON_BEHALF_OF: [u8; 1] = [4];
 
 /// The SHA-256 of a line of the audit log and, through the line before it, of all up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,8 +68,14 @@ impl AuditHash {
                 None => hasher.update(ABSENT),
             }
         }
-        if let Some(subject) = line.subject {
-            add(&mut hasher, SUBJECT, &subject.to_string());
+        for (mark, field) in [
+            (SUBJECT, id(line.subject.as_ref().map(|id| id as _))),
+            (CLIENT, id(line.client.as_ref().map(|id| id as _))),
+            (ON_BEHALF_OF, id(line.on_behalf_of.as_ref().map(|id| id as _))),
+        ] {
+            if let Some(text) = field {
+                add(&mut hasher, mark, &text);
+            }
         }
         Self(hasher.finalize().into())
     }
@@ -179,6 +187,8 @@ mod tests {
             sequence,
             at: Timestamp::from_millis(1_790_000_000_000 + sequence),
             actor: None,
+            client: None,
+            on_behalf_of: None,
             action: "visit.entered".to_owned(),
             subject: None,
             appointment: None,
@@ -256,6 +266,9 @@ mod tests {
             about(Some(ADA), Some(&ADA.to_string())),
             about(None, Some(&as_hashed)),
             AuditHash::NONE.then(&AuditRow { actor: Some(ADA), ..line(1, None) }),
+            AuditHash::NONE.then(&AuditRow { client: Some(ADA.uuid()), ..line(1, None) }),
+            AuditHash::NONE.then(&AuditRow { on_behalf_of: Some(ADA), ..line(1, None) }),
+            AuditHash::NONE.then(&AuditRow { on_behalf_of: Some(ADA), subject: Some(ADA), ..line(1, None) }),
         ];
         let different: HashSet<AuditHash> = hashes.into_iter().collect();
         assert_eq!(different.len(), hashes.len());

@@ -49,7 +49,7 @@ mod terms;
 mod user;
 
 pub use admission::AdmissionRecord;
-pub use audit::{AuditEntry, AuditRow};
+pub use audit::{Actor, AuditEntry, AuditRow};
 pub use audit_chain::{AuditHash, Chain, ChainFault, NoHash};
 pub use backend_report::{BackendReport, Receipt, ReportedVisit};
 pub use error::{Conflict, StoreError};

@@ -337,6 +337,8 @@ async fn every_plain_column_is_known() {
         "participants.commands",
         "participants.consent_terms",
         "audit.actor",
+        "audit.client",
+        "audit.on_behalf_of",
         "audit.action",
         "audit.subject",
         "audit.detail",

@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use bedside_store::{AuditEntry, Chain, ChainFault, Conflict, SqliteStore, Store, StoreError};
+use bedside_store::{Actor, AuditEntry, Chain, ChainFault, Conflict, SqliteStore, Store, StoreError};
 use bedside_visit::{AuditAction, CallBackend, ChatMessage, OwnWork, Sealed, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
@@ -15,6 +15,7 @@ use support::{
     appointment, appointment_id, at, book, invite_hash, keyring, patient, provider, session, user_id, visit, visit_id,
 };
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// A connection past the store, as an operator with a database shell has it.
 async fn shell(directory: &Path) -> SqliteConnection {
@@ -323,6 +324,11 @@ async fn an_audit_log_from_before_there_were_subjects_goes_on() {
         ),
         ("UPDATE audit SET actor = NULL WHERE sequence = 3", Some(ChainFault::Altered(3))),
         ("UPDATE audit SET subject = NULL WHERE sequence = 5", Some(ChainFault::Altered(5))),
+        (
+            "UPDATE audit SET client = '00000000-0000-0000-0000-00000000000a' WHERE sequence = 2",
+            Some(ChainFault::Altered(2)),
+        ),
+        ("UPDATE audit SET on_behalf_of = NULL WHERE sequence = 5", Some(ChainFault::Altered(5))),
     ] {
         let (directory, before) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
@@ -338,7 +344,8 @@ async fn an_audit_log_from_before_there_were_subjects_goes_on() {
         run(&mut shell, BEFORE_SUBJECTS).await.unwrap();
         store.migrate().await.unwrap();
         let mut transaction = store.begin().await.unwrap();
-        let entry = AuditEntry::new(at(5), AuditAction::UserDisabled).by(user_id(2)).about(user_id(1));
+        let actor = Actor { user: user_id(2), client: Some(Uuid::from_u128(10)), on_behalf_of: Some(user_id(3)) };
+        let entry = AuditEntry::new(at(5), AuditAction::UserDisabled).by(actor).about(user_id(1));
         transaction.append_audit(&entry).await.unwrap();
         transaction.commit().await.unwrap();
 

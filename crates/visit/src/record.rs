@@ -128,6 +128,8 @@ pub enum AuditAction {
     PasswordChanged,
     /// Somebody gave a wrong password when they were to change it.
     PasswordChangeFailed,
+    /// Somebody gave a wrong password when they were to confirm another change of how they sign in.
+    ConfirmationFailed,
     /// Somebody asked for a link to set a new password, for an address that is known or not.
     PasswordResetAsked,
     /// Somebody set a new password with such a link, which ends all their sign-ins.
@@ -247,6 +249,7 @@ impl AuditAction {
             Self::SessionEnded => "session.ended",
             Self::PasswordChanged => "user.password_changed",
             Self::PasswordChangeFailed => "user.password_change_failed",
+            Self::ConfirmationFailed => "session.confirmation_failed",
             Self::PasswordResetAsked => "user.password_reset_asked",
             Self::PasswordReset => "user.password_reset",
             Self::ProviderLinked => "user.provider_linked",

@@ -115,10 +115,10 @@ pub(crate) async fn create(
         reason: new.reason,
         backend: app.config.visits.call_backend,
     };
-    let actor = clerk.identity.principal.user;
-    let appointment = booking.check(&app.rules, Some(actor)).map_err(|fault| Error::BadRequest(fault.words()))?;
+    let actor = clerk.identity.actor();
+    let appointment = booking.check(&app.rules, Some(actor.user)).map_err(|fault| Error::BadRequest(fault.words()))?;
     let mut transaction = app.store.begin().await?;
-    book(&mut *transaction, &appointment, app.clock.now()).await?;
+    book(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Success::of(AppointmentData::new(&app, &appointment)))
 }
@@ -141,7 +141,7 @@ pub(crate) async fn cancel(
     arranging: Arranging<CallingOff>,
 ) -> Result<Json<Success<AppointmentData>>, Error> {
     let mut appointment = arranging.appointment;
-    let actor = arranging.identity.principal.user;
+    let actor = arranging.identity.actor();
     let mut transaction = app.store.begin().await?;
     call_off(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use bedside_store::Transaction;
+use bedside_store::{Actor, Transaction};
 use bedside_visit::{Appointment, Companion, Role, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -93,7 +93,7 @@ pub(crate) async fn create(
         return Err(Error::BadRequest("Providers sign in: there are no links for them."));
     }
     let mut transaction = app.store.begin().await?;
-    let data = link(&app, &mut *transaction, &appointment, user, identity.principal.user).await?;
+    let data = link(&app, &mut *transaction, &appointment, user, identity.actor()).await?;
     transaction.commit().await?;
     Ok(Success::of(data))
 }
@@ -123,7 +123,7 @@ pub(crate) async fn revoke(
     let Arranging { appointment, identity, .. } = arranging;
     let user: UserId = user.parse().map_err(|_| Error::NotFound)?;
     let mut transaction = app.store.begin().await?;
-    crate::invites::revoke(&mut *transaction, &appointment, user, identity.principal.user, app.clock.now()).await?;
+    crate::invites::revoke(&mut *transaction, &appointment, user, identity.actor(), app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Success::of(Nothing {}))
 }
@@ -189,7 +189,7 @@ pub(crate) async fn accompany(
     let person = people::new_person(&new.name, None, None).map_err(Error::BadRequest)?;
     let companion = Companion { role: new.role.into(), person };
     let mut transaction = app.store.begin().await?;
-    let actor = identity.principal.user;
+    let actor = identity.actor();
     let (appointment, user) = add_companion(&mut *transaction, appointment, companion, actor, app.clock.now()).await?;
     let data = link(&app, &mut *transaction, &appointment, user, actor).await?;
     transaction.commit().await?;
@@ -201,7 +201,7 @@ async fn link(
     transaction: &mut dyn Transaction,
     appointment: &Appointment,
     user: UserId,
-    actor: UserId,
+    actor: Actor,
 ) -> Result<InviteData, Error> {
     let closes = appointment.closes(&app.rules);
     let token = add_invite(transaction, appointment, user, closes, Some(actor), app.clock.now()).await?;

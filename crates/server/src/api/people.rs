@@ -90,7 +90,7 @@ pub(crate) async fn create(
         people::new_person(&new.name, new.specialty, new.birth_date.map(Private::new)).map_err(Error::BadRequest)?;
     let added = PersonData { user_id: person.id.to_string(), name: person.name.reveal().clone() };
     let mut transaction = app.store.begin().await?;
-    let actor = Some(clerk.identity.principal.user);
+    let actor = Some(clerk.identity.actor());
     let user = NewUser { person, email: None, password_hash: None };
     people::add(&mut *transaction, &user, actor, app.clock.now()).await?;
     transaction.commit().await?;
@@ -139,8 +139,8 @@ pub(crate) async fn set_standing(
     Json(standing): Json<Standing>,
 ) -> Result<Json<Success<Nothing>>, Error> {
     let id: UserId = id.parse().map_err(|_| Error::NotFound)?;
-    let actor = clerk.identity.principal.user;
-    if id == actor {
+    let actor = clerk.identity.actor();
+    if id == actor.user {
         return Err(Error::BadRequest("You cannot shut yourself out."));
     }
     app.store.get_person(id).await?.ok_or(Error::NotFound)?;

@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, header};
 use axum::{Form, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bedside_store::{AuditEntry, ClientKey, ClientKeyHash};
-use bedside_visit::AuditAction;
+use bedside_store::{Actor, AuditEntry, ClientKey, ClientKeyHash};
 use bedside_visit::permission::Grants;
+use bedside_visit::{AuditAction, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
@@ -29,6 +29,9 @@ pub(crate) struct TokenRequest {
     /// Words with a space between two; all that the key may ask for, if it is not given.
     #[schema(nullable = false, pattern = "^((appointments:read|appointments:write|people:write)( |$))*$")]
     scope: Option<String>,
+    /// The person for whom the program is going to act, if it acts for one: the audit log says so. It gives no right.
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    on_behalf_of: Option<UserId>,
 }
 
 /// RFC 6749, section 4.4.2.
@@ -82,9 +85,16 @@ pub(crate) async fn create(
     };
     let granted = wanted.and(key.grants);
     let now = app.clock.now();
-    let access_token = app.access_tokens.mint(&key, granted, now)?;
+    let on_behalf_of = asked.on_behalf_of;
+    if let Some(person) = on_behalf_of
+        && app.store.get_person(person).await?.is_none()
+    {
+        return Err(Error::BadRequest("`on_behalf_of` is the id of a person, and there is nobody of that id."));
+    }
+    let access_token = app.access_tokens.mint(&key, granted, on_behalf_of, now)?;
+    let actor = Actor { user: key.user, client: Some(key.id), on_behalf_of };
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&AuditEntry::new(now, AuditAction::TokenIssued).by(key.user).about(key.user)).await?;
+    transaction.append_audit(&AuditEntry::new(now, AuditAction::TokenIssued).by(actor).about(key.user)).await?;
     transaction.commit().await?;
     app.metrics.sign_in(Way::Program, Entry::In);
     let expires_in = ACCESS_TOKEN_LIFETIME.as_secs();

@@ -60,6 +60,8 @@ fn plain(line: &AuditRow) -> Value {
         "sequence": line.sequence,
         "at": rfc3339_exact(line.at),
         "actor": line.actor.map(|id| id.to_string()),
+        "client": line.client.map(|id| id.to_string()),
+        "on_behalf_of": line.on_behalf_of.map(|id| id.to_string()),
         "action": line.action,
         "subject": line.subject.map(|id| id.to_string()),
         "appointment": line.appointment.map(|id| id.to_string()),
@@ -123,6 +125,7 @@ fn event(line: &AuditRow) -> Value {
             | "session.second_step_failed"
             | "session.provider_refused"
             | "session.passkey_refused"
+            | "session.confirmation_failed"
             | "user.password_change_failed"
             | "token.refused"
             | "visit.stranger_refused"
@@ -140,10 +143,20 @@ fn event(line: &AuditRow) -> Value {
     .flatten()
     .collect();
     let who = match line.actor {
+        Some(user) if line.client.is_some() => json!({
+            "type": { "coding": [{ "system": DICOM, "code": "110150", "display": "Application" }] },
+            "requestor": true,
+            "who": identified("user", user.to_string()),
+            "altId": line.client.map(|id| id.to_string()),
+        }),
         Some(user) => json!({ "requestor": true, "who": identified("user", user.to_string()) }),
         None if is_operators(line) => json!({ "requestor": true, "name": "the operator" }),
         None => json!({ "requestor": false, "name": "nobody known, or the passing of time" }),
     };
+    let mut agents = vec![who];
+    agents.extend(line.on_behalf_of.map(|user| {
+        json!({ "type": { "text": "on whose behalf" }, "requestor": false, "who": identified("user", user.to_string()) })
+    }));
     let mut event = json!({
         "resourceType": "AuditEvent",
         "id": line.sequence.to_string(),
@@ -152,7 +165,7 @@ fn event(line: &AuditRow) -> Value {
         "action": interaction(&line.action),
         "recorded": rfc3339_exact(line.at),
         "outcome": if refused { "4" } else { "0" },
-        "agent": [who],
+        "agent": agents,
         "source": { "observer": { "display": "Bedside" } },
     });
     if let Some(detail) = &line.detail {

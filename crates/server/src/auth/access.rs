@@ -123,7 +123,7 @@ pub(super) async fn open_named<T>(
 async fn note_denial(app: &App, identity: &Identity, id: AppointmentId, denial: Denial) -> Result<(), Error> {
     let entry = AuditEntry::new(app.clock.now(), AuditAction::AccessDenied).with_detail(denial.as_str());
     let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&entry.by(identity.principal.user).of_appointment(id)).await?;
+    transaction.append_audit(&entry.by(identity.actor()).of_appointment(id)).await?;
     Ok(transaction.commit().await?)
 }
 

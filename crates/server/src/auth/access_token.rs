@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use bedside_store::ClientKey;
-use bedside_visit::Timestamp;
 use bedside_visit::permission::Grants;
+use bedside_visit::{Timestamp, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -39,6 +39,19 @@ struct Claims {
     iat: u64,
     exp: u64,
     jti: Uuid,
+    /// Of our own: a person's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_behalf_of: Option<UserId>,
+}
+
+/// What one says that is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Granted {
+    /// With which key it was asked for. Whether that still is one is for the caller to see.
+    pub(crate) client: Uuid,
+    pub(crate) grants: Grants,
+    /// For whom the program said that it would act. It gives no right.
+    pub(crate) on_behalf_of: Option<UserId>,
 }
 
 impl AccessTokens {
@@ -58,7 +71,13 @@ impl AccessTokens {
     ///
     /// # Errors
     /// [`Error::Internal`] if it cannot be signed.
-    pub(crate) fn mint(&self, key: &ClientKey, grants: Grants, now: Timestamp) -> Result<String, Error> {
+    pub(crate) fn mint(
+        &self,
+        key: &ClientKey,
+        grants: Grants,
+        on_behalf_of: Option<UserId>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
         let iat = seconds(now);
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -69,6 +88,7 @@ impl AccessTokens {
             iat,
             exp: iat + LIFETIME.as_secs(),
             jti: fresh_id(),
+            on_behalf_of,
         };
         let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &claims, &self.signs).map_err(|error| {
@@ -77,9 +97,8 @@ impl AccessTokens {
         })
     }
 
-    /// With which key a token was asked for, and what it grants. `None`: it is none of ours, or not good any more. Whether
-    /// the key still is, is for the caller to see.
-    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Option<(Uuid, Grants)> {
+    /// What a token says. `None`: it is none of ours, or not good any more.
+    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Option<Granted> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.issuer]);
@@ -88,8 +107,9 @@ impl AccessTokens {
         validation.validate_exp = false;
         let token = decode::<Claims>(token, &self.checks, &validation).ok()?;
         let good = token.header.typ.as_deref() == Some(TYPE) && seconds(now) < token.claims.exp;
-        let grants = token.claims.scope.parse().ok()?;
-        good.then_some((token.claims.client_id, grants))
+        let Claims { client_id: client, on_behalf_of, scope, .. } = token.claims;
+        let grants = scope.parse().ok()?;
+        good.then_some(Granted { client, grants, on_behalf_of })
     }
 }
 
@@ -100,12 +120,10 @@ pub(super) fn seconds(at: Timestamp) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use bedside_store::ClientKeyHash;
-    use bedside_visit::UserId;
-
-    use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const READ: Grants = Grants { read: true, write: false, people: false };
@@ -129,10 +147,12 @@ mod tests {
     fn a_token_is_good_for_ten_minutes_and_here_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let ours = tokens(&folder, "ours", "https://visits.example.org");
-        let token = ours.mint(&key(), READ, NOW).expect("a token");
+        let patient = UserId::new(Uuid::from_u128(9));
+        let token = ours.mint(&key(), READ, Some(patient), NOW).expect("a token");
+        let granted = Granted { client: Uuid::from_u128(7), grants: READ, on_behalf_of: Some(patient) };
         let last = NOW + (LIFETIME - Duration::from_millis(1));
-        assert_eq!(ours.check(&token, NOW), Some((Uuid::from_u128(7), READ)));
-        assert_eq!(ours.check(&token, last), Some((Uuid::from_u128(7), READ)));
+        assert_eq!(ours.check(&token, NOW), Some(granted));
+        assert_eq!(ours.check(&token, last), Some(granted));
         assert_eq!(ours.check(&token, NOW + LIFETIME), None);
         assert_eq!(tokens(&folder, "ours", "https://other.example.org").check(&token, NOW), None, "another's address");
         assert_eq!(tokens(&folder, "theirs", "https://visits.example.org").check(&token, NOW), None, "another's key");
@@ -142,7 +162,7 @@ mod tests {
     fn what_was_altered_is_no_token() {
         let folder = tempfile::tempdir().expect("a folder");
         let ours = tokens(&folder, "ours", "https://visits.example.org");
-        let token = ours.mint(&key(), READ, NOW).expect("a token");
+        let token = ours.mint(&key(), READ, None, NOW).expect("a token");
         let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
         let text = |part: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("text");
         let more = URL_SAFE_NO_PAD.encode(text(claims).replace("appointments:read", "appointments:write"));

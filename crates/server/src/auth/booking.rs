@@ -101,7 +101,7 @@ impl<A: Administered> FromRequestParts<App> for Clerk<A> {
                     let entry =
                         AuditEntry::new(app.clock.now(), AuditAction::AccessDenied).with_detail(denial.as_str());
                     let mut transaction = app.store.begin().await?;
-                    transaction.append_audit(&entry.by(identity.principal.user)).await?;
+                    transaction.append_audit(&entry.by(identity.actor())).await?;
                     transaction.commit().await?;
                     refused = Err(Error::NotAllowed);
                 }

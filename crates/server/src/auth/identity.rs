@@ -6,10 +6,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{SessionHash, SessionRecord, StoreError};
-use bedside_visit::Timestamp;
+use bedside_store::{Actor, SessionHash, SessionRecord, StoreError};
 use bedside_visit::permission::{Principal, Scope};
+use bedside_visit::{Timestamp, UserId};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::CookieKind;
 use crate::app::App;
@@ -23,12 +24,20 @@ const NOTED_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Identity {
     pub(crate) principal: Principal,
     pub(crate) session: SessionHash,
+    /// A program's: with which key it got its token, and on whose behalf.
+    token: Option<(Uuid, Option<UserId>)>,
 }
 
 impl Identity {
     /// Whether this is a sign-in, not a patient link.
     pub(crate) const fn is_account(&self) -> bool {
         matches!(self.principal.scope, Scope::Account(_))
+    }
+
+    /// Who they are to the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        let (client, on_behalf_of) = self.token.map_or((None, None), |(client, person)| (Some(client), person));
+        Actor { user: self.principal.user, client, on_behalf_of }
     }
 }
 
@@ -103,11 +112,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Whose access token this is, if it is one: what was asked for, as far as its key may still ask for it.
 async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
-    let Some((key, grants)) = app.access_tokens.check(token, app.clock.now()) else { return Ok(None) };
-    let Some(key) = app.store.get_client_key(key).await? else { return Ok(None) };
-    let scope = Scope::Token(grants.and(key.grants));
+    let Some(granted) = app.access_tokens.check(token, app.clock.now()) else { return Ok(None) };
+    let Some(key) = app.store.get_client_key(granted.client).await? else { return Ok(None) };
+    let scope = Scope::Token(granted.grants.and(key.grants));
     let session = SessionHash::new(Sha256::digest(token.as_bytes()).into());
-    Ok(Some(Identity { principal: Principal { user: key.user, scope }, session }))
+    let token = Some((key.id, granted.on_behalf_of));
+    Ok(Some(Identity { principal: Principal { user: key.user, scope }, session, token }))
 }
 
 /// Whose session this is, if it is one and has not ended; notes that it is used.
@@ -125,7 +135,7 @@ pub(crate) async fn live_identity(app: &App, hash: &SessionHash) -> Result<Optio
         Some((appointment, role)) => Scope::Invite(appointment, role),
         None => Scope::Account(session.clinic_role),
     };
-    Ok(Some(Identity { principal: Principal { user: session.user, scope }, session: session.token_hash }))
+    Ok(Some(Identity { principal: Principal { user: session.user, scope }, session: session.token_hash, token: None }))
 }
 
 /// A sign-in ends when it is left unused; a patient link's session lives as long as the visit's door

@@ -90,8 +90,8 @@ pub(crate) async fn submit(
     let everyone = everyone(&app, &clerk.identity).await?;
     match booking(&app, &form, &everyone) {
         Ok((booking, new_patient)) => {
-            let (actor, now) = (clerk.identity.principal.user, app.clock.now());
-            let appointment = match booking.check(&app.rules, Some(actor)) {
+            let (actor, now) = (clerk.identity.actor(), app.clock.now());
+            let appointment = match booking.check(&app.rules, Some(actor.user)) {
                 Ok(appointment) => appointment,
                 Err(fault) => {
                     let fault = Fault { field: field_of(fault), detail: fault.words() };
@@ -103,7 +103,7 @@ pub(crate) async fn submit(
                 let user = NewUser { person, email: None, password_hash: None };
                 people::add(&mut *transaction, &user, Some(actor), now).await?;
             }
-            book(&mut *transaction, &appointment, now).await?;
+            book(&mut *transaction, &appointment, Some(actor), now).await?;
             transaction.commit().await?;
             Ok(Redirect::to(&format!("/booking/{}", appointment.id)).into_response())
         }

@@ -97,7 +97,7 @@ pub(crate) async fn take_away(
 ) -> Result<Redirect, Error> {
     let Arranging { appointment, identity, .. } = arranging;
     let mut transaction = app.store.begin().await?;
-    revoke(&mut *transaction, &appointment, whose.user, identity.principal.user, app.clock.now()).await?;
+    revoke(&mut *transaction, &appointment, whose.user, identity.actor(), app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
@@ -116,7 +116,7 @@ pub(crate) async fn accompany(
 ) -> Result<Html<String>, Error> {
     let Arranging { appointment, identity, .. } = arranging;
     let person = people::new_person(&new.name, None, None).map_err(Error::BadRequest)?;
-    let (actor, companion) = (identity.principal.user, Companion { role: new.role, person });
+    let (actor, companion) = (identity.actor(), Companion { role: new.role, person });
     let mut transaction = app.store.begin().await?;
     let (appointment, user) = add_companion(&mut *transaction, appointment, companion, actor, app.clock.now()).await?;
     transaction.commit().await?;
@@ -145,7 +145,7 @@ pub(crate) async fn admit(
 pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingOff>) -> Result<Redirect, Error> {
     let Arranging { appointment, identity, .. } = arranging;
     let mut transaction = app.store.begin().await?;
-    call_off(&mut *transaction, &appointment, Some(identity.principal.user), app.clock.now()).await?;
+    call_off(&mut *transaction, &appointment, Some(identity.actor()), app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
@@ -162,7 +162,7 @@ async fn fresh_link(
     }
     let (now, closes) = (app.clock.now(), appointment.closes(&app.rules));
     let mut transaction = app.store.begin().await?;
-    let token = add_invite(&mut *transaction, appointment, user, closes, Some(identity.principal.user), now).await?;
+    let token = add_invite(&mut *transaction, appointment, user, closes, Some(identity.actor()), now).await?;
     transaction.commit().await?;
     let url = invite_url(&app.config.server.public_url, &token);
     Ok(FreshLink { name: person.name.reveal().clone(), picture: qr_picture(&url)?, url })

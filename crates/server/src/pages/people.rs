@@ -55,8 +55,8 @@ pub(crate) async fn set_standing(
     clerk: Clerk<ShuttingOut>,
     Form(standing): Form<Standing>,
 ) -> Result<Redirect, Error> {
-    let actor = clerk.identity.principal.user;
-    if standing.user == actor {
+    let actor = clerk.identity.actor();
+    if standing.user == actor.user {
         return Err(Error::BadRequest("You cannot shut yourself out."));
     }
     app.store.get_person(standing.user).await?.ok_or(Error::NotFound)?;

@@ -201,5 +201,12 @@ pub(super) async fn confirm(app: &App, user: UserId, password: SecretString) -> 
     app.throttle.confirm(user)?;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
     let hash = account.password_hash.as_ref().map(|hash| hash.reveal().to_owned());
-    if app.passwords.verify(password, hash).await? { Ok(account) } else { Err(Error::WrongPassword) }
+    if app.passwords.verify(password, hash).await? {
+        return Ok(account);
+    }
+    let entry = AuditEntry::new(app.clock.now(), AuditAction::ConfirmationFailed).by(user).about(user);
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&entry).await?;
+    transaction.commit().await?;
+    Err(Error::WrongPassword)
 }

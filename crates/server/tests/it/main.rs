@@ -24,6 +24,7 @@ mod keys;
 mod matrix;
 mod matrix_commands;
 mod metrics;
+mod on_behalf;
 mod operator;
 mod pages;
 mod passkeys;

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Client, Ending, Page, Server, When};
+use crate::support::{Client, Ending, GRANT, Page, Server, When};
 
 const ALL: &str = "appointments:read appointments:write people:write";
 const EHR: &str = "https://records.example.org";
@@ -50,14 +50,14 @@ async fn a_program_is_believed_by_its_key_alone() {
     let server = Server::start().await;
     let key = server.add_program("Records", "appointments:read").await;
     let secret = key.client_secret.reveal();
-    assert_eq!(server.ask_token(key.client_id, secret, "password").await.problem(), "bad-request");
+    assert_eq!(server.ask_token(key.client_id, secret, &[("grant_type", "password")]).await.problem(), "bad-request");
     for (id, secret) in [(key.client_id, "wrong"), (key.client_id, ""), (Uuid::now_v7(), secret)] {
-        let reply = server.ask_token(id, secret, "client_credentials").await;
+        let reply = server.ask_token(id, secret, &GRANT).await;
         assert_eq!((reply.status, reply.problem().as_str()), (401, "client-refused"));
         assert!(reply.header("www-authenticate").is_some_and(|value| value.starts_with("Basic")));
     }
     assert_eq!(server.client().post("/api/token", &[("grant_type", "client_credentials")]).await.status, 401);
-    let given = server.ask_token(key.client_id, secret, "client_credentials").await;
+    let given = server.ask_token(key.client_id, secret, &GRANT).await;
     let given = given.json();
     assert_eq!((&given["token_type"], &given["expires_in"]), (&json!("Bearer"), &json!(600)));
     assert_eq!(given["scope"], "appointments:read");
@@ -72,7 +72,7 @@ async fn guessing_a_programs_secret_is_slowed_down() {
     let key = server.add_program("Records", ALL).await;
     let mut statuses = Vec::new();
     for _ in 0..21 {
-        statuses.push(server.ask_token(key.client_id, "wrong", "client_credentials").await.status);
+        statuses.push(server.ask_token(key.client_id, "wrong", &GRANT).await.status);
     }
     assert_eq!(statuses.split_off(20), [429]);
     assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bedside::operator::UserToAdd;
 use bedside_visit::UserId;
 use bedside_visit::permission::ClinicRole;
 use reqwest::Method;
@@ -13,7 +14,7 @@ use crate::support::authenticator::Authenticator;
 use crate::support::database::Shell;
 use crate::support::mail::MailServer;
 use crate::support::provider::Provider;
-use crate::support::{PASSWORD, Server, When};
+use crate::support::{GRANT, PASSWORD, Server, When};
 use crate::{desk, passkeys};
 
 const NEW: &str = "umbrella kettle frosty nine";
@@ -44,6 +45,7 @@ async fn what_people_do_with_their_own_account() {
         .await;
     there.try_sign_in("grace@example.org", NEW).await;
     there.post("/sign-in/code", &[("code", &code)]).await;
+    here.post("/account/second-step/remove", &[("current", "wrong")]).await;
     here.post("/account/second-step/remove", &[("current", NEW)]).await;
     // The mails about the password, the step and its removal, and the link.
     mail.taken(3).await;
@@ -62,6 +64,7 @@ async fn what_people_do_with_their_own_account() {
         "grace: user.second_step_added grace",
         // With the right password, and still somebody who has not proved who they are.
         "-: session.second_step_failed grace",
+        "grace: session.confirmation_failed grace",
         "grace: user.second_step_removed grace",
         "-: user.password_reset_asked grace",
         "grace: user.password_reset grace",
@@ -113,8 +116,8 @@ async fn who_was_tried_by_somebody_who_did_not_get_in() {
     let before = server.audit().await.len();
     passkeys::sign_in(&server.client(), &mut device).await;
     server.client().try_sign_in("grace@example.org", PASSWORD).await;
-    server.ask_token(key.client_id, "wrong", "client_credentials").await;
-    server.ask_token(uuid::Uuid::now_v7(), "wrong", "client_credentials").await;
+    server.ask_token(key.client_id, "wrong", &GRANT).await;
+    server.ask_token(uuid::Uuid::now_v7(), "wrong", &GRANT).await;
     let expected = [
         "-: session.passkey_refused grace",
         "-: session.sign_in_failed grace",
@@ -194,6 +197,15 @@ async fn what_the_operator_does() {
     turn_on_second_step(&server, &server.provider).await;
     let visit = server.book(When::Now).await;
     let before = server.audit().await.len();
+    let florence = UserToAdd {
+        name: "Florence".to_owned(),
+        email: None,
+        password: None,
+        specialty: None,
+        birth_date: None,
+        clinic_role: Some(ClinicRole::Staff),
+    };
+    let florence = operator.add_user(florence).await.expect("added");
     operator.set_clinic_role("grace@example.org", Some(ClinicRole::Staff)).await.expect("given");
     operator.forget_second_step("grace@example.org").await.expect("forgotten");
     operator.reset_password(&"grace@example.org".parse().expect("an address")).await.expect("a link");
@@ -210,8 +222,11 @@ async fn what_the_operator_does() {
     server.clock.advance(2 * keeps);
     assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 1);
 
-    let names = [("ada", server.patient.id()), ("grace", server.provider.id()), ("records", key.user)];
+    let names =
+        [("ada", server.patient.id()), ("grace", server.provider.id()), ("records", key.user), ("florence", florence)];
     let expected = [
+        "-: user.added florence",
+        "-: user.clinic_role_changed florence",
         "-: user.clinic_role_changed grace",
         "-: user.second_step_removed grace",
         "-: user.password_reset_asked grace",

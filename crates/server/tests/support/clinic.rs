@@ -52,6 +52,9 @@ pub(crate) enum When {
     Earlier,
 }
 
+/// How a program asks for all that its key may have (RFC 6749, section 4.4.2).
+pub(crate) const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
+
 impl Server {
     /// An appointment of the clinic's patient with its provider.
     pub(crate) async fn book(&self, when: When) -> Appointment {
@@ -127,16 +130,16 @@ impl Server {
 
     /// What a program asks for with its key.
     pub(crate) async fn token_of(&self, key: &NewKey) -> String {
-        let reply = self.ask_token(key.client_id, key.client_secret.reveal(), "client_credentials").await;
+        let reply = self.ask_token(key.client_id, key.client_secret.reveal(), &GRANT).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         reply.json()["access_token"].as_str().expect("a token").to_owned()
     }
 
-    pub(crate) async fn ask_token(&self, id: Uuid, secret: &str, grant_type: &str) -> Reply {
+    pub(crate) async fn ask_token(&self, id: Uuid, secret: &str, fields: &[(&str, &str)]) -> Reply {
         let basic = STANDARD.encode(format!("{id}:{secret}"));
         let client = self.client();
         let request = client.request(reqwest::Method::POST, "/api/token").origin(None);
-        request.header("authorization", &format!("Basic {basic}")).form(&[("grant_type", grant_type)]).send().await
+        request.header("authorization", &format!("Basic {basic}")).form(fields).send().await
     }
 
     /// Another program's hands.

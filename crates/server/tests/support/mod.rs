@@ -32,7 +32,7 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use self::{
     client::{Client, Reply},
-    clinic::{Account, PASSWORD, When},
+    clinic::{Account, GRANT, PASSWORD, When},
     page::{Beginning, Ending, Page, Refused},
     server::{Server, TestClock},
     site::Site,

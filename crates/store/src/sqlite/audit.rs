@@ -13,12 +13,15 @@ pub(super) async fn append(connection: &mut SqliteConnection, entry: &AuditEntry
     let (last, hash) = end(connection).await?;
     let line = AuditRow::of(last + 1, entry);
     sqlx::query(
-        "INSERT INTO audit (sequence, at, actor, action, subject, appointment_id, visit_id, detail, hash)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (sequence, at, actor, client, on_behalf_of, action, subject, appointment_id, visit_id, detail,
+                            hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(line.sequence)
     .bind(line.at.as_millis())
     .bind(line.actor.map(|id| id.to_string()))
+    .bind(line.client.map(|id| id.to_string()))
+    .bind(line.on_behalf_of.map(|id| id.to_string()))
     .bind(&line.action)
     .bind(line.subject.map(|id| id.to_string()))
     .bind(line.appointment.map(|id| id.to_string()))
@@ -78,7 +81,7 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<AuditRow>, StoreError> {
     let rows = sqlx::query(
-        "SELECT sequence, at, actor, action, subject, appointment_id, visit_id, detail, hash
+        "SELECT sequence, at, actor, client, on_behalf_of, action, subject, appointment_id, visit_id, detail, hash
          FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?",
     )
     .bind(after)
@@ -95,6 +98,8 @@ fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
         sequence: columns.value("sequence")?,
         at: columns.time("at")?,
         actor: columns.parsed_optional("actor")?,
+        client: columns.parsed_optional("client")?,
+        on_behalf_of: columns.parsed_optional("on_behalf_of")?,
         action: columns.value("action")?,
         subject: columns.parsed_optional("subject")?,
         appointment: columns.parsed_optional("appointment_id")?,
