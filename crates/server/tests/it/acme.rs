@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::Certificate;
 use reqwest::tls::TlsInfo;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::authority::{Authority, Manner, read};
+use crate::canary::{Canary, hits};
 use crate::desk::{Desk, Serving, free_port};
 
 const NAME: &str = "visits.example.org";
@@ -42,9 +45,13 @@ impl Clinic {
     }
 
     fn serve(&self) -> Serving {
+        self.serve_saying("info")
+    }
+
+    fn serve_saying(&self, levels: &str) -> Serving {
         let log = File::options().create(true).append(true).open(self.desk.path("log")).expect("made");
         let arguments = ["--config", &self.config, "serve"];
-        Serving::start_as(format!("https://{NAME}"), &self.desk, &arguments, self.port, "info", Stdio::from(log))
+        Serving::start_as(format!("https://{NAME}"), &self.desk, &arguments, self.port, levels, Stdio::from(log))
     }
 
     fn log(&self) -> String {
@@ -99,7 +106,7 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
     let port = free_port();
     let mut authority = Authority::start(port, Manner::default()).await;
     let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
-    let serving = clinic.serve();
+    let serving = clinic.serve_saying("trace");
     let root = authority.root().await;
     let first = clinic.first(&root, &authority).await;
     assert!(clinic.certificate(&authority.own_root()).await.is_err(), "it comes from no other root");
@@ -115,11 +122,23 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
 
     authority.stop();
     serving.terminate();
-    let _serving = clinic.serve();
+    let _serving = clinic.serve_saying("trace");
     assert_eq!(clinic.first(&root, &authority).await, first);
     let log = clinic.log();
-    assert_eq!((count(&log, "the authority gave a certificate"), count(&log, IN_VAIN)), (1, 0), "{log}");
-    assert!(!log.contains("PRIVATE KEY"), "{log}");
+    let (given, in_vain) = (count(&log, "the authority gave a certificate"), count(&log, IN_VAIN));
+    assert_eq!((given, in_vain), (1, 0), "{}", authority.said());
+    let keys: Vec<Canary> = kept().iter().map(|file| Canary::new("a private key", private_key(file))).collect();
+    assert_eq!(hits(&keys, "the log", log.as_bytes()), Vec::<String>::new());
+    assert!(log.contains("rustls_acme") && !log.contains("PRIVATE KEY"));
+}
+
+/// The secret of the key on the curve P-256 in a file, PKCS #8 as it is or PEM (RFC 5915, section 3).
+fn private_key(file: &PathBuf) -> Vec<u8> {
+    const BEFORE: [u8; 5] = [2, 1, 1, 4, 32];
+    let bytes = std::fs::read(file).expect("kept");
+    let key = PrivatePkcs8KeyDer::from_pem_slice(&bytes).map_or(bytes, |key| key.secret_pkcs8_der().to_vec());
+    let at = key.windows(BEFORE.len()).position(|window| window == BEFORE).expect("a key") + BEFORE.len();
+    key[at..at + 32].to_vec()
 }
 
 #[tokio::test]
