@@ -81,14 +81,18 @@ impl Fetching {
 
     /// Fetches and renews, for as long as the program runs.
     async fn keep_on(&self, mut state: AcmeState<io::Error>, served: &Served, silence: Duration) {
+        // A certificate that could not be kept would be ordered again each time, and authorities give only so many a week.
+        let mut is_kept = true;
         loop {
             match tokio::time::timeout(silence, state.next()).await {
                 Ok(Some(event)) => {
+                    is_kept = !matches!(event, Err(EventError::CertCacheStore(_)));
                     if matches!(event, Ok(EventOk::DeployedCachedCert | EventOk::DeployedNewCert)) {
                         served.serve();
                     }
                     tell(event);
                 }
+                Err(_) if !is_kept => {}
                 Ok(None) | Err(_) => {
                     state = self.begin();
                     served.ask(&state);
