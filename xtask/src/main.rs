@@ -20,7 +20,7 @@ cargo xtask COMMAND
 
   run [--release] [ARGUMENT …]   build client and server, and start a demo clinic on http://localhost:8080
                                  (arguments go to `bedside serve`: --tls self-signed tries a phone)
-  test [rust | web | browser | cometchat | lab]
+  test [rust | acme | web | browser | cometchat | lab]
                                  install what the tests need, and run them: all, or one ring
   test api                       the API against its own description, with Schemathesis, which is installed with pip
   test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
@@ -46,11 +46,12 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("run", rest)) => run(rest),
         Some(("test", [])) => {
-            let rings = [test_rust, test_web, test_browser, test_cometchat, test_lab];
+            let rings = [test_rust, test_acme, test_web, test_browser, test_cometchat, test_lab];
             rings.into_iter().try_for_each(|ring| ring())
         }
         Some(("test", [ring])) => match ring.as_str() {
             "rust" => test_rust(),
+            "acme" => test_acme(),
             "web" => test_web(),
             "browser" => test_browser(),
             "cometchat" => test_cometchat(),
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
             "cost" => cost::test(),
             "lab" => test_lab(),
             other => Err(format!(
-                "there is no ring {other:?}: say rust, web, browser, cometchat, lab, api, fuzz, bench or cost"
+                "there is no ring {other:?}: say rust, acme, web, browser, cometchat, lab, api, fuzz, bench or cost"
             )),
         },
         Some(("fuzz", rest)) => fuzz::run(rest),
@@ -108,7 +109,13 @@ fn test_rust() -> Outcome {
     fuzz::replay()?;
     bench::test()?;
     heading("Rust: the server's time-outs, waited for in earnest");
-    cargo(&["test", "--package", "bedside-server", "--test", "it", "--", "--ignored"])
+    cargo(&["test", "--package", "bedside-server", "--test", "it", "--", "--ignored", "--skip", "acme::"])
+}
+
+fn test_acme() -> Outcome {
+    needs::pebble()?;
+    heading("Certificates of a real authority");
+    cargo(&["test", "--package", "bedside-server", "--test", "it", "--", "--ignored", "acme::"])
 }
 
 fn test_web() -> Outcome {

@@ -52,6 +52,19 @@ pub(crate) fn bench() -> Outcome {
     Ok(())
 }
 
+/// Installs Pebble, a small authority for certificates, on Debian as root; elsewhere says what to install.
+pub(crate) fn pebble() -> Outcome {
+    // Neither has --version.
+    if has_word("pebble", "-h") && has_word("pebble-challtestsrv", "-h") {
+        return Ok(());
+    }
+    install(&["pebble"]).unwrap_or_else(|| {
+        Err("fetching certificates is tested with the programs pebble and pebble-challtestsrv (on Debian: sudo apt-get \
+             install pebble)"
+            .to_owned())
+    })
+}
+
 /// Installs valgrind on Debian as root; elsewhere says what to install.
 pub(crate) fn valgrind() -> Outcome {
     if has("valgrind") {

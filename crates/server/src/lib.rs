@@ -47,4 +47,4 @@ pub use keys::{KeyError, Keys, RootKey};
 pub use log::log_filter;
 pub use mail::check_mail;
 pub use program::{Program, StartError, check_build, listen, open_store};
-pub use tls::local_address;
+pub use tls::{check_tls, local_address};

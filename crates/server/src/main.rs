@@ -9,8 +9,8 @@ use std::time::Duration;
 use bedside::config::{Config, TlsConfig};
 use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
 use bedside::{
-    AuditFormat, Keys, NewKey, Program, SystemClock, check_build, check_cometchat, check_mail, demo, describe_keys,
-    export_audit, listen, local_address, log_filter, open_store, rewrap_keys, rotate_keys, verify_audit,
+    AuditFormat, Keys, NewKey, Program, SystemClock, check_build, check_cometchat, check_mail, check_tls, demo,
+    describe_keys, export_audit, listen, local_address, log_filter, open_store, rewrap_keys, rotate_keys, verify_audit,
 };
 use bedside_visit::{AppointmentId, EmailAddress, Timestamp, UserId};
 use clap::Parser as _;
@@ -73,6 +73,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::CheckConfig => {
             check_build(&config)?;
+            check_tls(&config)?;
             say("the configuration is valid");
             if let Some(cometchat) = &config.cometchat {
                 check_cometchat(cometchat).await?;

@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bedside_visit::EmailAddress;
+use rustls::pki_types::DnsName;
 use serde::{Deserialize, Serialize};
 
-use super::{LimitsConfig, Network};
+use super::{LimitsConfig, Network, is_loopback};
 
 /// `[server]`: how pages and API are reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,6 +63,10 @@ pub struct AcmeConfig {
     /// The authority's directory.
     #[serde(default = "lets_encrypt")]
     pub directory: String,
+    /// The roots, PEM, that the directory's own certificate must come from, and no others: for an authority of the
+    /// clinic's own. Without it, those that browsers trust.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
 }
 
 fn cache() -> PathBuf {
@@ -75,7 +80,8 @@ fn lets_encrypt() -> String {
 impl AcmeConfig {
     fn validate(&self, public_url: &str) -> Result<(), String> {
         let host = public_url.strip_prefix("https://").unwrap_or_default();
-        if host.contains([':', '[']) || host.parse::<IpAddr>().is_ok() || !host.contains('.') {
+        let is_name = DnsName::try_from(host).is_ok() && host.parse::<IpAddr>().is_err();
+        if !is_name || host.ends_with('.') || !host.contains('.') {
             return Err(format!(
                 "server.tls: mode = \"acme\" needs a public name on port 443 in server.public_url, not {public_url:?}"
             ));
@@ -151,8 +157,11 @@ impl ServerConfig {
                 "server.public_url: {url:?} must be scheme and host only, without a path or a final /"
             ));
         }
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        // Browsers say it so; another spelling would be another origin.
+        if url.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(format!("server.public_url: {url:?} must be in small letters"));
+        }
+        let local = is_loopback(self.host());
         match scheme {
             "https" => match &self.tls {
                 TlsConfig::Acme(acme) => acme.validate(url),
@@ -184,11 +193,18 @@ mod tests {
             agree_to_terms: true,
             cache: cache(),
             directory: lets_encrypt(),
+            authority: None,
         };
         assert_eq!(faults_of("https://visits.example.org", &acme), None);
-        for url in
-            ["https://localhost", "https://203.0.113.7", "https://[2001:db8::1]", "https://visits.example.org:8443"]
-        {
+        for url in [
+            "https://localhost",
+            "https://203.0.113.7",
+            "https://[2001:db8::1]",
+            "https://visits.example.org:8443",
+            "https://visits.example.org.",
+            "https://visits..example.org",
+            "https://Visits.example.org",
+        ] {
             assert!(faults_of(url, &acme).is_some_and(|fault| fault.contains("server.public_url")), "{url}");
         }
         let wrong = |acme: AcmeConfig| faults_of("https://visits.example.org", &acme).expect("a fault");
@@ -196,5 +212,13 @@ mod tests {
         assert!(wrong(AcmeConfig { contact: "it".to_owned(), ..acme.clone() }).starts_with("server.tls.contact: "));
         let clear = AcmeConfig { directory: "http://ca.example.org".to_owned(), ..acme };
         assert!(wrong(clear).starts_with("server.tls.directory: "));
+    }
+
+    #[test]
+    fn this_machine_is_named_by_any_of_its_names() {
+        for url in ["http://localhost", "http://127.0.0.1:8080", "http://[::1]", "http://[::1]:8080"] {
+            let config = ServerConfig { public_url: url.to_owned(), ..ServerConfig::default() };
+            assert_eq!(config.validate(), Ok(()), "{url}");
+        }
     }
 }

@@ -36,13 +36,13 @@ const MALFORMED: &str = "canary out of tune";
 const ICE_PWD: &str = "canaryicepasswordcanaryice";
 
 /// Something that is looked for, in every form in which it could have been written down.
-struct Canary {
+pub(crate) struct Canary {
     what: String,
     forms: Vec<Vec<u8>>,
 }
 
 impl Canary {
-    fn new(what: &str, value: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn new(what: &str, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         let listed = |between: &str| value.iter().map(u8::to_string).collect::<Vec<_>>().join(between).into_bytes();
         let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -77,7 +77,7 @@ impl Canary {
 }
 
 /// What was found in `bytes`, which came from `place`.
-fn hits(canaries: &[Canary], place: &str, bytes: &[u8]) -> Vec<String> {
+pub(crate) fn hits(canaries: &[Canary], place: &str, bytes: &[u8]) -> Vec<String> {
     let found = canaries.iter().filter_map(|canary| Some((canary, canary.is_in(bytes)?)));
     let around =
         |at: usize| String::from_utf8_lossy(&bytes[at.saturating_sub(120)..(at + 60).min(bytes.len())]).into_owned();

@@ -94,7 +94,12 @@ impl Serving {
 
     /// With so much in its log, which goes there.
     pub(crate) fn start_saying(desk: &Desk, arguments: &[&str], port: u16, levels: &str, log: Stdio) -> Self {
-        let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
+        Self::start_as(format!("http://localhost:{port}"), desk, arguments, port, levels, log)
+    }
+
+    /// With another public address.
+    pub(crate) fn start_as(url: String, desk: &Desk, arguments: &[&str], port: u16, levels: &str, log: Stdio) -> Self {
+        let listen = format!("127.0.0.1:{port}");
         let variables = [
             ("BEDSIDE_SERVER__LISTEN", listen.as_str()),
             ("BEDSIDE_SERVER__PUBLIC_URL", url.as_str()),

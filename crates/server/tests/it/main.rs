@@ -4,9 +4,11 @@
 mod support;
 
 mod account;
+mod acme;
 mod admissions;
 mod api;
 mod audit;
+mod authority;
 mod bad_input;
 mod canary;
 mod cometchat;

@@ -32,6 +32,17 @@ fn check_config_names_every_fault() {
 }
 
 #[test]
+fn check_config_reads_the_files_for_tls() {
+    let desk = Desk::new();
+    let acme = "mode = 'acme'\ncontact = 'it@example.org'\nagree_to_terms = true\nauthority = 'nowhere.pem'";
+    for tls in ["mode = 'files'\ncertificate = 'nowhere.pem'\nkey = 'key.pem'", acme] {
+        let file = desk.config(&format!("[server]\npublic_url = 'https://visits.example.org'\n[server.tls]\n{tls}\n"));
+        let said = desk.run(&["check-config", "--config", &file]).refused();
+        assert!(said.contains("bedside: server.tls: cannot read") && said.contains("nowhere.pem"), "{said}");
+    }
+}
+
+#[test]
 fn a_broken_configuration_names_file_line_and_setting() {
     let desk = Desk::new();
     for (text, named) in [

@@ -81,6 +81,7 @@ async fn until_there_is_a_certificate_nothing_is_answered() {
         agree_to_terms: true,
         cache: cache.clone(),
         directory: "https://127.0.0.1:1/directory".to_owned(),
+        authority: None,
     };
     let server = Server::start_with(|config| {
         config.server.public_url = "https://visits.example.org".to_owned();

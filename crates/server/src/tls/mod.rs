@@ -1,33 +1,30 @@
 //! Certificates: our own for trying a phone, the operator's, or an authority's that are fetched and renewed (ACME).
 
-use std::fs::Permissions;
-use std::io;
+mod acme;
+mod cache;
+
 use std::net::{IpAddr, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
-use futures_util::StreamExt as _;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WantsServerCert;
 use rustls::{ConfigBuilder, ServerConfig};
-use rustls_acme::acme::ACME_TLS_ALPN_NAME;
-use rustls_acme::caches::DirCache;
-use tokio::task::JoinHandle;
 
-use crate::config::{AcmeConfig, Config};
+use crate::config::{Config, TlsConfig};
+use crate::program::StartError;
 
-/// The names a self-signed server is reached by: localhost, this machine's address, and the host of
-/// the public address.
+pub(crate) use acme::fetched;
+
+/// The names a self-signed server is reached by, as an address has them: localhost, this machine's address, and the
+/// host of the public address.
 pub(crate) fn names(config: &Config) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     names.extend(local_address().map(|address| address.to_string()));
-    let url = &config.server.public_url;
-    let authority = url.split_once("://").map_or(url.as_str(), |(_, authority)| authority);
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_owned();
+    let host = config.server.host().to_owned();
     if !names.contains(&host) {
         names.push(host);
     }
@@ -43,13 +40,15 @@ pub fn local_address() -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
 
-pub(crate) async fn self_signed(names: &[String]) -> Result<RustlsConfig, String> {
-    let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(|error| error.to_string())?;
+pub(crate) fn self_signed(names: &[String]) -> Result<RustlsConfig, String> {
+    // An IPv6 address has brackets in an address, and none in a certificate.
+    let names: Vec<String> = names.iter().map(|name| name.trim_matches(['[', ']']).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     server_config(vec![made.cert.der().clone()], key)
 }
 
-pub(crate) async fn files(certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
+pub(crate) fn files(certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| format!("cannot read the certificate {}: {error}", certificate.display()))?;
@@ -58,34 +57,17 @@ pub(crate) async fn files(certificate: &Path, key: &Path) -> Result<RustlsConfig
     server_config(chain, key)
 }
 
-/// A certificate for the host of the public address, from an authority. Until the first one is there, nothing is
-/// answered. Must be called in a runtime: a task of its own fetches and renews.
-pub(crate) fn acme(config: &Config, acme: &AcmeConfig) -> Result<(RustlsConfig, JoinHandle<()>), String> {
-    let host = config.server.public_url.trim_start_matches("https://");
-    keep_to_ourselves(&acme.cache)
-        .map_err(|error| format!("cannot make the folder {}: {error}", acme.cache.display()))?;
-    let mut state = rustls_acme::AcmeConfig::new_with_provider([host], provider())
-        .contact_push(format!("mailto:{}", acme.contact))
-        .directory(&acme.directory)
-        .cache(DirCache::new(acme.cache.clone()))
-        .state();
-    let mut rustls = builder()?.with_cert_resolver(state.resolver());
-    rustls.alpn_protocols = vec![HTTP.to_vec(), ACME_TLS_ALPN_NAME.to_vec()];
-    let renewal = tokio::spawn(async move {
-        while let Some(event) = state.next().await {
-            match event {
-                Ok(event) => tracing::info!(?event, "the certificate"),
-                Err(error) => tracing::error!(%error, "the certificate could not be fetched; it is tried again"),
-            }
-        }
-    });
-    Ok((RustlsConfig::from_config(Arc::new(rustls)), renewal))
-}
-
-/// A folder that nobody else may look into.
-fn keep_to_ourselves(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+/// Whether what the configuration names for TLS can be read, and is what it should be.
+///
+/// # Errors
+/// [`StartError::Tls`].
+pub fn check_tls(config: &Config) -> Result<(), StartError> {
+    match &config.server.tls {
+        TlsConfig::Off | TlsConfig::SelfSigned => Ok(()),
+        TlsConfig::Files { certificate, key } => files(certificate, key).map(drop),
+        TlsConfig::Acme(acme) => acme.authority.as_deref().map_or(Ok(()), |roots| acme::trusting(roots).map(drop)),
+    }
+    .map_err(StartError::Tls)
 }
 
 const HTTP: &[u8] = b"http/1.1";
@@ -106,4 +88,24 @@ fn builder() -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, String> {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_self_signed_server_has_the_host_of_its_public_address() {
+        for (public_url, host) in [
+            ("https://visits.example.org", "visits.example.org"),
+            ("https://visits.example.org:8443", "visits.example.org"),
+            ("https://[2001:db8::1]", "[2001:db8::1]"),
+            ("https://[2001:db8::1]:8443", "[2001:db8::1]"),
+        ] {
+            let mut config = Config::default();
+            config.server.public_url = public_url.to_owned();
+            assert_eq!(names(&config).last().map(String::as_str), Some(host), "{public_url}");
+            self_signed(&names(&config)).expect("a certificate");
+        }
+    }
 }

@@ -1,0 +1,196 @@
+//! Certificates of a real authority: the real program, and Pebble. Run by `cargo xtask test acme`, which installs Pebble.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use reqwest::Certificate;
+use reqwest::tls::TlsInfo;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::authority::{Authority, Manner, read};
+use crate::canary::{Canary, hits};
+use crate::desk::{Desk, Serving, free_port};
+
+const NAME: &str = "visits.example.org";
+
+/// An order takes some seconds, and there may have been a few in vain, with a pause after each.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Written in the log after each order in vain.
+const IN_VAIN: &str = "the certificate could not be fetched; it is tried again";
+
+/// A clinic with a public name, and a certificate that is fetched.
+struct Clinic {
+    desk: Desk,
+    port: u16,
+    config: String,
+}
+
+impl Clinic {
+    /// That asks an authority, trusting these roots for it.
+    fn new(port: u16, authority: &Authority, roots: Option<PathBuf>) -> Self {
+        let desk = Desk::new();
+        let roots = roots.map_or_else(String::new, |roots| format!("authority = {:?}", roots.display().to_string()));
+        let config = desk.config(&format!(
+            "[server]\npublic_url = 'https://{NAME}'\n[server.tls]\nmode = 'acme'\ncontact = 'it@example.org'\n\
+             agree_to_terms = true\ndirectory = '{}'\n{roots}\n",
+            authority.directory()
+        ));
+        desk.run(&["--config", &config, "check-config"]).worked();
+        Self { desk, port, config }
+    }
+
+    fn serve(&self) -> Serving {
+        self.serve_saying("info")
+    }
+
+    fn serve_saying(&self, levels: &str) -> Serving {
+        let log = File::options().create(true).append(true).open(self.desk.path("log")).expect("made");
+        let arguments = ["--config", &self.config, "serve"];
+        Serving::start_as(format!("https://{NAME}"), &self.desk, &arguments, self.port, levels, Stdio::from(log))
+    }
+
+    fn log(&self) -> String {
+        read(self.desk.path("log"))
+    }
+
+    /// The certificate that somebody is shown who trusts this root alone, and is answered.
+    async fn certificate(&self, root: &Certificate) -> Result<Vec<u8>, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .tls_certs_only([root.clone()])
+            .tls_info(true)
+            .resolve(NAME, ([127, 0, 0, 1], self.port).into())
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let answer = client.get(format!("https://{NAME}/healthz")).send().await?;
+        assert_eq!(answer.status().as_u16(), 200);
+        let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+        Ok(shown.expect("a certificate").to_vec())
+    }
+
+    /// The first one that is shown.
+    async fn first(&self, root: &Certificate, authority: &Authority) -> Vec<u8> {
+        let mut shown = self.certificate(root).await;
+        self.until("a certificate", authority, async || {
+            shown = self.certificate(root).await;
+            shown.is_ok()
+        })
+        .await;
+        shown.expect("waited for")
+    }
+
+    /// Asks until something is so.
+    #[allow(clippy::disallowed_methods, reason = "deadlines of real time")]
+    async fn until(&self, what: &str, authority: &Authority, mut so: impl AsyncFnMut() -> bool) {
+        let begun = Instant::now();
+        while !so().await {
+            let (log, said) = (self.log(), authority.said());
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}:\n{log}\nthe authority:\n{said}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
+async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
+    let port = free_port();
+    let mut authority = Authority::start(port, Manner::default()).await;
+    let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
+    let serving = clinic.serve_saying("trace");
+    let root = authority.root().await;
+    let first = clinic.first(&root, &authority).await;
+    assert!(clinic.certificate(&authority.own_root()).await.is_err(), "it comes from no other root");
+
+    let cache = PathBuf::from(clinic.desk.path("data/acme"));
+    let mode = |path: &PathBuf| Permissions::mode(&path.metadata().expect("there").permissions()) & 0o777;
+    let kept = || -> Vec<PathBuf> {
+        std::fs::read_dir(&cache).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+    };
+    clinic.until("account and certificate", &authority, async || kept().len() == 2).await;
+    assert_eq!(mode(&cache), 0o700);
+    assert!(kept().iter().all(|file| mode(file) == 0o600), "for nobody else to read: {:?}", kept());
+
+    authority.stop();
+    serving.terminate();
+    let _serving = clinic.serve_saying("trace");
+    assert_eq!(clinic.first(&root, &authority).await, first);
+    let log = clinic.log();
+    let (given, in_vain) = (count(&log, "the authority gave a certificate"), count(&log, IN_VAIN));
+    assert_eq!((given, in_vain), (1, 0), "{}", authority.said());
+    let keys: Vec<Canary> = kept().iter().map(|file| Canary::new("a private key", private_key(file))).collect();
+    assert_eq!(hits(&keys, "the log", log.as_bytes()), Vec::<String>::new());
+    assert!(log.contains("rustls_acme") && !log.contains("PRIVATE KEY"));
+}
+
+/// The secret of the key on the curve P-256 in a file, PKCS #8 as it is or PEM (RFC 5915, section 3).
+fn private_key(file: &PathBuf) -> Vec<u8> {
+    const BEFORE: [u8; 5] = [2, 1, 1, 4, 32];
+    let bytes = std::fs::read(file).expect("kept");
+    let key = PrivatePkcs8KeyDer::from_pem_slice(&bytes).map_or(bytes, |key| key.secret_pkcs8_der().to_vec());
+    let at = key.windows(BEFORE.len()).position(|window| window == BEFORE).expect("a key") + BEFORE.len();
+    key[at..at + 32].to_vec()
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
+async fn a_certificate_is_renewed_while_the_program_runs() {
+    let port = free_port();
+    let manner = Manner { validity: Duration::from_secs(20), ..Manner::default() };
+    let authority = Authority::start(port, manner).await;
+    let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
+    let _serving = clinic.serve();
+    let root = authority.root().await;
+    let first = clinic.first(&root, &authority).await;
+    clinic
+        .until("another certificate", &authority, async || {
+            // Whoever comes meanwhile is shown a good one: the client checks the time too.
+            clinic.certificate(&root).await.expect("a certificate") != first
+        })
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
+async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
+    let port = free_port();
+    let authority = Authority::start(port, Manner::default()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let others = folder.path().join("others.pem");
+    let other = rcgen::generate_simple_self_signed(["ca.example.org".to_owned()]).expect("made");
+    std::fs::write(&others, other.cert.pem()).expect("written");
+    // The public roots, and those of another authority.
+    for roots in [None, Some(others)] {
+        let clinic = Clinic::new(port, &authority, roots);
+        let _serving = clinic.serve();
+        clinic.until("it is tried again", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
+        let log = clinic.log();
+        assert_eq!(count(&log, IN_VAIN), count(&log, "UnknownIssuer"), "{log}");
+        assert!(clinic.certificate(&authority.root().await).await.is_err());
+    }
+    assert!(!authority.said().contains("/dir "), "{}", authority.said());
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
+async fn an_authority_that_refuses_is_asked_until_it_gives() {
+    let port = free_port();
+    let mut authority = Authority::start(port, Manner { refused: 100, ..Manner::default() }).await;
+    let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
+    let _serving = clinic.serve();
+    clinic.until("two refusals", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
+    assert!(clinic.log().contains("urn:ietf:params:acme:error:badNonce"), "{}", clinic.log());
+    assert!(clinic.certificate(&authority.root().await).await.is_err());
+
+    authority.restart(Manner::default()).await;
+    clinic.first(&authority.root().await, &authority).await;
+}
