@@ -36,6 +36,7 @@ mod restarts;
 mod resume;
 mod room;
 mod seats;
+mod second_factor;
 mod sessions;
 mod sign_in;
 mod signalling;
