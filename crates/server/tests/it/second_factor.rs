@@ -211,6 +211,18 @@ async fn a_new_password_by_mail_does_not_get_around_it() {
 }
 
 #[tokio::test]
+async fn what_the_old_password_began_is_over_with_it() {
+    let server = clinic().await;
+    let (owner, phone) = sets_up(&server, &server.provider).await;
+    let begun = server.client();
+    assert_eq!(begun.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"));
+    let changed = owner.post("/account/password", &[("current", PASSWORD), ("new", NEW)]).await;
+    assert_eq!(changed.location(), Some("/account?done=password"), "{}", changed.body);
+    assert_eq!(gives(&begun, &phone.shows(&server, 30)).await.location(), Some("/sign-in"));
+    assert!(!is_signed_in(&begun).await && is_signed_in(&owner).await);
+}
+
+#[tokio::test]
 async fn while_it_is_required_it_cannot_be_turned_off() {
     let server = clinic().await;
     let (client, phone) = sets_up(&server, &server.provider).await;
