@@ -121,6 +121,11 @@ pub(crate) enum UserCommand {
         /// Their id or e-mail address.
         user: String,
     },
+    /// Take a person's passkeys away, and sign them out everywhere: they have lost the device.
+    ForgetPasskeys {
+        /// Their id or e-mail address.
+        user: String,
+    },
     /// Print a link with which a person sets a new password, or their first. It is good for half an hour: see to it that
     /// it reaches them and nobody else.
     Reset {

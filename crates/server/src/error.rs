@@ -59,6 +59,8 @@ pub(crate) enum Error {
     PasskeyRefused,
     /// The password that was to confirm something is wrong.
     WrongPassword,
+    /// Somebody who must have a second step wants to turn it off.
+    SecondStepRequired,
     /// A webhook's name or password is wrong.
     WebhookRefused,
     /// The link was used on another device.
@@ -259,6 +261,12 @@ impl Error {
                 "That is not your password",
                 "Nothing is changed. Go back and try again.",
             ),
+            Self::SecondStepRequired => (
+                StatusCode::FORBIDDEN,
+                "/problems/second-step-required",
+                "The second step stays on",
+                "This clinic asks for a second step when you sign in. You can move it to another phone.",
+            ),
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
                 "/problems/timeout",
@@ -321,6 +329,7 @@ impl Error {
             | Self::ForSomebodyElse
             | Self::WebhookRefused
             | Self::WrongPassword
+            | Self::SecondStepRequired
             | Self::LinkUsed
             | Self::CrossOrigin
             | Self::BadRequest(_)

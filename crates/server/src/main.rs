@@ -90,6 +90,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 UserCommand::Add(user) => say(&operator.add_user(user.try_into()?).await?.to_string()),
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
+                UserCommand::ForgetPasskeys { user } => operator.forget_passkeys(&user).await?,
                 UserCommand::Reset { email } => say(&operator.reset_password(&email.parse::<EmailAddress>()?).await?),
                 UserCommand::Enable { user } => operator.set_disabled(&user, false).await?,
                 UserCommand::SetClinicRole { user, role } => operator.set_clinic_role(&user, role).await?,

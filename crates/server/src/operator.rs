@@ -195,6 +195,23 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
+    /// Takes somebody's passkeys away, and ends what they have opened, for the device is lost.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn forget_passkeys(&self, named: &str) -> Result<(), OperatorError> {
+        let id = self.person(named).await?.id;
+        let passkeys = self.store.list_passkeys(id).await?;
+        let mut transaction = self.store.begin().await?;
+        for passkey in passkeys {
+            transaction.delete_passkey(id, &passkey.credential_id).await?;
+            let entry = AuditEntry::new(self.clock.now(), AuditAction::PasskeyRemoved).about(id);
+            transaction.append_audit(&entry.with_detail("operator")).await?;
+        }
+        transaction.delete_sessions_of(id).await?;
+        Ok(transaction.commit().await?)
+    }
+
     /// Makes a link with which somebody sets a password of their own: a new one, or their first.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub(crate) fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(pages::dashboard::show))
         .route("/sign-in", get(pages::sign_in::show).post(pages::sign_in::submit))
-        .route("/sign-in/code", get(pages::second_step::show).post(pages::second_step::submit))
+        .route("/sign-in/code", get(pages::code::show).post(pages::code::submit))
         .route("/sign-in/forgotten", get(pages::reset::forgotten).post(pages::reset::ask))
         .route("/sign-in/provider", get(pages::provider::go))
         .route("/sign-in/provider/back", get(pages::provider::back))

@@ -195,6 +195,9 @@ pub trait Transaction: Send {
     /// Gives a user a second step of signing in, or with `None` takes it away. False: there is no such user.
     async fn update_second_step(&mut self, user: UserId, secret: Option<&SealedSecret>) -> Result<bool, StoreError>;
 
+    /// Gives a user their first second step. False: they have one already, or there is no such user.
+    async fn insert_second_step(&mut self, user: UserId, secret: &SealedSecret) -> Result<bool, StoreError>;
+
     /// Uses up a time step of a user's one-time passwords, and those before it. False: it was used up already.
     async fn use_second_step(&mut self, user: UserId, step: u64) -> Result<bool, StoreError>;
 

@@ -29,6 +29,9 @@ pub struct Account {
     pub password_hash: Option<PasswordHash>,
     /// The secret of their one-time passwords, sealed. `None`: they have no second step.
     pub second_step: Option<SealedSecret>,
+    /// Whether they are of the clinic's people: have a place in it, a field of their own, or were ever booked as a
+    /// provider. Nobody else can open what is another's.
+    pub works_here: bool,
     /// Since when they are shut out, if they are.
     pub disabled_at: Option<Timestamp>,
 }

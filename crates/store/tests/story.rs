@@ -9,7 +9,7 @@ use std::time::Duration;
 use bedside_store::{
     AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, Latencies, NewUser,
     PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, RightChanges,
-    SessionRecord, Store, StoreError, Terms, Transaction,
+    SealedSecret, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
@@ -31,6 +31,7 @@ async fn on_sqlite() {
 
 async fn story(store: &dyn Store) {
     people(store).await;
+    second_step(store).await;
     bookings(store).await;
     sign_in(store).await;
     password_reset(store).await;
@@ -92,6 +93,26 @@ async fn people(store: &dyn Store) {
     assert_eq!(transaction.get_account(&ada).await.unwrap().unwrap().password_hash, Some(password.clone()));
     transaction.commit().await.unwrap();
     assert_eq!(store.get_account(&ada).await.unwrap().unwrap().password_hash, Some(password));
+}
+
+/// A first second step takes no other's place.
+async fn second_step(store: &dyn Store) {
+    let secret = |byte| SealedSecret(vec![byte; 48]);
+    let mut transaction = begin(store).await;
+    assert!(transaction.insert_second_step(user_id(2), &secret(1)).await.unwrap());
+    assert!(transaction.use_second_step(user_id(2), 5).await.unwrap());
+    assert!(!transaction.insert_second_step(user_id(2), &secret(2)).await.unwrap(), "they have one");
+    assert!(!transaction.use_second_step(user_id(2), 5).await.unwrap(), "and what was used up of it stays so");
+    assert!(!transaction.insert_second_step(user_id(9), &secret(1)).await.unwrap(), "nobody");
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_account_of(user_id(2)).await.unwrap().unwrap().second_step, Some(secret(1)));
+    let mut transaction = begin(store).await;
+    assert!(transaction.update_second_step(user_id(2), None).await.unwrap());
+    transaction.commit().await.unwrap();
+}
+
+async fn works_here(store: &dyn Store, user: u128) -> bool {
+    store.get_account_of(user_id(user)).await.unwrap().unwrap().works_here
 }
 
 async fn bookings(store: &dyn Store) {
@@ -418,6 +439,10 @@ async fn the_clinic(store: &dyn Store) {
     let of: Vec<_> = people.iter().map(|one| (one.person.id, one.clinic_role, one.provides)).collect();
     let staff = (user_id(5), Some(ClinicRole::Staff), false);
     assert_eq!(of, [(user_id(1), None, false), (user_id(2), None, true), staff]);
+    assert_eq!(
+        [works_here(store, 1).await, works_here(store, 2).await, works_here(store, 5).await],
+        [false, true, true]
+    );
 
     let epoch = store.get_rights_epoch().await.unwrap();
     let mut transaction = begin(store).await;
@@ -426,6 +451,7 @@ async fn the_clinic(store: &dyn Store) {
     transaction.commit().await.unwrap();
     let changes = RightChanges { epoch: epoch + 2, of: Some(vec![user_id(5); 2]) };
     assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
+    assert!(!works_here(store, 5).await);
 }
 
 /// Another program is let in, and shut out.

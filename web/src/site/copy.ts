@@ -1,21 +1,29 @@
-/** A link that was just made: one press copies it, and where there is no clipboard it is selected for the keyboard. */
+/** What was just made: one press copies it, and where there is no clipboard it is selected for the keyboard. */
 export function offerToCopy(page: Document): void {
   for (const place of page.querySelectorAll<HTMLElement>("[data-copyable]")) {
-    const field = place.querySelector<HTMLInputElement>("[data-copied-text]");
+    const text = place.querySelector<HTMLElement>("[data-copied-text]");
     const copy = place.querySelector<HTMLElement>("[data-copy-link]");
     const said = place.querySelector<HTMLElement>("[data-copied]");
-    if (field === null || copy === null || said === null) continue;
+    if (text === null || copy === null || said === null) continue;
     copy.hidden = false;
     copy.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(field.value);
+        await navigator.clipboard.writeText(text instanceof HTMLInputElement ? text.value : text.innerText);
         said.textContent = "Copied.";
       } catch {
-        field.focus();
-        field.select();
+        select(text);
         said.textContent = "It is marked: copy it with your keyboard.";
       }
     });
     place.querySelector<HTMLElement>("[data-focus]")?.focus();
+  }
+}
+
+function select(text: HTMLElement): void {
+  if (text instanceof HTMLInputElement) {
+    text.focus();
+    text.select();
+  } else {
+    getSelection()?.selectAllChildren(text);
   }
 }

@@ -33,7 +33,7 @@ pub(crate) use origin::{is_own, refuse_foreign_origins};
 pub(crate) use passkeys::Passkeys;
 pub use password::PasswordError;
 pub(crate) use password::Passwords;
-pub(crate) use second_step::{Offered, SecondStep, place as place_of_second_step};
+pub(crate) use second_step::{Offered, SecondStep, Waits, place as place_of_second_step};
 pub(crate) use seen::Seen;
 pub(crate) use throttle::Throttle;
 pub use token::SecretToken;

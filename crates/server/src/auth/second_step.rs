@@ -19,6 +19,8 @@ use crate::text::percent_encode;
 const SECRET: usize = 20;
 /// How long a right password waits for its second step, and how many tries it has.
 const WAITS_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long it waits where the second step is set up first: somebody may have to get the app.
+const SETS_UP_FOR: Duration = Duration::from_secs(15 * 60);
 const TRIES: u8 = 5;
 /// How many may wait at a time. Past it, those who came first sign in again.
 const WAITING: usize = 10_000;
@@ -29,16 +31,24 @@ pub(crate) struct SecondStep {
     waiting: Mutex<HashMap<TokenHash, Waiting>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Waiting {
-    user: UserId,
+    waits: Waits,
     until: Timestamp,
     tries: u8,
 }
 
+/// Somebody who has taken the first step of signing in. They are nobody until they have taken the second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waits {
+    pub(crate) user: UserId,
+    /// What they are to set up first. `None`: they have a second step.
+    pub(crate) offered: Option<SealedSecret>,
+}
+
 /// A secret that is not yet anybody's second step.
 pub(crate) struct Offered {
-    /// For the form that confirms it.
+    /// For whoever confirms it.
     pub(crate) sealed: SealedSecret,
     /// For typing into an app: base32 in groups of four.
     pub(crate) typed: String,
@@ -56,10 +66,13 @@ impl SecondStep {
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
     pub(crate) fn offer(&self, user: UserId, account: &str, clinic: &str) -> Result<Offered, Error> {
+        self.offer_again(user, self.draw(user)?, account, clinic).ok_or(Error::Internal)
+    }
+
+    fn draw(&self, user: UserId) -> Result<SealedSecret, Error> {
         let mut secret = Zeroizing::new([0_u8; SECRET]);
         getrandom::fill(&mut *secret)?;
-        let sealed = self.sealer.seal(&place(user), &*secret).map(SealedSecret).map_err(|_| Error::Internal)?;
-        Ok(offered(&secret[..], sealed, account, clinic))
+        self.sealer.seal(&place(user), &*secret).map(SealedSecret).map_err(|_| Error::Internal)
     }
 
     /// The same secret once more. `None`: it was not offered to them.
@@ -86,18 +99,33 @@ impl SecondStep {
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
     pub(crate) fn wait_for(&self, user: UserId, now: Timestamp) -> Result<SecretToken, Error> {
+        self.wait(Waits { user, offered: None }, now + WAITS_FOR)
+    }
+
+    /// Somebody gave the right password, and has to set a second step up. Its secret is kept here, not by the browser.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if there is no randomness.
+    pub(crate) fn wait_to_set_up(&self, user: UserId, now: Timestamp) -> Result<SecretToken, Error> {
+        let offered = Some(self.draw(user)?);
+        self.wait(Waits { user, offered }, now + SETS_UP_FOR)
+    }
+
+    fn wait(&self, waits: Waits, until: Timestamp) -> Result<SecretToken, Error> {
         let token = SecretToken::draw()?;
         let mut waiting = self.lock();
         if waiting.len() >= WAITING {
             waiting.clear();
         }
-        waiting.insert(token.hash(), Waiting { user, until: now + WAITS_FOR, tries: 0 });
+        waiting.insert(token.hash(), Waiting { waits, until, tries: 0 });
         Ok(token)
     }
 
     /// Who waits with this token. `None`: nobody, or not any more.
-    pub(crate) fn who_waits(&self, token: &SecretToken, now: Timestamp) -> Option<UserId> {
-        self.lock().get(&token.hash()).filter(|waiting| now < waiting.until && waiting.tries < TRIES).map(|it| it.user)
+    pub(crate) fn who_waits(&self, token: &SecretToken, now: Timestamp) -> Option<Waits> {
+        let waiting = self.lock();
+        let waiting = waiting.get(&token.hash()).filter(|waiting| now < waiting.until && waiting.tries < TRIES);
+        waiting.map(|waiting| waiting.waits.clone())
     }
 
     /// Counts a try of whoever waits with this token.
@@ -110,6 +138,11 @@ impl SecondStep {
     /// The waiting is over.
     pub(crate) fn forget(&self, token: &SecretToken) {
         self.lock().remove(&token.hash());
+    }
+
+    /// What somebody has proved counts no more: their password is another one.
+    pub(crate) fn forget_all_of(&self, user: UserId) {
+        self.lock().retain(|_, waiting| waiting.waits.user != user);
     }
 
     /// Forgets those who did not come.
@@ -188,10 +221,11 @@ mod tests {
     fn a_right_password_waits_for_a_while_and_a_few_tries() {
         let step = second_step();
         let token = step.wait_for(user(1), NOW).expect("random");
-        assert_eq!(step.who_waits(&token, NOW), Some(user(1)));
+        let waits = Waits { user: user(1), offered: None };
+        assert_eq!(step.who_waits(&token, NOW), Some(waits.clone()));
         assert_eq!(step.who_waits(&token, NOW + WAITS_FOR), None);
         for _ in 0..TRIES {
-            assert_eq!(step.who_waits(&token, NOW), Some(user(1)));
+            assert_eq!(step.who_waits(&token, NOW), Some(waits.clone()));
             step.tries(&token);
         }
         assert_eq!(step.who_waits(&token, NOW), None);
@@ -200,5 +234,19 @@ mod tests {
         assert_eq!(step.who_waits(&another, NOW), None);
         step.sweep(NOW + WAITS_FOR);
         assert!(step.lock().is_empty());
+    }
+
+    #[test]
+    fn what_is_to_be_set_up_is_kept_with_whoever_waits() {
+        let step = second_step();
+        let tokens = [1, 1, 2].map(|n| step.wait_to_set_up(user(n), NOW).expect("random"));
+        let offered = |token| step.who_waits(token, NOW + WAITS_FOR).and_then(|waits| waits.offered).expect("a secret");
+        assert_eq!(offered(&tokens[0]), offered(&tokens[0]), "the same as long as they wait");
+        assert_ne!(offered(&tokens[0]), offered(&tokens[1]));
+        assert!(step.offer_again(user(2), offered(&tokens[0]), "", "").is_none(), "it is nobody else's");
+        assert_eq!(step.who_waits(&tokens[0], NOW + SETS_UP_FOR), None);
+        step.forget_all_of(user(1));
+        let left = tokens.iter().filter(|token| step.who_waits(token, NOW).is_some()).count();
+        assert_eq!(left, 1, "the other person");
     }
 }

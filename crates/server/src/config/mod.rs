@@ -37,7 +37,7 @@ pub use network::Network;
 pub use oidc::OidcConfig;
 pub use retention::RetentionConfig;
 pub use server::{AcmeConfig, ServerConfig, TlsConfig};
-pub use sign_in::SignInConfig;
+pub use sign_in::{SecondFactor, SignInConfig};
 pub use tracing::TracingConfig;
 pub use visits::VisitsConfig;
 
@@ -188,6 +188,8 @@ mod tests {
         assert!(error.contains("lissen"), "{error}");
         let error = load("[media]\nport = 'high'\n").expect_err("a wrong type").to_string();
         assert!(error.contains("media.port"), "{error}");
+        let error = load("[sign_in]\nsecond_factor = 'must'\n").expect_err("another word").to_string();
+        assert!(error.contains("sign_in.second_factor") && error.contains("required"), "{error}");
     }
 
     #[test]

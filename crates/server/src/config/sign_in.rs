@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignInConfig {
+    /// Whether those who work at the clinic must have a second factor.
+    pub second_factor: SecondFactor,
     /// Minutes after which a session that nobody used ends. A visit counts as use.
     pub idle_minutes: u32,
     /// Hours after which a session ends in any case.
@@ -14,9 +16,20 @@ pub struct SignInConfig {
     pub password_workers: usize,
 }
 
+/// What is asked for beside a password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondFactor {
+    /// A code or a passkey, from whoever wants to have one.
+    #[default]
+    Offered,
+    /// A code or a passkey, from everybody who works at the clinic. Patients are asked for none.
+    Required,
+}
+
 impl Default for SignInConfig {
     fn default() -> Self {
-        Self { idle_minutes: 30, session_hours: 12, password_workers: 1 }
+        Self { second_factor: SecondFactor::Offered, idle_minutes: 30, session_hours: 12, password_workers: 1 }
     }
 }
 

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::sign_in::{How, sign_in};
-use super::{Layout, passkeys, render};
+use super::{Layout, passkeys, render, second_step};
 use crate::app::App;
 use crate::auth::{Identities, Identity, PasswordError};
 use crate::error::Error;
@@ -28,6 +28,8 @@ struct AccountPage {
     email: String,
     sign_ins: Vec<SignIn>,
     second_step: bool,
+    /// Whether they must have one: then it is not theirs to turn off.
+    second_step_required: bool,
     /// Whether they can give a password, before what keeps others out is changed.
     password: bool,
     /// What the OpenID provider is called, and whether they are connected with it.
@@ -144,6 +146,7 @@ pub(crate) async fn change_password(
     transaction.delete_password_resets_of(user).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user).about(user)).await?;
     transaction.commit().await?;
+    app.second_step.forget_all_of(user);
     close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
     tell(&app, account.email.as_ref(), Change::Password);
     let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
@@ -238,6 +241,7 @@ async fn page(
         email: account.email.as_ref().map(|email| email.reveal().to_owned()).unwrap_or_default(),
         sign_ins: listed.collect(),
         second_step: account.second_step.is_some(),
+        second_step_required: second_step::is_required(app, &account),
         password: account.password_hash.is_some(),
         provider,
         passkeys,

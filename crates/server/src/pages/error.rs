@@ -45,7 +45,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
     let again = (uri.path_and_query().map_or(HOME, |address| address.as_str()).to_owned(), "Try again");
     match error {
         Error::WrongRole { appointment, .. } => return (format!("/appointment/{appointment}"), "Go to your page"),
-        Error::WrongPassword => return ("/account".to_owned(), "Back to your account"),
+        Error::WrongPassword | Error::SecondStepRequired => return ("/account".to_owned(), "Back to your account"),
         Error::TooManyAttempts { .. } | Error::Provider | Error::NotLetIn | Error::NotConnected => {
             return ("/sign-in".to_owned(), "Back to sign-in");
         }

@@ -5,6 +5,7 @@ pub(crate) mod api_docs;
 pub(crate) mod book;
 pub(crate) mod booking;
 pub(crate) mod call;
+pub(crate) mod code;
 pub(crate) mod cometchat;
 pub(crate) mod dashboard;
 pub(crate) mod demo;

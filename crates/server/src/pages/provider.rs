@@ -21,9 +21,9 @@ use bedside_visit::{AuditAction, UserId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::second_step::{address, confirm};
+use super::second_step::confirm;
 use super::sign_in::{How, own_path, sign_in};
-use super::{Layout, render};
+use super::{Layout, code, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities};
 use crate::error::Error;
@@ -116,14 +116,14 @@ async fn enter(
         refuse(app, known, "account").await?;
         return Err(Error::NotConnected);
     };
-    if account.second_step.is_some() && !said.second_step {
+    if !said.second_step
+        && let Some(asked) = code::asked(app, &account).await?
+    {
         // Or whoever has the account elsewhere could try codes without end.
         if let Some(email) = &account.email {
             app.throttle.attempt(email, from, app.clock.now())?;
         }
-        let token = app.second_step.wait_for(account.user, app.clock.now())?;
-        let jar = app.cookies.set(jar, CookieKind::Waiting, &token);
-        return Ok((jar, Redirect::to(&address(next))).into_response());
+        return code::lead(app, jar, &account, asked, next);
     }
     let jar = sign_in(app, jar, account.user, identities, &headers, How::Provider).await?;
     Ok((jar, Redirect::to(next)).into_response())
@@ -206,6 +206,7 @@ pub(crate) async fn disconnect(
         transaction.append_audit(&entry).await?;
     }
     transaction.commit().await?;
+    app.second_step.forget_all_of(user);
     tell(&app, account.email.as_ref(), Change::ProviderUnlinked);
     Ok(Redirect::to("/account?done=provider-removed").into_response())
 }

@@ -115,7 +115,7 @@ pub(crate) struct ResetForm {
     new: SecretString,
 }
 
-/// `POST /reset`. Ends all of the person's sign-ins; the second step stays.
+/// `POST /reset`. Ends all of the person's sign-ins, half-done ones too; the second step stays.
 pub(crate) async fn submit(
     State(app): State<App>,
     jar: CookieJar,
@@ -142,6 +142,7 @@ pub(crate) async fn submit(
     transaction.delete_sessions_of(user).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordReset).by(user).about(user)).await?;
     transaction.commit().await?;
+    app.second_step.forget_all_of(user);
     close_pages(&app, ended.iter()).await;
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);

@@ -11,7 +11,7 @@ use bedside_visit::{AuditAction, EmailAddress, UserId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Layout, render, second_step};
+use super::{Layout, code, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::edge::ClientIp;
@@ -26,7 +26,7 @@ struct SignInPage {
     next: String,
     email: String,
     fault: Option<Fault>,
-    /// What was done, if they come from there.
+    /// What was done, or is to be done, if they come from there.
     done: Option<&'static str>,
     /// Whether a new password can be had by mail.
     by_mail: bool,
@@ -70,6 +70,10 @@ pub(crate) async fn show(
     }
     let done = match back.done.as_deref() {
         Some("password") => Some("Your password is changed. Sign in with it."),
+        Some("use-passkey") => Some(
+            "This clinic asks for more than a password. Sign in with your passkey. If you have lost it, ask whoever runs \
+             the clinic's server.",
+        ),
         Some(_) | None => None,
     };
     Ok(page(&app, next, String::new(), None, done)?.into_response())
@@ -110,11 +114,9 @@ pub(crate) async fn submit(
         .inspect_err(|_| app.metrics.sign_in(Way::Password, Entry::Delayed))?;
     match check(&app, &email, credentials.password).await? {
         Some(account) => {
-            if account.second_step.is_some() {
+            if let Some(asked) = code::asked(&app, &account).await? {
                 // Not forgotten yet: or whoever has the password could try codes without end.
-                let token = app.second_step.wait_for(account.user, app.clock.now())?;
-                let jar = app.cookies.set(jar, CookieKind::Waiting, &token);
-                return Ok((jar, Redirect::to(&second_step::address(&next))).into_response());
+                return code::lead(&app, jar, &account, asked, &next);
             }
             app.throttle.succeeded(&email);
             let jar = sign_in(&app, jar, account.user, &identities, &headers, How::Password).await?;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use bedside::config::SecondFactor;
 use bedside_visit::{CallBackend, Clock as _, Person};
 
 use crate::people::{Clinic, sign_in, they_meet};
@@ -107,11 +108,8 @@ async fn a_persons_own_account() {
     window.press("Turn it on").await;
     window.sees("That code does not work").await;
     findings.look(&window, "second-step-wrong").await;
-    let key: String = window.eval("document.querySelector('.key').textContent").await;
-    let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).expect("base32");
-    let phone = totp_rs::Builder::new().with_secret(secret).build().expect("a secret");
-    let seconds = u64::try_from(clinic.server.clock.now().as_millis() / 1_000).expect("after 1970");
-    window.fill("code", &phone.generate(seconds).to_string()).await;
+    let code = code_of_now(&window, &clinic).await;
+    window.fill("code", &code).await;
     window.fill("current", PASSWORD).await;
     window.press("Turn it on").await;
     window.sees("From now on you are asked for a code").await;
@@ -132,6 +130,45 @@ async fn a_persons_own_account() {
     findings.look(&elsewhere, "code-wrong").await;
     findings.none();
     clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_second_step_that_the_clinic_requires() {
+    let clinic = Clinic::with(|all| all.sign_in.second_factor = SecondFactor::Required).await;
+    let mut findings = Findings::default();
+    let window = clinic.profile().await.window().await;
+    window.open("/account").await;
+    sign_in(&window, &clinic.server.provider).await;
+    window.sees("This clinic asks for a second step when you sign in.").await;
+    findings.look(&window, "sign-in-second-step").await;
+    window.fill("code", "000000").await;
+    window.press("Turn it on and sign in").await;
+    window.sees("That code does not work").await;
+    findings.look(&window, "sign-in-second-step-wrong").await;
+
+    // As somebody does who has the app on the same phone.
+    window.resize(390, 844).await;
+    window.press("Copy the key").await;
+    window.sees("Copied.").await;
+    let code = code_of_now(&window, &clinic).await;
+    window.fill("code", &code).await;
+    window.press("Turn it on and sign in").await;
+    window.sees("Your account").await;
+    assert_eq!(window.eval::<String>("location.pathname").await, "/account", "where they wanted to go");
+    window.resize(1280, 800).await;
+    findings.look(&window, "account-second-step-required").await;
+    findings.none();
+    clinic.close().await;
+}
+
+/// What an app shows that was given the key on the page.
+async fn code_of_now(window: &Window, clinic: &Clinic) -> String {
+    let key: String = window.eval("document.querySelector('.key').textContent").await;
+    let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).expect("base32");
+    let phone = totp_rs::Builder::new().with_secret(secret).build().expect("a secret");
+    let seconds = u64::try_from(clinic.server.clock.now().as_millis() / 1_000).expect("after 1970");
+    phone.generate(seconds).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,6 +71,9 @@ async fn every_way_has_its_page() {
     window.open("/sign-in").await;
     window.sees("Sign in with a passkey").await;
     findings.look(&window, "sign-in-ways").await;
+    window.open("/sign-in?done=use-passkey").await;
+    window.sees("Sign in with your passkey.").await;
+    findings.look(&window, "sign-in-use-passkey").await;
     window.press("Forgot your password?").await;
     window.sees("comes by e-mail").await;
     findings.look(&window, "forgotten").await;

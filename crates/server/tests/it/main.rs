@@ -39,6 +39,7 @@ mod restarts;
 mod resume;
 mod room;
 mod seats;
+mod second_factor;
 mod sessions;
 mod sign_in;
 mod signalling;

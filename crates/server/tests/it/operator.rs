@@ -233,6 +233,11 @@ async fn an_operators_day() {
     assert_eq!(reply.status, 303, "a password of the real strength: {}", reply.body);
     assert!(who.get(&format!("/appointment/{id}")).await.body.contains("<provider-video-call"));
 
+    for lost in ["forget-second-step", "forget-passkeys"] {
+        desk.run_with(&["user", lost, "who@example.org"], &variables).worked();
+    }
+    assert_eq!(who.get("/").await.location(), Some("/sign-in"), "out everywhere");
+
     desk.run_with(&["appointment", "cancel", id], &variables).worked();
     assert_eq!(server.status(id.parse().expect("an id")).await, AppointmentStatus::Cancelled);
     assert_eq!(client.get(&format!("/appointment/{id}")).await.status, 403);

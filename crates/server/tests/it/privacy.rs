@@ -100,7 +100,7 @@ async fn nothing_of_people_reaches_the_log() {
         "canary@mail.example",
         "canary wrong password",
         PASSWORD,
-        "1971",
+        "1971-02-03",
         "Blood pressure check",
         "canaryicepassword",
         "canary malformed",

@@ -59,6 +59,10 @@ impl Transaction for SqliteTransaction {
         users::update_second_step(&mut self.0, user, secret).await
     }
 
+    async fn insert_second_step(&mut self, user: UserId, secret: &SealedSecret) -> Result<bool, StoreError> {
+        users::insert_second_step(&mut self.0, user, secret).await
+    }
+
     async fn use_second_step(&mut self, user: UserId, step: u64) -> Result<bool, StoreError> {
         users::use_second_step(&mut self.0, user, step).await
     }

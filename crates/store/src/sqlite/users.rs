@@ -16,7 +16,9 @@ const TABLE: &str = "users";
 macro_rules! select_account {
     ($where:literal) => {
         concat!(
-            "SELECT u.id, u.name, u.email, u.password_hash, u.totp_secret, u.disabled_at, ",
+            "SELECT u.id, u.name, u.email, u.password_hash, u.totp_secret, u.disabled_at,
+                    u.clinic_role IS NOT NULL OR u.specialty IS NOT NULL
+                        OR EXISTS (SELECT 1 FROM appointments a WHERE a.provider_id = u.id) AS works_here, ",
             key_columns!(),
             " FROM users u LEFT JOIN data_keys k ON k.owner = u.id ",
             $where
@@ -183,6 +185,20 @@ pub(super) async fn update_second_step(
     Ok(done.rows_affected() == 1)
 }
 
+pub(super) async fn insert_second_step(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    secret: &SealedSecret,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE users SET totp_secret = ?, totp_step = NULL WHERE id = ? AND totp_secret IS NULL")
+        .bind(secret.0.as_slice())
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
+}
+
 pub(super) async fn use_second_step(
     connection: &mut SqliteConnection,
     user: UserId,
@@ -242,6 +258,7 @@ fn account(row: &SqliteRow, keyring: &Keyring) -> Result<Account, StoreError> {
         email: columns.parsed_optional("email")?,
         password_hash: columns.optional("password_hash")?.map(PasswordHash::new),
         second_step: columns.optional("totp_secret")?.map(SealedSecret),
+        works_here: columns.value("works_here")?,
         disabled_at: columns.time_optional("disabled_at")?,
     })
 }

@@ -1,0 +1,192 @@
+//! The second step of signing in: a code, or setting up what makes the codes.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use bedside_store::{Account, AuditEntry, SealedSecret};
+use bedside_visit::AuditAction;
+use serde::Deserialize;
+
+use super::second_step::{address_of, is_required, offer_page};
+use super::sign_in::{How, own_path, sign_in};
+use super::{Layout, render};
+use crate::app::App;
+use crate::auth::{CookieKind, Identities, Waits};
+use crate::error::Error;
+use crate::mail::{Change, tell};
+use crate::metrics::{Entry, Way};
+use crate::text::percent_encode;
+
+#[derive(Template)]
+#[template(path = "code.html")]
+struct CodePage {
+    layout: Layout,
+    next: String,
+    wrong: bool,
+}
+
+/// What is asked for beside a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A code of their second step.
+    Code,
+    /// To set a second step up: they have nothing but the password.
+    SetUp,
+    /// To sign in with their passkey.
+    Passkey,
+}
+
+/// What is asked for after a password, or after a provider's word that stands for no more. `None`: they are in.
+pub(super) async fn asked(app: &App, account: &Account) -> Result<Option<Asked>, Error> {
+    if account.second_step.is_some() {
+        return Ok(Some(Asked::Code));
+    }
+    if !is_required(app, account) {
+        return Ok(None);
+    }
+    // Or with their password alone somebody could set up a factor beside the one that they have.
+    let has_passkey = app.passkeys.is_some() && !app.store.list_passkeys(account.user).await?.is_empty();
+    Ok(Some(if has_passkey { Asked::Passkey } else { Asked::SetUp }))
+}
+
+/// Leads somebody to what is asked for. Until they have done it they are nobody.
+pub(super) fn lead(app: &App, jar: CookieJar, account: &Account, asked: Asked, next: &str) -> Result<Response, Error> {
+    let (user, now) = (account.user, app.clock.now());
+    let next = percent_encode(next, b"/");
+    let token = match asked {
+        Asked::Code => app.second_step.wait_for(user, now)?,
+        Asked::SetUp => app.second_step.wait_to_set_up(user, now)?,
+        Asked::Passkey => {
+            return Ok((jar, Redirect::to(&format!("/sign-in?done=use-passkey&next={next}"))).into_response());
+        }
+    };
+    let jar = app.cookies.set(jar, CookieKind::Waiting, &token);
+    let address = if next == "/" { "/sign-in/code".to_owned() } else { format!("/sign-in/code?next={next}") };
+    Ok((jar, Redirect::to(&address)).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Back {
+    next: Option<String>,
+}
+
+/// `GET /sign-in/code`.
+pub(crate) async fn show(State(app): State<App>, Query(back): Query<Back>, jar: CookieJar) -> Result<Response, Error> {
+    let token = app.cookies.read(&jar, CookieKind::Waiting);
+    let Some(waits) = token.and_then(|token| app.second_step.who_waits(&token, app.clock.now())) else {
+        return Ok(from_the_beginning());
+    };
+    match account_of(&app, &waits).await? {
+        Some(account) => page(&app, &account, waits.offered, own_path(back.next.as_deref()), false),
+        None => Ok(from_the_beginning()),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CodeForm {
+    code: String,
+    next: Option<String>,
+}
+
+/// `POST /sign-in/code`. A code is good once (RFC 6238, section 5.2).
+pub(crate) async fn submit(
+    State(app): State<App>,
+    headers: HeaderMap,
+    jar: CookieJar,
+    identities: Identities,
+    Form(form): Form<CodeForm>,
+) -> Result<Response, Error> {
+    let next = own_path(form.next.as_deref());
+    let now = app.clock.now();
+    let token = app.cookies.read(&jar, CookieKind::Waiting);
+    let Some((token, waits)) = token.and_then(|token| Some((token.clone(), app.second_step.who_waits(&token, now)?)))
+    else {
+        return Ok(from_the_beginning());
+    };
+    app.second_step.tries(&token);
+    let Some(account) = account_of(&app, &waits).await? else { return Ok(from_the_beginning()) };
+    let right = match &waits.offered {
+        None => uses_code(&app, &account, &form.code).await?,
+        Some(secret) => sets_up(&app, &account, secret, &form.code).await?,
+    };
+    if !right {
+        app.metrics.sign_in(Way::SecondStep, Entry::Refused);
+        return page(&app, &account, waits.offered, next, true);
+    }
+    app.second_step.forget(&token);
+    app.metrics.sign_in(Way::SecondStep, Entry::In);
+    if let Some(email) = &account.email {
+        app.throttle.succeeded(email);
+    }
+    let jar = app.cookies.remove(jar, CookieKind::Waiting);
+    let jar = sign_in(&app, jar, account.user, &identities, &headers, How::Password).await?;
+    Ok((jar, Redirect::to(&next)).into_response())
+}
+
+fn from_the_beginning() -> Response {
+    Redirect::to("/sign-in").into_response()
+}
+
+/// Whose account somebody waits to come into. `None`: it is shut, or there is another second step to it by now, or none.
+async fn account_of(app: &App, waits: &Waits) -> Result<Option<Account>, Error> {
+    let account = app.store.get_account_of(waits.user).await?;
+    let to_set_up = waits.offered.is_some();
+    Ok(account.filter(|account| account.disabled_at.is_none() && account.second_step.is_none() == to_set_up))
+}
+
+fn page(
+    app: &App,
+    account: &Account,
+    offered: Option<SealedSecret>,
+    next: String,
+    wrong: bool,
+) -> Result<Response, Error> {
+    let Some(secret) = offered else {
+        return Ok(render(&CodePage { layout: Layout::new(app), next, wrong })?.into_response());
+    };
+    let offered = app.second_step.offer_again(account.user, secret, address_of(account), &app.config.clinic.name);
+    offer_page(app, account, &offered.ok_or(Error::Internal)?, Some(next), wrong)
+}
+
+/// Whether a code is right and was not used before; it is from now on.
+async fn uses_code(app: &App, account: &Account, code: &str) -> Result<bool, Error> {
+    let now = app.clock.now();
+    let secret = account.second_step.as_ref();
+    let step = secret.and_then(|secret| app.second_step.check(account.user, secret, code, now));
+    let mut transaction = app.store.begin().await?;
+    let used = match step {
+        Some(step) => transaction.use_second_step(account.user, step).await?,
+        None => false,
+    };
+    if !used {
+        transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepFailed).about(account.user)).await?;
+    }
+    transaction.commit().await?;
+    Ok(used)
+}
+
+/// Whether a code shows that the app has the secret, and they have set up no other meanwhile; it is theirs from now on.
+async fn sets_up(app: &App, account: &Account, secret: &SealedSecret, code: &str) -> Result<bool, Error> {
+    let (user, now) = (account.user, app.clock.now());
+    let mut transaction = app.store.begin().await?;
+    let added = match app.second_step.check(user, secret, code, now) {
+        Some(step) => {
+            transaction.insert_second_step(user, secret).await? && transaction.use_second_step(user, step).await?
+        }
+        None => false,
+    };
+    let entry = if added {
+        AuditEntry::new(now, AuditAction::SecondStepAdded).by(user).about(user)
+    } else {
+        AuditEntry::new(now, AuditAction::SecondStepFailed).about(user)
+    };
+    transaction.append_audit(&entry).await?;
+    transaction.commit().await?;
+    if added {
+        tell(app, account.email.as_ref(), Change::SecondStepAdded);
+    }
+    Ok(added)
+}
