@@ -55,10 +55,9 @@ async fn the_log_says_with_which_key_and_on_whose_behalf() {
     let mut out = Vec::new();
     export_audit(&*server.store, AuditFormat::Fhir, 0, &mut out).await.expect("exported");
     let events = String::from_utf8(out).expect("text");
-    let last = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    let last =
-        last.filter(|event| event["subtype"][0]["code"] == "appointment.cancelled").next_back().expect("an event");
-    let agents = last["agent"].as_array().expect("agents");
+    let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let called_off = events.find(|event| event["subtype"][0]["code"] == "appointment.cancelled").expect("an event");
+    let agents = called_off["agent"].as_array().expect("agents");
     let who = |at: usize| agents[at]["who"]["identifier"]["value"].as_str().map(str::to_owned);
     assert_eq!((who(0), who(1), agents.len()), (Some(first.user.to_string()), Some(ada.to_string()), 2));
     assert_eq!(agents[0]["altId"], second.client_id.to_string());
