@@ -36,7 +36,7 @@ impl Browser {
                 let Ok(()) = door.enter() else { return };
                 let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
                 runtime.block_on(async {
-                    if hand_over.send(Chromium::launch_filming(PICTURES, &[YES]).await).is_ok() {
+                    if hand_over.send(Chromium::launch_filming(PICTURES, &[YES])).is_ok() {
                         // The browser's connection is carried by this runtime for as long as it runs.
                         drop(stopped.await);
                     }

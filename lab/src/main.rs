@@ -7,6 +7,9 @@
 
 mod browser;
 mod capacity;
+#[path = "../../crates/server/tests/browser/cdp.rs"]
+#[allow(dead_code, reason = "the browser tests use the rest")]
+mod cdp;
 #[path = "../../crates/server/tests/browser/chromium.rs"]
 #[allow(dead_code, reason = "the browser tests use the rest")]
 mod chromium;

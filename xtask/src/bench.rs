@@ -1,9 +1,8 @@
 //! The benchmark of media: `crates/bench` against a release build.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{Outcome, cargo, finish, heading, root};
+use crate::shell::{Outcome, built, cargo, finish, heading, root};
 use crate::{needs, web};
 
 /// Measures, prints, and leaves target/bench-media.json; with `--write-docs` also a chart and the table in a document.
@@ -28,18 +27,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 /// That it works: two visits whose people hear each other for two seconds. Nothing is asserted of how fast.
 pub(crate) fn test() -> Outcome {
-    heading("Rust: the benchmark of media, in short");
-    cargo(&["build", "--package", "bedside-server"])?;
-    cargo(&["build", "--package", "bedside-bench"])?;
+    cargo(&["build", "--workspace", "--bin", "bedside", "--bin", "bedside-bench"])?;
     let short = ["--only", "bedside", "--visits", "2", "--seconds", "2", "--warm-up", "0", "--repetitions", "1"];
     finish(Command::new(built()?.join("debug/bedside-bench")).arg("--no-namespace").args(short))
-}
-
-/// Programs are where cargo has put this one, wherever that is.
-fn built() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program's own place: {error}"))?;
-    let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
-    Ok(folder.to_owned())
 }
 
 fn said(arguments: &[String]) -> String {

@@ -5,12 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, cargo, finish, heading, output, root};
+use crate::shell::{Outcome, cargo_test, finish, heading, output, root};
 use crate::{needs, shell};
 
 /// The targets, as in `fuzz/src/lib.rs`, and the longest input that tells something new.
 const TARGETS: [(&str, u32); 5] =
     [("signalling", 8_192), ("sdp", 65_536), ("framing", 8_192), ("datagrams", 4_096), ("session", 4_096)];
+
+/// The feature with which the targets are built.
+pub(crate) const ENGINE: &str = "bedside-fuzz/engine";
 
 /// What cargo-fuzz passes, without a sanitizer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -45,15 +48,13 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 /// Builds the targets, and runs what the corpora hold through them.
 pub(crate) fn replay() -> Outcome {
-    needs::cpp()?;
-    heading("Rust: fuzz targets and their corpora");
-    cargo(&["build", "--package", "bedside-fuzz", "--features", "engine"])?;
-    cargo(&["test", "--package", "bedside-fuzz"])
+    needs::install(needs::FUZZ)?;
+    cargo_test(&[], &["--workspace", "--features", ENGINE, "--test", "replay"])
 }
 
 /// Gives the folder of the instrumented programs.
 fn build() -> Result<String, String> {
-    needs::cpp()?;
+    needs::install(needs::FUZZ)?;
     heading("building the fuzz targets");
     let compiler = output(Command::new("rustc").arg("-vV"))?;
     let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc names no host")?;

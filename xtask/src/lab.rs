@@ -1,9 +1,8 @@
 //! The lab: bad networks on one machine, and what they do to a visit.
 
-use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, cargo, complain, describe, heading, root};
+use crate::shell::{Outcome, built, cargo, cargo_test, complain, describe, finish, heading, root};
 use crate::{needs, web};
 
 /// What the lab's program ends with where it cannot be.
@@ -12,9 +11,14 @@ const SKIPPED: i32 = 77;
 /// The whole table, or what the arguments say.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     if arguments.iter().any(|argument| argument == "--list") {
-        return cargo(&["run", "--quiet", "--package", "bedside-lab", "--", "--list"]);
+        cargo(&["build", "--workspace", "--bin", "bedside-lab"])?;
+        return finish(Command::new(built()?.join("debug/bedside-lab")).arg("--list"));
     }
-    prepare(&["--release"])?;
+    needs::install(needs::LAB)?;
+    web::build()?;
+    heading("building the server and the lab");
+    cargo(&["build", "--workspace", "--bin", "bedside-lab"])?;
+    cargo(&["build", "--release", "--package", "bedside-server"])?;
     heading("the lab");
     match start("release", &arguments.iter().map(String::as_str).collect::<Vec<_>>())? {
         Ending::Done => Ok(()),
@@ -27,10 +31,12 @@ pub(crate) fn test() -> Outcome {
     if !needs::is_root() {
         return skipped("this is not root");
     }
+    needs::install(needs::LAB)?;
+    web::build()?;
     // No figure is asserted, so that the program need not be fast.
-    prepare(&[])?;
+    cargo(&["build", "--workspace", "--bin", "bedside", "--bin", "bedside-lab"])?;
     match start("debug", &["--short"])? {
-        Ending::Done => cargo(&["test", "--package", "bedside-lab", "--", "--ignored"]),
+        Ending::Done => cargo_test(&[], &["--workspace", "--bin", "bedside-lab", "--", "--ignored"]),
         Ending::Skipped => skipped("see above"),
     }
 }
@@ -44,25 +50,14 @@ fn skipped(reason: &str) -> Outcome {
     Ok(())
 }
 
-/// Programs it needs, and the server.
-fn prepare(profile: &[&str]) -> Outcome {
-    needs::network_tools()?;
-    needs::chromium()?;
-    web::build()?;
-    heading("building the server and the lab");
-    cargo(&["build", "--package", "bedside-lab"])?;
-    cargo(&[&["build", "--package", "bedside-server"], profile].concat())
-}
-
 enum Ending {
     Done,
     Skipped,
 }
 
-/// Runs the lab on the server of this profile. Programs are where cargo has put this one, wherever that is.
+/// Runs the lab on the server of this profile.
 fn start(profile: &str, arguments: &[&str]) -> Result<Ending, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program's own place: {error}"))?;
-    let built = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    let built = built()?;
     let mut command = Command::new(built.join("debug/bedside-lab"));
     command.current_dir(root()).env("BEDSIDE", built.join(profile).join("bedside")).args(arguments);
     let status = command.status().map_err(|error| format!("{} does not run: {error}", describe(&command)))?;

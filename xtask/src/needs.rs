@@ -1,88 +1,88 @@
-//! What the tests need of the machine.
+//! What the tests need of the machine. On Debian as root it is installed; elsewhere the error says what to install.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, finish, has, heading, output};
+use crate::shell::{Outcome, has, heading, output, quietly};
 
-/// Installs Chromium on Debian as root, with fonts for the scripts that pages are tested with; elsewhere says what to
-/// install.
-pub(crate) fn chromium() -> Outcome {
-    if has("chromium") || std::env::var_os("CHROMIUM").is_some() {
+/// A program, and the Debian packages it comes with.
+pub(crate) struct Need {
+    program: &'static str,
+    /// An argument with which the program succeeds and changes nothing.
+    probe: &'static str,
+    /// The environment variable that may name another program instead.
+    variable: Option<&'static str>,
+    packages: &'static [&'static str],
+}
+
+const CHROMIUM: Need = Need {
+    program: "chromium",
+    probe: "--version",
+    variable: Some("CHROMIUM"),
+    // Fonts for the scripts that pages are tested with.
+    packages: &["chromium", "fonts-dejavu-core", "fonts-noto-core"],
+};
+const CPP: Need = Need { program: "c++", probe: "--version", variable: Some("CXX"), packages: &["g++"] };
+const PEBBLE: Need = Need::new("pebble", "-h", &["pebble"]);
+const RESOLVER: Need = Need::new("pebble-challtestsrv", "-h", &["pebble"]);
+const IP: Need = Need::new("ip", "-V", &["iproute2"]);
+const NFT: Need = Need::new("nft", "--version", &["nftables"]);
+const CONNTRACK: Need = Need::new("conntrack", "--version", &["conntrack"]);
+const PING: Need = Need::new("ping", "-V", &["iputils-ping"]);
+const JANUS: Need = Need::new("janus", "--help", &["janus"]);
+const VALGRIND: Need = Need::new("valgrind", "--version", &["valgrind"]);
+
+/// For the journeys in a browser.
+pub(crate) const BROWSER: &[Need] = &[CHROMIUM];
+/// For the fuzz targets.
+pub(crate) const FUZZ: &[Need] = &[CPP];
+/// For certificates of a real authority.
+pub(crate) const ACME: &[Need] = &[PEBBLE, RESOLVER];
+/// For bad networks.
+pub(crate) const LAB: &[Need] = &[CHROMIUM, IP, NFT, CONNTRACK, PING];
+/// For the benchmark of media, beside Janus.
+pub(crate) const BENCH: &[Need] = &[IP, JANUS];
+/// For counting instructions.
+pub(crate) const COST: &[Need] = &[VALGRIND];
+
+impl Need {
+    const fn new(program: &'static str, probe: &'static str, packages: &'static [&'static str]) -> Self {
+        Self { program, probe, variable: None, packages }
+    }
+
+    fn is_met(&self) -> bool {
+        self.variable.is_some_and(|variable| std::env::var_os(variable).is_some())
+            || Command::new(self.program).arg(self.probe).output().is_ok_and(|output| output.status.success())
+    }
+}
+
+/// Installs what is missing, with one call of the package manager.
+pub(crate) fn install(needs: &[Need]) -> Outcome {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_met()).collect();
+    let mut packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
         return Ok(());
     }
-    install(&["chromium", "fonts-dejavu-core", "fonts-noto-core"]).unwrap_or_else(|| {
-        Err("the browser tests need Chromium: install it (on Debian: sudo apt-get install chromium), or name its \
-             program in the environment variable CHROMIUM"
-            .to_owned())
+    apt(&packages).unwrap_or_else(|| {
+        let programs = missing.iter().map(|need| need.program).collect::<Vec<_>>().join(", ");
+        Err(format!("missing programs: {programs} (on Debian: sudo apt-get install {})", packages.join(" ")))
     })
 }
 
-/// Installs a C++ compiler on Debian as root; elsewhere says what to install.
-pub(crate) fn cpp() -> Outcome {
-    if has("c++") || std::env::var_os("CXX").is_some() {
-        return Ok(());
-    }
-    install(&["g++"])
-        .unwrap_or_else(|| Err("the fuzz targets need a C++ compiler (on Debian: sudo apt-get install g++)".to_owned()))
-}
-
-/// Installs what the lab makes networks with on Debian as root; elsewhere says what to install.
-pub(crate) fn network_tools() -> Outcome {
-    if !is_root() {
-        return Err("the lab makes network namespaces, for which it must be root".to_owned());
-    }
-    // `ip` has no --version, and `nft` may be out of the path of people.
-    if has_word("ip", "-V") && has("nft") && has("conntrack") && has_word("ping", "-V") {
-        return Ok(());
-    }
-    install(&["iproute2", "nftables", "conntrack", "iputils-ping"]).unwrap_or_else(|| {
-        Err("the lab needs the programs ip, nft, conntrack and ping (on Debian: sudo apt-get install iproute2 nftables \
-             conntrack iputils-ping)"
-            .to_owned())
-    })
-}
-
-/// Installs what servers are measured with, and Janus to measure beside ours, on Debian as root. What is missing elsewhere
-/// is left out.
+/// Installs what servers are measured with where that can be done. What is missing elsewhere is left out.
 pub(crate) fn bench() -> Outcome {
-    if is_root() && !(has_word("ip", "-V") && has_word("janus", "--help")) {
-        return install(&["iproute2", "janus"]).unwrap_or(Ok(()));
-    }
-    Ok(())
+    if can_install() { install(BENCH) } else { Ok(()) }
 }
 
-/// Installs Pebble, a small authority for certificates, on Debian as root; elsewhere says what to install.
-pub(crate) fn pebble() -> Outcome {
-    // Neither has --version.
-    if has_word("pebble", "-h") && has_word("pebble-challtestsrv", "-h") {
-        return Ok(());
-    }
-    install(&["pebble"]).unwrap_or_else(|| {
-        Err("fetching certificates is tested with the programs pebble and pebble-challtestsrv (on Debian: sudo apt-get \
-             install pebble)"
-            .to_owned())
-    })
-}
-
-/// Installs valgrind on Debian as root; elsewhere says what to install.
-pub(crate) fn valgrind() -> Outcome {
-    if has("valgrind") {
-        return Ok(());
-    }
-    install(&["valgrind"]).unwrap_or_else(|| {
-        Err("counting instructions needs valgrind (on Debian: sudo apt-get install valgrind)".to_owned())
-    })
-}
-
-/// Installs what Python makes environments with on Debian as root; elsewhere says what to install.
+/// Installs what Python makes environments with.
 pub(crate) fn python() -> Outcome {
     if Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|o| o.status.success()) {
         return Ok(());
     }
-    install(&["python3-venv"]).unwrap_or_else(|| {
-        Err("the API's test needs Python 3.10 or newer with venv (on Debian: sudo apt-get install python3-venv)"
-            .to_owned())
+    apt(&["python3-venv"]).unwrap_or_else(|| {
+        Err("Python 3.10 or newer with venv is missing (on Debian: sudo apt-get install python3-venv)".to_owned())
     })
 }
 
@@ -91,18 +91,17 @@ pub(crate) fn is_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
-fn has_word(program: &str, version: &str) -> bool {
-    Command::new(program).arg(version).output().is_ok_and(|output| output.status.success())
+fn can_install() -> bool {
+    Path::new("/etc/debian_version").exists() && has("apt-get") && is_root()
 }
 
 /// Installs packages; `None` where that cannot be done.
-fn install(packages: &[&str]) -> Option<Outcome> {
-    let debian = Path::new("/etc/debian_version").exists() && has("apt-get");
-    if !debian || !is_root() {
+fn apt(packages: &[&str]) -> Option<Outcome> {
+    if !can_install() {
         return None;
     }
-    heading(&format!("installing {}", packages.join(", ")));
+    heading(&format!("installing {} (about a minute)", packages.join(", ")));
     let mut install = Command::new("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-qq", "--no-install-recommends"]);
-    Some(finish(Command::new("apt-get").args(["update", "-qq"])).and_then(|()| finish(install.args(packages))))
+    Some(quietly(Command::new("apt-get").args(["update", "-qq"])).and_then(|()| quietly(install.args(packages))))
 }

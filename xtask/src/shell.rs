@@ -1,8 +1,11 @@
 //! Running programs.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::timing;
 
 /// Done, or a sentence.
 pub(crate) type Outcome = Result<(), String>;
@@ -23,6 +26,40 @@ pub(crate) fn cargo_with(environment: &[(&str, &str)], arguments: &[&str]) -> Ou
     let mut command = Command::new("cargo");
     command.current_dir(root()).args(arguments).envs(environment.iter().copied());
     finish(&mut command)
+}
+
+/// Runs `cargo test` with these arguments, of which those after `--` go to the test harness, and notes how long each test
+/// takes. The harness tells that only to a nightly toolchain, or one that is called one.
+pub(crate) fn cargo_test(environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    let split = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
+    let (own, harness) = arguments.split_at(split);
+    let mut command = Command::new("cargo");
+    command.current_dir(root()).arg("test").args(own).arg("--").args(harness.get(1..).unwrap_or_default());
+    command.args(["-Zunstable-options", "--report-time"]).envs(environment.iter().copied());
+    command.env(runner_variable()?, "env RUSTC_BOOTSTRAP=1").stdout(Stdio::piped());
+    let described = describe(&command);
+    let fault = |error| format!("{described} does not run: {error}");
+    let mut child = command.spawn().map_err(fault)?;
+    for line in child.stdout.take().into_iter().flat_map(|pipe| BufReader::new(pipe).lines()) {
+        let line = line.map_err(fault)?;
+        print(&line);
+        timing::note(&line);
+    }
+    let status = child.wait().map_err(fault)?;
+    if status.success() { Ok(()) } else { Err(format!("{described} ended with {status}")) }
+}
+
+/// The variable that names the program with which cargo runs what it has built.
+pub(crate) fn runner_variable() -> Result<String, String> {
+    let target = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    Ok(format!("CARGO_TARGET_{}_RUNNER", target.trim().to_uppercase().replace(['-', '.'], "_")))
+}
+
+/// Where cargo has put this program, and puts the others: the target folder.
+pub(crate) fn built() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("this program's own place: {error}"))?;
+    let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    Ok(folder.to_owned())
 }
 
 /// Runs to the end; a failure names the command.
@@ -55,9 +92,28 @@ pub(crate) fn describe(command: &Command) -> String {
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-#[expect(clippy::print_stderr, reason = "the developer's terminal")]
+/// Runs to the end, and shows what the program says only if it fails.
+pub(crate) fn quietly(command: &mut Command) -> Outcome {
+    let output = command.output().map_err(|error| format!("{} does not run: {error}", describe(command)))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    Err(format!("{} ended with {}:\n{said}", describe(command), output.status))
+}
+
 pub(crate) fn heading(text: &str) {
-    eprintln!("\n== {text}");
+    say(&format!("\n== {text}"));
+}
+
+#[expect(clippy::print_stderr, reason = "the developer's terminal")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+#[expect(clippy::print_stdout, reason = "the developer's terminal")]
+fn print(line: &str) {
+    println!("{line}");
 }
 
 #[expect(clippy::print_stderr, reason = "the developer's terminal")]

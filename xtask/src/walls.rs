@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{Outcome, cargo, finish, output};
+use crate::shell::{Outcome, cargo, output, quietly};
 
 /// A target with a standard library and no operating system behind it.
 const BARE_TARGET: &str = "wasm32-unknown-unknown";
@@ -39,7 +39,9 @@ const CONFINED: [(&str, &str, &[&str]); 4] = [
 
 /// Checks all of them, and names every breach.
 pub(crate) fn check(root: &Path) -> Outcome {
-    finish(Command::new("rustup").args(["target", "add", BARE_TARGET]))?;
+    if !output(Command::new("rustup").args(["target", "list", "--installed"]))?.contains(BARE_TARGET) {
+        quietly(Command::new("rustup").args(["target", "add", BARE_TARGET]))?;
+    }
     cargo(&["check", "--quiet", "--package", "bedside-visit", "--target", BARE_TARGET])?;
     let mut breaches = Vec::new();
     for (package, forbidden) in FORBIDDEN {

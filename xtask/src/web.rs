@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::shell::{Outcome, finish, has, heading, root};
+use crate::shell::{self, Outcome, has, heading, root};
 
 fn folder() -> PathBuf {
     root().join("web")
@@ -23,10 +23,9 @@ pub(crate) fn build_with(cometchat: bool) -> Outcome {
         heading("installing CometChat's SDKs, under CometChat's own licence");
         ci(&folder().join("cometchat"))?;
     }
-    heading("building the browser client");
     let mut build = Command::new("npm");
     build.current_dir(folder()).args(["run", "build"]);
-    finish(build.env("BEDSIDE_COMETCHAT", if cometchat { "1" } else { "0" }))
+    shell::quietly(build.env("BEDSIDE_COMETCHAT", if cometchat { "1" } else { "0" }))
 }
 
 /// Installs the npm packages of the lock file, unless that was done already.
@@ -44,12 +43,13 @@ fn ci(folder: &Path) -> Outcome {
         return Ok(());
     }
     heading("installing npm packages");
-    finish(Command::new("npm").current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+    shell::quietly(Command::new("npm").current_dir(folder).args(install))
 }
 
-/// Runs npm in `web/`.
-pub(crate) fn npm(arguments: &[&str]) -> Outcome {
-    finish(Command::new("npm").current_dir(folder()).args(arguments))
+/// Runs npm in `web/`. Its output is shown if it fails.
+pub(crate) fn quietly(arguments: &[&str]) -> Outcome {
+    shell::quietly(Command::new("npm").current_dir(folder()).args(arguments))
 }
 
 fn modified(file: &Path) -> Option<SystemTime> {

@@ -63,7 +63,7 @@ async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn two_browsers_meet() {
     let clinic = Clinic::open().await;
-    let second = crate::chromium::Chromium::launch().await;
+    let second = crate::chromium::Chromium::launch();
     let patient = second.profile(&clinic.server.origin).await.window().await;
     clinic.come_by_link(&patient).await;
     patient.stage("waiting").await;

@@ -146,7 +146,7 @@ async fn who_speaks_is_pointed_out_to_the_others() {
     let file = folder.path().join("voice.wav");
     std::fs::write(&file, voice()).expect("written");
     let sound = format!("use-file-for-fake-audio-capture={}", file.display());
-    let clinic = Clinic::seen_with(Chromium::launch_filming(15, &[&sound]).await, |_| {}).await;
+    let clinic = Clinic::seen_with(Chromium::launch_filming(15, &[&sound]), |_| {}).await;
     let (patient, provider) = clinic.in_call().await;
     let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
     interpreter.stage("connected").await;

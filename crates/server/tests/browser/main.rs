@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "deadlines of real time")]
 
 mod calls;
+mod cdp;
 mod chromium;
 mod companions;
 mod doors;

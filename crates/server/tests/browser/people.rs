@@ -8,7 +8,7 @@ use crate::support::double::Double;
 use crate::support::{Account, PASSWORD, Server, When, soon};
 use crate::window::Window;
 
-/// A clinic, a browser for everyone, and an appointment that is due.
+/// A clinic, a part of the browser, and an appointment that is due.
 pub(crate) struct Clinic {
     pub(crate) server: Server,
     pub(crate) chromium: Chromium,
@@ -23,7 +23,7 @@ impl Clinic {
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
-        Self::seen_with(Chromium::launch().await, adjust).await
+        Self::seen_with(Chromium::shared(), adjust).await
     }
 
     /// With a browser of one's own.

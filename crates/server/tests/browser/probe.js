@@ -32,12 +32,14 @@ const probe = (() => {
     }
     return null;
   };
-  const target = (wanted) => {
-    const element = find(wanted);
-    if (element === null) return null;
+  const centre = (element) => {
     element.scrollIntoView({ block: "center", behavior: "instant" });
     const box = element.getBoundingClientRect();
     return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  const target = (wanted) => {
+    const element = find(wanted);
+    return element === null ? null : centre(element);
   };
   const received = async () => {
     const sum = { framesDecoded: 0, audioEnergy: 0, audioSamples: 0, playing: false };
@@ -132,5 +134,5 @@ const probe = (() => {
       .map((v) => `${v.id}: ${v.help}\n` + v.nodes.map((n) => `    ${n.html}\n    ${n.failureSummary}`).join("\n"))
       .join("\n");
   };
-  return { protocol, sources, surface, settled, cutOff, ready, focused, text, find, target, received, people, sending, flowing, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
+  return { centre, protocol, sources, surface, settled, cutOff, ready, focused, text, find, target, received, people, sending, flowing, axe: run, stage: () => call()?.dataset.stage ?? null, call, all };
 })();

@@ -1,26 +1,15 @@
 //! A window: what a person sees, and what they press.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chromiumoxide::Page;
-use chromiumoxide::cdp::browser_protocol::emulation::{
-    MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
-};
-use chromiumoxide::cdp::browser_protocol::input::InsertTextParams;
-use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
-use chromiumoxide::cdp::browser_protocol::page::{
-    CaptureScreenshotFormat, SetWebLifecycleStateParams, SetWebLifecycleStateState,
-};
-use chromiumoxide::cdp::browser_protocol::web_authn::{
-    self, AddVirtualAuthenticatorParams, AuthenticatorProtocol, AuthenticatorTransport, VirtualAuthenticatorOptions,
-};
-use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
-use chromiumoxide::layout::Point;
-use chromiumoxide::page::ScreenshotParams;
-use futures_util::StreamExt as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
-use std::sync::{Arc, Mutex};
+use serde_json::{Value, json};
 use tokio::time::Instant;
+
+use crate::cdp::Session;
 
 /// How long anything may take to come about.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,7 +29,7 @@ const COMPLAINTS: [&str; 6] = [
 
 /// A window of a browser.
 pub(crate) struct Window {
-    page: Page,
+    page: Session,
     origin: String,
 }
 
@@ -52,42 +41,56 @@ pub(crate) struct Received {
     pub(crate) audio_energy: f64,
 }
 
+/// Why a script gave nothing.
+enum Failure {
+    /// It threw.
+    Script(String),
+    /// The page went away, or is not there yet.
+    Page(String),
+}
+
 impl Window {
     /// What the browser holds against our own headers is added to `complaints`.
-    pub(crate) async fn new(page: Page, origin: String, complaints: Arc<Mutex<Vec<String>>>) -> Self {
-        let mut entries = page.event_listener::<EventEntryAdded>().await.expect("the browser's log");
+    pub(crate) async fn new(page: Session, origin: String, complaints: Arc<Mutex<Vec<String>>>) -> Self {
+        let mut entries = page.events("Log.entryAdded");
         tokio::spawn(async move {
-            while let Some(entry) = entries.next().await {
-                let text = entry.entry.text.clone();
+            while let Some(entry) = entries.recv().await {
+                let text = entry["entry"]["text"].as_str().unwrap_or_default();
                 if COMPLAINTS.iter().any(|complaint| text.contains(complaint)) {
-                    complaints.lock().expect("not poisoned").push(text);
+                    complaints.lock().expect("not poisoned").push(text.to_owned());
                 }
             }
         });
-        page.execute(chromiumoxide::cdp::browser_protocol::log::EnableParams::default()).await.expect("log");
         let window = Self { page, origin };
+        for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
+            window.command(domain, json!({})).await;
+        }
+        window.command("Page.setLifecycleEventsEnabled", json!({ "enabled": true })).await;
+        window.media(json!([{ "name": "prefers-color-scheme", "value": "light" }])).await;
         window.resize(1280, 800).await;
         window
+    }
+
+    /// Sends a command of the DevTools protocol to the page.
+    pub(crate) async fn command(&self, method: &str, parameters: Value) -> Value {
+        self.page.execute(method, parameters).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Opens an address of this origin, or a whole one.
     pub(crate) async fn open(&self, address: &str) {
         let url = if address.starts_with('/') { format!("{}{address}", self.origin) } else { address.to_owned() };
         for _ in 0..5 {
-            match self.page.goto(&url).await {
+            match self.page.navigate(&url).await {
                 // A network that was made a moment ago is still being looked at.
-                Err(error) if error.to_string().contains("ERR_NETWORK_CHANGED") => {}
-                opened => {
-                    opened.expect("the page opens");
-                    return;
-                }
+                Err(error) if error.contains("ERR_NETWORK_CHANGED") => {}
+                opened => return opened.unwrap_or_else(|error| panic!("{url}: {error}")),
             }
         }
         panic!("the network does not come to rest");
     }
 
     pub(crate) async fn reload(&self) {
-        self.page.reload().await.expect("the page reloads");
+        self.page.reload().await.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// From the next page on, what a network that blocks UDP leaves of the server's addresses.
@@ -100,68 +103,81 @@ impl Window {
 
     /// From the next page on, a script that runs before the page's own.
     pub(crate) async fn before_each_page(&self, script: &str) {
-        self.page.evaluate_on_new_document(script).await.expect("a script for new pages");
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
     /// The device holds passkeys, and recognises its owner without being touched.
     pub(crate) async fn holds_passkeys(&self) {
-        self.page.execute(web_authn::EnableParams::default()).await.expect("WebAuthn");
-        let device = VirtualAuthenticatorOptions::builder()
-            .protocol(AuthenticatorProtocol::Ctap2)
-            .transport(AuthenticatorTransport::Internal)
-            .has_resident_key(true)
-            .has_user_verification(true)
-            .is_user_verified(true)
-            .automatic_presence_simulation(true);
-        let device = AddVirtualAuthenticatorParams::new(device.build().expect("a device"));
-        self.page.execute(device).await.expect("a device with passkeys");
+        self.command("WebAuthn.enable", json!({})).await;
+        let device = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+            "automaticPresenceSimulation": true,
+        });
+        self.command("WebAuthn.addVirtualAuthenticator", json!({ "options": device })).await;
     }
 
     /// Says it is another browser.
     pub(crate) async fn pretends_to_be(&self, user_agent: &str) {
-        self.page.set_user_agent(user_agent).await.expect("another name");
+        self.command("Emulation.setUserAgentOverride", json!({ "userAgent": user_agent })).await;
     }
 
     /// Stops the page's scripts as a phone does in the background, or lets them go on.
     pub(crate) async fn freeze(&self, frozen: bool) {
-        let state = if frozen { SetWebLifecycleStateState::Frozen } else { SetWebLifecycleStateState::Active };
-        self.page.execute(SetWebLifecycleStateParams::new(state)).await.expect("frozen, or not any more");
+        let state = if frozen { "frozen" } else { "active" };
+        self.command("Page.setWebLifecycleState", json!({ "state": state })).await;
     }
 
     pub(crate) async fn close(self) {
-        self.page.close().await.expect("the window closes");
+        self.page.close().await.unwrap_or_else(|error| panic!("{error}"));
     }
 
     pub(crate) async fn resize(&self, width: i64, height: i64) {
-        let size = SetDeviceMetricsOverrideParams::new(width, height, 1.0, width < 600);
-        self.page.execute(size).await.expect("resized");
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
     }
 
     /// Light or dark, and without motion, so that nothing is looked at half-way.
     pub(crate) async fn color_scheme(&self, scheme: &str) {
-        let features =
-            [MediaFeature::new("prefers-color-scheme", scheme), MediaFeature::new("prefers-reduced-motion", "reduce")];
-        let media = SetEmulatedMediaParams::builder().features(features).build();
-        self.page.execute(media).await.expect("the color scheme changes");
+        self.media(json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]))
+        .await;
+    }
+
+    async fn media(&self, features: Value) {
+        self.command("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
     /// Evaluates an expression or a promise; `probe` is at hand.
     pub(crate) async fn eval<T: DeserializeOwned>(&self, expression: &str) -> T {
-        let mut last = String::new();
-        // A navigation in between ends the page's world; the next one answers.
-        for _ in 0..3 {
-            let script = EvaluateParams::builder()
-                .expression(format!("(async () => {{ {PROBE}; return ({expression}); }})()"))
-                .await_promise(true)
-                .return_by_value(true)
-                .build()
-                .expect("a script");
-            match self.page.evaluate(script).await {
-                Ok(result) => return result.into_value().unwrap_or_else(|e| panic!("{expression}: {e}")),
-                Err(error) => last = error.to_string(),
+        let end = Instant::now() + PATIENCE;
+        let mut failures = 0;
+        loop {
+            match self.evaluate(&format!("(async () => {{ {PROBE}; return ({expression}); }})()")).await {
+                Ok(value) => return serde_json::from_value(value).unwrap_or_else(|e| panic!("{expression}: {e}")),
+                Err(Failure::Script(why)) => {
+                    failures += 1;
+                    assert!(failures < 3, "{expression}: {why}");
+                }
+                // A navigation in between ends the page's world; the next one answers.
+                Err(Failure::Page(why)) => assert!(Instant::now() < end, "{expression}: {why}"),
             }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{expression}: {last}");
+    }
+
+    async fn evaluate(&self, script: &str) -> Result<Value, Failure> {
+        let script = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
+        let mut answer = self.page.execute("Runtime.evaluate", script).await.map_err(Failure::Page)?;
+        match answer["exceptionDetails"].take() {
+            Value::Null => Ok(answer["result"]["value"].take()),
+            thrown => Err(Failure::Script(thrown.to_string())),
+        }
     }
 
     /// Waits until an expression is true.
@@ -200,13 +216,25 @@ impl Window {
         let find = format!("probe.target({})", quoted(name));
         self.until(&format!("{find} !== null"), &format!("something to press called {name:?}")).await;
         let [x, y]: [f64; 2] = self.eval(&find).await;
-        self.page.click(Point::new(x, y)).await.expect("clicked");
+        self.click(x, y).await;
+    }
+
+    async fn click(&self, x: f64, y: f64) {
+        for (kind, button) in [("mouseMoved", "none"), ("mousePressed", "left"), ("mouseReleased", "left")] {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
+            self.command("Input.dispatchMouseEvent", event).await;
+        }
     }
 
     /// Types into the field with an id.
     pub(crate) async fn fill(&self, id: &str, text: &str) {
-        let field = self.page.find_element(format!("#{id}")).await.expect("the field");
-        field.click().await.expect("focused").type_str(text).await.expect("typed");
+        let field = format!("document.getElementById({})", quoted(id));
+        self.until(&format!("{field} !== null"), &format!("the field {id:?}")).await;
+        let [x, y]: [f64; 2] = self.eval(&format!("probe.centre({field})")).await;
+        self.click(x, y).await;
+        for character in text.chars() {
+            self.stroke(&character.to_string(), &character.to_string()).await;
+        }
     }
 
     /// Types into the place for a message.
@@ -214,11 +242,29 @@ impl Window {
         let place = "[...probe.all()].find((element) => element.matches('textarea') && element.checkVisibility())";
         self.until(&format!("{place} !== undefined"), "the place for a message").await;
         self.eval::<bool>(&format!("({place}.focus(), true)")).await;
-        self.page.execute(InsertTextParams::new(text)).await.expect("typed");
+        self.command("Input.insertText", json!({ "text": text })).await;
     }
 
+    /// Presses a key that is named as in `KeyboardEvent.key`.
     pub(crate) async fn key(&self, key: &str) {
-        self.page.find_element("body").await.expect("a body").press_key(key).await.expect("pressed");
+        self.stroke(key, if key == "Enter" { "\r" } else { "" }).await;
+    }
+
+    /// Presses and releases a key, which types a text or none.
+    async fn stroke(&self, key: &str, text: &str) {
+        let code = match key {
+            "Tab" => 9,
+            "Enter" => 13,
+            "Escape" => 27,
+            _ => 0,
+        };
+        let name = if code > 0 { key } else { "" };
+        let down = if text.is_empty() { "rawKeyDown" } else { "keyDown" };
+        for kind in [down, "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let event = json!({ "type": kind, "key": key, "code": name, "windowsVirtualKeyCode": code, "text": text });
+            self.command("Input.dispatchKeyEvent", event).await;
+        }
     }
 
     /// Presses Tab until something called `name` has the focus.
@@ -274,13 +320,13 @@ impl Window {
         let source =
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/node_modules/axe-core/axe.min.js"))
                 .expect("axe-core is installed: cargo xtask test");
-        self.page.evaluate_expression(source).await.expect("axe-core loads");
+        assert!(self.evaluate(&format!("{source};0")).await.is_ok(), "axe-core loads");
         self.eval("await probe.axe()").await
     }
 
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
-        let png = ScreenshotParams::builder().format(CaptureScreenshotFormat::Png).build();
-        self.page.screenshot(png).await.expect("a picture")
+        let picture = self.command("Page.captureScreenshot", json!({ "format": "png" })).await;
+        STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64")
     }
 }
 

@@ -9,7 +9,10 @@
 
 mod api;
 #[allow(dead_code, reason = "a part of it is used")]
+#[path = "../browser/cdp.rs"]
+mod cdp;
 #[path = "../browser/chromium.rs"]
+#[allow(dead_code, reason = "the browser tests use the rest")]
 mod chromium;
 mod figures;
 mod flood;

@@ -188,7 +188,7 @@ async fn from_link_to_waiting_room() {
     let loads = setting("LOADS", 7);
     let mut figures = Figures::new("From link to waiting room");
     let server = Server::start().await;
-    let browser = SlowBrowser::launch(&server.origin).await;
+    let browser = SlowBrowser::launch(&server.origin);
     for conditions in [HERE, FAST_4G, FAST_3G] {
         let mut times = Times::default();
         let mut last = None;

@@ -1,22 +1,8 @@
 //! A browser on a slow phone and a slow network, as far as its own tools make one.
 
-use std::sync::Arc;
-use std::time::Duration;
+use serde_json::json;
 
-use chromiumoxide::Page;
-use chromiumoxide::browser::{Browser, BrowserConfig};
-use chromiumoxide::cdp::browser_protocol::browser::{
-    BrowserContextId, PermissionDescriptor, PermissionSetting, SetPermissionParams,
-};
-use chromiumoxide::cdp::browser_protocol::emulation::SetCpuThrottlingRateParams;
-use chromiumoxide::cdp::browser_protocol::network::{
-    EmulateNetworkConditionsByRuleParams, EnableParams, NetworkConditions, SetCacheDisabledParams,
-};
-use chromiumoxide::cdp::browser_protocol::target::{CreateBrowserContextParams, CreateTargetParams};
-use futures_util::StreamExt as _;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-
+use crate::chromium::{Chromium, Profile};
 use crate::window::Window;
 
 /// Runs in every page before its own scripts, and notes when what happens, into `bedsideJournal`.
@@ -34,90 +20,48 @@ pub(crate) struct Conditions {
 
 /// A browser process whose pages can be slowed down.
 pub(crate) struct SlowBrowser {
-    browser: Browser,
-    events: JoinHandle<()>,
+    chromium: Chromium,
     origin: String,
-    _profile: TempDir,
 }
 
 impl SlowBrowser {
-    pub(crate) async fn launch(origin: &str) -> Self {
-        let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
-        let profile = tempfile::tempdir().expect("a folder for the browser's profile");
-        let config = BrowserConfig::builder()
-            .disable_default_args()
-            .chrome_executable(program)
-            .user_data_dir(profile.path())
-            .args([
-                "headless=new",
-                "no-sandbox",
-                "disable-gpu",
-                "disable-quic",
-                "disable-dev-shm-usage",
-                "no-first-run",
-                "disable-background-networking",
-                "disable-background-timer-throttling",
-                "disable-backgrounding-occluded-windows",
-                "disable-renderer-backgrounding",
-                "disable-component-update",
-                "disable-sync",
-                "disable-extensions",
-                "use-fake-device-for-media-stream=fps=15",
-            ])
-            .viewport(None)
-            .launch_timeout(Duration::from_secs(60))
-            .request_timeout(Duration::from_secs(60))
-            .build()
-            .expect("a configuration");
-        let (browser, mut handler) = Browser::launch(config).await.expect("Chromium starts");
-        let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        Self { browser, events, origin: origin.to_owned(), _profile: profile }
+    pub(crate) fn launch(origin: &str) -> Self {
+        Self { chromium: Chromium::launch(), origin: origin.to_owned() }
     }
 
-    /// Somebody's first time: no cookies, nothing cached, no connection open; camera and microphone granted.
-    pub(crate) async fn person(&self) -> BrowserContextId {
-        let context = CreateBrowserContextParams::default();
-        let context = self.browser.execute(context).await.expect("a context").result.browser_context_id;
-        for name in ["camera", "microphone"] {
-            let answer = SetPermissionParams::builder()
-                .permission(PermissionDescriptor::new(name))
-                .setting(PermissionSetting::Granted)
-                .origin(self.origin.clone())
-                .browser_context_id(context.clone())
-                .build()
-                .expect("parameters");
-            self.browser.execute(answer).await.expect("granted");
-        }
-        context
+    /// A new person: no cookies, nothing cached, no connection open; camera and microphone granted.
+    pub(crate) async fn person(&self) -> Profile<'_> {
+        self.chromium.profile(&self.origin).await
     }
 
     /// A phone-sized window under these conditions.
-    pub(crate) async fn window(&self, person: &BrowserContextId, conditions: Conditions, cached: bool) -> Window {
-        let target =
-            CreateTargetParams::builder().url("about:blank").browser_context_id(person.clone()).new_window(true);
-        let page = self.browser.new_page(target.build().expect("parameters")).await.expect("a window");
-        let window = Window::new(page.clone(), self.origin.clone(), Arc::default()).await;
+    pub(crate) async fn window(&self, person: &Profile<'_>, conditions: Conditions, cached: bool) -> Window {
+        let window = person.window().await;
         window.resize(390, 844).await;
-        slow_down(&page, conditions).await;
-        page.execute(SetCacheDisabledParams::new(!cached)).await.expect("the cache is set");
-        page.evaluate_on_new_document(JOURNAL).await.expect("the journal is begun");
+        slow_down(&window, conditions).await;
+        window.command("Network.setCacheDisabled", json!({ "cacheDisabled": !cached })).await;
+        window.before_each_page(JOURNAL).await;
         window
     }
 
-    pub(crate) async fn close(mut self) {
-        let _ = self.browser.close().await;
-        let _ = self.browser.wait().await;
-        self.events.abort();
+    pub(crate) async fn close(self) {
+        self.chromium.close().await;
     }
 }
 
-async fn slow_down(page: &Page, conditions: Conditions) {
-    page.execute(EnableParams::default()).await.expect("the network is watched");
-    page.execute(SetCpuThrottlingRateParams::new(conditions.cpu)).await.expect("a slower CPU");
+async fn slow_down(window: &Window, conditions: Conditions) {
+    window.command("Network.enable", json!({})).await;
+    window.command("Emulation.setCPUThrottlingRate", json!({ "rate": conditions.cpu })).await;
     if let Some([latency, down, up]) = conditions.network {
         let bytes = |kilobits: f64| kilobits * 1000.0 / 8.0;
-        // For every address.
-        let network = NetworkConditions::new("", latency, bytes(down), bytes(up));
-        page.execute(EmulateNetworkConditionsByRuleParams::new(false, vec![network])).await.expect("a slower network");
+        // An empty pattern matches every address.
+        let rule = json!({
+            "urlPattern": "",
+            "latency": latency,
+            "downloadThroughput": bytes(down),
+            "uploadThroughput": bytes(up),
+        });
+        let network = json!({ "offline": false, "matchedNetworkConditions": [rule] });
+        window.command("Network.emulateNetworkConditionsByRule", network).await;
     }
 }

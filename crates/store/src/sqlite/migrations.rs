@@ -1,12 +1,29 @@
 //! Bringing the database up to date. Migrations are only ever added.
 
-use sqlx::migrate::Migrator;
+use std::sync::LazyLock;
+
+use sqlx::SqlStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnection;
 
 use super::errors::failed;
 use crate::StoreError;
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+/// Name and text of each file in `migrations/sqlite`, in the order of their names. Written by the build script.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+static MIGRATOR: LazyLock<Migrator> =
+    LazyLock::new(|| Migrator::with_migrations(FILES.iter().map(|(name, sql)| migration(name, sql)).collect()));
+
+/// Reads a file name as `sqlx::migrate!` does, such as `0004_audit_chain.sql`. Each migration runs in a transaction.
+fn migration(name: &str, sql: &'static str) -> Migration {
+    let (version, description) = name
+        .strip_suffix(".sql")
+        .and_then(|stem| stem.split_once('_'))
+        .and_then(|(version, description)| Some((version.parse().ok()?, description.replace('_', " "))))
+        .unwrap_or_else(|| panic!("{name} is not named NUMBER_DESCRIPTION.sql"));
+    Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+}
 
 /// Applies what is missing, unless the database is newer; each migration in a transaction of its own.
 pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), StoreError> {
