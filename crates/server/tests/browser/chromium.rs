@@ -1,7 +1,9 @@
 //! A real Chromium with a fake camera and microphone.
 //!
-//! One process serves all tests of a test program: a browser context keeps each person's cookies and permissions apart. A
-//! test that needs other arguments starts a process of its own.
+//! Tests share one process: a browser context keeps each person's cookies and permissions apart. Most use the headless
+//! shell, which is Chromium without its windows and opens a page in a third of the time. It cannot ask for permission, so
+//! that what it answers to `getUserMedia` is always yes: tests of permissions use the whole browser, and so does at least
+//! one journey of each kind. A test that needs other arguments starts a process of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +12,12 @@ use serde_json::json;
 use crate::cdp::Cdp;
 use crate::window::Window;
 
-/// Without `--use-fake-ui-for-media-stream`: it would let every denied permission through.
-const ARGUMENTS: [&str; 17] = [
-    "headless=new",
+/// For the whole browser. Without `--use-fake-ui-for-media-stream`: it would let every denied permission through.
+const WHOLE: &str = "headless=new";
+/// For the headless shell, which has nobody to ask.
+const SHELL: &str = "use-fake-ui-for-media-stream";
+
+const ARGUMENTS: [&str; 18] = [
     "no-sandbox",
     "ignore-certificate-errors",
     "disable-gpu",
@@ -27,12 +32,16 @@ const ARGUMENTS: [&str; 17] = [
     "disable-component-update",
     "disable-sync",
     "disable-extensions",
+    // A process that no page has asked for yet, at each page.
+    "disable-features=SpareRendererForSitePerProcess",
     "metrics-recording-only",
     "password-store=basic",
+    "use-fake-device-for-media-stream",
 ];
 
-/// The process that tests share. It ends with the test program, whose pipe it reads.
-static SHARED: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
+/// The processes that tests share. They end with the test program, whose pipes they read.
+static SHARED_SHELL: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
+static SHARED_WHOLE: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
 
 /// One test's part of a browser process: the contexts that it made, and what the browser said about their pages.
 pub(crate) struct Chromium {
@@ -50,22 +59,35 @@ pub(crate) struct Profile<'a> {
 }
 
 impl Chromium {
-    /// The browser that tests share.
+    /// The headless shell that tests share, with a small camera; the whole browser where it is not installed.
     pub(crate) fn shared() -> Self {
-        let mut shared = lock(&SHARED);
+        Self::of(&SHARED_SHELL, || match headless_shell() {
+            Some(program) => start(&program, &[SHELL, &small_camera()]),
+            None => start(&whole(), &[WHOLE, &small_camera()]),
+        })
+    }
+
+    /// The whole browser that tests share, with a small camera.
+    pub(crate) fn shared_whole() -> Self {
+        Self::of(&SHARED_WHOLE, || start(&whole(), &[WHOLE, &small_camera()]))
+    }
+
+    fn of(shared: &Mutex<Option<Arc<Cdp>>>, start: impl FnOnce() -> Arc<Cdp>) -> Self {
+        let mut shared = lock(shared);
         let running = shared.take().filter(|cdp| cdp.is_alive());
-        let cdp = Arc::clone(shared.insert(running.unwrap_or_else(|| start(15, &[]))));
+        let cdp = Arc::clone(shared.insert(running.unwrap_or_else(start)));
         Self::on(cdp, true)
     }
 
-    /// A process of its own.
+    /// A whole browser of its own.
     pub(crate) fn launch() -> Self {
         Self::launch_filming(15, &[])
     }
 
-    /// A process of its own, with a camera of so many pictures a second, and other arguments beside the usual ones.
+    /// A whole browser of its own, with a camera of so many pictures a second, and other arguments beside the usual ones.
     pub(crate) fn launch_filming(pictures: u32, others: &[&str]) -> Self {
-        Self::on(start(pictures, others), false)
+        let camera = format!("use-fake-device-for-media-stream=fps={pictures}");
+        Self::on(start(&whole(), &[&[WHOLE, &camera], others].concat()), false)
     }
 
     fn on(cdp: Arc<Cdp>, is_shared: bool) -> Self {
@@ -146,13 +168,53 @@ impl Profile<'_> {
     }
 }
 
-/// The program is `chromium`, or what the environment variable CHROMIUM names.
-fn start(pictures: u32, others: &[&str]) -> Arc<Cdp> {
-    let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
-    let camera = format!("use-fake-device-for-media-stream=fps={pictures}");
-    let arguments = ARGUMENTS.iter().chain(others).copied().chain([&*camera]);
-    let arguments: Vec<String> = arguments.map(|argument| format!("--{argument}")).collect();
-    Arc::new(Cdp::launch(&program, &arguments).expect("Chromium starts"))
+/// The program `chromium`, or what the environment variable CHROMIUM names.
+fn whole() -> String {
+    std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned())
+}
+
+/// The program `chromium-headless-shell` or what the environment variable CHROMIUM_HEADLESS_SHELL names, if it is there.
+fn headless_shell() -> Option<String> {
+    let program =
+        std::env::var("CHROMIUM_HEADLESS_SHELL").unwrap_or_else(|_| "/usr/bin/chromium-headless-shell".to_owned());
+    std::path::Path::new(&program).exists().then_some(program)
+}
+
+fn start(program: &str, others: &[&str]) -> Arc<Cdp> {
+    let arguments = ARGUMENTS.iter().chain(others).map(|argument| format!("--{argument}")).collect::<Vec<_>>();
+    Arc::new(Cdp::launch(program, &arguments).expect("Chromium starts"))
+}
+
+/// The argument for a camera of 320 by 180 pixels and ten pictures a second: what Chromium's own fake camera films costs a
+/// core to encode and show. Pictures for documents are of that one.
+fn small_camera() -> String {
+    if std::env::var_os("BEDSIDE_SHOTS").is_some() {
+        return "use-fake-device-for-media-stream=fps=15".to_owned();
+    }
+    let file = std::env::temp_dir().join("bedside-tests-camera-320x180.y4m");
+    if !file.exists() {
+        let new = file.with_extension(std::process::id().to_string());
+        std::fs::write(&new, film()).and_then(|()| std::fs::rename(&new, &file)).expect("the camera's film");
+    }
+    format!("use-file-for-fake-video-capture={}", file.display())
+}
+
+/// A second in which a bright bar crosses the picture, as YUV4MPEG2.
+fn film() -> Vec<u8> {
+    const WIDTH: usize = 320;
+    const HEIGHT: usize = 180;
+    const PICTURES: usize = 10;
+    let mut film = format!("YUV4MPEG2 W{WIDTH} H{HEIGHT} F{PICTURES}:1 Ip A1:1 C420jpeg\n").into_bytes();
+    for picture in 0..PICTURES {
+        film.extend(b"FRAME\n");
+        let bar = picture * WIDTH / PICTURES..(picture + 1) * WIDTH / PICTURES;
+        let line: Vec<u8> = (0..WIDTH).map(|x| if bar.contains(&x) { 220 } else { 90 }).collect();
+        film.extend(line.repeat(HEIGHT));
+        for shade in [110, 140] {
+            film.extend([shade; WIDTH / 2 * HEIGHT / 2]);
+        }
+    }
+    film
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,7 @@
 //! Every page and state, wide and narrow, light and dark: axe-core finds nothing, nothing is cut off,
 //! and with `BEDSIDE_SHOTS=FOLDER` (`cargo xtask shots`) there is a picture of each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bedside::config::SecondFactor;
 use bedside_visit::{CallBackend, Clock as _, Person};
@@ -10,34 +10,39 @@ use crate::people::{Clinic, sign_in, they_meet};
 use crate::phones::FACEBOOK;
 use crate::support::double::Fault;
 use crate::support::{PASSWORD, When};
-use crate::window::Window;
+use crate::window::{Rules, Window};
 
-const SIZES: [(&str, i64, i64); 3] = [("1280", 1280, 800), ("390", 390, 844), ("320", 320, 640)];
+const WIDE: &str = "1280";
+const PHONE: &str = "390";
+const SIZES: [(&str, i64, i64); 3] = [(WIDE, 1280, 800), (PHONE, 390, 844), ("320", 320, 640)];
 
 /// What was found wrong, over all states.
 #[derive(Default)]
 pub(crate) struct Findings(Vec<String>);
 
 impl Findings {
+    /// Looks at a state: all of axe's rules as on a phone, in light; those that depend on colors and sizes again at the
+    /// other end, wide and dark; and at each width that nothing is cut off.
     pub(crate) async fn look(&mut self, window: &Window, name: &str) {
         for (label, width, height) in SIZES {
             window.resize(width, height).await;
-            for scheme in ["light", "dark"] {
-                window.color_scheme(scheme).await;
-                window.eval::<bool>("await probe.settled()").await;
-                let found = window.axe().await;
-                if !found.is_empty() {
-                    self.0.push(format!("{name} at {label}, {scheme}:\n{found}"));
-                }
-                let cut: Vec<String> = window.eval("probe.cutOff()").await;
-                if !cut.is_empty() {
-                    self.0.push(format!("{name} at {label}: wider than the page: {cut:?}"));
-                }
-                if let Some(folder) = std::env::var_os("BEDSIDE_SHOTS").filter(|_| label != "320") {
-                    let file = PathBuf::from(folder).join(format!("{name}-{label}-{scheme}.png"));
-                    std::fs::write(&file, window.screenshot().await).expect("write the picture");
-                }
+            window.color_scheme(if label == WIDE { "dark" } else { "light" }).await;
+            window.eval::<bool>("await probe.settled()").await;
+            let found = match label {
+                WIDE => window.axe(Rules::OfAppearance).await,
+                PHONE => window.axe(Rules::All).await,
+                _ => String::new(),
+            };
+            if !found.is_empty() {
+                self.0.push(format!("{name} at {label}:\n{found}"));
             }
+            let cut: Vec<String> = window.eval("probe.cutOff()").await;
+            if !cut.is_empty() {
+                self.0.push(format!("{name} at {label}: wider than the page: {cut:?}"));
+            }
+        }
+        if let Some(folder) = std::env::var_os("BEDSIDE_SHOTS") {
+            picture(window, &PathBuf::from(folder), name).await;
         }
         window.color_scheme("light").await;
         window.resize(1280, 800).await;
@@ -45,6 +50,19 @@ impl Findings {
 
     pub(crate) fn none(self) {
         assert!(self.0.is_empty(), "{}", self.0.join("\n\n"));
+    }
+}
+
+/// Takes a picture of the window, wide and narrow, light and dark.
+async fn picture(window: &Window, folder: &Path, name: &str) {
+    for (label, width, height) in &SIZES[..2] {
+        window.resize(*width, *height).await;
+        for scheme in ["light", "dark"] {
+            window.color_scheme(scheme).await;
+            window.eval::<bool>("await probe.settled()").await;
+            let file = folder.join(format!("{name}-{label}-{scheme}.png"));
+            std::fs::write(&file, window.screenshot().await).expect("write the picture");
+        }
     }
 }
 

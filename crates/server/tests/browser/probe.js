@@ -127,9 +127,10 @@ const probe = (() => {
     const wide = [...all()].filter((element) => visible(element) && element.getBoundingClientRect().right > width + 1);
     return wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120));
   };
-  const run = async () => {
+  const run = async (rules) => {
     const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-    const { violations } = await axe.run(document, { runOnly: tags });
+    const runOnly = rules === undefined ? tags : { type: "rule", values: rules };
+    const { violations } = await axe.run(document, { runOnly, resultTypes: ["violations"] });
     return violations
       .map((v) => `${v.id}: ${v.help}\n` + v.nodes.map((n) => `    ${n.html}\n    ${n.failureSummary}`).join("\n"))
       .join("\n");

@@ -14,6 +14,10 @@ use crate::cdp::Session;
 /// How long anything may take to come about.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a page is left alone between two looks at it.
+const SHORTEST: Duration = Duration::from_millis(40);
+const LONGEST: Duration = Duration::from_millis(400);
+
 /// Looks through shadow roots, as eyes do.
 const PROBE: &str = include_str!("probe.js");
 
@@ -31,6 +35,15 @@ const COMPLAINTS: [&str; 6] = [
 pub(crate) struct Window {
     page: Session,
     origin: String,
+}
+
+/// What axe-core looks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rules {
+    /// WCAG 2.2 A and AA, and good practice.
+    All,
+    /// What depends on colors and sizes.
+    OfAppearance,
 }
 
 /// What media a page receives.
@@ -182,17 +195,18 @@ impl Window {
 
     /// Waits until an expression is true.
     pub(crate) async fn until(&self, condition: &str, what: &str) {
-        let end = Instant::now() + PATIENCE;
+        let begun = Instant::now();
         loop {
             if self.eval::<bool>(&format!("Boolean({condition})")).await {
                 return;
             }
-            if Instant::now() > end {
+            if begun.elapsed() > PATIENCE {
                 let text: String = self.eval("probe.text()").await;
                 let at: String = self.eval("location.href").await;
                 panic!("waited in vain for {what} at {at}. The page says:\n{text}");
             }
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            // A look costs the page a layout: the longer it takes, the less often it is looked at.
+            tokio::time::sleep((begun.elapsed() / 8).clamp(SHORTEST, LONGEST)).await;
         }
     }
 
@@ -315,13 +329,21 @@ impl Window {
         }
     }
 
-    /// Everything axe-core finds wrong, as text; empty if it finds nothing.
-    pub(crate) async fn axe(&self) -> String {
-        let source =
-            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/node_modules/axe-core/axe.min.js"))
-                .expect("axe-core is installed: cargo xtask test");
-        assert!(self.evaluate(&format!("{source};0")).await.is_ok(), "axe-core loads");
-        self.eval("await probe.axe()").await
+    /// Everything that axe-core finds wrong by these rules, as text; empty if it finds nothing.
+    pub(crate) async fn axe(&self, rules: Rules) -> String {
+        if self.eval::<bool>("globalThis.axe === undefined").await {
+            let source = std::fs::read_to_string(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../web/node_modules/axe-core/axe.min.js"
+            ));
+            let source = source.expect("axe-core is installed: cargo xtask test");
+            assert!(self.evaluate(&format!("{source};0")).await.is_ok(), "axe-core loads");
+        }
+        self.eval(match rules {
+            Rules::All => "await probe.axe()",
+            Rules::OfAppearance => "await probe.axe(['color-contrast', 'target-size'])",
+        })
+        .await
     }
 
     pub(crate) async fn screenshot(&self) -> Vec<u8> {

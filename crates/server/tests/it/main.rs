@@ -12,6 +12,7 @@ mod authority;
 mod bad_input;
 mod canary;
 mod cometchat;
+mod contract;
 mod crash;
 mod descriptions;
 mod desk;

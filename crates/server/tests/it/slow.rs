@@ -1,5 +1,5 @@
-//! Time-outs that are not an operator's to shorten. They are waited for in earnest, all at once; run
-//! with `--ignored`.
+//! Time-outs that are not an operator's to shorten. They are waited for in earnest, all at once: half a
+//! minute.
 
 use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::{Presence, Stage};
@@ -7,7 +7,6 @@ use bedside_visit::view::{Presence, Stage};
 use crate::support::{Ending, PATIENCE, Page, Server, When, raw_until_closed, soon};
 
 #[tokio::test]
-#[ignore = "waits half a minute for real time-outs"]
 async fn nobody_is_waited_for_without_end() {
     let server = Server::start().await;
     tokio::join!(

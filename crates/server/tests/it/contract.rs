@@ -1,9 +1,6 @@
 //! The API against its own description: Schemathesis makes requests out of `/api/openapi.json`, as each kind of caller,
 //! and looks at every answer. Run by `cargo xtask test api`, which installs Schemathesis.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +11,8 @@ use bedside::NewKey;
 use bedside_store::AuditRow;
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{Appointment, Clock as _, UserId};
-use support::{Client, Server, When};
+
+use crate::support::{Client, Server, When};
 
 /// No answer may be a fault of ours, or another than is described. Whether an odd request is refused is left out: what
 /// is not described is ignored, as browsers' and proxies' additions have to be.
