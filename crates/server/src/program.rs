@@ -255,7 +255,7 @@ impl Program {
         let sweeper = tokio::spawn(sweep(app.clone()));
         let warden = tokio::spawn(watch_rights(app.clone(), rights_epoch));
         let clerk = tokio::spawn(write_down_seen(app.clone()));
-        let (rustls, renewal) = rustls_config(&app.config)?;
+        let (rustls, renewal) = rustls_config(&app)?;
         let server = {
             let handle = handle.clone();
             let doorman = doorman(&app.config, app.connections.clone());
@@ -326,14 +326,16 @@ fn doorman(config: &Config, places: Places) -> Doorman {
 }
 
 /// How connections are encrypted, if they are, and what renews the certificate.
-fn rustls_config(config: &Config) -> Result<(Option<RustlsConfig>, Option<JoinHandle<()>>), StartError> {
+fn rustls_config(app: &App) -> Result<(Option<RustlsConfig>, Option<JoinHandle<()>>), StartError> {
+    let config = &app.config;
     let once = |rustls| (Some(rustls), None);
     match &config.server.tls {
         TlsConfig::Off => Ok((None, None)),
         TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).map(once),
         TlsConfig::Files { certificate, key } => tls::files(certificate, key).map(once),
         TlsConfig::Acme(acme) => {
-            tls::fetched(config.server.host(), acme).map(|(rustls, renewal)| (Some(rustls), Some(renewal)))
+            let fetched = tls::fetched(config.server.host(), acme, Arc::clone(&app.clock));
+            fetched.map(|(rustls, renewal)| (Some(rustls), Some(renewal)))
         }
     }
     .map_err(StartError::Tls)

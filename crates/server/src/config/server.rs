@@ -64,7 +64,7 @@ pub struct AcmeConfig {
     #[serde(default = "lets_encrypt")]
     pub directory: String,
     /// The roots, PEM, that the directory's own certificate must come from, and no others: for an authority of the
-    /// clinic's own. Without it, those that browsers trust.
+    /// clinic's own. Without it, those of the operating system.
     #[serde(default)]
     pub authority: Option<PathBuf>,
 }
@@ -78,6 +78,11 @@ fn lets_encrypt() -> String {
 }
 
 impl AcmeConfig {
+    /// The contact as the authority is told it (RFC 8555, section 7.3).
+    pub(crate) fn contact_url(&self) -> String {
+        format!("mailto:{}", self.contact)
+    }
+
     fn validate(&self, public_url: &str) -> Result<(), String> {
         let host = public_url.strip_prefix("https://").unwrap_or_default();
         let is_name = DnsName::try_from(host).is_ok() && host.parse::<IpAddr>().is_err();

@@ -1,168 +1,152 @@
-//! A certificate that an authority gives and renews (ACME, RFC 8555), which asks back by TLS-ALPN-01 (RFC 8737).
+//! A certificate that an authority gives and renews (ACME, RFC 8555). A background task serves the cached certificate,
+//! sleeps until it is due for renewal, orders another one, serves that, and writes it into the cache.
 
-use std::io;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
-use futures_util::StreamExt as _;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_acme::acme::ACME_TLS_ALPN_NAME;
-use rustls_acme::{AcmeState, Event, EventError, EventOk, ResolvesServerCertAcme, is_tls_alpn_challenge};
+use bedside_visit::{Clock, Timestamp};
+use rustls::server::ResolvesServerCert;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
+use super::authority::Authority;
 use super::cache::Cache;
-use super::{HTTP, builder, provider};
+use super::certificate::Certificate;
+use super::http::Http;
+use super::served::{ACME_TLS, Served};
+use super::{HTTP, builder};
 use crate::config::AcmeConfig;
 
-/// How long nothing is heard of fetching before it begins anew, from the cache. The library has no time-out for an
-/// authority that takes a connection and never answers, and would wait for it until the certificate has run out. Between
-/// two tries it waits for 18 hours (2^16 seconds) at most.
-const SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// The longest sleep before the clock is read again: the machine may be suspended meanwhile, or its clock set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+/// How often the pause doubles at most: up to 2^16 seconds, which is 18 hours.
+const MAX_DOUBLINGS: u32 = 16;
 
-/// A certificate for a host. Until the first one is there, nothing is answered. Must be called in a runtime: a task of
-/// its own fetches and renews.
-pub(crate) fn fetched(host: &str, acme: &AcmeConfig) -> Result<(RustlsConfig, JoinHandle<()>), String> {
-    Cache::open(&acme.cache).map_err(|error| format!("cannot make the folder {}: {error}", acme.cache.display()))?;
-    let fetching = Fetching {
-        host: host.to_owned(),
-        trusted: acme.authority.as_deref().map(trusting).transpose()?,
-        acme: acme.clone(),
+/// A certificate for a host. Until the first one is there, nothing is answered. Must be called in a runtime: it spawns the
+/// task that fetches and renews.
+///
+/// # Errors
+/// The cache's folder cannot be made, or there are no roots to check the authority with.
+pub(crate) fn fetched(
+    host: &str,
+    acme: &AcmeConfig,
+    clock: Arc<dyn Clock>,
+) -> Result<(RustlsConfig, JoinHandle<()>), String> {
+    let cache =
+        Cache::open(acme, host).map_err(|error| format!("cannot make the folder {}: {error}", acme.cache.display()))?;
+    let renewal = Renewal {
+        authority: Authority::new(host, acme, Http::new(acme.authority.as_deref())?, cache.clone()),
+        cache,
+        served: Arc::new(Served::new(host)),
+        clock,
     };
-    let state = fetching.begin();
-    let served = Arc::new(Served::new(&state));
-    let mut rustls = builder()?.with_cert_resolver(Arc::clone(&served) as Arc<dyn ResolvesServerCert>);
-    rustls.alpn_protocols = vec![HTTP.to_vec(), ACME_TLS_ALPN_NAME.to_vec()];
-    let renewal = tokio::spawn(async move { fetching.keep_on(state, &served, SILENCE).await });
-    Ok((RustlsConfig::from_config(Arc::new(rustls)), renewal))
+    let mut rustls = builder()?.with_cert_resolver(Arc::clone(&renewal.served) as Arc<dyn ResolvesServerCert>);
+    rustls.alpn_protocols = vec![HTTP.to_vec(), ACME_TLS.to_vec()];
+    Ok((RustlsConfig::from_config(Arc::new(rustls)), tokio::spawn(renewal.run())))
 }
 
-/// Trusts the roots in a file, and no others.
-pub(super) fn trusting(roots: &Path) -> Result<Arc<ClientConfig>, String> {
-    let fault =
-        |error: &dyn std::fmt::Display| format!("cannot read the authority's roots {}: {error}", roots.display());
-    let mut store = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(roots).map_err(|error| fault(&error))? {
-        store.add(root.map_err(|error| fault(&error))?).map_err(|error| fault(&error))?;
-    }
-    if store.is_empty() {
-        return Err(fault(&"there is no certificate in it (PEM)"));
-    }
-    let client = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let client = client.map_err(|error| error.to_string())?;
-    Ok(Arc::new(client.with_root_certificates(store).with_no_client_auth()))
+/// The task, and what it works with.
+struct Renewal {
+    authority: Authority,
+    cache: Cache,
+    served: Arc<Served>,
+    clock: Arc<dyn Clock>,
 }
 
-/// What is asked for, and of whom.
-struct Fetching {
-    host: String,
-    acme: AcmeConfig,
-    /// What trusts the authority's own certificate; nothing where it is public.
-    trusted: Option<Arc<ClientConfig>>,
-}
-
-impl Fetching {
-    /// Begins: with what is in the cache, or with an order.
-    fn begin(&self) -> AcmeState<io::Error> {
-        let asked = rustls_acme::AcmeConfig::new_with_provider([&self.host], provider())
-            .contact_push(format!("mailto:{}", self.acme.contact))
-            .directory(&self.acme.directory)
-            .cache(Cache::at(&self.acme.cache));
-        match &self.trusted {
-            Some(trusted) => asked.client_tls_config(Arc::clone(trusted)).state(),
-            None => asked.state(),
+impl Renewal {
+    /// Fetches and renews, for as long as the program runs.
+    async fn run(mut self) {
+        let mut renew_at = self.serve_cached().await;
+        let mut failed = 0;
+        loop {
+            while let Some(left) = time_left(renew_at, self.clock.now()) {
+                sleep(left.min(LONGEST_SLEEP)).await;
+            }
+            renew_at = self.renew().await.or(renew_at);
+            // If the clocks differ, a new certificate may be due at once. It must not be ordered again without a pause.
+            if time_left(renew_at, self.clock.now()).is_some() {
+                failed = 0;
+            } else {
+                sleep(pause(failed)).await;
+                failed += 1;
+            }
         }
     }
 
-    /// Fetches and renews, for as long as the program runs.
-    async fn keep_on(&self, mut state: AcmeState<io::Error>, served: &Served, silence: Duration) {
-        // A certificate that could not be kept would be ordered again each time, and authorities give only so many a week.
-        let mut is_kept = true;
-        loop {
-            match tokio::time::timeout(silence, state.next()).await {
-                Ok(Some(event)) => {
-                    is_kept = !matches!(event, Err(EventError::CertCacheStore(_)));
-                    if matches!(event, Ok(EventOk::DeployedCachedCert | EventOk::DeployedNewCert)) {
-                        served.serve();
-                    }
-                    tell(event);
+    /// Serves the certificate in the cache, if there is one, and returns when it is to be renewed.
+    async fn serve_cached(&self) -> Option<Timestamp> {
+        let cached = match self.cache.certificate().await {
+            Ok(pem) => Certificate::from_pem(&pem?),
+            Err(error) => Err(error.to_string()),
+        };
+        match cached {
+            Ok(certificate) => {
+                self.served.serve(certificate.certified);
+                tracing::info!("the certificate is the one in the cache");
+                Some(certificate.renew_at)
+            }
+            Err(error) => {
+                unusable("certificate load", &error);
+                None
+            }
+        }
+    }
+
+    /// Orders a certificate, serves it, and writes it into the cache. Returns when it is to be renewed, or nothing if there
+    /// is no new one.
+    ///
+    /// A certificate that cannot be written is served until it is to be renewed, as any other: authorities give only so
+    /// many a week.
+    async fn renew(&mut self) -> Option<Timestamp> {
+        let ordered = self.authority.order(&self.served).await;
+        let parsed = ordered.and_then(|pem| Ok((Certificate::from_pem(pem.as_bytes())?, pem)));
+        match parsed {
+            Ok((certificate, pem)) => {
+                self.served.serve(certificate.certified);
+                tracing::info!("the authority gave a certificate");
+                match self.cache.store_certificate(pem.as_bytes()).await {
+                    Ok(()) => tracing::info!("the certificate is in the cache"),
+                    Err(error) => unusable("certificate store", &error),
                 }
-                Err(_) if !is_kept => {}
-                Ok(None) | Err(_) => {
-                    state = self.begin();
-                    served.ask(&state);
-                }
+                Some(certificate.renew_at)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the certificate could not be fetched; it is tried again");
+                None
             }
         }
     }
 }
 
-fn tell(event: Event<io::Error, io::Error>) {
-    match event {
-        Ok(EventOk::DeployedCachedCert) => tracing::info!("the certificate is the one in the cache"),
-        Ok(EventOk::DeployedNewCert) => tracing::info!("the authority gave a certificate"),
-        Ok(EventOk::CertCacheStore) => tracing::info!("the certificate is in the cache"),
-        Ok(EventOk::AccountCacheStore) => tracing::info!("the key of a new account with the authority is in the cache"),
-        Err(error @ (EventError::Order(_) | EventError::NewCertParse(_))) => {
-            tracing::error!(%error, "the certificate could not be fetched; it is tried again");
-        }
-        Err(
-            error @ (EventError::CertCacheLoad(_)
-            | EventError::AccountCacheLoad(_)
-            | EventError::CertCacheStore(_)
-            | EventError::AccountCacheStore(_)
-            | EventError::CachedCertParse(_)),
-        ) => tracing::error!(%error, "the cache of the certificate (server.tls.cache) cannot be used"),
-    }
+/// Says in the log that something cannot be read from the cache, or written into it.
+pub(super) fn unusable(what: &str, error: &dyn std::fmt::Display) {
+    let error = format_args!("{what}: {error}");
+    tracing::error!(%error, "the cache of the certificate (server.tls.cache) cannot be used");
 }
 
-/// What is shown to whoever connects: to the authority what it asks for, to everybody else the last certificate there is.
-#[derive(Debug)]
-struct Served {
-    asked: RwLock<Arc<ResolvesServerCertAcme>>,
-    certified: RwLock<Arc<ResolvesServerCertAcme>>,
+/// How long it is until a certificate is to be renewed. Nothing if that time has come, or if there is no certificate.
+fn time_left(renew_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    renew_at.map(|at| at.since(now)).filter(|left| !left.is_zero())
 }
 
-impl Served {
-    fn new(state: &AcmeState<io::Error>) -> Self {
-        Self { asked: RwLock::new(state.resolver()), certified: RwLock::new(state.resolver()) }
-    }
-
-    /// The authority is asked anew. What is served stays until that has a certificate.
-    fn ask(&self, state: &AcmeState<io::Error>) {
-        *self.asked.write().unwrap_or_else(PoisonError::into_inner) = state.resolver();
-    }
-
-    /// What was asked last has a certificate now.
-    fn serve(&self) {
-        let asked = of(&self.asked);
-        *self.certified.write().unwrap_or_else(PoisonError::into_inner) = asked;
-    }
-}
-
-fn of(one: &RwLock<Arc<ResolvesServerCertAcme>>) -> Arc<ResolvesServerCertAcme> {
-    Arc::clone(&one.read().unwrap_or_else(PoisonError::into_inner))
-}
-
-impl ResolvesServerCert for Served {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let one = if is_tls_alpn_challenge(&hello) { &self.asked } else { &self.certified };
-        of(one).resolve(hello)
-    }
+/// How long to wait after a failed order that follows this many others in a row.
+fn pause(failed_before: u32) -> Duration {
+    Duration::from_secs(1 << failed_before.min(MAX_DOUBLINGS))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::SystemClock;
 
-    fn fetching(cache: &Path, port: u16) -> Fetching {
+    const HOST: &str = "visits.example.org";
+
+    fn renewal(cache: &Path, port: u16, answer_time: Duration) -> Renewal {
         let acme = AcmeConfig {
             contact: "it@example.org".to_owned(),
             agree_to_terms: true,
@@ -170,16 +154,22 @@ mod tests {
             directory: format!("https://127.0.0.1:{port}/directory"),
             authority: None,
         };
-        Fetching { host: "visits.example.org".to_owned(), acme, trusted: None }
+        let cache = Cache::open(&acme, HOST).expect("a folder");
+        let http = Http::with_answer_time(None, answer_time).expect("a client");
+        Renewal {
+            authority: Authority::new(HOST, &acme, http, cache.clone()),
+            cache,
+            served: Arc::new(Served::new(HOST)),
+            clock: Arc::new(SystemClock),
+        }
     }
 
     #[tokio::test]
     async fn an_authority_that_falls_silent_is_asked_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let fetching = fetching(folder.path(), silent.local_addr().expect("an address").port());
-        let state = fetching.begin();
-        let served = Served::new(&state);
+        let port = silent.local_addr().expect("an address").port();
+        let renewal = renewal(folder.path(), port, Duration::from_millis(100));
         let asked = async {
             // Held open, and never answered.
             let first = silent.accept().await.expect("asked");
@@ -187,37 +177,39 @@ mod tests {
             drop((first, again));
         };
         tokio::select! {
-            () = fetching.keep_on(state, &served, Duration::from_millis(100)) => unreachable!("it goes on"),
+            () = renewal.run() => unreachable!("it goes on"),
             asked = tokio::time::timeout(Duration::from_secs(20), asked) => asked.expect("asked twice"),
         }
     }
 
-    #[test]
-    fn what_is_served_stays_until_there_is_another_certificate() {
+    #[tokio::test]
+    async fn the_certificate_in_the_cache_is_served() {
         let folder = tempfile::tempdir().expect("a folder");
-        let fetching = fetching(folder.path(), 1);
-        let (before, anew) = (fetching.begin(), fetching.begin());
-        let served = Served::new(&before);
-        let is = |one, state: &AcmeState<io::Error>| Arc::ptr_eq(&of(one), &state.resolver());
-        served.ask(&anew);
-        assert!(is(&served.asked, &anew) && is(&served.certified, &before));
-        served.serve();
-        assert!(is(&served.asked, &anew) && is(&served.certified, &anew));
+        let renewal = renewal(folder.path(), 1, Duration::from_secs(1));
+        assert_eq!(renewal.serve_cached().await, None, "nothing is there yet");
+        let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).expect("made");
+        renewal.cache.store_certificate(made.cert.pem().as_bytes()).await.expect("written");
+        assert_eq!(renewal.serve_cached().await, None, "it has no key");
+        let whole = made.signing_key.serialize_pem() + "\n" + &made.cert.pem();
+        renewal.cache.store_certificate(whole.as_bytes()).await.expect("written");
+        let renew_at = renewal.serve_cached().await;
+        assert!(time_left(renew_at, SystemClock.now()).is_some(), "good for centuries: {renew_at:?}");
+        let served = renewal.served.certificate().expect("served");
+        assert_eq!(served.cert, [made.cert.der().clone()]);
     }
 
     #[test]
-    fn an_authority_of_ones_own_is_named_by_its_roots() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("roots.pem");
-        let fault = || trusting(&file).expect_err("a fault");
-        assert!(fault().contains("roots.pem"), "{}", fault());
-        let (broken, no_certificate) = ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "PEM?");
-        for text in [broken, no_certificate] {
-            std::fs::write(&file, text).expect("written");
-            assert!(fault().contains("roots.pem"), "{}", fault());
-        }
-        let one = || rcgen::generate_simple_self_signed(["ca.example.org".to_owned()]).expect("made").cert.pem();
-        std::fs::write(&file, one() + &one()).expect("written");
-        trusting(&file).expect("two roots");
+    fn a_certificate_is_ordered_when_there_is_none_or_its_time_has_come() {
+        let at = Timestamp::from_millis;
+        assert_eq!(time_left(None, at(5_000)), None);
+        assert_eq!(time_left(Some(at(5_001)), at(5_000)), Some(Duration::from_millis(1)));
+        assert_eq!(time_left(Some(at(5_000)), at(5_000)), None);
+        assert_eq!(time_left(Some(at(4_000)), at(5_000)), None);
+    }
+
+    #[test]
+    fn pauses_double_up_to_18_hours() {
+        let pauses = [0, 1, 2, 15, 16, 17, u32::MAX].map(|failed| pause(failed).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 32_768, 65_536, 65_536, 65_536]);
     }
 }

@@ -3,65 +3,57 @@
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use async_trait::async_trait;
-use rustls_acme::{AccountCache, CertCache};
 use sha2::{Digest as _, Sha256};
 
-/// A folder that nobody else may look into, of files that nobody else may read. A file is there whole or not at all: half a
-/// key would be refused for ever.
-#[derive(Debug)]
+use crate::config::AcmeConfig;
+
+/// Two files that nobody else may read, in a folder that nobody else may look into. A file is there whole or not at all:
+/// half a key would be refused for ever.
+#[derive(Debug, Clone)]
 pub(super) struct Cache {
-    folder: PathBuf,
+    account_key: PathBuf,
+    certificate: PathBuf,
 }
 
 impl Cache {
+    /// Makes the folder. What was got from another authority, for another contact or another host, is another file.
+    ///
     /// # Errors
     /// The folder cannot be made, or is not ours.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-        Ok(Self::at(folder))
+    pub(super) fn open(acme: &AcmeConfig, host: &str) -> io::Result<Self> {
+        std::fs::create_dir_all(&acme.cache)?;
+        std::fs::set_permissions(&acme.cache, Permissions::from_mode(0o700))?;
+        let file = |what: &str, whose: &str| acme.cache.join(file_name(what, whose, &acme.directory));
+        Ok(Self { account_key: file("account", &acme.contact_url()), certificate: file("certificate", host) })
     }
 
-    /// In a folder that was opened before.
-    pub(super) fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    /// The account's key, PKCS #8 (RFC 5958).
+    pub(super) async fn account_key(&self) -> io::Result<Option<Vec<u8>>> {
+        read(self.account_key.clone()).await
     }
 
-    /// What was got from another authority, or for another name, is another file.
-    fn file(&self, what: &str, whose: &[String], directory: &str) -> PathBuf {
-        let text = whose.iter().map(String::as_str).chain([directory]).collect::<Vec<_>>().join("\n");
-        let hash: String = Sha256::digest(text)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(format!("{what}-{hash}"))
-    }
-}
-
-#[async_trait]
-impl AccountCache for Cache {
-    type EA = io::Error;
-
-    async fn load_account(&self, contact: &[String], directory: &str) -> io::Result<Option<Vec<u8>>> {
-        read(self.file("account", contact, directory)).await
+    /// Keeps the account's key.
+    pub(super) async fn store_account_key(&self, key: &[u8]) -> io::Result<()> {
+        write(self.account_key.clone(), key).await
     }
 
-    async fn store_account(&self, contact: &[String], directory: &str, key: &[u8]) -> io::Result<()> {
-        write(self.file("account", contact, directory), key).await
+    /// The certificate's private key and its chain, PEM.
+    pub(super) async fn certificate(&self) -> io::Result<Option<Vec<u8>>> {
+        read(self.certificate.clone()).await
+    }
+
+    /// Keeps the certificate with its key.
+    pub(super) async fn store_certificate(&self, pem: &[u8]) -> io::Result<()> {
+        write(self.certificate.clone(), pem).await
     }
 }
 
-#[async_trait]
-impl CertCache for Cache {
-    type EC = io::Error;
-
-    async fn load_cert(&self, names: &[String], directory: &str) -> io::Result<Option<Vec<u8>>> {
-        read(self.file("certificate", names, directory)).await
-    }
-
-    async fn store_cert(&self, names: &[String], directory: &str, certificate: &[u8]) -> io::Result<()> {
-        write(self.file("certificate", names, directory), certificate).await
-    }
+fn file_name(what: &str, whose: &str, directory: &str) -> String {
+    let hash = Sha256::digest(format!("{whose}\n{directory}"));
+    let hash: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{what}-{hash}")
 }
 
 async fn read(file: PathBuf) -> io::Result<Option<Vec<u8>>> {
@@ -92,6 +84,8 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -101,21 +95,40 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_for_the_authority_is_whole_and_nobody_elses() {
         let folder = tempfile::tempdir().expect("a folder");
-        let cache = Cache::open(&folder.path().join("data/acme")).expect("made");
-        assert_eq!(mode(&cache.folder), 0o700);
-        let (it, names) = (["mailto:it@example.org".to_owned()], ["visits.example.org".to_owned()]);
-        let (staging, real) = ("https://staging.example.org", "https://ca.example.org");
-        assert_eq!(cache.load_account(&it, real).await.expect("read"), None);
+        let folder = folder.path().join("data/acme");
+        let open = |directory: &str| {
+            let acme = AcmeConfig {
+                contact: "it@example.org".to_owned(),
+                agree_to_terms: true,
+                cache: folder.clone(),
+                directory: directory.to_owned(),
+                authority: None,
+            };
+            Cache::open(&acme, "visits.example.org").expect("made")
+        };
+        let (staging, real) = (open("https://staging.example.org"), open("https://ca.example.org"));
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(real.account_key().await.expect("read"), None);
         for key in [&b"a long account key"[..], b"another"] {
-            cache.store_account(&it, real, key).await.expect("written");
-            assert_eq!(cache.load_account(&it, real).await.expect("read").as_deref(), Some(key));
+            real.store_account_key(key).await.expect("written");
+            assert_eq!(real.account_key().await.expect("read").as_deref(), Some(key));
         }
-        cache.store_cert(&names, staging, b"for trying").await.expect("written");
-        assert_eq!(cache.load_cert(&names, real).await.expect("read"), None, "of another authority");
-        assert_eq!(cache.load_cert(&names, staging).await.expect("read").as_deref(), Some(&b"for trying"[..]));
+        staging.store_certificate(b"for trying").await.expect("written");
+        assert_eq!(real.certificate().await.expect("read"), None, "of another authority");
+        assert_eq!(staging.certificate().await.expect("read").as_deref(), Some(&b"for trying"[..]));
         let kept: Vec<PathBuf> =
-            std::fs::read_dir(&cache.folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+            std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
         assert_eq!(kept.len(), 2, "nothing is left half-way: {kept:?}");
         assert!(kept.iter().all(|file| mode(file) == 0o600), "{kept:?}");
+    }
+
+    /// Files under other names would not be found, and a new account and certificate be asked for.
+    #[test]
+    fn files_are_named_as_they_always_were() {
+        let directory = "https://ca.example.org";
+        let account = file_name("account", "mailto:it@example.org", directory);
+        assert_eq!(account, "account-38625d52d77061229b0d578f766434a2");
+        let certificate = file_name("certificate", "visits.example.org", directory);
+        assert_eq!(certificate, "certificate-b5ff1c6d415ee9604e884646b55f4c8e");
     }
 }

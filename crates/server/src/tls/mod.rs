@@ -1,7 +1,11 @@
 //! Certificates: our own for trying a phone, the operator's, or an authority's that are fetched and renewed (ACME).
 
 mod acme;
+mod authority;
 mod cache;
+mod certificate;
+mod http;
+mod served;
 
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
@@ -65,7 +69,7 @@ pub fn check_tls(config: &Config) -> Result<(), StartError> {
     match &config.server.tls {
         TlsConfig::Off | TlsConfig::SelfSigned => Ok(()),
         TlsConfig::Files { certificate, key } => files(certificate, key).map(drop),
-        TlsConfig::Acme(acme) => acme.authority.as_deref().map_or(Ok(()), |roots| acme::trusting(roots).map(drop)),
+        TlsConfig::Acme(acme) => http::Http::new(acme.authority.as_deref()).map(drop),
     }
     .map_err(StartError::Tls)
 }

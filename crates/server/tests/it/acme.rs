@@ -20,6 +20,15 @@ const NAME: &str = "visits.example.org";
 /// An order takes some seconds, and there may have been a few in vain, with a pause after each.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Written in the log when a certificate came.
+const GIVEN: &str = "the authority gave a certificate";
+
+/// Written in the log when it was written into the cache.
+const CERTIFICATE_KEPT: &str = "the certificate is in the cache";
+
+/// Written in the log when an account was made.
+const NEW_ACCOUNT: &str = "the key of a new account with the authority is in the cache";
+
 /// Written in the log after each order in vain.
 const IN_VAIN: &str = "the certificate could not be fetched; it is tried again";
 
@@ -56,6 +65,12 @@ impl Clinic {
 
     fn log(&self) -> String {
         read(self.desk.path("log"))
+    }
+
+    /// The files in the cache.
+    fn kept(&self) -> Vec<PathBuf> {
+        let folder = std::fs::read_dir(self.desk.path("data/acme")).expect("a folder");
+        folder.map(|entry| entry.expect("an entry").path()).collect()
     }
 
     /// The certificate that somebody is shown who trusts this root alone, and is answered.
@@ -113,23 +128,22 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
 
     let cache = PathBuf::from(clinic.desk.path("data/acme"));
     let mode = |path: &PathBuf| Permissions::mode(&path.metadata().expect("there").permissions()) & 0o777;
-    let kept = || -> Vec<PathBuf> {
-        std::fs::read_dir(&cache).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
-    };
-    clinic.until("account and certificate", &authority, async || kept().len() == 2).await;
+    clinic.until("account and certificate", &authority, async || clinic.log().contains(CERTIFICATE_KEPT)).await;
     assert_eq!(mode(&cache), 0o700);
-    assert!(kept().iter().all(|file| mode(file) == 0o600), "for nobody else to read: {:?}", kept());
+    let kept = clinic.kept();
+    assert_eq!(kept.len(), 2, "account and certificate: {kept:?}");
+    assert!(kept.iter().all(|file| mode(file) == 0o600), "for nobody else to read: {kept:?}");
 
     authority.stop();
     serving.terminate();
     let _serving = clinic.serve_saying("trace");
     assert_eq!(clinic.first(&root, &authority).await, first);
     let log = clinic.log();
-    let (given, in_vain) = (count(&log, "the authority gave a certificate"), count(&log, IN_VAIN));
+    let (given, in_vain) = (count(&log, GIVEN), count(&log, IN_VAIN));
     assert_eq!((given, in_vain), (1, 0), "{}", authority.said());
-    let keys: Vec<Canary> = kept().iter().map(|file| Canary::new("a private key", private_key(file))).collect();
+    let keys: Vec<Canary> = kept.iter().map(|file| Canary::new("a private key", private_key(file))).collect();
     assert_eq!(hits(&keys, "the log", log.as_bytes()), Vec::<String>::new());
-    assert!(log.contains("rustls_acme") && !log.contains("PRIVATE KEY"));
+    assert!(log.contains("reqwest::connect") && !log.contains("PRIVATE KEY"), "the libraries say all they know");
 }
 
 /// The secret of the key on the curve P-256 in a file, PKCS #8 as it is or PEM (RFC 5915, section 3).
@@ -161,6 +175,64 @@ async fn a_certificate_is_renewed_while_the_program_runs() {
 
 #[tokio::test]
 #[ignore = "needs Pebble: cargo xtask test acme"]
+async fn a_certificate_that_cannot_be_kept_is_served() {
+    let port = free_port();
+    let authority = Authority::start(port, Manner::default()).await;
+    let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
+    let serving = clinic.serve();
+    let root = authority.root().await;
+    let first = clinic.first(&root, &authority).await;
+    clinic.until("account and certificate", &authority, async || clinic.log().contains(CERTIFICATE_KEPT)).await;
+    serving.terminate();
+
+    let kept = clinic.kept();
+    let is_certificate = |file: &&PathBuf| file.display().to_string().contains("certificate-");
+    let certificate = kept.iter().find(is_certificate).expect("kept");
+    std::fs::remove_file(certificate).expect("removed");
+    // Where the file is to be written there is a folder.
+    std::fs::create_dir(certificate.with_extension("new")).expect("made");
+    let _serving = clinic.serve();
+    assert_ne!(clinic.first(&root, &authority).await, first);
+    clinic.until("a word of it", &authority, async || clinic.log().contains("(server.tls.cache) cannot be used")).await;
+    let log = clinic.log();
+    let counts = [GIVEN, NEW_ACCOUNT, IN_VAIN].map(|text| count(&log, text));
+    assert_eq!(counts, [2, 1, 0], "one at each start, for the same account: {log}");
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
+async fn an_authority_that_forgot_the_account_is_given_a_new_one() {
+    let port = free_port();
+    let manner = Manner { validity: Duration::from_secs(20), ..Manner::default() };
+    let mut authority = Authority::start(port, manner).await;
+    let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
+    let _serving = clinic.serve();
+    clinic.first(&authority.root().await, &authority).await;
+    authority.restart(manner).await;
+    clinic.first(&authority.root().await, &authority).await;
+    clinic.until("the certificate in the cache", &authority, async || count(&clinic.log(), CERTIFICATE_KEPT) > 1).await;
+    let log = clinic.log();
+    assert_eq!(count(&log, NEW_ACCOUNT), 2, "{log}");
+    assert_eq!(clinic.kept().len(), 2, "in place of the other: {:?}", clinic.kept());
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
+async fn what_the_authority_finds_wrong_with_the_host_is_in_the_log() {
+    let authority = Authority::start(free_port(), Manner::default()).await;
+    // Nothing answers where it asks back.
+    let clinic = Clinic::new(free_port(), &authority, Some(authority.own_root_file()));
+    let _serving = clinic.serve();
+    clinic.until("an order in vain", &authority, async || count(&clinic.log(), IN_VAIN) > 0).await;
+    let log = clinic.log();
+    let failure = log.lines().find(|line| line.contains(IN_VAIN)).expect("waited for");
+    for part in ["cannot validate the host", "Failed to connect to 127.0.0.1", "urn:ietf:params:acme:error:"] {
+        assert!(failure.contains(part), "{log}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Pebble: cargo xtask test acme"]
 async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
     let port = free_port();
     let authority = Authority::start(port, Manner::default()).await;
@@ -174,7 +246,8 @@ async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
         let _serving = clinic.serve();
         clinic.until("it is tried again", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
         let log = clinic.log();
-        assert_eq!(count(&log, IN_VAIN), count(&log, "UnknownIssuer"), "{log}");
+        let failures: Vec<&str> = log.lines().filter(|line| line.contains(IN_VAIN)).collect();
+        assert!(failures.iter().all(|failure| failure.contains("UnknownIssuer")), "{log}");
         assert!(clinic.certificate(&authority.root().await).await.is_err());
     }
     assert!(!authority.said().contains("/dir "), "{}", authority.said());
