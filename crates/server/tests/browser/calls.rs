@@ -8,7 +8,7 @@ use crate::people::{Clinic, sign_in, they_meet};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::in_whole_browser(|_| {}).await;
     let patient = clinic.patient().await;
     patient.sees("You're in the waiting room.").await;
     patient.stage("waiting").await;
@@ -63,7 +63,7 @@ async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn two_browsers_meet() {
     let clinic = Clinic::open().await;
-    let second = crate::chromium::Chromium::launch();
+    let second = crate::chromium::Chromium::shared_whole();
     let patient = second.profile(&clinic.server.origin).await.window().await;
     clinic.come_by_link(&patient).await;
     patient.stage("waiting").await;

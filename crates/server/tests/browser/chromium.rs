@@ -39,6 +39,17 @@ const ARGUMENTS: [&str; 18] = [
     "use-fake-device-for-media-stream",
 ];
 
+/// What a camera films: even numbers of pixels, and pictures a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Film {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) pictures: usize,
+}
+
+/// What Chromium's own fake camera films, 1280 by 720 pixels, costs a core to encode and to show.
+const SMALL: Film = Film { width: 320, height: 180, pictures: 10 };
+
 /// The processes that tests share. They end with the test program, whose pipes they read.
 static SHARED_SHELL: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
 static SHARED_WHOLE: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
@@ -61,15 +72,17 @@ pub(crate) struct Profile<'a> {
 impl Chromium {
     /// The headless shell that tests share, with a small camera; the whole browser where it is not installed.
     pub(crate) fn shared() -> Self {
-        Self::of(&SHARED_SHELL, || match headless_shell() {
-            Some(program) => start(&program, &[SHELL, &small_camera()]),
-            None => start(&whole(), &[WHOLE, &small_camera()]),
-        })
+        Self::of(&SHARED_SHELL, || start_shell(&camera(SMALL), &[]))
     }
 
     /// The whole browser that tests share, with a small camera.
     pub(crate) fn shared_whole() -> Self {
-        Self::of(&SHARED_WHOLE, || start(&whole(), &[WHOLE, &small_camera()]))
+        Self::of(&SHARED_WHOLE, || start(&whole(), &[WHOLE, &camera(SMALL)]))
+    }
+
+    /// A headless shell of its own with a camera, and other arguments beside the usual ones.
+    pub(crate) fn launch_shell(film: Film, others: &[&str]) -> Self {
+        Self::on(start_shell(&camera(film), others), false)
     }
 
     fn of(shared: &Mutex<Option<Arc<Cdp>>>, start: impl FnOnce() -> Arc<Cdp>) -> Self {
@@ -79,12 +92,8 @@ impl Chromium {
         Self::on(cdp, true)
     }
 
-    /// A whole browser of its own.
-    pub(crate) fn launch() -> Self {
-        Self::launch_filming(15, &[])
-    }
-
-    /// A whole browser of its own, with a camera of so many pictures a second, and other arguments beside the usual ones.
+    /// A whole browser of its own, with Chromium's camera of so many pictures a second, and other arguments beside the usual ones.
+    #[allow(dead_code, reason = "for the lab and for measuring")]
     pub(crate) fn launch_filming(pictures: u32, others: &[&str]) -> Self {
         let camera = format!("use-fake-device-for-media-stream=fps={pictures}");
         Self::on(start(&whole(), &[&[WHOLE, &camera], others].concat()), false)
@@ -185,36 +194,42 @@ fn start(program: &str, others: &[&str]) -> Arc<Cdp> {
     Arc::new(Cdp::launch(program, &arguments).expect("Chromium starts"))
 }
 
-/// The argument for a camera of 320 by 180 pixels and ten pictures a second: what Chromium's own fake camera films costs a
-/// core to encode and show. Pictures for documents are of that one.
-fn small_camera() -> String {
+fn start_shell(camera: &str, others: &[&str]) -> Arc<Cdp> {
+    match headless_shell() {
+        Some(program) => start(&program, &[&[SHELL, camera], others].concat()),
+        None => start(&whole(), &[&[WHOLE, camera], others].concat()),
+    }
+}
+
+/// The argument for a camera that films this. Pictures for documents are of Chromium's own.
+fn camera(film: Film) -> String {
     if std::env::var_os("BEDSIDE_SHOTS").is_some() {
         return "use-fake-device-for-media-stream=fps=15".to_owned();
     }
-    let file = std::env::temp_dir().join("bedside-tests-camera-320x180.y4m");
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = lock(&WRITING);
+    let file = std::env::temp_dir().join(format!("bedside-tests-{}x{}-{}.y4m", film.width, film.height, film.pictures));
     if !file.exists() {
         let new = file.with_extension(std::process::id().to_string());
-        std::fs::write(&new, film()).and_then(|()| std::fs::rename(&new, &file)).expect("the camera's film");
+        std::fs::write(&new, film.second()).and_then(|()| std::fs::rename(&new, &file)).expect("the camera's film");
     }
     format!("use-file-for-fake-video-capture={}", file.display())
 }
 
-/// A second in which a bright bar crosses the picture, as YUV4MPEG2.
-fn film() -> Vec<u8> {
-    const WIDTH: usize = 320;
-    const HEIGHT: usize = 180;
-    const PICTURES: usize = 10;
-    let mut film = format!("YUV4MPEG2 W{WIDTH} H{HEIGHT} F{PICTURES}:1 Ip A1:1 C420jpeg\n").into_bytes();
-    for picture in 0..PICTURES {
-        film.extend(b"FRAME\n");
-        let bar = picture * WIDTH / PICTURES..(picture + 1) * WIDTH / PICTURES;
-        let line: Vec<u8> = (0..WIDTH).map(|x| if bar.contains(&x) { 220 } else { 90 }).collect();
-        film.extend(line.repeat(HEIGHT));
-        for shade in [110, 140] {
-            film.extend([shade; WIDTH / 2 * HEIGHT / 2]);
+impl Film {
+    /// A second in which a bright bar crosses the picture, as YUV4MPEG2.
+    fn second(self) -> Vec<u8> {
+        let Self { width, height, pictures } = self;
+        let mut film = format!("YUV4MPEG2 W{width} H{height} F{pictures}:1 Ip A1:1 C420jpeg\n").into_bytes();
+        for picture in 0..pictures {
+            film.extend(b"FRAME\n");
+            let bar = picture * width / pictures..(picture + 1) * width / pictures;
+            let line: Vec<u8> = (0..width).map(|x| if bar.contains(&x) { 220 } else { 90 }).collect();
+            film.extend(line.repeat(height));
+            film.extend([110, 140].map(|shade| vec![shade; width / 2 * height / 2]).concat());
         }
+        film
     }
-    film
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

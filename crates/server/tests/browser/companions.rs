@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::chromium::Chromium;
+use crate::chromium::{Chromium, Film};
 use crate::people::Clinic;
 use crate::window::Window;
 
@@ -33,7 +33,7 @@ async fn watch(window: &Window, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn an_interpreter_joins_is_seen_and_heard_and_is_taken_out() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::alone_with(Chromium::shared()).await;
     let (patient, provider) = clinic.in_call().await;
     watch(&patient, PROVIDER).await;
     watch(&provider, PATIENT).await;
@@ -77,7 +77,9 @@ const SENT: &str = "[...(await probe.call().stats()).values()].filter(({ type, k
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn three_send_the_sizes_that_are_looked_at() {
-    let clinic = Clinic::open().await;
+    // The smallest picture of which Chromium sends three sizes, and few of them: two cores encode nine streams of it.
+    let film = Film { width: 960, height: 540, pictures: 8 };
+    let clinic = Clinic::alone_with(Chromium::launch_shell(film, &[])).await;
     let (patient, provider) = clinic.in_call().await;
     let rids = format!("({SENT}).map(({{ rid }}) => rid).sort().join()");
     assert_eq!(patient.eval::<String>(&rids).await, "", "to one other a picture is sent as it is");
@@ -146,7 +148,8 @@ async fn who_speaks_is_pointed_out_to_the_others() {
     let file = folder.path().join("voice.wav");
     std::fs::write(&file, voice()).expect("written");
     let sound = format!("use-file-for-fake-audio-capture={}", file.display());
-    let clinic = Clinic::seen_with(Chromium::launch_filming(15, &[&sound]), |_| {}).await;
+    let film = Film { width: 320, height: 180, pictures: 10 };
+    let clinic = Clinic::alone_with(Chromium::launch_shell(film, &[&sound])).await;
     let (patient, provider) = clinic.in_call().await;
     let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
     interpreter.stage("connected").await;
@@ -171,7 +174,7 @@ async fn who_speaks_is_pointed_out_to_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn an_observer_is_asked_for_nothing_sends_nothing_and_is_announced() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::alone_with(Chromium::shared()).await;
     let (patient, provider) = clinic.both_waiting().await;
     let (_, link) = clinic.server.companion_link(clinic.appointment.id, "Oscar", "observer").await;
     let observer = clinic.profile().await.window().await;
@@ -206,7 +209,7 @@ async fn an_observer_is_asked_for_nothing_sends_nothing_and_is_announced() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn who_comes_before_the_patient_is_with_the_provider() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::alone_with(Chromium::shared()).await;
     let provider = clinic.provider().await;
     let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
     interpreter.stage("waiting").await;

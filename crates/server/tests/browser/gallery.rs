@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bedside::config::SecondFactor;
 use bedside_visit::{CallBackend, Clock as _, Person};
 
+use crate::chromium::Chromium;
 use crate::people::{Clinic, sign_in, they_meet};
 use crate::phones::FACEBOOK;
 use crate::support::double::Fault;
@@ -153,7 +154,7 @@ async fn a_persons_own_account() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn a_second_step_that_the_clinic_requires() {
-    let clinic = Clinic::with(|all| all.sign_in.second_factor = SecondFactor::Required).await;
+    let clinic = Clinic::in_whole_browser(|all| all.sign_in.second_factor = SecondFactor::Required).await;
     let mut findings = Findings::default();
     let window = clinic.profile().await.window().await;
     window.open("/account").await;
@@ -332,7 +333,7 @@ async fn the_visit_of_a_patient_who_waits() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn the_visit_of_a_patient_who_is_late_or_blocked() {
-    let mut clinic = Clinic::with(|config| config.visits.ring_seconds = 30).await;
+    let mut clinic = Clinic::in_whole_browser(|config| config.visits.ring_seconds = 30).await;
     let long = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh of Llanfairpwllgwyngyll";
     let patient: Person = clinic.server.add_person(long, None).await.person;
     let doctor = clinic.server.provider.person.clone();
@@ -508,7 +509,7 @@ async fn over_cometchat() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn a_visit_of_several() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::alone_with(Chromium::shared()).await;
     let long = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh of Llanfairpwllgwyngyll";
     let mut findings = Findings::default();
     let provider = clinic.provider().await;

@@ -3,10 +3,16 @@
 use bedside::config::Config;
 use bedside_visit::{Appointment, CallBackend, UserId};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::chromium::{Chromium, Profile};
 use crate::support::double::Double;
 use crate::support::{Account, PASSWORD, Server, When, soon};
 use crate::window::Window;
+
+/// What a machine of two cores is shared in: a visit of two takes one.
+const MACHINE: u32 = 2;
+static SHARES: Semaphore = Semaphore::const_new(MACHINE as usize);
 
 /// A clinic, a part of the browser, and an appointment that is due.
 pub(crate) struct Clinic {
@@ -15,6 +21,7 @@ pub(crate) struct Clinic {
     pub(crate) appointment: Appointment,
     /// CometChat's service, where the clinic has an account there.
     pub(crate) double: Option<Double>,
+    _share: SemaphorePermit<'static>,
 }
 
 impl Clinic {
@@ -26,11 +33,25 @@ impl Clinic {
         Self::seen_with(Chromium::shared(), adjust).await
     }
 
-    /// With a browser of one's own.
-    pub(crate) async fn seen_with(chromium: Chromium, adjust: impl FnOnce(&mut Config)) -> Self {
+    /// With the whole browser, which asks for permissions.
+    pub(crate) async fn in_whole_browser(adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::seen_with(Chromium::shared_whole(), adjust).await
+    }
+
+    /// For a visit of three and more, which takes all of a small machine: no other test runs beside it.
+    pub(crate) async fn alone_with(chromium: Chromium) -> Self {
+        Self::sharing(MACHINE, chromium, |_| {}).await
+    }
+
+    async fn seen_with(chromium: Chromium, adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::sharing(1, chromium, adjust).await
+    }
+
+    async fn sharing(share: u32, chromium: Chromium, adjust: impl FnOnce(&mut Config)) -> Self {
+        let share = SHARES.acquire_many(share).await.expect("never closed");
         let server = Server::start_with(adjust).await;
         let appointment = server.book(When::Now).await;
-        Self { server, chromium, appointment, double: None }
+        Self { server, chromium, appointment, double: None, _share: share }
     }
 
     /// With calls that another backend carries, if it is not the embedded one.

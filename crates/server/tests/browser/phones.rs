@@ -75,7 +75,7 @@ async fn a_phone_call_is_over_and_one_tap_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn what_the_browser_gives_back_by_itself_needs_no_tap() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::in_whole_browser(|_| {}).await;
     let (patient, provider) = clinic.in_call_by_phone().await;
     // A camera that ended, and may be had again.
     patient.phone("interrupt()").await;
@@ -152,7 +152,7 @@ async fn devices_come_and_go() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn a_permission_that_is_withdrawn_in_mid_call_is_explained_and_given_again() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::in_whole_browser(|_| {}).await;
     let browser = clinic.profile().await;
     let patient = browser.window().await;
     clinic.come_by_link(&patient).await;

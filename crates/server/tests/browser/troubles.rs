@@ -64,7 +64,7 @@ async fn leaving_and_coming_back() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn a_blocked_camera_is_explained_and_the_visit_goes_on_without() {
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::in_whole_browser(|_| {}).await;
     let browser = clinic.chromium.bare_profile(&clinic.server.origin).await;
     browser.deny_devices().await;
     let patient = browser.window().await;

@@ -47,11 +47,12 @@ pub(crate) enum Rules {
 }
 
 /// What media a page receives.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Default, Clone, Copy, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Received {
     pub(crate) frames_decoded: f64,
     pub(crate) audio_energy: f64,
+    playing: bool,
 }
 
 /// Why a script gave nothing.
@@ -196,18 +197,20 @@ impl Window {
     /// Waits until an expression is true.
     pub(crate) async fn until(&self, condition: &str, what: &str) {
         let begun = Instant::now();
-        loop {
-            if self.eval::<bool>(&format!("Boolean({condition})")).await {
-                return;
-            }
-            if begun.elapsed() > PATIENCE {
-                let text: String = self.eval("probe.text()").await;
-                let at: String = self.eval("location.href").await;
-                panic!("waited in vain for {what} at {at}. The page says:\n{text}");
-            }
-            // A look costs the page a layout: the longer it takes, the less often it is looked at.
-            tokio::time::sleep((begun.elapsed() / 8).clamp(SHORTEST, LONGEST)).await;
+        while !self.eval::<bool>(&format!("Boolean({condition})")).await {
+            self.wait(begun, what).await;
         }
+    }
+
+    /// Lets the page alone until the next look at it. Fails with what it says when that has gone on for too long.
+    async fn wait(&self, begun: Instant, what: &str) {
+        if begun.elapsed() > PATIENCE {
+            let text: String = self.eval("probe.text()").await;
+            let at: String = self.eval("location.href").await;
+            panic!("waited in vain for {what} at {at}. The page says:\n{text}");
+        }
+        // A look costs the page a layout: the longer it takes, the less often it is looked at.
+        tokio::time::sleep((begun.elapsed() / 8).clamp(SHORTEST, LONGEST)).await;
     }
 
     /// Waits until the page says something.
@@ -302,30 +305,33 @@ impl Window {
 
     /// Waits until the other person is really seen and heard: frames decoded, sound with energy in it.
     pub(crate) async fn sees_and_hears_the_other(&self) {
-        let before = self.received().await;
-        self.until(
-            &format!(
-                "await (async () => {{ const r = await probe.received(); return r.framesDecoded > {} && r.audioEnergy > {} && r.playing; }})()",
-                before.frames_decoded + 5.0,
-                before.audio_energy + 0.000_1,
-            ),
-            "picture and sound of the other",
-        )
-        .await;
+        self.gets_more("await probe.received()", "picture and sound of the other").await;
     }
 
     /// Waits until each of these people is really seen and heard: frames decoded, sound with energy in it, in the
     /// element that bears their name.
     pub(crate) async fn sees_and_hears(&self, names: &[&str]) {
         for name in names {
-            let before: (f64, f64, bool) = self.eval(&format!("await {}", media_of(name))).await;
-            let more = format!(
-                "await (async () => {{ const [frames, energy, is] = await {}; return is && frames > {} && energy > {}; }})()",
-                media_of(name),
-                before.0 + 5.0,
-                before.1 + 0.000_1
-            );
-            self.until(&more, &format!("picture and sound of {name}")).await;
+            self.gets_more(&media_of(name), &format!("picture and sound of {name}")).await;
+        }
+    }
+
+    /// Waits until more is decoded, and played, than when the wait began. A page that connects anew counts from zero again.
+    async fn gets_more(&self, media: &str, what: &str) {
+        let begun = Instant::now();
+        let mut before: Received = self.eval(media).await;
+        loop {
+            let now: Received = self.eval(media).await;
+            if now.frames_decoded < before.frames_decoded || now.audio_energy < before.audio_energy {
+                before = Received::default();
+            }
+            if now.playing
+                && now.frames_decoded > before.frames_decoded + 5.0
+                && now.audio_energy > before.audio_energy + 0.000_1
+            {
+                return;
+            }
+            self.wait(begun, what).await;
         }
     }
 
@@ -354,9 +360,12 @@ impl Window {
 
 /// Frames and sound of a person so far, and whether they are played and seen.
 fn media_of(name: &str) -> String {
-    let name = quoted(name);
     format!(
-        "(async () => {{ const one = (await probe.people())[{name}]; return [one?.frames ?? 0, one?.energy ?? 0, Boolean(one?.playing && one?.seen)]; }})()"
+        "await (async () => {{ \
+           const one = (await probe.people())[{}]; \
+           return {{ framesDecoded: one?.frames ?? 0, audioEnergy: one?.energy ?? 0, playing: Boolean(one?.playing && one?.seen) }}; \
+         }})()",
+        quoted(name)
     )
 }
 

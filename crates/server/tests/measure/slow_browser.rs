@@ -26,7 +26,7 @@ pub(crate) struct SlowBrowser {
 
 impl SlowBrowser {
     pub(crate) fn launch(origin: &str) -> Self {
-        Self { chromium: Chromium::launch(), origin: origin.to_owned() }
+        Self { chromium: Chromium::launch_filming(15, &[]), origin: origin.to_owned() }
     }
 
     /// A new person: no cookies, nothing cached, no connection open; camera and microphone granted.
