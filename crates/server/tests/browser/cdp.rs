@@ -141,10 +141,8 @@ impl Inbox {
     /// Hands an answer or an event to those who wait for it.
     fn take(&mut self, mut message: Value) {
         if let Some(id) = message["id"].as_u64() {
-            let answer = match message["error"].take() {
-                Value::Null => Ok(message["result"].take()),
-                error => Err(error.to_string()),
-            };
+            let error = message["error"].take();
+            let answer = if error.is_null() { Ok(message["result"].take()) } else { Err(error.to_string()) };
             if let Some(waiting) = self.answers.remove(&id) {
                 let _ = waiting.send(answer);
             }

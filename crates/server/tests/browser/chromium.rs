@@ -125,7 +125,8 @@ impl Chromium {
 
     /// Closes all windows. A process of its own ends with them.
     pub(crate) async fn close(self) {
-        for context in std::mem::take(&mut *lock(&self.contexts)) {
+        let contexts = std::mem::take(&mut *lock(&self.contexts));
+        for context in contexts {
             let dispose = self.cdp.execute("Target.disposeBrowserContext", json!({ "browserContextId": context }));
             dispose.await.expect("the windows close");
         }

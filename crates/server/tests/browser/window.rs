@@ -188,10 +188,8 @@ impl Window {
     async fn evaluate(&self, script: &str) -> Result<Value, Failure> {
         let script = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
         let mut answer = self.page.execute("Runtime.evaluate", script).await.map_err(Failure::Page)?;
-        match answer["exceptionDetails"].take() {
-            Value::Null => Ok(answer["result"]["value"].take()),
-            thrown => Err(Failure::Script(thrown.to_string())),
-        }
+        let thrown = answer["exceptionDetails"].take();
+        if thrown.is_null() { Ok(answer["result"]["value"].take()) } else { Err(Failure::Script(thrown.to_string())) }
     }
 
     /// Waits until an expression is true.
