@@ -13,6 +13,8 @@ pub(crate) struct Need {
     /// The environment variable that may name another program instead.
     variable: Option<&'static str>,
     packages: &'static [&'static str],
+    /// The tests do without it where it cannot be installed.
+    is_optional: bool,
 }
 
 const CHROMIUM: Need = Need {
@@ -21,8 +23,18 @@ const CHROMIUM: Need = Need {
     variable: Some("CHROMIUM"),
     // Fonts for the scripts that pages are tested with.
     packages: &["chromium", "fonts-dejavu-core", "fonts-noto-core"],
+    is_optional: false,
 };
-const CPP: Need = Need { program: "c++", probe: "--version", variable: Some("CXX"), packages: &["g++"] };
+const HEADLESS_SHELL: Need = Need {
+    program: "chromium-headless-shell",
+    probe: "--version",
+    variable: Some("CHROMIUM_HEADLESS_SHELL"),
+    packages: &["chromium-headless-shell"],
+    // The whole browser is slower and does as well.
+    is_optional: true,
+};
+const CPP: Need =
+    Need { program: "c++", probe: "--version", variable: Some("CXX"), packages: &["g++"], is_optional: false };
 const PEBBLE: Need = Need::new("pebble", "-h", &["pebble"]);
 const RESOLVER: Need = Need::new("pebble-challtestsrv", "-h", &["pebble"]);
 const IP: Need = Need::new("ip", "-V", &["iproute2"]);
@@ -33,7 +45,7 @@ const JANUS: Need = Need::new("janus", "--help", &["janus"]);
 const VALGRIND: Need = Need::new("valgrind", "--version", &["valgrind"]);
 
 /// For the journeys in a browser.
-pub(crate) const BROWSER: &[Need] = &[CHROMIUM];
+pub(crate) const BROWSER: &[Need] = &[CHROMIUM, HEADLESS_SHELL];
 /// For the fuzz targets.
 pub(crate) const FUZZ: &[Need] = &[CPP];
 /// For certificates of a real authority.
@@ -47,7 +59,7 @@ pub(crate) const COST: &[Need] = &[VALGRIND];
 
 impl Need {
     const fn new(program: &'static str, probe: &'static str, packages: &'static [&'static str]) -> Self {
-        Self { program, probe, variable: None, packages }
+        Self { program, probe, variable: None, packages, is_optional: false }
     }
 
     fn is_met(&self) -> bool {
@@ -58,7 +70,9 @@ impl Need {
 
 /// Installs what is missing, with one call of the package manager.
 pub(crate) fn install(needs: &[Need]) -> Outcome {
-    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_met()).collect();
+    let can_install = can_install();
+    let is_missing = |need: &&Need| (can_install || !need.is_optional) && !need.is_met();
+    let missing: Vec<&Need> = needs.iter().filter(is_missing).collect();
     let mut packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
     packages.sort_unstable();
     packages.dedup();
