@@ -7,8 +7,9 @@ use crate::shell::{self, Outcome, cargo, cargo_test, complain, heading};
 use crate::timing::stage;
 use crate::{bench, contract, cost, fuzz, lab, needs, web};
 
-/// All targets of all packages, with the same features in every call: cargo then compiles each dependency once.
-const EVERYTHING: [&str; 4] = ["--workspace", "--features", ENGINE, "--all-targets"];
+/// All tests of all packages, with the same features in every call: cargo then compiles each dependency once. Not
+/// `--all-targets`, which would run the fuzz targets as tests: they never end.
+const EVERYTHING: [&str; 4] = ["--workspace", "--features", ENGINE, "--tests"];
 
 /// Whole journeys are marked `ignore`. Two at a time: a journey often waits.
 const BROWSER: [&str; 5] = ["--workspace", "--test", "browser", "--", "--ignored"];

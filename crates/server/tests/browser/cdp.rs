@@ -96,10 +96,18 @@ impl Cdp {
         !lock(&self.inbox).is_closed && lock(&self.child).try_wait().is_ok_and(|status| status.is_none())
     }
 
-    /// Ends the process, and waits for it.
+    /// Ends the process by closing the pipe, and waits for it. One that does not end is killed.
     pub(crate) fn close(&self) {
         drop(lock(&self.commands).take());
-        let _ = lock(&self.child).wait();
+        let mut child = lock(&self.child);
+        for _ in 0..500 {
+            if !child.try_wait().is_ok_and(|status| status.is_none()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
     }
 
     async fn send(&self, mut message: Value) -> Result<Value, String> {
