@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response};
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient, Problem};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client};
@@ -27,7 +27,7 @@ enum HttpError {
     #[error("a very long answer")]
     TooLong,
     #[error("the authority answered {0}")]
-    Status(StatusCode),
+    Status(u16),
 }
 
 impl Http {
@@ -89,7 +89,7 @@ async fn ask(client: &Client, request: Request<BodyWrapper<Bytes>>) -> Result<By
     let status = answer.status();
     // RFC 8555, section 6.7: errors come with a problem document, which says why. Of others only the status is known.
     if !status.is_success() && serde_json::from_slice::<Problem>(&body).is_err() {
-        return Err(HttpError::Status(status));
+        return Err(HttpError::Status(status.as_u16()));
     }
     let (parts, _) = Response::from(answer).into_parts();
     Ok(BytesResponse { parts, body: Box::new(Bytes::from(body)) })
