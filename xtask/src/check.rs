@@ -11,7 +11,7 @@ const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn run() -> Outcome {
     stage("formatting", || cargo(&["fmt", "--all", "--check"]))?;
-    stage("lints (about 4 min the first time)", || {
+    stage("lints (about 3 min the first time)", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
     })?;
     stage("documentation", || {

@@ -98,7 +98,7 @@ fn build(release: bool, cometchat: bool) -> Outcome {
         heading("building the server (about 8 min the first time)");
         return cargo(&["build", "--release", "--package", "bedside-server"]);
     }
-    heading("building the server (about 5 min the first time)");
+    heading("building the server (about 6 min the first time)");
     cargo(&["build", "--workspace", "--bin", "bedside"])
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn cost() -> Outcome {
 fn rust() -> Outcome {
     needs::install(needs::FUZZ)?;
     stage("building the browser client", web::build)?;
-    stage("building the server and its tests (about 9 min the first time)", || {
+    stage("building the server and its tests (about 7 min the first time)", || {
         cargo(&[&["test", "--no-run"], &EVERYTHING[..]].concat())
     })?;
     // The browser journeys are marked `ignore`: they are a ring of their own.
@@ -91,7 +91,7 @@ fn web() -> Outcome {
 fn browser() -> Outcome {
     needs::install(needs::BROWSER)?;
     web::build()?;
-    stage("browsers: whole journeys (about 9 min)", || {
+    stage("browsers: whole journeys (about 7 min)", || {
         cargo_test(&[], &[&BROWSER[..], &["--test-threads=2", "--skip", "cometchat"]].concat())
     })
 }
@@ -104,7 +104,7 @@ fn cometchat() -> Outcome {
         complain(&fault);
         return web::build();
     }
-    let tested = stage("browsers: the same journeys over CometChat's own SDKs (about 3 min)", || {
+    let tested = stage("browsers: the same journeys over CometChat's own SDKs (about 2 min)", || {
         web::quietly(&["run", "check:cometchat"])?;
         cargo_test(&[], &[&BROWSER[..], &["--test-threads=2", "cometchat"]].concat())
     });
