@@ -1,4 +1,4 @@
-//! The rings of tests: each can be run by itself.
+//! The rings of tests. Each can be run alone.
 
 use std::path::Path;
 
