@@ -1,9 +1,10 @@
 //! A real Chromium with a fake camera and microphone.
 //!
 //! Tests share one process: a browser context keeps each person's cookies and permissions apart. Most use the headless
-//! shell, which is Chromium without its windows and opens a page in a third of the time. It cannot ask for permission, so
-//! that what it answers to `getUserMedia` is always yes: tests of permissions use the whole browser, and so does at least
-//! one journey of each kind. A test that needs other arguments starts a process of its own.
+//! shell, which is Chromium without its windows and opens a page in a third of the time. It cannot ask for permission, and
+//! always grants `getUserMedia`: tests of permissions use the whole browser, and so does one visit from link to call. What is
+//! measured is measured in the whole browser with Chromium's own camera. A test that needs other arguments starts a process
+//! of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,10 +15,12 @@ use crate::window::Window;
 
 /// For the whole browser. Without `--use-fake-ui-for-media-stream`: it would let every denied permission through.
 const WHOLE: &str = "headless=new";
-/// For the headless shell, which has nobody to ask.
+/// For the headless shell, which cannot ask the user for a permission.
 const SHELL: &str = "use-fake-ui-for-media-stream";
+/// No renderer process in reserve. It would make pages open faster, which is measured, but costs tests processor time.
+const NO_SPARE: &str = "disable-features=SpareRendererForSitePerProcess";
 
-const ARGUMENTS: [&str; 18] = [
+const ARGUMENTS: [&str; 17] = [
     "no-sandbox",
     "ignore-certificate-errors",
     "disable-gpu",
@@ -32,8 +35,6 @@ const ARGUMENTS: [&str; 18] = [
     "disable-component-update",
     "disable-sync",
     "disable-extensions",
-    // A process that no page has asked for yet, at each page.
-    "disable-features=SpareRendererForSitePerProcess",
     "metrics-recording-only",
     "password-store=basic",
     "use-fake-device-for-media-stream",
@@ -77,7 +78,7 @@ impl Chromium {
 
     /// The whole browser that tests share, with a small camera.
     pub(crate) fn shared_whole() -> Self {
-        Self::of(&SHARED_WHOLE, || start(&whole(), &[WHOLE, &camera(SMALL)]))
+        Self::of(&SHARED_WHOLE, || start(&whole(), &[WHOLE, NO_SPARE, &camera(SMALL)]))
     }
 
     /// A headless shell of its own with a camera, and other arguments beside the usual ones.
@@ -197,8 +198,8 @@ fn start(program: &str, others: &[&str]) -> Arc<Cdp> {
 
 fn start_shell(camera: &str, others: &[&str]) -> Arc<Cdp> {
     match headless_shell() {
-        Some(program) => start(&program, &[&[SHELL, camera], others].concat()),
-        None => start(&whole(), &[&[WHOLE, camera], others].concat()),
+        Some(program) => start(&program, &[&[SHELL, NO_SPARE, camera], others].concat()),
+        None => start(&whole(), &[&[WHOLE, NO_SPARE, camera], others].concat()),
     }
 }
 

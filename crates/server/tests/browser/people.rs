@@ -38,7 +38,7 @@ impl Clinic {
         Self::seen_with(Chromium::shared_whole(), adjust).await
     }
 
-    /// For a visit of three and more, which takes all of a small machine: no other test runs beside it.
+    /// For a visit of three and more, and for measuring: no other test runs beside it.
     pub(crate) async fn alone_with(chromium: Chromium) -> Self {
         Self::sharing(MACHINE, chromium, |_| {}).await
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::chromium::Chromium;
 use crate::figures::{Figures, number};
 use crate::people::Clinic;
 use crate::window::Window;
@@ -110,7 +111,7 @@ impl Report {
 async fn the_quality_of_a_call() {
     let how = "getStats; fake camera at 15 fps, everything on this machine";
     let mut figures = Figures::new("Quality of a call of two");
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::alone_with(Chromium::launch_filming(15, &[])).await;
     let (patient, provider) = clinic.both_waiting().await;
     let windows = [("patient", &patient), ("provider", &provider)];
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::chromium::Chromium;
 use crate::figures::{Figures, Sample, setting};
 use crate::people::Clinic;
 use crate::support::When;
@@ -126,7 +127,7 @@ async fn trial(patient: &Window, provider: &Window, button: &str, times: &mut Ti
 async fn starting_a_meeting() {
     let trials = setting("TRIALS", 25);
     let mut figures = Figures::new("Starting a meeting");
-    let clinic = Clinic::open().await;
+    let clinic = Clinic::alone_with(Chromium::launch_filming(15, &[])).await;
     let (patient, provider) = clinic.both_waiting().await;
 
     let mut first = Times::default();
@@ -170,7 +171,7 @@ const KEEP_THE_CLICK: &str = "(addEventListener('click', () => sessionStorage.se
 async fn joining_a_meeting_that_waits() {
     let trials = setting("TRIALS", 25).min(10);
     let mut figures = Figures::new("The provider was first");
-    let mut clinic = Clinic::open().await;
+    let mut clinic = Clinic::alone_with(Chromium::launch_filming(15, &[])).await;
     let provider = clinic.provider().await;
     let mut times = Times::default();
     let mut late = 0;
