@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use prometheus_client::registry::Registry;
 
 use crate::assets::Assets;
-use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Seen, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Sessions, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
@@ -39,7 +39,7 @@ pub(crate) struct Parts {
     pub(crate) second_step: SecondStep,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) reads: Reads,
-    pub(crate) seen: Seen,
+    pub(crate) sessions: Sessions,
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,

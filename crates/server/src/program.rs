@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use crate::app::{App, Parts};
 use crate::assets::Assets;
 use crate::audit::HeadKeeper;
-use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Seen, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Seen, Sessions, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
@@ -194,7 +194,13 @@ impl Program {
         let (metrics, metrics_registry) = Metrics::new();
         let journeys = Journeys::new(&config.tracing).map_err(StartError::Tracing)?;
         let counted = (metrics.clone(), journeys.clone());
-        let hub = Hub::new(Arc::clone(&store), Arc::clone(&clock), rules, media.clone(), counted);
+        let sessions = Sessions {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            seen: Seen::default(),
+            idle: config.sign_in.idle(),
+        };
+        let hub = Hub::new(sessions.clone(), rules, media.clone(), counted);
         hub.resume().await?;
         let rights_epoch = store.get_rights_epoch().await?;
         let limits = config.server.limits.clone();
@@ -207,7 +213,7 @@ impl Program {
             second_step: SecondStep::new(keys.sealer()?),
             access_tokens: AccessTokens::new(&keys.current, &config.server.public_url)?,
             reads: Reads::default(),
-            seen: Seen::default(),
+            sessions,
             cookies: Cookies::new(config.server.is_secure()),
             started_at: clock.now(),
             clock,
@@ -294,7 +300,7 @@ impl Program {
         carrier.abort();
         app.media.shutdown();
         app.journeys.stop().await;
-        if let Err(error) = app.seen.write_down(&*app.store).await {
+        if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
             tracing::error!(%error, "when sessions were used last is not written down");
         }
         heads.keep().await;
@@ -391,7 +397,7 @@ async fn write_down_seen(app: App) {
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if let Err(error) = app.seen.write_down(&*app.store).await {
+        if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
             tracing::error!(%error, "when sessions were used last could not be written down");
         }
     }

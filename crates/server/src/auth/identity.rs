@@ -1,18 +1,19 @@
 //! From cookies to principals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{Actor, SessionHash, SessionRecord, StoreError};
+use bedside_store::{Actor, SessionHash, SessionRecord, Store, StoreError};
 use bedside_visit::permission::{Principal, Scope};
-use bedside_visit::{Timestamp, UserId};
+use bedside_visit::{Clock, Timestamp, UserId};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::CookieKind;
+use super::{CookieKind, Seen};
 use crate::app::App;
 use crate::error::Error;
 
@@ -120,22 +121,48 @@ async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
     Ok(Some(Identity { principal: Principal { user: key.user, scope }, session, token }))
 }
 
+/// Looks sessions up.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) seen: Seen,
+    /// How long a sign-in may be left unused.
+    pub(crate) idle: Duration,
+}
+
+impl Sessions {
+    /// Returns whose session this is, or `None` if there is no such session or it has ended. Does not count as use.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn find(&self, hash: &SessionHash) -> Result<Option<Identity>, StoreError> {
+        Ok(self.find_record(hash).await?.map(|session| identity_of(&session)))
+    }
+
+    async fn find_record(&self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError> {
+        let Some(mut session) = self.store.get_session(hash).await? else { return Ok(None) };
+        session.last_seen_at = self.seen.noted(hash).map_or(session.last_seen_at, |at| at.max(session.last_seen_at));
+        Ok((self.clock.now() < ends(&session, self.idle)).then_some(session))
+    }
+}
+
 /// Whose session this is, if it is one and has not ended; notes that it is used.
 pub(crate) async fn live_identity(app: &App, hash: &SessionHash) -> Result<Option<Identity>, StoreError> {
+    let Some(session) = app.sessions.find_record(hash).await? else { return Ok(None) };
     let now = app.clock.now();
-    let Some(mut session) = app.store.get_session(hash).await? else { return Ok(None) };
-    session.last_seen_at = app.seen.noted(hash).map_or(session.last_seen_at, |at| at.max(session.last_seen_at));
-    if now >= ends(&session, app.config.sign_in.idle()) {
-        return Ok(None);
-    }
     if now.since(session.last_seen_at) >= NOTED_EVERY {
-        app.seen.note(*hash, now);
+        app.sessions.seen.note(*hash, now);
     }
+    Ok(Some(identity_of(&session)))
+}
+
+fn identity_of(session: &SessionRecord) -> Identity {
     let scope = match session.invite {
         Some((appointment, role)) => Scope::Invite(appointment, role),
         None => Scope::Account(session.clinic_role),
     };
-    Ok(Some(Identity { principal: Principal { user: session.user, scope }, session: session.token_hash, token: None }))
+    Identity { principal: Principal { user: session.user, scope }, session: session.token_hash, token: None }
 }
 
 /// A sign-in ends when it is left unused; a patient link's session lives as long as the visit's door

@@ -27,7 +27,7 @@ pub(crate) use booking::{
 pub(crate) use cookies::{CookieKind, Cookies};
 pub(crate) use device::device_of;
 pub(crate) use half_done::HalfDone;
-pub(crate) use identity::{Identities, Identity, bearer, live_identity};
+pub(crate) use identity::{Identities, Identity, Sessions, bearer, live_identity};
 pub(crate) use join_token::{check_keys, is_join_token, read_join_token};
 pub(crate) use origin::{is_own, refuse_foreign_origins};
 pub(crate) use passkeys::Passkeys;

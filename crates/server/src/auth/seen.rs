@@ -2,14 +2,14 @@
 //! noted is written down together.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bedside_store::{SessionHash, Store, StoreError};
 use bedside_visit::Timestamp;
 
 /// What is not written down yet.
-#[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<HashMap<SessionHash, Timestamp>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Arc<Mutex<HashMap<SessionHash, Timestamp>>>);
 
 impl Seen {
     pub(super) fn note(&self, session: SessionHash, at: Timestamp) {

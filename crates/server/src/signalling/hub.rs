@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bedside_store::{SessionHash, Store, StoreError};
+use bedside_store::{SessionHash, StoreError};
 use bedside_visit::view::View;
 use bedside_visit::{
-    Appointment, AppointmentId, Clock, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules,
+    Appointment, AppointmentId, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -15,6 +15,7 @@ use super::event::Event;
 use super::live::{Inbox, Shared, lock};
 use super::open_pages::{OpenPage, OpenPages};
 use super::visit_task::VisitTask;
+use crate::auth::Sessions;
 use crate::clock::fresh_id;
 use crate::journeys::Journeys;
 use crate::media::{Media, MediaEvent};
@@ -29,15 +30,15 @@ pub(crate) struct Hub(Arc<Shared>);
 
 impl Hub {
     pub(crate) fn new(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
+        sessions: Sessions,
         rules: VisitRules,
         media: Media,
         (metrics, journeys): (Metrics, Journeys),
     ) -> Self {
         Self(Arc::new(Shared {
-            store,
-            clock,
+            store: Arc::clone(&sessions.store),
+            clock: Arc::clone(&sessions.clock),
+            sessions,
             rules,
             media,
             metrics,
@@ -141,7 +142,7 @@ impl Hub {
         lock(&self.0.live).stopped
     }
 
-    /// Makes the open pages of people prove their right anew; `None`: everybody's.
+    /// Makes the open pages and the held seats of people prove their right anew; `None`: everybody's.
     pub(crate) fn doubt(&self, users: Option<&[UserId]>) {
         self.0.pages.doubt(users);
     }

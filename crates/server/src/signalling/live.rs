@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::event::Event;
 use super::joining::Told;
 use super::open_pages::OpenPages;
+use crate::auth::Sessions;
 use crate::journeys::Journeys;
 use crate::media::Media;
 use crate::metrics::Metrics;
@@ -24,6 +25,7 @@ pub(super) type Inbox = mpsc::Sender<Box<Event>>;
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) sessions: Sessions,
     pub(super) rules: VisitRules,
     pub(super) media: Media,
     pub(super) metrics: Metrics,

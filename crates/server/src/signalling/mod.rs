@@ -1,6 +1,7 @@
 //! The shell of the visit machine: one task a live appointment, one WebSocket a page.
 
 mod census;
+mod claims;
 mod connection;
 mod event;
 mod hub;

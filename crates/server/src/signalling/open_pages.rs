@@ -28,7 +28,17 @@ pub(super) struct OpenPage {
 
 impl OpenPages {
     pub(super) fn open(&self, user: UserId, session: SessionHash, appointment: AppointmentId) -> OpenPage {
-        let doubt = Arc::new(Notify::new());
+        self.open_with(user, session, appointment, Arc::default())
+    }
+
+    /// The same, with a `doubt` that several people of one visit share.
+    pub(super) fn open_with(
+        &self,
+        user: UserId,
+        session: SessionHash,
+        appointment: AppointmentId,
+        doubt: Arc<Notify>,
+    ) -> OpenPage {
         let entry = Entry { session, appointment, doubt: Arc::clone(&doubt) };
         self.lock().entry(user).or_default().push(entry);
         OpenPage { pages: self.clone(), user, doubt }

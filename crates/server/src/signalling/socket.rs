@@ -183,7 +183,8 @@ impl Page {
             }
             Err(reason) => End::Ours(reason),
         };
-        let goodbye = matches!(end, End::Goodbye);
+        // Without a right to be there, the media ends with the page.
+        let goodbye = matches!(end, End::Goodbye | End::Ours(CloseReason::SignedOut | CloseReason::Denied));
         let _ = page.tell(Event::Disconnected { connection: page.connection, goodbye }).await;
         if let End::Ours(reason) = end {
             close(&mut socket, reason).await;

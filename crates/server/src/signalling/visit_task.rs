@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedside_store::{AuditEntry, SessionHash, StoreError};
+use bedside_visit::permission::Action;
 use bedside_visit::signalling::{Admission, MediaFailure, Refusal, Sdp, ServerMessage, Track, Watched};
 use bedside_visit::{
     AppointmentId, AppointmentStatus, CallBackend, ConnectionId, Context, Input, MAX_PARTICIPANTS, Output, OwnWork,
     Role, UserId, Visit, VisitId,
 };
 use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::claims::Claims;
 use super::connection::{CloseReason, Connection};
 use super::event::{Answered, Event};
 use super::joining::Joining;
@@ -22,18 +25,30 @@ use crate::metrics::Joined;
 
 /// How long to wait before trying again to write down what time did.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often those who hold a seat without a page prove that their session has not expired.
+const PROOF_EVERY: Duration = Duration::from_secs(30);
+
+/// What a session may do in the appointment now.
+enum Standing {
+    May,
+    SignedOut,
+    Denied,
+}
 
 pub(super) struct VisitTask {
     shared: Arc<Shared>,
     appointment: AppointmentId,
     visit: Visit,
     connections: Vec<Connection>,
+    claims: Claims,
     joining: Joining,
     events: mpsc::Receiver<Box<Event>>,
     /// For what this task begins itself. Weak: it must not keep its own inbox open.
     own_inbox: mpsc::WeakSender<Box<Event>>,
     /// Something could not be written down; time is asked again then.
     retry: bool,
+    /// The store could not tell whether somebody's right has gone; it is asked again then.
+    unproved: bool,
 }
 
 impl VisitTask {
@@ -44,25 +59,44 @@ impl VisitTask {
         events: mpsc::Receiver<Box<Event>>,
         own_inbox: mpsc::WeakSender<Box<Event>>,
     ) -> Self {
+        let claims = Claims::new(shared.pages.clone(), appointment);
         Self {
             shared,
             appointment,
             visit,
             connections: vec![],
+            claims,
             joining: Joining::default(),
             events,
             own_inbox,
             retry: false,
+            unproved: false,
         }
     }
 
     pub(super) async fn run(mut self) {
         self.shared.show(self.appointment, &self.visit);
+        let doubt = self.claims.doubt();
+        let mut proof = interval_at(Instant::now() + PROOF_EVERY, PROOF_EVERY);
+        proof.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.until_deadline();
             let event = tokio::select! {
                 event = self.events.recv() => event,
+                () = doubt.notified() => {
+                    Box::pin(self.prove_claims(|_| true)).await;
+                    continue;
+                }
+                _ = proof.tick() => {
+                    // An open page proves its own right.
+                    let pages: Vec<UserId> = self.connections.iter().map(|page| page.user).collect();
+                    Box::pin(self.prove_claims(|user| !pages.contains(&user))).await;
+                    continue;
+                }
                 () = sleep(deadline) => {
+                    if std::mem::take(&mut self.unproved) {
+                        Box::pin(self.prove_claims(|_| true)).await;
+                    }
                     Box::pin(self.step(Input::Timeout)).await;
                     continue;
                 }
@@ -84,7 +118,7 @@ impl VisitTask {
     }
 
     fn until_deadline(&self) -> Option<Duration> {
-        if self.retry {
+        if self.retry || self.unproved {
             return Some(RETRY);
         }
         let now = self.shared.clock.now();
@@ -95,6 +129,7 @@ impl VisitTask {
         match event {
             Event::Connected { connection, arrival } => {
                 let (id, is_provider) = (connection.id, connection.role == Role::Provider);
+                self.claims.hold(connection.user, connection.session);
                 self.connections.push(connection);
                 if !self.step(Input::Connected { arrival, connection: id }).await {
                     self.close(id, CloseReason::Unavailable);
@@ -247,14 +282,58 @@ impl VisitTask {
         }
     }
 
+    /// Puts out those whose right has gone, page or no page: a page may be cut off or frozen while its media goes on.
+    async fn prove_claims(&mut self, of: impl Fn(UserId) -> bool) {
+        for (user, session) in self.claims.list().into_iter().filter(|(user, _)| of(*user)) {
+            match self.may_attend(session).await {
+                Ok(Standing::May) => {}
+                Ok(Standing::SignedOut) => self.end_session(session).await,
+                Ok(Standing::Denied) => self.put_out(user, CloseReason::Denied, |_| true).await,
+                Err(error) => {
+                    tracing::error!(%error, appointment = %self.appointment, "cannot check for revoked permissions");
+                    self.unproved = true;
+                }
+            }
+        }
+    }
+
+    async fn may_attend(&self, session: SessionHash) -> Result<Standing, StoreError> {
+        let Some(identity) = self.shared.sessions.find(&session).await? else { return Ok(Standing::SignedOut) };
+        let Some(sealed) = self.shared.store.get_appointment(self.appointment).await? else {
+            return Ok(Standing::Denied);
+        };
+        let now = self.shared.clock.now();
+        let decided = sealed.ask(&identity.principal, Action::Attend, &self.shared.rules, now);
+        Ok(if decided.is_ok() { Standing::May } else { Standing::Denied })
+    }
+
     async fn end_session(&mut self, session: SessionHash) {
-        while let Some(at) = self.connections.iter().position(|c| c.session == session) {
+        let mut users = self.claims.by_session(session);
+        users.extend(self.connections.iter().filter(|page| page.session == session).map(|page| page.user));
+        users.sort_unstable();
+        users.dedup();
+        for user in users {
+            self.put_out(user, CloseReason::SignedOut, |page| page.session == session).await;
+        }
+    }
+
+    /// Closes those pages of a person, and ends their media at once. The seat stays theirs unless they were taken out of
+    /// the appointment.
+    async fn put_out(&mut self, user: UserId, reason: CloseReason, page: impl Fn(&Connection) -> bool) {
+        let is_by_another_page = self.connections.iter().any(|open| open.user == user && !page(open));
+        if !is_by_another_page {
+            self.claims.release(user);
+            self.shared.media.drop_user(self.visit.id(), user);
+        }
+        while let Some(at) = self.connections.iter().position(|open| open.user == user && page(open)) {
             let connection = self.connections.remove(at);
-            connection.close(CloseReason::SignedOut);
-            self.shared.media.drop_user(self.visit.id(), connection.user);
+            connection.close(reason);
             self.step(Input::Disconnected { connection: connection.id, goodbye: true }).await;
-            if self.has_no_part(connection.user).await {
-                self.step(Input::Removed { user: connection.user }).await;
+        }
+        if !is_by_another_page {
+            self.step(Input::MediaLost { user }).await;
+            if self.has_no_part(user).await {
+                self.step(Input::Removed { user }).await;
             }
         }
     }
@@ -312,6 +391,10 @@ impl VisitTask {
     }
 
     fn answered(&mut self, user: UserId, peer: u32, answered: Answered) {
+        if !self.claims.has(user) {
+            // Put out while the answer was made.
+            self.shared.media.drop_user(self.visit.id(), user);
+        }
         let told = self.shared.told();
         match answered {
             Answered::New => self.joining.answered(user, peer, false, told.now),

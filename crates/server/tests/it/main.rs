@@ -38,6 +38,7 @@ mod reads;
 mod reset;
 mod restarts;
 mod resume;
+mod revoked;
 mod room;
 mod seats;
 mod second_factor;

@@ -15,6 +15,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod authenticator;
+pub(crate) mod call;
 mod client;
 mod clinic;
 pub(crate) mod database;
