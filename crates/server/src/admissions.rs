@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use bedside_store::{AdmissionRecord, AuditEntry, Invite, SessionRecord};
-use bedside_visit::{AdmissionId, Appointment, AppointmentId, AuditAction, UserId};
+use bedside_store::{Actor, AdmissionRecord, AuditEntry, Invite, SessionRecord};
+use bedside_visit::{AdmissionId, Appointment, AppointmentId, AuditAction};
 
 use crate::app::App;
 use crate::auth::{SecretToken, device_of};
@@ -70,7 +70,7 @@ pub(crate) async fn answer(
     appointment: &Appointment,
     id: AdmissionId,
     admit: bool,
-    actor: UserId,
+    actor: Actor,
 ) -> Result<(), Error> {
     let now = app.clock.now();
     let asked = waiting(app, appointment.id).await?.into_iter().find(|asked| asked.id == id).ok_or(Error::NotFound)?;
@@ -80,18 +80,20 @@ pub(crate) async fn answer(
     }
     let mut before = None;
     if admit {
+        let mut vouched_by = None;
         before = transaction.get_invite(&asked.invite).await?.and_then(|invite| invite.used);
         if !transaction.rebind_invite(&asked.invite, &asked.session, now).await? {
             return Err(Error::NotFound);
         }
         if let Some((_, session)) = before {
-            transaction.delete_session(&session).await?;
+            vouched_by = transaction.delete_session(&session).await?.and_then(|session| session.vouched_by);
         }
         let session = SessionRecord {
             token_hash: asked.session,
             user: asked.user,
             clinic_role: None,
             invite: Some((appointment.id, asked.role)),
+            vouched_by,
             device: asked.device,
             created_at: now,
             last_seen_at: now,

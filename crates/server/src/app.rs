@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use prometheus_client::registry::Registry;
 
 use crate::assets::Assets;
+use crate::audit::Refusals;
 use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Sessions, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) second_step: SecondStep,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) reads: Reads,
+    pub(crate) refusals: Refusals,
     pub(crate) sessions: Sessions,
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,

@@ -126,6 +126,19 @@ pub(crate) enum UserCommand {
         /// Their id or e-mail address.
         user: String,
     },
+    /// Remove a person's connection with the OpenID provider, or everybody's: after the provider moved, or gave people
+    /// other subject identifiers. Those without a password are found by their e-mail address at the next sign-in.
+    ForgetProvider {
+        /// Their id or e-mail address.
+        #[arg(required_unless_present = "all")]
+        user: Option<String>,
+        /// Everybody's.
+        #[arg(long, conflicts_with = "user")]
+        all: bool,
+        /// The provider, as it named itself then. Without it, `oidc.issuer`.
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+    },
     /// Print a link with which a person sets a new password, or their first. It is good for half an hour: see to it that
     /// it reaches them and nobody else.
     Reset {
@@ -155,6 +168,9 @@ pub(crate) struct UserArgs {
     /// The sign-in name. Without one the person comes by patient link.
     #[arg(long)]
     pub(crate) email: Option<String>,
+    /// Give the account no password: the person signs in through the OpenID provider with this e-mail address.
+    #[arg(long, requires = "email")]
+    pub(crate) no_password: bool,
     /// A provider's field.
     #[arg(long)]
     pub(crate) specialty: Option<String>,
@@ -256,6 +272,10 @@ pub(crate) enum IntegratorCommand {
         /// A file with its public keys, a JWK Set (RFC 7517).
         #[arg(long, value_name = "FILE")]
         jwks: PathBuf,
+        /// Also take tokens for providers: the program vouches for their two-factor authentication. Without it, for
+        /// patients and companions alone.
+        #[arg(long)]
+        providers: bool,
     },
     /// Take no join tokens of a program any more.
     Distrust {

@@ -39,8 +39,8 @@ pub(crate) enum Error {
     Cancelled,
     /// It is for the front desk, an administrator, or a token with more scopes.
     NotAllowed,
-    /// A client key is wrong.
-    ClientRefused,
+    /// No access token is given.
+    Token(TokenFault),
     /// There is no account at CometChat.
     NoCometChat,
     /// CometChat did not do what it was asked.
@@ -106,6 +106,51 @@ pub(crate) struct Problem {
     pub error: &'static str,
 }
 
+/// Why no access token is given (RFC 6749, section 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenFault {
+    /// `invalid_client`: wrong credentials, or none.
+    Client,
+    /// `invalid_request`: why.
+    Request(&'static str),
+    /// `unsupported_grant_type`.
+    GrantType,
+    /// `invalid_scope`.
+    Scope,
+}
+
+/// The body of a refusal at the token endpoint: RFC 6749, section 5.2, and what every problem here has.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenProblem {
+    /// `invalid_client`, `invalid_request`, `unsupported_grant_type` or `invalid_scope`.
+    pub error: &'static str,
+    /// What happened and what to do.
+    pub error_description: String,
+    /// Always false.
+    pub success: bool,
+    /// A stable name for the kind of problem, as a relative URI reference.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The problem in a few words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The same as `error_description`.
+    pub detail: String,
+}
+
+impl TokenFault {
+    fn problem(self, Problem { success, kind, title, status, detail, error: _ }: Problem) -> TokenProblem {
+        let error = match self {
+            Self::Client => "invalid_client",
+            Self::Request(_) => "invalid_request",
+            Self::GrantType => "unsupported_grant_type",
+            Self::Scope => "invalid_scope",
+        };
+        TokenProblem { error, error_description: detail.clone(), success, kind, title, status, detail }
+    }
+}
+
 impl Error {
     /// Status, stable type, title, and the sentence for a person.
     fn parts(&self) -> (StatusCode, &'static str, &'static str, &'static str) {
@@ -164,11 +209,26 @@ impl Error {
                 "This is not yours to do",
                 "Ask somebody at the clinic's front desk; a program, for a token with more scopes.",
             ),
-            Self::ClientRefused => (
+            Self::Token(TokenFault::Client) => (
                 StatusCode::UNAUTHORIZED,
                 "/problems/client-refused",
                 "Wrong client id or secret",
-                "Use what `bedside integrator add` printed, with HTTP Basic.",
+                "Use what `bedside integrator add` printed, by HTTP Basic or as client_id and client_secret in the form.",
+            ),
+            Self::Token(TokenFault::Request(detail)) => {
+                (StatusCode::BAD_REQUEST, "/problems/bad-request", "The request was not understood", detail)
+            }
+            Self::Token(TokenFault::GrantType) => (
+                StatusCode::BAD_REQUEST,
+                "/problems/bad-request",
+                "Unsupported grant type",
+                "grant_type is client_credentials.",
+            ),
+            Self::Token(TokenFault::Scope) => (
+                StatusCode::BAD_REQUEST,
+                "/problems/bad-request",
+                "Unknown scope",
+                "Scopes are appointments:read, appointments:write and people:write.",
             ),
             Self::NoCometChat => (
                 StatusCode::NOT_FOUND,
@@ -235,7 +295,7 @@ impl Error {
                 StatusCode::FORBIDDEN,
                 "/problems/cross-origin",
                 "This came from another site",
-                "Open the page here and try again.",
+                "Open this page at the clinic's own address and try again. If it happens again, tell the clinic: its operator finds the reason in the server's log.",
             ),
             Self::BadRequest(detail) => {
                 (StatusCode::BAD_REQUEST, "/problems/bad-request", "That could not be understood", detail)
@@ -318,7 +378,7 @@ impl Error {
             | Self::Closed
             | Self::Cancelled
             | Self::NotAllowed
-            | Self::ClientRefused
+            | Self::Token(_)
             | Self::NoCometChat
             | Self::CometChat
             | Self::Provider
@@ -356,9 +416,14 @@ impl IntoResponse for Error {
     /// Problem+json, with the error itself beside it: pages show it as a page.
     fn into_response(self) -> Response {
         let (status, ..) = self.parts();
-        let mut response = (status, Json(self.problem())).into_response();
+        let mut response = match &self {
+            Self::Token(fault) => (status, Json(fault.problem(self.problem()))).into_response(),
+            _ => (status, Json(self.problem())).into_response(),
+        };
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if !matches!(self, Self::Token(_)) {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        }
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -366,7 +431,7 @@ impl IntoResponse for Error {
         if self == Self::WebhookRefused {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"webhooks\""));
         }
-        if self == Self::ClientRefused {
+        if self == Self::Token(TokenFault::Client) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"clients\""));
         }
         response.extensions_mut().insert(self);

@@ -71,14 +71,14 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes join tokens that a program signs with the keys of `jwks`, under the name `issuer`. Its earlier keys are good
-    /// for nothing from now on.
+    /// Takes join tokens that a program signs with the keys of `jwks`, under the name `issuer`: for patients and
+    /// companions, and for providers only if `providers`. Its earlier keys are good for nothing from now on.
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub async fn trust(&self, user: UserId, issuer: &str, jwks: &str) -> Result<(), OperatorError> {
+    pub async fn trust(&self, user: UserId, issuer: &str, jwks: &str, providers: bool) -> Result<(), OperatorError> {
         let jwks = check_keys(jwks).map_err(OperatorError::Invalid)?;
-        let trusted = Issuer { issuer: issuer.to_owned(), user, jwks };
+        let trusted = Issuer { issuer: issuer.to_owned(), user, jwks, vouches_for_providers: providers };
         let mut transaction = self.store.begin().await?;
         if !transaction.save_issuer(&trusted, self.clock.now()).await? {
             return Err(OperatorError::Invalid(format!("another program signs as {issuer}")));
@@ -87,7 +87,7 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes no join tokens of that name any more.
+    /// Takes no join tokens of that name any more, and ends the sessions that began with a join token of the program.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -96,6 +96,7 @@ impl Operator {
         if !transaction.delete_issuer(issuer, user).await? {
             return Err(OperatorError::Missing(format!("issuer {issuer} of that program")));
         }
+        transaction.delete_sessions_vouched_by(user).await?;
         self.note(&mut *transaction, user, "issuer_distrusted").await?;
         Ok(transaction.commit().await?)
     }

@@ -91,6 +91,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
                 UserCommand::ForgetPasskeys { user } => operator.forget_passkeys(&user).await?,
+                UserCommand::ForgetProvider { user, all: _, issuer } => {
+                    let configured = config.oidc.as_ref().map(|oidc| oidc.issuer.clone());
+                    let issuer =
+                        issuer.or(configured).ok_or("name the provider with --issuer: [oidc] is not configured")?;
+                    let removed = operator.unlink_provider(user.as_deref(), &issuer).await?;
+                    say(&format!("{removed} connections with {issuer} were removed"));
+                }
                 UserCommand::Reset { email } => say(&operator.reset_password(&email.parse::<EmailAddress>()?).await?),
                 UserCommand::Enable { user } => operator.set_disabled(&user, false).await?,
                 UserCommand::SetClinicRole { user, role } => operator.set_clinic_role(&user, role).await?,
@@ -189,9 +196,9 @@ async fn integrator(operator: &Operator, command: IntegratorCommand) -> Result<(
         IntegratorCommand::Add { name, scope } => say_key(&operator.add_integrator(&name, scope).await?),
         IntegratorCommand::AddKey { id, scope } => say_key(&operator.new_key(program(&id)?, scope).await?),
         IntegratorCommand::RemoveKey { client_id } => operator.remove_key(client_id.parse()?).await?,
-        IntegratorCommand::Trust { id, issuer, jwks } => {
+        IntegratorCommand::Trust { id, issuer, jwks, providers } => {
             let keys = std::fs::read_to_string(&jwks).map_err(|error| format!("{}: {error}", jwks.display()))?;
-            operator.trust(program(&id)?, &issuer, &keys).await?;
+            operator.trust(program(&id)?, &issuer, &keys, providers).await?;
         }
         IntegratorCommand::Distrust { id, issuer } => operator.distrust(program(&id)?, &issuer).await?,
     }
@@ -277,7 +284,7 @@ impl TryFrom<UserArgs> for UserToAdd {
 
     fn try_from(user: UserArgs) -> Result<Self, Failure> {
         let email = user.email.as_deref().map(str::parse::<EmailAddress>).transpose()?;
-        let password = if email.is_some() { Some(read_password()?.into()) } else { None };
+        let password = if email.is_some() && !user.no_password { Some(read_password()?.into()) } else { None };
         Ok(Self {
             name: user.name,
             email,

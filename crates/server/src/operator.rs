@@ -195,6 +195,30 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
+    /// Removes the connection of one user, or of all, with the OpenID provider `issuer`, and gives how many were removed.
+    /// At the next sign-in through a provider they are found by their e-mail address again, if they have no password,
+    /// two-factor authentication or passkey; otherwise they connect their account on the account page.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn unlink_provider(&self, named: Option<&str>, issuer: &str) -> Result<usize, OperatorError> {
+        let users = match named {
+            Some(named) => vec![self.person(named).await?.id],
+            None => self.store.list_provider_links(issuer).await?.into_iter().map(|link| link.user).collect(),
+        };
+        let mut transaction = self.store.begin().await?;
+        let mut removed = 0;
+        for user in users {
+            if transaction.delete_provider_link(user, issuer).await? {
+                let entry = AuditEntry::new(self.clock.now(), AuditAction::ProviderUnlinked).about(user);
+                transaction.append_audit(&entry.with_detail("operator")).await?;
+                removed += 1;
+            }
+        }
+        transaction.commit().await?;
+        Ok(removed)
+    }
+
     /// Takes somebody's passkeys away, and ends what they have opened, for the device is lost.
     ///
     /// # Errors

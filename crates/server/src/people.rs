@@ -55,6 +55,7 @@ pub(crate) async fn set_disabled(
     transaction.update_disabled(user, disabled.then_some(now)).await?;
     if disabled {
         transaction.delete_sessions_of(user).await?;
+        transaction.delete_sessions_vouched_by(user).await?;
     }
     transaction.append_audit(&by(AuditEntry::new(now, action).about(user), actor)).await
 }

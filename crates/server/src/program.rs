@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, Parts};
 use crate::assets::Assets;
-use crate::audit::HeadKeeper;
+use crate::audit::{HeadKeeper, Refusals};
 use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Seen, Sessions, Throttle};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
@@ -213,6 +213,7 @@ impl Program {
             second_step: SecondStep::new(keys.sealer()?),
             access_tokens: AccessTokens::new(&keys.current, &config.server.public_url)?,
             reads: Reads::default(),
+            refusals: Refusals::default(),
             sessions,
             cookies: Cookies::new(config.server.is_secure()),
             started_at: clock.now(),
@@ -302,6 +303,10 @@ impl Program {
         app.journeys.stop().await;
         if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
             tracing::error!(%error, "when sessions were used last is not written down");
+        }
+        write_down_reads(&app).await;
+        if let Err(error) = app.refusals.finish(&*app.store).await {
+            tracing::error!(%error, "cannot write counted refusals into the audit log");
         }
         heads.keep().await;
         app.store.close().await;
@@ -400,6 +405,13 @@ async fn write_down_seen(app: App) {
         if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
             tracing::error!(%error, "when sessions were used last could not be written down");
         }
+        write_down_reads(&app).await;
+    }
+}
+
+async fn write_down_reads(app: &App) {
+    if let Err(error) = app.reads.write_down(&*app.store).await {
+        tracing::error!(%error, "cannot write reads of appointments into the audit log");
     }
 }
 
@@ -416,6 +428,9 @@ async fn sweep(app: App) {
             provider.begun.sweep(app.clock.now());
         }
         app.reads.sweep(app.clock.now());
+        if let Err(error) = app.refusals.sweep(&*app.store, app.clock.now()).await {
+            tracing::error!(%error, "cannot write counted refusals into the audit log");
+        }
         if let Err(error) = sweep_sessions(&app).await {
             tracing::error!(%error, "ended sessions could not be removed");
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bedside_store::{AuditEntry, Listed, SessionHash};
+use bedside_store::{AuditEntry, Listed, SessionHash, Store, StoreError};
 use bedside_visit::{Appointment, AppointmentId, AuditAction, Timestamp};
 
 use crate::app::App;
@@ -15,9 +15,12 @@ use crate::error::Error;
 /// How long a session that saw an appointment may see it again without another line in the audit log.
 const NOTED_EVERY: Duration = Duration::from_secs(3600);
 
-/// What was written down lately.
+/// What was written down lately, and what is about to be.
 #[derive(Debug, Default)]
-pub(crate) struct Reads(Mutex<HashMap<(SessionHash, Seen), Timestamp>>);
+pub(crate) struct Reads {
+    noted: Mutex<HashMap<(SessionHash, Seen), Timestamp>>,
+    due: Mutex<Vec<AuditEntry>>,
+}
 
 /// What was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,8 +43,32 @@ impl Reads {
         self.lock().retain(|_, at| now.since(*at) < NOTED_EVERY);
     }
 
+    /// Writes down together what sockets showed in the last moments: after a restart thousands of pages come back at once,
+    /// and visits wait for the same writer.
+    ///
+    /// # Errors
+    /// If the store fails. Nothing is lost then.
+    pub(crate) async fn write_down(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let due = std::mem::take(&mut *self.due.lock().unwrap_or_else(PoisonError::into_inner));
+        if due.is_empty() {
+            return Ok(());
+        }
+        let written = async {
+            let mut transaction = store.begin().await?;
+            for entry in &due {
+                transaction.append_audit(entry).await?;
+            }
+            transaction.commit().await
+        };
+        let written = written.await;
+        if written.is_err() {
+            self.due.lock().unwrap_or_else(PoisonError::into_inner).splice(0..0, due);
+        }
+        written
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(SessionHash, Seen), Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,6 +97,19 @@ pub(crate) async fn note_reads<'a>(
     transaction.commit().await?;
     app.reads.note(identity.session, appointments.iter().map(|appointment| Seen::Appointment(appointment.id)), now);
     Ok(())
+}
+
+/// Notes that somebody is about to be shown an appointment over a WebSocket, if its page did not note it: the line is in the
+/// audit log within seconds.
+pub(crate) fn note_read_soon(app: &App, identity: &Identity, appointment: &Appointment) {
+    let (now, seen) = (app.clock.now(), Seen::Appointment(appointment.id));
+    if app.reads.is_noted(identity.session, seen, now) {
+        return;
+    }
+    let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).by(identity.actor());
+    let entry = entry.about(appointment.participants.patient.id).of_appointment(appointment.id);
+    app.reads.due.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    app.reads.note(identity.session, std::iter::once(seen), now);
 }
 
 /// Everyone's names and dates of birth, for somebody who may see them; that they did is written down first.

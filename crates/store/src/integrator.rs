@@ -30,4 +30,6 @@ pub struct Issuer {
     pub user: UserId,
     /// The public keys it signs with, as a JWK Set (RFC 7517).
     pub jwks: String,
+    /// Whether it may sign for providers, and not for patients and companions alone.
+    pub vouches_for_providers: bool,
 }

@@ -16,6 +16,8 @@ pub struct SessionRecord {
     pub clinic_role: Option<ClinicRole>,
     /// `None`: from a sign-in. Otherwise from a link, good for this appointment and role only.
     pub invite: Option<(AppointmentId, Role)>,
+    /// The program whose join token it began with, if it began with one.
+    pub vouched_by: Option<UserId>,
     /// The browser and system that it began in, as far as they said so: "Firefox on Windows".
     pub device: Option<String>,
     /// When it began.

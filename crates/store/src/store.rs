@@ -85,6 +85,9 @@ pub trait Store: Debug + Send + Sync {
     /// Who a user is at an OpenID provider.
     async fn get_provider_link_of(&self, user: UserId, issuer: &str) -> Result<Option<ProviderLink>, StoreError>;
 
+    /// All that an OpenID provider knows of our users, the oldest first.
+    async fn list_provider_links(&self, issuer: &str) -> Result<Vec<ProviderLink>, StoreError>;
+
     /// A passkey, also of a disabled user.
     async fn get_passkey(&self, credential_id: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
 
@@ -218,6 +221,9 @@ pub trait Transaction: Send {
 
     /// Ends all sessions of a user, and tells how many.
     async fn delete_sessions_of(&mut self, user: UserId) -> Result<u64, StoreError>;
+
+    /// Ends all sessions that began with a join token of a program, and tells how many.
+    async fn delete_sessions_vouched_by(&mut self, program: UserId) -> Result<u64, StoreError>;
 
     /// Removes the sessions whose end has come by `now`, and tells how many.
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError>;

@@ -253,6 +253,8 @@ async fn provider_link(store: &dyn Store) {
         assert_eq!(conflict(begin(store).await.insert_provider_link(&taken).await), Some(Conflict::AlreadyExists));
     }
     let mut transaction = begin(store).await;
+    assert_eq!(store.list_provider_links("https://id.example").await.unwrap(), [link("a", 1)]);
+    assert_eq!(store.list_provider_links("https://id.example/").await.unwrap(), []);
     assert!(!transaction.delete_provider_link(user_id(2), "https://id.example").await.unwrap());
     assert!(transaction.delete_provider_link(user_id(1), "https://id.example").await.unwrap());
     transaction.commit().await.unwrap();
@@ -461,7 +463,12 @@ async fn programs(store: &dyn Store) {
     let key_id = uuid::Uuid::from_u128(60);
     let secret_hash = ClientKeyHash::new([6; 32]);
     let key = ClientKey { id: key_id, user: user_id(6), secret_hash, grants, created_at: at(0) };
-    let signs = |user, jwks: &str| Issuer { issuer: "https://ehr.example".into(), user, jwks: jwks.into() };
+    let signs = |user, jwks: &str| Issuer {
+        issuer: "https://ehr.example".into(),
+        user,
+        jwks: jwks.into(),
+        vouches_for_providers: !jwks.is_empty() && jwks != "{}",
+    };
     let mut transaction = begin(store).await;
     transaction.insert_user(&NewUser { person: ehr, email: None, password_hash: None }, at(0)).await.unwrap();
     transaction.insert_client_key(&key).await.unwrap();
@@ -487,6 +494,17 @@ async fn programs(store: &dyn Store) {
     assert_eq!(store.get_issuer("https://ehr.example").await.unwrap(), None);
 
     let mut transaction = begin(store).await;
+    let came = SessionRecord { vouched_by: Some(user_id(6)), ..support::session(77, 1) };
+    transaction.insert_session(&came).await.unwrap();
+    transaction.insert_session(&support::session(78, 1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.get_session(&came.token_hash).await.unwrap(), Some(came.clone()));
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.delete_sessions_vouched_by(user_id(6)).await.unwrap(), 1);
+    assert_eq!(
+        transaction.delete_session(&support::session(78, 1).token_hash).await.unwrap().map(|it| it.vouched_by),
+        Some(None)
+    );
     assert!(transaction.delete_client_key(key_id).await.unwrap());
     assert!(!transaction.delete_client_key(key_id).await.unwrap());
     assert!(!transaction.delete_issuer("https://ehr.example", user_id(5)).await.unwrap());

@@ -14,7 +14,14 @@ test("bytes are written for the server and read again", () => {
 });
 
 test("what a browser throws is said in words", () => {
-  assert.match(sentence(new DOMException("no", "NotAllowedError")), /^No passkey was chosen/);
-  assert.match(sentence(new DOMException("no", "InvalidStateError")), /already/);
-  assert.match(sentence(new TypeError("fetch")), /connection/);
+  const said = (name: string, action: "sign-in" | "add"): string => sentence(new DOMException("no", name), action);
+  assert.match(said("NotAllowedError", "sign-in"), /^No passkey was used.*PIN/);
+  assert.match(said("NotAllowedError", "add"), /PIN.*free space.*U2F/);
+  assert.match(said("InvalidStateError", "add"), /already/);
+  assert.match(said("ConstraintError", "add"), /can't hold a passkey/);
+  assert.match(said("SecurityError", "sign-in"), /address/);
+  assert.match(said("UnknownError", "sign-in"), /didn't answer/);
+  assert.match(sentence(new TypeError("fetch"), "sign-in"), /connection/);
+  const names = ["NotAllowedError", "InvalidStateError", "ConstraintError", "SecurityError", "UnknownError", "AbortError"];
+  assert.equal(new Set(names.map((name) => said(name, "add"))).size, names.length, "each in words of its own");
 });

@@ -13,26 +13,26 @@ export function offerPasskeys(page: Document): void {
   for (const element of page.querySelectorAll<HTMLElement>("[data-passkey]")) element.hidden = false;
   for (const element of page.querySelectorAll<HTMLElement>("[data-passkey-none]")) element.hidden = true;
   const button = page.querySelector<HTMLButtonElement>("button[data-passkey-sign-in]");
-  button?.addEventListener("click", () => void attempt(page, button, () => signIn(button.dataset["next"] ?? "/")));
+  button?.addEventListener("click", () => void attempt(page, button, "sign-in", () => signIn(button.dataset["next"] ?? "/")));
   const form = page.querySelector<HTMLFormElement>("form[data-passkey-add]");
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
     const fields = new FormData(form);
     const submit = form.querySelector("button");
     const text = (name: string): string => String(fields.get(name) ?? "");
-    if (submit !== null) void attempt(form, submit, () => add(text("name"), text("current")));
+    if (submit !== null) void attempt(form, submit, "add", () => add(text("name"), text("current")));
   });
 }
 
 /** Does it, and goes where that leads; or says why not. */
-async function attempt(root: ParentNode, button: HTMLButtonElement, action: () => Promise<string>): Promise<void> {
+async function attempt(root: ParentNode, button: HTMLButtonElement, what: Action, action: () => Promise<string>): Promise<void> {
   const said = root.querySelector("[data-passkey-fault]");
   if (said !== null) said.textContent = "";
   button.disabled = true;
   try {
     location.assign(await action());
   } catch (error) {
-    if (said !== null) said.textContent = sentence(error);
+    if (said !== null) said.textContent = sentence(error, what);
     button.disabled = false;
     button.focus();
   }
@@ -104,13 +104,39 @@ function follow(answer: unknown): string {
   return typeof next === "string" ? next : "/";
 }
 
+/** What is done with a passkey. */
+type Action = "sign-in" | "add";
+
 /** What happened, and what to do. */
-export function sentence(error: unknown): string {
+export function sentence(error: unknown, action: Action): string {
   if (error instanceof Refused) return error.message;
   const name = error instanceof Error ? error.name : "";
-  if (name === "InvalidStateError") return "This device has a passkey for you already.";
-  if (name === "NotAllowedError" || name === "AbortError") return "No passkey was chosen. Try again, or sign in another way.";
-  return "That did not work. Check your connection and try again.";
+  switch (name) {
+    case "InvalidStateError":
+      return "This device has a passkey for you already.";
+    case "AbortError":
+      return "No passkey was used. Try again.";
+    // Browsers tell pages no more than this of a cancelled question, a wrong PIN, and a key that cannot do it.
+    case "NotAllowedError":
+      return action === "add"
+        ? "No passkey was made. Try again. A security key needs a PIN, and free space for the passkey. Older security keys (U2F) can't hold passkeys."
+        : "No passkey was used. Try again, or sign in another way. If you use a security key, check its PIN.";
+    case "ConstraintError":
+    case "NotSupportedError":
+      return action === "add"
+        ? "This device can't hold a passkey. Use another device, or a security key that has a PIN."
+        : "This device can't use a passkey here. Sign in another way.";
+    case "SecurityError":
+      return "Passkeys don't work at this address. Open the clinic's own address, or sign in another way.";
+    case "NotReadableError":
+    case "UnknownError":
+    case "OperationError":
+      return "The device or security key didn't answer. Take it out, put it in again, and try once more.";
+    case "TypeError":
+      return "That didn't work. Check your connection and try again.";
+    default:
+      return "That didn't work. Try again, or sign in another way.";
+  }
 }
 
 /** RFC 4648, section 5, without padding. */

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use bedside_store::Terms;
-use bedside_visit::{Appointment, Participants, Person, age_on};
+use bedside_visit::permission::{Principal, Scope};
+use bedside_visit::{Appointment, Participants, Person, Role, age_on};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,7 +32,7 @@ pub(crate) struct AppointmentData {
     /// What kind of visit.
     #[serde(rename = "type")]
     kind: String,
-    /// Why, if it was told.
+    /// Why, if it was told. `null` for those who may not read it, as `age`.
     reason: Option<String>,
     /// FHIR R4 Appointment.status: booked, arrived, fulfilled, cancelled, noshow.
     status: &'static str,
@@ -63,9 +64,10 @@ struct ProviderData {
 struct PatientData {
     /// Who.
     user_id: String,
-    /// Their name.
-    name: String,
-    /// Whole years on the clinic's calendar today.
+    /// Their name. `null` for a program whose token may not read.
+    name: Option<String>,
+    /// Whole years on the clinic's calendar today. `null` for those who may not read it: guests, interpreters, observers,
+    /// and programs whose token may not read.
     age: Option<u16>,
     /// Their picture.
     avatar_url: Option<String>,
@@ -137,19 +139,25 @@ struct CometChatData {
     ),
 )]
 pub(crate) async fn get(State(app): State<App>, arranging: Arranging<Reading>) -> Json<Success<AppointmentData>> {
-    Success::of(AppointmentData::new(&app, &arranging.appointment))
+    Success::of(AppointmentData::new(&app, &arranging.appointment, &arranging.identity.principal))
 }
 
 impl AppointmentData {
-    /// As somebody who may see it is shown it.
-    pub(crate) fn new(app: &App, appointment: &Appointment) -> Self {
+    /// As its reader is shown it: companions learn nothing of the patient's reason and age, and a token without the scope to
+    /// read nothing of the patient at all.
+    pub(crate) fn new(app: &App, appointment: &Appointment, reader: &Principal) -> Self {
         let people = &appointment.participants;
+        let may_read = !matches!(reader.scope, Scope::Token(grants) if !grants.read);
+        let is_companion =
+            matches!(people.role_of(reader.user), Some(Role::Guest | Role::Interpreter | Role::Observer))
+                && !matches!(reader.scope, Scope::Account(Some(_)));
+        let in_full = may_read && !is_companion;
         let id = appointment.id.to_string();
         Self {
             datetime: rfc3339(appointment.start),
             duration: appointment.duration.as_secs() / 60,
             kind: appointment.kind.clone(),
-            reason: appointment.reason.as_ref().map(|reason| reason.reveal().clone()),
+            reason: appointment.reason.as_ref().filter(|_| in_full).map(|reason| reason.reveal().clone()),
             status: appointment.status.as_str(),
             provider: ProviderData {
                 user_id: people.provider.id.to_string(),
@@ -159,8 +167,8 @@ impl AppointmentData {
             },
             patient: PatientData {
                 user_id: people.patient.id.to_string(),
-                name: people.patient.name.reveal().clone(),
-                age: age(&people.patient, app.clock.now(), &app.zone),
+                name: may_read.then(|| people.patient.name.reveal().clone()),
+                age: age(&people.patient, app.clock.now(), &app.zone).filter(|_| in_full),
                 avatar_url: people.patient.avatar_url.clone(),
             },
             call: CallData {

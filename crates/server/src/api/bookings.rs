@@ -85,7 +85,9 @@ pub(crate) async fn list(
     let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
     note_reads(&app, &clerk.identity, &appointments).await?;
-    Ok(Success::of(appointments.iter().map(|appointment| AppointmentData::new(&app, appointment)).collect()))
+    Ok(Success::of(
+        appointments.iter().map(|appointment| AppointmentData::new(&app, appointment, &principal)).collect(),
+    ))
 }
 
 /// Books an appointment.
@@ -120,7 +122,7 @@ pub(crate) async fn create(
     let mut transaction = app.store.begin().await?;
     book(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;
-    Ok(Success::of(AppointmentData::new(&app, &appointment)))
+    Ok(Success::of(AppointmentData::new(&app, &appointment, &clerk.identity.principal)))
 }
 
 /// Calls an appointment off. Its links stay, and say so.
@@ -146,7 +148,7 @@ pub(crate) async fn cancel(
     call_off(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;
     appointment.status = AppointmentStatus::Cancelled;
-    Ok(Success::of(AppointmentData::new(&app, &appointment)))
+    Ok(Success::of(AppointmentData::new(&app, &appointment, &arranging.identity.principal)))
 }
 
 /// Somebody who is named in a request.

@@ -161,7 +161,7 @@ pub(crate) async fn answer(
     Json(Answer { admit }): Json<Answer>,
 ) -> Result<Json<Success<Nothing>>, Error> {
     let id = admission.parse().map_err(|_| Error::NotFound)?;
-    admissions::answer(&app, &arranging.appointment, id, admit, arranging.identity.principal.user).await?;
+    admissions::answer(&app, &arranging.appointment, id, admit, arranging.identity.actor()).await?;
     Ok(Success::of(Nothing {}))
 }
 

@@ -1,8 +1,11 @@
 //! Access tokens for other programs (RFC 6749, section 4.4).
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,26 +20,35 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::{ACCESS_TOKEN_LIFETIME, SecretToken};
-use crate::error::{Error, Problem};
+use crate::edge::ClientIp;
+use crate::error::{Error, Problem, TokenFault, TokenProblem};
 use crate::metrics::{Entry, Way};
 
 /// What is asked for.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TokenRequest {
-    /// How the caller proves who it is: there is this one way.
-    #[expect(dead_code, reason = "read to refuse all others")]
-    grant_type: GrantType,
+    /// `client_credentials`: there is this one grant.
+    #[schema(value_type = GrantType)]
+    grant_type: Option<String>,
     /// Words with a space between two; all that the key may ask for, if it is not given.
     #[schema(nullable = false, pattern = "^((appointments:read|appointments:write|people:write)( |$))*$")]
     scope: Option<String>,
-    /// The person for whom the program is going to act, if it acts for one: the audit log says so. It gives no right.
+    /// The id of the person for whom the program is going to act, if it acts for one: the audit log says so, as the
+    /// program said it. It gives no right, and whether there is such a person is not looked up: the answer would tell.
     #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
     on_behalf_of: Option<UserId>,
+    /// The client id, for clients that do not use HTTP Basic (RFC 6749, section 2.3.1).
+    #[schema(nullable = false)]
+    client_id: Option<String>,
+    /// The client secret, for clients that do not use HTTP Basic.
+    #[schema(value_type = Option<String>, nullable = false)]
+    client_secret: Option<SecretString>,
 }
 
 /// RFC 6749, section 4.4.2.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the description alone")]
 enum GrantType {
     ClientCredentials,
 }
@@ -54,7 +66,8 @@ pub(crate) struct TokenAnswer {
     scope: String,
 }
 
-/// An access token for a program, which proves itself with its client id and secret by HTTP Basic.
+/// An access token for a program, which proves itself with its client id and secret, by HTTP Basic or in the form. Errors
+/// are those of RFC 6749, section 5.2.
 #[utoipa::path(
     post,
     path = "/api/token",
@@ -62,35 +75,36 @@ pub(crate) struct TokenAnswer {
     security(("client" = [])),
     responses(
         (status = 200, body = inline(TokenAnswer), description = "The token"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Another grant type, or a scope that there is not"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "Wrong client id or secret"),
-        (status = 415, body = Problem, content_type = "application/problem+json", description = "Not a form"),
+        (status = 400, body = TokenProblem, description = "`invalid_request`, `unsupported_grant_type` or `invalid_scope`"),
+        (status = 401, body = TokenProblem, description = "`invalid_client`: a wrong client id or secret"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries"),
     ),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    ClientIp(address): ClientIp,
     headers: HeaderMap,
     asked: Result<Form<TokenRequest>, FormRejection>,
-) -> Result<Json<TokenAnswer>, Error> {
-    let key = client(&app, &headers).await?;
-    let Ok(Form(asked)) = asked else {
-        return Err(Error::BadRequest("Send a form with grant_type=client_credentials."));
+) -> Result<Response, Error> {
+    let asked = asked.ok().map(|Form(asked)| asked);
+    let (id, secret) = credentials(&headers, asked.as_ref())?;
+    let key = client(&app, (id, address), &secret).await?;
+    let Some(asked) = asked else {
+        let detail = "Send a form with grant_type=client_credentials, each field once.";
+        return Err(Error::Token(TokenFault::Request(detail)));
     };
+    match asked.grant_type.as_deref() {
+        Some("client_credentials") => {}
+        Some(_) => return Err(Error::Token(TokenFault::GrantType)),
+        None => return Err(Error::Token(TokenFault::Request("grant_type is missing: it is client_credentials."))),
+    }
     let wanted: Grants = match asked.scope.as_deref() {
-        Some(scope) => scope
-            .parse()
-            .map_err(|_| Error::BadRequest("Scopes are appointments:read, appointments:write and people:write."))?,
+        Some(scope) => scope.parse().map_err(|_| Error::Token(TokenFault::Scope))?,
         None => key.grants,
     };
     let granted = wanted.and(key.grants);
     let now = app.clock.now();
     let on_behalf_of = asked.on_behalf_of;
-    if let Some(person) = on_behalf_of
-        && app.store.get_person(person).await?.is_none()
-    {
-        return Err(Error::BadRequest("`on_behalf_of` is the id of a person, and there is nobody of that id."));
-    }
     let access_token = app.access_tokens.mint(&key, granted, on_behalf_of, now)?;
     let actor = Actor { user: key.user, client: Some(key.id), on_behalf_of };
     let mut transaction = app.store.begin().await?;
@@ -98,13 +112,30 @@ pub(crate) async fn create(
     transaction.commit().await?;
     app.metrics.sign_in(Way::Program, Entry::In);
     let expires_in = ACCESS_TOKEN_LIFETIME.as_secs();
-    Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in, scope: granted.to_string() }))
+    let answer = TokenAnswer { access_token, token_type: "Bearer", expires_in, scope: granted.to_string() };
+    // RFC 6749, section 5.1.
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(answer)).into_response())
 }
 
-/// The key that a request proves to have.
-async fn client(app: &App, headers: &HeaderMap) -> Result<ClientKey, Error> {
-    let (id, secret) = basic(headers).ok_or(Error::ClientRefused)?;
-    app.throttle.ask_token(id).inspect_err(|_| app.metrics.sign_in(Way::Program, Entry::Delayed))?;
+/// Client id and secret, from the header or from the form, not from both (RFC 6749, section 2.3).
+fn credentials(headers: &HeaderMap, asked: Option<&TokenRequest>) -> Result<(Uuid, SecretString), Error> {
+    let in_form = asked.and_then(|asked| asked.client_secret.clone());
+    let found = if headers.contains_key(header::AUTHORIZATION) {
+        if in_form.is_some() {
+            let detail = "Send client id and secret by HTTP Basic or in the form, not both.";
+            return Err(Error::Token(TokenFault::Request(detail)));
+        }
+        basic(headers)
+    } else {
+        let id = asked.and_then(|asked| asked.client_id.as_deref()?.parse().ok());
+        id.zip(in_form)
+    };
+    found.ok_or(Error::Token(TokenFault::Client))
+}
+
+/// The key that a request proves to have. What cannot be right is refused before the database is asked.
+async fn client(app: &App, (id, address): (Uuid, IpAddr), secret: &SecretString) -> Result<ClientKey, Error> {
+    app.throttle.ask_token(id, address).inspect_err(|_| app.metrics.sign_in(Way::Program, Entry::Delayed))?;
     let secret = SecretToken::parse(secret.expose_secret()).map(|secret| ClientKeyHash::new(secret.hash()));
     let known = app.store.get_client_key(id).await?;
     let whose = known.as_ref().map(|key| key.user);
@@ -116,10 +147,8 @@ async fn client(app: &App, headers: &HeaderMap) -> Result<ClientKey, Error> {
     }
     let entry = AuditEntry::new(app.clock.now(), AuditAction::TokenRefused);
     app.metrics.sign_in(Way::Program, Entry::Refused);
-    let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&whose.map_or(entry, |user| entry.about(user))).await?;
-    transaction.commit().await?;
-    Err(Error::ClientRefused)
+    app.refusals.append(&*app.store, whose.map_or(entry, |user| entry.about(user))).await?;
+    Err(Error::Token(TokenFault::Client))
 }
 
 /// Name and password of HTTP Basic (RFC 7617).

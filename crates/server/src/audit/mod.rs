@@ -3,11 +3,13 @@
 mod export;
 mod head;
 mod keeper;
+mod refusals;
 mod signers;
 mod verify;
 
 pub use export::{AuditFormat, ExportError, export_audit};
 pub use head::Head;
 pub(crate) use keeper::HeadKeeper;
+pub(crate) use refusals::Refusals;
 pub(crate) use signers::{RetiredSigner, place as place_of_retired};
 pub use verify::{AuditFault, AuditReport, verify_audit};

@@ -122,9 +122,7 @@ pub(super) async fn open_named<T>(
 /// takes as long, and the log shows who tries identifiers.
 async fn note_denial(app: &App, identity: &Identity, id: AppointmentId, denial: Denial) -> Result<(), Error> {
     let entry = AuditEntry::new(app.clock.now(), AuditAction::AccessDenied).with_detail(denial.as_str());
-    let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&entry.by(identity.actor()).of_appointment(id)).await?;
-    Ok(transaction.commit().await?)
+    Ok(app.refusals.append(&*app.store, entry.by(identity.actor()).of_appointment(id)).await?)
 }
 
 /// Opens it for the first identity that may, or gives the most telling denial.

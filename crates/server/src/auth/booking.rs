@@ -100,9 +100,7 @@ impl<A: Administered> FromRequestParts<App> for Clerk<A> {
                 Err(denial) => {
                     let entry =
                         AuditEntry::new(app.clock.now(), AuditAction::AccessDenied).with_detail(denial.as_str());
-                    let mut transaction = app.store.begin().await?;
-                    transaction.append_audit(&entry.by(identity.actor())).await?;
-                    transaction.commit().await?;
+                    app.refusals.append(&*app.store, entry.by(identity.actor())).await?;
                     refused = Err(Error::NotAllowed);
                 }
             }

@@ -65,12 +65,28 @@ impl Cookies {
         jar.remove(self.cookie(kind, String::new()))
     }
 
+    /// Notes that somebody signed out in this browser: others may use it.
+    pub(crate) fn note_signed_out(self, jar: CookieJar) -> CookieJar {
+        jar.add(self.built(self.signed_out(), "1".to_owned()))
+    }
+
+    pub(crate) fn forget_signed_out(self, jar: CookieJar) -> CookieJar {
+        if self.has_signed_out(&jar) { jar.remove(self.built(self.signed_out(), String::new())) } else { jar }
+    }
+
+    pub(crate) fn has_signed_out(self, jar: &CookieJar) -> bool {
+        jar.get(self.signed_out()).is_some()
+    }
+
+    const fn signed_out(self) -> &'static str {
+        if self.secure { "__Host-bedside-signed-out" } else { "bedside-signed-out" }
+    }
+
     fn cookie(self, kind: CookieKind, value: String) -> Cookie<'static> {
-        Cookie::build((self.name(kind), value))
-            .path("/")
-            .http_only(true)
-            .secure(self.secure)
-            .same_site(SameSite::Lax)
-            .build()
+        self.built(self.name(kind), value)
+    }
+
+    fn built(self, name: &'static str, value: String) -> Cookie<'static> {
+        Cookie::build((name, value)).path("/").http_only(true).secure(self.secure).same_site(SameSite::Lax).build()
     }
 }

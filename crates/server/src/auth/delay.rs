@@ -55,6 +55,11 @@ impl<K: Hash + Eq> Delays<K> {
         Ok(())
     }
 
+    /// How many tries in a row were wrong.
+    pub(crate) fn wrong(&self, key: &K) -> u32 {
+        self.tries.get(key).map_or(0, |tries| tries.wrong)
+    }
+
     /// It was right: all is forgotten.
     pub(crate) fn right(&mut self, key: &K) {
         self.tries.remove(key);

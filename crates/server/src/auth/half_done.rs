@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bedside_visit::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::SecretToken;
 use super::token::TokenHash;
@@ -33,10 +34,36 @@ impl<T> HalfDone<T> {
         let token = SecretToken::draw()?;
         let mut begun = self.lock();
         if begun.len() >= MOST {
-            begun.clear();
+            make_room(&mut begun, |(_, until)| *until);
         }
         begun.insert(token.hash(), (first, now + self.good_for));
         Ok(token)
+    }
+
+    /// Keeps the first half of one of several attempts of one browser. The browser's `token` is drawn if it has none;
+    /// `attempt` is what the answer names.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if there is no randomness.
+    pub(crate) fn begin_attempt(
+        &self,
+        token: Option<SecretToken>,
+        attempt: &str,
+        first: T,
+        now: Timestamp,
+    ) -> Result<SecretToken, Error> {
+        let token = token.map_or_else(SecretToken::draw, Ok)?;
+        let mut begun = self.lock();
+        if begun.len() >= MOST {
+            make_room(&mut begun, |(_, until)| *until);
+        }
+        begun.insert(name_of(&token, attempt), (first, now + self.good_for));
+        Ok(token)
+    }
+
+    /// Takes the first half of an attempt of the browser that has `token`. `None` as for [`take`](Self::take).
+    pub(crate) fn take_attempt(&self, token: &SecretToken, attempt: &str, now: Timestamp) -> Option<T> {
+        self.lock().remove(&name_of(token, attempt)).filter(|(_, until)| now < *until).map(|(first, _)| first)
     }
 
     /// Takes the first half out. `None`: there is none, or it is too late, or it was taken before.
@@ -54,9 +81,40 @@ impl<T> HalfDone<T> {
     }
 }
 
+/// Names an attempt. The browser's secret is in it: an attempt is finished by the browser that began it.
+fn name_of(token: &SecretToken, attempt: &str) -> TokenHash {
+    let mut hash = Sha256::new();
+    hash.update(token.reveal());
+    hash.update(attempt);
+    hash.finalize().into()
+}
+
+/// Drops the older half: a flood does not end what was begun just now.
+pub(super) fn make_room<K, V>(kept: &mut HashMap<K, V>, until: impl Fn(&V) -> Timestamp) {
+    let mut times: Vec<Timestamp> = kept.values().map(&until).collect();
+    let middle = times.len() / 2;
+    let (_, median, _) = times.select_nth_unstable(middle);
+    let median = *median;
+    kept.retain(|_, value| until(value) > median);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attempts_of_one_browser_are_kept_apart() {
+        let (halves, now) = (HalfDone::new(Duration::from_secs(60)), Timestamp::from_millis(1_800_000_000_000));
+        let token = halves.begin_attempt(None, "one", 1, now).expect("random");
+        let same = halves.begin_attempt(Some(token.clone()), "two", 2, now).expect("random");
+        assert_eq!(token.reveal(), same.reveal());
+        let other = SecretToken::draw().expect("random");
+        assert_eq!(halves.take_attempt(&other, "one", now), None, "of another browser");
+        assert_eq!(halves.take_attempt(&token, "three", now), None);
+        assert_eq!(halves.take_attempt(&token, "two", now), Some(2));
+        assert_eq!(halves.take_attempt(&token, "one", now), Some(1));
+        assert_eq!(halves.take_attempt(&token, "one", now), None, "once");
+    }
 
     #[test]
     fn what_is_begun_is_finished_once_and_in_time() {

@@ -10,7 +10,7 @@ use bedside_visit::permission::{Arrangement, Grants, Principal, Scope};
 use bedside_visit::{Appointment, AppointmentId, Role, Timestamp, UserId};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 use super::access_token::seconds;
@@ -35,9 +35,22 @@ struct Claims {
     appointment: AppointmentId,
     /// As what.
     role: Role,
+    #[serde(deserialize_with = "numeric_date")]
     iat: u64,
+    #[serde(deserialize_with = "numeric_date")]
     exp: u64,
+    /// Not before.
+    #[serde(default, deserialize_with = "numeric_date")]
+    nbf: u64,
     jti: String,
+}
+
+/// Seconds since 1970, also with a fraction (RFC 7519, section 2).
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    // Before 1970, and what is no number, was long ago; beyond the range is far ahead.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+    Ok(seconds.floor() as u64)
 }
 
 /// Who says that they signed it. Not believed before the signature is.
@@ -60,13 +73,21 @@ pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Ap
     let (header, claimed) = parse(text).ok_or(Error::NotFound)?;
     let issuer = app.store.get_issuer(&claimed.iss).await?.ok_or(Error::NotFound)?;
     let claims = check(&header, text, &issuer.issuer, &issuer.jwks, &app.config.server.public_url, now);
-    let claims = claims.ok_or(Error::NotFound)?;
+    let Some(claims) = claims else {
+        refused(app, &issuer.issuer, "signature, key, audience or times are wrong");
+        return Err(Error::NotFound);
+    };
     let grants = Grants { write: true, ..Grants::default() };
     let principal = Principal { user: issuer.user, scope: Scope::Token(grants) };
     let sealed = app.store.get_appointment(claims.appointment).await?.ok_or(Error::NotFound)?;
     let appointment =
         sealed.open_to(&principal, Arrangement::Link).map_err(|denial| denied(denial, claims.appointment))?;
+    if claims.role == Role::Provider && !issuer.vouches_for_providers {
+        refused(app, &issuer.issuer, "this issuer may not sign for providers");
+        return Err(Error::NotFound);
+    }
     if appointment.participants.role_of(claims.sub) != Some(claims.role) {
+        refused(app, &issuer.issuer, "the person is not in the appointment in this role");
         return Err(Error::NotFound);
     }
     let hash = name_of(&issuer.issuer, &claims.jti);
@@ -76,6 +97,13 @@ pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Ap
     let expires = Timestamp::from_millis(i64::try_from(claims.exp).unwrap_or(0).saturating_mul(1000));
     let invite = Invite::new(hash, appointment.id, (claims.sub, claims.role), now, expires);
     Ok((invite, appointment, issuer.user))
+}
+
+/// Says in the log why a token of a known issuer was refused. The caller is told nothing.
+fn refused(app: &App, issuer: &str, reason: &'static str) {
+    if app.throttle.may_log() {
+        tracing::warn!(issuer, reason, "join token refused");
+    }
 }
 
 fn parse(text: &str) -> Option<(Header, Claimed)> {
@@ -100,7 +128,7 @@ fn check(header: &Header, text: &str, issuer: &str, jwks: &str, audience: &str, 
     let claims = decode::<Claims>(text, &key, &validation).ok()?.claims;
     let now = seconds(now);
     let short = claims.exp.checked_sub(claims.iat)? <= LONGEST.as_secs();
-    let good = claims.iat <= now + AHEAD && now < claims.exp;
+    let good = claims.iat <= now + AHEAD && claims.nbf <= now + AHEAD && now < claims.exp;
     (short && good && (1..=200).contains(&claims.jti.len())).then_some(claims)
 }
 

@@ -35,5 +35,5 @@ pub use password::PasswordError;
 pub(crate) use password::Passwords;
 pub(crate) use second_step::{Offered, SecondStep, Waits, place as place_of_second_step};
 pub(crate) use seen::Seen;
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Kind, Throttle};
 pub use token::SecretToken;

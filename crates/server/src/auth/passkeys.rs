@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bedside_visit::{Timestamp, UserId};
+use serde::Deserialize;
 use webauthn_rs::prelude::{
     CreationChallengeResponse, DiscoverableAuthentication, DiscoverableKey, Passkey, PasskeyRegistration,
-    PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, Url, Uuid,
+    PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, Url, Uuid, WebauthnError,
 };
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 use webauthn_rs_proto::ResidentKeyRequirement;
@@ -24,10 +27,43 @@ pub(crate) struct Passkeys {
     signing_in: HalfDone<DiscoverableAuthentication>,
 }
 
+/// Why a passkey's answer lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PasskeyFault {
+    /// The signature is not this key's, or is for another question or another site.
+    Proof,
+    /// The counter of a key that cannot be copied has not risen: there may be a copy (WebAuthn Level 3, section 6.1.1).
+    Counter,
+    /// The device did not recognise its user.
+    NotVerified,
+}
+
+impl PasskeyFault {
+    /// The code in the audit log.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Proof => "proof",
+            Self::Counter => "counter",
+            Self::NotVerified => "not_verified",
+        }
+    }
+}
+
 /// A key that has answered rightly, as it is from now on.
 pub(crate) struct Answered {
     /// For the database.
     pub(crate) credential: String,
+}
+
+/// What the browser signed (WebAuthn Level 3, section 5.8.1).
+#[derive(Deserialize)]
+struct ClientData {
+    challenge: String,
+}
+
+/// A question as the browser's answer names it.
+fn question(challenge: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(challenge)
 }
 
 impl Passkeys {
@@ -78,17 +114,29 @@ impl Passkeys {
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
-    pub(crate) fn begin_sign_in(&self, now: Timestamp) -> Result<(RequestChallengeResponse, SecretToken), Error> {
+    pub(crate) fn begin_sign_in(
+        &self,
+        browser: Option<SecretToken>,
+        now: Timestamp,
+    ) -> Result<(RequestChallengeResponse, SecretToken), Error> {
         let begun = self.webauthn.start_discoverable_authentication();
         let (mut asked, state) = begun.map_err(|_| Error::Internal)?;
         // There is a button: it is not the form's field that offers the keys.
         asked.mediation = None;
-        Ok((asked, self.signing_in.begin(state, now)?))
+        let question = question(asked.public_key.challenge.as_ref());
+        let token = self.signing_in.begin_attempt(browser, &question, state, now)?;
+        Ok((asked, token))
     }
 
-    /// The question that a browser brings an answer to. It is answered once.
-    pub(crate) fn asked(&self, token: &SecretToken, now: Timestamp) -> Option<DiscoverableAuthentication> {
-        self.signing_in.take(token, now)
+    /// The question that a browser brings an answer to. It is answered once. Several tabs have one each.
+    pub(crate) fn asked(
+        &self,
+        token: &SecretToken,
+        answer: &PublicKeyCredential,
+        now: Timestamp,
+    ) -> Option<DiscoverableAuthentication> {
+        let said: ClientData = serde_json::from_slice(answer.response.client_data_json.as_ref()).ok()?;
+        self.signing_in.take_attempt(token, &said.challenge, now)
     }
 
     /// Whose key it says it is.
@@ -97,23 +145,36 @@ impl Passkeys {
         Some(UserId::new(user))
     }
 
-    /// Whether an answer is that of the key in the database. `None`: it is not, or somebody has a copy of the key: its
-    /// counter has gone back.
+    /// Checks that an answer is that of the key in the database.
+    ///
+    /// A key that may be backed up lives on several devices, and its counter says nothing: password managers send 0, or
+    /// begin anew when it moves to another manager (WebAuthn Level 3, section 6.1.1 and 6.1.3).
+    ///
+    /// # Errors
+    /// [`PasskeyFault`].
     pub(crate) fn check(
         &self,
         asked: DiscoverableAuthentication,
         answer: &PublicKeyCredential,
         credential: &str,
-    ) -> Option<Answered> {
-        let mut passkey: Passkey = serde_json::from_str(credential).ok()?;
+    ) -> Result<Answered, PasskeyFault> {
+        let mut stored: serde_json::Value = serde_json::from_str(credential).map_err(|_| PasskeyFault::Proof)?;
+        if stored["cred"]["backup_eligible"] == true {
+            stored["cred"]["counter"] = 0.into();
+        }
+        let mut passkey: Passkey = serde_json::from_value(stored).map_err(|_| PasskeyFault::Proof)?;
         let key = DiscoverableKey::from(&passkey);
-        let result = self.webauthn.finish_discoverable_authentication_v2(answer, asked, &key).ok()?;
-        passkey.update_credential(&result)?;
-        result
-            .user_verified()
-            .then(|| serde_json::to_string(&passkey).ok())
-            .flatten()
-            .map(|credential| Answered { credential })
+        let result = match self.webauthn.finish_discoverable_authentication_v2(answer, asked, &key) {
+            Ok(result) => result,
+            Err(WebauthnError::CredentialPossibleCompromise) => return Err(PasskeyFault::Counter),
+            Err(_) => return Err(PasskeyFault::Proof),
+        };
+        if !result.user_verified() {
+            return Err(PasskeyFault::NotVerified);
+        }
+        passkey.update_credential(&result).ok_or(PasskeyFault::Proof)?;
+        let credential = serde_json::to_string(&passkey).map_err(|_| PasskeyFault::Proof)?;
+        Ok(Answered { credential })
     }
 
     /// Forgets what was not answered.

@@ -68,10 +68,15 @@ impl Passwords {
         if password.expose_secret().len() > MAX_LENGTH {
             return Err(PasswordError::TooLong);
         }
-        if is_easy(password.expose_secret(), about) {
-            return Err(PasswordError::TooEasy);
-        }
-        self.run(move || hash_now(password.expose_secret().as_bytes())).await?
+        // The estimate takes tens of milliseconds: it is work for the threads that stand back, as the hash is.
+        let about: Vec<String> = about.iter().map(|&text| text.to_owned()).collect();
+        self.run(move || {
+            if is_easy(password.expose_secret(), &about.iter().map(String::as_str).collect::<Vec<_>>()) {
+                return Err(PasswordError::TooEasy);
+            }
+            hash_now(password.expose_secret().as_bytes())
+        })
+        .await?
     }
 
     /// Whether `password` is the one behind `hash`. Without a hash it works as long and says no.

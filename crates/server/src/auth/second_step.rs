@@ -10,6 +10,7 @@ use secrecy::zeroize::Zeroizing;
 use totp_rs::{Builder, Secret, Totp};
 
 use super::SecretToken;
+use super::half_done::make_room;
 use super::token::TokenHash;
 use crate::error::Error;
 use crate::keys::Sealer;
@@ -115,7 +116,7 @@ impl SecondStep {
         let token = SecretToken::draw()?;
         let mut waiting = self.lock();
         if waiting.len() >= WAITING {
-            waiting.clear();
+            make_room(&mut waiting, |waiting| waiting.until);
         }
         waiting.insert(token.hash(), Waiting { waits, until, tries: 0 });
         Ok(token)

@@ -1,4 +1,4 @@
-//! Slows down the guessing of passwords, and what costs at somebody else's.
+//! Rate limits of sign-ins, codes and tokens.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,52 +12,94 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use uuid::Uuid;
 
 use super::delay::{Delays, Rule};
-use crate::edge::network;
+use crate::edge::{network, wide_network};
 use crate::error::Error;
 
 /// For one e-mail address, known or not.
 const ACCOUNT: Rule = Rule { free: 9, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
 /// Links for a new password, for one e-mail address, known or not.
 const RESETS: Rule = Rule { free: 3, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
-const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).expect("60 is not zero");
-const TOGETHER: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
-const TOGETHER_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
+/// Wrong codes of two-factor authentication, for one account.
+const CODES: Rule = Rule { free: 10, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
+const PER_NETWORK: NonZeroU32 = NonZeroU32::new(60).expect("60 is not zero");
+const PER_WIDE_NETWORK: NonZeroU32 = NonZeroU32::new(240).expect("240 is not zero");
 const TOKENS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 const CONFIRMATIONS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
 
-/// Sign-in tries: for an e-mail address, known or not, ever longer delays from the tenth wrong one on; 60 a minute for a
-/// network (an IPv4 address, or the /64 of an IPv6 address); 10 a second for all together, and 100 at once. Tokens of
-/// another service: 20 a minute for a person; access tokens: 20 a minute for a client key. Passwords given by somebody who is
-/// signed in: 5 a minute. Links for a new password: as sign-in tries, with delays of their own from the fourth on.
+/// What is tried. Each kind has limits of its own: a flood of cheap requests of one kind must not use up those of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// A sign-in with a password: a hash, tens of milliseconds of a core.
+    Password,
+    /// A sign-in with a passkey.
+    Passkey,
+    /// A sign-in with an OpenID provider.
+    Provider,
+    /// A link for a new password: a mail.
+    Reset,
+    /// An access token.
+    Token,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Password, Self::Passkey, Self::Provider, Self::Reset, Self::Token];
+
+    /// How many a second all networks have together, and how many at once.
+    const fn together(self) -> (u32, u32) {
+        match self {
+            Self::Password | Self::Reset => (10, 100),
+            Self::Passkey | Self::Provider | Self::Token => (100, 1_000),
+        }
+    }
+}
+
+/// Rate limits. A network is an IPv4 address or the /64 of an IPv6 address; a wide network is the /48 of an IPv6 address.
+///
+/// Of each [`Kind`]: 60 a minute for a network, 240 for a wide one, and a limit for all together. Sign-ins for one e-mail
+/// address, known or not: ever longer delays from the tenth wrong one on. Links for a new password: the same from the
+/// fourth on. Wrong two-factor codes for one account: the same from the eleventh on. Tokens of another service: 20 a minute
+/// for a user. Access tokens: 20 a minute for a client key from one network. Passwords given by a signed-in user: 5 a
+/// minute.
 pub(crate) struct Throttle {
     accounts: Mutex<Delays<EmailAddress>>,
     resets: Mutex<Delays<EmailAddress>>,
-    networks: DefaultKeyedRateLimiter<IpAddr>,
-    together: DefaultDirectRateLimiter,
+    codes: Mutex<Delays<UserId>>,
+    networks: DefaultKeyedRateLimiter<(Kind, IpAddr)>,
+    wide_networks: DefaultKeyedRateLimiter<(Kind, IpAddr)>,
+    together: [(Kind, DefaultDirectRateLimiter); 5],
     tokens: DefaultKeyedRateLimiter<UserId>,
     confirmations: DefaultKeyedRateLimiter<UserId>,
-    clients: DefaultKeyedRateLimiter<Uuid>,
+    clients: DefaultKeyedRateLimiter<(Uuid, IpAddr)>,
+    log: DefaultDirectRateLimiter,
 }
 
 impl Throttle {
     pub(crate) fn new() -> Self {
+        let together = |kind: Kind| {
+            let (a_second, at_once) = kind.together();
+            let quota = Quota::per_second(NonZeroU32::new(a_second).unwrap_or(NonZeroU32::MIN));
+            (kind, RateLimiter::direct(quota.allow_burst(NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN))))
+        };
         Self {
             accounts: Mutex::new(Delays::new(ACCOUNT)),
             resets: Mutex::new(Delays::new(RESETS)),
-            networks: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
-            together: RateLimiter::direct(Quota::per_second(TOGETHER).allow_burst(TOGETHER_AT_ONCE)),
+            codes: Mutex::new(Delays::new(CODES)),
+            networks: RateLimiter::keyed(Quota::per_minute(PER_NETWORK)),
+            wide_networks: RateLimiter::keyed(Quota::per_minute(PER_WIDE_NETWORK)),
+            together: Kind::ALL.map(together),
             tokens: RateLimiter::keyed(Quota::per_minute(TOKENS)),
             confirmations: RateLimiter::keyed(Quota::per_minute(CONFIRMATIONS)),
             clients: RateLimiter::keyed(Quota::per_minute(TOKENS)),
+            log: RateLimiter::direct(Quota::per_minute(PER_NETWORK)),
         }
     }
 
-    /// Counts a try to sign in.
+    /// Counts a sign-in with a password.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
     pub(crate) fn attempt(&self, email: &EmailAddress, address: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.come(address)?;
+        self.come(Kind::Password, address)?;
         lock(&self.accounts).begin(email.clone(), now).map_err(wait)
     }
 
@@ -66,25 +108,51 @@ impl Throttle {
     /// # Errors
     /// [`Error::TooManyAttempts`].
     pub(crate) fn reset(&self, email: &EmailAddress, address: IpAddr, now: Timestamp) -> Result<(), Error> {
-        self.come(address)?;
+        self.come(Kind::Reset, address)?;
         lock(&self.resets).begin(email.clone(), now).map_err(wait)
     }
 
-    /// Counts somebody at the door, whoever it is.
+    /// Counts a request of a kind from `address`.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
-    pub(crate) fn come(&self, address: IpAddr) -> Result<(), Error> {
-        self.networks.check_key(&network(address)).map_err(too_many)?;
-        self.together.check().map_err(too_many)
+    pub(crate) fn come(&self, kind: Kind, address: IpAddr) -> Result<(), Error> {
+        self.networks.check_key(&(kind, network(address))).map_err(too_many)?;
+        if let Some(wide) = wide_network(address) {
+            self.wide_networks.check_key(&(kind, wide)).map_err(too_many)?;
+        }
+        for (of, together) in &self.together {
+            if *of == kind {
+                together.check().map_err(too_many)?;
+            }
+        }
+        Ok(())
     }
 
-    /// It was the right password, or they have proved themselves another way.
+    /// The user proved who they are.
     pub(crate) fn succeeded(&self, email: &EmailAddress) {
         lock(&self.accounts).right(email);
     }
 
-    /// Counts a token that is minted for somebody.
+    /// Counts a two-factor code that is tried for an account.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub(crate) fn try_code(&self, user: UserId, now: Timestamp) -> Result<(), Error> {
+        lock(&self.codes).begin(user, now).map_err(wait)
+    }
+
+    /// Whether the try that was counted last is the first that a delay follows: the user is told then, once.
+    pub(crate) fn has_just_been_slowed_down(&self, user: UserId) -> bool {
+        lock(&self.codes).wrong(&user) == CODES.free + 1
+    }
+
+    /// A code was right, or the account has another password: earlier wrong codes are forgotten.
+    pub(crate) fn forget_codes(&self, user: UserId) {
+        lock(&self.codes).right(&user);
+    }
+
+    /// Counts a token that is minted for a user.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -92,15 +160,17 @@ impl Throttle {
         self.tokens.check_key(&user).map_err(too_many)
     }
 
-    /// Counts an access token that is asked for with a client key, known or not.
+    /// Counts an access token that is asked for, before anything is looked up. Wrong secrets from one network do not keep
+    /// the right one from another out.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
-    pub(crate) fn ask_token(&self, client: Uuid) -> Result<(), Error> {
-        self.clients.check_key(&client).map_err(too_many)
+    pub(crate) fn ask_token(&self, client: Uuid, address: IpAddr) -> Result<(), Error> {
+        self.come(Kind::Token, address)?;
+        self.clients.check_key(&(client, network(address))).map_err(too_many)
     }
 
-    /// Counts a password that somebody gives again, although they are signed in.
+    /// Counts a password that a signed-in user gives again.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -108,11 +178,18 @@ impl Throttle {
         self.confirmations.check_key(&user).map_err(too_many)
     }
 
+    /// Whether a line that any client can cause may be logged now: 60 a minute.
+    pub(crate) fn may_log(&self) -> bool {
+        self.log.check().is_ok()
+    }
+
     /// Forgets those who have long been quiet.
     pub(crate) fn sweep(&self, now: Timestamp) {
         lock(&self.accounts).sweep(now);
         lock(&self.resets).sweep(now);
+        lock(&self.codes).sweep(now);
         self.networks.retain_recent();
+        self.wide_networks.retain_recent();
         self.tokens.retain_recent();
         self.confirmations.retain_recent();
         self.clients.retain_recent();
@@ -129,4 +206,47 @@ fn too_many(until: governor::NotUntil<<DefaultClock as governor::clock::Clock>::
 
 fn wait(time: Duration) -> Error {
     Error::TooManyAttempts { retry_after: time.as_secs() + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_leaves_the_others_alone() {
+        let throttle = Throttle::new();
+        let flood = (0..5_000_u32).filter(|n| throttle.come(Kind::Passkey, IpAddr::from(n.to_be_bytes())).is_ok());
+        assert!(flood.count() < 1_200);
+        assert!(throttle.come(Kind::Password, ip("192.0.2.1")).is_ok());
+    }
+
+    #[test]
+    fn wide_ipv6_networks_count_together() {
+        let throttle = Throttle::new();
+        let address = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, n, 0, 0, 0, 1]);
+        let passed = (0..1_000).filter(|n| throttle.come(Kind::Token, address(*n)).is_ok()).count();
+        assert!((240..=250).contains(&passed), "{passed}");
+        assert!(throttle.come(Kind::Token, ip("2001:db8:2::1")).is_ok());
+    }
+
+    #[test]
+    fn wrong_secrets_from_one_network_do_not_keep_the_right_one_out() {
+        let (throttle, client) = (Throttle::new(), Uuid::from_u128(1));
+        let passed = (0..60).filter(|_| throttle.ask_token(client, ip("192.0.2.1")).is_ok()).count();
+        assert_eq!(passed, 20);
+        assert!(throttle.ask_token(client, ip("198.51.100.1")).is_ok());
+    }
+
+    #[test]
+    fn codes_of_one_account_are_slowed_down_until_one_is_right() {
+        let (throttle, user, now) = (Throttle::new(), UserId::new(Uuid::from_u128(1)), Timestamp::from_millis(0));
+        let passed = (0..60).filter(|_| throttle.try_code(user, now).is_ok()).count();
+        assert_eq!(passed, 11);
+        throttle.forget_codes(user);
+        assert!(throttle.try_code(user, now).is_ok());
+    }
 }

@@ -24,6 +24,18 @@ pub struct OidcConfig {
     /// with one of them is not asked for a code here. Empty: everybody who has a second step here is asked for it.
     #[serde(default)]
     pub second_step: Vec<String>,
+    /// Domains of e-mail addresses for which this provider is believed although it does not send `email_verified`, as
+    /// Microsoft Entra does not. Name only domains whose addresses the provider's own administrators give out: whoever
+    /// can choose their address there can otherwise connect another person's account. Empty: none.
+    #[serde(default)]
+    pub trusted_email_domains: Vec<String>,
+    /// Whether people who signed out here are offered to sign out at the provider too, if it has an address for that.
+    #[serde(default = "yes")]
+    pub offer_sign_out: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn email_alone() -> Vec<String> {
@@ -55,6 +67,10 @@ impl OidcConfig {
         if !self.scopes.iter().all(word) || !self.second_step.iter().all(word) {
             return Err("oidc.scopes, oidc.second_step: give words without spaces".to_owned());
         }
+        let domain = |text: &String| word(text) && text.contains('.') && !text.contains(['@', '*', '/']);
+        if !self.trusted_email_domains.iter().all(domain) {
+            return Err("oidc.trusted_email_domains: give domains, such as example.org".to_owned());
+        }
         Ok(())
     }
 }
@@ -74,6 +90,8 @@ mod tests {
                 label,
                 scopes: email_alone(),
                 second_step: vec![],
+                trusted_email_domains: vec![],
+                offer_sign_out: true,
             };
             config.validate().is_ok()
         };

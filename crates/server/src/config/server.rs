@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bedside_visit::EmailAddress;
 use rustls::pki_types::DnsName;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
 
 use super::{LimitsConfig, Network, is_loopback};
 
@@ -17,6 +18,7 @@ pub struct ServerConfig {
     /// The address people type, such as `https://visits.example.org`: scheme, host, and port unless
     /// it is the scheme's own. Links are made with it, and only pages of this origin may send
     /// commands. Plain `http` is accepted for `localhost` alone: browsers give no camera elsewhere.
+    #[serde(deserialize_with = "normalized")]
     pub public_url: String,
     /// Encryption of the connection.
     pub tls: TlsConfig,
@@ -67,6 +69,17 @@ pub struct AcmeConfig {
     /// clinic's own. Without it, those of the operating system.
     #[serde(default)]
     pub authority: Option<PathBuf>,
+}
+
+/// An origin as browsers write it (URL Standard): small letters, punycode, no default port, no final slash. What is none is
+/// left for [`ServerConfig::validate`].
+fn normalized<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let origin = Url::parse(text.trim()).ok().filter(|url| {
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        bare && url.username().is_empty() && url.password().is_none() && matches!(url.scheme(), "http" | "https")
+    });
+    Ok(origin.map_or(text, |url| url.origin().ascii_serialization()))
 }
 
 fn cache() -> PathBuf {
@@ -184,6 +197,9 @@ impl ServerConfig {
 
 #[cfg(test)]
 mod tests {
+    use figment::Figment;
+    use figment::providers::{Format as _, Toml};
+
     use super::*;
 
     fn faults_of(public_url: &str, acme: &AcmeConfig) -> Option<String> {
@@ -217,6 +233,31 @@ mod tests {
         assert!(wrong(AcmeConfig { contact: "it".to_owned(), ..acme.clone() }).starts_with("server.tls.contact: "));
         let clear = AcmeConfig { directory: "http://ca.example.org".to_owned(), ..acme };
         assert!(wrong(clear).starts_with("server.tls.directory: "));
+    }
+
+    fn read(public_url: &str) -> Result<ServerConfig, Box<figment::Error>> {
+        Figment::from(Toml::string(&format!("public_url = {public_url:?}"))).extract().map_err(Box::new)
+    }
+
+    #[test]
+    fn the_public_address_is_written_as_browsers_write_it() {
+        for (written, origin) in [
+            ("https://visits.example.org:443", "https://visits.example.org"),
+            ("https://Visits.Example.org/", "https://visits.example.org"),
+            ("http://localhost:80", "http://localhost"),
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("https://büro.example.org", "https://xn--bro-hoa.example.org"),
+            ("https://[2001:DB8::0:1]:8443", "https://[2001:db8::1]:8443"),
+            ("HTTPS://visits.example.org:443", "https://visits.example.org"),
+        ] {
+            let config: ServerConfig = read(written).expect("it is read");
+            assert_eq!(config.public_url, origin);
+            assert_eq!(config.validate(), Ok(()), "{written}");
+        }
+        for wrong in ["https://visits.example.org/clinic", "https://a@visits.example.org", "visits.example.org", ""] {
+            let config: ServerConfig = read(wrong).expect("it is read");
+            assert!(config.validate().is_err(), "{wrong}");
+        }
     }
 
     #[test]

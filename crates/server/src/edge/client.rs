@@ -22,11 +22,29 @@ impl FromRequestParts<App> for ClientIp {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
+        Ok(Self(client_ip(peer_of(parts)?, &parts.headers, &app.config.server.trusted_proxies)))
+    }
+}
+
+/// The address at the other end of the connection: a reverse proxy's, where there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeerIp(pub(crate) IpAddr);
+
+impl FromRequestParts<App> for PeerIp {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        Ok(Self(peer_of(parts)?))
+    }
+}
+
+fn peer_of(parts: &Parts) -> Result<IpAddr, Error> {
+    match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => Ok(peer.ip()),
+        None => {
             tracing::error!("a request without an address");
-            return Err(Error::Internal);
-        };
-        Ok(Self(client_ip(peer.ip(), &parts.headers, &app.config.server.trusted_proxies)))
+            Err(Error::Internal)
+        }
     }
 }
 
@@ -62,6 +80,15 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     match canonical(address) {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
         address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The /48 of an IPv6 address, which one customer of a provider may have (RFC 6177): 65,536 of [`network`]'s networks.
+/// `None` for IPv4.
+pub(crate) fn wide_network(address: IpAddr) -> Option<IpAddr> {
+    match canonical(address) {
+        IpAddr::V6(address) => Some(IpAddr::V6((u128::from(address) >> 80 << 80).into())),
+        IpAddr::V4(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ mod descriptors;
 mod http1;
 mod places;
 
-pub(crate) use client::{ClientIp, network};
+pub(crate) use client::{ClientIp, PeerIp, network, wide_network};
 pub(crate) use connection::{Doorman, HEAD_TIME, MAX_HEAD};
 pub(crate) use descriptors::make_room;
 pub(crate) use http1::Http1Only;

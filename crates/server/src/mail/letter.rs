@@ -29,6 +29,8 @@ pub(crate) enum Change {
     ProviderUnlinked,
     PasskeyAdded,
     PasskeyRemoved,
+    /// Many wrong codes after the right password.
+    WrongCodes,
 }
 
 impl Letter {
@@ -60,6 +62,10 @@ impl Change {
             Self::Password => format!("The password of your account at {clinic} was changed."),
             Self::SecondStepAdded => format!("Your account at {clinic} now asks for a code after your password."),
             Self::SecondStepRemoved => format!("Your account at {clinic} no longer asks for a code."),
+            Self::WrongCodes => format!(
+                "Your password for {clinic} was used, and then ten wrong codes were entered. More tries are slowed down. If \
+                 it was not you, change your password now."
+            ),
             Self::PasskeyAdded => format!("Your account at {clinic} has a new passkey that signs in to it."),
             Self::PasskeyRemoved => format!("A passkey was removed from your account at {clinic}."),
             Self::ProviderLinked => format!("Your account at {clinic} was connected with an account elsewhere."),

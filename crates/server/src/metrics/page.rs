@@ -1,8 +1,6 @@
 //! `GET /metrics`.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -10,6 +8,7 @@ use prometheus_client::registry::Registry;
 
 use super::snapshot::Snapshot;
 use crate::app::App;
+use crate::edge::PeerIp;
 use crate::error::Error;
 use crate::pages::error::not_found;
 
@@ -17,13 +16,8 @@ use crate::pages::error::not_found;
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`. For whoever may not read it there is no such page.
-pub(crate) async fn show(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    if !app.metrics_door.admits(peer.ip(), &headers) {
+pub(crate) async fn show(State(app): State<App>, PeerIp(peer): PeerIp, uri: Uri, headers: HeaderMap) -> Response {
+    if !app.metrics_door.admits(peer, &headers) {
         return not_found(State(app), uri, headers).await;
     }
     match written(&app).await {

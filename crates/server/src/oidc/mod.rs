@@ -10,21 +10,21 @@ use axum::http::Uri;
 use bedside_store::SessionHash;
 use bedside_visit::{EmailAddress, Timestamp, UserId};
 use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
-    CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
-    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
-    CoreUserInfoClaims,
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
+    CoreClientAuthMethod, CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType,
+    CoreSubjectIdentifierType, CoreTokenResponse, CoreUserInfoClaims,
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
     CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
     OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RequestTokenError,
-    Scope, SignatureVerificationError, SubjectIdentifier, TokenResponse as _,
+    Scope, SignatureVerificationError, SubjectIdentifier, TokenResponse as _, UserInfoError,
 };
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
+use url::Url;
 
 use self::http::{Http, HttpError, is_safe};
 use crate::auth::{HalfDone, SecretToken};
@@ -79,11 +79,19 @@ pub(crate) enum Purpose {
     Connect(UserId, SessionHash),
 }
 
+/// How a browser goes to the provider.
+pub(crate) struct Leaving {
+    pub(crate) purpose: Purpose,
+    /// The browser's secret, if it has gone before.
+    pub(crate) browser: Option<SecretToken>,
+    /// Whether the provider is to ask which account: somebody signed out in this browser.
+    pub(crate) choose_account: bool,
+}
+
 /// Somebody went to the provider.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) purpose: Purpose,
-    state: CsrfToken,
     nonce: Nonce,
     verifier: PkceCodeVerifier,
 }
@@ -115,17 +123,21 @@ pub(crate) enum OidcError {
     Refused(&'static str),
 }
 
-/// RFC 9207, section 3.
+/// Metadata beside OpenID Connect Discovery 1.0.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct IssParameter {
+struct MoreMetadata {
+    /// RFC 9207, section 3.
     #[serde(default, rename = "authorization_response_iss_parameter_supported")]
-    supported: bool,
+    names_itself: bool,
+    /// OpenID Connect RP-Initiated Logout 1.0, section 2.1.
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
 }
 
-impl AdditionalProviderMetadata for IssParameter {}
+impl AdditionalProviderMetadata for MoreMetadata {}
 
 type Metadata = ProviderMetadata<
-    IssParameter,
+    MoreMetadata,
     CoreAuthDisplay,
     CoreClientAuthMethod,
     CoreClaimName,
@@ -169,7 +181,8 @@ impl Provider {
     ///
     /// # Errors
     /// [`Error::Provider`] if it does not answer; [`Error::Internal`] if there is no randomness.
-    pub(crate) async fn begin(&self, purpose: Purpose, now: Timestamp) -> Result<(String, SecretToken), Error> {
+    pub(crate) async fn begin(&self, leaving: Leaving, now: Timestamp) -> Result<(String, SecretToken), Error> {
+        let Leaving { purpose, browser, choose_account } = leaving;
         let metadata = self.metadata(now, KNOWN_FOR).await.map_err(|_| Error::Provider)?;
         let endpoint = metadata.authorization_endpoint().parse::<Uri>().map_err(|_| Error::Provider)?;
         if !is_safe(&endpoint) {
@@ -180,16 +193,39 @@ impl Provider {
         let (state, nonce, verifier) = (draw()?, draw()?, draw()?);
         // RFC 7636, section 4.1: 43 characters of the unreserved ones.
         let verifier = PkceCodeVerifier::new(verifier);
-        let (drawn_state, drawn_nonce) = (CsrfToken::new(state), Nonce::new(nonce));
-        let (state, nonce) = (drawn_state.clone(), drawn_nonce.clone());
+        let (drawn_state, nonce) = (CsrfToken::new(state.clone()), Nonce::new(nonce));
+        let drawn_nonce = nonce.clone();
         let client = self.client(&metadata);
-        let (address, ..) = client
+        let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || drawn_state, move || drawn_nonce)
             .add_scopes(self.config.scopes.iter().cloned().map(Scope::new))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
-            .url();
-        let token = self.begun.begin(Begun { purpose, state, nonce, verifier }, now)?;
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        if choose_account {
+            request = request.add_prompt(CoreAuthPrompt::SelectAccount);
+        }
+        let (address, ..) = request.url();
+        let token = self.begun.begin_attempt(browser, &state, Begun { purpose, nonce, verifier }, now)?;
         Ok((address.into(), token))
+    }
+
+    /// The attempt that an answer belongs to, of the browser that began it; once. Several tabs have one each.
+    pub(crate) fn take(&self, browser: &SecretToken, answer: &Answer, now: Timestamp) -> Option<Begun> {
+        self.begun.take_attempt(browser, answer.state.as_deref()?, now)
+    }
+
+    /// Where to sign out at the provider, if it offers that (OpenID Connect RP-Initiated Logout 1.0, section 2).
+    pub(crate) async fn sign_out_address(&self, back: &str, now: Timestamp) -> Option<String> {
+        if !self.config.offer_sign_out {
+            return None;
+        }
+        let metadata = self.metadata(now, KNOWN_FOR).await.ok()?;
+        let endpoint = metadata.additional_metadata().end_session_endpoint.as_deref()?;
+        endpoint.parse::<Uri>().ok().filter(is_safe)?;
+        let mut address = Url::parse(endpoint).ok()?;
+        let mut query = address.query_pairs_mut();
+        query.append_pair("client_id", &self.config.client_id).append_pair("post_logout_redirect_uri", back);
+        drop(query);
+        Some(address.into())
     }
 
     /// Who came back.
@@ -197,15 +233,11 @@ impl Provider {
     /// # Errors
     /// [`OidcError`].
     pub(crate) async fn finish(&self, begun: Begun, answer: Answer, now: Timestamp) -> Result<Said, OidcError> {
-        let state = answer.state.unwrap_or_default();
-        if !bool::from(state.as_bytes().ct_eq(begun.state.secret().as_bytes())) {
-            return Err(OidcError::Refused("state"));
-        }
         let metadata = self.metadata(now, KNOWN_FOR).await?;
         // RFC 9207, section 2.4: another provider's answer is none of this one's.
         match &answer.iss {
             Some(iss) if *iss != self.config.issuer => return Err(OidcError::Refused("issuer")),
-            None if metadata.additional_metadata().supported => return Err(OidcError::Refused("issuer")),
+            None if metadata.additional_metadata().names_itself => return Err(OidcError::Refused("issuer")),
             Some(_) | None => {}
         }
         let code = answer.code.ok_or(OidcError::Refused("no_code"))?;
@@ -228,9 +260,14 @@ impl Provider {
         let subject = SubjectIdentifier::new(subject.to_owned());
         let client = self.client(metadata);
         let request = client.user_info(response.access_token().clone(), Some(subject)).ok()?;
-        let claims: CoreUserInfoClaims = request.request_async(&self.http).await.ok()?;
-        let sure = claims.email_verified() == Some(true);
-        claims.email().filter(|_| sure).and_then(|email| email.parse().ok())
+        let claims: CoreUserInfoClaims = match request.request_async(&self.http).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                tracing::warn!(reason = %reason_of(&error), "OpenID provider's userinfo endpoint could not be used");
+                return None;
+            }
+        };
+        self.verified(claims.email().map(|email| email.as_str()), claims.email_verified())
     }
 
     async fn exchange(
@@ -247,8 +284,13 @@ impl Provider {
         request.set_pkce_verifier(verifier).request_async(&self.http).await.map_err(|error| match error {
             RequestTokenError::ServerResponse(_) => OidcError::Refused("code"),
             RequestTokenError::Request(error) => unreachable(error),
-            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                tracing::error!("the provider's token endpoint answers with something else");
+            RequestTokenError::Parse(error, _) => {
+                // The path names a field, such as `id_token` or `expires_in`, and no value.
+                tracing::error!(field = %error.path(), "OpenID provider's token response could not be read");
+                OidcError::Provider
+            }
+            RequestTokenError::Other(_) => {
+                tracing::error!("OpenID provider's token response could not be read");
                 OidcError::Provider
             }
         })
@@ -282,16 +324,26 @@ impl Provider {
     }
 
     fn said(&self, claims: &CoreIdTokenClaims) -> Said {
-        let sure = claims.email_verified() == Some(true);
         let said_acr = claims.auth_context_ref().into_iter().map(|acr| acr.as_str());
         let said_amr = claims.auth_method_refs().into_iter().flatten().map(|amr| amr.as_str());
         let second_step = said_acr.chain(said_amr).any(|said| self.config.second_step.iter().any(|one| one == said));
         Said {
             issuer: self.config.issuer.clone(),
             subject: claims.subject().to_string(),
-            email: claims.email().filter(|_| sure).and_then(|email| email.parse().ok()),
+            email: self.verified(claims.email().map(|email| email.as_str()), claims.email_verified()),
             second_step,
         }
+    }
+
+    /// An address that may be taken for the person's: the provider says that it made sure, or says nothing about it and
+    /// the clinic trusts it with addresses of that domain.
+    fn verified(&self, email: Option<&str>, said: Option<bool>) -> Option<EmailAddress> {
+        let email: EmailAddress = email?.parse().ok()?;
+        let domain = email.reveal().rsplit_once('@')?.1;
+        let is_trusted =
+            || self.config.trusted_email_domains.iter().any(|trusted| trusted.eq_ignore_ascii_case(domain));
+        let is_verified = said.unwrap_or_else(is_trusted);
+        is_verified.then_some(email)
     }
 
     fn client(&self, metadata: &Metadata) -> OidcClient {
@@ -348,8 +400,19 @@ const fn code_of(error: &ClaimsVerificationError) -> &'static str {
     }
 }
 
+/// Why the userinfo endpoint could not be used, without what it said.
+fn reason_of(error: &UserInfoError<HttpError>) -> String {
+    match error {
+        UserInfoError::Request(error) => error.to_string(),
+        UserInfoError::Parse(error) => format!("the field {} could not be read", error.path()),
+        UserInfoError::Response(status, ..) => format!("status {status}"),
+        UserInfoError::ClaimsVerification(error) => code_of(error).to_owned(),
+        UserInfoError::Other(_) | _ => "another answer".to_owned(),
+    }
+}
+
 fn unreachable(error: HttpError) -> OidcError {
-    tracing::error!(%error, "the provider was asked in vain (oidc.issuer)");
+    tracing::error!(%error, "OpenID provider request failed (oidc.issuer)");
     OidcError::Provider
 }
 

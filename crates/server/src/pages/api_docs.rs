@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Layout, render};
 use crate::api::Description;
 use crate::app::App;
-use crate::error::{Error, Problem};
+use crate::error::{Error, Problem, TokenFault};
 
 #[derive(Template)]
 #[template(path = "api.html")]
@@ -74,7 +74,7 @@ fn every_problem() -> Vec<Problem> {
         Error::Closed,
         Error::Cancelled,
         Error::NotAllowed,
-        Error::ClientRefused,
+        Error::Token(TokenFault::Client),
         Error::LinkUsed,
         Error::NotFound,
         Error::MethodNotAllowed,

@@ -137,7 +137,7 @@ pub(crate) async fn admit(
     Form(answer): Form<Answer>,
 ) -> Result<Redirect, Error> {
     let Arranging { appointment, identity, .. } = arranging;
-    admissions::answer(&app, &appointment, answer.admission, answer.admit, identity.principal.user).await?;
+    admissions::answer(&app, &appointment, answer.admission, answer.admit, identity.actor()).await?;
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
 

@@ -93,7 +93,7 @@ fn page(
         }
     };
     let span = app.journeys.begin(role, asked);
-    let data = AppointmentData::new(app, appointment).on(span.as_ref().map(PageSpan::journey));
+    let data = AppointmentData::new(app, appointment, &identity.principal).on(span.as_ref().map(PageSpan::journey));
     let layout = Layout::of_call(app);
     let page = render(&CallPage {
         layout: if identity.is_account() { layout.signed_in(you.name.reveal()) } else { layout },

@@ -106,17 +106,25 @@ pub(crate) async fn submit(
     else {
         return Ok(from_the_beginning());
     };
-    app.second_step.tries(&token);
     let Some(account) = account_of(&app, &waits).await? else { return Ok(from_the_beginning()) };
+    if let Err(error) = app.throttle.try_code(account.user, now) {
+        app.metrics.sign_in(Way::SecondStep, Entry::Delayed);
+        return Err(error);
+    }
+    app.second_step.tries(&token);
     let right = match &waits.offered {
         None => uses_code(&app, &account, &form.code).await?,
         Some(secret) => sets_up(&app, &account, secret, &form.code).await?,
     };
     if !right {
         app.metrics.sign_in(Way::SecondStep, Entry::Refused);
+        if app.throttle.has_just_been_slowed_down(account.user) {
+            tell(&app, account.email.as_ref(), Change::WrongCodes);
+        }
         return page(&app, &account, waits.offered, next, true);
     }
     app.second_step.forget(&token);
+    app.throttle.forget_codes(account.user);
     app.metrics.sign_in(Way::SecondStep, Entry::In);
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);

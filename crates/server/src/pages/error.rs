@@ -69,7 +69,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::UnsupportedMediaType
         | Error::MethodNotAllowed
         | Error::NotAllowed
-        | Error::ClientRefused => {}
+        | Error::Token(_) => {}
     }
     let identities = Identities::of(app, &headers).await.unwrap_or_default();
     match (identities.account, identities.invite, error) {

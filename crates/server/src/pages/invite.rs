@@ -176,6 +176,7 @@ async fn consume(
         user: invite.user,
         clinic_role: None,
         invite: Some((appointment.id, invite.role)),
+        vouched_by: signed_by,
         device: device_of(headers),
         created_at: now,
         last_seen_at: now,

@@ -1,9 +1,8 @@
 //! Passkeys: adding and removing one's own, and signing in with one. The pages' script asks here, in JSON.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Form, Json};
@@ -20,7 +19,8 @@ use super::account::close_pages;
 use super::second_step::confirm;
 use super::sign_in::{How, own_path, sign_in};
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, Passkeys};
+use crate::auth::{CookieKind, Identities, Kind, Passkeys};
+use crate::edge::ClientIp;
 use crate::error::Error;
 use crate::mail::{Change, tell};
 use crate::metrics::{Entry, Way};
@@ -130,14 +130,10 @@ pub(crate) async fn remove(
 }
 
 /// `POST /sign-in/passkey/options`.
-pub(crate) async fn ask(
-    State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    jar: CookieJar,
-) -> Result<Response, Error> {
+pub(crate) async fn ask(State(app): State<App>, ClientIp(from): ClientIp, jar: CookieJar) -> Result<Response, Error> {
     let passkeys = passkeys(&app)?;
-    app.throttle.come(from.ip()).inspect_err(|_| app.metrics.sign_in(Way::Passkey, Entry::Delayed))?;
-    let (asked, token) = passkeys.begin_sign_in(app.clock.now())?;
+    app.throttle.come(Kind::Passkey, from).inspect_err(|_| app.metrics.sign_in(Way::Passkey, Entry::Delayed))?;
+    let (asked, token) = passkeys.begin_sign_in(app.cookies.read(&jar, CookieKind::Passkey), app.clock.now())?;
     Ok((app.cookies.set(jar, CookieKind::Passkey, &token), Json(asked)).into_response())
 }
 
@@ -158,7 +154,7 @@ pub(crate) async fn enter(
     let passkeys = passkeys(&app)?;
     let now = app.clock.now();
     let token = app.cookies.read(&jar, CookieKind::Passkey).ok_or(Error::PasskeyRefused)?;
-    let asked = passkeys.asked(&token, now).ok_or(Error::PasskeyRefused)?;
+    let asked = passkeys.asked(&token, &answer.credential, now).ok_or(Error::PasskeyRefused)?;
     let credential_id = answer.credential.raw_id.clone();
     let Some(record) = app.store.get_passkey(&credential_id).await? else {
         return refuse(&app, None, "unknown").await;
@@ -167,8 +163,9 @@ pub(crate) async fn enter(
     if passkeys.named(&answer.credential) != Some(user) {
         return refuse(&app, Some(user), "user").await;
     }
-    let Some(answered) = passkeys.check(asked, &answer.credential, &record.credential) else {
-        return refuse(&app, Some(user), "proof").await;
+    let answered = match passkeys.check(asked, &answer.credential, &record.credential) {
+        Ok(answered) => answered,
+        Err(fault) => return refuse(&app, Some(user), fault.code()).await,
     };
     let account = app.store.get_account_of(user).await?;
     let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
@@ -180,7 +177,6 @@ pub(crate) async fn enter(
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);
     }
-    let jar = app.cookies.remove(jar, CookieKind::Passkey);
     let jar = sign_in(&app, jar, user, &identities, &headers, How::Passkey).await?;
     Ok((jar, Json(json!({ "next": own_path(answer.next.as_deref()) }))).into_response())
 }
@@ -188,9 +184,7 @@ pub(crate) async fn enter(
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<Response, Error> {
     app.metrics.sign_in(Way::Passkey, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::PasskeyRefused).with_detail(code);
-    let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&user.map_or(entry, |user| entry.about(user))).await?;
-    transaction.commit().await?;
+    app.refusals.append(&*app.store, user.map_or(entry, |user| entry.about(user))).await?;
     Err(Error::PasskeyRefused)
 }
 

@@ -8,11 +8,11 @@
 //!   shut out and has no way in of its own: no password, second step or passkey, and no other subject of this provider.
 //! * Nobody is let in whom the clinic has not added.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
@@ -25,11 +25,12 @@ use super::second_step::confirm;
 use super::sign_in::{How, own_path, sign_in};
 use super::{Layout, code, render};
 use crate::app::App;
-use crate::auth::{CookieKind, Identities};
+use crate::auth::{CookieKind, Identities, Kind};
+use crate::edge::ClientIp;
 use crate::error::Error;
 use crate::mail::{Change, tell};
 use crate::metrics::{Entry, Way};
-use crate::oidc::{Answer, OidcError, Provider, Purpose, Said};
+use crate::oidc::{Answer, Leaving, OidcError, Provider, Purpose, Said};
 
 #[derive(Template)]
 #[template(path = "provider.html")]
@@ -51,21 +52,25 @@ pub(crate) struct Back {
 /// `GET /sign-in/provider`. A link and no form: the page's policy lets forms lead nowhere but here.
 pub(crate) async fn go(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientIp(from): ClientIp,
     Query(back): Query<Back>,
     jar: CookieJar,
 ) -> Result<Response, Error> {
     let provider = provider(&app)?;
-    app.throttle.come(from.ip()).inspect_err(|_| app.metrics.sign_in(Way::Provider, Entry::Delayed))?;
-    let purpose = Purpose::SignIn(own_path(back.next.as_deref()));
-    let (address, token) = provider.begin(purpose, app.clock.now()).await?;
+    app.throttle.come(Kind::Provider, from).inspect_err(|_| app.metrics.sign_in(Way::Provider, Entry::Delayed))?;
+    let leaving = Leaving {
+        purpose: Purpose::SignIn(own_path(back.next.as_deref())),
+        browser: app.cookies.read(&jar, CookieKind::Provider),
+        choose_account: app.cookies.has_signed_out(&jar),
+    };
+    let (address, token) = provider.begin(leaving, app.clock.now()).await?;
     Ok((app.cookies.set(jar, CookieKind::Provider, &token), Redirect::to(&address)).into_response())
 }
 
 /// `GET /sign-in/provider/back`. Good once, for the browser that went.
 pub(crate) async fn back(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientIp(from): ClientIp,
     headers: HeaderMap,
     jar: CookieJar,
     identities: Identities,
@@ -73,9 +78,11 @@ pub(crate) async fn back(
 ) -> Result<Response, Error> {
     let provider = provider(&app)?;
     let now = app.clock.now();
-    let token = app.cookies.read(&jar, CookieKind::Provider);
-    let begun = token.and_then(|token| provider.begun.take(&token, now)).ok_or(Error::NotLetIn)?;
-    let jar = app.cookies.remove(jar, CookieKind::Provider);
+    let browser = app.cookies.read(&jar, CookieKind::Provider);
+    let Some(begun) = browser.and_then(|browser| provider.take(&browser, &answer, now)) else {
+        // The answer was repeated, by a reload or another tab, or it is late. Those who are in go on.
+        return if identities.account.is_some() { Ok(Redirect::to("/").into_response()) } else { Err(Error::NotLetIn) };
+    };
     let purpose = begun.purpose.clone();
     let said = match provider.finish(begun, answer, now).await {
         Ok(said) => said,
@@ -86,7 +93,7 @@ pub(crate) async fn back(
         }
     };
     match purpose {
-        Purpose::SignIn(next) => enter(&app, from.ip(), headers, jar, &identities, &said, &next).await,
+        Purpose::SignIn(next) => enter(&app, from, headers, jar, &identities, &said, &next).await,
         Purpose::Connect(user, session) => {
             let here = identities.account.is_some_and(|it| it.principal.user == user && it.session == session);
             if !here {
@@ -124,6 +131,9 @@ async fn enter(
             app.throttle.attempt(email, from, app.clock.now())?;
         }
         return code::lead(app, jar, &account, asked, next);
+    }
+    if identities.account.is_some_and(|here| here.principal.user == account.user) {
+        return Ok(Redirect::to(next).into_response());
     }
     let jar = sign_in(app, jar, account.user, identities, &headers, How::Provider).await?;
     Ok((jar, Redirect::to(next)).into_response())
@@ -164,9 +174,7 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<(), Error> {
     app.metrics.sign_in(Way::Provider, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderRefused).with_detail(code);
-    let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&user.map_or(entry, |user| entry.about(user))).await?;
-    Ok(transaction.commit().await?)
+    Ok(app.refusals.append(&*app.store, user.map_or(entry, |user| entry.about(user))).await?)
 }
 
 #[derive(Deserialize)]
@@ -184,8 +192,12 @@ pub(crate) async fn go_to_connect(
     let provider = provider(&app)?;
     let identity = identities.signed_in()?;
     let account = confirm(&app, identity.principal.user, form.current).await?;
-    let purpose = Purpose::Connect(account.user, identity.session);
-    let (address, token) = provider.begin(purpose, app.clock.now()).await?;
+    let leaving = Leaving {
+        purpose: Purpose::Connect(account.user, identity.session),
+        browser: app.cookies.read(&jar, CookieKind::Provider),
+        choose_account: false,
+    };
+    let (address, token) = provider.begin(leaving, app.clock.now()).await?;
     let layout = Layout::new(&app).signed_in(account.name.reveal());
     let page = render(&GoOnPage { layout, label: provider.label(), address })?;
     Ok((app.cookies.set(jar, CookieKind::Provider, &token), page).into_response())

@@ -1,10 +1,8 @@
 //! A new password for somebody who has forgotten theirs.
 
-use std::net::SocketAddr;
-
 use askama::Template;
 use axum::Form;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{Account, AuditEntry, PasswordHash, ResetHash};
@@ -16,6 +14,7 @@ use super::account::{close_pages, fault_of};
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{CookieKind, SecretToken};
+use crate::edge::ClientIp;
 use crate::error::Error;
 use crate::mail::{Change, Letter, Link, tell};
 use crate::resets::{GOOD_FOR, add_reset, reset_url};
@@ -54,14 +53,14 @@ pub(crate) struct ForgottenForm {
 /// `POST /sign-in/forgotten`. Whatever address it is, the answer is the same and as quick: the rest is done after it.
 pub(crate) async fn ask(
     State(app): State<App>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    ClientIp(address): ClientIp,
     Form(form): Form<ForgottenForm>,
 ) -> Result<Response, Error> {
     let Ok(email) = form.email.parse::<EmailAddress>() else {
         return forgotten_page(&app, form.email, true, false);
     };
     let answer = forgotten_page(&app, email.reveal().to_owned(), false, true)?;
-    app.throttle.reset(&email, address.ip(), app.clock.now())?;
+    app.throttle.reset(&email, address, app.clock.now())?;
     tokio::spawn(async move {
         if let Err(error) = send_link(&app, &email).await {
             tracing::error!(kind = error.problem().kind, "a link for a new password was not made");
@@ -144,6 +143,7 @@ pub(crate) async fn submit(
     transaction.commit().await?;
     app.second_step.forget_all_of(user);
     close_pages(&app, ended.iter()).await;
+    app.throttle.forget_codes(user);
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);
     }

@@ -34,6 +34,8 @@ struct SignInPage {
     passkeys: bool,
     /// The OpenID provider's name, and the way to it.
     provider: Option<(String, String)>,
+    /// Where to sign out at the OpenID provider, for somebody who has just signed out here.
+    sign_out_there: Option<String>,
 }
 
 struct Fault {
@@ -70,13 +72,19 @@ pub(crate) async fn show(
     }
     let done = match back.done.as_deref() {
         Some("password") => Some("Your password is changed. Sign in with it."),
+        Some("signed-out") => Some("You are signed out here."),
         Some("use-passkey") => Some(
             "This clinic asks for more than a password. Sign in with your passkey. If you have lost it, ask whoever runs \
              the clinic's server.",
         ),
         Some(_) | None => None,
     };
-    Ok(page(&app, next, String::new(), None, done)?.into_response())
+    let mut shown = page_of(&app, next, String::new(), None, done);
+    if let Some(provider) = app.provider.as_ref().filter(|_| back.done.as_deref() == Some("signed-out")) {
+        let here = format!("{}/sign-in", app.config.server.public_url);
+        shown.sign_out_there = provider.sign_out_address(&here, app.clock.now()).await;
+    }
+    Ok(render(&shown)?.into_response())
 }
 
 #[derive(Deserialize)]
@@ -153,8 +161,12 @@ pub(crate) async fn sign_out(
         forget_elsewhere(&app, user);
     }
     let jar = app.cookies.remove(app.cookies.remove(jar, CookieKind::Account), CookieKind::Invite);
-    let next = if identities.account.is_some() { "/sign-in" } else { "/ended" };
-    Ok((jar, Redirect::to(next)).into_response())
+    if identities.account.is_none() {
+        return Ok((jar, Redirect::to("/ended")).into_response());
+    }
+    // An OpenID provider would let the next person at this computer in as the last, unasked.
+    let jar = if app.provider.is_some() { app.cookies.note_signed_out(jar) } else { jar };
+    Ok((jar, Redirect::to("/sign-in?done=signed-out")).into_response())
 }
 
 /// Takes back what somebody may sign in at CometChat with. Nobody waits for it.
@@ -183,9 +195,7 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     }
     app.metrics.sign_in(Way::Password, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::SignInFailed);
-    let mut transaction = app.store.begin().await?;
-    transaction.append_audit(&known.map_or(entry, |user| entry.about(user))).await?;
-    transaction.commit().await?;
+    app.refusals.append(&*app.store, known.map_or(entry, |user| entry.about(user))).await?;
     Ok(None)
 }
 
@@ -243,6 +253,7 @@ pub(crate) async fn sign_in(
         user,
         clinic_role: None,
         invite: None,
+        vouched_by: None,
         device: device_of(headers),
         created_at: now,
         last_seen_at: now,
@@ -256,7 +267,7 @@ pub(crate) async fn sign_in(
     if let Some(old) = identities.account {
         app.hub.end_session(old.session).await;
     }
-    Ok(app.cookies.set(jar, CookieKind::Account, &token))
+    Ok(app.cookies.set(app.cookies.forget_signed_out(jar), CookieKind::Account, &token))
 }
 
 fn again(app: &App, next: String, email: String, fault: Fault) -> Result<Html<String>, Error> {
@@ -270,12 +281,17 @@ fn page(
     fault: Option<Fault>,
     done: Option<&'static str>,
 ) -> Result<Html<String>, Error> {
+    render(&page_of(app, next, email, fault, done))
+}
+
+fn page_of(app: &App, next: String, email: String, fault: Option<Fault>, done: Option<&'static str>) -> SignInPage {
     let by_mail = app.mailer.is_some();
     let provider = app.provider.as_ref().map(|provider| {
         (provider.label().to_owned(), format!("/sign-in/provider?next={}", percent_encode(&next, b"/")))
     });
     let passkeys = app.passkeys.is_some();
-    render(&SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, passkeys, provider })
+    let sign_out_there = None;
+    SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, passkeys, provider, sign_out_there }
 }
 
 /// Only an address of ours: a path, never another host.

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bedside_store::{SessionHash, StoreError};
 use bedside_visit::view::View;
-use bedside_visit::{
-    Appointment, AppointmentId, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules,
-};
+use bedside_visit::{Appointment, AppointmentId, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules};
 use tokio::sync::{Notify, mpsc};
 
 use super::census::Census;

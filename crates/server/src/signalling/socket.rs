@@ -27,6 +27,7 @@ use crate::edge::{ClientIp, Place};
 use crate::error::{Error, Problem};
 use crate::journeys::Journey;
 use crate::metrics::Arrived;
+use crate::reads::note_read_soon;
 
 /// A page pings every 5 s; one that is silent for longer than this is gone.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -129,6 +130,10 @@ impl From<CloseReason> for End {
     }
 }
 
+/// Commands a second, and in one burst.
+const COMMANDS: (NonZeroU32, NonZeroU32) =
+    (NonZeroU32::new(2).expect("not zero"), NonZeroU32::new(100).expect("not zero"));
+
 struct Page {
     app: App,
     appointment: Appointment,
@@ -136,6 +141,7 @@ struct Page {
     session: SessionHash,
     connection: ConnectionId,
     rate: DefaultDirectRateLimiter,
+    commands: DefaultDirectRateLimiter,
     open: OpenPage,
     _place: Place,
 }
@@ -151,6 +157,7 @@ impl Page {
         if returning.knock && !is_chosen(&mut socket).await {
             return;
         }
+        note_read_soon(&app, &access.identity, &access.appointment);
         let user = access.identity.principal.user;
         let name = access.appointment.participants.find(user).map(|(_, person)| person.name.clone());
         let connection = app.hub.next_connection();
@@ -169,6 +176,7 @@ impl Page {
             session: access.identity.session,
             appointment: access.appointment,
             rate: RateLimiter::direct(Quota::per_second(RATE.0).allow_burst(RATE.1)),
+            commands: RateLimiter::direct(Quota::per_second(COMMANDS.0).allow_burst(COMMANDS.1)),
             open: app.hub.open_page(user, access.identity.session, appointment),
             app,
             _place: place,
@@ -246,13 +254,17 @@ impl Page {
         };
         match serde_json::from_str(&text) {
             Ok(ClientMessage::Ping) => send(socket, &ServerMessage::Pong).await,
-            Ok(ClientMessage::Command { id, command }) => match self.decide(action_of(&command)).await? {
-                Ok(()) => Ok(self.tell(Event::Command { connection: self.connection, id, command }).await?),
-                Err(denial) => {
-                    let refusal = refusal(denial)?;
-                    send(socket, &ServerMessage::Refused { id, refusal }).await
+            Ok(ClientMessage::Command { id, command }) => {
+                // Commands are written down. A page that gives very many is slowed down; none is lost.
+                self.commands.until_ready().await;
+                match self.decide(action_of(&command)).await? {
+                    Ok(()) => Ok(self.tell(Event::Command { connection: self.connection, id, command }).await?),
+                    Err(denial) => {
+                        let refusal = refusal(denial)?;
+                        send(socket, &ServerMessage::Refused { id, refusal }).await
+                    }
                 }
-            },
+            }
             Ok(ClientMessage::Offer { peer, sdp }) => match self.decide(Action::Join).await? {
                 Ok(()) => Ok(self.tell(Event::Offer { connection: self.connection, peer, sdp }).await?),
                 Err(_) => {

@@ -117,6 +117,28 @@ async fn what_another_site_sends_is_refused_everywhere() {
     assert_eq!(own.status, 303);
 }
 
+/// A reverse proxy that adds `Referrer-Policy: no-referrer` makes browsers send `Origin: null` with forms.
+#[tokio::test]
+async fn a_form_whose_origin_was_blanked_is_taken_from_our_own_page_alone() {
+    let server = Server::start().await;
+    let form = [("email", server.provider.email.as_str()), ("password", PASSWORD)];
+    for (site, status) in [
+        (Some("same-origin"), 303),
+        (Some("cross-site"), 403),
+        (Some("same-site"), 403),
+        (Some("none"), 403),
+        (None, 403),
+    ] {
+        let client = server.client();
+        let mut request = client.request(Method::POST, "/sign-in").origin(Some("null")).form(&form);
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
+        }
+        let reply = request.send().await;
+        assert_eq!(reply.status, status, "{site:?}: {}", reply.body);
+    }
+}
+
 #[tokio::test]
 async fn other_methods_are_refused_by_name() {
     let server = Server::start().await;

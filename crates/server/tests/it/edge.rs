@@ -2,10 +2,53 @@
 
 use bedside::config::Network;
 use reqwest::Method;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use uuid::Uuid;
 
+use crate::support::mail::MailServer;
+use crate::support::provider::Provider;
 use crate::support::{Page, Refused, Server, When, raw, soon};
+
+/// Every route that an address is counted at, over a reverse proxy.
+#[tokio::test]
+async fn over_a_proxy_each_client_has_a_limit_of_its_own_on_every_route() {
+    let (mail, provider) = (MailServer::start().await, Provider::start().await);
+    let (mail_config, oidc) = (mail.config(), provider.config());
+    let server = Server::start_with(|config| {
+        config.server.trusted_proxies = vec![Network::try_from("127.0.0.1".to_owned()).expect("an address")];
+        config.mail = Some(mail_config);
+        config.oidc = Some(oidc);
+    })
+    .await;
+    let client = server.client();
+    let ask = async |what: &str, n: usize, from: &str| {
+        let request = match what {
+            "provider" => client.request(Method::GET, "/sign-in/provider"),
+            "passkey" => client.request(Method::POST, "/sign-in/passkey/options").json(&json!({})),
+            "reset" => {
+                let email = format!("user{n}@example.org");
+                client.request(Method::POST, "/sign-in/forgotten").form(&[("email", &email)])
+            }
+            "token" => client.request(Method::POST, "/api/token").form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", &Uuid::now_v7().to_string()),
+                ("client_secret", "wrong"),
+            ]),
+            other => panic!("{other}"),
+        };
+        request.header("x-forwarded-for", from).send().await.status
+    };
+    for what in ["provider", "passkey", "reset", "token"] {
+        for n in 0..61 {
+            let status = ask(what, n, &format!("198.51.100.{n}")).await;
+            assert_ne!(status, 429, "{what}: the {n}th client");
+        }
+        let of_one = futures_util::future::join_all((100..190).map(|n| ask(what, n, "203.0.113.7"))).await;
+        assert!(of_one.contains(&429), "{what}: one client");
+    }
+}
 
 async fn behind_a_proxy() -> Server {
     let proxy = Network::try_from("127.0.0.1".to_owned()).expect("an address");

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Client, Ending, GRANT, Page, Server, When};
+use crate::support::{Client, Ending, GRANT, Page, Reply, Server, When};
 
 const ALL: &str = "appointments:read appointments:write people:write";
 const EHR: &str = "https://records.example.org";
@@ -45,37 +45,105 @@ async fn a_program_books_and_people_meet() {
     assert_eq!(off["data"]["status"], "cancelled");
 }
 
+/// Also what comes back from booking carries what the caller may read, and no more.
+#[tokio::test]
+async fn an_answer_carries_what_its_reader_may_read() {
+    let server = Server::start().await;
+    let writer = server.program(&server.add_program("Writer", "appointments:write").await).await;
+    let new = json!({
+        "patientId": server.patient.id().to_string(), "providerId": server.provider.id().to_string(),
+        "datetime": "2027-01-07T09:00:00Z", "duration": 30, "type": "Follow-up", "reason": "A rash",
+    });
+    let booked = writer.post_json("/api/appointments", &new).await.json();
+    let cancel = format!("/api/appointments/{}/cancel", booked["data"]["id"].as_str().expect("an id"));
+    for answer in [booked, writer.request(Method::POST, &cancel).send().await.json()] {
+        let data = &answer["data"];
+        assert!(data["patient"]["userId"].is_string(), "{answer}");
+        for missing in [&data["patient"]["name"], &data["patient"]["age"], &data["reason"]] {
+            assert_eq!(missing, &Value::Null, "{answer}");
+        }
+    }
+
+    let visit = server.book(When::Now).await;
+    let path = format!("/api/appointments/{}", visit.id);
+    for (role, in_full) in [("observer", false), ("guest", false), ("interpreter", false), ("patient", true)] {
+        let client = match role {
+            "patient" => server.sign_in(&server.patient).await,
+            _ => server.companion(visit.id, "Olga", role).await.1,
+        };
+        let data = client.get(&path).await.json()["data"].clone();
+        assert_eq!(
+            (data["reason"].is_string(), data["patient"]["age"].is_number()),
+            (in_full, in_full),
+            "{role} {data}"
+        );
+        assert!(data["patient"]["name"].is_string());
+        if !in_full {
+            let page = client.get(&format!("/video-call/patient?appointmentId={}", visit.id)).await.body;
+            let reason = visit.reason.as_ref().expect("a reason").reveal();
+            assert!(!page.contains(reason.as_str()), "{role}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_program_is_believed_by_its_key_alone() {
     let server = Server::start().await;
     let key = server.add_program("Records", "appointments:read").await;
     let secret = key.client_secret.reveal();
-    assert_eq!(server.ask_token(key.client_id, secret, &[("grant_type", "password")]).await.problem(), "bad-request");
+    let fault = |reply: &Reply| (reply.status, reply.json()["error"].as_str().unwrap_or_default().to_owned());
+    let ask = async |fields: &[(&str, &str)]| fault(&server.ask_token(key.client_id, secret, fields).await);
+    let refused = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(ask(&[("grant_type", "password")]).await, refused(400, "unsupported_grant_type"));
+    assert_eq!(ask(&[]).await, refused(400, "invalid_request"));
+    assert_eq!(ask(&[GRANT[0], GRANT[0]]).await, refused(400, "invalid_request"), "a field that comes twice");
+    assert_eq!(ask(&[GRANT[0], ("scope", "everything")]).await, refused(400, "invalid_scope"));
+    assert_eq!(ask(&[GRANT[0], ("client_secret", secret)]).await, refused(400, "invalid_request"), "two methods");
     for (id, secret) in [(key.client_id, "wrong"), (key.client_id, ""), (Uuid::now_v7(), secret)] {
         let reply = server.ask_token(id, secret, &GRANT).await;
-        assert_eq!((reply.status, reply.problem().as_str()), (401, "client-refused"));
+        assert_eq!(fault(&reply), refused(401, "invalid_client"));
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert!(reply.json()["error_description"].as_str().is_some_and(|text| !text.is_empty()), "{}", reply.body);
         assert!(reply.header("www-authenticate").is_some_and(|value| value.starts_with("Basic")));
     }
     assert_eq!(server.client().post("/api/token", &[("grant_type", "client_credentials")]).await.status, 401);
     let given = server.ask_token(key.client_id, secret, &GRANT).await;
+    assert_eq!(given.header("cache-control"), Some("no-store"));
     let given = given.json();
+    // RFC 6749, section 2.3.1: in the form, for clients that cannot send the header.
+    let id = key.client_id.to_string();
+    let in_form = [GRANT[0], ("client_id", &id), ("client_secret", secret)];
+    assert_eq!(server.client().post("/api/token", &in_form).await.status, 200);
     assert_eq!((&given["token_type"], &given["expires_in"]), (&json!("Bearer"), &json!(600)));
     assert_eq!(given["scope"], "appointments:read");
     let actions: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
     assert_eq!(actions.iter().filter(|action| *action == "token.refused").count(), 3);
-    assert_eq!(actions.iter().filter(|action| *action == "token.issued").count(), 1);
+    assert_eq!(actions.iter().filter(|action| *action == "token.issued").count(), 2);
+}
+
+#[tokio::test]
+async fn strangers_who_ask_for_tokens_are_slowed_down_and_fill_nothing() {
+    let server = Server::start().await;
+    let before = server.audit().await.len();
+    let mut statuses = Vec::new();
+    for _ in 0..200 {
+        statuses.push(server.ask_token(Uuid::now_v7(), "wrong", &GRANT).await.status);
+    }
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!((60..120).contains(&looked_at), "{looked_at}");
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)));
+    assert_eq!(server.audit().await.len() - before, 20, "the rest of a minute is one line when it is over");
 }
 
 #[tokio::test]
 async fn guessing_a_programs_secret_is_slowed_down() {
     let server = Server::start().await;
     let key = server.add_program("Records", ALL).await;
-    let mut statuses = Vec::new();
-    for _ in 0..21 {
-        statuses.push(server.ask_token(key.client_id, "wrong", &GRANT).await.status);
-    }
-    assert_eq!(statuses.split_off(20), [429]);
-    assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    let asked = (0..50).map(|_| server.ask_token(key.client_id, "wrong", &GRANT));
+    let statuses: Vec<u16> = futures_util::future::join_all(asked).await.iter().map(|reply| reply.status).collect();
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!((20..40).contains(&looked_at), "20 a minute, and one more every three seconds: {statuses:?}");
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
 }
 
 #[tokio::test]
@@ -181,7 +249,7 @@ impl Signer {
         let signer =
             Self { pair: Ed25519KeyPair::generate().expect("a key"), key: server.add_program("EHR", ALL).await };
         let jwks = signer.jwks("one");
-        server.operator().trust(signer.key.user, issuer, &jwks).await.expect("trusted");
+        server.operator().trust(signer.key.user, issuer, &jwks, false).await.expect("trusted");
         signer
     }
 
@@ -238,6 +306,8 @@ async fn a_link_that_a_program_signed_lets_in_once() {
 
     let provider = server.client();
     let token = signer.sign(&header(), &claims(&server, &visit, server.provider.id(), Role::Provider));
+    assert_eq!(joins(&provider, &token).await, (404, 404), "a provider's seat is not a program's to give by default");
+    server.operator().trust(signer.key.user, EHR, &signer.jwks("one"), true).await.expect("trusted");
     let joined = provider.post(&format!("/v/{token}"), &[]).await;
     let room = format!("/video-call/provider?appointmentId={}", visit.id);
     assert_eq!(joined.location(), Some(room.as_str()), "{}", joined.body);
@@ -257,6 +327,27 @@ async fn a_link_that_a_program_signed_lets_in_once() {
         line("invite.used", grace, grace),
     ];
     assert_eq!(log, expected);
+}
+
+#[tokio::test]
+async fn who_came_by_a_join_token_is_out_when_its_program_is_trusted_no_more() {
+    for disabled in [false, true] {
+        let server = Server::start().await;
+        let signer = Signer::new(&server, EHR).await;
+        let visit = signer.book(&server, When::Now).await;
+        let client = server.client();
+        let token = signer.sign(&header(), &claims(&server, &visit, server.patient.id(), Role::Patient));
+        assert_eq!(joins(&client, &token).await, (200, 303));
+        let mut page = Page::open(&server, &client, visit.id).await;
+        if disabled {
+            server.operator().set_disabled(&signer.key.user.to_string(), true).await.expect("disabled");
+        } else {
+            server.operator().distrust(signer.key.user, EHR).await.expect("distrusted");
+        }
+        assert_eq!(page.ending().await, Ending::Code(4401));
+        let path = format!("/api/appointments/{}", visit.id);
+        assert_eq!(client.get(&path).await.status, 401, "disabled: {disabled}");
+    }
 }
 
 #[tokio::test]
@@ -300,6 +391,7 @@ async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
         ("no algorithm", headed(json!({ "alg": "none", "kid": "one" }))),
         ("a shared secret's algorithm", headed(json!({ "alg": "HS256", "kid": "one" }))),
         ("another kind of key's algorithm", headed(json!({ "alg": "ES256", "kid": "one" }))),
+        ("not yet", with("nbf", json!(now + 300))),
         ("an unknown key", headed(json!({ "alg": "EdDSA", "kid": "two" }))),
         ("no key's name", headed(json!({ "alg": "EdDSA" }))),
         ("another's signature", stranger.sign(&header(), &right)),
@@ -314,9 +406,17 @@ async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
         assert_eq!(joins(&client, &token).await, (404, 404), "{what}");
     }
     assert!(client.cookies().is_empty());
+    // RFC 7519, section 2: a number may have a fraction, and section 4.1.3: several audiences.
+    let mut odd = right.clone();
+    for field in ["iat", "exp"] {
+        odd[field] = json!(right[field].as_f64().expect("a time") + 0.25);
+    }
+    odd["aud"] = json!([right["aud"], "https://elsewhere.example.org"]);
+    odd["jti"] = json!("with-fractions");
+    assert_eq!(server.client().get(&format!("/v/{}", signer.sign(&header(), &odd))).await.status, 200);
     assert_eq!(joins(&client, &good).await, (200, 303), "and nothing was used up");
 
-    server.operator().trust(signer.key.user, EHR, &signer.jwks("two")).await.expect("trusted");
+    server.operator().trust(signer.key.user, EHR, &signer.jwks("two"), false).await.expect("trusted");
     let token = signer.sign(&header(), &claims(&server, &visit, ada, Role::Patient));
     assert_eq!(joins(&server.client(), &token).await, (404, 404), "by a key that is not trusted any more");
     server.operator().distrust(signer.key.user, EHR).await.expect("distrusted");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bedside_visit::UserId;
 use bedside_visit::permission::ClinicRole;
 
-use crate::support::{Server, When};
+use crate::support::{Page, Server, When, soon};
 
 /// Who saw something of the patient's.
 async fn sights(server: &Server) -> Vec<Option<UserId>> {
@@ -42,6 +42,23 @@ async fn who_saw_what_is_written_down() {
     server.clock.advance(Duration::from_secs(21 * 60));
     assert_eq!(grace.get(&address).await.status, 200);
     assert_eq!(sights(&server).await, [provider, patient, provider, provider]);
+}
+
+/// The WebSocket alone shows the whole visit with its messages.
+#[tokio::test]
+async fn who_opens_the_socket_without_its_page_is_written_down() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let (observer, client) = server.companion(visit.id, "Olga", "observer").await;
+    let _page = Page::open(&server, &client, visit.id).await;
+    soon("a line of it", async {
+        while !sights(&server).await.contains(&Some(observer)) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let _again = Page::open(&server, &client, visit.id).await;
+    server.stop().await;
 }
 
 #[tokio::test]

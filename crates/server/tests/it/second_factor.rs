@@ -169,6 +169,34 @@ async fn first_codes_cannot_be_tried_one_after_the_other() {
     assert_eq!(client.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"), "forgotten");
 }
 
+/// Codes of one account are slowed down however often the sign-in begins anew, and its owner is told.
+#[tokio::test]
+async fn the_owner_hears_of_many_wrong_codes_and_more_are_slowed_down() {
+    let mail = MailServer::start().await;
+    let config = mail.config();
+    let server = clinic_with(|all| all.mail = Some(config)).await;
+    let (_, phone) = sets_up(&server, &server.provider).await;
+    assert_eq!(mail.taken(1).await.len(), 1, "about the set-up");
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let client = server.client();
+        assert_eq!(client.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"));
+        for _ in 0..5 {
+            answers.push(gives(&client, "000000").await.status);
+        }
+    }
+    assert_eq!(answers.split_off(11), [429; 4], "from the twelfth on");
+    assert_eq!(answers, [200; 11]);
+    let told = mail.taken(2).await;
+    assert_eq!(told.len(), 2);
+    assert!(told[1].text.contains("wrong codes") && told[1].text.contains("change your password"), "{}", told[1].text);
+
+    server.clock.advance(Duration::from_secs(61));
+    let owner = server.client();
+    assert_eq!(owner.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"));
+    assert_eq!(gives(&owner, &phone.shows(&server, 0)).await.location(), Some("/"), "the right one, after a minute");
+}
+
 #[tokio::test]
 async fn what_was_begun_is_over_after_a_quarter_of_an_hour_and_with_the_account() {
     let server = clinic().await;

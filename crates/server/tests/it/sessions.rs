@@ -61,7 +61,7 @@ async fn signing_out_ends_the_session_here_and_everywhere() {
     page.command(Command::Start).await.expect("started");
 
     let reply = client.post("/sign-out", &[]).await;
-    assert_eq!((reply.status, reply.location()), (303, Some("/sign-in")));
+    assert_eq!((reply.status, reply.location()), (303, Some("/sign-in?done=signed-out")));
     assert!(client.cookies().is_empty(), "the browser forgets it");
     assert_eq!(page.ending().await, Ending::Code(4401), "open pages close");
     assert_eq!(copy.get("/").await.location(), Some("/sign-in"), "and the server knows it no more");

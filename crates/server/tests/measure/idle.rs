@@ -153,6 +153,7 @@ async fn book(program: &Program, many: usize) -> Vec<Patient> {
             let appointment = appointment(&patient, Participants::two(person, provider.clone()), now);
             transaction.insert_appointment(&appointment, now).await.expect("booked");
             let session = SessionRecord {
+                vouched_by: None,
                 token_hash: patient.cookie.hash().into(),
                 user: patient.user,
                 clinic_role: None,

@@ -18,6 +18,8 @@ pub(crate) struct Authenticator {
     pub(crate) verifies: bool,
     /// How often its keys were used.
     pub(crate) counter: u32,
+    /// Whether its keys live on several devices.
+    pub(crate) backed_up: bool,
     pub(crate) keys: Vec<Key>,
 }
 
@@ -29,12 +31,14 @@ pub(crate) struct Key {
 
 const PRESENT: u8 = 0x01;
 const VERIFIED: u8 = 0x04;
+/// Eligible for a backup, and backed up.
+const BACKED_UP: u8 = 0x18;
 const WITH_KEY: u8 = 0x40;
 
 impl Authenticator {
     pub(crate) fn new(origin: &str) -> Self {
         let host = origin.split("://").nth(1).and_then(|rest| rest.split(':').next()).expect("a host").to_owned();
-        Self { origin: origin.to_owned(), host, verifies: true, counter: 0, keys: Vec::new() }
+        Self { origin: origin.to_owned(), host, verifies: true, counter: 0, backed_up: false, keys: Vec::new() }
     }
 
     /// `navigator.credentials.create`.
@@ -90,7 +94,8 @@ impl Authenticator {
     }
 
     fn data(&self, more: u8) -> Vec<u8> {
-        let flags = PRESENT | if self.verifies { VERIFIED } else { 0 } | more;
+        let verified = if self.verifies { VERIFIED } else { 0 };
+        let flags = PRESENT | verified | if self.backed_up { BACKED_UP } else { 0 } | more;
         let mut data = digest(&SHA256, self.host.as_bytes()).as_ref().to_vec();
         data.push(flags);
         data.extend(self.counter.to_be_bytes());

@@ -107,6 +107,8 @@ impl Provider {
             label: "your clinic account".to_owned(),
             scopes: vec!["email".to_owned()],
             second_step: vec!["mfa".to_owned()],
+            trusted_email_domains: vec![],
+            offer_sign_out: true,
         }
     }
 

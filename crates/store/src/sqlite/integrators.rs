@@ -60,13 +60,14 @@ pub(super) async fn save_issuer(
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "INSERT INTO issuers (issuer, user_id, jwks, updated_at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (issuer) DO UPDATE SET jwks = ?3, updated_at = ?4 WHERE user_id = ?2",
+        "INSERT INTO issuers (issuer, user_id, jwks, updated_at, vouches_for_providers) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (issuer) DO UPDATE SET jwks = ?3, updated_at = ?4, vouches_for_providers = ?5 WHERE user_id = ?2",
     )
     .bind(&issuer.issuer)
     .bind(issuer.user.to_string())
     .bind(&issuer.jwks)
     .bind(at.as_millis())
+    .bind(issuer.vouches_for_providers)
     .execute(connection)
     .await
     .map_err(failed)?;
@@ -76,7 +77,7 @@ pub(super) async fn save_issuer(
 /// Not of a program that is shut out, or is none any more.
 pub(super) async fn get_issuer(connection: &mut SqliteConnection, name: &str) -> Result<Option<Issuer>, StoreError> {
     let row = sqlx::query(
-        "SELECT i.issuer, i.user_id, i.jwks FROM issuers i JOIN users u ON u.id = i.user_id
+        "SELECT i.issuer, i.user_id, i.jwks, i.vouches_for_providers FROM issuers i JOIN users u ON u.id = i.user_id
          WHERE i.issuer = ? AND u.disabled_at IS NULL AND u.clinic_role = 'integrator'",
     )
     .bind(name)
@@ -85,7 +86,12 @@ pub(super) async fn get_issuer(connection: &mut SqliteConnection, name: &str) ->
     .map_err(failed)?;
     row.map(|row| {
         let columns = Columns::of("issuers", &row);
-        Ok(Issuer { issuer: columns.value("issuer")?, user: columns.parsed("user_id")?, jwks: columns.value("jwks")? })
+        Ok(Issuer {
+            issuer: columns.value("issuer")?,
+            user: columns.parsed("user_id")?,
+            jwks: columns.value("jwks")?,
+            vouches_for_providers: columns.value("vouches_for_providers")?,
+        })
     })
     .transpose()
 }

@@ -185,6 +185,10 @@ impl Store for SqliteStore {
         provider_links::get_of(&mut *self.reader().await?, user, issuer).await
     }
 
+    async fn list_provider_links(&self, issuer: &str) -> Result<Vec<ProviderLink>, StoreError> {
+        provider_links::list(&mut *self.reader().await?, issuer).await
+    }
+
     async fn get_passkey(&self, credential_id: &[u8]) -> Result<Option<PasskeyRecord>, StoreError> {
         passkeys::get(&mut *self.reader().await?, credential_id).await
     }

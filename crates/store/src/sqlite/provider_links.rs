@@ -49,6 +49,17 @@ pub(super) async fn get_of(
     row.as_ref().map(link).transpose()
 }
 
+pub(super) async fn list(connection: &mut SqliteConnection, issuer: &str) -> Result<Vec<ProviderLink>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT issuer, subject, user_id, created_at FROM provider_links WHERE issuer = ? ORDER BY created_at, user_id",
+    )
+    .bind(issuer)
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    rows.iter().map(link).collect()
+}
+
 pub(super) async fn delete(connection: &mut SqliteConnection, user: UserId, issuer: &str) -> Result<bool, StoreError> {
     let done = sqlx::query("DELETE FROM provider_links WHERE user_id = ? AND issuer = ?")
         .bind(user.to_string())

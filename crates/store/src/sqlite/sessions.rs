@@ -9,13 +9,15 @@ use crate::{SessionHash, SessionRecord, StoreError};
 
 pub(super) async fn insert(connection: &mut SqliteConnection, session: &SessionRecord) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (token_hash, user_id, appointment_id, role, device, created_at, last_seen_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (token_hash, user_id, appointment_id, role, vouched_by, device, created_at, last_seen_at,
+                               expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(session.token_hash.as_bytes().as_slice())
     .bind(session.user.to_string())
     .bind(session.invite.map(|(id, _)| id.to_string()))
     .bind(session.invite.map(|(_, role)| role.as_str()))
+    .bind(session.vouched_by.map(|program| program.to_string()))
     .bind(&session.device)
     .bind(session.created_at.as_millis())
     .bind(session.last_seen_at.as_millis())
@@ -31,8 +33,8 @@ pub(super) async fn get(
     hash: &SessionHash,
 ) -> Result<Option<SessionRecord>, StoreError> {
     let row = sqlx::query(
-        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.device, s.created_at, s.last_seen_at, s.expires_at,
-                u.clinic_role
+        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.vouched_by, s.device, s.created_at, s.last_seen_at,
+                s.expires_at, u.clinic_role
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.token_hash = ? AND u.disabled_at IS NULL",
     )
@@ -49,8 +51,8 @@ pub(super) async fn list_sign_ins(
     now: Timestamp,
 ) -> Result<Vec<SessionRecord>, StoreError> {
     let rows = sqlx::query(
-        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.device, s.created_at, s.last_seen_at, s.expires_at,
-                u.clinic_role
+        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.vouched_by, s.device, s.created_at, s.last_seen_at,
+                s.expires_at, u.clinic_role
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.user_id = ? AND s.appointment_id IS NULL AND s.expires_at > ?
          ORDER BY s.last_seen_at DESC, s.created_at DESC",
@@ -83,7 +85,7 @@ pub(super) async fn delete(
 ) -> Result<Option<SessionRecord>, StoreError> {
     let row = sqlx::query(
         "DELETE FROM sessions WHERE token_hash = ?
-         RETURNING token_hash, user_id, appointment_id, role, device, created_at, last_seen_at, expires_at,
+         RETURNING token_hash, user_id, appointment_id, role, vouched_by, device, created_at, last_seen_at, expires_at,
                    (SELECT clinic_role FROM users WHERE id = user_id) AS clinic_role",
     )
     .bind(hash.as_bytes().as_slice())
@@ -96,6 +98,15 @@ pub(super) async fn delete(
 pub(super) async fn delete_of(connection: &mut SqliteConnection, user: UserId) -> Result<u64, StoreError> {
     let done = sqlx::query("DELETE FROM sessions WHERE user_id = ?")
         .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn delete_vouched_by(connection: &mut SqliteConnection, program: UserId) -> Result<u64, StoreError> {
+    let done = sqlx::query("DELETE FROM sessions WHERE vouched_by = ?")
+        .bind(program.to_string())
         .execute(connection)
         .await
         .map_err(failed)?;
@@ -132,6 +143,7 @@ fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         user: columns.parsed("user_id")?,
         clinic_role: columns.parsed_optional("clinic_role")?,
         invite: columns.parsed_optional("appointment_id")?.zip(columns.parsed_optional("role")?),
+        vouched_by: columns.parsed_optional("vouched_by")?,
         device: columns.optional("device")?,
         created_at: columns.time("created_at")?,
         last_seen_at: columns.time("last_seen_at")?,

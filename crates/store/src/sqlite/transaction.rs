@@ -91,6 +91,10 @@ impl Transaction for SqliteTransaction {
         sessions::delete_of(&mut self.0, user).await
     }
 
+    async fn delete_sessions_vouched_by(&mut self, program: UserId) -> Result<u64, StoreError> {
+        sessions::delete_vouched_by(&mut self.0, program).await
+    }
+
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         sessions::delete_expired(&mut self.0, now).await
     }

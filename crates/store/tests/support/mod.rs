@@ -119,6 +119,7 @@ pub(crate) fn session(byte: u8, user: u128) -> SessionRecord {
         user: user_id(user),
         clinic_role: None,
         invite: None,
+        vouched_by: None,
         created_at: at(0),
         last_seen_at: at(0),
         expires_at: at(600),

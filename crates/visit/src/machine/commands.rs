@@ -40,6 +40,8 @@ impl Visit {
             Command::ReportCheck { check } => self.seats[seat].check = check,
             Command::ReportCapture { capture } => self.seats[seat].capture = capture,
             Command::ReportMedia { carries } => return self.report_media(context.now, seat, carries),
+            // Only where calls come from elsewhere can one come from a stranger.
+            Command::ReportStranger if self.backend == CallBackend::Embedded => return Err(Refusal::NotNow),
             Command::ReportStranger => self.audit(Some(self.seats[seat].user), AuditAction::StrangerRefused),
             Command::SetConsent { given, terms } => return self.set_consent(context.now, seat, given.then_some(terms)),
             Command::Say { text } => return self.say(context.now, seat, text),

@@ -72,8 +72,11 @@ fn of_another_backends_media_only_the_page_knows() {
 }
 
 #[test]
-fn a_strangers_call_is_recorded() {
+fn a_report_of_a_stranger_makes_sense_over_another_backend_alone() {
     let mut scene = Scene::in_call();
+    assert_eq!(scene.send(PATIENT, Command::ReportStranger), Err(Refusal::NotNow), "nobody else can call here");
+    assert!(!scene.audits().contains(&AuditAction::StrangerRefused));
+    moved(&mut scene, CallBackend::CometChat);
     scene.send(PATIENT, Command::ReportStranger).expect("recorded");
     assert_eq!(scene.audits().last(), Some(&AuditAction::StrangerRefused));
 }
