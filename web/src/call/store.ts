@@ -1,10 +1,10 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
 import { SignallingClient, type Transport } from "../signalling/client.ts";
-import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Layer, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Check, Command, DeviceCheck, Layer, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
-import { NO_MEDIA, createNone, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
+import { NO_MEDIA, createNone, type CallBackend, type CreateBackend, type LoadBackend, type MediaWish } from "./backend.ts";
 import { accompanies, publishes } from "./company.ts";
 import { deviceCheck } from "./check.ts";
 import { Publication, type Published, narrower, same, widens } from "./publication.ts";
@@ -478,6 +478,7 @@ export class CallStore {
       connected,
       people: view?.others.filter(({ role }) => publishes(role)).length ?? 1,
       several: (view?.others.length ?? 1) > 1,
+      awaited: awaitedOf(connected ? view : null),
       otherReady: present && view.other.media,
       published,
       microphone: present ? microphone : null,
@@ -527,6 +528,18 @@ export class CallStore {
 /** Whether nothing more comes from this page unless the person asks for it. */
 function isFinal(scene: Scene): boolean {
   return scene === "moved" || scene === "signed_out" || scene === "refused" || scene === "broken" || scene === "problem" || scene === "apart";
+}
+
+/** What of the other person is to arrive. What their own page says is shown to the provider alone. */
+function awaitedOf(view: Shown | null): MediaWish["awaited"] {
+  const other = view?.other;
+  const comes = other !== undefined && other.presence.name === "here" && other.media && other.capture === "live" && publishes(other.role);
+  const works = (state: Check | undefined): boolean => state === undefined || state === "works";
+  return {
+    sound: comes && other.microphone && works(other.check?.microphone),
+    picture: comes && other.camera && works(other.check?.camera),
+    certain: other?.check != null,
+  };
 }
 
 function isIn(view: View): boolean {

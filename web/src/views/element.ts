@@ -1,4 +1,4 @@
-import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
+import { LitElement, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
 
 import { carried } from "../api/appointment.ts";
 import { company, present } from "../call/company.ts";
@@ -19,6 +19,7 @@ import type { Ui, ViewContext } from "./context.ts";
 import { CornerDrag } from "./corner.ts";
 import { dialog } from "./dialogs.ts";
 import sheet from "./element.css";
+import { html } from "./html.ts";
 import { newMessage } from "./messages.ts";
 import { notice, type Part } from "./parts.ts";
 import { CompanyPictures } from "./pictures.ts";

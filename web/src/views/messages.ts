@@ -1,10 +1,11 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import type { ChatMessage } from "../signalling/messages.ts";
 import { company } from "../call/company.ts";
 import { clockTime } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
 import { watches } from "./company.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 

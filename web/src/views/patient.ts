@@ -1,16 +1,18 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import { accompanies } from "../call/company.ts";
 import { OBSERVING } from "../words/company.ts";
 import { refusalWords } from "../words/refusals.ts";
-import { remedy } from "../words/faults.ts";
+import { NO_PATH } from "../call/backend.ts";
+import { noPath, remedy } from "../words/faults.ts";
 import { when } from "../words/time.ts";
 import { alsoHere, watches } from "./company.ts";
 import { consentQuestion } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { messagesButton } from "./messages.ts";
-import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, pathBox, selfPicture, type Part } from "./parts.ts";
 
 /** Before the waiting room: the permission question, a device fault, a closed door, or a way back in. */
 export function preparing(context: ViewContext): TemplateResult {
@@ -163,6 +165,7 @@ function checks(context: ViewContext): TemplateResult[] {
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your microphone" : "No microphone: you won't be heard"),
   ];
   if (media.link === "up") lines.push(checkLine("good", "Your connection is ready"));
+  else if (media.trouble === NO_PATH) lines.push(checkLine("bad", noPath(context.browser).title));
   else lines.push(checkLine("wait", "Preparing your connection"));
   return lines;
 }
@@ -172,10 +175,11 @@ function microphoneCheck(on: boolean, heard: boolean): string {
   return heard ? "Your microphone works" : "Your microphone is on";
 }
 
-/** They came in without a device: how to have it after all. */
+/** There is no way for sound and picture, or they came in without a device: how to have it after all. */
 function deviceRemark(context: ViewContext): Part {
-  const { fault } = context.state.capture;
-  return fault === null || fault.kind === "none" ? nothing : faultBox(context, fault);
+  const { capture, media } = context.state;
+  if (media.trouble === NO_PATH) return pathBox(context);
+  return capture.fault === null || capture.fault.kind === "none" ? nothing : faultBox(context, capture.fault);
 }
 
 /** The provider has started and asks them in. */

@@ -1,10 +1,11 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import { present } from "../call/company.ts";
 import { inCall } from "../call/state.ts";
 import type { FaultDevice } from "../devices/fault.ts";
 import { remedy } from "../words/faults.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 
