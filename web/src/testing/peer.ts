@@ -39,6 +39,10 @@ export class FakePeerConnection {
     return transceiver;
   }
 
+  getReceivers(): object[] {
+    return this.transceivers.map(({ receiver }) => receiver);
+  }
+
   getTransceivers(): object[] {
     return this.transceivers;
   }

@@ -33,8 +33,13 @@ function frame(context: ViewContext, title: string, content: TemplateResult): Te
       <h2 id="dialog-title" tabindex="-1" autofocus>${title}</h2>
       <button type="button" class="dialog__close" aria-label="Close" @click=${shut}>${icon("close")}</button>
     </div>
-    ${content}
+    ${content} ${resumes(context) ? nothing : context.live()}
   </dialog>`;
+}
+
+/** A second dialog, above this one, says what there is to say. */
+function resumes({ recovery }: ViewContext): boolean {
+  return recovery.asks;
 }
 
 function shut(event: Event): void {

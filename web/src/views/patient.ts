@@ -1,6 +1,7 @@
 import { nothing, type TemplateResult } from "lit";
 
 import { accompanies } from "../call/company.ts";
+import type { Light } from "../devices/light.ts";
 import { OBSERVING } from "../words/company.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { NO_PATH } from "../call/backend.ts";
@@ -154,14 +155,14 @@ function microphoneWords({ state }: ViewContext): string {
 }
 
 function checks(context: ViewContext): TemplateResult[] {
-  const { capture, media, heard, published } = context.state;
+  const { capture, media, heard, light, published } = context.state;
   const asking = capture.status === "asking";
   const lines = watches(context) ? [] : [
     capture.camera !== null
-      ? checkLine(published.camera ? "good" : "off", published.camera ? "Your camera works" : "Your camera is off")
+      ? cameraCheck(published.camera, light)
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your camera" : "No camera: you won't be seen"),
     capture.microphone !== null
-      ? checkLine(published.microphone ? "good" : "off", microphoneCheck(published.microphone, heard))
+      ? microphoneCheck(published.microphone, heard)
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your microphone" : "No microphone: you won't be heard"),
   ];
   if (media.link === "up") lines.push(checkLine("good", "Your connection is ready"));
@@ -170,9 +171,16 @@ function checks(context: ViewContext): TemplateResult[] {
   return lines;
 }
 
-function microphoneCheck(on: boolean, heard: boolean): string {
-  if (!on) return "You're muted";
-  return heard ? "Your microphone works" : "Your microphone is on";
+/** "Works" is said of what was seen or heard to deliver. A dark picture or a quiet room is not called broken. */
+function cameraCheck(on: boolean, light: Light): TemplateResult {
+  if (!on) return checkLine("off", "Your camera is off");
+  if (light === "seen") return checkLine("good", "Your camera works");
+  return checkLine("wait", light === "dark" ? "Your camera is on. Its picture is dark" : "Your camera is on");
+}
+
+function microphoneCheck(on: boolean, heard: boolean): TemplateResult {
+  if (!on) return checkLine("off", "You're muted");
+  return heard ? checkLine("good", "Your microphone works") : checkLine("wait", "Your microphone is on. Say something to test it");
 }
 
 /** There is no way for sound and picture, or they came in without a device: how to have it after all. */

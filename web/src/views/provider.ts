@@ -136,18 +136,20 @@ function checkLines(check: DeviceCheck): TemplateResult[] {
       works: "Browser is fine",
       blocked: "Their browser can't hold a visit",
     }),
-    line(check.camera, {
-      unknown: "Camera not asked for yet",
-      asking: "Being asked for the camera",
-      works: "Camera works",
-      blocked: "Camera blocked or missing",
-    }),
-    check.heard && check.microphone === "works"
-      ? checkLine("good", "Microphone works, and was heard")
+    check.camera === "works"
+      ? checkLine(check.seen ? "good" : "wait", check.seen ? "Camera works" : "Camera is on, its picture is dark or not seen yet")
+      : line(check.camera, {
+          unknown: "Camera not asked for yet",
+          asking: "Being asked for the camera",
+          works: "",
+          blocked: "Camera blocked or missing",
+        }),
+    check.microphone === "works"
+      ? checkLine(check.heard ? "good" : "wait", check.heard ? "Microphone works, and was heard" : "Microphone is on, not heard yet")
       : line(check.microphone, {
           unknown: "Microphone not asked for yet",
           asking: "Being asked for the microphone",
-          works: "Microphone works",
+          works: "",
           blocked: "Microphone blocked or missing",
         }),
   ];

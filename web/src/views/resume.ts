@@ -21,7 +21,7 @@ export function resume(context: ViewContext): Part {
     @cancel=${(event: Event) => event.preventDefault()}
     @click=${helpless ? nothing : context.resume}
   >
-    ${helpless ? stillNot(context) : tap(context)}
+    ${helpless ? stillNot(context) : tap(context)} ${context.live()}
   </dialog>`;
 }
 
