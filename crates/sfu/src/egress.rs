@@ -116,7 +116,12 @@ impl Egress {
 
     /// DTLS or authentic media came over a path that a STUN check has proved.
     pub(crate) fn answered(&mut self, path: Path) {
-        if !self.answering.contains(&path) {
+        let newest = self.answering.back() == Some(&path);
+        if newest && self.moved.is_none() && self.nominated == Some(path) {
+            return;
+        }
+        if !newest {
+            self.answering.retain(|other| *other != path);
             self.answering.push_back(path);
             if self.answering.len() > ANSWERING {
                 self.answering.pop_front();
