@@ -27,7 +27,7 @@ export interface SceneScript {
 
 const now = Date.now();
 const ago = (minutes: number): number => now - minutes * 60_000;
-const works: DeviceCheck = { browser: "works", camera: "works", microphone: "works", heard: true };
+const works: DeviceCheck = { browser: "works", camera: "works", microphone: "works", heard: true, seen: true };
 const here = (minutes = 3): Presence => ({ name: "here", since: ago(minutes) });
 const absent: Presence = { name: "absent" };
 
@@ -74,7 +74,7 @@ export const SCENES: Record<string, SceneScript> = {
     stage: "idle",
     other: {
       presence: { name: "preparing", since: ago(1) },
-      check: { browser: "works", camera: "asking", microphone: "asking", heard: false },
+      check: { browser: "works", camera: "asking", microphone: "asking", heard: false, seen: false },
     },
   },
   "provider-idle-here": { role: "provider", stage: "idle" },
@@ -82,7 +82,7 @@ export const SCENES: Record<string, SceneScript> = {
     role: "provider",
     stage: "idle",
     devices: "denied",
-    other: { check: { browser: "works", camera: "blocked", microphone: "works", heard: false } },
+    other: { check: { browser: "works", camera: "blocked", microphone: "works", heard: false, seen: false } },
   },
   "provider-idle-link": { role: "provider", stage: "idle", other: { presence: absent, check: null }, press: ["Copy a new patient link"] },
   "provider-calling": { role: "provider", stage: "calling", other: { presence: absent, check: null } },

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::net::Protocol;
-use str0m::rtp::RtpPacket;
+use str0m::rtp::{Extension, RtpPacket};
 use str0m::{Candidate, IceCreds, RtcConfig};
 
 use crate::codec::Encoding;
@@ -20,10 +20,26 @@ const REPORTS: Duration = Duration::from_millis(500);
 /// How often a page is told what was lost of its sound, by which it decides on more redundancy.
 const SOUND_REPORTS: Duration = Duration::from_secs(2);
 
+/// The RTP header extensions that are offered back to pages (RFC 8285), by their usual numbers.
+///
+/// Without `urn:3gpp:video-orientation`: Firefox does not read it, and would show a turned picture lying on its side. A
+/// sender whose answer lacks it turns the picture itself, before encoding it, so it is upright at every receiver.
+const EXTENSIONS: [(u8, Extension); 6] = [
+    (1, Extension::AudioLevel),
+    (2, Extension::AbsoluteSendTime),
+    (3, Extension::TransportSequenceNumber),
+    (4, Extension::RtpMid),
+    (10, Extension::RtpStreamId),
+    (11, Extension::RepairedRtpStreamId),
+];
+
 /// DTLS 1.2: with 1.3 a browser's preference wins and SRTP loses AES-GCM. VP8 alone: every browser has
 /// it, and one codec for all is what makes forwarding possible at all.
 pub(crate) fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
-    RtcConfig::new()
+    let config = EXTENSIONS
+        .into_iter()
+        .fold(RtcConfig::new().clear_extension_map(), |config, (id, extension)| config.set_extension(id, extension));
+    config
         .clear_codecs()
         .enable_opus(true, true)
         .enable_vp8(true)
@@ -85,7 +101,6 @@ pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding, rid: Opti
         encoding,
         marker: header.marker,
         audio_level: level.map(|level| level | voice),
-        orientation: header.ext_vals.video_orientation.map(|orientation| orientation as u8),
         sender_time: packet.last_sender_info.as_ref().map(sender_time),
         arrived: packet.timestamp,
         payload: &packet.payload,

@@ -141,7 +141,6 @@ impl HostilePage {
                 timestamp: 1,
                 marker: false,
                 audio_level: None,
-                orientation: Some(1),
                 made: self.now,
                 payload: &payload,
                 numbers: None,

@@ -18,8 +18,6 @@ pub(crate) struct Packet<'a> {
     pub(crate) marker: bool,
     /// A flag for voice, and decibels below the maximum (RFC 6464).
     pub(crate) audio_level: Option<u8>,
-    /// How the camera is held (3GPP TS 26.114, section 7.4.5).
-    pub(crate) orientation: Option<u8>,
     /// Where the publisher said it is on its own clock, last time.
     pub(crate) sender_time: Option<SenderTime>,
     pub(crate) arrived: Instant,

@@ -9,7 +9,7 @@ use bedside_visit::{Layer, UserId, VisitId};
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Rid};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, VideoOrientation};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Event, Input, Output, Rtc};
 
 use crate::codec::{Codecs, Encoding};
@@ -135,6 +135,8 @@ pub(crate) struct Peer {
     pub(crate) probationer: Option<(Transport, SocketAddr)>,
     /// The stream and the extended number of the last authenticated RTP packet.
     pub(crate) last_packet: Option<(u32, u64)>,
+    /// Whether the last datagram of media was authentic, of RTP or RTCP.
+    pub(crate) authentic: bool,
     /// DTLS has completed here; whether it has at the page, the page has not shown. When to look again whether the
     /// older connection is of no use any more.
     pub(crate) unproved: Option<Instant>,
@@ -230,6 +232,7 @@ impl Peer {
             egress: Egress::default(),
             probationer: None,
             last_packet: None,
+            authentic: false,
             dirty: false,
             unproved: None,
             scheduled: None,
@@ -349,7 +352,6 @@ impl Peer {
         let extensions = ExtensionValues {
             audio_level: outgoing.audio_level.map(|level| -(level & 0x7f).cast_signed()),
             voice_activity: outgoing.audio_level.map(|level| level & 0x80 != 0),
-            video_orientation: outgoing.orientation.map(VideoOrientation::from),
             ..ExtensionValues::default()
         };
         let (pt, sequence) = (outgoing.payload_type.into(), outgoing.sequence.into());
@@ -401,11 +403,11 @@ impl Peer {
     }
 
     /// Over which path to send what str0m wants sent; `None` if it may not be sent now.
-    pub(crate) fn route(&mut self, transmit: &str0m::net::Transmit, class: MediaClass) -> Option<Path> {
+    pub(crate) fn route(&mut self, now: Instant, transmit: &str0m::net::Transmit, class: MediaClass) -> Option<Path> {
         let path = path_of(transmit);
         // The answer to a STUN check goes where the check came from.
         let is_stun = transmit.contents.first().is_some_and(|first| *first < 4);
-        if is_stun { Some(path) } else { self.egress.route(path, class, transmit.contents.len()) }
+        if is_stun { Some(path) } else { self.egress.route(now, path, class, transmit.contents.len()) }
     }
 
     /// Says good-bye. What comes out of `poll` after that is to be sent still.

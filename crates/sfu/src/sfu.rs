@@ -106,6 +106,18 @@ impl Sfu {
         self.schedule.next()
     }
 
+    /// Tells pages that join from now on other addresses. Connections that are there keep theirs.
+    pub fn set_candidates(&mut self, candidates: Vec<(Transport, SocketAddr)>) {
+        self.config.candidates = candidates;
+    }
+
+    /// Whether a STUN check has proved that this address belongs to a connection that is held here.
+    #[must_use]
+    pub fn is_proved(&self, transport: Transport, source: SocketAddr) -> bool {
+        let from = (transport, source);
+        self.by_address.get(&from).is_some_and(|id| self.peers.get(id).is_some_and(|peer| peer.has_proved(from)))
+    }
+
     /// What has been counted so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

@@ -35,6 +35,10 @@ pub struct DeviceCheck {
     pub microphone: Check,
     /// The microphone has been heard making a sound.
     pub heard: bool,
+    /// The camera has been seen to deliver more than a dark picture. Pages that were loaded before this was there do not
+    /// say.
+    #[serde(default)]
+    pub seen: bool,
 }
 
 /// What keeps a page from sending camera and microphone although its person has not switched them

@@ -17,6 +17,9 @@ use crate::{AdmissionId, CallBackend, Capture, ChatText, CommandId, DeviceCheck,
 /// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
 
+/// The longest message that the server sends, bytes: a snapshot of a visit in which everybody wrote all that they may.
+pub const MAX_SERVER_MESSAGE: usize = 768 * 1024;
+
 /// From a page to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -206,7 +209,8 @@ pub enum ServerMessage {
     },
     /// I am here.
     Pong,
-    /// A message of this page could not be read. The connection stays.
+    /// A message of this page could not be read, and is no command that could be refused under its id. The connection
+    /// stays.
     Malformed {
         /// What is wrong, for a developer.
         detail: String,
@@ -284,9 +288,12 @@ pub enum Refusal {
     /// There is no such backend here.
     #[error("there is no such backend here")]
     NoBackend,
-    /// There is no room for more messages in this visit.
+    /// There is no room for more messages of this person in this visit.
     #[error("there is no room for more")]
     Full,
+    /// The server cannot take it as it is: an unknown command, or a value that cannot be.
+    #[error("the command is malformed")]
+    Malformed,
 }
 
 /// Why a media connection is not there.

@@ -1,5 +1,5 @@
 import type { Appointment } from "../api/appointment.ts";
-import type { Qualities } from "../peer/quality.ts";
+import { UNKNOWN, type Awaited, type Qualities } from "../peer/quality.ts";
 import type { MediaMessage } from "../signalling/client.ts";
 import type { Role, UserId } from "../signalling/messages.ts";
 import type { Clock } from "../time/clock.ts";
@@ -15,6 +15,8 @@ export interface MediaWish {
   people: number;
   /** Three and more are of the visit: what this person sends goes to more than one. */
   several: boolean;
+  /** What of the other person is to arrive, as far as the server says; and whether it is known that their devices work. */
+  awaited: Awaited & { certain: boolean };
   /** The other person's {@link MediaState.ready}, as they reported it. */
   otherReady: boolean;
   /** Their microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */
@@ -38,10 +40,13 @@ export interface MediaState {
   surface: HTMLElement | null;
   /** Whether there is anything on it. */
   shows: boolean;
-  /** A code for why the backend does not come about; `null`: nothing is wrong. */
+  /** A code for why the backend does not come about, {@link NO_PATH} for one; `null`: nothing is wrong. */
   trouble: string | null;
   quality: Qualities;
 }
+
+/** A trouble: sound and picture have found no way to the server for a while. */
+export const NO_PATH = "no_path";
 
 /** Before anything is known. */
 export const NO_MEDIA: MediaState = {
@@ -52,7 +57,7 @@ export const NO_MEDIA: MediaState = {
   surface: null,
   shows: false,
   trouble: null,
-  quality: { you: "unknown", other: "unknown" },
+  quality: UNKNOWN,
 };
 
 /**

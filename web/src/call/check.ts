@@ -2,7 +2,7 @@ import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import type { CallState } from "./state.ts";
 
 /** What this page found out about its device, in the server's words. */
-export function deviceCheck(state: Pick<CallState, "capture" | "heard">): DeviceCheck {
+export function deviceCheck(state: Pick<CallState, "capture" | "heard" | "light">): DeviceCheck {
   const { status, camera, microphone, fault } = state.capture;
   const unfit = fault !== null && ["insecure", "unsupported", "in_app_browser"].includes(fault.kind);
   const of = (track: MediaStreamTrack | null): Check => {
@@ -16,5 +16,5 @@ export function deviceCheck(state: Pick<CallState, "capture" | "heard">): Device
         return track === null ? "blocked" : "works";
     }
   };
-  return { browser: unfit ? "blocked" : "works", camera: of(camera), microphone: of(microphone), heard: state.heard };
+  return { browser: unfit ? "blocked" : "works", camera: of(camera), microphone: of(microphone), heard: state.heard, seen: state.light === "seen" };
 }

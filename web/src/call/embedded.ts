@@ -1,13 +1,15 @@
 import { browserCapabilities } from "../peer/codecs.ts";
 import { watchNetwork } from "../peer/network.ts";
 import { Peer } from "../peer/peer.ts";
-import { QualityMeter } from "../peer/quality.ts";
+import { QualityMeter, UNKNOWN, type Qualities } from "../peer/quality.ts";
 import { browserConnections } from "../peer/roaming.ts";
 import type { UserId } from "../signalling/messages.ts";
 import { nothing } from "../time/clock.ts";
-import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
+import { NO_MEDIA, NO_PATH, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
 
 const MEASURE_EVERY = 2_000;
+/** After so long without a way to the server people are told what they can do. */
+const NO_PATH_AFTER = 10_000;
 const LOSSY = 0.02;
 /**
  * Where packets are lost, media wait this long, in milliseconds: the copies of lost sound come up to 80 ms
@@ -21,13 +23,17 @@ const CALM = 5;
 export class Embedded implements CallBackend {
   readonly captures = false;
   readonly #context: BackendContext;
+  readonly #connections = browserConnections();
   readonly #peer: Peer;
   readonly #remote = new MediaStream();
   #company: ReadonlyMap<UserId, MediaStream> = new Map();
   #meter = new QualityMeter();
   #calm = CALM;
   #state: MediaState = NO_MEDIA;
+  #wish: MediaWish | null = null;
   #stopMeasuring = nothing;
+  #stopWaiting: (() => void) | null = null;
+  #late = false;
   readonly #stopWatching: () => void;
 
   constructor(context: BackendContext) {
@@ -35,7 +41,7 @@ export class Embedded implements CallBackend {
     this.#peer = new Peer({
       clock: context.clock,
       random: context.random,
-      connections: browserConnections(),
+      connections: this.#connections,
       capabilities: browserCapabilities,
       offer: context.offer,
       changed: () => this.#follow(),
@@ -48,6 +54,7 @@ export class Embedded implements CallBackend {
   }
 
   update(wish: MediaWish): void {
+    this.#wish = wish;
     this.#peer.send(wish.microphone, wish.camera);
     this.#peer.pace(wish.connected);
     this.#peer.meet(wish.people, wish.several);
@@ -78,6 +85,7 @@ export class Embedded implements CallBackend {
     this.#stopWatching();
     this.#stopMeasuring();
     this.#peer.close();
+    this.#connections.close();
   }
 
   /** One stream a person for the whole visit: the elements that play them are never swapped. */
@@ -88,8 +96,24 @@ export class Embedded implements CallBackend {
     if (fresh.length > 0) this.#company = new Map([...this.#company, ...fresh.map((user) => [user, new MediaStream()] as const)]);
     for (const [user, stream] of [[other, this.#remote] as const, ...this.#company]) fill(stream, received.get(user) ?? []);
     const link = this.#peer.link;
-    const quality = link === "up" ? this.#state.quality : { ...NO_MEDIA.quality, you: lostUnless(link) };
-    this.#set({ ...NO_MEDIA, link, ready: link === "up", remote: this.#remote, company: this.#company, quality });
+    this.#wait(link);
+    const quality = link === "up" ? this.#state.quality : whenNot(link);
+    const trouble = this.#late ? NO_PATH : null;
+    this.#set({ ...NO_MEDIA, link, ready: link === "up", remote: this.#remote, company: this.#company, quality, trouble });
+  }
+
+  /** Notes when there has been no way to the server for too long. */
+  #wait(link: MediaState["link"]): void {
+    if (link === "up" || link === "off") {
+      this.#stopWaiting?.();
+      this.#stopWaiting = null;
+      this.#late = false;
+    } else {
+      this.#stopWaiting ??= this.#context.clock.after(NO_PATH_AFTER, () => {
+        this.#late = true;
+        this.#follow();
+      });
+    }
   }
 
   #measureLater(): void {
@@ -101,7 +125,8 @@ export class Embedded implements CallBackend {
     const report = this.#peer.link === "up" ? await this.#peer.stats().catch(() => undefined) : undefined;
     if (this.#stopMeasuring !== stop) return;
     if (report !== undefined) {
-      this.#set({ ...this.#state, quality: this.#meter.read(report.values() as Iterable<Record<string, unknown>>) });
+      const quality = this.#meter.read(report.values() as Iterable<Record<string, unknown>>, expectation(this.#wish, this.#remote));
+      this.#set({ ...this.#state, quality });
       this.#shelter();
     } else {
       this.#meter = new QualityMeter();
@@ -115,11 +140,10 @@ export class Embedded implements CallBackend {
   }
 
   #set(state: MediaState): void {
-    const { you, other } = this.#state.quality;
     const before = this.#state;
-    const same = state.link === before.link && state.remote === before.remote && state.company === before.company;
+    const same = state.link === before.link && state.remote === before.remote && state.company === before.company && state.trouble === before.trouble;
     this.#state = state;
-    if (!same || state.quality.you !== you || state.quality.other !== other || state.link !== "up") this.#context.changed();
+    if (!same || !sameWords(state.quality, before.quality) || state.link !== "up") this.#context.changed();
   }
 }
 
@@ -128,8 +152,25 @@ function fill(stream: MediaStream, tracks: readonly MediaStreamTrack[]): void {
   for (const track of tracks) stream.addTrack(track);
 }
 
-function lostUnless(link: MediaState["link"]): "lost" | "unknown" {
-  return link === "lost" ? "lost" : "unknown";
+function whenNot(link: MediaState["link"]): Qualities {
+  return link === "lost" ? { ...UNKNOWN, you: { sound: "lost", picture: "lost" } } : UNKNOWN;
+}
+
+function sameWords(a: Qualities, b: Qualities): boolean {
+  return (["you", "other"] as const).every((side) => a[side].sound === b[side].sound && a[side].picture === b[side].picture);
+}
+
+/** What has to leave, and to arrive. */
+function expectation(wish: MediaWish | null, remote: MediaStream): Parameters<QualityMeter["read"]>[1] {
+  const sends = (track: MediaStreamTrack | null): boolean =>
+    wish?.connected === true && track !== null && track.enabled && track.readyState === "live" && !track.muted;
+  const awaited = wish?.connected === true ? wish.awaited : null;
+  return {
+    you: { sound: sends(wish?.microphone ?? null), picture: sends(wish?.camera ?? null) },
+    other: { sound: awaited?.sound === true, picture: awaited?.picture === true },
+    certain: awaited?.certain === true,
+    tracks: new Set(remote.getTracks().map(({ id }) => id)),
+  };
 }
 
 /** Makes the embedded backend. */

@@ -1,5 +1,6 @@
 import type { Appointment, Problem } from "../api/appointment.ts";
 import type { CaptureState } from "../devices/capture.ts";
+import type { Light } from "../devices/light.ts";
 import type { Transport } from "../signalling/client.ts";
 import type { Admission, Command, Refusal, Role, Timestamp, UserId, View } from "../signalling/messages.ts";
 import type { MediaState } from "./backend.ts";
@@ -35,6 +36,8 @@ export interface CallState {
   lent: boolean;
   /** Whether the microphone was heard. */
   heard: boolean;
+  /** What is seen of the camera's picture. */
+  light: Light;
   media: MediaState;
   /** What this person lets out, as far as this page knows. Never wider than the server's word. */
   published: Published;
@@ -42,12 +45,20 @@ export interface CallState {
   busy: ReadonlySet<Command["name"]>;
   /** The last refusal of something the person did, until they do something else. */
   refusal: { command: Command["name"]; refusal: Refusal } | null;
+  /** Messages that the server did not take, the oldest first. */
+  unsent: readonly Unsent[];
   /** Whether the person wants to be here: false once they left, said "not now", or it ended. */
   here: boolean;
   /** They said "not now" to a call. */
   declined: boolean;
   /** Why the server does not let this person in by itself. */
   door: Refusal | null;
+}
+
+/** A message that was not sent, and why. */
+export interface Unsent {
+  text: string;
+  refusal: Refusal;
 }
 
 /** What the page is about: the server's stage, or what stands before it. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { type Appointment, Problem } from "../api/appointment.ts";
-import type { Command, ParticipantView, Role, Stage, View } from "../signalling/messages.ts";
+import type { Command, ParticipantView, Refusal, Role, Stage, View } from "../signalling/messages.ts";
 import { FakeClock, settle } from "../testing/clock.ts";
 import { FakeDevices } from "../testing/media.ts";
 import { FakeServer } from "../testing/socket.ts";
@@ -331,9 +331,51 @@ test("what the page finds out is reported, once each", async () => {
   const checks = named("report_check");
   assert.deepEqual(checks.at(-1), {
     name: "report_check",
-    check: { browser: "works", camera: "works", microphone: "works", heard: true },
+    check: { browser: "works", camera: "works", microphone: "works", heard: true, seen: false },
   });
   assert.equal(new Set(checks.map((check) => JSON.stringify(check))).size, checks.length);
+});
+
+/** The answer to the last message that was written. */
+function refuse(refusal: Refusal): void {
+  const said = server.last.sent.filter((message) => message.type === "command" && message.command.name === "say").at(-1);
+  assert.ok(said?.type === "command");
+  server.last.say({ type: "refused", id: said.id, refusal });
+}
+
+test("a message that is refused is shown as not sent, with its text, whatever the reason", async () => {
+  await begin();
+  you({});
+  for (const refusal of ["malformed", "not_now", "full", "not_saved"] as const) {
+    store.say(`text of ${refusal}`);
+    assert.equal(store.state.busy.has("say"), true);
+    refuse(refusal);
+    assert.equal(store.state.busy.has("say"), false, "it is not being sent for good");
+    assert.deepEqual(store.state.unsent.at(-1), { text: `text of ${refusal}`, refusal });
+  }
+  assert.equal(store.state.refusal, null);
+  const [first] = store.state.unsent;
+  assert.ok(first);
+  store.drop(first);
+  store.say(first.text);
+  assert.deepEqual(store.state.unsent.map(({ refusal }) => refusal), ["not_now", "full", "not_saved"]);
+  assert.deepEqual(named("say").at(-1), { name: "say", text: "text of malformed" });
+});
+
+test("a camera or a microphone works once it was seen or heard, and another one has to show it anew", async () => {
+  await begin();
+  you({});
+  const last = (): unknown => named("report_check").at(-1);
+  const check = { browser: "works", camera: "works", microphone: "works", heard: false, seen: false };
+  assert.deepEqual(last(), { name: "report_check", check });
+  store.noteLight("dark");
+  assert.deepEqual(last(), { name: "report_check", check });
+  store.noteLight("seen");
+  store.noteHeard();
+  assert.deepEqual(last(), { name: "report_check", check: { ...check, heard: true, seen: true } });
+  await store.capture.choose({ camera: "c2", microphone: "m2" });
+  await settle();
+  assert.deepEqual(last(), { name: "report_check", check });
 });
 
 test("a door that is not open yet is knocked at until it is", async () => {

@@ -1,14 +1,15 @@
 import { type Api, type Appointment, Problem } from "../api/appointment.ts";
 import type { Capture } from "../devices/capture.ts";
+import type { Light } from "../devices/light.ts";
 import { SignallingClient, type Transport } from "../signalling/client.ts";
-import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Command, DeviceCheck, Layer, Refusal, Role, UserId, View } from "../signalling/messages.ts";
+import type { Admission, CallBackend as BackendName, Capture as CaptureWord, Change, Check, Command, DeviceCheck, Layer, Refusal, Role, UserId, View } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
-import { NO_MEDIA, createNone, type CallBackend, type CreateBackend, type LoadBackend } from "./backend.ts";
+import { NO_MEDIA, createNone, type CallBackend, type CreateBackend, type LoadBackend, type MediaWish } from "./backend.ts";
 import { accompanies, publishes } from "./company.ts";
 import { deviceCheck } from "./check.ts";
 import { Publication, type Published, narrower, same, widens } from "./publication.ts";
-import { type CallState, type Scene, isTogether, sceneOf } from "./state.ts";
+import { type CallState, type Scene, type Unsent, isTogether, sceneOf } from "./state.ts";
 import { apply, shown, type Shown } from "./view.ts";
 import { Watching } from "./watching.ts";
 
@@ -92,6 +93,8 @@ export class CallStore {
       capture: this.capture.state,
       lent: false,
       heard: false,
+      light: "unknown",
+      unsent: [],
       media: NO_MEDIA,
       published: this.#publication.now,
       busy: new Set(),
@@ -198,6 +201,11 @@ export class CallStore {
     this.#client?.command({ name: "say", text });
   }
 
+  /** Takes a message that was not sent out of the list: to send it again, to change it, or to do without. */
+  drop(unsent: Unsent): void {
+    this.#set({ unsent: this.#state.unsent.filter((other) => other !== unsent) });
+  }
+
   /** Moves the call to another backend. */
   move(backend: BackendName): void {
     this.#set({ refusal: null, busy: new Set([...this.#state.busy, "move_call"]) });
@@ -214,6 +222,13 @@ export class CallStore {
   noteHeard(): void {
     if (this.#state.heard) return;
     this.#set({ heard: true });
+    this.#report();
+  }
+
+  /** The camera's picture was looked at. */
+  noteLight(light: Light): void {
+    if (this.#state.light === light) return;
+    this.#set({ light });
     this.#report();
   }
 
@@ -393,6 +408,9 @@ export class CallStore {
     if (command.name === "enter") {
       this.#set({ door: refusal });
       if (refusal !== null) this.#knockLater();
+    } else if (command.name === "say" && refusal !== null) {
+      // Whatever the reason, the text is not lost.
+      this.#set({ unsent: [...this.#state.unsent, { text: command.text, refusal }] });
     } else if (refusal === "signed_out") {
       this.#client?.close();
       this.#set({ transport: "signed_out" });
@@ -422,7 +440,12 @@ export class CallStore {
   }
 
   #onCapture(): void {
-    this.#set({ capture: this.capture.state });
+    const { camera: before, microphone: spoken } = this.#state.capture;
+    const now = this.capture.state;
+    // What was found out of one device says nothing of another.
+    const light = now.camera === before ? this.#state.light : "unknown";
+    const heard = now.microphone === spoken && this.#state.heard;
+    this.#set({ capture: now, light, heard });
     const { status, accepted, camera, microphone } = this.capture.state;
     if (accepted && (status === "ready" || status === "faulted")) {
       // Going on without a device was chosen: it stays off until it is chosen otherwise.
@@ -478,6 +501,7 @@ export class CallStore {
       connected,
       people: view?.others.filter(({ role }) => publishes(role)).length ?? 1,
       several: (view?.others.length ?? 1) > 1,
+      awaited: awaitedOf(connected ? view : null),
       otherReady: present && view.other.media,
       published,
       microphone: present ? microphone : null,
@@ -527,6 +551,18 @@ export class CallStore {
 /** Whether nothing more comes from this page unless the person asks for it. */
 function isFinal(scene: Scene): boolean {
   return scene === "moved" || scene === "signed_out" || scene === "refused" || scene === "broken" || scene === "problem" || scene === "apart";
+}
+
+/** What of the other person is to arrive. What their own page says is shown to the provider alone. */
+function awaitedOf(view: Shown | null): MediaWish["awaited"] {
+  const other = view?.other;
+  const comes = other !== undefined && other.presence.name === "here" && other.media && other.capture === "live" && publishes(other.role);
+  const works = (state: Check | undefined): boolean => state === undefined || state === "works";
+  return {
+    sound: comes && other.microphone && works(other.check?.microphone),
+    picture: comes && other.camera && works(other.check?.camera),
+    certain: other?.check != null,
+  };
 }
 
 function isIn(view: View): boolean {

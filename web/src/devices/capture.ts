@@ -90,7 +90,7 @@ export class Capture {
       return;
     }
     this.#set({ status: "asking", fault: null });
-    const outcome = await this.#try(wanted);
+    const outcome = await this.#try(wanted, turn);
     if (turn !== this.#turn) {
       stop(outcome.stream);
       return;
@@ -119,11 +119,11 @@ export class Capture {
     const camera = change.camera !== undefined || this.#state.camera !== null;
     const microphone = change.microphone !== undefined || this.#state.microphone !== null;
     const turn = ++this.#turn;
-    let { stream, kind } = await this.#get({ camera, microphone });
+    let { stream, kind } = await this.#get({ camera, microphone }, turn);
     if (stream === null && kind === "in_use" && turn === this.#turn) {
       // Many phones have one camera at a time.
       stop(this.#state.stream);
-      ({ stream, kind } = await this.#get({ camera, microphone }));
+      ({ stream, kind } = await this.#get({ camera, microphone }, turn));
     }
     if (turn !== this.#turn) {
       stop(stream);
@@ -144,11 +144,11 @@ export class Capture {
     const wanted = { camera: which.camera === true, microphone: which.microphone === true };
     if (!wanted.camera && !wanted.microphone) return null;
     const turn = ++this.#turn;
-    let { stream, fault } = await this.#try(wanted);
+    let { stream, fault } = await this.#try(wanted, turn);
     if (stream === null && fault?.kind === "in_use" && turn === this.#turn) {
       // A track that delivers nothing can still hold the device.
       for (const of of ["camera", "microphone"] as const) if (this.#dead(of)) this.#state[of]?.stop();
-      ({ stream, fault } = await this.#try(wanted));
+      ({ stream, fault } = await this.#try(wanted, turn));
     }
     if (turn !== this.#turn) {
       stop(stream);
@@ -181,8 +181,9 @@ export class Capture {
     this.release();
   }
 
-  async #try(wanted: Wanted): Promise<{ stream: MediaStream | null; fault: Fault | null }> {
-    const first = await this.#get(wanted);
+  /** Asks as long as the answer is still wanted: after a release, or another question, nothing more is asked. */
+  async #try(wanted: Wanted, turn: number): Promise<{ stream: MediaStream | null; fault: Fault | null }> {
+    const first = await this.#get(wanted, turn);
     if (first.stream !== null || !wanted.camera || !wanted.microphone) {
       const device: FaultDevice = wanted.camera ? "camera" : "microphone";
       return { stream: first.stream, fault: first.kind === null ? null : { kind: first.kind, device } };
@@ -190,21 +191,21 @@ export class Capture {
     const kind = first.kind ?? "unknown";
     const blame = await this.#blame(kind);
     if (blame !== "microphone") {
-      const sound = await this.#second(kind, blame, { camera: false, microphone: true });
+      const sound = await this.#second(kind, blame, { camera: false, microphone: true }, turn);
       if (sound !== null) return { stream: sound, fault: { kind, device: "camera" } };
     }
     if (blame !== "camera") {
-      const picture = await this.#second(kind, blame, { camera: true, microphone: false });
+      const picture = await this.#second(kind, blame, { camera: true, microphone: false }, turn);
       if (picture !== null) return { stream: picture, fault: { kind, device: "microphone" } };
     }
     return { stream: null, fault: { kind, device: blame } };
   }
 
   /** A second question is put only where it does not open a second prompt for a "no" just given. */
-  async #second(kind: FaultKind, blame: FaultDevice, wanted: Wanted): Promise<MediaStream | null> {
+  async #second(kind: FaultKind, blame: FaultDevice, wanted: Wanted, turn: number): Promise<MediaStream | null> {
     const refused = kind === "denied" || kind === "dismissed";
     if (refused && blame === "both") return null;
-    return (await this.#get(wanted)).stream;
+    return (await this.#get(wanted, turn)).stream;
   }
 
   async #blame(kind: FaultKind): Promise<FaultDevice> {
@@ -221,8 +222,9 @@ export class Capture {
     return "both";
   }
 
-  async #get(wanted: Wanted): Promise<{ stream: MediaStream | null; kind: FaultKind | null }> {
+  async #get(wanted: Wanted, turn: number): Promise<{ stream: MediaStream | null; kind: FaultKind | null }> {
     for (const relaxed of [false, true]) {
+      if (turn !== this.#turn) break;
       try {
         const stream = await this.#options.devices?.getUserMedia(constraints(wanted, this.#state.chosen, relaxed));
         return { stream: stream ?? null, kind: stream === undefined ? "unsupported" : null };

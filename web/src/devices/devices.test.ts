@@ -151,6 +151,33 @@ test("a stream that comes after release is not kept", async () => {
   assert.equal(capture.state.status, "idle");
 });
 
+for (const name of ["NotReadableError", "NotFoundError", "OverconstrainedError", "NotAllowedError"]) {
+  test(`after a release nothing more is asked: ${name}`, async () => {
+    const devices = new FakeDevices();
+    devices.permissions = { camera: "denied", microphone: "granted" };
+    devices.fault = ({ video }) => (video === false ? null : name);
+    const capture = devices.capture(() => {});
+    const asking = capture.acquire();
+    assert.equal(devices.asked.length, 1);
+    capture.close();
+    await asking;
+    assert.equal(devices.asked.length, 1);
+    assert.equal(capture.state.stream, null);
+  });
+}
+
+test("a release while it is found out which device is to blame asks for neither", async () => {
+  const devices = new FakeDevices();
+  devices.fault = ({ video }) => (video === false ? null : "NotReadableError");
+  const capture = devices.capture(() => {});
+  const asking = capture.acquire();
+  await Promise.resolve();
+  await Promise.resolve();
+  capture.close();
+  await asking;
+  assert.equal(devices.asked.length, 1, "no second question for the microphone alone");
+});
+
 test("a chosen device is remembered and asked for", async () => {
   const devices = new FakeDevices();
   const capture = devices.capture(() => {});

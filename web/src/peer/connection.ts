@@ -4,7 +4,8 @@ import { prefer, type Capabilities } from "./codecs.ts";
 import { DeeperSound } from "./deepening.ts";
 import { ALL, areTaken, bits, encodings, paced } from "./layers.ts";
 import { bounded, ProbeTimer } from "./probe.ts";
-import { Pulse, type Counters } from "./pulse.ts";
+import { countersOf, Pulse } from "./pulse.ts";
+import { SizeWatch } from "./sizes.ts";
 
 /** In the call: one encoding of up to 720p. */
 const FULL: Pace = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
@@ -55,6 +56,7 @@ export class Connection {
   #stopRising = nothing;
   readonly #probes = new ProbeTimer();
   readonly #deeper: DeeperSound;
+  readonly #sizes = new SizeWatch();
   #answer = "";
   #bound = PROBE;
   #grown = Number.NEGATIVE_INFINITY;
@@ -67,7 +69,8 @@ export class Connection {
    * @param people how many others it can receive
    * @param several whether our picture goes to more than one, and so in several sizes where the browser can
    * @param pc a new one, made with {@link CONFIGURATION}
-   * @param lossy whether it is to send sound with more redundancy where it is lost
+   * @param worker what its sound is to be sent through, with more redundancy where it is lost; `null`: nothing
+   * @param tcp whether it is to go by TCP alone, where the server takes that
    */
   constructor(
     readonly number: number,
@@ -76,10 +79,11 @@ export class Connection {
     readonly pc: RTCPeerConnection,
     private readonly clock: Clock,
     capabilities: Capabilities,
-    lossy: boolean,
+    worker: Worker | null,
+    private readonly tcp: boolean,
   ) {
     this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
-    this.#deeper = new DeeperSound(this.#sound.sender, lossy);
+    this.#deeper = new DeeperSound(this.#sound.sender, worker);
     this.#picture = (several ? this.#addLayered() : null) ?? this.pc.addTransceiver("video", { direction: "sendonly", sendEncodings: [{ ...WARM }] });
     this.#layered = several && areTaken(this.#picture.sender.getParameters());
     prefer(this.#sound, "audio", capabilities);
@@ -130,8 +134,8 @@ export class Connection {
 
   /** Takes the server's side, and from it whom each section carries. */
   async answer(sdp: string, tracks: readonly Track[]): Promise<void> {
-    await this.pc.setRemoteDescription({ type: "answer", sdp });
-    this.#answer = sdp;
+    this.#answer = this.tcp ? withoutUdp(sdp) : sdp;
+    await this.pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
     const received = new Map<UserId, MediaStreamTrack[]>();
     for (const { mid, receiver } of this.pc.getTransceivers()) {
       const user = tracks.find((track) => track.mid === mid)?.user;
@@ -158,6 +162,22 @@ export class Connection {
     return this.#deeper.wanted;
   }
 
+  /** Whether the sound is held back on its way out: another connection has to do without what holds it. */
+  get stifled(): boolean {
+    return this.#deeper.stifles;
+  }
+
+  /** Whether only small packets get through, as behind a tunnel that drops large ones. */
+  get cramped(): boolean {
+    return this.#sizes.cramped && !this.tcp;
+  }
+
+  /** Whether a path was found, but no keys were agreed on over it. */
+  get unsealed(): boolean {
+    const { iceConnectionState, connectionState } = this.pc;
+    return connectionState !== "connected" && (iceConnectionState === "connected" || iceConnectionState === "completed");
+  }
+
   /** Whether media gets through, as far as is known. */
   get carries(): boolean {
     return this.pc.connectionState === "connected" && !this.pulse.silent;
@@ -169,11 +189,12 @@ export class Connection {
     const counters = countersOf(report);
     if (counters !== null) this.pulse.read(now(), counters);
     this.#deeper.read(now(), report);
+    this.#sizes.read(now(), report.values() as Iterable<Record<string, unknown>>);
     if (!this.#full || !this.carries || this.#picture.sender.track === null) return;
     const allowance = { picture: bitsFor(report), sending: this.#picture.sender.track.enabled };
     const wish = this.#layered ? bits(this.#wanted) : FULL.maxBitrate;
     if (this.#probes.due(now(), allowance, wish)) await this.#probe();
-    else if (!this.#layered && allowance.picture >= ENOUGH && this.#isSmall(report)) await this.#grow(now());
+    else if (!this.#layered && (allowance.picture ?? 0) >= ENOUGH && this.#isSmall(report)) await this.#grow(now());
   }
 
   /** Whether the encoder makes the picture smaller than the camera's for want of bits it had not. */
@@ -210,7 +231,6 @@ export class Connection {
     this.#stopRising();
     this.pc.onconnectionstatechange = null;
     this.pc.close();
-    this.#deeper.close();
   }
 
   /** Lets the picture be whole once there are bits for it. */
@@ -224,7 +244,7 @@ export class Connection {
     const report = await this.#picture.sender.getStats().catch(() => undefined);
     if (this.#stopRising !== stop) return;
     const late = this.clock.now() - since >= RISEN_AFTER;
-    if (late || bitsFor(report) >= ENOUGH) await this.#tune(FULL);
+    if (late || (bitsFor(report) ?? 0) >= ENOUGH) await this.#tune(FULL);
     else this.#rise(since);
   }
 
@@ -249,19 +269,17 @@ function encodersOf(report: RTCStatsReport | undefined): Record<string, unknown>
   return entries.filter(({ type, kind, active }) => type === "outbound-rtp" && kind === "video" && active !== false);
 }
 
-/** What the encoders of the picture are allowed together, in bits a second. */
-function bitsFor(report: RTCStatsReport | undefined): number {
-  return encodersOf(report).reduce((sum, { targetBitrate }) => sum + (typeof targetBitrate === "number" ? targetBitrate : 0), 0);
+/** What the encoders of the picture are allowed together, in bits a second; `null`: this browser does not say. */
+function bitsFor(report: RTCStatsReport | undefined): number | null {
+  const targets = encodersOf(report).map(({ targetBitrate }) => targetBitrate).filter((target) => typeof target === "number");
+  return targets.length === 0 ? null : targets.reduce((sum, target) => sum + target, 0);
 }
 
-function countersOf(report: RTCStatsReport): Counters | null {
-  for (const entry of report.values() as Iterable<Record<string, unknown>>) {
-    if (entry["type"] !== "transport") continue;
-    const { packetsSent: sent, packetsReceived: received, dtlsState } = entry;
-    const ended = dtlsState === "closed" || dtlsState === "failed";
-    if (typeof sent === "number" && typeof received === "number") return { sent, received, ended };
-  }
-  return null;
+/** The server's side without its UDP addresses, if it has others. */
+function withoutUdp(sdp: string): string {
+  const lines = sdp.split(/(?<=\n)/);
+  const speaks = (line: string, protocol: string): boolean => line.startsWith("a=candidate:") && line.split(" ")[2]?.toLowerCase() === protocol;
+  return lines.some((line) => speaks(line, "tcp")) ? lines.filter((line) => !speaks(line, "udp")).join("") : sdp;
 }
 
 async function replace(sender: RTCRtpSender, track: MediaStreamTrack | null): Promise<void> {

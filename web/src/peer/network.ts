@@ -5,7 +5,7 @@ interface Observed {
 
 /** Calls `changed` when the browser says that the network is another; the result stops it. */
 export function watchNetwork(changed: () => void): () => void {
-  const connection = (navigator as { connection?: Observed }).connection;
+  const connection = (globalThis.navigator as { connection?: Observed } | undefined)?.connection;
   globalThis.addEventListener?.("online", changed);
   connection?.addEventListener("change", changed);
   return () => {

@@ -1,60 +1,12 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { FakeClock, settle } from "../testing/clock.ts";
+import { settle } from "../testing/clock.ts";
+import { answer, begin, clock, connect, lose, offers, pc, peer, roam, talk } from "../testing/connected.ts";
 import { FakePeerConnection } from "../testing/peer.ts";
 import { preferred } from "./codecs.ts";
-import { Peer } from "./peer.ts";
-import { QualityMeter } from "./quality.ts";
 
-let clock: FakeClock;
-let offers: { peer: number; sdp: string }[];
-let peer: Peer;
-let roams: boolean;
-
-beforeEach(() => {
-  clock = new FakeClock();
-  offers = [];
-  roams = false;
-  FakePeerConnection.made = [];
-  FakePeerConnection.layers = "known";
-  peer = new Peer({
-    clock,
-    random: () => 0.5,
-    connections: {
-      plain: (configuration) => new FakePeerConnection(configuration) as unknown as RTCPeerConnection,
-      roaming: (configuration) => (roams ? (new FakePeerConnection(configuration, true) as unknown as RTCPeerConnection) : null),
-    },
-    capabilities: () => null,
-    offer: (number, sdp) => offers.push({ peer: number, sdp }) > 0,
-    changed: () => {},
-  });
-});
-
-function pc(at = -1): FakePeerConnection {
-  const made = FakePeerConnection.made.at(at);
-  assert.ok(made);
-  return made;
-}
-
-async function answer(tracks = [{ mid: "2", user: "d" }, { mid: "3", user: "d" }]): Promise<void> {
-  peer.receive({ type: "answer", peer: offers.at(-1)?.peer ?? 0, sdp: "v=0\r\nm=video 9 X 96\r\na=mid:1\r\n", tracks });
-  await settle();
-}
-
-async function connect(): Promise<void> {
-  peer.open();
-  await settle();
-  await answer();
-  pc().become("connected");
-}
-
-/** The server has come back, and knows nothing of the connection. */
-async function lose(): Promise<void> {
-  peer.gone();
-  peer.reachable(true);
-  await settle();
-}
+beforeEach(begin);
 
 test("it offers four sections in one bundle and takes the other person's tracks by mid", async () => {
   await connect();
@@ -131,49 +83,6 @@ test("a picture that was made small grows at once when there are bits again", as
   await talk(1_000);
   const tried = made.transceivers[1]?.sender.preferences.slice(-2);
   assert.deepEqual(tried, ["maintain-framerate", "balanced"]);
-});
-
-test("where much sound is lost, a connection that can send more of it takes over, once", async () => {
-  const workers: { orders: unknown[]; terminated: boolean }[] = [];
-  class FakeWorker {
-    orders: unknown[] = [];
-    terminated = false;
-    constructor() {
-      workers.push(this);
-    }
-    postMessage(order: unknown): void {
-      this.orders.push(order);
-    }
-    terminate(): void {
-      this.terminated = true;
-    }
-  }
-  Object.assign(globalThis, { RTCRtpScriptTransform: class {}, Worker: FakeWorker, REDUNDANCY_WORKER: "./worker.js" });
-  try {
-    await connect();
-    peer.pace(true);
-    pc().fractionLost = 0.1;
-    await talk(3_000);
-    assert.deepEqual([FakePeerConnection.made.length, workers.length], [1, 0]);
-    pc().fractionLost = 0.2;
-    await talk(4_000);
-    assert.deepEqual([FakePeerConnection.made.length, workers.length], [2, 1]);
-    assert.equal(pc(0).closed, false, "until the other carries");
-    await answer();
-    pc(1).fractionLost = 0.2;
-    pc(1).become("connected");
-    assert.equal(pc(0).closed, true);
-    await talk(1_000, true, 1);
-    assert.deepEqual(workers[0]?.orders, [{ payloadType: 63 }]);
-    pc(1).fractionLost = 0;
-    await talk(16_000, true, 1);
-    assert.deepEqual(workers[0]?.orders, [{ payloadType: 63 }, { payloadType: null }]);
-    assert.equal(FakePeerConnection.made.length, 2);
-    peer.close();
-    assert.equal(workers[0]?.terminated, true);
-  } finally {
-    for (const name of ["RTCRtpScriptTransform", "Worker", "REDUNDANCY_WORKER"]) Reflect.deleteProperty(globalThis, name);
-  }
 });
 
 test("there is a pair of sections for each of the others, and the tracks are theirs by mid", async () => {
@@ -316,23 +225,6 @@ test("a stranger's tracks are not taken", async () => {
   assert.deepEqual(peer.received.get("d"), [{ id: "video3" }]);
 });
 
-test("what one of several loses is not drowned in what another receives", () => {
-  const meter = new QualityMeter();
-  const stream = (mid: string, packetsReceived: number, packetsLost: number) => ({ type: "inbound-rtp", kind: "audio", mid, packetsReceived, packetsLost });
-  meter.read([stream("2", 100, 0), stream("4", 5_000, 0)]);
-  meter.read([stream("2", 180, 20), stream("4", 5_100, 0)]);
-  assert.equal(meter.downLoss, 0.2);
-});
-
-/** Lets time pass while the page sends, and the server is heard or not. */
-async function talk(milliseconds: number, heard = true, at = 0): Promise<void> {
-  for (let passed = 0; passed < milliseconds; passed += 100) {
-    const { packets } = pc(at);
-    pc(at).packets = { sent: (packets?.sent ?? 0) + 5, received: (packets?.received ?? 1) + (heard ? 2 : 0) };
-    await clock.pass(100);
-  }
-}
-
 test("a server that is not heard for a second is offered a fresh connection; the old one stays until it carries", async () => {
   await connect();
   await talk(3_000);
@@ -418,7 +310,7 @@ test("a fresh connection that does not come is replaced after 8 s", async () => 
 });
 
 test("the first connection roams; where UDP gets nowhere a plain one follows", async () => {
-  roams = true;
+  roam();
   peer.open();
   await settle();
   await answer();
@@ -433,7 +325,7 @@ test("the first connection roams; where UDP gets nowhere a plain one follows", a
 });
 
 test("where the server is reached but not heard, UDP may be blocked; where it comes back, the network may be another", async () => {
-  roams = true;
+  roam();
   await connect();
   await talk(1_000);
   await talk(1_600, false);
@@ -561,13 +453,4 @@ test("redundant Opus and VP8 come first, and nothing is dropped", () => {
     preferred(kind, types.map(codec)).map(({ mimeType }) => mimeType);
   assert.deepEqual(order("audio", "audio/opus", "audio/red", "audio/PCMU"), ["audio/red", "audio/opus", "audio/PCMU"]);
   assert.deepEqual(order("video", "video/H264", "video/rtx", "video/VP8"), ["video/VP8", "video/rtx", "video/H264"]);
-});
-
-test("two weak reports make a weak connection", () => {
-  const meter = new QualityMeter();
-  const report = (fractionLost: number): Record<string, unknown>[] => [{ type: "remote-inbound-rtp", fractionLost }];
-  assert.equal(meter.read(report(0)).you, "good");
-  assert.equal(meter.read(report(0.2)).you, "good");
-  assert.equal(meter.read(report(0.2)).you, "weak");
-  assert.equal(meter.read(report(0)).you, "good");
 });

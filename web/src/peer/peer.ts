@@ -3,6 +3,7 @@ import type { MediaMessage } from "../signalling/client.ts";
 import { backOff, nothing, type Clock } from "../time/clock.ts";
 import type { Capabilities } from "./codecs.ts";
 import { Connection, CONFIGURATION, type Wait } from "./connection.ts";
+import { SoundWorker } from "./deepening.ts";
 import type { PeerConnections } from "./roaming.ts";
 
 /** How often it is measured whether the server is heard, and how often once it was not. */
@@ -47,7 +48,8 @@ export interface PeerOptions {
  *
  * A connection that roams is made first, and again when the server comes back, since the network may be
  * another then. Where it does not carry, or is not heard while the server is reached, UDP may be blocked: the
- * next is a plain one.
+ * next is a plain one. Where a path is found over which DTLS does not complete, or over which only small packets pass,
+ * the network may drop large packets: the next goes by TCP alone, until the network is another.
  */
 export class Peer {
   readonly #options: PeerOptions;
@@ -67,8 +69,10 @@ export class Peer {
   #attempt = 0;
   /** The server says that it holds no connection of ours. */
   #doubted = false;
-  /** Much sound has been lost in this visit. */
-  #lossy = false;
+  /** More redundancy for sound, once much of it has been lost in this visit. */
+  readonly #worker: SoundWorker;
+  /** UDP carries small packets alone. */
+  #tcp = false;
   #stopListening = nothing;
   #stopShaky = nothing;
   #stopRenew = nothing;
@@ -76,6 +80,7 @@ export class Peer {
 
   constructor(options: PeerOptions) {
     this.#options = options;
+    this.#worker = new SoundWorker(options.clock);
     // A page that was reloaded must not be taken for the one before it.
     this.#number = 1 + Math.floor(options.random() * 0x7fff_0000);
   }
@@ -115,6 +120,7 @@ export class Peer {
     this.#current?.close();
     this.#next?.close();
     this.#current = this.#next = null;
+    this.#worker.close();
     this.#unsent = null;
     this.#options.changed();
   }
@@ -193,6 +199,7 @@ export class Peer {
 
   /** The browser is on another network, or on one again. */
   networkChanged(): void {
+    this.#tcp = false;
     void this.#listen();
   }
 
@@ -201,6 +208,7 @@ export class Peer {
     const current = this.#current;
     const doubted = this.#doubted;
     this.#doubted = false;
+    this.#tcp = false;
     const alive = current !== null && (await this.#proves(current, doubted));
     if (!this.#open || !this.#reachable || current !== this.#current) return;
     const unsent = this.#unsent;
@@ -247,10 +255,21 @@ export class Peer {
     if (connection.pulse.silent) this.#replaceSoon(0);
     else if (wasSilent && connection.carries) this.#settled(connection);
     if (connection.pulse.silent !== wasSilent) this.#options.changed();
-    if (connection.lossy && connection.carries && this.#full && !this.#lossy) {
-      this.#lossy = true;
-      this.#replaceSoon(0, true);
+    if (connection.stifled) this.#unstifle();
+    if (connection.lossy && connection.carries && this.#full) {
+      if (this.#worker.running !== null) this.#replaceSoon(0, true);
+      else this.#worker.start(() => this.#replaceSoon(0, true), () => this.#unstifle());
     }
+    if (connection.cramped && connection.carries && this.#full && !this.#tcp) {
+      this.#tcp = true;
+      this.#replaceSoon(0);
+    }
+  }
+
+  /** What should add redundancy to the sound holds it back: a connection without it takes over. */
+  #unstifle(): void {
+    this.#worker.fail();
+    if (this.#open && this.#current !== null) this.#replaceSoon(0, true);
   }
 
   #renew(roaming = true): void {
@@ -258,9 +277,11 @@ export class Peer {
     this.#next?.close();
     this.#number += 1;
     const { clock, connections, capabilities } = this.#options;
-    const roams = roaming ? connections.roaming(CONFIGURATION) : null;
+    // One that roams has no TCP.
+    const roams = roaming && !this.#tcp ? connections.roaming(CONFIGURATION) : null;
     const pc = roams ?? connections.plain(CONFIGURATION);
-    const connection = new Connection(this.#number, this.#people, this.#several, pc, clock, capabilities, this.#lossy);
+    const { running } = this.#worker;
+    const connection = new Connection(this.#number, this.#people, this.#several, pc, clock, capabilities, running, this.#tcp);
     this.#next = connection;
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);
@@ -336,7 +357,11 @@ export class Peer {
   /** A connection that takes too long is replaced by another. */
   #giveUpLater(delay: number): void {
     this.#stopRenew();
-    this.#stopRenew = this.#options.clock.after(delay, () => this.#renewWhenReachable());
+    this.#stopRenew = this.#options.clock.after(delay, () => {
+      // One that roams is given little time: its handshake may be slow and complete.
+      if (delay === RENEW_AFTER && this.#next?.unsealed === true) this.#tcp = true;
+      this.#renewWhenReachable();
+    });
   }
 
   /** Without the server there is nobody to offer to; the coming back tries again. */

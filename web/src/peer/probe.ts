@@ -1,7 +1,7 @@
 /** What is known of how much a page may send. */
 export interface Allowance {
-  /** What the picture may take now, in bits a second. */
-  picture: number;
+  /** What the picture may take now, in bits a second; `null`: this browser does not say, and nothing is known. */
+  picture: number | null;
   /** Whether a picture is being sent at all. */
   sending: boolean;
 }
@@ -19,7 +19,7 @@ export class ProbeTimer {
 
   /** Reads a measurement; `wish` is what the picture would like. Says whether to probe now. */
   due(now: number, { picture, sending }: Allowance, wish: number): boolean {
-    if (!sending || picture >= ENOUGH * wish) {
+    if (!sending || picture === null || picture >= ENOUGH * wish) {
       this.#short = Number.POSITIVE_INFINITY;
       return false;
     }

@@ -1,11 +1,39 @@
-/** A plain word on a connection. */
+/** A plain word on one kind of media, one way. */
 export type Quality = "unknown" | "good" | "weak" | "lost";
+
+/** How sound and picture fare one way; `null`: there is none to expect. */
+export interface Flow {
+  sound: Quality | null;
+  picture: Quality | null;
+}
 
 /** Both directions: what of ours arrives at the server, and what of theirs arrives here. */
 export interface Qualities {
-  you: Quality;
-  other: Quality;
+  you: Flow;
+  other: Flow;
 }
+
+/** Whether sound and picture are to be expected one way. */
+export interface Awaited {
+  sound: boolean;
+  picture: boolean;
+}
+
+/** What is to be expected: what cannot come is not missed. */
+export interface Expectation {
+  you: Awaited;
+  other: Awaited;
+  /** Whether it is known that the other person's devices work; if not, what never came at all is not missed. */
+  certain: boolean;
+  /** Which tracks are the other person's; empty: all that arrive. */
+  tracks: ReadonlySet<string>;
+}
+
+/** Before anything is known. */
+export const UNKNOWN: Qualities = { you: { sound: "unknown", picture: "unknown" }, other: { sound: "unknown", picture: "unknown" } };
+
+type Kind = "audio" | "video";
+type Side = "you" | "other";
 
 /** What one measurement left for the next to compare with. */
 interface Counters {
@@ -13,16 +41,31 @@ interface Counters {
   lost: number;
 }
 
+/** What is sent of a kind, as far as the server has reported on it. */
+interface Report {
+  packets: number;
+  at: number;
+  unheard: number;
+}
+
 const WEAK_LOSS = 0.05;
 const WEAK_RTT = 0.4;
 /** Below this a picture is visibly reduced, bits a second. */
 const WEAK_BITRATE = 500_000;
+/** So few packets say little about loss, unless most of them are missing. */
+const FEW = 20;
+/** After so many measurements in which packets were sent, and the server reported on none, it gets none. */
+const UNHEARD = 3;
 
 /** Turns `getStats()` reports, taken every two seconds, into words. */
 export class QualityMeter {
   /** By stream. */
   #last = new Map<string, Counters>();
-  #weak = { you: 0, other: 0 };
+  /** What arrived of a kind of the other person's, while it was expected. */
+  #arrived: Record<Kind, number | null> = { audio: null, video: null };
+  /** What was sent of a kind, while it was to be. */
+  #sent: Record<Kind, Report | null> = { audio: null, video: null };
+  #weak = new Map<string, number>();
   #downLoss = 0;
 
   /** The share of packets that was lost on the way here, last time, of the stream that lost most. */
@@ -31,33 +74,63 @@ export class QualityMeter {
   }
 
   /** Reads one report. */
-  read(report: Iterable<Record<string, unknown>>): Qualities {
-    let downLoss = 0;
-    let upLoss = 0;
-    let rtt = 0;
-    let limited = false;
-    let available = Number.POSITIVE_INFINITY;
-    for (const entry of report) {
-      if (entry["type"] === "remote-inbound-rtp") {
-        upLoss = Math.max(upLoss, number(entry["fractionLost"]));
-        rtt = Math.max(rtt, number(entry["roundTripTime"]));
-      } else if (entry["type"] === "candidate-pair" && entry["nominated"] === true) {
-        rtt = Math.max(rtt, number(entry["currentRoundTripTime"]));
-        available = number(entry["availableOutgoingBitrate"]) || available;
-      } else if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") {
-        // Chromium also says "bandwidth" while a picture that began small grows, with bandwidth to spare.
-        limited ||= entry["qualityLimitationReason"] === "bandwidth";
-      } else if (entry["type"] === "inbound-rtp") {
-        // What was lost of a picture is sent again, and then does not count as lost: sound says more.
-        const counters = { received: number(entry["packetsReceived"]), lost: number(entry["packetsLost"]) };
-        downLoss = Math.max(downLoss, this.#lossSince(`${String(entry["kind"])} ${String(entry["mid"])}`, counters));
-      }
+  read(report: Iterable<Record<string, unknown>>, expected: Expectation): Qualities {
+    const entries = [...report];
+    this.#downLoss = 0;
+    const loss = { audio: 0, video: 0 };
+    const arrived = { audio: 0, video: 0 };
+    for (const entry of entries) {
+      const kind = entry["kind"];
+      if (entry["type"] !== "inbound-rtp" || (kind !== "audio" && kind !== "video")) continue;
+      // What was lost of a picture is sent again, and then does not count as lost: sound says more.
+      const counters = { received: number(entry["packetsReceived"]), lost: number(entry["packetsLost"]) };
+      const lost = this.#lossSince(`${kind} ${String(entry["mid"])}`, counters);
+      this.#downLoss = Math.max(this.#downLoss, lost);
+      const track = entry["trackIdentifier"];
+      if (typeof track === "string" && expected.tracks.size > 0 && !expected.tracks.has(track)) continue;
+      loss[kind] = Math.max(loss[kind], lost);
+      arrived[kind] += counters.received;
     }
-    this.#downLoss = downLoss;
+    const { roundTrip, limited } = ways(entries);
+    const slow = roundTrip > WEAK_RTT;
+    const other = (kind: Kind, due: boolean): Quality | null => this.#down(kind, due, expected.certain, arrived[kind], loss[kind]);
+    const you = (kind: Kind, due: boolean): Quality | null => this.#up(kind, due, entries, slow || (kind === "video" && limited));
     return {
-      you: this.#steady("you", upLoss > WEAK_LOSS || rtt > WEAK_RTT || (limited && available < WEAK_BITRATE)),
-      other: this.#steady("other", downLoss > WEAK_LOSS),
+      you: { sound: you("audio", expected.you.sound), picture: you("video", expected.you.picture) },
+      other: { sound: other("audio", expected.other.sound), picture: other("video", expected.other.picture) },
     };
+  }
+
+  /** Nothing at all is the worst of losses, and the only one that no counter of losses shows. */
+  #down(kind: Kind, due: boolean, certain: boolean, arrived: number, loss: number): Quality | null {
+    const before = this.#arrived[kind];
+    this.#arrived[kind] = due ? arrived : null;
+    if (!due) return null;
+    if (before === null) return "unknown";
+    if (arrived === 0 && !certain) return "unknown";
+    const silent = arrived === before;
+    const word = this.#steady("other", kind, silent || loss > WEAK_LOSS);
+    return silent ? "lost" : word;
+  }
+
+  #up(kind: Kind, due: boolean, entries: readonly Record<string, unknown>[], slow: boolean): Quality | null {
+    const before = this.#sent[kind];
+    if (!due) {
+      this.#sent[kind] = null;
+      return null;
+    }
+    const of = (type: string): Record<string, unknown>[] => entries.filter((entry) => entry["type"] === type && entry["kind"] === kind);
+    const sending = of("outbound-rtp");
+    const packets = sending.reduce((sum, entry) => sum + number(entry["packetsSent"]), 0);
+    const reports = of("remote-inbound-rtp");
+    const at = Math.max(-1, ...reports.map((entry) => number(entry["timestamp"])));
+    const known = sending.some((entry) => typeof entry["packetsSent"] === "number");
+    const more = packets - (before?.packets ?? packets);
+    const silent = before !== null && known && (more === 0 || at === before.at);
+    this.#sent[kind] = { packets, at, unheard: silent ? (before?.unheard ?? 0) + 1 : 0 };
+    const loss = Math.max(0, ...reports.map((entry) => number(entry["fractionLost"])));
+    const word = this.#steady("you", kind, loss > WEAK_LOSS || slow);
+    return (this.#sent[kind]?.unheard ?? 0) >= UNHEARD ? "lost" : word;
   }
 
   #lossSince(stream: string, now: Counters): number {
@@ -65,14 +138,36 @@ export class QualityMeter {
     this.#last.set(stream, now);
     const lost = Math.max(0, now.lost - last.lost);
     const received = Math.max(0, now.received - last.received);
-    return lost + received < 20 ? 0 : lost / (lost + received);
+    if (lost + received === 0 || (lost + received < FEW && lost <= received)) return 0;
+    return lost / (lost + received);
   }
 
-  /** One bad report is weather; two in a row are worth a word. */
-  #steady(side: "you" | "other", weak: boolean): Quality {
-    this.#weak[side] = weak ? this.#weak[side] + 1 : 0;
-    return this.#weak[side] >= 2 ? "weak" : "good";
+  /** One bad report may be chance; two in a row are worth a word. */
+  #steady(side: Side, kind: Kind, weak: boolean): Quality {
+    const key = `${side} ${kind}`;
+    const count = weak ? (this.#weak.get(key) ?? 0) + 1 : 0;
+    this.#weak.set(key, count);
+    return count >= 2 ? "weak" : "good";
   }
+}
+
+/** The longest round trip, and whether the picture is smaller for want of bits. */
+function ways(entries: readonly Record<string, unknown>[]): { roundTrip: number; limited: boolean } {
+  let roundTrip = 0;
+  let limited = false;
+  let available = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    if (entry["type"] === "remote-inbound-rtp") {
+      roundTrip = Math.max(roundTrip, number(entry["roundTripTime"]));
+    } else if (entry["type"] === "candidate-pair" && entry["nominated"] === true) {
+      roundTrip = Math.max(roundTrip, number(entry["currentRoundTripTime"]));
+      available = number(entry["availableOutgoingBitrate"]) || available;
+    } else if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") {
+      // Chromium also says "bandwidth" while a picture that began small grows, with bandwidth to spare.
+      limited ||= entry["qualityLimitationReason"] === "bandwidth";
+    }
+  }
+  return { roundTrip, limited: limited && available < WEAK_BITRATE };
 }
 
 function number(value: unknown): number {

@@ -36,3 +36,6 @@ addEventListener("rtctransform", (event) => {
   };
   readable.pipeThrough(new TransformStream({ transform })).pipeTo(writable).catch(() => {});
 });
+
+// The page gives no sender to a worker that has not said that it runs.
+(self as unknown as { postMessage(message: string): void }).postMessage("runs");

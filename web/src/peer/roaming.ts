@@ -6,6 +6,12 @@ export interface PeerConnections {
   roaming(configuration: RTCConfiguration): RTCPeerConnection | null;
 }
 
+/** The browser's own, with what they leave in the page. */
+export interface BrowserConnections extends PeerConnections {
+  /** Takes it out again. */
+  close(): void;
+}
+
 /** A frame, with Chromium's word about what it may do. */
 type Frame = HTMLIFrameElement & { readonly featurePolicy?: { allowsFeature(name: string): boolean } };
 
@@ -18,7 +24,7 @@ type Frame = HTMLIFrameElement & { readonly featurePolicy?: { allowsFeature(name
  * tells nobody the machine's other addresses). So a roaming connection is made in a frame that may not; what it
  * sends is the page's all the same.
  */
-export function browserConnections(): PeerConnections {
+export function browserConnections(): BrowserConnections {
   let frame: Frame | null = null;
   return {
     plain: (configuration) => new RTCPeerConnection(configuration),
@@ -28,6 +34,10 @@ export function browserConnections(): PeerConnections {
       const Made = (frame.contentWindow as (Window & typeof globalThis) | null)?.RTCPeerConnection;
       const roams = frame.featurePolicy?.allowsFeature("camera") === false;
       return roams && Made !== undefined ? new Made(configuration) : null;
+    },
+    close() {
+      frame?.remove();
+      frame = null;
     },
   };
 }

@@ -34,7 +34,12 @@ microphone: Check,
 /**
  * The microphone has been heard making a sound.
  */
-heard: boolean, };
+heard: boolean, 
+/**
+ * The camera has been seen to deliver more than a dark picture. Pages that were loaded before this was there do not
+ * say.
+ */
+seen: boolean, };
 
 export type Capture = "live" | "hidden" | "interrupted" | "lost" | "blocked";
 
@@ -326,7 +331,7 @@ mid: string,
  */
 user: UserId, };
 
-export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved" | "stopping" | "no_backend" | "full";
+export type Refusal = "wrong_role" | "not_now" | "too_early" | "closed" | "cancelled" | "signed_out" | "not_saved" | "stopping" | "no_backend" | "full" | "malformed";
 
 export type MediaFailure = "bad_offer" | "not_allowed" | "lost" | "busy";
 

@@ -39,6 +39,10 @@ export class FakePeerConnection {
     return transceiver;
   }
 
+  getReceivers(): object[] {
+    return this.transceivers.map(({ receiver }) => receiver);
+  }
+
   getTransceivers(): object[] {
     return this.transceivers;
   }
@@ -58,12 +62,27 @@ export class FakePeerConnection {
     this.signalingState = "stable";
   }
 
+  /** What else is measured. */
+  more: Record<string, unknown>[] = [];
+  /** A browser that counts as Firefox does: no packets of the transport, no bits of encoders. */
+  firefox = false;
+
   async getStats(): Promise<Map<string, object>> {
     if (this.packets === null) return new Map();
     const { sent, received } = this.packets;
+    const more = this.more.map((entry, at): [string, object] => [`M${at}`, entry]);
+    if (this.firefox) {
+      const pair = { type: "candidate-pair", id: "P", state: "succeeded", nominated: true, selected: true, bytesReceived: received * 90 };
+      return new Map<string, object>([
+        ["O", { type: "outbound-rtp", kind: "video", packetsSent: sent }],
+        ["P", pair],
+        ["T", { type: "transport", dtlsState: this.dtlsState, selectedCandidatePairId: "P" }],
+        ...more,
+      ]);
+    }
     const encoder = { type: "outbound-rtp", kind: "video", ...this.encoder };
     const arrived = { type: "remote-inbound-rtp", kind: "audio", fractionLost: this.fractionLost, roundTripTime: 0.1 };
-    return new Map<string, object>([["R", arrived], ["O", encoder], ["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }]]);
+    return new Map<string, object>([["R", arrived], ["O", encoder], ["T", { type: "transport", dtlsState: this.dtlsState, packetsSent: sent, packetsReceived: received }], ...more]);
   }
 
   close(): void {
@@ -78,6 +97,7 @@ export class FakePeerConnection {
 
 class FakeSender {
   track: unknown = null;
+  transform: unknown = null;
   /** As they were last set. */
   encodings: Record<string, unknown>[];
 

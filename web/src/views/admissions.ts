@@ -1,8 +1,9 @@
-import { html, nothing } from "lit";
+import { nothing } from "lit";
 
 import type { Admission } from "../signalling/messages.ts";
 import { inCall } from "../call/state.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { button, notice, type Part } from "./parts.ts";
 
 /** Somebody's link was used on one device, and they ask to come in on another: is it them? */

@@ -1,25 +1,21 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
-import type { Quality } from "../peer/quality.ts";
 import { captureWords } from "../words/capture.ts";
-import { goneWords } from "../words/faults.ts";
+import { NO_PATH } from "../call/backend.ts";
+import { goneWords, noPath } from "../words/faults.ts";
 import { backendWords, moves } from "../words/backends.ts";
+import { connectionWords, sideConnection, waitingWords } from "../words/connection.ts";
+import type { Grade } from "../words/quality.ts";
 import { elapsed } from "../words/time.ts";
 import { ago } from "./closed.ts";
 import { alsoHere, observing, strip, watches } from "./company.ts";
 import { consentLine } from "./consent.ts";
 import type { Corner, ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { messagesButton, newMessage } from "./messages.ts";
 import { avatar, button, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
 import { nextCorner, type CornerDrag } from "./corner.ts";
-
-const QUALITY: Record<Quality, string> = {
-  unknown: "Connecting…",
-  good: "Good",
-  weak: "Weak: picture reduced",
-  lost: "Lost",
-};
 
 /** The two together: the other person fills the stage. */
 export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
@@ -82,16 +78,10 @@ function corner(context: ViewContext, drag: CornerDrag): TemplateResult {
 }
 
 function qualityWord(context: ViewContext): Part {
-  const quality = shownQuality(context);
+  const { quality, words } = connectionWords(context.state, context.scene);
   // Just up, and not measured yet: nothing to say.
   if (quality === "unknown" && context.state.media.link === "up") return nothing;
-  return html`<span class="chip__word chip__word--${quality}">${QUALITY[quality]}</span>`;
-}
-
-/** The word for the other's connection; the provider's panel says both. */
-function shownQuality({ state, scene }: ViewContext): Quality {
-  if (scene === "reconnecting") return "lost";
-  return state.role === "provider" ? state.media.quality.other : state.media.quality.you;
+  return html`<span class="chip__word chip__word--${quality}">${words}</span>`;
 }
 
 function otherMuted({ state }: ViewContext): Part {
@@ -125,6 +115,8 @@ function absence(context: ViewContext): Part {
   const { media } = context.state;
   if (media.shows) return nothing;
   if (media.surface !== null) return standIn(names.other, backendWords(media.trouble, names.other));
+  const waits = waitingWords(context.state, names.other);
+  if (waits !== null) return standIn(names.other, waits.words, waits.more);
   if (!ui.picture || media.remote === null) {
     const blocked = state.view?.other.check?.camera === "blocked";
     return standIn(names.other, blocked ? `${names.other} has no camera` : `Waiting for ${names.other}'s picture…`);
@@ -139,8 +131,13 @@ function standIn(name: string, words: string, more = "", extra = ""): TemplateRe
 /** Our own connection. Talking goes on while only the signalling is away. */
 function ownTrouble(context: ViewContext): Part {
   const { state } = context;
+  const open = state.transport === "open";
+  if (open && state.media.trouble === NO_PATH) {
+    const helps = html`<div class="actions">${button("What you can do", () => context.change({ dialog: "help", menu: false }))}</div>`;
+    return html`<div class="stage__notice">${notice(noPath(context.browser).title, "warn", helps)}</div>`;
+  }
   if (state.media.link === "lost") return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back…")}</div>`;
-  if (state.transport !== "open") return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back… You may still hear each other.")}</div>`;
+  if (!open) return html`<div class="stage__notice">${notice("Your connection dropped. Getting you back… You may still hear each other.")}</div>`;
   return ownFault(context);
 }
 
@@ -202,16 +199,14 @@ function moveByKey({ ui, change }: ViewContext, event: KeyboardEvent): void {
 }
 
 /** A backend that draws its own picture measures nothing, and has its own sign. */
-function connectionLine(label: string, quality: Quality, lent: boolean): Part {
+function connectionLine(label: string, { quality, words }: Grade, lent: boolean): Part {
   if (lent && quality === "unknown") return nothing;
-  return html`<div><dt>${label}</dt><dd class="word word--${quality}">${QUALITY[quality]}</dd></div>`;
+  return html`<div><dt>${label}</dt><dd class="word word--${quality}">${words}</dd></div>`;
 }
 
 function panel(context: ViewContext): TemplateResult {
   const { state, scene, names, now } = context;
   const since = context.connectedSince;
-  const lost = scene === "reconnecting" || scene === "alone";
-  const own: Quality = state.transport !== "open" && state.media.link !== "up" ? "lost" : state.media.quality.you;
   return html`<aside class="panel" aria-label="Details">
     <div class="panel__head">
       <h2>${names.other}</h2>
@@ -221,7 +216,7 @@ function panel(context: ViewContext): TemplateResult {
       ${state.appointment?.patient.age == null ? nothing : html`<div><dt>Age</dt><dd>${state.appointment.patient.age}</dd></div>`}
       ${state.appointment?.reason ? html`<div><dt>Reason</dt><dd>${state.appointment.reason}</dd></div>` : nothing}
       ${since === null ? nothing : html`<div><dt>Elapsed</dt><dd class="time">${elapsed(now - since)}</dd></div>`}
-      ${connectionLine("Their connection", lost ? "lost" : state.media.quality.other, state.lent)} ${connectionLine("Your connection", own, state.lent)}
+      ${connectionLine("Their connection", sideConnection(state, scene, "other"), state.lent)} ${connectionLine("Your connection", sideConnection(state, scene, "you"), state.lent)}
       ${alsoHere(context)}
     </dl>
     ${consentLine(context)}

@@ -1,9 +1,10 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import { accompanies } from "../call/company.ts";
 import type { EndReason } from "../signalling/messages.ts";
 import { spell } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { actButton, button, card, heading, type Part } from "./parts.ts";
 

@@ -1,9 +1,10 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import { accompanies, company, present, publishes } from "../call/company.ts";
 import type { ParticipantView } from "../signalling/messages.ts";
 import { OBSERVING, roleWord, whereabouts, withRole } from "../words/company.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { avatar, type Part } from "./parts.ts";
 

@@ -1,7 +1,8 @@
-import { html, nothing } from "lit";
+import { nothing } from "lit";
 
 import { clockTime } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { button, checkLine, type Part } from "./parts.ts";
 
 /** The clinic's terms for video visits, asked of the patient while they wait. Nothing hangs on them here. */

@@ -1,3 +1,5 @@
+import type { TemplateResult } from "lit";
+
 import type { CallState, Scene } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
 import type { Recovery } from "../devices/recovery.ts";
@@ -51,6 +53,8 @@ export interface ViewContext {
   recovery: Pick<Recovery, "asks" | "busy" | "soundOnly" | "failure" | "accept">;
   /** That tap. */
   resume: () => void;
+  /** What a screen reader is told while a dialog is open: in it, for all around it is inert then. */
+  live: () => TemplateResult;
   chime: () => void;
   invite: () => Promise<void>;
   close: () => void;

@@ -1,9 +1,12 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import type { Device } from "../devices/capture.ts";
 import type { ChosenDevices } from "../devices/memory.ts";
+import { NO_PATH } from "../call/backend.ts";
+import { noPath } from "../words/faults.ts";
 import { watches } from "./company.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { messages } from "./messages.ts";
 import { actButton, button, level, selfPicture, type Part } from "./parts.ts";
@@ -30,8 +33,13 @@ function frame(context: ViewContext, title: string, content: TemplateResult): Te
       <h2 id="dialog-title" tabindex="-1" autofocus>${title}</h2>
       <button type="button" class="dialog__close" aria-label="Close" @click=${shut}>${icon("close")}</button>
     </div>
-    ${content}
+    ${content} ${resumes(context) ? nothing : context.live()}
   </dialog>`;
+}
+
+/** A second dialog, above this one, says what there is to say. */
+function resumes({ recovery }: ViewContext): boolean {
+  return recovery.asks;
 }
 
 function shut(event: Event): void {
@@ -104,10 +112,9 @@ function picker(
 }
 
 function help(context: ViewContext): TemplateResult {
-  const { other } = context.names;
   const reference = referenceOf(context);
   return html`
-    ${remedies(other, watches(context)).map(
+    ${remedies(context).map(
       ([question, steps]) =>
         html`<details>
           <summary>${question}</summary>
@@ -128,8 +135,9 @@ function help(context: ViewContext): TemplateResult {
   `;
 }
 
-function remedies(other: string, watching: boolean): [string, string[]][] {
-  const all: [string, string[]][] = [
+function remedies(context: ViewContext): [string, readonly string[]][] {
+  const { other } = context.names;
+  const all: [string, readonly string[]][] = [
     [
       `I can't hear ${other}`,
       ["Turn up the volume of your device.", "Unplug headphones, or plug them in again.", "Check that the right speaker is chosen below."],
@@ -147,7 +155,10 @@ function remedies(other: string, watching: boolean): [string, string[]][] {
       ["Move closer to your Wi-Fi, or use mobile data.", "Pause downloads and other videos.", "Press “Stop camera”: sound needs far less."],
     ],
   ];
-  return watching ? all.slice(0, 1) : all;
+  const path: [string, readonly string[]][] = [["Neither sound nor picture arrives", noPath(context.browser).steps]];
+  const now = watches(context) ? all.slice(0, 1) : all;
+  // What is the matter now comes first.
+  return context.state.media.trouble === NO_PATH ? [...path, ...now] : [...now, ...path];
 }
 
 function referenceOf({ state }: ViewContext): string {

@@ -1,10 +1,11 @@
-import { LitElement, html, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
+import { LitElement, nothing, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from "lit";
 
 import { carried } from "../api/appointment.ts";
 import { company, present } from "../call/company.ts";
 import { type Scene, inCall, isTogether, publicState } from "../call/state.ts";
 import type { CallStore } from "../call/store.ts";
 import { speakerToUse } from "../devices/follow.ts";
+import { LightMeter } from "../devices/light.ts";
 import { LevelMeter } from "../devices/meter.ts";
 import { Recovery } from "../devices/recovery.ts";
 import type { ParticipantView, Role, UserId } from "../signalling/messages.ts";
@@ -15,10 +16,12 @@ import { browserOf } from "../words/browser.ts";
 import { comings } from "../words/company.ts";
 import { announcement, title } from "../words/scenes.ts";
 import { admissions } from "./admissions.ts";
+import { Announcer } from "./announcer.ts";
 import type { Ui, ViewContext } from "./context.ts";
 import { CornerDrag } from "./corner.ts";
 import { dialog } from "./dialogs.ts";
 import sheet from "./element.css";
+import { html } from "./html.ts";
 import { newMessage } from "./messages.ts";
 import { notice, type Part } from "./parts.ts";
 import { CompanyPictures } from "./pictures.ts";
@@ -78,13 +81,14 @@ export abstract class VideoCall extends LitElement {
   #store: CallStore | null = null;
   #ui: Ui = FRESH;
   #scene: Scene = "loading";
-  #said = "";
+  readonly #announcer = new Announcer();
   /** What was last said of the scene. */
   #told = "";
   #company: readonly ParticipantView[] | null = null;
   #connectedSince: number | null = null;
   #patientHere = false;
   #heardMessage = 0;
+  #unsent = 0;
   #stopTick = idle;
   #stopRest = idle;
   #remote: RemotePicture | null = null;
@@ -108,6 +112,12 @@ export abstract class VideoCall extends LitElement {
     () => this.#store?.noteHeard(),
   );
   #metered: MediaStreamTrack | null = null;
+  readonly #light = new LightMeter(
+    systemClock,
+    () => this.renderRoot.querySelector<HTMLVideoElement>(".self__video"),
+    (light) => this.#store?.noteLight(light),
+  );
+  #looked: MediaStreamTrack | null = null;
 
   constructor() {
     super();
@@ -150,7 +160,7 @@ export abstract class VideoCall extends LitElement {
     });
   }
 
-  override willUpdate(changed: Map<PropertyKey, unknown>): void {
+  #identify(changed: Map<PropertyKey, unknown>): void {
     const identity = ["appointmentId", "currentUserId", "baseUrl"].some((name) => changed.has(name));
     if (!identity || !this.isConnected) return;
     if (this.#store === null) {
@@ -194,12 +204,15 @@ export abstract class VideoCall extends LitElement {
     this.#store = null;
     this.#meter.close();
     this.#metered = null;
+    this.#light.watch(null);
+    this.#looked = null;
     this.#presence?.close();
     this.#remote?.close();
     this.#pictures.close();
     this.#presence = this.#remote = null;
     this.#scene = "loading";
-    this.#said = this.#told = "";
+    this.#told = "";
+    this.#announcer.clear();
     this.#company = null;
   }
 
@@ -278,22 +291,28 @@ export abstract class VideoCall extends LitElement {
       this.#metered = state.capture.microphone;
       this.#meter.listen(this.#metered);
     }
+    if (state.capture.camera !== this.#looked) {
+      this.#looked = state.capture.camera;
+      this.#light.watch(this.#looked);
+    }
     const here = state.view?.other.presence.name === "here";
     if (this.seat === "provider" && here && !this.#patientHere && scene === "idle") chime();
     this.#patientHere = here;
     const words = announcement(state, scene, other);
-    if (words !== "" && words !== this.#told) this.#said = this.#told = words;
+    if (words !== "" && words !== this.#told) this.#announcer.say((this.#told = words));
     if (state.view !== null) {
       const now = present(state.view);
       const news = comings(this.#company ?? now, now);
-      if (news !== "") this.#said = news;
+      if (news !== "") this.#announcer.say(news);
       this.#company = now;
     }
     const said = state.view?.messages.at(-1);
     if (said !== undefined && said.number > this.#heardMessage) {
       this.#heardMessage = said.number;
-      if (said.from !== state.view?.you.user) this.#said = `${state.view?.others.find(({ user }) => user === said.from)?.name ?? other} wrote: ${said.text}`;
+      if (said.from !== state.view?.you.user) this.#announcer.say(`${state.view?.others.find(({ user }) => user === said.from)?.name ?? other} wrote: ${said.text}`);
     }
+    if (state.unsent.length > this.#unsent) this.#announcer.say("Your message was not sent.");
+    this.#unsent = state.unsent.length;
   }
 
   #onScene(before: Scene, scene: Scene): void {
@@ -368,6 +387,7 @@ export abstract class VideoCall extends LitElement {
       pictures: this.#pictures,
       recovery,
       resume: this.#resume,
+      live: () => this.#announcer.region("dialog"),
       chime,
       invite: () => this.#invite(store),
       close: () => this.#close(),
@@ -438,6 +458,12 @@ export abstract class VideoCall extends LitElement {
     if (list !== null) list.scrollTop = list.scrollHeight;
   }
 
+  override willUpdate(changed: Map<PropertyKey, unknown>): void {
+    this.#identify(changed);
+    const modal = this.#ui.dialog !== null || this.#recovery?.asks === true;
+    this.#announcer.move(modal ? "dialog" : "page");
+  }
+
   override render(): TemplateResult {
     if (this.#store === null || this.#remote === null || this.#recovery === null) {
       return html`<slot></slot>`;
@@ -446,7 +472,7 @@ export abstract class VideoCall extends LitElement {
     const known = context.state.part === "patient";
     if (context.scene === "loading" && this.childElementCount > 0 && !known) {
       // The server's own words are better than a spinner.
-      return html`<div class="frame"><slot></slot>${this.#remote.element}${this.#live()}</div>`;
+      return html`<div class="frame"><slot></slot>${this.#remote.element}${this.#announcer.region("page")}</div>`;
     }
     const { scene } = context;
     const calls = inCall(scene);
@@ -462,12 +488,8 @@ export abstract class VideoCall extends LitElement {
         ${stopping(context)} ${admissions(context)} ${calls ? nothing : newMessage(context)} ${this.#remote.element}
         ${this.#store.state.media.surface ?? nothing} ${draw(context, this.#drag)}
       </div>
-      ${dialog(context)} ${resume(context)} ${this.#live()}
+      ${dialog(context)} ${resume(context)} ${this.#announcer.region("page")}
     `;
-  }
-
-  #live(): TemplateResult {
-    return html`<div class="vh" role="status" aria-live="polite">${this.#said}</div>`;
   }
 }
 

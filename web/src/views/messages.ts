@@ -1,10 +1,13 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import type { ChatMessage } from "../signalling/messages.ts";
 import { company } from "../call/company.ts";
+import type { Unsent } from "../call/state.ts";
+import { unsentWords } from "../words/refusals.ts";
 import { clockTime } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
 import { watches } from "./company.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 
@@ -19,14 +22,20 @@ export function unread({ state, ui }: ViewContext): readonly ChatMessage[] {
 
 /** Opens what was written. */
 export function messagesButton(context: ViewContext): TemplateResult {
+  const lost = context.state.unsent.length;
+  if (lost > 0) return button(`Messages (${lost} not sent)`, () => open(context), "primary", "message");
   const count = unread(context).length;
   return button(count === 0 ? "Messages" : `Messages (${count} new)`, () => open(context), count === 0 ? "plain" : "primary", "message");
 }
 
 /** The last unread message, where its reader sees it whatever they look at. */
 export function newMessage(context: ViewContext): Part {
+  if (context.ui.dialog === "messages") return nothing;
+  if (context.state.unsent.length > 0) {
+    return html`<div class="said">${icon("alert")}<p>Your message was not sent.</p>${button("Show", () => open(context), "plain")}</div>`;
+  }
   const last = unread(context).at(-1);
-  if (last === undefined || context.ui.dialog === "messages") return nothing;
+  if (last === undefined) return nothing;
   return html`<div class="said">
     ${icon("message")}
     <p><strong>${nameOf(context, last)}</strong> <span class="said__text" dir="auto">${last.text}</span></p>
@@ -44,7 +53,7 @@ export function messages(context: ViewContext): TemplateResult {
     ${written.length === 0
       ? html`<p class="remark">Nothing written yet. ${several ? "Everyone in the visit" : names.other} sees what you write at once, and it is kept with this visit.</p>`
       : list(context, written)}
-    ${state.refusal?.command === "say" ? html`<p class="refusal" role="alert">${icon("alert")}That could not be sent. Please try again.</p>` : nothing}
+    ${unsent(context)}
     <form class="write" @submit=${(event: SubmitEvent) => send(context, event)}>
       <label class="field">
         <span>Write to ${several ? "everyone" : names.other}</span>
@@ -54,6 +63,40 @@ export function messages(context: ViewContext): TemplateResult {
       ${state.busy.has("say") ? html`<p class="remark" role="status">${state.transport === "open" ? "Sending…" : "It goes out as soon as you are connected again."}</p>` : nothing}
     </form>
   `;
+}
+
+/** What was not sent, with its text and why: no text is lost. */
+function unsent(context: ViewContext): Part {
+  const { store, state } = context;
+  if (state.unsent.length === 0) return nothing;
+  return html`<ul class="talk talk--unsent" aria-label="Not sent">
+    ${state.unsent.map(
+      (message) => html`<li class="talk__line talk__line--own">
+        <p class="refusal">${icon("alert")}Not sent. ${unsentWords(message.refusal)}</p>
+        <p class="talk__text" dir="auto">${message.text}</p>
+        <div class="actions">
+          ${button("Send again", () => (store.drop(message), store.say(message.text)))}
+          ${button("Change it", () => change(context, message), "quiet")} ${button("Remove", () => store.drop(message), "quiet")}
+        </div>
+      </li>`,
+    )}
+  </ul>`;
+}
+
+/** Puts it back into the field. What stands there already stays, below. */
+function change({ store }: ViewContext, message: Unsent): void {
+  const field = deepField();
+  if (field === null) return;
+  field.value = [message.text, field.value].filter((text) => text !== "").join("\n");
+  field.focus();
+  store.drop(message);
+}
+
+/** The field that is written in: of the element whose dialog is open. */
+function deepField(): HTMLTextAreaElement | null {
+  let active: Element | null = document.activeElement;
+  while (active?.shadowRoot?.activeElement != null) active = active.shadowRoot.activeElement;
+  return active?.closest("dialog")?.querySelector("textarea") ?? null;
 }
 
 /** An observer says nothing, nor writes. */

@@ -1,10 +1,11 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import type { CallStore, Act } from "../call/store.ts";
 import type { Fault } from "../devices/fault.ts";
-import { remedy } from "../words/faults.ts";
+import { noPath, remedy } from "../words/faults.ts";
 import { initials } from "../words/time.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon, type IconName } from "./icons.ts";
 
 /** Anything a template can hold. */
@@ -58,6 +59,18 @@ export function faultBox(context: ViewContext, fault: Fault): TemplateResult {
       ${steps.map((step) => html`<li>${step}</li>`)}
     </ol>
     ${button("Try again", () => void context.store.retryDevices())}
+  </div>`;
+}
+
+/** There is no way for sound and picture yet: what can be done about it. */
+export function pathBox(context: ViewContext): TemplateResult {
+  const { text, steps } = noPath(context.browser);
+  return html`<div class="fault">
+    <p>${text}</p>
+    <ol class="steps">
+      ${steps.map((step) => html`<li>${step}</li>`)}
+    </ol>
+    ${button("Load the page again", () => location.reload())}
   </div>`;
 }
 

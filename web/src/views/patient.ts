@@ -1,16 +1,19 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import { accompanies } from "../call/company.ts";
+import type { Light } from "../devices/light.ts";
 import { OBSERVING } from "../words/company.ts";
 import { refusalWords } from "../words/refusals.ts";
-import { remedy } from "../words/faults.ts";
+import { NO_PATH } from "../call/backend.ts";
+import { noPath, remedy } from "../words/faults.ts";
 import { when } from "../words/time.ts";
 import { alsoHere, watches } from "./company.ts";
 import { consentQuestion } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { messagesButton } from "./messages.ts";
-import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, pathBox, selfPicture, type Part } from "./parts.ts";
 
 /** Before the waiting room: the permission question, a device fault, a closed door, or a way back in. */
 export function preparing(context: ViewContext): TemplateResult {
@@ -152,30 +155,39 @@ function microphoneWords({ state }: ViewContext): string {
 }
 
 function checks(context: ViewContext): TemplateResult[] {
-  const { capture, media, heard, published } = context.state;
+  const { capture, media, heard, light, published } = context.state;
   const asking = capture.status === "asking";
   const lines = watches(context) ? [] : [
     capture.camera !== null
-      ? checkLine(published.camera ? "good" : "off", published.camera ? "Your camera works" : "Your camera is off")
+      ? cameraCheck(published.camera, light)
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your camera" : "No camera: you won't be seen"),
     capture.microphone !== null
-      ? checkLine(published.microphone ? "good" : "off", microphoneCheck(published.microphone, heard))
+      ? microphoneCheck(published.microphone, heard)
       : checkLine(asking ? "wait" : "bad", asking ? "Waiting for your microphone" : "No microphone: you won't be heard"),
   ];
   if (media.link === "up") lines.push(checkLine("good", "Your connection is ready"));
+  else if (media.trouble === NO_PATH) lines.push(checkLine("bad", noPath(context.browser).title));
   else lines.push(checkLine("wait", "Preparing your connection"));
   return lines;
 }
 
-function microphoneCheck(on: boolean, heard: boolean): string {
-  if (!on) return "You're muted";
-  return heard ? "Your microphone works" : "Your microphone is on";
+/** "Works" is said of what was seen or heard to deliver. A dark picture or a quiet room is not called broken. */
+function cameraCheck(on: boolean, light: Light): TemplateResult {
+  if (!on) return checkLine("off", "Your camera is off");
+  if (light === "seen") return checkLine("good", "Your camera works");
+  return checkLine("wait", light === "dark" ? "Your camera is on. Its picture is dark" : "Your camera is on");
 }
 
-/** They came in without a device: how to have it after all. */
+function microphoneCheck(on: boolean, heard: boolean): TemplateResult {
+  if (!on) return checkLine("off", "You're muted");
+  return heard ? checkLine("good", "Your microphone works") : checkLine("wait", "Your microphone is on. Say something to test it");
+}
+
+/** There is no way for sound and picture, or they came in without a device: how to have it after all. */
 function deviceRemark(context: ViewContext): Part {
-  const { fault } = context.state.capture;
-  return fault === null || fault.kind === "none" ? nothing : faultBox(context, fault);
+  const { capture, media } = context.state;
+  if (media.trouble === NO_PATH) return pathBox(context);
+  return capture.fault === null || capture.fault.kind === "none" ? nothing : faultBox(context, capture.fault);
 }
 
 /** The provider has started and asks them in. */

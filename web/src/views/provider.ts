@@ -1,5 +1,6 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
+import { NO_PATH } from "../call/backend.ts";
 import { isTogether } from "../call/state.ts";
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import { captureNote } from "../words/capture.ts";
@@ -10,9 +11,10 @@ import { ago } from "./closed.ts";
 import { alsoHere, strip } from "./company.ts";
 import { consentLine } from "./consent.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { messagesButton } from "./messages.ts";
-import { actButton, avatar, button, checkLine, faultBox, heading, level, mediaButtons, selfPicture, type Part } from "./parts.ts";
+import { actButton, avatar, button, checkLine, faultBox, heading, level, mediaButtons, pathBox, selfPicture, type Part } from "./parts.ts";
 
 /** Before the visit: whom, why, whether they are here, and the one button. */
 export function desk(context: ViewContext): TemplateResult {
@@ -43,7 +45,7 @@ function ownDevices(context: ViewContext): TemplateResult {
   return html`
     <div class="self self--desk">${selfPicture(context)}</div>
     <div class="meter">${icon("mic")}${level()}</div>
-    ${ownFault(context)}
+    ${context.state.media.trouble === NO_PATH ? pathBox(context) : ownFault(context)}
     <div class="self__buttons">${mediaButtons(context)}</div>
   `;
 }
@@ -113,9 +115,15 @@ function presence(context: ViewContext): Part {
     <div>
       <p class="presence__words">${words}</p>
       ${page && paused !== "" ? html`<p class="presence__paused">${icon("alert")}${paused}</p>` : nothing}
-      ${page && other.check !== null ? html`<ul class="checks" aria-label="Their device">${checkLines(other.check)}</ul>` : nothing}
+      ${page && other.check !== null ? html`<ul class="checks" aria-label="Their device">${checkLines(other.check)} ${mediaLine(context)}</ul>` : nothing}
     </div>
   </div>`;
+}
+
+/** Of our own server it is known whether they have reached it; over another backend there is nothing to reach yet. */
+function mediaLine({ state: { view } }: ViewContext): Part {
+  if (view === null || view.backend !== "embedded" || view.other.presence.name !== "here") return nothing;
+  return view.other.media ? checkLine("good", "Connection for sound and picture is ready") : checkLine("wait", "No connection for sound and picture yet");
 }
 
 function checkLines(check: DeviceCheck): TemplateResult[] {
@@ -128,18 +136,20 @@ function checkLines(check: DeviceCheck): TemplateResult[] {
       works: "Browser is fine",
       blocked: "Their browser can't hold a visit",
     }),
-    line(check.camera, {
-      unknown: "Camera not asked for yet",
-      asking: "Being asked for the camera",
-      works: "Camera works",
-      blocked: "Camera blocked or missing",
-    }),
-    check.heard && check.microphone === "works"
-      ? checkLine("good", "Microphone works, and was heard")
+    check.camera === "works"
+      ? checkLine(check.seen ? "good" : "wait", check.seen ? "Camera works" : "Camera is on, its picture is dark or not seen yet")
+      : line(check.camera, {
+          unknown: "Camera not asked for yet",
+          asking: "Being asked for the camera",
+          works: "",
+          blocked: "Camera blocked or missing",
+        }),
+    check.microphone === "works"
+      ? checkLine(check.heard ? "good" : "wait", check.heard ? "Microphone works, and was heard" : "Microphone is on, not heard yet")
       : line(check.microphone, {
           unknown: "Microphone not asked for yet",
           asking: "Being asked for the microphone",
-          works: "Microphone works",
+          works: "",
           blocked: "Microphone blocked or missing",
         }),
   ];

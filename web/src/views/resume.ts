@@ -1,10 +1,11 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { nothing, type TemplateResult } from "lit";
 
 import { present } from "../call/company.ts";
 import { inCall } from "../call/state.ts";
 import type { FaultDevice } from "../devices/fault.ts";
 import { remedy } from "../words/faults.ts";
 import type { ViewContext } from "./context.ts";
+import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 
@@ -20,7 +21,7 @@ export function resume(context: ViewContext): Part {
     @cancel=${(event: Event) => event.preventDefault()}
     @click=${helpless ? nothing : context.resume}
   >
-    ${helpless ? stillNot(context) : tap(context)}
+    ${helpless ? stillNot(context) : tap(context)} ${context.live()}
   </dialog>`;
 }
 

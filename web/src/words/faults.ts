@@ -82,6 +82,22 @@ export function remedy(fault: Fault, browser: Browser): Remedy {
   }
 }
 
+/** Sound and picture have found no way to the clinic's server for a while. */
+export function noPath(browser: Browser): Remedy {
+  const firefox = browser === "firefox" ? ["In Firefox, open about:config and set media.peerconnection.ice.proxy_only to false."] : [];
+  return {
+    title: "Sound and picture can't get through yet.",
+    text: "Something between this device and your clinic blocks them. We keep trying. You can do this meanwhile:",
+    steps: [
+      "Switch off a VPN, or an add-on that hides your address. Then load this page again.",
+      ...firefox,
+      "Use another network, such as mobile data instead of Wi-Fi.",
+      "Open your link in another browser.",
+      "If nothing helps, call your clinic by telephone.",
+    ],
+  };
+}
+
 /** A device that went away in mid-call. */
 export function goneWords(fault: Fault, browser: Browser, other: string): string {
   if (fault.kind !== "none") return remedy(fault, browser).title;

@@ -1,5 +1,25 @@
 import type { Refusal } from "../signalling/messages.ts";
 
+/** Why a message was not sent, and what helps. */
+export function unsentWords(refusal: Refusal): string {
+  switch (refusal) {
+    case "not_now":
+      return "Only people in the visit can write.";
+    case "malformed":
+      return "A message has 1 to 2,000 characters.";
+    case "wrong_role":
+    case "too_early":
+    case "closed":
+    case "cancelled":
+    case "signed_out":
+    case "not_saved":
+    case "stopping":
+    case "no_backend":
+    case "full":
+      return refusalWords(refusal);
+  }
+}
+
 /** The sentence for a command that was not done. */
 export function refusalWords(refusal: Refusal): string {
   switch (refusal) {
@@ -22,6 +42,8 @@ export function refusalWords(refusal: Refusal): string {
     case "no_backend":
       return "Calls can't go that way here.";
     case "full":
-      return "No more messages fit into this visit.";
+      return "This visit holds no more messages of yours.";
+    case "malformed":
+      return "The clinic's system can't take that. Please load the page again.";
   }
 }

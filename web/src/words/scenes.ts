@@ -1,5 +1,10 @@
 import type { CallState, Scene } from "../call/state.ts";
+import { NO_PATH } from "../call/backend.ts";
 import { captureWords } from "./capture.ts";
+import { carries } from "./connection.ts";
+import { noPath } from "./faults.ts";
+
+const NO_PATH_WORDS = noPath("other").title;
 
 /** What a screen reader is told when the page moves on; empty for nothing. */
 export function announcement(state: CallState, scene: Scene, other: string): string {
@@ -10,7 +15,8 @@ export function announcement(state: CallState, scene: Scene, other: string): str
     case "loading":
       return "Connecting.";
     case "waiting":
-      return `You're in the waiting room. You'll be connected to ${other} by itself.`;
+      if (state.media.trouble === NO_PATH) return `You're in the waiting room. ${NO_PATH_WORDS}`;
+      return `You're in the waiting room. We'll connect you with ${other} automatically.`;
     case "called":
       return `${other} is calling you in.`;
     case "calling":
@@ -20,6 +26,8 @@ export function announcement(state: CallState, scene: Scene, other: string): str
     case "declined":
       return `${other} can't come now.`;
     case "connected": {
+      if (state.media.trouble === NO_PATH) return `${NO_PATH_WORDS} Open Help to see what you can do.`;
+      if (!carries(state)) return `Connecting you with ${other}.`;
       const capture = state.view === null ? "" : captureWords(state.view.other.capture, other);
       return capture === "" ? `You're connected with ${other}.` : capture;
     }

@@ -1,4 +1,6 @@
-use std::net::{IpAddr, Ipv4Addr};
+#[cfg(test)]
+use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
-    /// The address media is received on. `0.0.0.0` is every IPv4 address of this machine, `::` every
-    /// address.
+    /// The address media is received on. `::` is every address of this machine, IPv4 and IPv6, `0.0.0.0` every IPv4
+    /// address. Where a machine has no IPv6, `::` is the same as that.
     pub bind: IpAddr,
     /// The first port, UDP and TCP alike. Each worker takes one more: with four workers, 50000 to
     /// 50003. Open them in the firewall.
@@ -24,7 +26,7 @@ pub struct MediaConfig {
 impl Default for MediaConfig {
     fn default() -> Self {
         Self {
-            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            bind: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             port: 50_000,
             public_addresses: Vec::new(),
             workers: 0,
@@ -62,7 +64,7 @@ impl MediaConfig {
             ));
         }
         if self.bind.is_multicast() {
-            return Err(format!("media.bind: {} is no address of a machine; write 0.0.0.0", self.bind));
+            return Err(format!("media.bind: {} is no address of a machine; write ::", self.bind));
         }
         let unusable = |address: &&IpAddr| address.is_unspecified() || address.is_multicast();
         if let Some(address) = self.public_addresses.iter().find(unusable) {
@@ -83,6 +85,11 @@ mod tests {
     fn the_defaults_are_valid() {
         assert_eq!(MediaConfig::default().validate(), Ok(()));
         assert!(MediaConfig::default().worker_count() >= 1);
+    }
+
+    #[test]
+    fn media_is_received_over_both_kinds_of_addresses_unless_told_otherwise() {
+        assert_eq!(MediaConfig::default().bind, IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     }
 
     #[test]

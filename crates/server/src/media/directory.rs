@@ -27,6 +27,8 @@ struct Entry {
     answered: bool,
     /// The person's connections are being ended on purpose.
     dropped: bool,
+    /// The page is on this machine.
+    near: bool,
     waiting: Option<Waiting>,
 }
 
@@ -53,10 +55,17 @@ impl Directory {
     }
 
     pub(super) fn add(&mut self, peer: PeerId, waiting: Waiting) {
-        let MediaJoin { room, user, page_peer, .. } = *waiting.join;
+        let MediaJoin { room, user, page_peer, near, .. } = *waiting.join;
         self.people.entry((room, user)).or_default().push(peer);
-        self.peers
-            .insert(peer, Entry { room, user, page_peer, answered: false, dropped: false, waiting: Some(waiting) });
+        self.peers.insert(
+            peer,
+            Entry { room, user, page_peer, answered: false, dropped: false, near, waiting: Some(waiting) },
+        );
+    }
+
+    /// Whether a peer's page is on this machine.
+    pub(super) fn is_near(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|entry| entry.near)
     }
 
     pub(super) fn wait(&mut self, peer: PeerId, waiting: Waiting) {

@@ -26,6 +26,7 @@ use mio::Waker;
 use tokio::sync::{mpsc, oneshot};
 
 pub use error::MediaError;
+pub use tcp::TcpCounts;
 
 use crate::config::MediaConfig;
 use worker::{Shared, Worker};
@@ -54,6 +55,8 @@ pub struct MediaJoin {
     pub microphone: bool,
     /// Whether the person may be seen.
     pub camera: bool,
+    /// Whether the page is on this machine: only then is it told addresses that no other machine can reach.
+    pub near: bool,
 }
 
 /// What the page is told.
@@ -128,6 +131,10 @@ pub struct WorkerStatistics {
     pub busy: Duration,
     /// Whether it still does.
     pub runs: bool,
+    /// Its ICE-TCP connections.
+    pub tcp: TcpCounts,
+    /// Whether pages on other machines are told an address to send to.
+    pub reachable: bool,
 }
 
 /// What the rest of the program asks of a worker.
@@ -236,10 +243,15 @@ impl Media {
     /// Counters of each worker, at most a second old.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerStatistics> {
-        let of = |handle: &Handle| WorkerStatistics {
-            statistics: *handle.shared.statistics.lock().unwrap_or_else(PoisonError::into_inner),
-            busy: Duration::from_micros(handle.shared.busy.load(Ordering::Relaxed)),
-            runs: !handle.shared.failed.load(Ordering::Relaxed),
+        let of = |handle: &Handle| {
+            let (statistics, tcp) = *handle.shared.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+            WorkerStatistics {
+                statistics,
+                busy: Duration::from_micros(handle.shared.busy.load(Ordering::Relaxed)),
+                runs: !handle.shared.failed.load(Ordering::Relaxed),
+                tcp,
+                reachable: handle.shared.reachable.load(Ordering::Relaxed),
+            }
         };
         self.0.handles.iter().map(of).collect()
     }

@@ -1,4 +1,7 @@
 //! ICE-TCP (RFC 6544): connections that carry what UDP would, for networks that block UDP.
+//!
+//! A connection is a stranger until a STUN check on it has proved that it belongs to a page's media connection. Strangers
+//! hold their places for seconds, and the oldest gives way to a newcomer: a client that opens many keeps no page out.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -11,13 +14,31 @@ use socket2::{Protocol, Type};
 
 use super::error::MediaError;
 use super::udp::{bound, canonical};
+use crate::edge::network;
 
-/// A connection must show what it is for within this time.
+/// How many ICE-TCP connections there are, and what became of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpCounts {
+    /// Open, of pages.
+    pub proved: u64,
+    /// Open, of strangers.
+    pub strangers: u64,
+    /// Closed because all places were taken.
+    pub crowded_out: u64,
+}
+
+/// A connection must prove whose it is within this time.
 const INTRODUCTION: Duration = Duration::from_secs(5);
 /// A browser checks the connection every few seconds.
 const SILENCE: Duration = Duration::from_secs(30);
-const MAX_CONNECTIONS: usize = 256;
-const MAX_PER_IP: usize = 16;
+/// Strangers at once, in all and of one network. A page proves itself in one round trip.
+const STRANGERS: usize = 256;
+const STRANGERS_OF_NETWORK: usize = 64;
+/// Connections of pages at once, in all and of one network: a hospital has hundreds behind one address.
+const PROVED: usize = 2048;
+const PROVED_OF_NETWORK: usize = 1024;
+/// How often it is logged that connections were closed for want of places.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 /// Above it pictures are dropped: sound must not wait behind a second of them.
 const VIDEO_BUFFER: usize = 64 * 1024;
 /// Above it the connection is of no use any more.
@@ -35,6 +56,8 @@ pub(super) struct TcpPort {
     buffer: Vec<u8>,
     /// Datagrams that were not sent because a connection did not take what was sent before.
     pub(super) dropped: u64,
+    crowded_out: u64,
+    logged: Option<Instant>,
 }
 
 struct Connection {
@@ -43,7 +66,9 @@ struct Connection {
     local: Option<IpAddr>,
     decoder: rfc4571::Decoder,
     unsent: Vec<u8>,
-    opened: Instant,
+    /// Since when it is what it is: a stranger, or proved.
+    since: Instant,
+    proved: bool,
     heard: Option<Instant>,
 }
 
@@ -67,6 +92,8 @@ impl TcpPort {
             unread: Vec::new(),
             buffer: vec![0; 16 * 1024],
             dropped: 0,
+            crowded_out: 0,
+            logged: None,
         })
     }
 
@@ -87,10 +114,7 @@ impl TcpPort {
     }
 
     fn admit(&mut self, registry: &Registry, now: Instant, mut stream: mio::net::TcpStream, remote: SocketAddr) {
-        let of_ip = self.connections.values().filter(|connection| connection.remote.ip() == remote.ip()).count();
-        if self.connections.len() >= MAX_CONNECTIONS || of_ip >= MAX_PER_IP {
-            return;
-        }
+        self.make_room(registry, now, remote.ip());
         let token = Token(self.next);
         self.next += 1;
         let _ = stream.set_nodelay(true);
@@ -104,11 +128,70 @@ impl TcpPort {
             local,
             decoder: rfc4571::Decoder::new(),
             unsent: Vec::new(),
-            opened: now,
+            since: now,
+            proved: false,
             heard: None,
         };
         self.by_address.insert(remote, token);
         self.connections.insert(token, connection);
+    }
+
+    /// Closes the oldest stranger if there are too many, of the newcomer's network if it is that which has too many.
+    fn make_room(&mut self, registry: &Registry, now: Instant, newcomer: IpAddr) {
+        let home = network(newcomer);
+        let oldest = |of_home: bool| {
+            let strangers = self.connections.iter().filter(|(_, c)| !c.proved);
+            let counted = strangers.filter(|(_, c)| !of_home || network(c.remote.ip()) == home);
+            let (count, oldest) =
+                counted.fold((0, None), |(count, oldest): (usize, Option<(Instant, Token)>), (t, c)| {
+                    let first = oldest.filter(|(since, _)| *since <= c.since).unwrap_or((c.since, *t));
+                    (count + 1, Some(first))
+                });
+            (count, oldest.map(|(_, token)| token))
+        };
+        let gives_way = match (oldest(true), oldest(false)) {
+            ((count, token), _) if count >= STRANGERS_OF_NETWORK => token,
+            (_, (count, token)) if count >= STRANGERS => token,
+            _ => return,
+        };
+        if let Some(token) = gives_way {
+            self.crowd_out(registry, now, token);
+        }
+    }
+
+    fn crowd_out(&mut self, registry: &Registry, now: Instant, token: Token) {
+        self.crowded_out += 1;
+        if self.logged.is_none_or(|at| now.saturating_duration_since(at) >= LOG_EVERY) {
+            self.logged = Some(now);
+            let TcpCounts { proved, strangers, crowded_out } = self.counts();
+            tracing::warn!(proved, strangers, crowded_out, "ICE-TCP connection limit reached, closing a connection");
+        }
+        self.close(registry, token);
+    }
+
+    /// How many there are.
+    pub(super) fn counts(&self) -> TcpCounts {
+        let proved = self.connections.values().filter(|connection| connection.proved).count() as u64;
+        let strangers = self.connections.len() as u64 - proved;
+        TcpCounts { proved, strangers, crowded_out: self.crowded_out }
+    }
+
+    /// The address of a connection that is a stranger.
+    pub(super) fn stranger(&self, token: Token) -> Option<SocketAddr> {
+        self.connections.get(&token).filter(|connection| !connection.proved).map(|connection| connection.remote)
+    }
+
+    /// A STUN check proved that a connection is of a page.
+    pub(super) fn prove(&mut self, registry: &Registry, now: Instant, token: Token) {
+        let Some(home) = self.stranger(token).map(|remote| network(remote.ip())) else { return };
+        let proved = || self.connections.values().filter(|connection| connection.proved);
+        let of_home = proved().filter(|connection| network(connection.remote.ip()) == home).count();
+        if of_home >= PROVED_OF_NETWORK || proved().count() >= PROVED {
+            return self.crowd_out(registry, now, token);
+        }
+        if let Some(connection) = self.connections.get_mut(&token) {
+            (connection.proved, connection.since) = (true, now);
+        }
     }
 
     /// Whether a connection has more to read without waiting.
@@ -152,11 +235,17 @@ impl TcpPort {
         (!self.connections.is_empty()).then(|| now + Duration::from_secs(1))
     }
 
-    /// Closes connections that nobody uses.
-    pub(super) fn sweep(&mut self, registry: &Registry, now: Instant) {
-        let idle = |connection: &Connection| match connection.heard {
-            Some(heard) => now.saturating_duration_since(heard) > SILENCE,
-            None => now.saturating_duration_since(connection.opened) > INTRODUCTION,
+    /// Closes connections that are of no use. `is_proved`: whether a page still has one from there.
+    pub(super) fn sweep(&mut self, registry: &Registry, now: Instant, is_proved: impl Fn(SocketAddr) -> bool) {
+        for connection in self.connections.values_mut().filter(|connection| connection.proved) {
+            if !is_proved(connection.remote) {
+                (connection.proved, connection.since) = (false, now);
+            }
+        }
+        let idle = |connection: &Connection| {
+            let lasts = |since: Instant| now.saturating_duration_since(since);
+            let silent = connection.heard.is_none_or(|heard| lasts(heard) > SILENCE);
+            if connection.proved { silent } else { lasts(connection.since) > INTRODUCTION }
         };
         let idle: Vec<Token> = self.connections.iter().filter(|(_, c)| idle(c)).map(|(token, _)| *token).collect();
         for token in idle {

@@ -68,10 +68,16 @@ impl Page {
 
     /// Makes an offer, has it answered, and opens the wire.
     async fn connect(media: &Media, who: u128, other: u128, page_peer: u32, tcp: bool) -> Self {
+        Self::connect_as(media, join(who, other, page_peer, String::new()), tcp).await
+    }
+
+    async fn connect_as(media: &Media, mut join: MediaJoin, tcp: bool) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (mut page, offer, pending) = Self::new(socket.local_addr().unwrap());
-        let answer = media.connect(join(who, other, page_peer, offer)).await.unwrap();
-        assert_eq!(answer.tracks.iter().map(|(_, user)| *user).collect::<Vec<_>>(), [user(other); 2]);
+        join.offer = offer;
+        let others = [join.others[0]; 2];
+        let answer = media.connect(join).await.unwrap();
+        assert_eq!(answer.tracks.iter().map(|(_, user)| *user).collect::<Vec<_>>(), others);
         let server = server_address(&answer.sdp);
         if tcp {
             let stream = TcpStream::connect(server).unwrap();
@@ -170,6 +176,7 @@ fn join(who: u128, other: u128, page_peer: u32, offer: String) -> MediaJoin {
         admitted: true,
         microphone: true,
         camera: true,
+        near: true,
     }
 }
 
@@ -331,6 +338,86 @@ async fn a_tcp_connection_that_is_no_browser_is_closed() {
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(b"\x00\x10GET / HTTP/1.1\r\n").unwrap();
     assert!(matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_)));
+    media.shutdown();
+}
+
+/// A STUN check that anybody can make: of a connection that does not exist.
+fn made_up_check() -> Vec<u8> {
+    let user = b"\x00\x06\x00\x09nobo:them\0\0\0";
+    let head = [&[0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+    let mut frame = Vec::new();
+    rfc4571::encode(&[&head, &user[..]].concat(), &mut frame).unwrap();
+    frame
+}
+
+#[tokio::test]
+async fn strangers_over_tcp_keep_no_page_out() {
+    let config = MediaConfig { workers: 1, ..config() };
+    let (media, mut events) = MediaServer::start(&config).unwrap();
+    let mut ann = Page::connect(&media, 1, 2, 1, true).await;
+    until(&mut [&mut ann], "the first is up", |_| events.try_recv().is_ok_and(|event| is_up(&event))).await;
+    let server = match ann.wire.as_ref().unwrap() {
+        Wire::Tcp(stream, _) => stream.peer_addr().unwrap(),
+        Wire::Udp(_) => unreachable!("over TCP"),
+    };
+    let check = made_up_check();
+    let mut strangers = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(server).unwrap();
+        let _ = stream.write_all(&check);
+        strangers.push(stream);
+    }
+    let mut bob = Page::connect(&media, 2, 1, 1, true).await;
+    let mut up = false;
+    until(&mut [&mut ann, &mut bob], "another is up beside them", |_| {
+        up |= events.try_recv().is_ok_and(|event| is_up(&event));
+        up
+    })
+    .await;
+    until(&mut [&mut ann, &mut bob], "and who was there still is", |pages| {
+        pages.iter_mut().for_each(|page| page.speak());
+        pages.iter().all(|page| page.sound.len() > 20)
+    })
+    .await;
+    until(&mut [&mut ann, &mut bob], "strangers are counted apart", |_| {
+        let tcp = media.workers()[0].tcp;
+        tcp.proved == 2 && tcp.strangers <= 64 && tcp.crowded_out >= 200
+    })
+    .await;
+    until(&mut [&mut ann, &mut bob], "and gone after seconds", |_| media.workers()[0].tcp.strangers == 0).await;
+    assert_eq!(media.workers()[0].tcp.proved, 2);
+    drop(strangers);
+    media.shutdown();
+}
+
+/// A hospital's people come from one address.
+#[tokio::test]
+async fn many_pages_of_one_address_come_over_tcp() {
+    let config = MediaConfig { workers: 1, ..config() };
+    let (media, _events) = MediaServer::start(&config).unwrap();
+    let mut pages = Vec::new();
+    for number in 0..24 {
+        let mut join = join(number, 99, 1, String::new());
+        join.room = VisitId::new(Uuid::from_u128(1000 + number));
+        pages.push(Page::connect_as(&media, join, true).await);
+    }
+    let mut all: Vec<&mut Page> = pages.iter_mut().collect();
+    until(&mut all, "all are up", |_| media.workers()[0].tcp.proved == 24).await;
+    media.shutdown();
+}
+
+#[tokio::test]
+async fn a_page_on_another_machine_is_not_told_of_loopback() {
+    let every = MediaConfig { bind: Ipv4Addr::UNSPECIFIED.into(), ..config() };
+    let (media, _events) = MediaServer::start(&every).unwrap();
+    let mut answers = Vec::new();
+    for (who, near) in [(1, true), (2, false)] {
+        let (_, offer, _) = Page::new("127.0.0.1:9".parse().unwrap());
+        answers.push(media.connect(MediaJoin { near, ..join(who, 3, 1, offer) }).await.unwrap().sdp);
+    }
+    assert!(answers[0].contains(" 127.0.0.1 "));
+    let reachable = media.workers().iter().all(|worker| worker.reachable);
+    assert_eq!(answers[1].contains(" 127.0.0.1 "), !reachable, "unless there is nothing else");
     media.shutdown();
 }
 

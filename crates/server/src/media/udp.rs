@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use bedside_sfu::{MediaClass, Transmit};
 use mio::Interest;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::addresses::Addresses;
@@ -38,6 +40,8 @@ impl UdpPort {
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         let socket = std::net::UdpSocket::from(socket);
         let state = UdpSocketState::new((&socket).into()).map_err(failed)?;
+        #[cfg(target_os = "linux")]
+        let_routers_cut(&socket);
         let buffer = 1600 * state.gro_segments();
         Ok(Self {
             socket: mio::net::UdpSocket::from_std(socket),
@@ -49,6 +53,12 @@ impl UdpPort {
             run: Vec::with_capacity(MAX_RUN),
             send_errors: 0,
         })
+    }
+
+    /// Whether datagrams leave without "don't fragment", whatever is known of the way.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn may_be_cut(&self) -> bool {
+        sockopt::ip_mtu_discover(&self.socket) == Ok(Ipv4PathMtuDiscovery::INTERFACE)
     }
 
     pub(super) fn local_port(&self) -> io::Result<u16> {
@@ -158,6 +168,16 @@ impl UdpPort {
     }
 }
 
+/// Browsers make packets of 1,200 bytes, and some tunnels carry less. With "don't fragment", which quinn-udp sets for QUIC,
+/// such a tunnel would drop every picture; where ICMP is dropped too nobody would know. IPv6 carries 1,280 bytes
+/// everywhere. The size of a GSO segment is compared with the interface's, not with what is known of a way.
+#[cfg(target_os = "linux")]
+fn let_routers_cut(socket: &std::net::UdpSocket) {
+    if let Err(error) = sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE) {
+        tracing::warn!(%error, "packets of media that are too large for a network will be dropped there");
+    }
+}
+
 /// How many datagrams from the start may go out together: one way, equal in size but for the last.
 fn run_length(batch: &[Transmit], most: usize) -> usize {
     let first = &batch[0];
@@ -218,6 +238,17 @@ mod tests {
             destination: SocketAddr::from(([127, 0, 0, 1], port)),
             class: MediaClass::Video,
             contents: vec![0; length],
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn datagrams_may_be_cut_on_their_way() {
+        for bind in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+            // A machine without IPv6 has no third one.
+            if let Ok(port) = UdpPort::bind(bind.parse().expect("an address")) {
+                assert!(port.may_be_cut(), "{bind}");
+            }
         }
     }
 

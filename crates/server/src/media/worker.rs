@@ -18,10 +18,10 @@ use mio::{Events, Poll, Token, Waker};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, usable, without_loopback};
 use super::directory::{Directory, Waiting};
 use super::error::MediaError;
-use super::tcp::TcpPort;
+use super::tcp::{TcpCounts, TcpPort};
 use super::udp::UdpPort;
 use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaNews, Order, next_peer};
 use crate::config::MediaConfig;
@@ -33,6 +33,8 @@ const FIRST_CONNECTION: usize = 16;
 
 /// How often counters are published.
 const STATISTICS: Duration = Duration::from_secs(1);
+/// How often it is looked what addresses the machine has.
+const LOOK: Duration = Duration::from_secs(5);
 /// Batches that are received before orders and deadlines have their turn.
 const BATCHES: usize = 16;
 /// The least time between two turns of receiving. A turn costs a wake-up and, for each receiver, a call of the kernel,
@@ -44,10 +46,12 @@ const RETRY: Duration = Duration::from_millis(5);
 /// What a worker shows of itself.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    pub(super) statistics: Mutex<Statistics>,
+    pub(super) statistics: Mutex<(Statistics, TcpCounts)>,
     /// How long it has worked, not waited, in microseconds.
     pub(super) busy: AtomicU64,
     pub(super) failed: AtomicBool,
+    /// Whether pages on other machines are told an address.
+    pub(super) reachable: AtomicBool,
 }
 
 pub(super) struct Worker {
@@ -56,12 +60,16 @@ pub(super) struct Worker {
     udp: UdpPort,
     tcp: Option<TcpPort>,
     addresses: Addresses,
+    /// What every address stands for, if the machine's addresses decide, and when they were looked up.
+    follows: Option<(IpAddr, Instant)>,
+    offers_tcp: bool,
     sfu: Sfu,
     directory: Directory,
     orders: Receiver<Order>,
     events: mpsc::Sender<MediaEvent>,
     /// Events that did not fit into the channel.
     unsent: VecDeque<MediaEvent>,
+    number: usize,
     shared: Arc<Shared>,
     /// There may be more to receive than the last turn allowed.
     unreceived: bool,
@@ -89,13 +97,11 @@ impl Worker {
             // `MediaConfig::validate` saw to it that the ports exist.
             first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
         };
-        let (mut udp, mut tcp) = bind_both(config, port)?;
+        let bind = usable(config.bind);
+        let (mut udp, mut tcp) = bind_both(config, bind, port)?;
         let port = udp.local_port().map_err(MediaError::Thread)?;
-        let addresses = Addresses::new(config, port);
-        let transports = [Transport::Udp, Transport::Tcp];
-        let offered = transports.into_iter().filter(|transport| config.tcp || *transport == Transport::Udp);
-        let candidates = offered.flat_map(|transport| addresses.advertised().iter().map(move |at| (transport, *at)));
-        let candidates: Vec<_> = candidates.collect();
+        let addresses = Addresses::new(config, bind, port);
+        let candidates = candidates(&addresses, config.tcp);
         tracing::info!(worker = number, addresses = ?addresses.advertised(), tcp = config.tcp, "media port open");
 
         let poll = Poll::new().map_err(MediaError::Thread)?;
@@ -105,6 +111,8 @@ impl Worker {
             tcp.register(poll.registry(), LISTENER).map_err(MediaError::Thread)?;
         }
         let now = clock();
+        let follows = Addresses::follow_the_machine(config, bind).then_some((bind, now));
+        tell_reachable(number, &addresses, &shared);
         let sfu =
             Sfu::new(SfuConfig { candidates, certificate, limits: Limits::default(), path: PacketPath::Short }, now);
         Ok(Self {
@@ -113,6 +121,9 @@ impl Worker {
             udp,
             tcp,
             addresses,
+            follows,
+            offers_tcp: config.tcp,
+            number,
             sfu,
             directory: Directory::default(),
             orders,
@@ -191,7 +202,8 @@ impl Worker {
         let retry = (!self.unsent.is_empty() || self.udp.is_blocked()).then(|| now + RETRY);
         let sweep = self.tcp.as_ref().and_then(|tcp| tcp.next_sweep(now));
         let publish = self.unpublished.then(|| self.published + STATISTICS);
-        let at = [self.sfu.next_deadline(), retry, sweep, publish].into_iter().flatten().min()?;
+        let look = self.follows.map(|(_, looked)| looked + LOOK);
+        let at = [self.sfu.next_deadline(), retry, sweep, publish, look].into_iter().flatten().min()?;
         Some(at.saturating_duration_since(now))
     }
 
@@ -251,6 +263,9 @@ impl Worker {
             let (source, arrived_at, contents) = (frame.source, frame.arrived_at, frame.contents);
             sfu.handle_input(now, datagram(Transport::Tcp, addresses, source, arrived_at, contents));
         });
+        if tcp.stranger(token).is_some_and(|remote| sfu.is_proved(Transport::Tcp, remote)) {
+            tcp.prove(self.poll.registry(), now, token);
+        }
     }
 
     /// Takes everything the machine has to say, and sends it.
@@ -263,6 +278,7 @@ impl Worker {
                     (Transport::Tcp, None) => (),
                 },
                 Output::Answered { peer, sdp, tracks } => {
+                    let sdp = if self.directory.is_near(peer) { sdp } else { without_loopback(&sdp) };
                     self.directory.answered(peer, MediaAnswer { sdp, tracks, again: false })
                 }
                 Output::Refused { peer, why } => {
@@ -318,18 +334,57 @@ impl Worker {
             && now.saturating_duration_since(self.swept) >= Duration::from_secs(1)
         {
             self.swept = now;
-            tcp.sweep(self.poll.registry(), now);
+            let sfu = &self.sfu;
+            tcp.sweep(self.poll.registry(), now, |remote| sfu.is_proved(Transport::Tcp, remote));
         }
+        self.look_for_addresses(now);
         self.unpublished = true;
         if now.saturating_duration_since(self.published) >= STATISTICS
             && let Ok(mut published) = self.shared.statistics.try_lock()
         {
             self.published = now;
             self.unpublished = false;
-            *published = self.sfu.statistics();
-            published.dropped_full += self.udp.send_errors + self.tcp.as_ref().map_or(0, |tcp| tcp.dropped);
+            let tcp = self.tcp.as_ref().map(TcpPort::counts).unwrap_or_default();
+            *published = (self.sfu.statistics(), tcp);
+            published.0.dropped_full += self.udp.send_errors + self.tcp.as_ref().map_or(0, |tcp| tcp.dropped);
             self.shared.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
+    }
+}
+
+impl Worker {
+    /// A machine gets its addresses after the program has started, or others.
+    fn look_for_addresses(&mut self, now: Instant) {
+        let Some((bind, looked)) = &mut self.follows else { return };
+        if now.saturating_duration_since(*looked) < LOOK {
+            return;
+        }
+        *looked = now;
+        let Some(addresses) = self.addresses.looked_up_again(*bind) else { return };
+        self.addresses = addresses;
+        self.sfu.set_candidates(candidates(&self.addresses, self.offers_tcp));
+        tracing::info!(worker = self.number, addresses = ?self.addresses.advertised(), "media addresses changed");
+        tell_reachable(self.number, &self.addresses, &self.shared);
+    }
+}
+
+/// What pages are told to send to.
+fn candidates(addresses: &Addresses, tcp: bool) -> Vec<(Transport, SocketAddr)> {
+    let transports = [Transport::Udp, Transport::Tcp];
+    let offered = transports.into_iter().filter(|transport| tcp || *transport == Transport::Udp);
+    offered.flat_map(|transport| addresses.advertised().iter().map(move |at| (transport, *at))).collect()
+}
+
+/// Notes whether another machine can reach this one, and says if not.
+fn tell_reachable(worker: usize, addresses: &Addresses, shared: &Shared) {
+    let reachable = addresses.are_reachable();
+    shared.reachable.store(reachable, Ordering::Relaxed);
+    if !reachable {
+        tracing::warn!(
+            worker,
+            "no network address for media: only pages on this machine get sound and picture. Set \
+             media.public_addresses, or wait until the machine has an address"
+        );
     }
 }
 
@@ -421,16 +476,16 @@ fn datagram<'a>(
 }
 
 /// UDP and TCP of one number. Any port that is free for one may be taken for the other: try again.
-fn bind_both(config: &MediaConfig, port: u16) -> Result<(UdpPort, Option<TcpPort>), MediaError> {
+fn bind_both(config: &MediaConfig, bind: IpAddr, port: u16) -> Result<(UdpPort, Option<TcpPort>), MediaError> {
     let mut attempts = if port == 0 { 16 } else { 1 };
     loop {
         attempts -= 1;
-        let udp = UdpPort::bind(SocketAddr::new(config.bind, port))?;
+        let udp = UdpPort::bind(SocketAddr::new(bind, port))?;
         if !config.tcp {
             return Ok((udp, None));
         }
         let same = udp.local_port().map_err(MediaError::Thread)?;
-        match TcpPort::bind(SocketAddr::new(config.bind, same), FIRST_CONNECTION) {
+        match TcpPort::bind(SocketAddr::new(bind, same), FIRST_CONNECTION) {
             Ok(tcp) => return Ok((udp, Some(tcp))),
             Err(MediaError::Busy { .. }) if attempts > 0 => (),
             Err(error) => return Err(error),

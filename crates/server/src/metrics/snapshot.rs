@@ -97,7 +97,15 @@ impl Snapshot {
         let rooms = self.each(|worker| worker.statistics.rooms as f64);
         to.gauge("bedside_media_rooms", "Rooms now", rooms)?;
         let peers = self.each(|worker| worker.statistics.peers as f64);
-        to.gauge("bedside_media_peers", "Connections of pages now", peers)
+        to.gauge("bedside_media_peers", "Connections of pages now", peers)?;
+        let reachable = self.each(|worker| f64::from(u8::from(worker.reachable)));
+        to.gauge("bedside_media_reachable", "Whether pages on other machines are told an address", reachable)?;
+        let proved = self.each(|worker| worker.tcp.proved as f64);
+        to.gauge("bedside_media_tcp_connections", "ICE-TCP connections of pages now", proved)?;
+        let strangers = self.each(|worker| worker.tcp.strangers as f64);
+        to.gauge("bedside_media_tcp_strangers", "ICE-TCP connections that proved nothing yet", strangers)?;
+        let crowded_out = self.each(|worker| worker.tcp.crowded_out);
+        to.counter("bedside_media_tcp_crowded_out", "ICE-TCP connections closed for want of places", crowded_out)
     }
 
     fn traffic(&self, to: &mut Writer<'_>) -> fmt::Result {

@@ -90,6 +90,8 @@ pub(super) struct Connection {
     pub(super) hello: Option<Timestamp>,
     /// What the page says it is on.
     pub(super) journey: Option<Journey>,
+    /// Whether the page is on the machine that the program runs on.
+    pub(super) near: bool,
     outbox: mpsc::Sender<Outgoing>,
 }
 
@@ -99,9 +101,10 @@ impl Connection {
         (user, role): (UserId, Role),
         session: SessionHash,
         (hello, journey): (Timestamp, Option<Journey>),
+        near: bool,
         outbox: mpsc::Sender<Outgoing>,
     ) -> Self {
-        Self { id, user, role, session, hello: Some(hello), journey, outbox }
+        Self { id, user, role, session, hello: Some(hello), journey, near, outbox }
     }
 
     /// False if the page takes nothing any more.

@@ -11,8 +11,10 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use bedside_store::{SessionHash, StoreError};
 use bedside_visit::permission::{Action, Denial, action_of};
-use bedside_visit::signalling::{ClientMessage, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, ServerMessage};
-use bedside_visit::{Appointment, Arrival, ConnectionId, PageId, UserId};
+use bedside_visit::signalling::{
+    ClientMessage, MAX_CLIENT_MESSAGE, MAX_SERVER_MESSAGE, MediaFailure, Refusal, ServerMessage,
+};
+use bedside_visit::{Appointment, Arrival, CommandId, ConnectionId, PageId, UserId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -33,6 +35,8 @@ use crate::reads::note_read_soon;
 const SILENCE: Duration = Duration::from_secs(15);
 /// How often an open page proves that its session still lives.
 const PROOF_EVERY: Duration = Duration::from_secs(30);
+/// What may wait to be written to a page: the longest message, and a frame around it.
+const WRITE_BUFFER: usize = MAX_SERVER_MESSAGE + 64 * 1024;
 /// How long a page may take to accept one message.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 /// How long a page may take to close its side.
@@ -88,11 +92,14 @@ pub(crate) async fn upgrade(
         // What a page says is short, but for its offers.
         .read_buffer_size(1024)
         .write_buffer_size(4 * 1024)
-        .max_write_buffer_size(256 * 1024)
+        .max_write_buffer_size(WRITE_BUFFER)
         .max_message_size(MAX_CLIENT_MESSAGE)
         .max_frame_size(MAX_CLIENT_MESSAGE);
     match access {
-        Ok(access) => upgrade.on_upgrade(move |socket| Page::serve(app, access, (returning, asked), socket, place)),
+        Ok(access) => upgrade.on_upgrade(move |socket| {
+            let near = address.is_loopback();
+            Page::serve(app, access, (returning, asked, near), socket, place)
+        }),
         Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
         Err(error) => {
             let reason = if error == Error::NotSignedIn { CloseReason::SignedOut } else { CloseReason::Denied };
@@ -150,7 +157,7 @@ impl Page {
     async fn serve(
         app: App,
         access: Access<Conversing>,
-        (returning, Arrived(asked)): (Returning, Arrived),
+        (returning, Arrived(asked), near): (Returning, Arrived, bool),
         mut socket: WebSocket,
         place: Place,
     ) {
@@ -183,7 +190,8 @@ impl Page {
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let role = arrival.role;
-        let connection = Connection::new(page.connection, (page.user, role), page.session, (asked, journey), outbox);
+        let connection =
+            Connection::new(page.connection, (page.user, role), page.session, (asked, journey), near, outbox);
         let end = match page.tell(Event::Connected { connection, arrival }).await {
             Ok(()) => {
                 page.app.journeys.hello(journey, role, (asked, page.app.clock.now()));
@@ -277,10 +285,10 @@ impl Page {
                 // Who has no media has nothing to watch.
                 Err(_) => Ok(()),
             },
-            Err(error) => {
-                let detail = error.to_string();
-                send(socket, &ServerMessage::Malformed { detail }).await
-            }
+            Err(error) => match command_id(&text) {
+                Some(id) => send(socket, &ServerMessage::Refused { id, refusal: Refusal::Malformed }).await,
+                None => send(socket, &ServerMessage::Malformed { detail: error.to_string() }).await,
+            },
         }
     }
 
@@ -348,12 +356,41 @@ fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
     }
 }
 
-/// A page that does not take it is gone: there is nobody to tell why.
+/// The id of a command that could not be read. Its page waits for an answer under that id, and would go on waiting.
+fn command_id(text: &str) -> Option<CommandId> {
+    /// What of it is read.
+    #[derive(Deserialize)]
+    struct Named {
+        r#type: String,
+        id: CommandId,
+    }
+    let named: Named = serde_json::from_str(text).ok()?;
+    (named.r#type == "command").then_some(named.id)
+}
+
+/// A page that does not take it is gone: there is nobody to tell why, but the operator, where it is the server's fault.
 async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
-    let text = serde_json::to_string(message).map_err(|_| End::Dropped)?;
+    let text = match serde_json::to_string(message) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(%error, "a message to a page could not be written");
+            return Err(End::Dropped);
+        }
+    };
+    let bytes = text.len();
+    if bytes > MAX_SERVER_MESSAGE {
+        tracing::error!(bytes, "a message to a page is longer than any should be");
+    }
     match timeout(WRITE_TIME, socket.send(Message::text(text))).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(End::Dropped),
+        Ok(Err(error)) => {
+            tracing::info!(%error, bytes, "sending to a page failed");
+            Err(End::Dropped)
+        }
+        Err(_) => {
+            tracing::info!(bytes, "sending to a page timed out");
+            Err(End::Dropped)
+        }
     }
 }
 

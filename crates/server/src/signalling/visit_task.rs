@@ -372,6 +372,7 @@ impl VisitTask {
             admitted: self.visit.is_admitted(user),
             microphone,
             camera,
+            near: page.near,
         };
         let (media, inbox) = (self.shared.media.clone(), self.own_inbox.clone());
         tokio::spawn(async move {

@@ -15,6 +15,7 @@ mod journeys;
 mod people;
 mod phones;
 mod policy;
+mod readers;
 #[path = "../support/mod.rs"]
 mod support;
 mod troubles;

@@ -50,6 +50,7 @@ fn every_kind() -> [Command; 17] {
                 camera: bedside_visit::Check::Works,
                 microphone: bedside_visit::Check::Works,
                 heard: true,
+                seen: true,
             },
         },
         Command::ReportCapture { capture: bedside_visit::Capture::Interrupted },

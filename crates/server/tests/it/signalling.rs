@@ -109,11 +109,6 @@ async fn what_cannot_be_read_is_said_and_the_connection_lives() {
         "{\"type\":\"command\"}",
         "{\"type\":\"command\",\"id\":\"\",\"command\":{\"name\":\"start\"}}",
         "{\"type\":\"command\",\"id\":\"a b\",\"command\":{\"name\":\"start\"}}",
-        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"become_admin\"}}",
-        "{\"type\":\"command\",\"id\":\"a\",\"command\":\"start\"}",
-        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"start\"},\"as\":\"provider\"}",
-        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"set_media\",\"microphone\":\"yes\",\"camera\":true}}",
-        "{\"type\":\"command\",\"id\":\"a\",\"command\":{\"name\":\"set_media\",\"microphone\":true,\"camera\":true,\"user\":\"x\"}}",
         "{\"type\":\"offer\",\"peer\":-1,\"sdp\":\"\"}",
         "{\"type\":\"offer\",\"peer\":4294967296,\"sdp\":\"\"}",
         "{\"type\":\"watch\"}",
@@ -136,26 +131,84 @@ async fn what_cannot_be_read_is_said_and_the_connection_lives() {
     page.command(Command::Start).await.expect("the connection lives");
 }
 
+/// Its page would go on waiting for an answer, and its person would not learn that it was not done.
+#[tokio::test]
+async fn a_command_that_cannot_be_read_is_refused_under_its_id() {
+    let (_server, mut page) = provider_page().await;
+    let long = json!({"name": "say", "text": "x".repeat(2_001)}).to_string();
+    let commands = [
+        r#"{"name":"become_admin"}"#,
+        r#""start""#,
+        r#"{"name":"set_media","microphone":"yes","camera":true}"#,
+        r#"{"name":"set_media","microphone":true,"camera":true,"user":"x"}"#,
+        r#"{"name":"say","text":" \n "}"#,
+        r#"{"name":"say","text":7}"#,
+        &long,
+        r#"{"name":"start"},"as":"provider""#,
+    ];
+    for (number, command) in commands.iter().enumerate() {
+        let id = format!("bad-{number}");
+        page.send_text(&format!(r#"{{"type":"command","id":"{id}","command":{command}}}"#)).await;
+        assert_eq!(refused(&mut page).await, (id, Refusal::Malformed), "{command}");
+    }
+    assert_eq!(page.view.stage, Stage::Idle, "nothing of it did anything");
+    page.command(Command::Start).await.expect("the connection lives");
+    let table = "Aspirin\t100 mg\r\nRamipril\t5 mg";
+    let say = json!({"type": "command", "id": "table", "command": {"name": "say", "text": table}});
+    page.send_text(&say.to_string()).await;
+    page.until("the table", |view| view.messages.len() == 1).await;
+    assert_eq!(page.view.messages[0].text.reveal(), "Aspirin\t100 mg\nRamipril\t5 mg");
+}
+
+async fn refused(page: &mut Page) -> (String, Refusal) {
+    loop {
+        if let ServerMessage::Refused { id, refusal } = page.next().await.expect("an answer") {
+            return (id.as_str().to_owned(), refusal);
+        }
+    }
+}
+
+/// A snapshot holds what was written, and what does not fit into a message would keep every new page out.
+#[tokio::test]
+async fn however_much_is_written_a_fresh_page_opens_and_others_can_write() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let (_, guest) = server.companion(visit.id, "Gabi", "guest").await;
+    let mut writer = Page::open(&server, &guest, visit.id).await;
+    writer.command(Command::Enter).await.expect("in");
+    let text = || bedside_visit::ChatText::try_from("😀".repeat(2_000)).expect("a text");
+    let mut written = 0;
+    let full = loop {
+        match writer.command(Command::Say { text: text() }).await {
+            Ok(()) => written += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(full, Refusal::Full);
+    assert!((10..100).contains(&written), "{written} messages of 8,000 bytes");
+    let grace = server.sign_in(&server.provider).await;
+    let mut page = Page::open(&server, &grace, visit.id).await;
+    assert_eq!(page.view.messages.len(), written);
+    page.command(Command::Start).await.expect("started");
+    page.command(Command::Say { text: text() }).await.expect("the provider has a share of their own");
+}
+
 #[tokio::test]
 async fn members_that_nobody_asked_for_grant_nothing() {
     let (server, mut page) = provider_page().await;
     let check = r#"{"browser":"works","camera":"works","microphone":"works","heard":true,"x":1}"#;
     for text in [
         format!(r#"{{"type":"command","id":"a","command":{{"name":"report_check","check":{check}}}}}"#),
-        r#"{"type":"offer","peer":1,"sdp":"v=0","admitted":true}"#.to_owned(),
         r#"{"type":"command","id":"a","command":{"name":"start"},"user":"x"}"#.to_owned(),
     ] {
         page.send_text(&text).await;
-        detail(page.other().await);
+        assert_eq!(refused(&mut page).await, ("a".to_owned(), Refusal::Malformed));
     }
+    page.send_text(r#"{"type":"offer","peer":1,"sdp":"v=0","admitted":true}"#).await;
+    detail(page.other().await);
     // Commands without members of their own pass over what is beside their name.
     page.send_text(r#"{"type":"command","id":"b","command":{"name":"decline","role":"patient"}}"#).await;
-    let refused = loop {
-        if let ServerMessage::Refused { refusal, .. } = page.next().await.expect("an answer") {
-            break refusal;
-        }
-    };
-    assert_eq!(refused, Refusal::WrongRole, "a role is not theirs to name");
+    assert_eq!(refused(&mut page).await.1, Refusal::WrongRole, "a role is not theirs to name");
     drop(server);
 }
 

@@ -181,7 +181,13 @@ async fn the_provider_ends_it_for_all_and_can_start_anew() {
 async fn the_provider_sees_how_far_the_patient_has_come_and_not_the_other_way() {
     let room = Room::new().await;
     let (mut patient, mut provider) = (room.patient().await, room.provider().await);
-    let check = DeviceCheck { browser: Check::Works, camera: Check::Asking, microphone: Check::Blocked, heard: false };
+    let check = DeviceCheck {
+        browser: Check::Works,
+        camera: Check::Asking,
+        microphone: Check::Blocked,
+        heard: false,
+        seen: false,
+    };
     patient.command(Command::ReportCheck { check }).await.expect("reported");
     provider.until("the check", |view| view.others[0].check == Some(check)).await;
     provider.command(Command::ReportCheck { check: DeviceCheck { heard: true, ..check } }).await.expect("reported");

@@ -17,7 +17,6 @@ pub(crate) struct ExtensionIds {
     repaired_rid: Option<u8>,
     transport_cc: Option<u8>,
     audio_level: Option<u8>,
-    orientation: Option<u8>,
 }
 
 impl ExtensionIds {
@@ -29,7 +28,6 @@ impl ExtensionIds {
             repaired_rid: map.id_of(Extension::RepairedRtpStreamId),
             transport_cc: map.id_of(Extension::TransportSequenceNumber),
             audio_level: map.id_of(Extension::AudioLevel),
-            orientation: map.id_of(Extension::VideoOrientation),
         }
     }
 
@@ -42,7 +40,6 @@ impl ExtensionIds {
             repaired_rid: first(|ids| ids.repaired_rid),
             transport_cc: first(|ids| ids.transport_cc),
             audio_level: first(|ids| ids.audio_level),
-            orientation: first(|ids| ids.orientation),
         }
     }
 
@@ -86,8 +83,6 @@ pub(crate) struct Extensions {
     pub(crate) transport_cc: Option<u16>,
     /// How loud the sound is: a flag for voice, and decibels below the maximum (RFC 6464).
     pub(crate) audio_level: Option<u8>,
-    /// How a camera is held (3GPP TS 26.114, section 7.4.5).
-    pub(crate) orientation: Option<u8>,
 }
 
 /// A header.
@@ -148,7 +143,7 @@ impl Header {
             return;
         }
         packet.resize(body + (packet.len() - body).next_multiple_of(4), 0);
-        // Six extensions of at most seventeen bytes.
+        // Five extensions of at most seventeen bytes.
         let words = u16::try_from((packet.len() - body) / 4).unwrap_or(0);
         packet[body - 2..body].copy_from_slice(&words.to_be_bytes());
         packet[start] |= 0x10;
@@ -188,8 +183,6 @@ impl Extensions {
             self.transport_cc = value.first_chunk().map(|number| u16::from_be_bytes(*number));
         } else if id == ids.audio_level {
             self.audio_level = value.first().copied();
-        } else if id == ids.orientation {
-            self.orientation = value.first().copied();
         } else if id == ids.mid {
             self.mid = Name::new(value);
         } else if id == ids.rid {
@@ -212,7 +205,6 @@ impl Extensions {
         let number = self.transport_cc.map(u16::to_be_bytes);
         add(ids.transport_cc, number.as_ref().map(|number| number.as_slice()));
         add(ids.audio_level, self.audio_level.as_ref().map(std::slice::from_ref));
-        add(ids.orientation, self.orientation.as_ref().map(std::slice::from_ref));
         add(ids.mid, self.mid.as_ref().map(Name::as_bytes));
         add(ids.rid, self.rid.as_ref().map(Name::as_bytes));
         add(ids.repaired_rid, self.repaired_rid.as_ref().map(Name::as_bytes));
@@ -241,7 +233,6 @@ mod tests {
             repaired_rid: Some(11),
             transport_cc: Some(3),
             audio_level: Some(1),
-            orientation: Some(13),
         }
     }
 
@@ -255,9 +246,9 @@ mod tests {
             payload_type in 0_u8..128,
             (sequence, timestamp, ssrc) in any::<(u16, u32, u32)>(),
             (mid, rid, repaired_rid) in (name(), name(), name()),
-            (transport_cc, audio_level, orientation) in any::<(Option<u16>, Option<u8>, Option<u8>)>(),
+            (transport_cc, audio_level) in any::<(Option<u16>, Option<u8>)>(),
         ) -> Header {
-            let extensions = Extensions { mid, rid, repaired_rid, transport_cc, audio_level, orientation };
+            let extensions = Extensions { mid, rid, repaired_rid, transport_cc, audio_level };
             Header { marker, payload_type, sequence, timestamp, ssrc, padded, extensions }
         }
     }

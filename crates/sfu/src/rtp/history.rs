@@ -19,8 +19,6 @@ pub(crate) struct Kept {
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
-    /// How the camera is held.
-    pub(crate) orientation: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -79,7 +77,7 @@ mod tests {
     use super::*;
 
     fn kept(ssrc: u32, sequence: u64) -> Kept {
-        Kept { ssrc, sequence, timestamp: 1, marker: false, orientation: Some(3) }
+        Kept { ssrc, sequence, timestamp: 1, marker: false }
     }
 
     fn payload(sequence: u64, length: usize) -> Vec<u8> {

@@ -103,9 +103,10 @@ impl Inbound {
         self.report.map(|(time, _)| time)
     }
 
-    /// How reception went since the last time this was asked (RFC 3550, appendix A.3). `None`: nothing came at all.
+    /// How reception went since the last time this was asked (RFC 3550, appendix A.3). `None`: nothing has come since, and
+    /// such a stream is not reported on (section 6.4): by that its sender sees that it does not arrive.
     pub(crate) fn take_reception(&mut self, now: Instant) -> Option<Reception> {
-        let newest = self.window.newest()?;
+        let newest = self.window.newest().filter(|_| self.received > self.reported.1)?;
         let expected = newest - self.first + 1;
         let (expected_before, received_before) = std::mem::replace(&mut self.reported, (expected, self.received));
         let expected_since = expected.saturating_sub(expected_before);
@@ -153,6 +154,9 @@ mod tests {
         let second = stream.take_reception(start).expect("heard");
         assert_eq!((second.fraction_lost, second.lost), (0, 3));
         assert!(second.jitter > 0);
+        assert_eq!(stream.take_reception(start), None, "of a stream that is not heard any more there is no report");
+        stream.note(start, 118, 1700, true);
+        assert!(stream.take_reception(start).is_some());
     }
 
     #[test]

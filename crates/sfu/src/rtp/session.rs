@@ -58,7 +58,6 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) audio_level: Option<u8>,
-    pub(crate) orientation: Option<u8>,
     /// When it was made.
     pub(crate) made: Instant,
     pub(crate) payload: &'a [u8],
@@ -205,7 +204,6 @@ impl Session {
             encoding,
             marker: header.marker,
             audio_level: header.extensions.audio_level,
-            orientation: header.extensions.orientation,
             sender_time: stream.sender_time(),
             arrived: now,
             payload,
@@ -271,12 +269,7 @@ impl Session {
             timestamp: kept.timestamp,
             ssrc: repair,
             padded: false,
-            extensions: Extensions {
-                transport_cc: counted,
-                mid: stream.mid,
-                orientation: kept.orientation,
-                ..Extensions::default()
-            },
+            extensions: Extensions { transport_cc: counted, mid: stream.mid, ..Extensions::default() },
         };
         let mut packet = Vec::with_capacity(payload.len() + 64);
         header.write(&self.ids, &mut packet);
@@ -296,7 +289,6 @@ impl Session {
             mid: stream.mid,
             transport_cc: self.ids.counts().then(|| self.departures.note(now, outgoing.payload.len() + OVERHEAD)),
             audio_level: outgoing.audio_level,
-            orientation: outgoing.orientation,
             ..Extensions::default()
         };
         let header = Header {
@@ -313,8 +305,8 @@ impl Session {
         outgoing.write_payload(packet);
         stream.note(outgoing.timestamp, outgoing.made, outgoing.payload.len());
         if stream.repair.is_some() {
-            let Outgoing { sequence, timestamp, marker, orientation, .. } = *outgoing;
-            let kept = Kept { ssrc: stream.ssrc, sequence, timestamp, marker, orientation };
+            let Outgoing { sequence, timestamp, marker, .. } = *outgoing;
+            let kept = Kept { ssrc: stream.ssrc, sequence, timestamp, marker };
             self.history.keep(now, kept, &packet[length..]);
         }
         let sealed = self.sealer.seal_rtp(packet, length, stream.ssrc, outgoing.sequence).is_ok();

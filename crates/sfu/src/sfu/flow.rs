@@ -302,7 +302,6 @@ impl Sfu {
                 timestamp,
                 marker: packet.marker,
                 audio_level: packet.audio_level,
-                orientation: packet.orientation,
                 made,
                 payload: &payload,
                 numbers: numbers.filter(|_| !shift.is_nothing()).map(|numbers| numbers.shifted(shift)),

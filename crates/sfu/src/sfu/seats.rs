@@ -165,7 +165,7 @@ impl Sfu {
             match peer.poll(self.now) {
                 Ok(Step::Transmit(transmit)) => {
                     let class = peer.codecs.class(&transmit.contents);
-                    let path = peer.route(&transmit, class);
+                    let path = peer.route(self.now, &transmit, class);
                     self.transmit(class, path, transmit.contents.into());
                 }
                 Ok(Step::Idle | Step::Closed) | Err(Panicked) => return,

@@ -11,7 +11,7 @@ use crate::demux::{Packet, classify};
 use crate::egress::Path;
 use crate::engine::{packet_of, protocol};
 use crate::event::{GoneReason, MediaClass, Output, Transmit};
-use crate::peer::{Life, LifeEvent, Panicked, Step};
+use crate::peer::{Life, LifeEvent, Panicked, Peer, Step};
 use crate::rtp::{Feedback, Name, Opened, Refused, Session};
 
 /// An address whose peer spoke within this time is not given to another peer.
@@ -41,7 +41,13 @@ impl Sfu {
                 }
             }
             Some(Packet::Dtls) => match (known.filter(|id| self.has_proved(*id, from)), receive()) {
-                (Some(id), Ok(datagram)) => self.feed(id, datagram),
+                (Some(id), Ok(datagram)) => {
+                    self.feed(id, datagram);
+                    // Afterwards there is no DTLS that a page has to send: its like can be forged.
+                    if let Some(peer) = self.peers.get_mut(&id).filter(|peer| !peer.has_been_up()) {
+                        peer.egress.answered(path);
+                    }
+                }
                 (Some(_), Err(_)) => self.statistics.dropped_malformed += 1,
                 (None, _) => self.statistics.dropped_unknown_source += 1,
             },
@@ -110,6 +116,8 @@ impl Sfu {
         }
         peer.egress.heard(self.now, path, contents.len());
         peer.last_packet = None;
+        // Of RTCP str0m does not say whether it was.
+        peer.authentic = !peer.has_session() && stream.is_none();
         if peer.has_session() {
             self.open(id, contents);
         } else {
@@ -117,6 +125,12 @@ impl Sfu {
                 Ok(datagram) => self.feed(id, datagram),
                 Err(_) => self.statistics.dropped_malformed += 1,
             }
+        }
+        let authentic = |peer: &&mut Peer| peer.authentic || peer.last_packet.is_some();
+        if let Some(peer) = self.peers.get_mut(&id).filter(authentic)
+            && peer.has_proved((path.transport, path.remote))
+        {
+            peer.egress.answered(path);
         }
         self.follow(id, path);
     }
@@ -177,6 +191,7 @@ impl Sfu {
     fn opened(&mut self, id: PeerId, opened: &Opened<'_>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.last_packet = opened.stream;
+        peer.authentic = true;
         let proves = opened.stream.is_some() && peer.unproved.is_some();
         self.heard(id);
         if proves {
@@ -342,7 +357,7 @@ impl Sfu {
                 match peer.poll(self.now) {
                     Ok(Step::Transmit(transmit)) => {
                         let class = peer.codecs.class(&transmit.contents);
-                        let path = peer.route(&transmit, class);
+                        let path = peer.route(self.now, &transmit, class);
                         self.transmit(class, path, transmit.contents.into());
                     }
                     Ok(Step::Packet(packet)) => {
@@ -357,7 +372,7 @@ impl Sfu {
                         }
                     }
                     Ok(Step::Connected) => self.came_up(id),
-                    Ok(Step::Nominated(path)) => peer.egress.nominate(path),
+                    Ok(Step::Nominated(path)) => peer.egress.nominate(self.now, path),
                     Ok(Step::KeyframeWanted(mid)) => self.keyframe_wanted(id, |_, it| it == mid),
                     Ok(Step::Reported(report)) => self.way_reported(id, &report),
                     Ok(Step::Other) => (),

@@ -446,3 +446,51 @@ fn media_follows_when_a_nat_gives_the_page_another_address() {
     assert_continuous(&world.take(ann, |page| page.heard));
     assert_continuous(&world.take(bob, |page| page.heard));
 }
+
+/// Firefox does not read it: a picture that a phone turned would lie on its side there. Without it the sender turns it.
+#[test]
+fn no_answer_takes_video_orientation() {
+    let mut world = World::new();
+    let offers = [
+        include_str!("../../tests/offers/chromium-two.sdp"),
+        include_str!("../../tests/offers/chromium-nine.sdp"),
+        include_str!("../../tests/offers/chromium-layers.sdp"),
+    ];
+    for (id, offer) in (1..).zip(offers) {
+        assert!(offer.contains("urn:3gpp:video-orientation"));
+        world.command(Command::Join(Box::new(Join {
+            peer: PeerId(id),
+            room: world.room,
+            user: user(id.into()),
+            others: vec![user(99)],
+            offer: offer.to_owned(),
+            ice: ice(id),
+            forwarding: EVERYTHING,
+        })));
+    }
+    world.settle();
+    let answers = world.events.iter().filter_map(|event| match event {
+        Output::Answered { sdp, .. } => Some(sdp),
+        _ => None,
+    });
+    let answers: Vec<_> = answers.collect();
+    assert_eq!(answers.len(), 3);
+    for sdp in answers {
+        assert!(!sdp.contains("video-orientation"), "{sdp}");
+        assert!(sdp.contains("transport-wide-cc") && sdp.contains("sdes:mid") && sdp.contains("ssrc-audio-level"));
+    }
+}
+
+/// 1,200 bytes with the headers of IPv4 and UDP.
+const SMALLEST_NETWORK: usize = 1200 - 28;
+
+#[test]
+fn what_the_server_makes_itself_fits_the_smallest_network() {
+    let (mut world, ann, bob) = World::two();
+    world.pages[ann].loss = Some(4);
+    world.talk(&[ann, bob], 5000);
+    for page in [ann, bob] {
+        let largest = world.pages[page].largest_control;
+        assert!((300..=SMALLEST_NETWORK).contains(&largest), "{largest} bytes");
+    }
+}

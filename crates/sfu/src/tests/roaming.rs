@@ -187,3 +187,64 @@ fn dtls_from_an_address_on_probation_is_dropped() {
     world.datagram_from(ELSEWHERE, &[&[22, 254, 253][..], &[0; 60]].concat());
     assert_eq!(world.sfu.statistics().dropped_unknown_source, before + 1);
 }
+
+/// One of the checks that the first page sends, which are good from any address.
+fn captured_check(world: &mut World, ann: usize, bob: usize) -> Vec<u8> {
+    world.pages[ann].captured = Some(Vec::new());
+    let check = loop {
+        world.talk(&[bob], 100);
+        let captured = world.pages[ann].captured.as_ref().unwrap();
+        if let Some(check) = captured.iter().find(|datagram| datagram[..2] == [0, 1]) {
+            break check.clone();
+        }
+    };
+    world.pages[ann].captured = None;
+    check
+}
+
+/// A participant has the password that a check is made with, and can send one in another host's name.
+#[test]
+fn an_address_that_only_checks_come_from_gets_little_and_not_for_long() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 1000);
+    let check = captured_check(&mut world, ann, bob);
+    world.pages[ann].unplugged = true;
+    world.run(1500);
+    for step in 0..4000 {
+        if step % 100 == 0 {
+            world.datagram_from(ELSEWHERE, &check);
+        }
+        world.show_large(bob, 1000);
+        if step % 4 == 0 {
+            world.say(bob);
+        }
+        world.run(5);
+    }
+    assert!(sent_to(&world, elsewhere()), "what comes first on a new path may be a check");
+    let media = world.stray.iter().filter(|transmit| transmit.contents[0] >= 128);
+    let bytes: usize = media.map(|transmit| transmit.contents.len()).sum();
+    assert!(bytes < 100_000, "{bytes} bytes");
+}
+
+#[test]
+fn a_page_whose_check_comes_before_its_media_is_followed() {
+    let (mut world, ann, bob) = World::two();
+    world.talk(&[ann, bob], 1000);
+    let check = captured_check(&mut world, ann, bob);
+    world.pages[ann].unplugged = true;
+    world.run(1500);
+    world.datagram_from(ELSEWHERE, &check);
+    world.show_large(bob, 1000);
+    world.settle();
+    assert!(sent_to(&world, elsewhere()), "at once");
+    world.pages[ann].unplugged = false;
+    world.pages[ann].outside = Some(elsewhere());
+    world.talk(&[ann, bob], 100);
+    world.forget_media();
+    for _ in 0..200 {
+        world.say(ann);
+        world.show_large(bob, 1000);
+        world.run(20);
+    }
+    assert!(world.take(ann, |page| page.seen).len() > 150, "200 kB are more than an address on probation gets");
+}

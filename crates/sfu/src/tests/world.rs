@@ -74,6 +74,8 @@ pub(in crate::tests) struct Page {
     lossy: usize,
     /// The size of the RTP datagrams that arrived.
     pub(in crate::tests) sizes: Vec<usize>,
+    /// The largest of the other datagrams that arrived.
+    pub(in crate::tests) largest_control: usize,
     pub(in crate::tests) deadline: Instant,
     audio: u64,
     video: u64,
@@ -193,6 +195,7 @@ impl World {
             loss: None,
             lossy: 0,
             sizes: Vec::new(),
+            largest_control: 0,
             deadline: self.now,
             audio: 0,
             video: 0,
@@ -486,6 +489,8 @@ impl World {
         assert_eq!(page.transport, transmit.transport);
         if transmit.class != MediaClass::Control {
             page.sizes.push(transmit.contents.len());
+        } else {
+            page.largest_control = page.largest_control.max(transmit.contents.len());
         }
         let mut waits = Duration::ZERO;
         if let Some((bits, free)) = &mut page.narrow {

@@ -1,7 +1,7 @@
 //! What people do in a visit: each command, and when it may not be.
 
 use super::{Context, Output, PATIENT, PROVIDER, Ring, Visit};
-use crate::chat::{ChatMessage, ChatText, MAX_MESSAGES};
+use crate::chat::{ChatMessage, ChatText, Written};
 use crate::record::{AuditAction, EndReason, VisitPhase};
 use crate::seat::{Attendance, MediaLink};
 use crate::signalling::{Command, Refusal, ServerMessage};
@@ -183,7 +183,12 @@ impl Visit {
         if seat.entered().is_none() || !seat.role.publishes() {
             return Err(Refusal::NotNow);
         }
-        if self.messages.len() == MAX_MESSAGES {
+        let is_company = |from: UserId| from != self.seats[PATIENT].user && from != self.seats[PROVIDER].user;
+        let own = self.messages.iter().filter(|message| message.from == seat.user);
+        let company = self.messages.iter().filter(|message| is_company(message.from));
+        let fits = Written::count(own).and(&text).fits_one()
+            && (!is_company(seat.user) || Written::count(company).and(&text).fits_company());
+        if !fits {
             return Err(Refusal::Full);
         }
         let number = u32::try_from(self.messages.len() + 1).map_err(|_| Refusal::Full)?;

@@ -1,5 +1,6 @@
 import type { CometChatAccess } from "../../api/appointment.ts";
 import { NO_MEDIA, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "../backend.ts";
+import { UNKNOWN } from "../../peer/quality.ts";
 import type { Order, Report } from "./protocol.ts";
 import { CometChatSession } from "./session.ts";
 
@@ -90,9 +91,9 @@ class CometChat implements CallBackend {
   #follow(): void {
     const { link, ready, shows, trouble } = this.#session;
     this.#surface?.classList.toggle("surface--shown", shows);
-    const you = link === "lost" ? "lost" : "unknown";
+    const quality = link === "lost" ? { ...UNKNOWN, you: { sound: "lost", picture: "lost" } as const } : UNKNOWN;
     const before = this.#state;
-    this.#state = { link, ready, remote: null, company: NO_MEDIA.company, surface: this.#surface, shows, trouble, quality: { you, other: "unknown" } };
+    this.#state = { link, ready, remote: null, company: NO_MEDIA.company, surface: this.#surface, shows, trouble, quality };
     const same = before.link === link && before.ready === ready && before.shows === shows && before.trouble === trouble;
     if (!same || before.surface !== this.#surface) this.#context.changed();
   }

@@ -38,7 +38,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::End),
         2 => (any::<bool>(), any::<bool>()).prop_map(|(microphone, camera)| Command::SetMedia { microphone, camera }),
         1 => any::<bool>().prop_map(|heard| Command::ReportCheck {
-            check: DeviceCheck { browser: Check::Works, camera: Check::Asking, microphone: Check::Blocked, heard }
+            check: DeviceCheck { browser: Check::Works, camera: Check::Asking, microphone: Check::Blocked, heard, seen: heard }
         }),
         1 => Just(Command::ReportCapture { capture: Capture::Interrupted }),
         1 => any::<bool>().prop_map(|carries| Command::ReportMedia { carries }),
@@ -266,5 +266,56 @@ proptest! {
             run.step(step);
             run.check();
         }
+    }
+}
+
+/// Texts of up to 2,000 characters, among them those that take most bytes, in memory or as JSON.
+fn longest_text() -> impl Strategy<Value = crate::ChatText> {
+    let character = prop_oneof![Just('😀'), Just('"'), Just('\\'), Just('\t'), Just('x'), Just('\u{10ffff}')];
+    (character, 200_usize..=2_000).prop_map(|(character, count)| {
+        let text = format!("x{}x", String::from(character).repeat(count.min(1_998)));
+        text.try_into().expect("a text")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3))]
+
+    /// Whatever people write, until nobody may write any more: a page's snapshot fits into a message, and everybody had
+    /// their share.
+    #[test]
+    fn the_largest_legal_visit_fits_into_a_snapshot(
+        (texts, first) in (prop::collection::vec(longest_text(), 4), 0_usize..7),
+    ) {
+        let mut appointment = appointment_of_four();
+        for n in 5..9 {
+            let companion = Companion { person: person(n, &"N".repeat(200)), role: Role::Guest };
+            appointment.participants.companions.push(companion);
+        }
+        let mut scene = Scene::with(appointment);
+        let writers: Vec<u128> = vec![1, 2, 3, 5, 6, 7, 8];
+        for n in &writers {
+            let connection = ConnectionId(*n as u64 + 100);
+            scene.arrive(*n, &format!("page-{n}"), None, connection);
+            scene.send(connection, Command::Rejoin).expect("in");
+        }
+        let mut order = writers.clone();
+        order.rotate_left(first);
+        let mut written = vec![0_usize; 9];
+        for n in order {
+            let connection = ConnectionId(n as u64 + 100);
+            let mut texts = texts.iter().cycle();
+            while scene.send(connection, Command::Say { text: texts.next().expect("a text").clone() }).is_ok() {
+                written[n as usize] += 1;
+            }
+            scene.drop_connection(connection);
+        }
+        prop_assert!(written[1] >= 14 && written[2] >= 14, "patient and provider have theirs: {written:?}");
+        let Output::Send { message, .. } = ({
+            scene.arrive(2, "another-page", None, ConnectionId(500));
+            scene.log.iter().rfind(|output| matches!(output, Output::Send { connection: ConnectionId(500), message: ServerMessage::Snapshot { .. } }))
+        }).expect("a snapshot") else { panic!("a snapshot") };
+        let bytes = serde_json::to_string(message).expect("JSON").len();
+        prop_assert!(bytes <= crate::signalling::MAX_SERVER_MESSAGE, "{bytes} bytes");
     }
 }

@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { settle } from "../testing/clock.ts";
+import { answer, begin, clock, connect, lose, offers, pc, peer, roam, talk } from "../testing/connected.ts";
+import { FakePeerConnection } from "../testing/peer.ts";
+
+beforeEach(begin);
+
+/** Workers as the browser would make them. */
+class FakeWorker {
+  static made: FakeWorker[] = [];
+  /** What becomes of its script. */
+  static script: "runs" | "gone" | "silent" = "runs";
+  onmessage: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  orders: unknown[] = [];
+  terminated = false;
+
+  constructor() {
+    FakeWorker.made.push(this);
+    queueMicrotask(() => (FakeWorker.script === "runs" ? this.onmessage?.() : FakeWorker.script === "gone" ? this.onerror?.() : undefined));
+  }
+
+  postMessage(order: unknown): void {
+    this.orders.push(order);
+  }
+
+  terminate(): void {
+    this.terminated = true;
+  }
+}
+
+async function withWorkers(script: typeof FakeWorker.script, run: (made: FakeWorker[]) => Promise<void>): Promise<void> {
+  FakeWorker.made = [];
+  FakeWorker.script = script;
+  Object.assign(globalThis, { RTCRtpScriptTransform: class {}, Worker: FakeWorker, REDUNDANCY_WORKER: "./worker.js" });
+  try {
+    await run(FakeWorker.made);
+  } finally {
+    for (const name of ["RTCRtpScriptTransform", "Worker", "REDUNDANCY_WORKER"]) Reflect.deleteProperty(globalThis, name);
+  }
+}
+
+test("where much sound is lost, a connection that can send more of it takes over, once", async () => {
+  await withWorkers("runs", async (workers) => {
+    await connect();
+    peer.pace(true);
+    pc().fractionLost = 0.1;
+    await talk(3_000);
+    assert.deepEqual([FakePeerConnection.made.length, workers.length], [1, 0]);
+    pc().fractionLost = 0.2;
+    await talk(4_000);
+    assert.deepEqual([FakePeerConnection.made.length, workers.length], [2, 1]);
+    assert.equal(pc(0).closed, false, "until the other carries");
+    await answer();
+    pc(1).fractionLost = 0.2;
+    pc(1).become("connected");
+    assert.equal(pc(0).closed, true);
+    await talk(1_000, true, 1);
+    assert.deepEqual(workers[0]?.orders, [{ payloadType: 63 }]);
+    pc(1).fractionLost = 0;
+    await talk(16_000, true, 1);
+    assert.deepEqual(workers[0]?.orders, [{ payloadType: 63 }, { payloadType: null }]);
+    assert.equal(FakePeerConnection.made.length, 2);
+    peer.close();
+    assert.equal(workers[0]?.terminated, true);
+  });
+});
+
+async function getsNoSender(script: typeof FakeWorker.script): Promise<void> {
+  await withWorkers(script, async (workers) => {
+    await connect();
+    peer.pace(true);
+    pc().fractionLost = 0.3;
+    await talk(30_000);
+    assert.deepEqual([FakePeerConnection.made.length, workers.length], [1, 1], "asked for once");
+    assert.deepEqual([workers[0]?.terminated, pc().transceivers[0]?.sender.transform], [true, null]);
+  });
+}
+
+test("a sound worker whose script is gone gets no sender", () => getsNoSender("gone"));
+
+test("a sound worker that does not say that it runs gets no sender", () => getsNoSender("silent"));
+
+/** A connection whose sound goes through a worker that runs. */
+async function deepened(): Promise<FakePeerConnection> {
+  peer.send({ kind: "audio", enabled: true, readyState: "live", muted: false } as MediaStreamTrack, null);
+  await connect();
+  peer.pace(true);
+  pc().fractionLost = 0.3;
+  await talk(6_000);
+  await answer();
+  pc(1).become("connected");
+  assert.notEqual(pc(1).transceivers[0]?.sender.transform, null);
+  return pc(1);
+}
+
+test("sound that a transform holds back is sent without it", async () => {
+  await withWorkers("runs", async (workers) => {
+    const made = await deepened();
+    for (let turn = 0; turn < 10; turn++) {
+      made.more = [{ type: "outbound-rtp", kind: "audio", packetsSent: 100 + 25 * turn }];
+      await talk(500, true, 1);
+    }
+    assert.equal(FakePeerConnection.made.length, 2, "as long as packets leave");
+    await talk(3_000, true, 1);
+    assert.equal(FakePeerConnection.made.length, 3);
+    assert.deepEqual([made.transceivers[0]?.sender.transform, workers[0]?.terminated], [null, true]);
+    await answer();
+    pc(2).fractionLost = 0.3;
+    pc(2).become("connected");
+    await talk(20_000, true, 2);
+    assert.equal(FakePeerConnection.made.length, 3, "and not tried again");
+    assert.equal(pc(2).transceivers[0]?.sender.transform, null);
+  });
+});
+
+test("a sound worker that dies in mid-call is done without", async () => {
+  await withWorkers("runs", async (workers) => {
+    await deepened();
+    workers[0]?.onerror?.();
+    await settle();
+    assert.equal(FakePeerConnection.made.length, 3);
+    assert.equal(pc(2).transceivers[0]?.sender.transform, null);
+  });
+});
+
+test("a muted page's sound through the worker is left alone", async () => {
+  await withWorkers("runs", async () => {
+    const made = await deepened();
+    peer.send(null, null);
+    made.more = [{ type: "outbound-rtp", kind: "audio", packetsSent: 100 }];
+    await talk(6_000, true, 1);
+    assert.equal(FakePeerConnection.made.length, 2);
+  });
+});
+
+test("a browser that does not say what its encoders may send is not asked again and again", async () => {
+  peer.send(null, { kind: "video", enabled: true } as MediaStreamTrack);
+  await connect();
+  peer.pace(true);
+  pc().firefox = true;
+  await talk(84_000);
+  assert.deepEqual([pc().offers, pc().answers.length], [1, 1]);
+});
+
+test("a server that is not heard is noticed within two seconds where the browser counts bytes of the path alone", async () => {
+  await connect();
+  pc().firefox = true;
+  await talk(3_000);
+  assert.equal(peer.link, "up");
+  await talk(1_900, false);
+  assert.equal(peer.link, "lost");
+  assert.equal(offers.length, 2);
+});
+
+const BOTH = [
+  "v=0",
+  "m=video 9 X 96",
+  "a=mid:1",
+  "a=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host",
+  "a=candidate:2 1 tcp 1671430143 192.0.2.1 50000 typ host tcptype passive",
+  "",
+].join("\r\n");
+
+async function answerBoth(): Promise<void> {
+  peer.receive({ type: "answer", peer: offers.at(-1)?.peer ?? 0, sdp: BOTH, tracks: [] });
+  await settle();
+}
+
+test("where DTLS does not complete over a path that was found, the next goes by TCP alone", async () => {
+  roam();
+  peer.open();
+  await settle();
+  await answerBoth();
+  pc().iceConnectionState = "connected";
+  await clock.pass(2_000);
+  assert.equal(pc().roams, false);
+  await answerBoth();
+  assert.match(pc().answers.at(-1) ?? "", / udp /, "a handshake may be slow");
+  pc().iceConnectionState = "connected";
+  await clock.pass(8_000);
+  await answerBoth();
+  assert.equal(FakePeerConnection.made.length, 3);
+  assert.doesNotMatch(pc().answers.at(-1) ?? "", / udp /);
+  assert.match(pc().answers.at(-1) ?? "", / tcp /);
+  pc().become("connected");
+  await lose();
+  assert.equal(pc().roams, true, "the network may be another");
+});
+
+test("where no path was found, UDP stays", async () => {
+  peer.open();
+  await settle();
+  await answerBoth();
+  pc().iceConnectionState = "checking";
+  await clock.pass(8_000);
+  await answerBoth();
+  assert.match(pc().answers.at(-1) ?? "", / udp /);
+});
+
+/** What is measured of sound, and of a picture, on their ways to the server. */
+function reports(turn: number, video: { sent: number; lost: number; at: number }): Record<string, unknown>[] {
+  return [
+    { type: "remote-inbound-rtp", kind: "audio", fractionLost: 0, timestamp: turn },
+    { type: "outbound-rtp", kind: "video", packetsSent: video.sent },
+    { type: "remote-inbound-rtp", kind: "video", fractionLost: video.lost, timestamp: video.at },
+  ];
+}
+
+async function measure(turns: number, of: (turn: number) => Record<string, unknown>[]): Promise<void> {
+  for (let turn = 1; turn <= turns; turn++) {
+    pc(0).more = of(turn);
+    await talk(500);
+  }
+}
+
+test("where sound passes and pictures vanish, whole or most of them, the next goes by TCP alone", async () => {
+  for (const vanish of [
+    (turn: number) => reports(turn, { sent: 50 * turn, lost: 0, at: 1 }),
+    (turn: number) => reports(turn, { sent: 50 * turn, lost: 0.9, at: turn }),
+  ]) {
+    FakePeerConnection.made = [];
+    peer.close();
+    peer.networkChanged();
+    await connect();
+    peer.pace(true);
+    await measure(20, vanish);
+    assert.equal(FakePeerConnection.made.length, 2);
+    await answerBoth();
+    assert.doesNotMatch(pc().answers.at(-1) ?? "", / udp /);
+  }
+});
+
+test("pictures that arrive here in parts, none of which can be shown, are asked for by TCP", async () => {
+  await connect();
+  peer.pace(true);
+  await measure(20, (turn) => [
+    { type: "inbound-rtp", kind: "audio", packetsReceived: 25 * turn, packetsLost: 0 },
+    { type: "inbound-rtp", kind: "video", packetsReceived: 3 * turn, packetsLost: 20 * turn, framesDecoded: 100 },
+  ]);
+  assert.equal(FakePeerConnection.made.length, 2);
+});
+
+test("loss that hits sound as well, or a picture that nobody sends, is no matter of size", async () => {
+  await connect();
+  peer.pace(true);
+  await measure(20, (turn) => [
+    { type: "remote-inbound-rtp", kind: "audio", fractionLost: 0.4, timestamp: turn },
+    ...reports(turn, { sent: 50 * turn, lost: 0.6, at: turn }).slice(1),
+    { type: "inbound-rtp", kind: "audio", packetsReceived: 25 * turn, packetsLost: 0 },
+    { type: "inbound-rtp", kind: "video", packetsReceived: 40, packetsLost: 0, framesDecoded: 10 },
+  ]);
+  await measure(20, (turn) => reports(turn, { sent: 7, lost: 0, at: 1 }));
+  assert.equal(FakePeerConnection.made.length, 1);
+});
