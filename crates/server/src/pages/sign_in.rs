@@ -152,7 +152,7 @@ pub(crate) async fn sign_out(
         app.hub.end_session(identity.session).await;
         forget_elsewhere(&app, user);
     }
-    let jar = app.cookies.remove(app.cookies.remove(jar, CookieKind::Account), CookieKind::Invite);
+    let jar = app.cookies.remove_links(app.cookies.remove(jar, CookieKind::Account));
     let next = if identities.account.is_some() { "/sign-in" } else { "/ended" };
     Ok((jar, Redirect::to(next)).into_response())
 }
