@@ -1,6 +1,7 @@
 import { offerToCopy } from "./site/copy.ts";
 import { waitAtDoor } from "./site/door.ts";
 import { offerElsewhere } from "./site/elsewhere.ts";
+import { offerJoin } from "./site/join.ts";
 import { offerPasskeys } from "./site/passkeys.ts";
 import { offerReveal } from "./site/reveal.ts";
 import { focusSummary } from "./site/summary.ts";
@@ -12,7 +13,7 @@ localTimes(document);
 if (document.querySelector('time[data-local="relative"]') !== null) setInterval(() => localTimes(document), 60_000);
 focusSummary(document);
 liveDashboard(document);
-offerElsewhere(document);
+if (offerElsewhere(document)) void offerJoin(document);
 offerToCopy(document);
 waitAtDoor(document);
 offerReveal(document);

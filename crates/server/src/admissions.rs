@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use bedside_store::{Actor, AdmissionRecord, AuditEntry, Invite, SessionRecord};
+use bedside_store::{Actor, AdmissionRecord, AuditEntry, Conflict, Invite, SessionHash, SessionRecord, StoreError};
 use bedside_visit::{AdmissionId, Appointment, AppointmentId, AuditAction};
 
 use crate::app::App;
-use crate::auth::{SecretToken, device_of};
+use crate::auth::device_of;
 use crate::clock::fresh_id;
 use crate::error::Error;
 
@@ -17,11 +17,11 @@ pub(crate) const WAITS: Duration = Duration::from_secs(600);
 /// How many may wait for one link: whoever found it is no flood.
 const MOST: usize = 3;
 
-/// Asks for a device to be let in by a link that another one used. Gives what it proves itself with.
+/// Asks for a device to be let in by a link that another one used. `session` is what the device proves itself with.
 ///
 /// # Errors
 /// [`Error::LinkUsed`] if the link is good for nobody any more, [`Error::TooManyAttempts`].
-pub(crate) async fn ask(app: &App, invite: &Invite, headers: &HeaderMap) -> Result<SecretToken, Error> {
+pub(crate) async fn ask(app: &App, invite: &Invite, session: SessionHash, headers: &HeaderMap) -> Result<(), Error> {
     let now = app.clock.now();
     if invite.expires_at <= now {
         return Err(Error::LinkUsed);
@@ -30,25 +30,28 @@ pub(crate) async fn ask(app: &App, invite: &Invite, headers: &HeaderMap) -> Resu
     if waiting.iter().filter(|asked| asked.invite == invite.token_hash).count() >= MOST {
         return Err(Error::TooManyAttempts { retry_after: WAITS.as_secs() });
     }
-    let token = SecretToken::draw()?;
     let asked = AdmissionRecord {
         id: AdmissionId::new(fresh_id()),
         invite: invite.token_hash,
         appointment: invite.appointment,
         user: invite.user,
         role: invite.role,
-        session: token.hash().into(),
+        session,
         device: device_of(headers),
         asked_at: now,
         answered: None,
     };
     let mut transaction = app.store.begin().await?;
-    transaction.insert_admission(&asked).await?;
+    match transaction.insert_admission(&asked).await {
+        // The same browser has just asked: one press too many.
+        Err(StoreError::Conflict(Conflict::AlreadyExists)) => return Ok(()),
+        inserted => inserted?,
+    }
     let entry = AuditEntry::new(now, AuditAction::AdmissionAsked).about(invite.user).of_appointment(invite.appointment);
     transaction.append_audit(&entry).await?;
     transaction.commit().await?;
     app.hub.tell_admissions(invite.appointment).await;
-    Ok(token)
+    Ok(())
 }
 
 /// Who waits to be let into an appointment on another device.

@@ -1,11 +1,11 @@
-//! Booking appointments and calling them off, for the operator, the front desk and other programs alike.
+//! Booking appointments and cancelling them, for the operator, the front desk and other programs alike.
 
 use std::time::Duration;
 
 use bedside_store::{Actor, AuditEntry, StoreError, Transaction};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Participants, Person, Private, Timestamp,
-    UserId, VisitRules,
+    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, OwnWork, Participants, Person, Private,
+    Timestamp, UserId, VisitPhase, VisitRules,
 };
 
 use crate::clock::fresh_id;
@@ -101,20 +101,68 @@ pub(crate) async fn book(
     transaction.append_audit(&by(entry, actor)).await
 }
 
-/// Calls one off. Its links stay, and say so.
+/// Why an appointment cannot be cancelled.
+#[derive(Debug)]
+pub(crate) enum CancelFault {
+    /// There is no such appointment.
+    Missing,
+    /// It is cancelled already.
+    Already,
+    /// The visit took place.
+    TookPlace,
+    /// The patient was marked as not having come.
+    Missed,
+    /// Patient and provider are in the visit.
+    UnderWay,
+    /// The database failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for CancelFault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl CancelFault {
+    /// The sentence for a person.
+    pub(crate) const fn words(&self) -> &'static str {
+        match self {
+            Self::Missing => "There is no such appointment.",
+            Self::Already => "This appointment is cancelled already.",
+            Self::TookPlace => "This visit took place, so it can't be cancelled.",
+            Self::Missed => "The patient was marked as missed, so there is nothing to cancel.",
+            Self::UnderWay => "This visit is under way, so it can't be cancelled. The provider can end it.",
+            Self::Store(_) => "The database failed.",
+        }
+    }
+}
+
+/// Cancels an appointment, as it stands now. Its links stay, and say so.
 ///
 /// # Errors
-/// If the store fails.
-pub(crate) async fn call_off(
+/// [`CancelFault`].
+pub(crate) async fn cancel(
     transaction: &mut dyn Transaction,
-    appointment: &Appointment,
+    id: AppointmentId,
     actor: Option<Actor>,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    transaction.update_appointment_status(appointment.id, AppointmentStatus::Cancelled).await?;
+) -> Result<(), CancelFault> {
+    let sealed = transaction.get_appointment(id).await?.ok_or(CancelFault::Missing)?;
+    let appointment = sealed.unseal_for(OwnWork::RecordVisit);
+    match appointment.status {
+        AppointmentStatus::Booked | AppointmentStatus::Arrived => {}
+        AppointmentStatus::Cancelled => return Err(CancelFault::Already),
+        AppointmentStatus::Fulfilled => return Err(CancelFault::TookPlace),
+        AppointmentStatus::NoShow => return Err(CancelFault::Missed),
+    }
+    let open = transaction.get_open_visit(id).await?;
+    if open.is_some_and(|visit| matches!(visit.phase, VisitPhase::Started { .. }) && visit.connected.is_some()) {
+        return Err(CancelFault::UnderWay);
+    }
+    transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
     let entry = AuditEntry::new(now, AuditAction::AppointmentCancelled).about(appointment.participants.patient.id);
-    let entry = entry.of_appointment(appointment.id);
-    transaction.append_audit(&by(entry, actor)).await
+    Ok(transaction.append_audit(&by(entry.of_appointment(id), actor)).await?)
 }
 
 /// Without an actor it was the operator.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::PasswordError;
+use crate::bookings::CancelFault;
 use crate::cometchat::CometChatError;
 
 /// Why a request was not done.
@@ -69,6 +70,8 @@ pub(crate) enum Error {
     CrossOrigin,
     /// The request cannot be read.
     BadRequest(&'static str),
+    /// It is no time for that, as things stand.
+    Conflict(&'static str),
     /// The body is too large.
     TooLarge,
     /// The body is of another type than this takes.
@@ -300,6 +303,9 @@ impl Error {
             Self::BadRequest(detail) => {
                 (StatusCode::BAD_REQUEST, "/problems/bad-request", "That could not be understood", detail)
             }
+            Self::Conflict(detail) => {
+                (StatusCode::CONFLICT, "/problems/conflict", "That can't be done as things stand", detail)
+            }
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "That is too large", "Send less at a time.")
             }
@@ -393,6 +399,7 @@ impl Error {
             | Self::LinkUsed
             | Self::CrossOrigin
             | Self::BadRequest(_)
+            | Self::Conflict(_)
             | Self::TooLarge
             | Self::UnsupportedMediaType
             | Self::MethodNotAllowed
@@ -443,6 +450,18 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
         Self::Internal
+    }
+}
+
+impl From<CancelFault> for Error {
+    fn from(fault: CancelFault) -> Self {
+        match fault {
+            CancelFault::Missing => Self::NotFound,
+            CancelFault::Store(error) => error.into(),
+            CancelFault::Already | CancelFault::TookPlace | CancelFault::Missed | CancelFault::UnderWay => {
+                Self::Conflict(fault.words())
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::auth::{PasswordError, Passwords};
-use crate::bookings::{NewBooking, book, call_off};
+use crate::bookings::{CancelFault, NewBooking, book, cancel};
 use crate::invites::{add_invite, invite_url};
 use crate::people;
 use crate::resets::{add_reset, reset_url};
@@ -299,14 +299,19 @@ impl Operator {
         Ok(invite_url(&self.public_url, &token))
     }
 
-    /// Calls an appointment off. Its links stay, and say so.
+    /// Cancels an appointment. Its links stay, and say so.
     ///
     /// # Errors
     /// [`OperatorError`].
     pub async fn cancel_appointment(&self, id: AppointmentId) -> Result<(), OperatorError> {
-        let appointment = self.appointment(id).await?;
         let mut transaction = self.store.begin().await?;
-        call_off(&mut *transaction, &appointment, None, self.clock.now()).await?;
+        cancel(&mut *transaction, id, None, self.clock.now()).await.map_err(|fault| match fault {
+            CancelFault::Missing => OperatorError::Missing(format!("appointment {id}")),
+            CancelFault::Store(error) => error.into(),
+            CancelFault::Already | CancelFault::TookPlace | CancelFault::Missed | CancelFault::UnderWay => {
+                OperatorError::Invalid(fault.words().to_owned())
+            }
+        })?;
         Ok(transaction.commit().await?)
     }
 

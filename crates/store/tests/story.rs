@@ -41,6 +41,7 @@ async fn story(store: &dyn Store) {
     another_device(store).await;
     companions(store).await;
     the_clinic(store).await;
+    a_cancelled_appointment_changes_rights(store).await;
     programs(store).await;
     visits(store).await;
     backends(store).await;
@@ -456,6 +457,22 @@ async fn the_clinic(store: &dyn Store) {
     assert!(!works_here(store, 5).await);
 }
 
+/// Whoever was to come hears of it, a companion too, and of nothing else that becomes of an appointment.
+async fn a_cancelled_appointment_changes_rights(store: &dyn Store) {
+    let mut transaction = begin(store).await;
+    transaction.insert_companion(appointment_id(13), user_id(5), Role::Guest, at(1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let epoch = store.get_rights_epoch().await.unwrap();
+    for status in [AppointmentStatus::Arrived, AppointmentStatus::Cancelled, AppointmentStatus::Cancelled] {
+        let mut transaction = begin(store).await;
+        assert!(transaction.update_appointment_status(appointment_id(13), status).await.unwrap());
+        transaction.commit().await.unwrap();
+    }
+    let everyone = [1, 2, 5].map(user_id).to_vec();
+    let changes = RightChanges { epoch: epoch + 3, of: Some(everyone) };
+    assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
+}
+
 /// Another program is let in, and shut out.
 async fn programs(store: &dyn Store) {
     let ehr = Person { id: user_id(6), name: "Records".into(), specialty: None, birth_date: None, avatar_url: None };
@@ -639,7 +656,12 @@ async fn visits(store: &dyn Store) {
     let mut transaction = begin(store).await;
     transaction.save_visit(&alone).await.unwrap();
     assert_eq!(transaction.get_open_visit(booking).await.unwrap(), None);
-    assert_eq!(transaction.get_latest_visit(booking).await.unwrap(), Some(alone));
+    assert_eq!(transaction.get_latest_visit(booking).await.unwrap(), Some(alone.clone()));
+    for reason in [EndReason::Abandoned, EndReason::Closed, EndReason::Cancelled] {
+        alone.phase = VisitPhase::Ended { started: None, at: at(110), reason };
+        transaction.save_visit(&alone).await.unwrap();
+        assert_eq!(transaction.get_latest_visit(booking).await.unwrap(), Some(alone.clone()));
+    }
 }
 
 async fn backends(store: &dyn Store) {

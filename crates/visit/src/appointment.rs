@@ -31,6 +31,16 @@ pub enum AppointmentStatus {
 pub struct UnknownStatus;
 
 impl AppointmentStatus {
+    /// Whether an appointment that stands so can be cancelled: not one that took place, that the patient missed, or that
+    /// was cancelled before.
+    #[must_use]
+    pub const fn may_be_cancelled(self) -> bool {
+        match self {
+            Self::Booked | Self::Arrived => true,
+            Self::Fulfilled | Self::Cancelled | Self::NoShow => false,
+        }
+    }
+
     /// The FHIR code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -84,6 +84,8 @@ pub enum Input {
         /// Who.
         user: UserId,
     },
+    /// The appointment was cancelled, which is written down already.
+    Cancelled,
     /// The program is about to stop: begin nothing new.
     Stopping {
         /// When at the latest.
@@ -356,6 +358,8 @@ impl Visit {
                 }
             }
             Input::Removed { user } => self.remove(now, user),
+            // Its status says the rest: what is cancelled expires at once.
+            Input::Cancelled => self.status = AppointmentStatus::Cancelled,
             Input::Stopping { until } => self.stop_at(until),
             Input::Timeout => {}
         }
@@ -378,7 +382,14 @@ impl Visit {
         };
         let held = self.seats.iter().filter_map(|seat| self.seat_expires(seat)).min();
         let empty = self.empty.map(|since| since + self.rules.seat_held);
-        [ring, held, empty, self.door_closes()].into_iter().flatten().min()
+        [ring, held, empty, self.door_closes(), self.is_called_off()].into_iter().flatten().min()
+    }
+
+    /// A cancelled appointment has no visit any more: at once, whatever time it is.
+    fn is_called_off(&self) -> Option<Timestamp> {
+        let over = matches!(self.phase, VisitPhase::Ended { .. });
+        let anybody = self.seats.iter().any(|seat| seat.entered().is_some() || seat.connection().is_some());
+        (self.status == AppointmentStatus::Cancelled && !over && anybody).then_some(Timestamp::from_millis(0))
     }
 
     /// When people who wait for a start are told that it will not come.
@@ -414,6 +425,9 @@ impl Visit {
         }
         if self.empty.is_some_and(|since| since + self.rules.seat_held <= now) {
             self.end(now, None, EndReason::Abandoned);
+        }
+        if self.is_called_off().is_some() {
+            self.end(now, None, EndReason::Cancelled);
         }
         if self.door_closes().is_some_and(|at| at <= now) {
             self.end(now, None, EndReason::Closed);

@@ -20,6 +20,8 @@ pub enum EndReason {
     Abandoned,
     /// It was never started, and the door has closed.
     Closed,
+    /// The appointment was cancelled.
+    Cancelled,
 }
 
 /// A text that is no reason for an end.
@@ -36,6 +38,7 @@ impl EndReason {
             Self::Missed => "missed",
             Self::Abandoned => "abandoned",
             Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -44,7 +47,7 @@ impl FromStr for EndReason {
     type Err = UnknownEndReason;
 
     fn from_str(text: &str) -> Result<Self, UnknownEndReason> {
-        [Self::Ended, Self::Missed, Self::Abandoned, Self::Closed]
+        [Self::Ended, Self::Missed, Self::Abandoned, Self::Closed, Self::Cancelled]
             .into_iter()
             .find(|reason| reason.as_str() == text)
             .ok_or(UnknownEndReason)

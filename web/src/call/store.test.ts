@@ -425,6 +425,17 @@ test("a session that ended while the page was away is found out", async () => {
   assert.equal(store.state.capture.status, "idle");
 });
 
+test("a page whose connection dropped is told that the appointment was cancelled", async () => {
+  await begin();
+  you({});
+  answer = async () => ({ ...APPOINTMENT, status: "cancelled" });
+  server.last.drop(4403);
+  await settle();
+  assert.equal(store.scene, "refused");
+  assert.match(store.state.problem?.title ?? "", /cancelled/);
+  assert.match(store.state.problem?.detail ?? "", /ask your clinic/);
+});
+
 test("a click's button is busy until its answer", async () => {
   await begin("provider");
   server.last.snapshot(aView({ name: "idle" }, "provider"));

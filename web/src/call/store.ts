@@ -18,6 +18,8 @@ const KNOCK_EVERY = 15_000;
 /** After how many failed connects the API is asked whether coming back makes sense. */
 const DOUBT_AFTER = 4;
 
+const CANCELLED = new Problem(403, "This appointment was cancelled.", "If you still need to be seen, ask your clinic for a new appointment.");
+
 /** What the store is made of. */
 export interface StoreOptions {
   role: Role;
@@ -362,7 +364,10 @@ export class CallStore {
   /** Many connects failed: the right to come may be gone, which only the API says. */
   async #doubt(): Promise<void> {
     try {
-      await this.#options.api.appointment(this.#options.appointmentId);
+      const { status } = await this.#options.api.appointment(this.#options.appointmentId);
+      if (this.#closed || this.#state.transport !== "refused") return;
+      // They may still see it, and nobody comes into it any more.
+      if (status === "cancelled") this.#set({ problem: CANCELLED });
     } catch (error) {
       if (this.#closed || !(error instanceof Problem) || error.passing) return;
       if (this.#state.transport === "refused") {

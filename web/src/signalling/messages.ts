@@ -14,7 +14,7 @@ export type Role = "patient" | "provider" | "guest" | "interpreter" | "observer"
 
 export type CallBackend = "embedded" | "cometchat";
 
-export type EndReason = "ended" | "missed" | "abandoned" | "closed";
+export type EndReason = "ended" | "missed" | "abandoned" | "closed" | "cancelled";
 
 export type Check = "unknown" | "asking" | "works" | "blocked";
 

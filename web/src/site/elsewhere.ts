@@ -2,22 +2,24 @@ import { surroundingsFault } from "../devices/fault.ts";
 
 /**
  * On a link's page, before it is used: a browser that can't hold a visit is told so, and every person can
- * take the link along. The server has recognised the apps it knows already.
+ * take the link along. The server has recognised the apps it knows already. False: a visit cannot be held here.
  */
-export function offerElsewhere(page: Document): void {
+export function offerElsewhere(page: Document): boolean {
   const advice = page.querySelector<HTMLElement>("[data-elsewhere]");
-  if (advice === null) return;
+  if (advice === null) return true;
   const fault = surroundingsFault({
     secure: isSecureContext,
     mediaDevices: navigator.mediaDevices?.getUserMedia !== undefined,
     peerConnection: globalThis.RTCPeerConnection !== undefined,
     userAgent: navigator.userAgent,
   });
-  if (fault === "unsupported" || fault === "in_app_browser") {
+  const impossible = fault === "unsupported" || fault === "in_app_browser";
+  if (impossible) {
     advice.hidden = false;
-    for (const join of page.querySelectorAll<HTMLElement>("[data-join]")) join.hidden = true;
+    for (const rest of page.querySelectorAll<HTMLElement>("[data-join], [data-join-wait], [data-join-slow]")) rest.hidden = true;
   }
   if (!advice.hidden) offerCopy(advice);
+  return !impossible;
 }
 
 function offerCopy(advice: HTMLElement): void {

@@ -47,6 +47,7 @@ function endedPatient(context: ViewContext, reason: EndReason): TemplateResult {
     ],
     abandoned: ["This visit has closed.", "Nobody was in it for a while. You can come back to the waiting room."],
     closed: ["The time for this visit has passed.", "It was never started. Contact your clinic for a new time."],
+    cancelled: ["This appointment was cancelled.", "You can close this page. If you still need to be seen, ask your clinic for a new appointment."],
   }[reason] as [string, string];
   return card(
     html`
@@ -54,12 +55,17 @@ function endedPatient(context: ViewContext, reason: EndReason): TemplateResult {
       <p class="lead">${text}</p>
       <div class="actions">
         ${closeButton(context, "primary")}
-        ${reason === "closed" ? nothing : actButton(context, "rejoin", "Back to the waiting room")}
+        ${mayGoOn(reason) ? actButton(context, "rejoin", "Back to the waiting room") : nothing}
       </div>
       ${goodbye(context)}
     `,
     icon(reason === "ended" ? "check" : "clock", "icon--large"),
   );
+}
+
+/** Whether a new visit of the same appointment can begin. */
+function mayGoOn(reason: EndReason): boolean {
+  return reason !== "closed" && reason !== "cancelled";
 }
 
 function endedProvider(context: ViewContext, reason: EndReason): TemplateResult {
@@ -69,12 +75,14 @@ function endedProvider(context: ViewContext, reason: EndReason): TemplateResult 
     missed: `You marked ${other} as missed.`,
     abandoned: "This visit closed by itself.",
     closed: "The time for this visit has passed.",
+    cancelled: "This appointment was cancelled.",
   }[reason];
   const text = {
     ended: "It is saved with this appointment.",
     missed: "It is saved with this appointment.",
     abandoned: "Nobody was in it for a while.",
     closed: "It was never started.",
+    cancelled: "Nobody can join it any more.",
   }[reason];
   const present = context.state.view?.other.presence.name;
   return card(html`
@@ -85,7 +93,7 @@ function endedProvider(context: ViewContext, reason: EndReason): TemplateResult 
     </p>
     <div class="actions">
       ${closeButton(context, "primary")}
-      ${reason === "closed" ? nothing : actButton(context, "start", "Start new meeting", "plain", "video")}
+      ${mayGoOn(reason) ? actButton(context, "start", "Start new meeting", "plain", "video") : nothing}
     </div>
     ${goodbye(context)}
   `);

@@ -38,7 +38,7 @@ export function announcement(state: CallState, scene: Scene, other: string): str
     case "left":
       return "You left the visit.";
     case "ended":
-      return "The visit has ended.";
+      return isCancelled(state) ? "This appointment was cancelled." : "The visit has ended.";
     case "idle":
       return state.view?.other.presence.name === "here" ? `${other} is in the waiting room.` : "";
     case "preparing":
@@ -50,6 +50,10 @@ export function announcement(state: CallState, scene: Scene, other: string): str
     case "apart":
       return "";
   }
+}
+
+function isCancelled({ view }: CallState): boolean {
+  return view?.stage.name === "ended" && view.stage.reason === "cancelled";
 }
 
 /** The title of the window. */
@@ -76,7 +80,7 @@ export function title(state: CallState, scene: Scene, other: string): string {
       case "left":
         return "You left the visit";
       case "ended":
-        return "Visit ended";
+        return isCancelled(state) ? "Appointment cancelled" : "Visit ended";
       case "loading":
       case "preparing":
       case "idle":

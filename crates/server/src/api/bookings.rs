@@ -12,7 +12,7 @@ use super::Success;
 use super::appointments::AppointmentData;
 use crate::app::App;
 use crate::auth::{Arranging, Booking, CallingOff, Clerk, ListingAppointments};
-use crate::bookings::{NewBooking, book, call_off};
+use crate::bookings::{self, NewBooking, book};
 use crate::error::{Error, Problem};
 use crate::reads::note_reads;
 
@@ -125,17 +125,18 @@ pub(crate) async fn create(
     Ok(Success::of(AppointmentData::new(&app, &appointment, &clerk.identity.principal)))
 }
 
-/// Calls an appointment off. Its links stay, and say so.
+/// Cancels an appointment. Its links stay, and say so.
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/cancel",
     params(("id" = String, Path, description = "The appointment's id")),
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
-        (status = 200, body = inline(Success<AppointmentData>), description = "It is called off"),
+        (status = 200, body = inline(Success<AppointmentData>), description = "It is cancelled"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is cancelled already, took place, was missed, or is under way"),
     ),
 )]
 pub(crate) async fn cancel(
@@ -145,7 +146,7 @@ pub(crate) async fn cancel(
     let mut appointment = arranging.appointment;
     let actor = arranging.identity.actor();
     let mut transaction = app.store.begin().await?;
-    call_off(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
+    bookings::cancel(&mut *transaction, appointment.id, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;
     appointment.status = AppointmentStatus::Cancelled;
     Ok(Success::of(AppointmentData::new(&app, &appointment, &arranging.identity.principal)))

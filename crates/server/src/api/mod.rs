@@ -73,7 +73,11 @@ impl Modify for Proofs {
         let components = openapi.components.get_or_insert_default();
         for (name, cookie, what) in [
             ("session", "__Host-bedside-session", "A sign-in. Without the `__Host-` prefix on plain-http localhost."),
-            ("visit", "__Host-bedside-visit", "A patient link. Without the `__Host-` prefix on plain-http localhost."),
+            (
+                "visit",
+                "__Host-bedside-visit",
+                "A link; each has a cookie of its own, whose name goes on after this. Without the `__Host-` prefix on plain-http localhost.",
+            ),
         ] {
             let value = ApiKeyValue::with_description(cookie, what);
             components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Cookie(value)));

@@ -42,11 +42,12 @@ impl Identity {
     }
 }
 
-/// Everyone that a request proves to be: from a sign-in, from a link, or both; or the program that an access token is of.
-#[derive(Debug, Clone, Copy, Default)]
+/// Everyone that a request proves to be: from a sign-in, from links, or both; or the program that an access token is of.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Identities {
     pub(crate) account: Option<Identity>,
-    pub(crate) invite: Option<Identity>,
+    /// One for each link that was used in this browser.
+    pub(crate) links: Vec<Identity>,
     pub(crate) program: Option<Identity>,
 }
 
@@ -62,19 +63,21 @@ impl Identities {
         }
         let jar = CookieJar::from_headers(headers);
         let mut found = Self::default();
-        for (kind, place) in [(CookieKind::Account, &mut found.account), (CookieKind::Invite, &mut found.invite)] {
-            if let Some(token) = app.cookies.read(&jar, kind) {
-                let identity = live_identity(app, &token.hash().into()).await?;
-                // A cookie of one kind is no session of the other.
-                *place = identity.filter(|i| i.is_account() == (kind == CookieKind::Account));
-            }
+        // A cookie of one kind is no session of the other.
+        if let Some(token) = app.cookies.read(&jar, CookieKind::Account) {
+            let identity = live_identity(app, &token.hash().into()).await?;
+            found.account = identity.filter(Identity::is_account);
+        }
+        for token in app.cookies.read_links(&jar) {
+            let identity = live_identity(app, &token.hash().into()).await?;
+            found.links.extend(identity.filter(|identity| !identity.is_account()));
         }
         Ok(found)
     }
 
     /// The people.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Identity> {
-        self.account.into_iter().chain(self.invite)
+        self.account.into_iter().chain(self.links.iter().copied())
     }
 
     /// The people, and the program.

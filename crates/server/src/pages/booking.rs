@@ -13,7 +13,7 @@ use super::{Layout, render};
 use crate::admissions;
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, CallingOff, Identity, Linking};
-use crate::bookings::call_off;
+use crate::bookings::{self, CancelFault};
 use crate::error::Error;
 use crate::invites::{add_companion, add_invite, invite_url, revoke};
 use crate::people;
@@ -145,8 +145,12 @@ pub(crate) async fn admit(
 pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingOff>) -> Result<Redirect, Error> {
     let Arranging { appointment, identity, .. } = arranging;
     let mut transaction = app.store.begin().await?;
-    call_off(&mut *transaction, &appointment, Some(identity.actor()), app.clock.now()).await?;
-    transaction.commit().await?;
+    match bookings::cancel(&mut *transaction, appointment.id, Some(identity.actor()), app.clock.now()).await {
+        Ok(()) => transaction.commit().await?,
+        // A second click: it is as they wish.
+        Err(CancelFault::Already) => {}
+        Err(fault) => return Err(fault.into()),
+    }
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
 
@@ -210,7 +214,7 @@ async fn page(
         cancelled,
         people: appointment.participants.iter().map(somebody).collect(),
         room: appointment.participants.iter().count() < MAX_PARTICIPANTS,
-        may_call_off: may_call_off && !cancelled,
+        may_call_off: may_call_off && appointment.status.may_be_cancelled(),
         back: if clerk { "/desk" } else { "/" },
         fresh,
         asking: asking.collect(),

@@ -5,11 +5,12 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use bedside_visit::permission::{Action, ClinicAction, Scope, administer};
+use bedside_visit::permission::{Action, ClinicAction, administer};
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
-use super::{Layout, call_path, render};
+use super::visits::home;
+use super::{Layout, render};
 use crate::admissions::WAITS;
 use crate::app::App;
 use crate::auth::Identities;
@@ -54,15 +55,10 @@ struct Row {
     asks: bool,
 }
 
-/// `GET /`. Someone with nothing but a patient link has one visit: theirs, as long as it can be joined.
+/// `GET /`. Someone with nothing but links has the visits that they can join.
 pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Response, Error> {
-    if let (None, Some(invite)) = (identities.account, identities.invite)
-        && let Scope::Invite(id, role) = invite.principal.scope
-    {
-        let sealed = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
-        let may_join = sealed.ask(&invite.principal, Action::Join, &app.rules, app.clock.now()).is_ok();
-        let visit = call_path(role, id);
-        return Ok(Redirect::to(if may_join { &visit } else { "/ended" }).into_response());
+    if identities.account.is_none() && !identities.links.is_empty() {
+        return home(&app, &identities).await;
     }
     let identity = identities.signed_in()?;
     let principal = identity.principal;
@@ -141,10 +137,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// From what is live, or else from the booking.
+    /// From what is live, unless the booking is cancelled, or else from the booking.
     pub(super) fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
         let plain = |words, badge| Self { words, badge, since: None, waiting: false };
-        if let Some(view) = view {
+        // A cancelled appointment has nobody who waits, whatever page is still open.
+        if let Some(view) = view.filter(|_| appointment.status != AppointmentStatus::Cancelled) {
             let patient = view.counterpart().map_or(Presence::Absent, |patient| patient.presence);
             match (&view.stage, patient) {
                 (Stage::Connected { since } | Stage::Reconnecting { since } | Stage::Alone { since }, _) => {

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
-use bedside_visit::permission::Scope;
 
-use super::{Layout, call_path, render};
+use super::visits::{OpenVisit, open_visits};
+use super::{Layout, render};
 use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
@@ -14,14 +14,14 @@ use crate::error::Error;
 #[template(path = "ended.html")]
 struct EndedPage {
     layout: Layout,
-    back: Option<String>,
+    /// The visits of this browser's links that can be gone back to.
+    visits: Vec<OpenVisit>,
+    /// Whether this browser keeps any link.
+    remembers: bool,
 }
 
 /// `GET /ended`.
 pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Html<String>, Error> {
-    let back = identities.invite.and_then(|identity| match identity.principal.scope {
-        Scope::Invite(appointment, role) => Some(call_path(role, appointment)),
-        Scope::Account(_) | Scope::Token(_) => None,
-    });
-    render(&EndedPage { layout: Layout::new(&app), back })
+    let visits = open_visits(&app, &identities).await?;
+    render(&EndedPage { layout: Layout::new(&app), visits, remembers: !identities.links.is_empty() })
 }

@@ -65,6 +65,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::LinkUsed
         | Error::CrossOrigin
         | Error::BadRequest(_)
+        | Error::Conflict(_)
         | Error::TooLarge
         | Error::UnsupportedMediaType
         | Error::MethodNotAllowed
@@ -72,11 +73,11 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::Token(_) => {}
     }
     let identities = Identities::of(app, &headers).await.unwrap_or_default();
-    match (identities.account, identities.invite, error) {
+    match (identities.account, identities.links.is_empty(), error) {
         (Some(_), _, _) => (HOME.to_owned(), "Go to your appointments"),
         (None, _, Error::Closed | Error::Cancelled | Error::LinkUsed) => ("/ended".to_owned(), "Close"),
-        (None, Some(_), _) => (HOME.to_owned(), "Go to your visit"),
-        (None, None, _) => ("/sign-in".to_owned(), "Go to sign-in"),
+        (None, false, _) => (HOME.to_owned(), "Go to your visit"),
+        (None, true, _) => ("/sign-in".to_owned(), "Go to sign-in"),
     }
 }
 

@@ -1,20 +1,25 @@
 //! Links into a visit. Opening one only shows it; "Join visit" uses it. So a mail scanner that opens every
 //! link burns none.
+//!
+//! Opening one also gives the browser a cookie, and "Join visit" binds the link to that cookie. So nothing is used by a
+//! browser that cannot keep it, and what the same browser does again (a second click, a reload, a lost answer) is
+//! recognised as the same browser's.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{AdmissionRecord, AuditEntry, Invite, SessionRecord};
+use bedside_store::{AdmissionRecord, AuditEntry, Conflict, Invite, SessionHash, SessionRecord, StoreError};
 use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
 use bedside_visit::{Appointment, AuditAction, Timestamp, UserId};
+use serde::Deserialize;
 
 use super::elsewhere::Elsewhere;
 use super::{Layout, call_path, render};
 use crate::admissions;
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, SecretToken, device_of, is_join_token, read_join_token};
+use crate::auth::{Identities, SecretToken, device_of, is_join_token, read_join_token};
 use crate::error::{Error, denied};
 use crate::metrics::{Entry, Way};
 use crate::text::{day_and_time, rfc3339};
@@ -37,12 +42,25 @@ struct InvitePage {
     opens_at: String,
     /// The page is shown inside another app.
     elsewhere: Option<Elsewhere>,
+    /// The browser did not bring back the cookie that it was given.
+    no_cookies: bool,
+    /// The script that holds the call: only a browser that runs it can join.
+    call_script: String,
+}
+
+/// Where a browser without the link's cookie is sent: to the same page, which gives it one.
+#[derive(Deserialize)]
+pub(crate) struct Opened {
+    /// It has pressed "Join visit" without one.
+    #[serde(default)]
+    again: bool,
 }
 
 /// `GET /v/{token}`.
 pub(crate) async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
+    Query(opened): Query<Opened>,
     identities: Identities,
     jar: CookieJar,
     headers: HeaderMap,
@@ -54,13 +72,19 @@ pub(crate) async fn show(
         Err(denial) => return Err(denied(denial, appointment.id)),
     };
     if invite.used.is_some() && !is_bound(&invite, &identities) {
-        return elsewhere_used(&app, &jar, &invite).await;
+        return elsewhere_used(&app, jar, &invite, &appointment).await;
     }
     if was_admitted(&app, &jar, &invite).await? {
-        return Ok(Redirect::to(&call_path(invite.role, appointment.id)).into_response());
+        let call = call_path(invite.role, appointment.id, invite.user);
+        return Ok(Redirect::to(&call).into_response());
     }
+    let holds = app.cookies.read_link(&jar, &invite.token_hash).is_some();
     let elsewhere = Elsewhere::of(&headers, &format!("{}/v/{token}", app.config.server.public_url));
-    Ok(render(&page(&app, &invite, &appointment, opens, elsewhere)?)?.into_response())
+    let mut shown = page(&app, &invite, &appointment, opens, elsewhere)?;
+    shown.no_cookies = opened.again && !holds && !is_bound(&invite, &identities);
+    // Before the door opens there is nothing to join.
+    let jar = if holds || opens.is_some() { jar } else { give_cookie(&app, jar, &invite, &appointment)? };
+    Ok((jar, render(&shown)?).into_response())
 }
 
 /// `POST /v/{token}`: "Join visit".
@@ -73,21 +97,62 @@ pub(crate) async fn join(
 ) -> Result<Response, Error> {
     let Link { invite, appointment, signed_by } = find(&app, &token).await?;
     door(&app, &invite, &appointment).map_err(|denial| denied(denial, appointment.id))?;
-    let next = Redirect::to(&call_path(invite.role, appointment.id));
+    let next = Redirect::to(&call_path(invite.role, appointment.id, invite.user));
     if is_bound(&invite, &identities) {
         return Ok(next.into_response());
     }
-    if invite.used.is_some() {
-        let here = Redirect::to(&format!("/v/{token}"));
-        if asks_already(&app, &jar, &invite).await? {
-            return Ok(here.into_response());
-        }
-        app.metrics.sign_in(Way::Link, Entry::Refused);
-        let proof = admissions::ask(&app, &invite, &headers).await?;
-        return Ok((app.cookies.set(jar, CookieKind::Invite, &proof), here).into_response());
+    if invite.used.is_some() && invite.expires_at <= app.clock.now() {
+        return Err(Error::LinkUsed);
     }
-    let token = consume(&app, &invite, &appointment, signed_by, &headers).await?;
-    Ok((app.cookies.set(jar, CookieKind::Invite, &token), next).into_response())
+    let here = format!("/v/{token}");
+    let Some(proof) = app.cookies.read_link(&jar, &invite.token_hash) else {
+        let jar = give_cookie(&app, jar, &invite, &appointment)?;
+        return Ok((jar, Redirect::to(&format!("{here}?again=true"))).into_response());
+    };
+    let here = Redirect::to(&here);
+    if invite.used.is_some_and(|(_, session)| session != session_of(&proof)) {
+        return ask_to_come_in(&app, jar, &invite, &appointment, proof, &headers)
+            .await
+            .map(|jar| (jar, here).into_response());
+    }
+    match consume(&app, &invite, &appointment, signed_by, &proof, &headers).await? {
+        Consumed::Here => Ok(next.into_response()),
+        // The page that it leads to says so, and gives the browser another cookie.
+        Consumed::Elsewhere => Ok(here.into_response()),
+        Consumed::StaleProof => Ok((give_cookie(&app, jar, &invite, &appointment)?, here).into_response()),
+    }
+}
+
+/// Gives this browser a new cookie for a link. It lets nobody in before the link is bound to it.
+fn give_cookie(app: &App, jar: CookieJar, invite: &Invite, appointment: &Appointment) -> Result<CookieJar, Error> {
+    let lasts = appointment.closes(&app.rules).since(app.clock.now());
+    Ok(app.cookies.set_link(jar, &invite.token_hash, &SecretToken::draw()?, lasts))
+}
+
+/// The session that a browser with this proof has once the link is bound to it.
+fn session_of(proof: &SecretToken) -> SessionHash {
+    proof.hash().into()
+}
+
+/// Asks for this browser to be let in by a link that another one used.
+async fn ask_to_come_in(
+    app: &App,
+    jar: CookieJar,
+    invite: &Invite,
+    appointment: &Appointment,
+    proof: SecretToken,
+    headers: &HeaderMap,
+) -> Result<CookieJar, Error> {
+    let asked = wish(app, &jar, invite).await?;
+    if asked.as_ref().is_some_and(|asked| waits(app, asked)) {
+        return Ok(jar);
+    }
+    app.metrics.sign_in(Way::Link, Entry::Refused);
+    // One question has one proof.
+    let proof = if asked.is_some() { SecretToken::draw()? } else { proof };
+    admissions::ask(app, invite, session_of(&proof), headers).await?;
+    let lasts = appointment.closes(&app.rules).since(app.clock.now());
+    Ok(app.cookies.set_link(jar, &invite.token_hash, &proof, lasts))
 }
 
 #[derive(Template)]
@@ -98,23 +163,30 @@ struct AdmissionPage {
     waits: bool,
 }
 
-/// What whoever opens a used link on another device is shown: nothing of whose it is.
-async fn elsewhere_used(app: &App, jar: &CookieJar, invite: &Invite) -> Result<Response, Error> {
+/// What a person who opens a used link on another device is shown: nothing of whose it is.
+async fn elsewhere_used(
+    app: &App,
+    jar: CookieJar,
+    invite: &Invite,
+    appointment: &Appointment,
+) -> Result<Response, Error> {
     if invite.expires_at <= app.clock.now() {
         return Err(Error::LinkUsed);
     }
-    let waits = match wish(app, jar, invite).await? {
+    let waits = match wish(app, &jar, invite).await? {
         Some(asked) if asked.answered.is_some() => return Err(Error::LinkUsed),
-        Some(asked) => app.clock.now() < asked.asked_at + admissions::WAITS,
+        Some(asked) => waits(app, &asked),
         None => false,
     };
-    Ok(render(&AdmissionPage { layout: Layout::new(app), waits })?.into_response())
+    let page = render(&AdmissionPage { layout: Layout::new(app), waits })?;
+    // What this browser was out with before does not let it in again.
+    let jar = if waits { jar } else { give_cookie(app, jar, invite, appointment)? };
+    Ok((jar, page).into_response())
 }
 
-async fn asks_already(app: &App, jar: &CookieJar, invite: &Invite) -> Result<bool, Error> {
-    let now = app.clock.now();
-    let waits = |asked: &AdmissionRecord| asked.answered.is_none() && now < asked.asked_at + admissions::WAITS;
-    Ok(wish(app, jar, invite).await?.as_ref().is_some_and(waits))
+/// Whether a wish to come in waits for its answer.
+fn waits(app: &App, asked: &AdmissionRecord) -> bool {
+    asked.answered.is_none() && app.clock.now() < asked.asked_at + admissions::WAITS
 }
 
 async fn was_admitted(app: &App, jar: &CookieJar, invite: &Invite) -> Result<bool, Error> {
@@ -124,7 +196,7 @@ async fn was_admitted(app: &App, jar: &CookieJar, invite: &Invite) -> Result<boo
 
 /// What this browser asked of a link that another one used.
 async fn wish(app: &App, jar: &CookieJar, invite: &Invite) -> Result<Option<AdmissionRecord>, Error> {
-    let Some(proof) = app.cookies.read(jar, CookieKind::Invite) else { return Ok(None) };
+    let Some(proof) = app.cookies.read_link(jar, &invite.token_hash) else { return Ok(None) };
     let asked = app.store.get_admission_of_session(&proof.hash().into()).await?;
     Ok(asked.filter(|asked| asked.invite == invite.token_hash))
 }
@@ -157,22 +229,31 @@ fn door(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Den
 
 /// Whether this browser is the one that used the link.
 fn is_bound(invite: &Invite, identities: &Identities) -> bool {
-    let session = identities.invite.map(|identity| identity.session);
-    session.is_some() && invite.used.map(|(_, session)| session) == session
+    invite.used.is_some_and(|(_, session)| identities.links.iter().any(|identity| identity.session == session))
 }
 
-/// Binds the link to a session of this browser, once.
+/// To which browser a link is bound now.
+enum Consumed {
+    /// This one.
+    Here,
+    /// Another one, which was quicker.
+    Elsewhere,
+    /// None: what this one proved itself with belongs to another session.
+    StaleProof,
+}
+
+/// Binds the link to this browser, once.
 async fn consume(
     app: &App,
     invite: &Invite,
     appointment: &Appointment,
     signed_by: Option<UserId>,
+    proof: &SecretToken,
     headers: &HeaderMap,
-) -> Result<SecretToken, Error> {
+) -> Result<Consumed, Error> {
     let now = app.clock.now();
-    let token = SecretToken::draw()?;
     let session = SessionRecord {
-        token_hash: token.hash().into(),
+        token_hash: session_of(proof),
         user: invite.user,
         clinic_role: None,
         invite: Some((appointment.id, invite.role)),
@@ -183,11 +264,20 @@ async fn consume(
         expires_at: appointment.closes(&app.rules),
     };
     let mut transaction = app.store.begin().await?;
-    transaction.insert_session(&session).await?;
+    let known = transaction.get_invite(&invite.token_hash).await?;
+    if let Some((_, bound_to)) = known.as_ref().and_then(|known| known.used) {
+        // A session that was ended does not begin again.
+        let lives = transaction.get_session(&session.token_hash).await?.is_some();
+        return Ok(if lives && bound_to == session.token_hash { Consumed::Here } else { Consumed::Elsewhere });
+    }
+    match transaction.insert_session(&session).await {
+        Err(StoreError::Conflict(Conflict::AlreadyExists)) => return Ok(Consumed::StaleProof),
+        inserted => inserted?,
+    }
     let note = |action| AuditEntry::new(now, action).about(invite.user).of_appointment(appointment.id);
     // One that another program signed is not known before it is used.
     if let Some(program) = signed_by
-        && transaction.get_invite(&invite.token_hash).await?.is_none()
+        && known.is_none()
     {
         transaction.insert_invite(invite).await?;
         let entry = note(AuditAction::InviteCreated).by(program).with_detail(invite.role.as_str());
@@ -200,7 +290,7 @@ async fn consume(
     transaction.append_audit(&note(AuditAction::InviteUsed).by(invite.user)).await?;
     transaction.commit().await?;
     app.metrics.sign_in(Way::Link, Entry::In);
-    Ok(token)
+    Ok(Consumed::Here)
 }
 
 fn page(
@@ -226,5 +316,7 @@ fn page(
         opens_at: opens.map(rfc3339).unwrap_or_default(),
         opens: opens.map(|at| day_and_time(at, &app.zone)),
         elsewhere,
+        no_cookies: false,
+        call_script: app.assets.address("visit.js"),
     })
 }

@@ -21,10 +21,11 @@ pub(crate) mod provider;
 pub(crate) mod reset;
 pub(crate) mod second_step;
 pub(crate) mod sign_in;
+mod visits;
 
 use askama::Template;
 use axum::response::Html;
-use bedside_visit::{AppointmentId, Role};
+use bedside_visit::{AppointmentId, Role, UserId};
 
 use crate::app::App;
 use crate::error::Error;
@@ -68,11 +69,11 @@ impl Layout {
     }
 }
 
-/// The page of a role in an appointment.
-fn call_path(role: Role, appointment: AppointmentId) -> String {
+/// The page of a person in an appointment. A companion's names them: the patient's link may be open in the same browser.
+fn call_path(role: Role, appointment: AppointmentId, user: UserId) -> String {
     match role {
         Role::Patient | Role::Provider => format!("/video-call/{role}?appointmentId={appointment}"),
-        Role::Guest | Role::Interpreter | Role::Observer => format!("/appointment/{appointment}"),
+        Role::Guest | Role::Interpreter | Role::Observer => format!("/appointment/{appointment}?as={user}"),
     }
 }
 

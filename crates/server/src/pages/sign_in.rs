@@ -160,7 +160,7 @@ pub(crate) async fn sign_out(
         app.hub.end_session(identity.session).await;
         forget_elsewhere(&app, user);
     }
-    let jar = app.cookies.remove(app.cookies.remove(jar, CookieKind::Account), CookieKind::Invite);
+    let jar = app.cookies.remove_links(app.cookies.remove(jar, CookieKind::Account));
     if identities.account.is_none() {
         return Ok((jar, Redirect::to("/ended")).into_response());
     }

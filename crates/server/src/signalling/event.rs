@@ -53,6 +53,8 @@ pub(super) enum Event {
     Admissions,
     Media(MediaEvent),
     EndSession(SessionHash),
+    /// The appointment was cancelled.
+    Cancelled,
     /// Begin nothing new: the program stops then.
     Stopping {
         until: Timestamp,

@@ -294,20 +294,32 @@ impl Page {
 
     /// The right, as it is now: a session that ended or an appointment called off counts at once.
     async fn decide(&self, action: Action) -> Result<Result<(), Denial>, CloseReason> {
+        let [decision] = self.decide_all([action]).await?;
+        Ok(decision)
+    }
+
+    async fn decide_all<const N: usize>(&self, actions: [Action; N]) -> Result<[Result<(), Denial>; N], CloseReason> {
         let identity = self.prove().await?;
         let id = self.appointment.id;
         let sealed = self.app.store.get_appointment(id).await.map_err(|error| self.unavailable(&error))?;
         let sealed = sealed.ok_or(CloseReason::Denied)?;
-        Ok(sealed.ask(&identity, action, &self.app.rules, self.app.clock.now()).map(|_| ()))
+        let now = self.app.clock.now();
+        Ok(actions.map(|action| sealed.ask(&identity, action, &self.app.rules, now).map(|_| ())))
     }
 
-    /// A session that ended takes the person's media along.
+    /// A session that ended takes the person's media along. A cancelled appointment ends its visit, and the page stays to
+    /// say so.
     async fn prove_or_end(&self) -> Result<(), End> {
-        let proof = self.decide(Action::Attend).await;
+        let proof = self.decide_all([Action::Attend, Action::Join]).await;
         if matches!(proof, Err(CloseReason::SignedOut)) {
             self.app.hub.end_session(self.session).await;
         }
-        proof?.map_err(|_| End::Ours(CloseReason::Denied))
+        let [attends, joins] = proof?;
+        attends.map_err(|_| End::Ours(CloseReason::Denied))?;
+        if joins == Err(Denial::Cancelled) {
+            self.tell(Event::Cancelled).await?;
+        }
+        Ok(())
     }
 
     async fn prove(&self) -> Result<bedside_visit::permission::Principal, CloseReason> {

@@ -156,6 +156,9 @@ impl VisitTask {
             Event::Admissions => self.tell_admissions().await,
             Event::Media(event) => self.media(event).await,
             Event::EndSession(session) => self.end_session(session).await,
+            Event::Cancelled => {
+                self.step(Input::Cancelled).await;
+            }
             Event::Stopping { until } => {
                 self.step(Input::Stopping { until }).await;
             }

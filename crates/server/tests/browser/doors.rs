@@ -1,5 +1,7 @@
 //! Nobody gets in who does not belong.
 
+use serde_json::json;
+
 use crate::people::{Clinic, sign_in};
 use crate::support::When;
 
@@ -57,5 +59,72 @@ async fn everyone_is_sent_to_their_own_page() {
     let later = clinic.server.book(When::Later).await;
     other.open(&clinic.server.link(later.id).await).await;
     other.sees("You're early.").await;
+    clinic.close().await;
+}
+
+/// A second press while the answer to the first is on its way, which drops that answer.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_link_that_is_pressed_twice_on_a_slow_network_leads_in() {
+    let clinic = Clinic::open().await;
+    let patient = clinic.profile().await.window().await;
+    patient.open(&clinic.server.link(clinic.appointment.id).await).await;
+    patient.until("probe.find('Join visit') !== null", "the button").await;
+    patient.command("Network.enable", json!({})).await;
+    let slow = json!({ "offline": false, "latency": 300, "downloadThroughput": -1, "uploadThroughput": -1 });
+    patient.command("Network.emulateNetworkConditions", slow).await;
+    let twice =
+        "const form = document.querySelector('[data-join]'); form.submit(); setTimeout(() => form.submit(), 60);";
+    patient.eval::<serde_json::Value>(&format!("(() => {{ {twice} return null; }})()")).await;
+    patient.stage("waiting").await;
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_browser_that_cannot_run_the_scripts_is_told_and_uses_nothing() {
+    let clinic = Clinic::open().await;
+    let link = clinic.server.link(clinic.appointment.id).await;
+    // The call's script alone, then all of them.
+    for blocked in ["*/assets/visit-*", "*.js"] {
+        let patient = clinic.profile().await.window().await;
+        patient.command("Network.enable", json!({})).await;
+        patient.command("Network.setBlockedURLs", json!({ "urls": [blocked] })).await;
+        patient.open(&link).await;
+        let told = "getComputedStyle(document.querySelector('[data-join-slow]')).visibility === 'visible'";
+        patient.until(told, "what to do instead").await;
+        patient.sees("This takes longer than it should").await;
+        assert!(!patient.eval::<bool>("probe.text().includes('Join visit')").await, "{blocked}");
+    }
+    let used = clinic.server.audit().await.into_iter().filter(|row| row.action == "invite.used").count();
+    assert_eq!(used, 0);
+    // In the waiting room, if the script fails there.
+    let patient = clinic.profile().await.window().await;
+    patient.open(&link).await;
+    patient.press("Join visit").await;
+    patient.stage("waiting").await;
+    patient.command("Network.enable", json!({})).await;
+    patient.command("Network.setCacheDisabled", json!({ "cacheDisabled": true })).await;
+    patient.command("Network.setBlockedURLs", json!({ "urls": ["*.js"] })).await;
+    patient.reload().await;
+    patient.until("getComputedStyle(document.querySelector('.slow')).visibility === 'visible'", "what to do").await;
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium: cargo xtask test browser"]
+async fn a_cancelled_visit_is_over_for_whoever_waits_in_it() {
+    let clinic = Clinic::open().await;
+    let (patient, provider) = (clinic.patient().await, clinic.provider().await);
+    patient.stage("waiting").await;
+    provider.stage("idle").await;
+    clinic.server.cancel(clinic.appointment.id).await;
+    for window in [&patient, &provider] {
+        window.stage("ended").await;
+        window.sees("This appointment was cancelled.").await;
+    }
+    assert!(!provider.eval::<bool>("probe.text().includes('Start')").await);
+    patient.reload().await;
+    patient.sees("This appointment was cancelled").await;
     clinic.close().await;
 }

@@ -81,7 +81,7 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
 async fn who_is_not_let_in_stays_out() {
     let scene = Scene::new().await;
     let grace = scene.server.sign_in(&scene.server.provider).await;
-    scene.second.post(&scene.path, &[]).await;
+    scene.second.open_and_press(&scene.path).await;
     let mut provider = Page::open(&scene.server, &grace, scene.visit.id).await;
     let id = provider.until_asking(1).await[0].id.to_string();
     assert_eq!(scene.answer(&scene.first, &id, true).await.status, 403, "not by whoever holds the link");
@@ -96,9 +96,9 @@ async fn who_is_not_let_in_stays_out() {
 #[tokio::test]
 async fn asking_ends_after_ten_minutes_and_is_no_flood() {
     let scene = Scene::new().await;
-    scene.second.post(&scene.path, &[]).await;
+    scene.second.open_and_press(&scene.path).await;
     for expected in [303, 303, 429] {
-        assert_eq!(scene.server.client().post(&scene.path, &[]).await.status, expected);
+        assert_eq!(scene.server.client().open_and_press(&scene.path).await.status, expected);
     }
     scene.server.clock.advance(Duration::from_secs(601));
     let again = scene.second.get(&scene.path).await;
@@ -106,6 +106,36 @@ async fn asking_ends_after_ten_minutes_and_is_no_flood() {
     let grace = scene.server.sign_in(&scene.server.provider).await;
     assert!(!grace.get("/").await.body.contains("Another device asks"));
     assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303);
+    assert!(grace.get("/").await.body.contains("Another device asks"));
+}
+
+/// A second click, or a reload, asks nothing twice.
+#[tokio::test]
+async fn a_browser_that_asks_twice_has_asked_once() {
+    let scene = Scene::new().await;
+    scene.second.get(&scene.path).await;
+    let clicks: Vec<Client> = (0..3).map(|_| scene.second.with_same_cookies()).collect();
+    let replies = futures_util::future::join_all(clicks.iter().map(|client| client.post(&scene.path, &[]))).await;
+    assert!(replies.iter().all(|reply| reply.location() == Some(scene.path.as_str())), "{replies:?}");
+    assert_eq!(scene.actions().await, ["admission.asked"]);
+    assert!(scene.second.get(&scene.path).await.body.contains("We have asked your provider"));
+}
+
+/// Who was put out by another device has nothing left of before: they ask as anybody does.
+#[tokio::test]
+async fn what_a_browser_was_put_out_with_does_not_let_it_in_again() {
+    let scene = Scene::new().await;
+    let stolen = scene.first.with_same_cookies();
+    let grace = scene.server.sign_in(&scene.server.provider).await;
+    let mut provider = Page::open(&scene.server, &grace, scene.visit.id).await;
+    for asks in [&scene.second, &scene.first] {
+        asks.open_and_press(&scene.path).await;
+        let id = provider.until_asking(1).await[0].id.to_string();
+        assert_eq!(scene.answer(&grace, &id, true).await.status, 200);
+        provider.until_asking(0).await;
+        assert_eq!(scene.sees(asks).await, 200);
+    }
+    assert_eq!(scene.sees(&stolen).await, 401);
 }
 
 #[tokio::test]
@@ -114,7 +144,7 @@ async fn the_front_desk_answers_too() {
     let role = bedside_visit::permission::ClinicRole::Staff;
     let dorothy = scene.server.add_clerk("Dorothy Vaughan", "dorothy@example.org", role).await;
     let desk = scene.server.sign_in(&dorothy).await;
-    scene.second.post(&scene.path, &[]).await;
+    scene.second.open_and_press(&scene.path).await;
     assert!(desk.get("/desk").await.body.contains("Another device asks"));
     let booking = format!("/booking/{}", scene.visit.id);
     let page = desk.get(&booking).await.body;
@@ -128,7 +158,7 @@ async fn the_front_desk_answers_too() {
 async fn a_link_that_was_taken_away_is_not_asked_for() {
     let scene = Scene::new().await;
     let grace = scene.server.sign_in(&scene.server.provider).await;
-    scene.second.post(&scene.path, &[]).await;
+    scene.second.open_and_press(&scene.path).await;
     let mut provider = Page::open(&scene.server, &grace, scene.visit.id).await;
     let id = provider.until_asking(1).await[0].id.to_string();
     let gone = format!("/api/appointments/{}/invites/{}", scene.visit.id, scene.server.patient.id());

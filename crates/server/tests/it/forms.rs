@@ -275,7 +275,7 @@ impl Scene {
                 for visit in [&self.visit, &self.elsewhere] {
                     let link = self.server.link(visit.id).await;
                     self.server.client().join_by_link(&link).await;
-                    let asked = self.server.client().post(&link.replace(&self.server.origin, ""), &[]).await;
+                    let asked = self.server.client().open_and_press(&link.replace(&self.server.origin, "")).await;
                     assert_eq!(asked.status, 303, "{}", asked.body);
                 }
                 let client = self.dorothy().await;
@@ -291,7 +291,9 @@ impl Scene {
             }
             "/v/{token}" => {
                 path = self.server.link(self.visit.id).await.replace(&self.server.origin, "");
-                (self.server.client(), vec![])
+                let client = self.server.client();
+                client.get(&path).await;
+                (client, vec![])
             }
             "/sign-out" => (self.grace().await, vec![]),
             "/api/token" => {

@@ -10,6 +10,11 @@ async fn link_path(server: &Server, when: When) -> (bedside_visit::Appointment, 
     (visit, path)
 }
 
+/// Whether somebody is on the way to their page.
+fn is_let_in(reply: &Reply) -> bool {
+    reply.status == 303 && reply.location().is_some_and(|to| !to.starts_with("/v/"))
+}
+
 fn assert_page(reply: &Reply, status: u16, words: &str) {
     assert_eq!(reply.status, status, "{}", reply.body);
     assert!(reply.is_page() && reply.body.contains(words), "{words}: {}", reply.body);
@@ -24,16 +29,17 @@ async fn opening_a_link_changes_nothing() {
     for _ in 0..2 {
         let page = scanner.get(&path).await;
         assert_page(&page, 200, "Join visit");
-        for shown in ["Ada Lovelace", "Dr. Grace Hopper", "Family medicine", "Follow-up, 30 minutes"] {
+        for shown in ["Ada Lovelace", "Dr. Grace Hopper", "Family medicine", "<bdi>Follow-up</bdi>, 30 minutes"] {
             assert!(page.body.contains(shown), "{shown}: {}", page.body);
         }
         assert!(!page.body.contains("Blood pressure"), "why they come is not for whoever has the link");
     }
     let head = scanner.request(reqwest::Method::HEAD, &path).send().await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
-    assert!(scanner.cookies().is_empty());
     assert_eq!(server.audit().await, before);
-    assert_eq!(server.client().get(&format!("/appointment/{}", visit.id)).await.status, 303, "nobody is in by it");
+    for client in [scanner, server.client()] {
+        assert_eq!(client.get(&format!("/appointment/{}", visit.id)).await.status, 303, "nobody is in by it");
+    }
 }
 
 #[tokio::test]
@@ -41,7 +47,7 @@ async fn joining_uses_the_link_and_leads_to_the_waiting_room() {
     let server = Server::start().await;
     let (visit, path) = link_path(&server, When::Now).await;
     let client = server.client();
-    let joined = client.post(&path, &[]).await;
+    let joined = client.open_and_press(&path).await;
     let room = format!("/video-call/patient?appointmentId={}", visit.id);
     assert_eq!((joined.status, joined.location()), (303, Some(room.as_str())));
     assert_page(&client.get(&room).await, 200, "<patient-video-call");
@@ -56,7 +62,7 @@ async fn a_used_link_goes_on_in_its_browser_and_nowhere_else() {
     let server = Server::start().await;
     let (_, path) = link_path(&server, When::Now).await;
     let (first, second) = (server.client(), server.client());
-    first.post(&path, &[]).await;
+    first.open_and_press(&path).await;
     let cookies = first.cookies();
 
     assert_page(&first.get(&path).await, 200, "Join visit");
@@ -65,7 +71,7 @@ async fn a_used_link_goes_on_in_its_browser_and_nowhere_else() {
     let reply = second.get(&path).await;
     assert_page(&reply, 200, "This link was opened on another device");
     assert!(!reply.body.contains("Ada Lovelace"), "nothing of the patient");
-    assert!(second.cookies().is_empty());
+    assert_ne!(second.link_cookie(), first.link_cookie());
 }
 
 #[tokio::test]
@@ -73,7 +79,7 @@ async fn of_two_browsers_that_join_at_once_one_gets_in() {
     let server = Server::start().await;
     let (visit, path) = link_path(&server, When::Now).await;
     let clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
-    let replies = futures_util::future::join_all(clients.iter().map(|client| client.post(&path, &[]))).await;
+    let replies = futures_util::future::join_all(clients.iter().map(|client| client.open_and_press(&path))).await;
     // Whoever comes a moment later may ask to be let in, and is not.
     let to = |reply: &&Reply| reply.location().is_some_and(|to| to.starts_with("/video-call/"));
     assert_eq!(replies.iter().filter(to).count(), 1);
@@ -97,7 +103,7 @@ async fn early_the_link_says_when_to_come_back() {
     assert!(client.cookies().is_empty());
     server.clock.advance(Duration::from_secs(2 * 3600));
     assert_page(&client.get(&path).await, 200, "Join visit");
-    assert_eq!(client.post(&path, &[]).await.status, 303, "trying early burnt nothing");
+    assert!(is_let_in(&client.post(&path, &[]).await), "trying early burnt nothing");
 }
 
 #[tokio::test]
@@ -117,7 +123,7 @@ async fn inside_another_app_the_way_to_a_browser_is_shown_before_anything_is_use
     // The same link, in Safari.
     let safari = server.client();
     assert_page(&safari.get(&path).await, 200, "Join visit");
-    assert_eq!(safari.post(&path, &[]).await.status, 303);
+    assert!(is_let_in(&safari.post(&path, &[]).await));
 }
 
 #[tokio::test]
@@ -130,7 +136,7 @@ async fn late_and_called_off_the_link_says_so() {
     // The patient is in when it is called off.
     let (visit, path) = link_path(&server, When::Now).await;
     let client = server.client();
-    client.post(&path, &[]).await;
+    client.open_and_press(&path).await;
     server.cancel(visit.id).await;
     for reply in [client.get(&path).await, client.post(&path, &[]).await] {
         assert_page(&reply, 403, "This appointment was cancelled");
@@ -157,10 +163,10 @@ async fn a_new_link_replaces_the_unused_one_and_spares_the_used_one() {
     let second = server.link(visit.id).await.replace(&server.origin, "");
     assert_page(&server.client().get(&first).await, 404, "Not found");
     let client = server.client();
-    assert_eq!(client.post(&second, &[]).await.status, 303);
+    assert!(is_let_in(&client.open_and_press(&second).await));
     let third = server.link(visit.id).await.replace(&server.origin, "");
     assert_page(&client.get(&second).await, 200, "Join visit");
-    assert_eq!(server.client().post(&third, &[]).await.status, 303, "and a lost phone is replaced by it");
+    assert!(is_let_in(&server.client().open_and_press(&third).await), "and a lost phone is replaced by it");
 }
 
 #[tokio::test]
@@ -170,7 +176,7 @@ async fn a_link_is_good_for_its_visit_and_nothing_else() {
     // Another visit of the same two people.
     let other = server.book(When::Now).await;
     let client = server.client();
-    client.post(&path, &[]).await;
+    client.open_and_press(&path).await;
     assert_page(&client.get(&format!("/appointment/{}", other.id)).await, 404, "Not found");
     assert_eq!(client.get(&format!("/api/appointments/{}", other.id)).await.problem(), "not-found");
 }
@@ -186,14 +192,139 @@ async fn links_that_were_never_made_are_not_found() {
     }
 }
 
+/// A double click, a reload, an answer that was lost on the way: all of it is one browser.
 #[tokio::test]
-async fn a_second_visit_in_the_same_browser_takes_the_cookie_over() {
+async fn what_one_browser_does_again_never_locks_it_out() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    let client = server.client();
+    client.get(&path).await;
+    // What the browser has before any answer to its clicks has come.
+    let clicks: Vec<Client> = (0..4).map(|_| client.with_same_cookies()).collect();
+    let replies = futures_util::future::join_all(clicks.iter().map(|client| client.post(&path, &[]))).await;
+    assert!(replies.iter().all(is_let_in), "{replies:?}");
+    let room = format!("/video-call/patient?appointmentId={}", visit.id);
+    assert_page(&client.get(&room).await, 200, "<patient-video-call");
+    assert!(is_let_in(&client.post(&path, &[]).await), "and later");
+    assert_page(&client.get(&path).await, 200, "Join visit");
+    assert_eq!(server.audit().await.iter().filter(|row| row.action == "invite.used").count(), 1);
+    assert_page(&server.client().get(&path).await, 200, "This link was opened on another device");
+}
+
+#[tokio::test]
+async fn a_browser_that_keeps_no_cookies_uses_nothing_and_is_told_so() {
+    let server = Server::start().await;
+    let (_, path) = link_path(&server, When::Now).await;
+    let before = server.audit().await;
+    for _ in 0..2 {
+        let pressed = server.client().post(&path, &[]).await;
+        assert_eq!(pressed.location(), Some(format!("{path}?again=true").as_str()));
+        let told = server.client().get(&format!("{path}?again=true")).await;
+        assert_page(&told, 200, "This browser does not keep cookies");
+    }
+    assert_eq!(server.audit().await, before);
+    // One that had only lost the cookie presses again.
+    let client = server.client();
+    let again = client.post(&path, &[]).await.location().expect("a way on").to_owned();
+    let shown = client.get(&again).await;
+    assert!(shown.body.contains("Join visit") && !shown.body.contains("does not keep cookies"), "{}", shown.body);
+    assert!(is_let_in(&client.post(&path, &[]).await));
+}
+
+/// Phones close browsers without asking: what a link was bound to is kept for as long as the visit can last.
+#[tokio::test]
+async fn a_browser_that_was_closed_is_still_the_one_that_used_the_link() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    let client = server.client();
+    let shown = client.get(&path).await;
+    let age = shown.header("set-cookie").and_then(|cookie| cookie.split("Max-Age=").nth(1)).expect("an age");
+    let age: u64 = age.split(';').next().expect("a number").parse().expect("a number");
+    let now = bedside_visit::Clock::now(&*server.clock);
+    let left = visit.closes(&server.config.rules()).since(now).as_secs();
+    assert!(age <= left && left - age < 60, "{age} of {left}");
+    assert!(is_let_in(&client.post(&path, &[]).await));
+    server.clock.advance(Duration::from_secs(left - 60));
+    assert!(is_let_in(&client.post(&path, &[]).await));
+}
+
+#[tokio::test]
+async fn two_visits_of_one_day_are_open_in_one_browser() {
     let server = Server::start().await;
     let (morning, first) = link_path(&server, When::Now).await;
     let (afternoon, second) = link_path(&server, When::Now).await;
     let client = server.client();
-    client.post(&first, &[]).await;
-    client.post(&second, &[]).await;
-    assert_eq!(client.get(&format!("/appointment/{}", afternoon.id)).await.status, 200);
-    assert_ne!(client.get(&format!("/appointment/{}", morning.id)).await.status, 200);
+    for path in [&first, &second] {
+        assert!(is_let_in(&client.open_and_press(path).await));
+    }
+    let rooms = [&morning, &afternoon].map(|visit| format!("/video-call/patient?appointmentId={}", visit.id));
+    let home = client.get("/").await;
+    assert_page(&home, 200, "Your visits");
+    let ended = client.get("/ended").await;
+    for room in &rooms {
+        assert_page(&client.get(room).await, 200, "<patient-video-call");
+        for page in [&home, &ended] {
+            assert!(page.body.contains(&room.replace('&', "&#38;")), "{room}: {}", page.body);
+        }
+    }
+    for path in [&first, &second] {
+        assert!(is_let_in(&client.post(path, &[]).await), "{path}");
+    }
+    // To ask for one of them leaves the other alone.
+    let (third, path) = link_path(&server, When::Now).await;
+    server.client().open_and_press(&path).await;
+    assert_eq!(client.open_and_press(&path).await.location(), Some(path.as_str()));
+    assert_page(&client.get(&path).await, 200, "We have asked your provider");
+    assert_eq!(client.get(&format!("/api/appointments/{}", third.id)).await.status, 404);
+    for room in &rooms {
+        assert_page(&client.get(room).await, 200, "<patient-video-call");
+    }
+    // Forgotten is all of it.
+    assert_eq!(client.post("/sign-out", &[]).await.location(), Some("/ended"));
+    assert!(client.cookies().is_empty(), "{:?}", client.cookies());
+    assert_eq!(client.get(&rooms[0]).await.status, 303);
+}
+
+/// A patient and somebody who comes with them, at one computer.
+#[tokio::test]
+async fn two_people_of_one_visit_have_a_page_each_in_one_browser() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    let (guest, link) = server.companion_link(visit.id, "George", "guest").await;
+    let client = server.client();
+    client.open_and_press(&path).await;
+    let joined = client.open_and_press(&link.replace(&server.origin, "")).await;
+    let page = client.get(joined.location().expect("let in")).await;
+    assert_page(&page, 200, &format!("current-user-id=\"{guest}\""));
+    let room = client.get(&format!("/video-call/patient?appointmentId={}", visit.id)).await;
+    assert_page(&room, 200, &format!("current-user-id=\"{}\"", server.patient.id()));
+}
+
+#[tokio::test]
+async fn a_browser_keeps_no_more_links_than_it_can_carry() {
+    let server = Server::start().await;
+    let client = server.client();
+    for _ in 0..18 {
+        let (_, path) = link_path(&server, When::Now).await;
+        client.get(&path).await;
+    }
+    assert_eq!(client.cookies().len(), 16);
+}
+
+/// The link's page offers to join once a script of its own has found that the browser can hold a visit.
+#[tokio::test]
+async fn without_a_script_that_runs_a_link_is_not_used() {
+    let server = Server::start().await;
+    let (visit, path) = link_path(&server, When::Now).await;
+    let client = server.client();
+    let page = client.get(&path).await;
+    let form = page.body.split("<form method=\"post\" data-join").nth(1).and_then(|rest| rest.split('>').next());
+    assert!(
+        form.is_some_and(|form| form.contains("data-script=\"/assets/visit") && form.ends_with("hidden")),
+        "{form:?}"
+    );
+    assert_page(&page, 200, "This takes longer than it should");
+    client.post(&path, &[]).await;
+    let room = client.get(&format!("/video-call/patient?appointmentId={}", visit.id)).await;
+    assert_page(&room, 200, "This takes longer than it should");
 }

@@ -11,6 +11,7 @@ mod audit;
 mod authority;
 mod bad_input;
 mod canary;
+mod cancelling;
 mod cometchat;
 mod contract;
 mod crash;

@@ -161,6 +161,10 @@ impl Clinic {
         }
         // What a request leaves in the browser is not for the next one.
         let browser = browser.with_same_cookies();
+        if (method, route.split('{').next()) == ("POST", Some("/v/")) {
+            // As people do: the page gives the browser what its button needs.
+            browser.get(&path).await;
+        }
         if method == "WS" {
             return Err(match Page::try_open(&self.server, &browser, &path, Some(&self.server.origin)).await {
                 Ok(_) => "open".to_owned(),

@@ -301,14 +301,14 @@ async fn a_link_that_a_program_signed_lets_in_once() {
     assert_eq!(joins(&client, &token).await, (200, 303));
     Page::open(&server, &client, visit.id).await;
     assert_eq!(joins(&client, &token).await, (200, 303), "it goes on in its browser");
-    let elsewhere = server.client().post(&format!("/v/{token}"), &[]).await;
+    let elsewhere = server.client().open_and_press(&format!("/v/{token}")).await;
     assert!(elsewhere.location().is_some_and(|to| to.starts_with("/v/")), "nowhere else but by asking");
 
     let provider = server.client();
     let token = signer.sign(&header(), &claims(&server, &visit, server.provider.id(), Role::Provider));
     assert_eq!(joins(&provider, &token).await, (404, 404), "a provider's seat is not a program's to give by default");
     server.operator().trust(signer.key.user, EHR, &signer.jwks("one"), true).await.expect("trusted");
-    let joined = provider.post(&format!("/v/{token}"), &[]).await;
+    let joined = provider.open_and_press(&format!("/v/{token}")).await;
     let room = format!("/video-call/provider?appointmentId={}", visit.id);
     assert_eq!(joined.location(), Some(room.as_str()), "{}", joined.body);
     assert_eq!(provider.get(&room).await.status, 200);

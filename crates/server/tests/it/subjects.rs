@@ -156,7 +156,7 @@ async fn what_the_clinic_does_to_its_people() {
     first.join_by_link(&link).await;
     let path = link.replace(&server.origin, "");
     for (device, admit) in [(&second, "false"), (&third, "true")] {
-        device.post(&path, &[]).await;
+        device.open_and_press(&path).await;
         let page = admin.get(&booking).await.body;
         admin
             .post(&format!("{booking}/admissions"), &[("admission", &hidden(&page, "admission")), ("admit", admit)])

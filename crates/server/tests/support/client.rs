@@ -123,6 +123,21 @@ impl Client {
         assert_eq!(shown.status, 200, "{}", shown.body);
         let joined = self.post(&path, &[]).await;
         assert_eq!(joined.status, 303, "{}", joined.body);
+        assert!(!joined.location().is_some_and(|to| to.starts_with("/v/")), "let in: {joined:?}");
+    }
+
+    /// Opens a link's page and presses the button that it has.
+    pub(crate) async fn open_and_press(&self, path: &str) -> Reply {
+        self.get(path).await;
+        self.post(path, &[]).await
+    }
+
+    /// The cookie that this browser has for a link; there is one.
+    pub(crate) fn link_cookie(&self) -> (String, String) {
+        let of_links = self.cookies().into_iter().filter(|(name, _)| name.contains("bedside-visit-"));
+        let found: Vec<_> = of_links.collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.into_iter().next().expect("one")
     }
 
     pub(crate) fn cookies(&self) -> BTreeMap<String, String> {

@@ -15,7 +15,8 @@ const TABLE: &str = "visits";
 macro_rules! select_visits {
     ($where:literal) => {
         concat!(
-            "SELECT v.id, v.appointment_id, v.phase, v.started_at, v.ended_at, v.end_reason, v.connected_at, v.ring_until,
+            "SELECT v.id, v.appointment_id, v.phase, v.started_at, v.ended_at, v.end_reason, v.is_cancelled, v.connected_at,
+                    v.ring_until,
                     p.user_id, p.role, p.entered_at, p.left_at, p.declined_at, p.microphone, p.camera, p.consent_at,
                     p.consent_terms, p.commands
              FROM visits v LEFT JOIN participants p ON p.visit_id = v.id ",
@@ -58,11 +59,12 @@ pub(super) async fn list_started(connection: &mut SqliteConnection) -> Result<Ve
 pub(super) async fn save(connection: &mut SqliteConnection, visit: &VisitRecord) -> Result<(), StoreError> {
     let phase = PhaseColumns::from(visit.phase);
     let done = sqlx::query(
-        "INSERT INTO visits (id, appointment_id, phase, started_at, ended_at, end_reason, connected_at, ring_until)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO visits (id, appointment_id, phase, started_at, ended_at, end_reason, is_cancelled, connected_at,
+                             ring_until)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET
              phase = excluded.phase, started_at = excluded.started_at, ended_at = excluded.ended_at,
-             end_reason = excluded.end_reason, connected_at = excluded.connected_at,
+             end_reason = excluded.end_reason, is_cancelled = excluded.is_cancelled, connected_at = excluded.connected_at,
              ring_until = excluded.ring_until
          WHERE appointment_id = excluded.appointment_id",
     )
@@ -71,7 +73,8 @@ pub(super) async fn save(connection: &mut SqliteConnection, visit: &VisitRecord)
     .bind(phase.phase)
     .bind(phase.started.map(Timestamp::as_millis))
     .bind(phase.ended.map(Timestamp::as_millis))
-    .bind(phase.reason.map(EndReason::as_str))
+    .bind(phase.reason)
+    .bind(phase.is_cancelled)
     .bind(visit.connected.map(Timestamp::as_millis))
     .bind(visit.ring_until.map(Timestamp::as_millis))
     .execute(&mut *connection)
@@ -125,18 +128,28 @@ struct PhaseColumns {
     phase: &'static str,
     started: Option<Timestamp>,
     ended: Option<Timestamp>,
-    reason: Option<EndReason>,
+    reason: Option<&'static str>,
+    /// In the table it is a kind of `closed`, which older versions know.
+    is_cancelled: bool,
 }
 
 impl From<VisitPhase> for PhaseColumns {
     fn from(phase: VisitPhase) -> Self {
         match phase {
-            VisitPhase::Planned => Self { phase: "planned", started: None, ended: None, reason: None },
-            VisitPhase::Started { at } => Self { phase: "started", started: Some(at), ended: None, reason: None },
+            VisitPhase::Planned => Self::open("planned", None),
+            VisitPhase::Started { at } => Self::open("started", Some(at)),
             VisitPhase::Ended { started, at, reason } => {
-                Self { phase: "ended", started, ended: Some(at), reason: Some(reason) }
+                let is_cancelled = reason == EndReason::Cancelled;
+                let reason = if is_cancelled { EndReason::Closed } else { reason };
+                Self { phase: "ended", started, ended: Some(at), reason: Some(reason.as_str()), is_cancelled }
             }
         }
+    }
+}
+
+impl PhaseColumns {
+    const fn open(phase: &'static str, started: Option<Timestamp>) -> Self {
+        Self { phase, started, ended: None, reason: None, is_cancelled: false }
     }
 }
 
@@ -166,7 +179,10 @@ fn visit(id: VisitId, row: &SqliteRow) -> Result<VisitRecord, StoreError> {
         "ended" => VisitPhase::Ended {
             started: columns.time_optional("started_at")?,
             at: columns.time("ended_at")?,
-            reason: columns.parsed("end_reason")?,
+            reason: match columns.value("is_cancelled")? {
+                true => EndReason::Cancelled,
+                false => columns.parsed("end_reason")?,
+            },
         },
         _ => return Err(columns.corrupt("phase")),
     };

@@ -97,9 +97,11 @@ impl Visit {
         Ok(())
     }
 
-    /// Nothing new begins when the door has closed, or while the program is stopping.
+    /// Nothing new begins once the appointment is cancelled or the door has closed, or while the program is stopping.
     fn may_begin(&self, now: Timestamp) -> Result<(), Refusal> {
-        if now >= self.closes {
+        if self.status == AppointmentStatus::Cancelled {
+            Err(Refusal::Cancelled)
+        } else if now >= self.closes {
             Err(Refusal::Closed)
         } else if self.stopping.is_some() {
             Err(Refusal::Stopping)
@@ -302,6 +304,7 @@ impl Visit {
                 self.audit(actor, AuditAction::VisitMissed);
                 self.set_status(AppointmentStatus::NoShow);
             }
+            EndReason::Cancelled => self.audit(actor, AuditAction::VisitEnded),
             EndReason::Ended | EndReason::Abandoned | EndReason::Closed => {
                 self.audit(actor, AuditAction::VisitEnded);
                 if self.connected.is_some() {

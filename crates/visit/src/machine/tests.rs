@@ -531,6 +531,46 @@ fn who_waits_when_the_door_closes_is_told() {
 }
 
 #[test]
+fn a_cancelled_appointment_ends_its_visit_for_everyone_who_looks_at_it() {
+    let mut started = Scene::both_waiting();
+    started.send(PATIENT, Command::Leave).expect("leave");
+    started.send(PROVIDER, Command::Start).expect("start");
+    for mut scene in [Scene::both_waiting(), started] {
+        scene.input(Input::Cancelled);
+        for page in [PATIENT, PROVIDER] {
+            assert_eq!(scene.stage(page), &Stage::Ended { at: scene.now, reason: EndReason::Cancelled });
+        }
+        assert_eq!(scene.send(PROVIDER, Command::Start), Err(Refusal::Cancelled));
+        assert_eq!(scene.send(PATIENT, Command::Rejoin), Err(Refusal::Cancelled));
+        assert!(scene.visit.next_deadline().is_none());
+        let before = scene.log.len();
+        scene.input(Input::Cancelled);
+        assert_eq!(scene.log.len(), before, "once");
+    }
+    // Nobody was in yet: the provider's button is gone all the same.
+    let mut scene = Scene::new();
+    scene.connect(PROVIDER);
+    scene.input(Input::Cancelled);
+    assert_eq!(scene.stage(PROVIDER), &Stage::Ended { at: scene.now, reason: EndReason::Cancelled });
+}
+
+/// The program was not running as it was cancelled.
+#[test]
+fn a_visit_that_was_cancelled_meanwhile_is_not_continued() {
+    let mut scene = Scene::both_waiting();
+    scene.send(PATIENT, Command::Leave).expect("leave");
+    scene.send(PROVIDER, Command::Start).expect("start");
+    let mut cancelled = appointment();
+    cancelled.status = AppointmentStatus::Cancelled;
+    let record = scene.visit.record();
+    let mut visit = Visit::restore(&record, vec![], &cancelled, VisitRules::default(), scene.now);
+    assert!(visit.next_deadline().is_some_and(|at| at <= scene.now), "at once");
+    visit.handle(Context { now: scene.now, fresh: VisitId::new(Uuid::from_u128(99)) }, Input::Timeout);
+    let ended = VisitPhase::Ended { started: Some(scene.now), at: scene.now, reason: EndReason::Cancelled };
+    assert_eq!(visit.record().phase, ended);
+}
+
+#[test]
 fn nothing_new_begins_while_the_program_stops() {
     let mut scene = Scene::both_waiting();
     let until = T0 + Duration::from_secs(60);

@@ -1,0 +1,62 @@
+//! The visits that a browser came to by links: several, where a person has more than one on a day.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use bedside_visit::permission::{Action, Scope};
+
+use super::{Layout, call_path, render};
+use crate::app::App;
+use crate::auth::Identities;
+use crate::error::Error;
+use crate::text::{day_and_time, rfc3339};
+
+#[derive(Template)]
+#[template(path = "visits.html")]
+struct VisitsPage {
+    layout: Layout,
+    visits: Vec<OpenVisit>,
+}
+
+/// A visit that can be gone to.
+pub(super) struct OpenVisit {
+    pub(super) path: String,
+    /// Whom it is with.
+    pub(super) other: String,
+    pub(super) start: String,
+    pub(super) when: String,
+    pub(super) zone: String,
+}
+
+/// Those of this browser's links that can be joined now, by start.
+pub(super) async fn open_visits(app: &App, identities: &Identities) -> Result<Vec<OpenVisit>, Error> {
+    let mut open = Vec::new();
+    for identity in &identities.links {
+        let Scope::Invite(id, _) = identity.principal.scope else { continue };
+        let Some(sealed) = app.store.get_appointment(id).await? else { continue };
+        let opened = sealed.open(&identity.principal, Action::Join, &app.rules, app.clock.now());
+        let Ok((appointment, role)) = opened else { continue };
+        let visit = OpenVisit {
+            path: call_path(role, id, identity.principal.user),
+            other: appointment.participants.counterpart(role).name.reveal().clone(),
+            start: rfc3339(appointment.start),
+            when: day_and_time(appointment.start, &app.zone),
+            zone: app.zone.iana_name().unwrap_or_default().to_owned(),
+        };
+        open.push((appointment.start, visit));
+    }
+    open.sort_by_key(|(start, _)| *start);
+    Ok(open.into_iter().map(|(_, visit)| visit).collect())
+}
+
+/// The way home of somebody with nothing but links: their visit, their choice of several, or the last page.
+pub(super) async fn home(app: &App, identities: &Identities) -> Result<Response, Error> {
+    let visits = open_visits(app, identities).await?;
+    match visits.as_slice() {
+        [] => Ok(Redirect::to("/ended").into_response()),
+        [only] => Ok(Redirect::to(&only.path).into_response()),
+        [_, _, ..] => {
+            let page: Html<String> = render(&VisitsPage { layout: Layout::new(app), visits })?;
+            Ok(page.into_response())
+        }
+    }
+}
