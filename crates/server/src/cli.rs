@@ -53,6 +53,19 @@ pub(crate) enum Command {
     /// The keys that names and what people write are sealed with.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make a checked backup in a new folder, while the program runs or not.
+    Backup {
+        /// The folder, which must not exist yet.
+        folder: PathBuf,
+        /// Put the key files in it too. Whoever has the folder can then read the clinic's records.
+        #[arg(long)]
+        with_keys: bool,
+    },
+    /// Put a backup in the place of the database, and end every session. Stop the program first.
+    Restore {
+        /// The folder that `bedside backup` made.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]

@@ -52,7 +52,7 @@ pub use admission::AdmissionRecord;
 pub use audit::{Actor, AuditEntry, AuditRow};
 pub use audit_chain::{AuditHash, Chain, ChainFault, NoHash};
 pub use backend_report::{BackendReport, Receipt, ReportedVisit};
-pub use error::{Conflict, StoreError};
+pub use error::{Conflict, StorageFault, StoreError};
 pub use hash::{ClientKeyHash, InviteHash, ResetHash, SessionHash};
 pub use integrator::{ClientKey, Issuer};
 pub use invite::Invite;

@@ -1,6 +1,7 @@
 //! The two traits that the rest of the program sees.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
@@ -42,6 +43,18 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::Newer`].
     async fn pending_migrations(&self) -> Result<usize, StoreError>;
+
+    /// Writes something durably, to prove that the database can be written. Changes nothing that anything reads.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Reads all of it, to prove that it is whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with [`StorageFault::Damaged`](crate::StorageFault::Damaged).
+    async fn check_contents(&self) -> Result<(), StoreError>;
+
+    /// Writes a copy into a new file, as everything is at one moment, while others read and write.
+    async fn back_up(&self, file: &Path) -> Result<(), StoreError>;
 
     /// How long what was written had to wait, since the store was opened.
     fn statistics(&self) -> StoreStatistics;
@@ -224,6 +237,10 @@ pub trait Transaction: Send {
 
     /// Ends all sessions that began with a join token of a program, and tells how many.
     async fn delete_sessions_vouched_by(&mut self, program: UserId) -> Result<u64, StoreError>;
+
+    /// Ends every session and everybody's links to set a new password, and tells how many sessions. For a restored copy, in
+    /// which sessions live again that had ended.
+    async fn delete_all_sessions(&mut self) -> Result<u64, StoreError>;
 
     /// Removes the sessions whose end has come by `now`, and tells how many.
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError>;
@@ -417,4 +434,8 @@ pub trait Transaction: Send {
 
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;
+
+    /// Adds the line that the database was put back as it was earlier. `through`: the last line that is known to have been
+    /// written after that; 0 if none is known. The detail of the line says it.
+    async fn append_restored(&mut self, at: Timestamp, through: i64) -> Result<(), StoreError>;
 }

@@ -26,6 +26,7 @@ async fn on_sqlite() {
     let directory = TempDir::new().unwrap();
     let store = support::sqlite(directory.path()).await;
     story(&store).await;
+    copies(&store, directory.path()).await;
     store.close().await;
 }
 
@@ -196,6 +197,13 @@ async fn sign_in(store: &dyn Store) {
     assert_eq!(transaction.delete_sessions_of(user_id(2)).await.unwrap(), 2);
     transaction.commit().await.unwrap();
     assert_eq!(store.get_session(&second.token_hash).await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    transaction.insert_session(&first).await.unwrap();
+    transaction.insert_session(&session(3, 1)).await.unwrap();
+    assert_eq!(transaction.delete_all_sessions().await.unwrap(), 2);
+    assert_eq!(transaction.delete_all_sessions().await.unwrap(), 0);
+    transaction.commit().await.unwrap();
 }
 
 async fn disable(store: &dyn Store, since: Option<Timestamp>) {
@@ -708,6 +716,28 @@ async fn half_a_change_is_none(store: &dyn Store) {
     assert!(times(now.commits) > 0 && now.commits.sum > 0, "{now:?}");
 }
 
+/// A copy has everything as it was at that moment, and can be written; a file that is there is not overwritten.
+async fn copies(store: &dyn Store, directory: &std::path::Path) {
+    store.check_writable().await.unwrap();
+    store.check_contents().await.unwrap();
+    let (end, elsewhere) = (store.get_audit_end().await.unwrap(), directory.join("copy"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    store.back_up(&elsewhere.join("bedside.db")).await.unwrap();
+    assert!(store.back_up(&elsewhere.join("bedside.db")).await.is_err());
+    let mut transaction = begin(store).await;
+    transaction.append_restored(at(500), 17).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let copy = support::opened(&elsewhere, support::keyring(1, None)).await;
+    copy.check_contents().await.unwrap();
+    copy.check_writable().await.unwrap();
+    assert_eq!(copy.get_audit_end().await.unwrap(), end);
+    assert_eq!(copy.get_person(user_id(1)).await.unwrap(), store.get_person(user_id(1)).await.unwrap());
+    let lines = store.list_audit(end.unwrap().0, 10).await.unwrap();
+    assert_eq!(lines.iter().map(bedside_store::AuditRow::restored_over).collect::<Vec<_>>(), [Some(17)]);
+    copy.close().await;
+}
+
 async fn audit(store: &dyn Store) {
     let started = AuditEntry::new(at(100), AuditAction::VisitStarted)
         .by(user_id(2))
@@ -731,4 +761,5 @@ async fn audit(store: &dyn Store) {
     assert_eq!((rows[1].actor, rows[1].visit, rows[1].detail.as_deref()), (None, None, Some("not_found")));
     assert_eq!(store.list_audit(0, 1).await.unwrap(), rows[..1]);
     assert_eq!(store.list_audit(rows[0].sequence, 10).await.unwrap(), rows[1..]);
+    assert_eq!(rows[1].restored_over(), None);
 }

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, SqlStr};
 
 use super::errors::failed;
 use crate::StoreError;
@@ -25,11 +25,15 @@ fn migration(name: &str, sql: &'static str) -> Migration {
     Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
 }
 
-/// Applies what is missing, unless the database is newer; each migration in a transaction of its own.
+/// Applies what is missing, unless the database is newer: all of it in one transaction, whose lock makes a second program
+/// that starts at the same time wait and then find nothing missing.
 pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    pending(connection).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    pending(&mut transaction).await?;
     // Also when nothing is missing: it finds applied migrations that were altered since.
-    MIGRATOR.run_direct(None, connection, false).await.map_err(|error| StoreError::Migration(Box::new(error)))
+    let done = MIGRATOR.run_direct(None, &mut *transaction, false).await;
+    done.map_err(|error| StoreError::Migration(Box::new(error)))?;
+    transaction.commit().await.map_err(failed)
 }
 
 /// How many migrations are missing.

@@ -8,6 +8,7 @@ mod admissions;
 mod appointments;
 mod audit;
 mod backend_reports;
+mod check;
 mod consents;
 mod errors;
 mod integrators;
@@ -40,7 +41,8 @@ use bedside_visit::{
     VisitId, VisitRecord,
 };
 use sqlx::pool::PoolConnection;
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use self::errors::failed;
@@ -72,8 +74,9 @@ impl SqliteStore {
     /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or
     /// [`StoreError::Busy`] if another program keeps the database locked.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let (writer, readers) = open::pools(path).await?;
-        let store = Self { writer, readers, keyring: Arc::default(), timing: Arc::default() };
+        let timing = Arc::default();
+        let (writer, readers) = open::pools(path, &timing).await?;
+        let store = Self { writer, readers, keyring: Arc::default(), timing };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -125,6 +128,22 @@ impl Store for SqliteStore {
 
     async fn pending_migrations(&self) -> Result<usize, StoreError> {
         migrations::pending(&mut *self.reader().await?).await
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        check::write(&mut connection).await
+    }
+
+    async fn check_contents(&self) -> Result<(), StoreError> {
+        check::contents(&mut *self.reader().await?).await
+    }
+
+    async fn back_up(&self, file: &Path) -> Result<(), StoreError> {
+        // Reads one state of the database, and blocks no writer. A connection that may write: to the copy.
+        let mut connection = SqliteConnection::connect_with(&self.writer.connect_options()).await.map_err(failed)?;
+        check::copy(&mut connection, file).await?;
+        connection.close().await.map_err(failed)
     }
 
     fn statistics(&self) -> StoreStatistics {

@@ -73,3 +73,8 @@ fn reset(row: &SqliteRow) -> Result<PasswordReset, StoreError> {
         expires_at: columns.time("expires_at")?,
     })
 }
+
+pub(super) async fn delete_all(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM password_resets").execute(connection).await.map_err(failed)?;
+    Ok(())
+}

@@ -95,6 +95,11 @@ impl Transaction for SqliteTransaction {
         sessions::delete_vouched_by(&mut self.0, program).await
     }
 
+    async fn delete_all_sessions(&mut self) -> Result<u64, StoreError> {
+        password_resets::delete_all(&mut self.0).await?;
+        sessions::delete_all(&mut self.0).await
+    }
+
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         sessions::delete_expired(&mut self.0, now).await
     }
@@ -307,5 +312,9 @@ impl Transaction for SqliteTransaction {
 
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
         audit::append(&mut self.0, entry).await
+    }
+
+    async fn append_restored(&mut self, at: Timestamp, through: i64) -> Result<(), StoreError> {
+        audit::append_restored(&mut self.0, at, through).await
     }
 }
