@@ -53,7 +53,7 @@ impl Aside {
         let (done, answer) = oneshot::channel();
         let run = move || {
             let result = work();
-            // Before the answer: whoever has it may begin the next piece at once.
+            // Before the answer: its receiver may begin the next piece at once.
             drop(free);
             let _ = done.send(result);
         };

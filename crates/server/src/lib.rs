@@ -46,7 +46,7 @@ pub use audit::{AuditFault, AuditFormat, AuditReport, ExportError, Head, export_
 pub use auth::{PasswordError, SecretToken};
 pub use backup::{BackupError, Made, Restored, back_up, restore};
 pub use claim::{Claim, ClaimError};
-pub use clock::SystemClock;
+pub use clock::{SteadyClock, SystemClock};
 pub use cometchat::check_cometchat;
 pub use integrators::NewKey;
 pub use key_work::{KeyWorkError, Rewrapped, describe_keys, rewrap_keys, rotate_keys};

@@ -1,6 +1,7 @@
 //! The program: what its command line asks for is done.
 
 mod cli;
+mod details;
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -10,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bedside::config::{Config, TlsConfig};
-use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
+use bedside::operator::Operator;
 use bedside::{
-    AuditFormat, Keys, LogOutput, NewKey, Program, Reloader, SystemClock, back_up, check_build, check_cometchat,
-    check_mail, check_tls, claim, demo, describe_keys, export_audit, listen, local_address, log_filter, open_store,
-    open_to_serve, restore, rewrap_keys, rotate_keys, verify_audit,
+    AuditFormat, Keys, LogOutput, NewKey, Program, Reloader, SteadyClock, SystemClock, back_up, check_build,
+    check_cometchat, check_mail, check_tls, claim, demo, describe_keys, export_audit, listen, local_address,
+    log_filter, open_store, open_to_serve, restore, rewrap_keys, rotate_keys, verify_audit,
 };
 use bedside_visit::{AppointmentId, Clock as _, EmailAddress, Timestamp, UserId};
 use clap::Parser as _;
@@ -23,8 +24,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{
-    AppointmentArgs, AppointmentCommand, AuditCommand, Cli, Command, ExportFormat, IntegratorCommand, KeysCommand, Tls,
-    UserArgs, UserCommand,
+    AppointmentCommand, AuditCommand, Cli, Command, ExportFormat, IntegratorCommand, KeysCommand, Tls, UserCommand,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -72,6 +72,11 @@ fn complain(failure: &dyn std::error::Error) {
         source = cause.source();
     }
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
+/// Says something to the operator that is no failure.
+fn warn(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("bedside: {text}\n").as_bytes());
 }
 
 static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
@@ -127,7 +132,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => {
             let operator = operator(&config).await?;
             match command {
-                UserCommand::Add(user) => say(&operator.add_user(user.try_into()?).await?.to_string()),
+                UserCommand::Add(user) => say(&operator.add_user(details::user(user)?).await?.to_string()),
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
                 UserCommand::ForgetPasskeys { user } => operator.forget_passkeys(&user).await?,
@@ -221,7 +226,7 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
 async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result<(), Failure> {
     match command {
         AppointmentCommand::Add(new) => {
-            let (id, link) = operator.add_appointment(new.try_into()?).await?;
+            let (id, link) = operator.add_appointment(details::appointment(new)?).await?;
             say(&format!("{id}\n{link}"));
         }
         AppointmentCommand::Link { id } => say(&operator.new_link(appointment_id(&id)?).await?),
@@ -267,7 +272,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     // Held until the end.
     let claim = claim(&config, listener.local_addr()?)?;
     let store = open_to_serve(&config, &claim).await?;
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SteadyClock::default());
     let (door, links) = if with_demo {
         store.migrate().await?;
         let (door, links) = demo::prepare(&store, &*clock, &config).await?;
@@ -350,23 +355,6 @@ fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {
     text.parse().map_err(|_| format!("{text:?} is not an appointment's id").into())
 }
 
-impl TryFrom<UserArgs> for UserToAdd {
-    type Error = Failure;
-
-    fn try_from(user: UserArgs) -> Result<Self, Failure> {
-        let email = user.email.as_deref().map(str::parse::<EmailAddress>).transpose()?;
-        let password = if email.is_some() && !user.no_password { Some(read_password()?.into()) } else { None };
-        Ok(Self {
-            name: user.name,
-            email,
-            password,
-            specialty: user.specialty,
-            birth_date: user.birth_date,
-            clinic_role: user.clinic_role,
-        })
-    }
-}
-
 fn read_password() -> Result<String, Failure> {
     if let Ok(password) = std::env::var("BEDSIDE_PASSWORD") {
         return Ok(password);
@@ -375,26 +363,4 @@ fn read_password() -> Result<String, Failure> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-impl TryFrom<AppointmentArgs> for AppointmentToAdd {
-    type Error = Failure;
-
-    fn try_from(new: AppointmentArgs) -> Result<Self, Failure> {
-        let start = if new.at == "now" {
-            SystemClock.now()
-        } else {
-            let at: jiff::Timestamp = new.at.parse().map_err(|error| format!("--at {:?}: {error}", new.at))?;
-            Timestamp::from_millis(at.as_millisecond())
-        };
-        Ok(Self {
-            patient: new.patient,
-            provider: new.provider,
-            start,
-            minutes: new.minutes,
-            kind: new.kind,
-            reason: new.reason,
-            backend: new.call_backend.map(|text| text.parse()).transpose()?,
-        })
-    }
 }

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
-    Issuer, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot,
-    RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics, Terms,
+    Issuer, Listed, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash,
+    RetiredRoot, RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics,
+    Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -173,6 +174,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// The root keys of before, the first one first.
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError>;
+
+    /// At most `limit` mails that are to be sent by now, the first due first.
+    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError>;
+
+    /// How many mails wait.
+    async fn count_mails(&self) -> Result<u64, StoreError>;
 
     /// Appointments before `before` that are not forgotten and have no visit under way, oldest first.
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
@@ -431,6 +438,15 @@ pub trait Transaction: Send {
 
     /// Keeps what is to be known of a root key of before, in place of what was kept of it.
     async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError>;
+
+    /// Has a mail sent, once this is committed.
+    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError>;
+
+    /// Lets a mail that was tried wait. False: it does not wait any more.
+    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Forgets a mail: it was sent, or cannot be. False: it does not wait any more.
+    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError>;
 
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;

@@ -61,7 +61,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// SQLite rolls back by itself when the disk is full; a connection that then cannot be rolled back is not used again.
+/// SQLite rolls back automatically when the disk is full; a connection that then cannot be rolled back is not used again.
 #[tokio::test]
 async fn after_a_full_disk_has_space_again_the_next_write_works() {
     let Some(disk) = SmallDisk::new(3) else { return };

@@ -33,7 +33,7 @@ impl fmt::Display for Made {
             Some(fault) => write!(f, "\nWARNING: its audit log does not verify: {fault}")?,
         }
         if self.with_keys {
-            write!(f, "\nthe key is in it: whoever has this folder can read the clinic's records")
+            write!(f, "\nthe key is in it: anyone who has this folder can read the clinic's records")
         } else {
             let keys = self.root_keys.join(", ");
             write!(f, "\nthe key is not in it: keep a copy of database.key elsewhere (root key {keys})")

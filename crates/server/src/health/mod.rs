@@ -29,7 +29,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
     Ok,
-    /// It works, and somebody should look at it.
+    /// It works, and an operator should look at it.
     Degraded,
     /// It does not work: no new visits are welcome here.
     Failing,

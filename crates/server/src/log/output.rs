@@ -219,22 +219,29 @@ mod tests {
 
     /// A reader that can be stopped, as a pipe whose other end is not read.
     #[derive(Debug, Clone, Default)]
-    struct Reader(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Reader(Arc<Read>);
+
+    #[derive(Debug, Default)]
+    struct Read {
+        /// Whether it is stopped, and what it has read.
+        state: Mutex<(bool, Vec<u8>)>,
+        changed: Condvar,
+    }
 
     impl Reader {
         fn set_stopped(&self, stopped: bool) {
-            self.0.0.lock().expect("not poisoned").0 = stopped;
-            self.0.1.notify_all();
+            self.0.state.lock().expect("not poisoned").0 = stopped;
+            self.0.changed.notify_all();
         }
 
         fn text(&self) -> String {
-            String::from_utf8(self.0.0.lock().expect("not poisoned").1.clone()).expect("text")
+            String::from_utf8(self.0.state.lock().expect("not poisoned").1.clone()).expect("text")
         }
     }
 
     impl Write for Reader {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let held = self.0.1.wait_while(self.0.0.lock().expect("not poisoned"), |(stopped, _)| *stopped);
+            let held = self.0.changed.wait_while(self.0.state.lock().expect("not poisoned"), |(stopped, _)| *stopped);
             held.expect("not poisoned").1.extend_from_slice(bytes);
             Ok(bytes.len())
         }

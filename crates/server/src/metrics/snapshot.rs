@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bedside_sfu::{LOSS_BOUNDS, ROUND_TRIP_BOUNDS, Statistics};
 use bedside_store::{LATENCY_BOUNDS, Latencies, StoreStatistics};
 use bedside_visit::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use tokio::time::timeout;
 
 use super::process::Process;
 use super::writer::{Label, Spread, Writer};
@@ -18,6 +20,8 @@ use crate::media::WorkerStatistics;
 use crate::signalling::Census;
 use crate::tasks::{TaskReport, TaskState};
 
+/// How long the database may take.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const MILLISECONDS: f64 = 1_000.0;
 const MICROSECONDS: f64 = 1_000_000.0;
 const THOUSANDTHS: f64 = 1_000.0;
@@ -39,6 +43,7 @@ pub(super) struct Snapshot {
     health: Arc<Report>,
     tasks: Vec<TaskReport>,
     log: LogStatistics,
+    mails_waiting: Option<u64>,
 }
 
 impl Snapshot {
@@ -54,6 +59,7 @@ impl Snapshot {
             health: app.health.report(app).await,
             tasks: app.tasks.reports(),
             log: log::statistics(),
+            mails_waiting: timeout(TIME_LIMIT, app.store.count_mails()).await.ok().and_then(Result::ok),
         }
     }
 
@@ -111,6 +117,8 @@ impl Snapshot {
         for (name, help, value) in gauges {
             to.gauge(name, help, value.map(|value| (Label::None, value)))?;
         }
+        let waiting = self.mails_waiting.map(|waiting| (Label::None, waiting as f64));
+        to.gauge("bedside_mails_waiting", "Mails that are to be sent", waiting)?;
         let LogStatistics { dropped, suppressed } = self.log;
         to.counter(
             "bedside_log_lines_dropped",

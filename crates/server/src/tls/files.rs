@@ -1,5 +1,5 @@
-//! The operator's certificate files: read at startup, and again when they have changed. Whoever renews them need not
-//! restart the program.
+//! The operator's certificate files: read at startup, and again when they have changed, so that a renewal needs no
+//! restart.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,14 @@ fn in_text(name: &GeneralName<'_>) -> Option<String> {
             let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
             v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok().map(|address| address.to_string())
         }
-        _ => None,
+        GeneralName::OtherName(..)
+        | GeneralName::RFC822Name(_)
+        | GeneralName::X400Address(_)
+        | GeneralName::DirectoryName(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::URI(_)
+        | GeneralName::RegisteredID(_)
+        | GeneralName::Invalid(..) => None,
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// `wanted`: the configuration has a certificate that somebody renews.
+    /// `wanted`: the configuration has a certificate that is renewed.
     pub(crate) fn new(wanted: bool) -> Self {
         Self { wanted, not_after: Arc::default() }
     }

@@ -42,7 +42,7 @@ async fn a_backup_of_a_running_program_is_restored_whole_and_ends_all_sessions()
         assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600, "{file:?}");
         assert!(!file.ends_with("bedside.key"), "the key is asked for");
     }
-    // After the backup: somebody is shut out, somebody is added.
+    // After the backup: one user is disabled, one is added.
     desk.run(&["user", "disable", "grace@example.org"]).worked();
     desk.add_user("Ada Lovelace", "ada@example.org");
     let refused = desk.run(&["restore", "copy"]).refused();

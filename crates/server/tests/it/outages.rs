@@ -122,7 +122,7 @@ async fn a_renewed_certificate_is_served_after_sighup_and_nothing_ends() {
         }
     };
     soon("the renewed certificate", served).await;
-    // Somebody else's certificate keeps the old one.
+    // A certificate for another host keeps the old one.
     write_pair(&desk, "another.example.org");
     serving.signal("HUP");
     let said = desk.run_with(
@@ -265,4 +265,49 @@ async fn a_disk_that_hangs_is_said_and_does_not_keep_the_program_from_ending() {
     let ended = ended.await.expect("waited for");
     std::fs::remove_file(&hang).expect("removed");
     assert!(ended.is_some(), "stopping has a limit for everything");
+}
+
+/// File descriptors run out, and come back.
+#[tokio::test]
+async fn when_descriptors_have_run_out_the_program_serves_again_once_some_are_free() {
+    let desk = Desk::new();
+    let port = free_port();
+    let script = format!("ulimit -n 48; exec {} serve", env!("CARGO_BIN_EXE_bedside"));
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(desk.path(""))
+        .env_clear()
+        .envs([
+            ("BEDSIDE_SERVER__LISTEN", format!("127.0.0.1:{port}").as_str()),
+            ("BEDSIDE_SERVER__PUBLIC_URL", format!("http://localhost:{port}").as_str()),
+            ("BEDSIDE_MEDIA__PORT", "0"),
+            ("BEDSIDE_MEDIA__BIND", "127.0.0.1"),
+            ("BEDSIDE_MEDIA__WORKERS", "1"),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+    assert!(line.contains("listening"), "{line}");
+    let address = format!("127.0.0.1:{port}");
+    let many: Vec<_> = (0..60).filter_map(|_| std::net::TcpStream::connect(&address).ok()).collect();
+    assert!(many.len() > 40, "the system takes them for the program");
+    drop(many);
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let ready = async {
+        loop {
+            let answer = client.get(format!("http://localhost:{port}/readyz")).send().await;
+            if answer.is_ok_and(|answer| answer.status().as_u16() == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let served = tokio::time::timeout(PATIENCE, ready).await;
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(served.is_ok(), "it serves again");
 }

@@ -38,26 +38,24 @@ pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), StoreEr
 
 /// How many migrations are missing.
 pub(super) async fn pending(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-    let database = version(connection).await?;
+    let applied = applied(connection).await?;
+    let database = applied.iter().copied().max().unwrap_or(0);
     let program = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     if database > program {
         return Err(StoreError::Newer { database, program });
     }
-    Ok(MIGRATOR.iter().filter(|migration| migration.version > database).count())
+    Ok(MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version)).count())
 }
 
-/// The last migration in the database; 0 if it is empty.
-async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+/// The migrations in the database; none if it is empty.
+async fn applied(connection: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
     let migrated: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
             .fetch_one(&mut *connection)
             .await
             .map_err(failed)?;
     if !migrated {
-        return Ok(0);
+        return Ok(vec![]);
     }
-    sqlx::query_scalar("SELECT COALESCE(max(version), 0) FROM _sqlx_migrations")
-        .fetch_one(connection)
-        .await
-        .map_err(failed)
+    sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(connection).await.map_err(failed)
 }

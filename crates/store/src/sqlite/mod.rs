@@ -14,6 +14,7 @@ mod errors;
 mod integrators;
 mod invites;
 mod keys;
+mod mails;
 mod messages;
 mod migrations;
 mod open;
@@ -51,7 +52,7 @@ use self::transaction::SqliteTransaction;
 use crate::seal::Unopened;
 use crate::{
     Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
-    PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
+    MailJob, PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
     SessionHash, SessionRecord, Store, StoreError, StoreStatistics, Terms, Transaction,
 };
 
@@ -288,6 +289,14 @@ impl Store for SqliteStore {
 
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError> {
         keys::list_retired(&mut *self.reader().await?).await
+    }
+
+    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError> {
+        mails::list_due(&mut *self.reader().await?, now, limit).await
+    }
+
+    async fn count_mails(&self) -> Result<u64, StoreError> {
+        mails::count(&mut *self.reader().await?).await
     }
 
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError> {

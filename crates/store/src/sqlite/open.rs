@@ -64,7 +64,7 @@ fn pool(connections: u32, timing: &Arc<Timing>) -> SqlitePoolOptions {
             Box::pin(async move {
                 // Waits until a rollback that was begun is done.
                 connection.ping().await?;
-                // SQLite rolls back by itself when the disk is full, and then refuses the ROLLBACK; sqlx counts that
+                // SQLite rolls back automatically when the disk is full, and then refuses the ROLLBACK; sqlx counts that
                 // transaction as open for ever. Such a connection is closed, and the next request opens another.
                 let clean = !connection.is_in_transaction();
                 if !clean {

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::errors::failed;
 use super::timing::Timing;
 use super::{
-    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, messages, passkeys,
+    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, mails, messages, passkeys,
     password_resets, provider_links, retention, sealing, sessions, users, visits,
 };
 use crate::{
-    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, NewUser,
-    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot, SealedSecret,
+    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, MailJob,
+    NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot, SealedSecret,
     SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
@@ -308,6 +308,18 @@ impl Transaction for SqliteTransaction {
 
     async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError> {
         keys::save_retired(&mut self.0, retired).await
+    }
+
+    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError> {
+        mails::insert(&mut self.0, mail).await
+    }
+
+    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError> {
+        mails::postpone(&mut self.0, id, until).await
+    }
+
+    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        mails::delete(&mut self.0, id).await
     }
 
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
