@@ -9,12 +9,13 @@ use jiff::tz::TimeZone;
 use prometheus_client::registry::Registry;
 
 use crate::assets::Assets;
-use crate::audit::Refusals;
+use crate::audit::{HeadKeeper, Refusals};
 use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Sessions, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
 use crate::edge::Places;
+use crate::health::Health;
 use crate::journeys::Journeys;
 use crate::mail::Mailer;
 use crate::media::Media;
@@ -22,6 +23,8 @@ use crate::metrics::{Door, Metrics};
 use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::signalling::Hub;
+use crate::tasks::Tasks;
+use crate::tls::Shown;
 
 /// The program's parts, shared by all handlers.
 #[derive(Clone)]
@@ -54,6 +57,11 @@ pub(crate) struct Parts {
     pub(crate) metrics_registry: Registry,
     /// Who may read them.
     pub(crate) metrics_door: Door,
+    pub(crate) health: Health,
+    pub(crate) tasks: Tasks,
+    pub(crate) heads: Arc<HeadKeeper>,
+    /// The certificate that browsers are shown.
+    pub(crate) certificate: Shown,
     pub(crate) started_at: Timestamp,
     pub(crate) media: Media,
     /// Where there is an account at CometChat.

@@ -53,6 +53,19 @@ pub(crate) enum Command {
     /// The keys that names and what people write are sealed with.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make a checked backup in a new folder, while the program runs or not.
+    Backup {
+        /// The folder, which must not exist yet.
+        folder: PathBuf,
+        /// Put the key files in it too. Anyone who has the folder can then read the clinic's records.
+        #[arg(long)]
+        with_keys: bool,
+    },
+    /// Put a backup in the place of the database, and end every session. Stop the program first.
+    Restore {
+        /// The folder that `bedside backup` made.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -162,14 +175,18 @@ pub(crate) enum UserCommand {
 
 #[derive(Args)]
 pub(crate) struct UserArgs {
+    /// Read what follows from a TOML file instead, or from standard input (-): name, email, specialty, birth_date and
+    /// clinic_role. Other users of this machine can see what is on a command line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
     /// The name others see.
     #[arg(long)]
-    pub(crate) name: String,
+    pub(crate) name: Option<String>,
     /// The sign-in name. Without one the person comes by patient link.
     #[arg(long)]
     pub(crate) email: Option<String>,
     /// Give the account no password: the person signs in through the OpenID provider with this e-mail address.
-    #[arg(long, requires = "email")]
+    #[arg(long)]
     pub(crate) no_password: bool,
     /// A provider's field.
     #[arg(long)]
@@ -215,25 +232,29 @@ pub(crate) enum AppointmentCommand {
 
 #[derive(Args)]
 pub(crate) struct AppointmentArgs {
+    /// Read what follows from a TOML file instead, or from standard input (-): patient, provider, at, minutes, type, reason
+    /// and call_backend. Other users of this machine can see what is on a command line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
     /// The patient: an id or an e-mail address.
     #[arg(long)]
-    pub(crate) patient: String,
+    pub(crate) patient: Option<String>,
     /// The provider: an id or an e-mail address.
     #[arg(long)]
-    pub(crate) provider: String,
+    pub(crate) provider: Option<String>,
     /// When, RFC 3339, such as 2026-11-23T14:00:00+01:00; or "now".
     #[arg(long)]
-    pub(crate) at: String,
-    /// Minutes.
-    #[arg(long, default_value_t = 30)]
-    pub(crate) minutes: u32,
-    /// What kind of visit.
-    #[arg(long = "type", default_value = "Visit")]
-    pub(crate) kind: String,
-    /// Why.
+    pub(crate) at: Option<String>,
+    /// Minutes; 30 if it is not given.
+    #[arg(long)]
+    pub(crate) minutes: Option<u32>,
+    /// Visit type; "Visit" if it is not given.
+    #[arg(long = "type")]
+    pub(crate) kind: Option<String>,
+    /// Reason for the visit.
     #[arg(long)]
     pub(crate) reason: Option<String>,
-    /// Who is to carry the call: embedded or cometchat. As the configuration says, if it is not given.
+    /// Call backend: embedded or cometchat. As the configuration says, if it is not given.
     #[arg(long)]
     pub(crate) call_backend: Option<String>,
 }
@@ -288,7 +309,7 @@ pub(crate) enum IntegratorCommand {
 }
 
 /// Programs are added with `bedside integrator add`.
-fn clinic_role(text: &str) -> Result<ClinicRole, String> {
+pub(crate) fn clinic_role(text: &str) -> Result<ClinicRole, String> {
     let role = text.parse().ok().filter(|role| *role != ClinicRole::Integrator);
     role.ok_or_else(|| "staff or admin".to_owned())
 }

@@ -1,6 +1,10 @@
-//! The operating system's clock and randomness: the only places where the program reads them.
+//! The operating system's clocks and randomness: the only places where the program reads them.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bedside_visit::{Clock, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
 /// The operating system's wall clock.
@@ -15,7 +19,145 @@ impl Clock for SystemClock {
     }
 }
 
+/// The wall clock of a program that serves: when the system's clock is set to another time, this one goes on as before
+/// until the system's has shown the other time for a minute. So a step that is taken back changes nothing, and no visit,
+/// session or link ends because of one look at a wrong clock.
+#[derive(Debug, Default)]
+pub struct SteadyClock(Mutex<Option<Steady>>);
+
+/// Smaller differences are NTP's corrections, and are followed at once.
+const SMALL: Duration = Duration::from_secs(2);
+/// So long a step must last until it is believed.
+const BELIEVED_AFTER: Duration = Duration::from_secs(60);
+
+/// What a [`SteadyClock`] knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Steady {
+    /// The wall clock's time at a moment of the clock that only runs.
+    wall: Timestamp,
+    running: Duration,
+    /// The system's clock differs: since when, and by how many milliseconds.
+    differs: Option<(Duration, i64)>,
+}
+
+/// What became of the system's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    None,
+    /// It was set by so many milliseconds.
+    Seen(i64),
+    /// It has stayed so, and is followed from now on.
+    Believed(i64),
+}
+
+impl Steady {
+    /// The time now, if the system's clock shows `wall`.
+    fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Step) {
+        let expected = self.wall + running.saturating_sub(self.running);
+        let by = wall.as_millis().saturating_sub(expected.as_millis());
+        let small = i64::try_from(SMALL.as_millis()).unwrap_or(i64::MAX);
+        if by.abs() <= small {
+            *self = Self { wall, running, differs: None };
+            return (wall, Step::None);
+        }
+        match self.differs {
+            Some((since, before)) if by.saturating_sub(before).abs() <= small => {
+                if running.saturating_sub(since) < BELIEVED_AFTER {
+                    return (expected, Step::None);
+                }
+                *self = Self { wall, running, differs: None };
+                (wall, Step::Believed(by))
+            }
+            Some(_) | None => {
+                self.differs = Some((running, by));
+                (expected, Step::Seen(by))
+            }
+        }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        let (wall, running) = (SystemClock.now(), running());
+        let mut steady = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, step) = steady.get_or_insert(Steady { wall, running, differs: None }).read(wall, running);
+        drop(steady);
+        match step {
+            Step::None => {}
+            Step::Seen(by) => tracing::warn!(by_milliseconds = by, "the system clock was set, not following it yet"),
+            Step::Believed(by) => tracing::warn!(by_milliseconds = by, "following the system clock's new time"),
+        }
+        now
+    }
+}
+
+/// A clock that only runs: nobody sets it, and it goes on while the machine is suspended.
+fn running() -> Duration {
+    #[cfg(target_os = "linux")]
+    const RUNNING: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const RUNNING: ClockId = ClockId::Monotonic;
+    let time = clock_gettime(RUNNING);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// An identifier that sorts by time (UUID version 7, RFC 9562).
 pub(crate) fn fresh_id() -> Uuid {
     Uuid::now_v7()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const SECOND: Duration = Duration::from_secs(1);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn steady() -> Steady {
+        Steady { wall: T, running: SECOND * 100, differs: None }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_moment_changes_nothing() {
+        for (number, ahead) in [DAY, SECOND * 1_860, SECOND * 3].into_iter().enumerate() {
+            let mut steady = steady();
+            for second in 1..=3 {
+                let after = SECOND * second;
+                let (now, step) = steady.read(T + after + ahead, SECOND * 100 + after);
+                assert_eq!(now, T + after, "{number}");
+                assert_eq!(step == Step::None, second > 1, "it is said once");
+            }
+            let (now, step) = steady.read(T + SECOND * 4, SECOND * 104);
+            assert_eq!((now, step, steady.differs), (T + SECOND * 4, Step::None, None));
+            // Back, too.
+            let (now, _) = steady.read(T + SECOND * 5 - ahead, SECOND * 105);
+            assert_eq!(now, T + SECOND * 5);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stays_at_another_time_is_followed_after_a_minute() {
+        let mut steady = steady();
+        for second in 1..=60 {
+            let (now, _) = steady.read(T + DAY + SECOND * second, SECOND * (100 + second));
+            assert_eq!(now, T + SECOND * second);
+        }
+        let by = 86_400_000;
+        let read = steady.read(T + DAY + SECOND * 61, SECOND * 161);
+        assert_eq!(read, (T + DAY + SECOND * 61, Step::Believed(by)));
+        assert_eq!(steady.read(T + DAY + SECOND * 62, SECOND * 162), (T + DAY + SECOND * 62, Step::None));
+    }
+
+    #[test]
+    fn small_corrections_are_followed_at_once_and_a_clock_that_jumps_about_is_not_believed() {
+        let mut steady = steady();
+        let half = Duration::from_millis(500);
+        assert_eq!(steady.read(T + SECOND + half, SECOND * 101), (T + SECOND + half, Step::None));
+        let mut steady = self::steady();
+        for second in 1..=600 {
+            let (now, _) = steady.read(T + SECOND * second * 30, SECOND * (100 + second));
+            assert_eq!(now, T + SECOND * second, "each look shows another time");
+        }
+    }
 }

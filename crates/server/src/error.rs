@@ -448,8 +448,9 @@ impl IntoResponse for Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store failed");
-        Self::Internal
+        tracing::error!(%error, "database error on request");
+        // Trying again helps when another program held the lock.
+        if matches!(error, StoreError::Busy) { Self::Busy } else { Self::Internal }
     }
 }
 
@@ -500,6 +501,11 @@ impl From<PasswordError> for Error {
             }
         }
     }
+}
+
+/// The answer of a program that is not to be sent new visits.
+pub(crate) fn not_serving(body: impl IntoResponse) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
 /// What a request that took too long is answered with.

@@ -10,6 +10,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use bedside_store::{CannotSeal, Keyring, RootId, SealingKey};
 use secrecy::zeroize::Zeroizing;
 
+use crate::clock::fresh_id;
 use crate::config::DatabaseConfig;
 
 const SIGNS_AUDIT_HEADS: &[u8] = b"bedside audit heads 1";
@@ -137,13 +138,22 @@ impl RootKey {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         getrandom::fill(&mut *bytes).map_err(|_| KeyError::Unmade)?;
         let text = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(format!(".new-{}-{}", std::process::id(), fresh_id()));
         let write = || {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
             writeln!(file, "{}", *text)?;
-            file.sync_all()
+            file.sync_all()?;
+            // The file has its name when it is whole. Another program that starts at the same time may have been faster.
+            std::fs::hard_link(&unfinished, path)
         };
-        write().map_err(|error| KeyError::File(path.display().to_string(), error))?;
-        Ok(Self(Prk::new_less_safe(HKDF_SHA256, &*bytes)))
+        let written = write();
+        let _ = std::fs::remove_file(&unfinished);
+        match written {
+            Ok(()) => Ok(Self(Prk::new_less_safe(HKDF_SHA256, &*bytes))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(path),
+            Err(error) => Err(KeyError::File(path.display().to_string(), error)),
+        }
     }
 
     /// What signs the heads of the audit log.
@@ -255,6 +265,21 @@ mod tests {
         assert_eq!(public(&RootKey::open(&path).expect("read")), public(&made));
         let other = RootKey::open(&folder.path().join("other.key")).expect("made");
         assert_ne!(public(&other), public(&made));
+    }
+
+    /// Two programs that start for the first time at once.
+    #[test]
+    fn of_keys_that_are_made_at_once_all_take_the_same() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("bedside.key");
+            let made = std::thread::scope(|scope| {
+                let both = [(); 2].map(|()| scope.spawn(|| public(&RootKey::open(&path).expect("a key"))));
+                both.map(|one| one.join().expect("no panic"))
+            });
+            assert_eq!(made[0], made[1]);
+            assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left over");
+        }
     }
 
     #[test]

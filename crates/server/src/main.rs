@@ -1,59 +1,101 @@
 //! The program: what its command line asks for is done.
 
 mod cli;
+mod details;
 
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bedside::config::{Config, TlsConfig};
-use bedside::operator::{AppointmentToAdd, Operator, UserToAdd};
+use bedside::operator::Operator;
 use bedside::{
-    AuditFormat, Keys, NewKey, Program, SystemClock, check_build, check_cometchat, check_mail, check_tls, demo,
-    describe_keys, export_audit, listen, local_address, log_filter, open_store, rewrap_keys, rotate_keys, verify_audit,
+    AuditFormat, Keys, LogOutput, NewKey, Program, Reloader, SteadyClock, SystemClock, back_up, check_build,
+    check_cometchat, check_mail, check_tls, claim, demo, describe_keys, export_audit, listen, local_address,
+    log_filter, open_store, open_to_serve, restore, rewrap_keys, rotate_keys, verify_audit,
 };
-use bedside_visit::{AppointmentId, EmailAddress, Timestamp, UserId};
+use bedside_visit::{AppointmentId, Clock as _, EmailAddress, Timestamp, UserId};
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{
-    AppointmentArgs, AppointmentCommand, AuditCommand, Cli, Command, ExportFormat, IntegratorCommand, KeysCommand, Tls,
-    UserArgs, UserCommand,
+    AppointmentCommand, AuditCommand, Cli, Command, ExportFormat, IntegratorCommand, KeysCommand, Tls, UserCommand,
 };
 
 type Failure = Box<dyn std::error::Error>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let filter = log_filter(std::env::var("BEDSIDE_LOG").as_deref().unwrap_or("info"));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
-    tracing_subscriber::registry().with(log).init();
-    match run(Cli::parse()).await {
+fn main() -> ExitCode {
+    // Held until the end: what is logged last is written too.
+    let _log = start_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(run(Cli::parse())) {
+        Ok(()) if output_failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             complain(&*failure);
             ExitCode::FAILURE
         }
-    }
+    };
+    // A thread that a disk or a name look-up keeps does not keep the program.
+    runtime.shutdown_background();
+    code
 }
 
-#[expect(clippy::print_stderr, reason = "the operator's terminal")]
+fn start_log() -> Option<LogOutput> {
+    let filter = log_filter(std::env::var("BEDSIDE_LOG").as_deref().unwrap_or("info"));
+    let (output, writer) = LogOutput::start(std::io::stderr()).ok()?;
+    let log = tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(writer);
+    tracing_subscriber::registry().with(log.with_filter(filter)).init();
+    Some(output)
+}
+
+/// The operator's terminal may be closed, or a file on a full disk: that is no reason to end.
 fn complain(failure: &dyn std::error::Error) {
+    let mut text = String::new();
     for line in failure.to_string().lines() {
-        eprintln!("bedside: {line}");
+        let _ = writeln!(text, "bedside: {line}");
     }
     let mut source = failure.source();
     while let Some(cause) = source {
-        eprintln!("  because: {cause}");
+        let _ = writeln!(text, "  because: {cause}");
         source = cause.source();
+    }
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
+/// Says something to the operator that is no failure.
+fn warn(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("bedside: {text}\n").as_bytes());
+}
+
+static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line. What was asked for is done by then: if it cannot be printed, that is said at the end.
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    let written = std::io::Write::write_all(&mut out, format!("{line}\n").as_bytes());
+    if let Err(error) = written.and_then(|()| std::io::Write::flush(&mut out))
+        && !OUTPUT_FAILED.swap(true, Ordering::Relaxed)
+    {
+        let error = std::io::Error::other(format!("the output cannot be written to standard output: {error}"));
+        complain(&error);
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the operator's terminal")]
-fn say(line: &str) {
-    println!("{line}");
+/// Whether something that a command had to say is lost.
+fn output_failed() -> bool {
+    OUTPUT_FAILED.load(Ordering::Relaxed)
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
@@ -73,8 +115,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::CheckConfig => {
             check_build(&config)?;
-            check_tls(&config)?;
+            let expires = check_tls(&config, SystemClock.now())?;
             say("the configuration is valid");
+            if let Some(expires) = expires {
+                say(&format!("the certificate expires on {}", day(expires)));
+            }
             if let Some(cometchat) = &config.cometchat {
                 check_cometchat(cometchat).await?;
                 say("CometChat takes the key");
@@ -87,7 +132,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => {
             let operator = operator(&config).await?;
             match command {
-                UserCommand::Add(user) => say(&operator.add_user(user.try_into()?).await?.to_string()),
+                UserCommand::Add(user) => say(&operator.add_user(details::user(user)?).await?.to_string()),
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
                 UserCommand::ForgetPasskeys { user } => operator.forget_passkeys(&user).await?,
@@ -122,6 +167,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Audit(command) => audit(&config, command).await?,
         Command::Keys(command) => keys(config, command).await?,
+        Command::Backup { folder, with_keys } => {
+            let store = open_store(&config).await?;
+            let made = back_up(&*store, &SystemClock, (&config, cli.config.as_deref()), &folder, with_keys).await?;
+            store.close().await;
+            say(&made.to_string());
+        }
+        Command::Restore { folder } => say(&restore(&config, &SystemClock, &folder).await?.to_string()),
     }
     Ok(())
 }
@@ -151,12 +203,13 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Verify { heads } => {
             let file = heads.unwrap_or_else(|| config.database.audit_heads());
-            let heads = match std::fs::read_to_string(&file) {
-                Ok(heads) => heads,
+            let heads = match std::fs::read(&file) {
+                // A crash may have left anything in it.
+                Ok(heads) => String::from_utf8_lossy(&heads).into_owned(),
                 Err(error) => return Err(format!("{}: {error}", file.display()).into()),
             };
             let report = verify_audit(&*store, &heads, &Keys::read(&config.database)?).await?;
-            say(&format!("{} lines are as they were written; {} signed heads agree", report.lines, report.heads));
+            say(&report.to_string());
         }
         AuditCommand::Export { format, after } => {
             let format = match format {
@@ -173,7 +226,7 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
 async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result<(), Failure> {
     match command {
         AppointmentCommand::Add(new) => {
-            let (id, link) = operator.add_appointment(new.try_into()?).await?;
+            let (id, link) = operator.add_appointment(details::appointment(new)?).await?;
             say(&format!("{id}\n{link}"));
         }
         AppointmentCommand::Link { id } => say(&operator.new_link(appointment_id(&id)?).await?),
@@ -216,8 +269,10 @@ async fn operator(config: &Config) -> Result<Operator, Failure> {
 async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     check_build(&config)?;
     let listener = listen(&config)?;
-    let store = open_store(&config).await?;
-    let clock = Arc::new(SystemClock);
+    // Held until the end.
+    let claim = claim(&config, listener.local_addr()?)?;
+    let store = open_to_serve(&config, &claim).await?;
+    let clock = Arc::new(SteadyClock::default());
     let (door, links) = if with_demo {
         store.migrate().await?;
         let (door, links) = demo::prepare(&store, &*clock, &config).await?;
@@ -227,6 +282,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     };
     let program = Program::start(config.clone(), store, clock, door).await?;
     let (drain, stop) = stop_signals()?;
+    reload_on_hangup(program.reloader())?;
     if let Some(links) = links {
         say(&format!(
             "\nA demo clinic, with an appointment that is due now. Open both, in two windows of one browser:\n\n  \
@@ -235,7 +291,27 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
         ));
     }
     say(&format!("Bedside is listening on {} ({})", config.server.public_url, listener.local_addr()?));
-    Ok(program.serve(listener, drain, stop).await?)
+    program.serve(listener, drain, stop).await?;
+    // Nobody is left who waits for what it printed.
+    OUTPUT_FAILED.store(false, Ordering::Relaxed);
+    Ok(())
+}
+
+/// SIGHUP, as renewal hooks send it, has files read again. Closing the terminal sends it too, and ends nothing.
+fn reload_on_hangup(reloader: Reloader) -> std::io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: reading the certificate and other renewed files again");
+            reloader.reload();
+        }
+    });
+    Ok(())
+}
+
+fn day(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
 /// `--tls self-signed` is for trying a phone: everything listens on the local network then.
@@ -279,23 +355,6 @@ fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {
     text.parse().map_err(|_| format!("{text:?} is not an appointment's id").into())
 }
 
-impl TryFrom<UserArgs> for UserToAdd {
-    type Error = Failure;
-
-    fn try_from(user: UserArgs) -> Result<Self, Failure> {
-        let email = user.email.as_deref().map(str::parse::<EmailAddress>).transpose()?;
-        let password = if email.is_some() && !user.no_password { Some(read_password()?.into()) } else { None };
-        Ok(Self {
-            name: user.name,
-            email,
-            password,
-            specialty: user.specialty,
-            birth_date: user.birth_date,
-            clinic_role: user.clinic_role,
-        })
-    }
-}
-
 fn read_password() -> Result<String, Failure> {
     if let Ok(password) = std::env::var("BEDSIDE_PASSWORD") {
         return Ok(password);
@@ -304,26 +363,4 @@ fn read_password() -> Result<String, Failure> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-impl TryFrom<AppointmentArgs> for AppointmentToAdd {
-    type Error = Failure;
-
-    fn try_from(new: AppointmentArgs) -> Result<Self, Failure> {
-        let start = if new.at == "now" {
-            bedside_visit::Clock::now(&SystemClock)
-        } else {
-            let at: jiff::Timestamp = new.at.parse().map_err(|error| format!("--at {:?}: {error}", new.at))?;
-            Timestamp::from_millis(at.as_millisecond())
-        };
-        Ok(Self {
-            patient: new.patient,
-            provider: new.provider,
-            start,
-            minutes: new.minutes,
-            kind: new.kind,
-            reason: new.reason,
-            backend: new.call_backend.map(|text| text.parse()).transpose()?,
-        })
-    }
 }

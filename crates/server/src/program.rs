@@ -3,36 +3,43 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use bedside_store::{RightChanges, SqliteStore, Store, StoreError};
+use bedside_store::{RightChanges, SqliteStore, StorageFault, Store, StoreError};
 use bedside_visit::{Clock, Timestamp};
 use hyper_util::rt::TokioTimer;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, Parts};
+use crate::aside::Aside;
 use crate::assets::Assets;
 use crate::audit::{HeadKeeper, Refusals};
 use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Seen, Sessions, Throttle};
+use crate::backup::{BackupError, finish_interrupted, is_interrupted};
+use crate::claim::{Claim, ClaimError};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
 use crate::edge::{Doorman, HEAD_TIME, Http1Only, MAX_HEAD, Places, make_room};
+use crate::health::{self, Health};
 use crate::journeys::Journeys;
 use crate::keys::{KeyError, Keys};
-use crate::mail::Mailer;
-use crate::media::{MediaError, MediaServer};
+use crate::mail::{self, Mailer};
+use crate::media::{MediaError, MediaEvent, MediaServer};
 use crate::metrics::{Door, Metrics};
 use crate::oidc::Provider;
 use crate::reads::Reads;
 use crate::router::router;
 use crate::signalling::Hub;
-use crate::tls;
+use crate::tasks::{Beat, Tasks};
+use crate::tls::{self, Files, Shown};
 
 /// How long requests under way may take when the program stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -40,6 +47,14 @@ const GRACE: Duration = Duration::from_secs(5);
 const RIGHTS_EVERY: Duration = Duration::from_millis(400);
 /// How long is remembered who asked to come in on another device.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Without a sign of life for so long, a task that works each moment is not working.
+const RIGHTS_LATE: Duration = Duration::from_secs(10);
+const SEEN_LATE: Duration = Duration::from_secs(30);
+const HEADS_LATE: Duration = Duration::from_secs(150);
+/// How often files are read again that others renew.
+const REREAD_EVERY: Duration = Duration::from_secs(20);
+/// How long stopping may take in all, once no visit is waited for any more.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How often it is written down which sessions were used.
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 /// How often what has run out is thrown away.
@@ -73,6 +88,20 @@ pub enum StartError {
     /// The database is sealed with another key.
     #[error(transparent)]
     Sealed(StoreError),
+    /// Another program serves it.
+    #[error("{0} (database.path)")]
+    Claim(#[from] ClaimError),
+    /// A restore cannot be finished.
+    #[error("a restore was interrupted and cannot be finished: {0}")]
+    Restore(#[from] BackupError),
+    /// What an interrupted program or a copy left is damaged.
+    #[error("the database {path} is damaged. Restore a backup with `bedside restore`", path = path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        source: StoreError,
+    },
     /// The media ports cannot be used.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -113,10 +142,21 @@ pub enum StartError {
 /// A started program.
 pub struct Program {
     app: App,
-    media_events: tokio::sync::mpsc::Receiver<crate::media::MediaEvent>,
-    heads: HeadKeeper,
+    media_events: mpsc::Receiver<MediaEvent>,
+    reload: watch::Sender<()>,
     /// Whatever took somebody's right away later is told to open pages.
     rights_epoch: i64,
+}
+
+/// Has files read again that others renew, such as the certificate.
+#[derive(Debug, Clone)]
+pub struct Reloader(watch::Sender<()>);
+
+impl Reloader {
+    /// Reads them soon. Nothing is closed.
+    pub fn reload(&self) {
+        self.0.send_replace(());
+    }
 }
 
 /// Binds `server.listen`.
@@ -146,13 +186,55 @@ pub fn check_build(config: &Config) -> Result<(), StartError> {
 /// [`StartError::Folder`], [`StartError::Store`], [`StartError::Key`] or [`StartError::Sealed`].
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let path = &config.database.path;
-    if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| StartError::Folder { folder: folder.display().to_string(), source })?;
+    make_folder(path)?;
+    if is_interrupted(path) {
+        let claim = Claim::take(path, &format!("process {}, finishing a restore", std::process::id()))?;
+        finish_interrupted(path, &claim)?;
     }
     let store = SqliteStore::open(path).await?;
     let keys = Keys::open(&config.database, &store.list_roots().await?)?;
     Ok(Arc::new(store.with_keys(keys.keyring()?).await.map_err(StartError::Sealed)?))
+}
+
+/// Claims the database for this program, which answers at `address`, and finishes a restore that was interrupted.
+///
+/// # Errors
+/// [`StartError::Claim`] if another program has it.
+pub fn claim(config: &Config, address: SocketAddr) -> Result<Claim, StartError> {
+    let path = &config.database.path;
+    make_folder(path)?;
+    let claim = Claim::take(path, &format!("process {}, listening on {address}", std::process::id()))?;
+    finish_interrupted(path, &claim)?;
+    Ok(claim)
+}
+
+/// Opens the database as [`open_store`] does, for the program that has claimed it. Where the last one did not end by
+/// itself, all of it is checked: a copy may have been put beside the write-ahead log of another file.
+///
+/// # Errors
+/// As those of [`open_store`], or [`StartError::Damaged`].
+pub async fn open_to_serve(config: &Config, _claim: &Claim) -> Result<Arc<dyn Store>, StartError> {
+    let path = &config.database.path;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let interrupted = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let damaged = |source| StartError::Damaged { path: path.clone(), source };
+    let store = match open_store(config).await {
+        Err(StartError::Store(source @ StoreError::Unavailable { fault: StorageFault::Damaged, .. })) => {
+            return Err(damaged(source));
+        }
+        opened => opened?,
+    };
+    if interrupted {
+        store.check_contents().await.map_err(damaged)?;
+    }
+    Ok(store)
+}
+
+fn make_folder(database: &Path) -> Result<(), StartError> {
+    let Some(folder) = database.parent().filter(|folder| *folder != Path::new("")) else { return Ok(()) };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| StartError::Folder { folder: folder.display().to_string(), source })
 }
 
 impl Program {
@@ -204,6 +286,9 @@ impl Program {
         hub.resume().await?;
         let rights_epoch = store.get_rights_epoch().await?;
         let limits = config.server.limits.clone();
+        let heads = config.database.audit_heads();
+        let heads = Arc::new(HeadKeeper::new(Arc::clone(&store), Arc::clone(&clock), signer, heads));
+        let certificate = Shown::new(matches!(config.server.tls, TlsConfig::Files { .. } | TlsConfig::Acme(_)));
         let app = App::new(Parts {
             rules,
             zone: config.clinic.zone(),
@@ -216,6 +301,10 @@ impl Program {
             refusals: Refusals::default(),
             sessions,
             cookies: Cookies::new(config.server.is_secure()),
+            health: Health::default(),
+            tasks: Tasks::default(),
+            heads,
+            certificate,
             started_at: clock.now(),
             clock,
             store,
@@ -236,9 +325,13 @@ impl Program {
             provider,
             config,
         });
-        let heads = app.config.database.audit_heads();
-        let heads = HeadKeeper::new(Arc::clone(&app.store), Arc::clone(&app.clock), signer, heads);
-        Ok(Self { app, media_events, heads, rights_epoch })
+        Ok(Self { app, media_events, reload: watch::Sender::default(), rights_epoch })
+    }
+
+    /// What has files read again while the program runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.reload.clone())
     }
 
     /// Answers requests on `listener` until `stop` is done, then closes what is open: pages are told to
@@ -254,15 +347,12 @@ impl Program {
         drain: impl Future<Output = ()>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
-        let Self { app, media_events, mut heads, rights_epoch } = self;
+        let Self { app, media_events, reload, rights_epoch } = self;
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let carrier = tokio::spawn(app.hub.clone().carry_media_events(media_events));
-        let sweeper = tokio::spawn(sweep(app.clone()));
-        let warden = tokio::spawn(watch_rights(app.clone(), rights_epoch));
-        let clerk = tokio::spawn(write_down_seen(app.clone()));
-        let (rustls, renewal) = rustls_config(&app)?;
+        let (rustls, files, renewal) = rustls_config(&app)?;
+        start_tasks(&app, media_events, rights_epoch, (files, reload));
         let server = {
             let handle = handle.clone();
             let doorman = doorman(&app.config, app.connections.clone());
@@ -284,34 +374,79 @@ impl Program {
             ended = &mut server => Some(ended),
             () = stop => None,
             () = drained(&app, drain) => None,
-            () = heads.run() => None,
         };
-        app.hub.stop().await;
-        handle.graceful_shutdown(Some(GRACE));
-        let result = match ended {
-            Some(ended) => ended,
-            None => server.await,
+        let stopping = async {
+            app.hub.stop().await;
+            handle.graceful_shutdown(Some(GRACE));
+            let result = match ended {
+                Some(ended) => ended,
+                None => server.await,
+            };
+            finish(&app).await;
+            result
         };
+        // One limit for everything: whatever hangs, a disk or a page, the program ends.
+        let result = tokio::time::timeout(STOP_LIMIT, stopping).await.unwrap_or_else(|_| {
+            tracing::error!(seconds = STOP_LIMIT.as_secs(), "stopping takes too long, ending now");
+            Ok(())
+        });
         if let Some(renewal) = renewal {
             renewal.abort();
         }
-        sweeper.abort();
-        warden.abort();
-        clerk.abort();
-        carrier.abort();
-        app.media.shutdown();
-        app.journeys.stop().await;
-        if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
-            tracing::error!(%error, "when sessions were used last is not written down");
-        }
-        write_down_reads(&app).await;
-        if let Err(error) = app.refusals.finish(&*app.store).await {
-            tracing::error!(%error, "cannot write counted refusals into the audit log");
-        }
-        heads.keep().await;
-        app.store.close().await;
+        app.tasks.stop();
         Ok(result?)
     }
+}
+
+/// Starts what runs beside the requests.
+fn start_tasks(
+    app: &App,
+    media_events: mpsc::Receiver<MediaEvent>,
+    rights_epoch: i64,
+    (files, reload): (Option<Files>, watch::Sender<()>),
+) {
+    let events = Arc::new(Mutex::new(media_events));
+    let hub = app.hub.clone();
+    app.tasks.run("media events", None, move |_| hub.clone().carry_media_events(Arc::clone(&events)));
+    let known = Arc::new(AtomicI64::new(rights_epoch));
+    let of = app.clone();
+    app.tasks.run("rights", Some(RIGHTS_LATE), move |beat| watch_rights(of.clone(), Arc::clone(&known), beat));
+    let of = app.clone();
+    app.tasks.run("sessions used", Some(SEEN_LATE), move |beat| write_down_seen(of.clone(), beat));
+    let of = app.clone();
+    app.tasks.run("expired data", Some(SWEEP_EVERY * 3), move |beat| sweep(of.clone(), beat));
+    let heads = Arc::clone(&app.heads);
+    app.tasks.run("audit heads", Some(HEADS_LATE), move |beat| Arc::clone(&heads).run(beat));
+    if let Some(mailer) = &app.mailer {
+        let (of, mailer) = (app.clone(), mailer.clone());
+        app.tasks.run("mail", Some(SEEN_LATE), move |beat| mail::send_due(of.clone(), mailer.clone(), beat));
+    }
+    let of = app.clone();
+    app.tasks.run("health", Some(health::LOOKED_AT_EVERY * 3), move |beat| look_after_health(of.clone(), beat));
+    let (of, files) = (app.clone(), Arc::new(Mutex::new(files)));
+    app.tasks.run("renewed files", Some(REREAD_EVERY * 3), move |beat| {
+        reread_files(of.clone(), Arc::clone(&files), reload.subscribe(), beat)
+    });
+}
+
+/// What is left to do when no request is answered any more.
+async fn finish(app: &App) {
+    app.tasks.stop();
+    let media = app.media.clone();
+    // Joins threads.
+    if Aside::new("bedside-stop", GRACE).run(move || media.shutdown()).await.is_err() {
+        tracing::error!("media workers did not end in time");
+    }
+    app.journeys.stop().await;
+    if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
+        tracing::error!(%error, "when sessions were used last is not written down");
+    }
+    write_down_reads(app).await;
+    if let Err(error) = app.refusals.finish(&*app.store).await {
+        tracing::error!(%error, "cannot write counted refusals into the audit log");
+    }
+    app.heads.keep().await;
+    app.store.close().await;
 }
 
 /// Once it is asked for, until no visit is under way or the time for it is over.
@@ -336,20 +471,49 @@ fn doorman(config: &Config, places: Places) -> Doorman {
     Doorman::new(places, config.server.trusted_proxies.clone())
 }
 
-/// How connections are encrypted, if they are, and what renews the certificate.
-fn rustls_config(app: &App) -> Result<(Option<RustlsConfig>, Option<JoinHandle<()>>), StartError> {
+/// How connections are encrypted, if they are; the files that the certificate is read from again; what renews it.
+type Encryption = (Option<RustlsConfig>, Option<Files>, Option<JoinHandle<()>>);
+
+fn rustls_config(app: &App) -> Result<Encryption, StartError> {
     let config = &app.config;
-    let once = |rustls| (Some(rustls), None);
+    let shown = app.certificate.clone();
     match &config.server.tls {
-        TlsConfig::Off => Ok((None, None)),
-        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).map(once),
-        TlsConfig::Files { certificate, key } => tls::files(certificate, key).map(once),
+        TlsConfig::Off => Ok((None, None, None)),
+        TlsConfig::SelfSigned => tls::self_signed(&tls::names(config)).map(|rustls| (Some(rustls), None, None)),
+        TlsConfig::Files { certificate, key } => {
+            let files = Files::open((certificate, key), config.server.host(), app.clock.now(), shown);
+            files.map(|files| (Some(files.rustls()), Some(files), None))
+        }
         TlsConfig::Acme(acme) => {
-            let fetched = tls::fetched(config.server.host(), acme, Arc::clone(&app.clock));
-            fetched.map(|(rustls, renewal)| (Some(rustls), Some(renewal)))
+            let fetched = tls::fetched(config.server.host(), acme, Arc::clone(&app.clock), shown);
+            fetched.map(|(rustls, renewal)| (Some(rustls), None, Some(renewal)))
         }
     }
     .map_err(StartError::Tls)
+}
+
+/// Reads files again that others renew: now and then, and when it is asked for.
+async fn reread_files(app: App, files: Arc<Mutex<Option<Files>>>, mut asked: watch::Receiver<()>, beat: Beat) {
+    loop {
+        // The sender is kept by the program.
+        let _ = tokio::time::timeout(REREAD_EVERY, asked.changed()).await;
+        beat.beat();
+        if let Some(files) = &mut *files.lock().await {
+            files.reread(&*app.clock).await;
+        }
+        app.metrics_door.reread().await;
+    }
+}
+
+/// Looks at everything when nobody asks, so that the log says what changed.
+async fn look_after_health(app: App, beat: Beat) {
+    let mut every = tokio::time::interval(health::LOOKED_AT_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        beat.beat();
+        app.health.report(&app).await;
+    }
 }
 
 /// The terms that people are shown from now on, as they are shown.
@@ -382,28 +546,31 @@ fn origins(config: &Config) -> Vec<String> {
 }
 
 /// Tells open pages when somebody's right may have gone, also by another program's hand.
-async fn watch_rights(app: App, mut known: i64) {
+async fn watch_rights(app: App, known: Arc<AtomicI64>, beat: Beat) {
     let mut every = tokio::time::interval(RIGHTS_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        match app.store.get_right_changes(known).await {
+        match app.store.get_right_changes(known.load(Ordering::Relaxed)).await {
             Ok(RightChanges { epoch, of }) => {
-                known = epoch;
+                beat.beat();
                 app.hub.doubt(of.as_deref());
+                // Kept outside this task: after a panic nothing is left out.
+                known.store(epoch, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(%error, "whether somebody's right has gone cannot be read"),
+            Err(error) => tracing::error!(%error, "cannot check for revoked permissions"),
         }
     }
 }
 
-async fn write_down_seen(app: App) {
+async fn write_down_seen(app: App, beat: Beat) {
     let mut every = tokio::time::interval(SEEN_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
-            tracing::error!(%error, "when sessions were used last could not be written down");
+        match app.sessions.seen.write_down(&*app.store).await {
+            Ok(()) => beat.beat(),
+            Err(error) => tracing::error!(%error, "when sessions were used last could not be written down"),
         }
         write_down_reads(&app).await;
     }
@@ -415,10 +582,11 @@ async fn write_down_reads(app: &App) {
     }
 }
 
-async fn sweep(app: App) {
+async fn sweep(app: App, beat: Beat) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         every.tick().await;
+        beat.beat();
         app.throttle.sweep(app.clock.now());
         app.second_step.sweep(app.clock.now());
         if let Some(passkeys) = &app.passkeys {

@@ -14,7 +14,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::app::App;
 use crate::auth::refuse_foreign_origins;
 use crate::error::{self, Error};
-use crate::{api, assets, metrics, pages, signalling};
+use crate::{api, assets, health, metrics, pages, signalling};
 
 /// The largest body of a form or an API call, bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -76,7 +76,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/account/passkeys/options", post(pages::passkeys::offer))
         .route("/account/passkeys", post(pages::passkeys::add))
         .route("/assets/{name}", get(assets::get))
-        .route("/healthz", get(api::health));
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/healthz", get(health::report));
     // From servers, not pages: they prove themselves another way than by their origin.
     let servers = Router::new()
         .route("/api/token", post(api::token::create))

@@ -116,6 +116,16 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
+    /// For a line that the database was put back as it was earlier: the last line that is known to have been written after
+    /// that, 0 if none is known. Such lines are missing since. `None`: it is another line.
+    #[must_use]
+    pub fn restored_over(&self) -> Option<i64> {
+        if self.action != AuditAction::DatabaseRestored.as_str() {
+            return None;
+        }
+        self.detail.as_deref()?.strip_prefix("through_")?.parse().ok()
+    }
+
     /// A line that is to be written.
     #[must_use]
     pub fn of(sequence: i64, entry: &AuditEntry) -> Self {

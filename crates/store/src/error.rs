@@ -32,9 +32,15 @@ pub enum StoreError {
     /// Somebody else kept the database for too long. Trying again may help.
     #[error("the database is busy")]
     Busy,
-    /// The database failed: a full disk, a broken file, a lost connection.
-    #[error("the database failed")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database failed, and the cause is in the operating system or the file.
+    #[error("the database failed: {fault}")]
+    Unavailable {
+        /// The kind of failure.
+        fault: StorageFault,
+        /// What the database library reported.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The change contradicts what is stored.
     #[error(transparent)]
     Conflict(#[from] Conflict),
@@ -78,7 +84,65 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn unsealable(error: CannotSeal) -> Self {
-        Self::Unavailable(Box::new(error))
+        Self::Unavailable { fault: StorageFault::Other, source: Box::new(error) }
+    }
+}
+
+/// Why storage failed, as an operator has to tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StorageFault {
+    /// No space is left.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The operating system could not read or write.
+    #[error("I/O error: the disk cannot be read or written")]
+    Io,
+    /// The file's contents are inconsistent.
+    #[error("the database file is damaged")]
+    Damaged,
+    /// The file or its file system cannot be written.
+    #[error("the database file is read-only")]
+    ReadOnly,
+    /// A file cannot be opened: permissions, or no file descriptors are left.
+    #[error("a database file cannot be opened")]
+    CannotOpen,
+    /// No memory is left.
+    #[error("out of memory")]
+    OutOfMemory,
+    /// The file is something else.
+    #[error("the file is not a database")]
+    NotADatabase,
+    /// Anything else.
+    #[error("unexpected database error")]
+    Other,
+}
+
+impl StorageFault {
+    /// Every kind, for metrics.
+    pub const ALL: [Self; 8] = [
+        Self::DiskFull,
+        Self::Io,
+        Self::Damaged,
+        Self::ReadOnly,
+        Self::CannotOpen,
+        Self::OutOfMemory,
+        Self::NotADatabase,
+        Self::Other,
+    ];
+
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            Self::Io => "io",
+            Self::Damaged => "damaged",
+            Self::ReadOnly => "read_only",
+            Self::CannotOpen => "cannot_open",
+            Self::OutOfMemory => "out_of_memory",
+            Self::NotADatabase => "not_a_database",
+            Self::Other => "other",
+        }
     }
 }
 

@@ -22,4 +22,6 @@ pub struct StoreStatistics {
     pub commits: Latencies,
     /// Transactions that did not begin, or were not committed, because the database was busy for too long.
     pub busy: u64,
+    /// Connections that were closed and replaced because a rollback failed.
+    pub replaced: u64,
 }

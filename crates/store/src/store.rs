@@ -1,6 +1,7 @@
 //! The two traits that the rest of the program sees.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
@@ -12,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
-    Issuer, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot,
-    RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics, Terms,
+    Issuer, Listed, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash,
+    RetiredRoot, RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics,
+    Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -42,6 +44,18 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::Newer`].
     async fn pending_migrations(&self) -> Result<usize, StoreError>;
+
+    /// Writes something durably, to prove that the database can be written. Changes nothing that anything reads.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Reads all of it, to prove that it is whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with [`StorageFault::Damaged`](crate::StorageFault::Damaged).
+    async fn check_contents(&self) -> Result<(), StoreError>;
+
+    /// Writes a copy into a new file, as everything is at one moment, while others read and write.
+    async fn back_up(&self, file: &Path) -> Result<(), StoreError>;
 
     /// How long what was written had to wait, since the store was opened.
     fn statistics(&self) -> StoreStatistics;
@@ -161,6 +175,12 @@ pub trait Store: Debug + Send + Sync {
     /// The root keys of before, the first one first.
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError>;
 
+    /// At most `limit` mails that are to be sent by now, the first due first.
+    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError>;
+
+    /// How many mails wait.
+    async fn count_mails(&self) -> Result<u64, StoreError>;
+
     /// Appointments before `before` that are not forgotten and have no visit under way, oldest first.
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
 
@@ -224,6 +244,10 @@ pub trait Transaction: Send {
 
     /// Ends all sessions that began with a join token of a program, and tells how many.
     async fn delete_sessions_vouched_by(&mut self, program: UserId) -> Result<u64, StoreError>;
+
+    /// Ends every session and everybody's links to set a new password, and tells how many sessions. For a restored copy, in
+    /// which sessions live again that had ended.
+    async fn delete_all_sessions(&mut self) -> Result<u64, StoreError>;
 
     /// Removes the sessions whose end has come by `now`, and tells how many.
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError>;
@@ -415,6 +439,19 @@ pub trait Transaction: Send {
     /// Keeps what is to be known of a root key of before, in place of what was kept of it.
     async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError>;
 
+    /// Has a mail sent, once this is committed.
+    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError>;
+
+    /// Lets a mail that was tried wait. False: it does not wait any more.
+    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Forgets a mail: it was sent, or cannot be. False: it does not wait any more.
+    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError>;
+
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;
+
+    /// Adds the line that the database was put back as it was earlier. `through`: the last line that is known to have been
+    /// written after that; 0 if none is known. The detail of the line says it.
+    async fn append_restored(&mut self, at: Timestamp, through: i64) -> Result<(), StoreError>;
 }

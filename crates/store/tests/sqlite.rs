@@ -5,9 +5,10 @@
 mod support;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
-use bedside_store::{Actor, AuditEntry, Chain, ChainFault, Conflict, SqliteStore, Store, StoreError};
+use bedside_store::{Actor, AuditEntry, Chain, ChainFault, Conflict, SqliteStore, StorageFault, Store, StoreError};
 use bedside_visit::{AuditAction, CallBackend, ChatMessage, OwnWork, Sealed, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
@@ -24,6 +25,121 @@ async fn shell(directory: &Path) -> SqliteConnection {
 
 async fn run(shell: &mut SqliteConnection, statement: impl SqlSafeStr) -> Result<(), String> {
     sqlx::raw_sql(statement).execute(shell).await.map(drop).map_err(|error| error.to_string())
+}
+
+/// A disk of its own, of a few megabytes. `None`: only root may mount one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn new(megabytes: u32) -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let size = format!("size={megabytes}m");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
+        let mounted = mount.is_ok_and(|status| status.success());
+        if !mounted {
+            eprintln!("SKIPPED: mounting a small disk needs root");
+        }
+        mounted.then_some(Self(folder))
+    }
+
+    /// Leaves no space at all.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.path().join("filler")).unwrap();
+        for size in [65_536, 4_096, 1] {
+            while std::io::Write::write_all(&mut file, &vec![7; size]).is_ok() {}
+        }
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+/// SQLite rolls back automatically when the disk is full; a connection that then cannot be rolled back is not used again.
+#[tokio::test]
+async fn after_a_full_disk_has_space_again_the_next_write_works() {
+    let Some(disk) = SmallDisk::new(3) else { return };
+    let store = support::sqlite(disk.0.path()).await;
+    book(&store).await;
+    disk.fill();
+    let mut failed = None;
+    // What the log has room for is written; then nothing is.
+    for number in 0..2_000 {
+        let wrote = async {
+            let mut transaction = store.begin().await?;
+            for _ in 0..50 {
+                transaction.append_audit(&AuditEntry::new(at(number), AuditAction::UserAdded)).await?;
+            }
+            transaction.commit().await
+        };
+        if let Err(error) = wrote.await {
+            failed = Some(error);
+            break;
+        }
+    }
+    let failed = failed.expect("the disk is full");
+    assert_eq!(failed.to_string(), "the database failed: the disk is full", "{failed:?}");
+    assert!(store.get_appointment(appointment_id(10)).await.unwrap().is_some(), "reading goes on");
+    disk.empty();
+    store.check_writable().await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    transaction.append_audit(&AuditEntry::new(at(1), AuditAction::UserAdded)).await.unwrap();
+    transaction.commit().await.unwrap();
+    store.check_contents().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_storage_failed_with_is_named() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    store.close().await;
+    let file = directory.path().join("bedside.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last_page = bytes.len() - 4_096;
+    bytes[last_page..].fill(0x5a);
+    std::fs::write(&file, bytes).unwrap();
+    let store = SqliteStore::open(&file).await.unwrap();
+    let failed = store.check_contents().await.unwrap_err();
+    assert_eq!(failed.to_string(), "the database failed: the database file is damaged");
+    assert!(matches!(failed, StoreError::Unavailable { fault: StorageFault::Damaged, .. }));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_others_could_read_is_made_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    store.close().await;
+    let file = directory.path().join("bedside.db");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = support::sqlite(directory.path()).await;
+    book(&store).await;
+    for name in ["bedside.db", "bedside.db-wal"] {
+        let mode = directory.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// Two programs that start for the first time at once.
+#[tokio::test]
+async fn migrations_of_two_programs_wait_for_each_other() {
+    for _ in 0..5 {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("bedside.db");
+        let (one, two) = (SqliteStore::open(&file).await.unwrap(), SqliteStore::open(&file).await.unwrap());
+        let (first, second) = tokio::join!(one.migrate(), two.migrate());
+        first.unwrap();
+        second.unwrap();
+        assert_eq!(two.pending_migrations().await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]

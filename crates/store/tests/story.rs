@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use bedside_store::{
-    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, Latencies, NewUser,
-    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, RightChanges,
+    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, Latencies, MailJob,
+    NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, RightChanges,
     SealedSecret, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
@@ -26,6 +26,8 @@ async fn on_sqlite() {
     let directory = TempDir::new().unwrap();
     let store = support::sqlite(directory.path()).await;
     story(&store).await;
+    mails(&store).await;
+    copies(&store, directory.path()).await;
     store.close().await;
 }
 
@@ -197,6 +199,13 @@ async fn sign_in(store: &dyn Store) {
     assert_eq!(transaction.delete_sessions_of(user_id(2)).await.unwrap(), 2);
     transaction.commit().await.unwrap();
     assert_eq!(store.get_session(&second.token_hash).await.unwrap(), None);
+
+    let mut transaction = begin(store).await;
+    transaction.insert_session(&first).await.unwrap();
+    transaction.insert_session(&session(3, 1)).await.unwrap();
+    assert_eq!(transaction.delete_all_sessions().await.unwrap(), 2);
+    assert_eq!(transaction.delete_all_sessions().await.unwrap(), 0);
+    transaction.commit().await.unwrap();
 }
 
 async fn disable(store: &dyn Store, since: Option<Timestamp>) {
@@ -730,6 +739,60 @@ async fn half_a_change_is_none(store: &dyn Store) {
     assert!(times(now.commits) > 0 && now.commits.sum > 0, "{now:?}");
 }
 
+async fn mails(store: &dyn Store) {
+    let mail = |number: u128, user: Option<u128>| MailJob {
+        id: uuid::Uuid::from_u128(number),
+        user: user.map(user_id),
+        kind: "reset".to_owned(),
+        created_at: at(u64::try_from(number).unwrap()),
+        tries: 0,
+    };
+    let (first, second) = (mail(1, Some(2)), mail(2, None));
+    let mut transaction = begin(store).await;
+    transaction.insert_mail(&second).await.unwrap();
+    transaction.insert_mail(&first).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.list_due_mails(at(0), 9).await.unwrap(), []);
+    assert_eq!(store.list_due_mails(at(2), 9).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(store.list_due_mails(at(2), 1).await.unwrap(), std::slice::from_ref(&first));
+    let mut transaction = begin(store).await;
+    assert!(transaction.postpone_mail(first.id, at(60)).await.unwrap());
+    assert!(transaction.delete_mail(second.id).await.unwrap());
+    assert!(!transaction.delete_mail(second.id).await.unwrap());
+    assert!(!transaction.postpone_mail(second.id, at(60)).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert_eq!(store.count_mails().await.unwrap(), 1);
+    assert_eq!(store.list_due_mails(at(59), 9).await.unwrap(), []);
+    assert_eq!(store.list_due_mails(at(60), 9).await.unwrap(), [MailJob { tries: 1, ..first.clone() }]);
+    // A link to set a password that is on its way ends with those that have arrived.
+    let mut transaction = begin(store).await;
+    transaction.delete_password_resets_of(user_id(2)).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.count_mails().await.unwrap(), 0);
+}
+
+/// A copy has everything as it was at that moment, and can be written; a file that is there is not overwritten.
+async fn copies(store: &dyn Store, directory: &std::path::Path) {
+    store.check_writable().await.unwrap();
+    store.check_contents().await.unwrap();
+    let (end, elsewhere) = (store.get_audit_end().await.unwrap(), directory.join("copy"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    store.back_up(&elsewhere.join("bedside.db")).await.unwrap();
+    assert!(store.back_up(&elsewhere.join("bedside.db")).await.is_err());
+    let mut transaction = begin(store).await;
+    transaction.append_restored(at(500), 17).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let copy = support::opened(&elsewhere, support::keyring(1, None)).await;
+    copy.check_contents().await.unwrap();
+    copy.check_writable().await.unwrap();
+    assert_eq!(copy.get_audit_end().await.unwrap(), end);
+    assert_eq!(copy.get_person(user_id(1)).await.unwrap(), store.get_person(user_id(1)).await.unwrap());
+    let lines = store.list_audit(end.unwrap().0, 10).await.unwrap();
+    assert_eq!(lines.iter().map(bedside_store::AuditRow::restored_over).collect::<Vec<_>>(), [Some(17)]);
+    copy.close().await;
+}
+
 async fn audit(store: &dyn Store) {
     let started = AuditEntry::new(at(100), AuditAction::VisitStarted)
         .by(user_id(2))
@@ -753,4 +816,5 @@ async fn audit(store: &dyn Store) {
     assert_eq!((rows[1].actor, rows[1].visit, rows[1].detail.as_deref()), (None, None, Some("not_found")));
     assert_eq!(store.list_audit(0, 1).await.unwrap(), rows[..1]);
     assert_eq!(store.list_audit(rows[0].sequence, 10).await.unwrap(), rows[1..]);
+    assert_eq!(rows[1].restored_over(), None);
 }

@@ -237,6 +237,8 @@ pub enum AuditAction {
     KeysRewrapped,
     /// People and appointments were given other data keys.
     KeysRotated,
+    /// The database was put back as it was earlier, from a backup.
+    DatabaseRestored,
     /// Somebody was refused.
     AccessDenied,
 }
@@ -305,6 +307,7 @@ impl AuditAction {
             Self::VisitEnded => "visit.ended",
             Self::KeysRewrapped => "keys.rewrapped",
             Self::KeysRotated => "keys.rotated",
+            Self::DatabaseRestored => "database.restored",
             Self::AccessDenied => "access.denied",
         }
     }

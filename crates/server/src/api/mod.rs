@@ -8,14 +8,12 @@ pub(crate) mod people;
 pub(crate) mod token;
 
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::app::App;
-use crate::error::{Error, Problem};
+use crate::error::Problem;
 use crate::signalling;
 
 /// What the base contract wraps every success in.
@@ -120,9 +118,4 @@ impl Modify for Refusals {
 /// `GET /api/openapi.json`.
 pub(crate) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
     Json(Description::openapi())
-}
-
-/// `GET /healthz`: the program answers, every media thread runs, and it is not about to stop.
-pub(crate) async fn health(State(app): State<App>) -> Result<&'static str, Error> {
-    if app.media.is_healthy() && !app.hub.is_stopping() { Ok("ok\n") } else { Err(Error::Busy) }
 }

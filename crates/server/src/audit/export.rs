@@ -78,7 +78,7 @@ fn kind(action: &str) -> (&'static str, &'static str) {
     match action.split('.').next().unwrap_or_default() {
         "session" | "token" => ("110114", "User Authentication"),
         "access" => ("110113", "Security Alert"),
-        "user" | "invite" | "companion" | "admission" | "integrator" | "keys" => {
+        "user" | "invite" | "companion" | "admission" | "integrator" | "keys" | "database" => {
             ("110137", "User Security Attributes Changed")
         }
         _ => ("110110", "Patient Record"),
@@ -98,7 +98,8 @@ fn interaction(action: &str) -> &'static str {
         | "visit.media_changed"
         | "visit.backend_changed"
         | "keys.rewrapped"
-        | "keys.rotated" => "U",
+        | "keys.rotated"
+        | "database.restored" => "U",
         "consent.withdrawn" | "appointment.forgotten" | "invite.revoked" | "companion.removed" => "D",
         _ => "E",
     }
@@ -112,7 +113,10 @@ fn person_type() -> Value {
 /// Whether a line without an actor was done from the command line. Some say so; others nobody else does without one.
 fn is_operators(line: &AuditRow) -> bool {
     line.detail.as_deref() == Some("operator")
-        || matches!(line.action.as_str(), "integrator.changed" | "invite.created" | "keys.rewrapped" | "keys.rotated")
+        || matches!(
+            line.action.as_str(),
+            "integrator.changed" | "invite.created" | "keys.rewrapped" | "keys.rotated" | "database.restored"
+        )
 }
 
 /// An AuditEvent (hl7.org/fhir/R4/auditevent.html).

@@ -1,19 +1,24 @@
-//! Writes heads of the audit log to a file, so that what happens to the database shows there.
+//! Writes signed heads of the audit log to a file, so that changes of the database show there.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bedside_store::{Store, StoreError};
-use bedside_visit::Clock;
+use bedside_visit::{Clock, Timestamp};
+use tokio::time::{Instant, timeout};
 
 use super::Head;
+use crate::aside::{Aside, AsideError};
+use crate::tasks::Beat;
 
 /// As much as can be cut off without a head that tells.
 const EVERY: Duration = Duration::from_secs(60);
+/// How long one head may take: the file may be on a network mount.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// Signs heads, one after the other.
 pub(crate) struct HeadKeeper {
@@ -21,52 +26,165 @@ pub(crate) struct HeadKeeper {
     clock: Arc<dyn Clock>,
     signer: Ed25519KeyPair,
     file: PathBuf,
+    aside: Aside,
     /// The last line that a head was written for.
-    last: i64,
+    last: tokio::sync::Mutex<i64>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    kept_at: Option<Timestamp>,
+    failing_since: Option<Instant>,
+    fault: Option<String>,
+    missing: Option<i64>,
+}
+
+/// Whether heads are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeadState {
+    /// When the file last had all that was to be signed.
+    pub(crate) kept_at: Option<Timestamp>,
+    /// For how long that has failed, if it does.
+    pub(crate) failing_for: Option<Duration>,
+    pub(crate) fault: Option<String>,
+    /// So many lines that were signed are not in the database: it is an older copy.
+    pub(crate) missing: Option<i64>,
 }
 
 /// Why there is no new head.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HeadError {
-    #[error("the audit log cannot be read")]
+enum HeadError {
+    #[error("the audit log cannot be read: {0}")]
     Store(#[from] StoreError),
-    #[error("the heads of the audit log cannot be written")]
-    File(#[from] io::Error),
+    #[error("the audit log cannot be read: the database does not respond")]
+    SlowStore,
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+    #[error("{0}: {1}")]
+    Hangs(PathBuf, AsideError),
 }
 
 impl HeadKeeper {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, signer: Ed25519KeyPair, file: PathBuf) -> Self {
-        Self { store, clock, signer, file, last: 0 }
+        let aside = Aside::new("bedside-heads", TIME_LIMIT);
+        Self { store, clock, signer, file, aside, last: tokio::sync::Mutex::new(0), state: Mutex::default() }
     }
 
     /// Keeps on until it is dropped.
-    pub(crate) async fn run(&mut self) {
+    pub(crate) async fn run(self: Arc<Self>, beat: Beat) {
         let mut every = tokio::time::interval(EVERY);
+        self.compare().await;
         loop {
             every.tick().await;
+            beat.beat();
             self.keep().await;
         }
     }
 
-    /// Writes a head, if there is anything new. What fails is said and tried again with the next.
-    pub(crate) async fn keep(&mut self) {
-        if let Err(error) = self.write().await {
-            tracing::error!(%error, cause = ?std::error::Error::source(&error), "no head of the audit log was kept");
+    /// Writes a head, if there is anything new. A failure is logged and tried again with the next.
+    pub(crate) async fn keep(&self) {
+        let kept = self.write().await;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept {
+            Ok(()) => {
+                state.kept_at = Some(self.clock.now());
+                (state.failing_since, state.fault) = (None, None);
+            }
+            Err(error) => {
+                let since = *state.failing_since.get_or_insert_with(Instant::now);
+                state.fault = Some(error.to_string());
+                tracing::error!(%error, failing_seconds = since.elapsed().as_secs(), "audit log head not written");
+            }
         }
     }
 
-    async fn write(&mut self) -> Result<(), HeadError> {
-        let Some((sequence, hash)) = self.store.get_audit_end().await? else { return Ok(()) };
-        if sequence == self.last {
+    pub(crate) fn state(&self) -> HeadState {
+        let State { kept_at, failing_since, fault, missing } =
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        HeadState { kept_at, failing_for: failing_since.map(|since| since.elapsed()), fault, missing }
+    }
+
+    /// Looks whether the database has all that was signed: it may be an older copy.
+    async fn compare(&self) {
+        let file = self.file.clone();
+        let Ok(Ok(Some(signed))) = self.aside.run(move || last_sequence(&file)).await else { return };
+        let Ok(Ok(end)) = timeout(TIME_LIMIT, self.store.get_audit_end()).await else { return };
+        let last = end.map_or(0, |(sequence, _)| sequence);
+        if signed <= last {
+            return;
+        }
+        let missing = signed - last;
+        tracing::error!(
+            last_line = last,
+            last_signed = signed,
+            missing,
+            "the audit log is shorter than its signed heads: is this an older copy of the database?"
+        );
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).missing = Some(missing);
+    }
+
+    async fn write(&self) -> Result<(), HeadError> {
+        let mut last = self.last.lock().await;
+        let end = timeout(TIME_LIMIT, self.store.get_audit_end()).await.map_err(|_| HeadError::SlowStore)??;
+        let Some((sequence, hash)) = end else { return Ok(()) };
+        if sequence == *last {
             return Ok(());
         }
         let head = Head::sign(&self.signer, sequence, hash, self.clock.now());
-        let line = serde_json::to_string(&head).map_err(io::Error::other)?;
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.file)?;
-        writeln!(file, "{line}")?;
-        file.sync_data()?;
+        let line = serde_json::to_string(&head).map_err(|error| HeadError::File(self.file.clone(), error.into()))?;
+        let file = self.file.clone();
+        let written = self.aside.run(move || append_line(&file, &line)).await;
+        written
+            .map_err(|error| HeadError::Hangs(self.file.clone(), error))?
+            .map_err(|error| HeadError::File(self.file.clone(), error))?;
         tracing::info!(head.sequence, head.hash, head.at, head.signature, "the head of the audit log");
-        self.last = sequence;
+        *last = sequence;
         Ok(())
+    }
+}
+
+/// Adds a line and has it on the disk. Half a line that a crash left is ended first, and stays as it is.
+fn append_line(file: &Path, line: &str) -> io::Result<()> {
+    let mut appender = OpenOptions::new().append(true).create(true).open(file)?;
+    let torn = appender.metadata()?.len() > 0 && last_byte(file)? != b'\n';
+    let line = if torn { format!("\n{line}\n") } else { format!("{line}\n") };
+    appender.write_all(line.as_bytes())?;
+    appender.sync_data()
+}
+
+fn last_byte(file: &Path) -> io::Result<u8> {
+    let mut file = File::open(file)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+/// The highest line that a head in the file names, signed by whomever. `None`: there is none.
+fn last_sequence(file: &Path) -> io::Result<Option<i64>> {
+    let text = match std::fs::read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().filter_map(|line| serde_json::from_str::<Head>(line).ok()).map(|head| head.sequence).max())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_that_a_crash_left_is_ended_before_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("heads");
+        append_line(&file, "one").expect("written");
+        append_line(&file, "two").expect("written");
+        assert_eq!(std::fs::read_to_string(&file).expect("read"), "one\ntwo\n");
+        std::fs::write(&file, "one\n{\"seq").expect("written");
+        append_line(&file, "three").expect("written");
+        assert_eq!(std::fs::read_to_string(&file).expect("read"), "one\n{\"seq\nthree\n");
     }
 }

@@ -1,6 +1,7 @@
 //! Whether the audit log is what was written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bedside_store::{AuditRow, Chain, ChainFault, Store, StoreError};
 
@@ -12,12 +13,42 @@ use crate::keys::{KeyError, Keys};
 const BATCH: u32 = 1_000;
 
 /// What a check of an audit log without a fault found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditReport {
     /// The last line.
     pub lines: i64,
     /// How many signed heads agree.
     pub heads: usize,
+    /// Lines of the heads that a crash or a full disk cut off while they were written.
+    pub torn: usize,
+    /// Lines that say that the database was put back as it was earlier, and the last line that is missing since.
+    pub restores: Vec<(i64, i64)>,
+    /// Heads of lines that such a restore took away.
+    pub superseded: usize,
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} lines are as they were written; {} signed heads agree", self.lines, self.heads)?;
+        if self.torn > 0 {
+            write!(f, "\n{} lines of the heads are incomplete: a crash or a full disk cut them off", self.torn)?;
+        }
+        for (line, through) in &self.restores {
+            match through - line {
+                ..0 => write!(f, "\nline {line}: the database was restored from a backup")?,
+                more => write!(
+                    f,
+                    "\nline {line}: the database was restored from a backup; {} lines that were written after the backup are \
+                     not in it",
+                    more + 1
+                )?,
+            }
+        }
+        if self.superseded > 0 {
+            write!(f, "\n{} signed heads are of lines that a restore took away", self.superseded)?;
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with an audit log.
@@ -57,9 +88,11 @@ pub enum AuditFault {
 /// The first [`AuditFault`].
 pub async fn verify_audit(store: &dyn Store, heads: &str, keys: &Keys) -> Result<AuditReport, AuditFault> {
     let retired = store.list_retired_roots().await.map_err(AuditFault::Store)?;
-    let heads = read(heads, &Signers::new(keys, &retired)?)?;
+    let Heads { known: heads, torn } = read(heads, &Signers::new(keys, &retired)?)?;
     let mut chain = Chain::default();
-    let mut agreed = 0;
+    let mut report = AuditReport { lines: 0, heads: 0, torn, restores: vec![], superseded: 0 };
+    // Heads that do not fit, by the line they are of. A restore further on may explain them.
+    let mut unexplained = BTreeMap::new();
     loop {
         let lines = match store.list_audit(chain.sequence(), BATCH).await {
             Ok(lines) => lines,
@@ -71,18 +104,42 @@ pub async fn verify_audit(store: &dyn Store, heads: &str, keys: &Keys) -> Result
         }
         for line in &lines {
             chain.take(line)?;
-            if let Some(hash) = heads.get(&chain.sequence()) {
-                if *hash != chain.hash().to_string() {
-                    return Err(AuditFault::NotAsSigned(chain.sequence()));
-                }
-                agreed += 1;
+            if let Some(through) = line.restored_over() {
+                report.restores.push((line.sequence, through));
+            }
+            let (sequence, hash) = (chain.sequence(), chain.hash().to_string());
+            let of_line = heads.get(&sequence).map(Vec::as_slice).unwrap_or_default();
+            report.heads += usize::from(of_line.iter().any(|head| head.hash == hash));
+            if of_line.iter().any(|head| head.hash != hash) {
+                unexplained.insert(sequence, AuditFault::NotAsSigned(sequence));
             }
         }
     }
-    match heads.last_key_value() {
-        Some((&signed, _)) if signed > chain.sequence() => Err(AuditFault::CutOff { last: chain.sequence(), signed }),
-        Some(_) | None => Ok(AuditReport { lines: chain.sequence(), heads: agreed }),
+    report.lines = chain.sequence();
+    let beyond = heads.range(report.lines + 1..).next_back().map(|(&signed, _)| signed);
+    for signed in heads.range(report.lines + 1..).map(|(&signed, _)| signed) {
+        let last_signed = beyond.unwrap_or(signed);
+        unexplained.insert(signed, AuditFault::CutOff { last: report.lines, signed: last_signed });
     }
+    for (signed, fault) in unexplained {
+        let explained = |(line, through): &(i64, i64)| *line <= signed && signed <= *through;
+        if !report.restores.iter().any(explained) {
+            return Err(fault);
+        }
+        report.superseded += 1;
+    }
+    Ok(report)
+}
+
+/// The last line that a head in a file vouches for; 0 if there is none.
+///
+/// # Errors
+/// [`AuditFault::Store`] or [`AuditFault::Key`].
+pub(crate) async fn last_signed(store: &dyn Store, heads: &str, keys: &Keys) -> Result<i64, AuditFault> {
+    let retired = store.list_retired_roots().await.map_err(AuditFault::Store)?;
+    let signers = Signers::new(keys, &retired)?;
+    let known = heads.lines().filter_map(|line| parse(line.trim_matches('\0').trim()).0);
+    Ok(known.filter(|head| signers.vouch_for(head)).map(|head| head.sequence).max().unwrap_or(0))
 }
 
 /// Up to the line that does not parse, which is what comes back.
@@ -99,16 +156,79 @@ async fn one_by_one(store: &dyn Store, chain: &mut Chain) -> Result<Vec<AuditRow
     }
 }
 
-/// Which line had which hash. What a crash left of a last line does not count.
-fn read(heads: &str, signers: &Signers) -> Result<BTreeMap<i64, String>, AuditFault> {
-    let mut known = BTreeMap::new();
-    let (whole, _) = heads.rsplit_once('\n').unwrap_or_default();
-    for (number, line) in whole.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let head: Option<Head> = serde_json::from_str(line).ok();
-        match head.filter(|head| signers.vouch_for(head)) {
-            Some(head) => known.insert(head.sequence, head.hash),
-            None => return Err(AuditFault::FalseHead(number + 1)),
-        };
+/// The heads of a file.
+struct Heads {
+    /// By the line they are of. After a restore a line can have two.
+    known: BTreeMap<i64, Vec<Head>>,
+    /// How many lines were cut off while they were written.
+    torn: usize,
+}
+
+/// Reads heads, and tells what a crash cut off from what was changed.
+fn read(heads: &str, signers: &Signers) -> Result<Heads, AuditFault> {
+    let mut read = Heads { known: BTreeMap::new(), torn: 0 };
+    for (number, line) in heads.lines().enumerate() {
+        // A file system may leave zeros where a line was to be.
+        let line = line.trim_matches('\0').trim();
+        if line.is_empty() {
+            continue;
+        }
+        let (head, torn) = parse(line);
+        read.torn += usize::from(torn);
+        match head {
+            Some(head) if signers.vouch_for(&head) => read.known.entry(head.sequence).or_default().push(head),
+            None if torn => {}
+            Some(_) | None => return Err(AuditFault::FalseHead(number + 1)),
+        }
     }
-    Ok(known)
+    Ok(read)
+}
+
+/// The head in a line, and whether the line has a part of one that ends too soon. Older versions wrote the next head right
+/// behind such a part.
+fn parse(line: &str) -> (Option<Head>, bool) {
+    const BEGINS: &str = "{\"sequence\":";
+    match serde_json::from_str::<Head>(line) {
+        Ok(head) => (Some(head), false),
+        Err(error) if error.is_eof() && BEGINS.starts_with(line.get(..BEGINS.len()).unwrap_or(line)) => (None, true),
+        Err(_) => match line.rfind(BEGINS).filter(|at| *at > 0) {
+            Some(at) => (serde_json::from_str(&line[at..]).ok(), true),
+            None => (None, false),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bedside_store::AuditHash;
+    use bedside_visit::Timestamp;
+
+    use super::*;
+    use crate::keys::RootKey;
+
+    #[test]
+    fn what_a_crash_cut_off_is_told_from_what_was_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = Keys { current: RootKey::open(&folder.path().join("key")).expect("a key"), old: None };
+        let signers = Signers::new(&keys, &[]).expect("signers");
+        let signer = keys.current.audit_signer().expect("a signer");
+        let head = |line| {
+            let head = Head::sign(&signer, line, AuditHash::NONE, Timestamp::from_millis(1));
+            serde_json::to_string(&head).expect("JSON")
+        };
+        let (one, two, changed) = (head(1), head(2), head(3).replacen('3', "4", 1));
+        for cut in 1..one.len() {
+            for text in [format!("{}\n{two}\n", &one[..cut]), format!("{two}\n{}", &one[..cut])] {
+                let read = read(&text, &signers).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+                assert_eq!((read.known.len(), read.torn), (1, 1), "{text}");
+            }
+        }
+        let joined = read(&format!("{}{two}\n", &one[..20]), &signers).expect("both are known");
+        assert_eq!((joined.known.len(), joined.torn), (1, 1));
+        let zeros = read(&format!("{one}\n\0\0\0\0\n{two}\n"), &signers).expect("zeros are no head");
+        assert_eq!((zeros.known.len(), zeros.torn), (2, 0));
+        for wrong in [changed, one.replace("hash", "hush"), "nothing of ours".to_owned(), one + "x"] {
+            assert!(matches!(read(&format!("{two}\n{wrong}\n"), &signers), Err(AuditFault::FalseHead(2))), "{wrong}");
+        }
+    }
 }

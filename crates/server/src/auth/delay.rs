@@ -43,6 +43,11 @@ impl<K: Hash + Eq> Delays<K> {
     /// How long to wait, if it is too early. That try counts for nothing: waiting is never made longer by it.
     pub(crate) fn begin(&mut self, key: K, now: Timestamp) -> Result<(), Duration> {
         let tries = self.tries.entry(key).or_insert(Tries { wrong: 0, last: now, free_at: now });
+        let (wait, longest) = (tries.free_at.since(now), self.rule.delay(tries.wrong));
+        if wait > longest {
+            // The clock was set back: nobody waits for longer than was said.
+            (tries.last, tries.free_at) = (now, now + longest);
+        }
         if now < tries.free_at {
             return Err(tries.free_at.since(now));
         }
@@ -95,6 +100,17 @@ mod tests {
 
     const RULE: Rule = Rule { free: 3, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
     const T: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_for_longer() {
+        let (mut delays, day) = (Delays::new(RULE), Duration::from_secs(24 * 3600));
+        for _ in 0..=RULE.free {
+            delays.begin("ada", T + day).expect("free");
+        }
+        let wait = delays.begin("ada", T).expect_err("too early");
+        assert!(wait <= RULE.first, "{wait:?}");
+        delays.begin("ada", T + RULE.first).expect("after that");
+    }
 
     /// Tries as soon as it may, and says what was waited for.
     fn waits(delays: &mut Delays<&'static str>, count: usize) -> Vec<u64> {

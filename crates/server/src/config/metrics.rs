@@ -19,7 +19,7 @@ pub struct MetricsConfig {
     /// the environment, as `BEDSIDE_METRICS__TOKEN`, or in a file.
     #[serde(serialize_with = "hidden_option")]
     pub token: Option<SecretString>,
-    /// A file with the token in it, read at the start.
+    /// A file with the token in it, read at startup and again when it has changed.
     pub token_file: Option<PathBuf>,
 }
 

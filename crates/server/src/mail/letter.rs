@@ -57,6 +57,36 @@ impl Letter {
 }
 
 impl Change {
+    const ALL: [Self; 8] = [
+        Self::Password,
+        Self::SecondStepAdded,
+        Self::SecondStepRemoved,
+        Self::ProviderLinked,
+        Self::ProviderUnlinked,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
+        Self::WrongCodes,
+    ];
+
+    /// The name under which it waits in the database.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::SecondStepAdded => "second_step_added",
+            Self::SecondStepRemoved => "second_step_removed",
+            Self::ProviderLinked => "provider_linked",
+            Self::ProviderUnlinked => "provider_unlinked",
+            Self::PasskeyAdded => "passkey_added",
+            Self::PasskeyRemoved => "passkey_removed",
+            Self::WrongCodes => "wrong_codes",
+        }
+    }
+
+    /// `None`: it is none, or one that this version does not know.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|change| change.as_str() == name)
+    }
+
     fn sentence(self, clinic: &str) -> String {
         match self {
             Self::Password => format!("The password of your account at {clinic} was changed."),

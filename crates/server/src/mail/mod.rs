@@ -1,6 +1,7 @@
 //! Mail to people about their accounts: plain text, short, and nothing of a visit.
 
 mod letter;
+mod queue;
 
 use std::error::Error;
 use std::io;
@@ -16,15 +17,17 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 pub(crate) use self::letter::{Change, Letter, Link};
-use crate::app::App;
+pub(crate) use self::queue::{send_due, send_reset, tell};
 use crate::clock::fresh_id;
 use crate::config::{Config, MailConfig, MailTls};
 
-/// One conversation with the mail server may take so long.
-const TRY: Duration = Duration::from_secs(10);
+/// One step of a conversation with the mail server may take so long.
+const STEP: Duration = Duration::from_secs(10);
+/// And all of it so long: the transport's own limit does not cover every step.
+const CONVERSATION: Duration = Duration::from_secs(20);
 /// Mail that was not taken is tried again so often, after waits that grow.
 const TRIES: u32 = 3;
 /// So many conversations at a time; what is beyond waits.
@@ -40,6 +43,7 @@ pub(crate) struct Mailer {
     /// Our own name, for the identifiers of mails.
     host: String,
     places: Arc<Semaphore>,
+    conversation: Duration,
 }
 
 /// Why a mail was not sent. Never with what the mail server said: that may name the person.
@@ -66,7 +70,8 @@ pub(crate) enum MailError {
 pub async fn check_mail(config: &Config) -> Result<(), String> {
     let Some(mail) = &config.mail else { return Ok(()) };
     let mailer = Mailer::new(mail, config)?;
-    match mailer.transport.test_connection().await.map_err(|error| of_transport(&error)) {
+    let asked = timeout(CONVERSATION, mailer.transport.test_connection()).await;
+    match asked.map_err(|_| MailError::TooSlow).and_then(|asked| asked.map_err(|error| of_transport(&error))) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!("[mail]: {}", MailError::Unexpected)),
         Err(error) => Err(format!("[mail]: {error}")),
@@ -87,7 +92,7 @@ impl Mailer {
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)
             .port(mail.port())
             .tls(tls)
-            .timeout(Some(TRY))
+            .timeout(Some(STEP))
             .hello_name(ClientId::Domain(host.clone()));
         if let (Some(user), Some(password)) = (&mail.user, &mail.password) {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
@@ -99,6 +104,7 @@ impl Mailer {
             clinic: config.clinic.name.clone(),
             host,
             places: Arc::new(Semaphore::new(AT_ONCE)),
+            conversation: CONVERSATION,
         })
     }
 
@@ -111,9 +117,14 @@ impl Mailer {
         let (mut wait, mut tried) = (FIRST_WAIT, 1);
         let _place = self.places.acquire().await.map_err(|_| MailError::Unreachable)?;
         loop {
-            let Err(error) = self.transport.send(message.clone()).await else { return Ok(()) };
-            if tried == TRIES || error.is_permanent() {
-                return Err(of_transport(&error));
+            let error = match timeout(self.conversation, self.transport.send(message.clone())).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) if error.is_permanent() => return Err(of_transport(&error)),
+                Ok(Err(error)) => of_transport(&error),
+                Err(_) => MailError::TooSlow,
+            };
+            if tried == TRIES {
+                return Err(error);
             }
             sleep(wait).await;
             wait *= 4;
@@ -139,17 +150,6 @@ impl Mailer {
     }
 }
 
-/// Tells a person, if mail is sent at all, that something about their signing in has changed. Nobody waits for it.
-pub(crate) fn tell(app: &App, to: Option<&EmailAddress>, change: Change) {
-    let (Some(mailer), Some(to)) = (app.mailer.clone(), to.cloned()) else { return };
-    let now = app.clock.now();
-    tokio::spawn(async move {
-        if let Err(error) = mailer.send(&to, &Letter::Changed(change), now).await {
-            tracing::warn!(%error, "a mail about a changed account was not sent");
-        }
-    });
-}
-
 /// What a handshake failed with comes wrapped twice.
 fn comes_of_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -163,5 +163,45 @@ fn of_transport(error: &lettre::transport::smtp::Error) -> MailError {
         None if error.is_tls() || comes_of_tls(error) => MailError::Tls,
         None if error.is_response() || error.is_client() => MailError::Unexpected,
         None => MailError::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// It accepts and then says nothing: each conversation ends, and gives its place to another.
+    #[tokio::test]
+    async fn a_mail_server_that_says_nothing_keeps_no_place() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mail = MailConfig {
+            host: "127.0.0.1".to_owned(),
+            port: Some(silent.local_addr().expect("an address").port()),
+            tls: MailTls::None,
+            user: None,
+            password: None,
+            from: "visits@example.org".to_owned(),
+        };
+        let held = tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = silent.accept().await {
+                held.push(stream);
+            }
+        });
+        let mailer = Mailer::new(&mail, &Config::default()).expect("a mailer");
+        let mailer = Mailer { conversation: Duration::from_millis(20), ..mailer };
+        let to: EmailAddress = "ada@example.org".parse().expect("an address");
+        let letter = Letter::Changed(Change::Password);
+        let all = async {
+            for _ in 0..3 {
+                let sent = mailer.send(&to, &letter, Timestamp::from_millis(1)).await;
+                assert_eq!(sent, Err(MailError::TooSlow));
+            }
+        };
+        timeout(Duration::from_secs(60), all).await.expect("each ends");
+        assert_eq!(mailer.places.available_permits(), AT_ONCE);
+        held.abort();
     }
 }

@@ -1,14 +1,17 @@
 //! Who may read how the program is doing: programs on this machine, and whoever has the token.
 
 use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::aside::Aside;
 use crate::auth::bearer;
-use crate::config::Config;
+use crate::config::{Config, MetricsConfig};
 
 /// What proxies add to what they pass on. A request with any of them comes from somewhere else, whoever brings it.
 const PASSED_ON: [&str; 7] =
@@ -18,7 +21,10 @@ const PASSED_ON: [&str; 7] =
 #[derive(Debug)]
 pub(crate) struct Door {
     loopback: bool,
-    token: Option<SecretString>,
+    token: RwLock<Option<SecretString>>,
+    /// With the file of the token, if it is in one.
+    config: MetricsConfig,
+    aside: Aside,
 }
 
 impl Door {
@@ -31,18 +37,34 @@ impl Door {
                 "/metrics is for whoever has metrics.token alone: without server.trusted_proxies nothing tells what a reverse proxy on this machine passes on"
             );
         }
-        Ok(Self { loopback, token: config.metrics.token()? })
+        let token = RwLock::new(config.metrics.token()?);
+        let aside = Aside::new("bedside-metrics", Duration::from_secs(5));
+        Ok(Self { loopback, token, config: config.metrics.clone(), aside })
+    }
+
+    /// Takes the token that is in its file now. A file that cannot be read, or has no token in it, changes nothing.
+    pub(crate) async fn reread(&self) {
+        if self.config.token_file.is_none() {
+            return;
+        }
+        let config = self.config.clone();
+        match self.aside.run(move || config.token()).await {
+            Ok(Ok(token)) => *self.token.write().unwrap_or_else(PoisonError::into_inner) = token,
+            Ok(Err(error)) => tracing::warn!(error, "metrics token not read again, the old one stays valid"),
+            Err(error) => tracing::warn!(%error, "metrics token not read again, the old one stays valid"),
+        }
     }
 
     /// Whether a request with these headers, over a connection from `peer`, may read.
-    pub(super) fn admits(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+    pub(crate) fn admits(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
         (self.loopback && peer.to_canonical().is_loopback() && !passed_on) || self.knows(bearer(headers))
     }
 
     /// How long it takes tells nothing of how much was right.
     fn knows(&self, given: Option<&str>) -> bool {
-        let (Some(token), Some(given)) = (&self.token, given) else { return false };
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        let (Some(token), Some(given)) = (&*token, given) else { return false };
         Sha256::digest(given).ct_eq(&Sha256::digest(token.expose_secret())).into()
     }
 }
@@ -61,9 +83,35 @@ mod tests {
         door.admits(peer.parse().expect("an address"), &headers.collect())
     }
 
+    fn with(loopback: bool, token: Option<&str>) -> Door {
+        let mut config = Config::default();
+        config.metrics.loopback = loopback;
+        config.metrics.token = token.map(SecretString::from);
+        Door::new(&config).expect("a door")
+    }
+
+    #[tokio::test]
+    async fn another_token_in_the_file_is_taken_without_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = Config::default();
+        config.metrics.loopback = false;
+        let file = folder.path().join("token");
+        config.metrics.token_file = Some(file.clone());
+        std::fs::write(&file, TOKEN).expect("written");
+        let door = Door::new(&config).expect("a door");
+        let knows = |token: &'static str| door.knows(Some(token));
+        assert!(knows(TOKEN));
+        std::fs::write(&file, "anotherTokenOfLettersAndDigits\n").expect("written");
+        door.reread().await;
+        assert!(!knows(TOKEN) && knows("anotherTokenOfLettersAndDigits"));
+        std::fs::write(&file, "").expect("half written");
+        door.reread().await;
+        assert!(knows("anotherTokenOfLettersAndDigits"));
+    }
+
     #[test]
     fn only_this_machine_and_whoever_has_the_token_is_let_in() {
-        let door = Door { loopback: true, token: Some(TOKEN.into()) };
+        let door = with(true, Some(TOKEN));
         for here in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
             assert!(admits(&door, here, &[]), "{here}");
             for name in PASSED_ON {
@@ -79,7 +127,7 @@ mod tests {
                 [("authorization", "bearer aLongTokenOfLettersAndDigits"), ("x-forwarded-for", "192.0.2.9")];
             assert!(admits(&door, elsewhere, &over_a_proxy));
         }
-        let closed = Door { loopback: false, token: None };
+        let closed = with(false, None);
         assert!(!admits(&closed, "127.0.0.1", &[("authorization", "Bearer ")]));
         assert!(!admits(&closed, "127.0.0.1", &[]));
     }

@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     joins: Family<Join, Counter>,
     join_seconds: Histogram,
     media_lost: Counter,
+    mails: Family<Mail, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +46,32 @@ struct SignIn {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Join {
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Mail {
+    outcome: &'static str,
+}
+
+/// What becomes of a mail, each time it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mailed {
+    Sent,
+    /// It is tried again later.
+    Postponed,
+    Failed,
+}
+
+impl Mailed {
+    const ALL: [Self; 3] = [Self::Sent, Self::Postponed, Self::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Postponed => "postponed",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// How somebody comes in.
@@ -131,7 +158,11 @@ impl Metrics {
             joins: Family::default(),
             join_seconds: Histogram::new(JOIN_SECONDS),
             media_lost: Counter::default(),
+            mails: Family::default(),
         };
+        for outcome in Mailed::ALL {
+            drop(metrics.mails.get_or_create(&Mail { outcome: outcome.as_str() }));
+        }
         for way in Way::ALL {
             for outcome in Entry::ALL {
                 drop(metrics.sign_ins.get_or_create(&SignIn { way: way.as_str(), outcome: outcome.as_str() }));
@@ -154,6 +185,7 @@ impl Metrics {
             "Times that a page fell silent for seconds",
             metrics.media_lost.clone(),
         );
+        registry.register("bedside_mails", "Mails that were sent, or tried to be", metrics.mails.clone());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("bedside_build", "This program", version);
         (metrics, registry)
@@ -170,6 +202,11 @@ impl Metrics {
         if outcome == Joined::Up {
             self.join_seconds.observe(after.as_secs_f64());
         }
+    }
+
+    /// Counts a mail.
+    pub(crate) fn mail(&self, outcome: Mailed) {
+        self.mails.get_or_create(&Mail { outcome: outcome.as_str() }).inc();
     }
 
     /// Counts a page whose media fell silent.

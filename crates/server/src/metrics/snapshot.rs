@@ -1,19 +1,27 @@
 //! What is asked of the program's parts when it is read.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bedside_sfu::{LOSS_BOUNDS, ROUND_TRIP_BOUNDS, Statistics};
 use bedside_store::{LATENCY_BOUNDS, Latencies, StoreStatistics};
 use bedside_visit::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use tokio::time::timeout;
 
 use super::process::Process;
 use super::writer::{Label, Spread, Writer};
 use crate::app::App;
+use crate::health::{Report, Status};
+use crate::log::{self, LogStatistics};
 use crate::media::WorkerStatistics;
 use crate::signalling::Census;
+use crate::tasks::{TaskReport, TaskState};
 
+/// How long the database may take.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const MILLISECONDS: f64 = 1_000.0;
 const MICROSECONDS: f64 = 1_000_000.0;
 const THOUSANDTHS: f64 = 1_000.0;
@@ -32,6 +40,10 @@ pub(super) struct Snapshot {
     store: StoreStatistics,
     process: Option<Process>,
     started_at: Timestamp,
+    health: Arc<Report>,
+    tasks: Vec<TaskReport>,
+    log: LogStatistics,
+    mails_waiting: Option<u64>,
 }
 
 impl Snapshot {
@@ -44,6 +56,10 @@ impl Snapshot {
             store: app.store.statistics(),
             process: tokio::task::spawn_blocking(Process::read).await.ok(),
             started_at: app.started_at,
+            health: app.health.report(app).await,
+            tasks: app.tasks.reports(),
+            log: log::statistics(),
+            mails_waiting: timeout(TIME_LIMIT, app.store.count_mails()).await.ok().and_then(Result::ok),
         }
     }
 
@@ -67,10 +83,49 @@ impl Snapshot {
 
     fn store(&self, to: &mut Writer<'_>) -> fmt::Result {
         let spread = |of: Latencies| Spread::new(&LATENCY_BOUNDS, &of.counts, of.sum, MICROSECONDS);
-        let StoreStatistics { waits, commits, busy } = self.store;
+        let StoreStatistics { waits, commits, busy, replaced } = self.store;
         to.histogram("bedside_store_wait_seconds", "Until a transaction that writes began", one(spread(waits)))?;
         to.histogram("bedside_store_commit_seconds", "Until what was written was on the disk", one(spread(commits)))?;
-        to.counter("bedside_store_busy", "Transactions given up because the database was busy", one(busy))
+        to.counter("bedside_store_busy", "Transactions given up because the database was busy", one(busy))?;
+        to.counter("bedside_store_connections_replaced", "Connections closed after a failed rollback", one(replaced))
+    }
+
+    /// How each part is doing.
+    fn health(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let value = |status| match status {
+            Status::Ok => 1.0,
+            Status::Degraded => 0.5,
+            Status::Failing => 0.0,
+        };
+        let checks = self.health.checks.iter().map(|check| (Label::Of("check", check.name), value(check.status)));
+        to.gauge("bedside_health", "1: works, 0.5: should be looked at, 0: fails", checks)?;
+        let up = |state| f64::from(u8::from(matches!(state, TaskState::Running | TaskState::Restarted)));
+        let tasks = self.tasks.iter().map(|task| (Label::Of("task", task.name), up(task.state)));
+        to.gauge("bedside_task_up", "Whether a background task runs", tasks)?;
+        let restarts = self.tasks.iter().map(|task| (Label::Of("task", task.name), task.restarts));
+        to.counter("bedside_task_restarts", "Times that a background task panicked and was restarted", restarts)?;
+        let number = |check: &str, name: &str| self.health.check(check).and_then(|check| check.number(name));
+        let gauges = [
+            ("bedside_disk_free_bytes", "Space left for the database", number("disk", "free_bytes")),
+            ("bedside_audit_head_age_seconds", "Since a head was last kept", number("audit_heads", "age_seconds")),
+            (
+                "bedside_certificate_not_after_seconds",
+                "When the certificate expires, since 1970",
+                number("certificate", "not_after_seconds"),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            to.gauge(name, help, value.map(|value| (Label::None, value)))?;
+        }
+        let waiting = self.mails_waiting.map(|waiting| (Label::None, waiting as f64));
+        to.gauge("bedside_mails_waiting", "Mails that are to be sent", waiting)?;
+        let LogStatistics { dropped, suppressed } = self.log;
+        to.counter(
+            "bedside_log_lines_dropped",
+            "Log lines lost because they could not be written in time",
+            one(dropped),
+        )?;
+        to.counter("bedside_log_lines_suppressed", "Log lines left out by the rate limit", one(suppressed))
     }
 
     /// One metric of all workers.
@@ -190,6 +245,7 @@ impl Collector for Snapshot {
         self.workers(to)?;
         self.traffic(to)?;
         self.quality(to)?;
+        self.health(to)?;
         self.process(to)
     }
 }

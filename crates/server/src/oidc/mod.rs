@@ -40,6 +40,8 @@ const GOOD_FOR: Duration = Duration::from_secs(10 * 60);
 const KNOWN_FOR: Duration = Duration::from_secs(60 * 60);
 /// For a key that is not among the known ones it is asked again, but no more often than this.
 const RENEWED_AFTER: Duration = Duration::from_secs(60);
+/// For so long what was known stays in use while the provider cannot be asked anew.
+const GOOD_MEANWHILE: Duration = Duration::from_secs(24 * 60 * 60);
 /// After it could not be reached it is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(5);
 /// So old may a token be when it comes, and so far ahead may the provider's clock be.
@@ -243,7 +245,8 @@ impl Provider {
         let code = answer.code.ok_or(OidcError::Refused("no_code"))?;
         let response = self.exchange(&metadata, code, begun.verifier).await?;
         let (mut said, address) = match self.verify(&metadata, &response, &begun.nonce, now) {
-            Err(OidcError::Refused("key")) => {
+            // Its keys may have changed, under other names or the same.
+            Err(OidcError::Refused("key" | "signature")) => {
                 let metadata = self.metadata(now, RENEWED_AFTER).await?;
                 self.verify(&metadata, &response, &begun.nonce, now)?
             }
@@ -364,8 +367,10 @@ impl Provider {
         {
             return Ok(Arc::clone(metadata));
         }
+        let meanwhile = known.metadata.as_ref().filter(|(_, at)| now.since(*at) < GOOD_MEANWHILE);
+        let meanwhile = meanwhile.map(|(metadata, _)| Arc::clone(metadata));
         if known.failed.is_some_and(|at| now.since(at) < PAUSE) {
-            return Err(OidcError::Provider);
+            return meanwhile.ok_or(OidcError::Provider);
         }
         match Metadata::discover_async(self.issuer.clone(), &self.http).await {
             Ok(metadata) => {
@@ -375,7 +380,8 @@ impl Provider {
             }
             Err(error) => {
                 known.failed = Some(now);
-                Err(undiscovered(error))
+                let failed = undiscovered(error);
+                meanwhile.ok_or(failed)
             }
         }
     }

@@ -145,10 +145,10 @@ pub(crate) async fn change_password(
     transaction.delete_sessions_of(user).await?;
     transaction.delete_password_resets_of(user).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordChanged).by(user).about(user)).await?;
+    tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::Password).await?;
     transaction.commit().await?;
     app.second_step.forget_all_of(user);
     close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
-    tell(&app, account.email.as_ref(), Change::Password);
     let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
     Ok((jar, Redirect::to("/account?done=password")).into_response())
 }

@@ -119,7 +119,9 @@ pub(crate) async fn submit(
     if !right {
         app.metrics.sign_in(Way::SecondStep, Entry::Refused);
         if app.throttle.has_just_been_slowed_down(account.user) {
-            tell(&app, account.email.as_ref(), Change::WrongCodes);
+            let mut transaction = app.store.begin().await?;
+            tell(&app, &mut *transaction, (account.user, account.email.as_ref()), Change::WrongCodes).await?;
+            transaction.commit().await?;
         }
         return page(&app, &account, waits.offered, next, true);
     }
@@ -192,9 +194,9 @@ async fn sets_up(app: &App, account: &Account, secret: &SealedSecret, code: &str
         AuditEntry::new(now, AuditAction::SecondStepFailed).about(user)
     };
     transaction.append_audit(&entry).await?;
-    transaction.commit().await?;
     if added {
-        tell(app, account.email.as_ref(), Change::SecondStepAdded);
+        tell(app, &mut *transaction, (user, account.email.as_ref()), Change::SecondStepAdded).await?;
     }
+    transaction.commit().await?;
     Ok(added)
 }

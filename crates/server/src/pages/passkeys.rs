@@ -89,9 +89,9 @@ pub(crate) async fn add(
         Err(error) => return Err(error.into()),
     }
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyAdded).by(user).about(user)).await?;
+    let email = app.store.get_account_of(user).await?.and_then(|account| account.email);
+    tell(&app, &mut *transaction, (user, email.as_ref()), Change::PasskeyAdded).await?;
     transaction.commit().await?;
-    let account = app.store.get_account_of(user).await?;
-    tell(&app, account.and_then(|account| account.email).as_ref(), Change::PasskeyAdded);
     let jar = app.cookies.remove(jar, CookieKind::Passkey);
     Ok((jar, Json(json!({ "next": "/account?done=passkey" }))).into_response())
 }
@@ -123,9 +123,9 @@ pub(crate) async fn remove(
         transaction.delete_session(&one.token_hash).await?;
     }
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyRemoved).by(user).about(user)).await?;
+    tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::PasskeyRemoved).await?;
     transaction.commit().await?;
     close_pages(&app, ended.iter()).await;
-    tell(&app, account.email.as_ref(), Change::PasskeyRemoved);
     Ok(Redirect::to("/account?done=passkey-removed").into_response())
 }
 

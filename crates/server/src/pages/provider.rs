@@ -165,10 +165,10 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
         Err(error) => return Err(error.into()),
     }
     transaction.append_audit(&AuditEntry::new(now, AuditAction::ProviderLinked).by(user).about(user)).await?;
-    transaction.commit().await?;
     let account = app.store.get_account_of(user).await?;
-    tell(app, account.and_then(|account| account.email).as_ref(), Change::ProviderLinked);
-    Ok(())
+    let email = account.and_then(|account| account.email);
+    tell(app, &mut *transaction, (user, email.as_ref()), Change::ProviderLinked).await?;
+    Ok(transaction.commit().await?)
 }
 
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<(), Error> {
@@ -217,8 +217,8 @@ pub(crate) async fn disconnect(
         let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderUnlinked).by(user).about(user);
         transaction.append_audit(&entry).await?;
     }
+    tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::ProviderUnlinked).await?;
     transaction.commit().await?;
     app.second_step.forget_all_of(user);
-    tell(&app, account.email.as_ref(), Change::ProviderUnlinked);
     Ok(Redirect::to("/account?done=provider-removed").into_response())
 }

@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::auth::{CookieKind, SecretToken};
 use crate::edge::ClientIp;
 use crate::error::Error;
-use crate::mail::{Change, Letter, Link, tell};
-use crate::resets::{GOOD_FOR, add_reset, reset_url};
+use crate::mail::{Change, send_reset, tell};
+use crate::resets::GOOD_FOR;
 
 #[derive(Template)]
 #[template(path = "forgotten.html")]
@@ -50,7 +50,8 @@ pub(crate) struct ForgottenForm {
     email: String,
 }
 
-/// `POST /sign-in/forgotten`. Whatever address it is, the answer is the same and as quick: the rest is done after it.
+/// `POST /sign-in/forgotten`. Whatever address it is, the answer is the same and as quick: the mail is sent after it, and
+/// one to nobody waits too.
 pub(crate) async fn ask(
     State(app): State<App>,
     ClientIp(address): ClientIp,
@@ -61,36 +62,17 @@ pub(crate) async fn ask(
     };
     let answer = forgotten_page(&app, email.reveal().to_owned(), false, true)?;
     app.throttle.reset(&email, address, app.clock.now())?;
-    tokio::spawn(async move {
-        if let Err(error) = send_link(&app, &email).await {
-            tracing::error!(kind = error.problem().kind, "a link for a new password was not made");
-        }
-    });
-    Ok(answer)
-}
-
-/// To whoever has a password to forget. Others get theirs by another way: a first one from the operator.
-async fn send_link(app: &App, email: &EmailAddress) -> Result<(), Error> {
-    let Some(mailer) = &app.mailer else { return Err(Error::NotFound) };
     let now = app.clock.now();
-    let account = app.store.get_account(email).await?;
+    let account = app.store.get_account(&email).await?;
     let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked);
     let entry = account.as_ref().map_or(entry, |account| entry.about(account.user));
+    // Only accounts with a password get a link. Others get their first password from the operator.
+    let account = account.filter(|account| account.disabled_at.is_none() && account.password_hash.is_some());
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&entry).await?;
-    let token = match account.filter(|account| account.disabled_at.is_none() && account.password_hash.is_some()) {
-        Some(account) => Some(add_reset(&mut *transaction, account.user, now).await?),
-        None => None,
-    };
+    send_reset(&mut *transaction, account.map(|account| account.user), now).await?;
     transaction.commit().await?;
-    if let Some(token) = token {
-        let link = Link(reset_url(&app.config.server.public_url, &token));
-        let letter = Letter::Reset { link, minutes: GOOD_FOR.as_secs() / 60 };
-        if let Err(error) = mailer.send(email, &letter, now).await {
-            tracing::error!(%error, "a link for a new password was not sent");
-        }
-    }
-    Ok(())
+    Ok(answer)
 }
 
 /// `GET /reset/{token}`. Uses nothing up: mail scanners open links too. The secret goes from the address into a cookie,
@@ -140,6 +122,7 @@ pub(crate) async fn submit(
     transaction.update_password(user, &password).await?;
     transaction.delete_sessions_of(user).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasswordReset).by(user).about(user)).await?;
+    tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::Password).await?;
     transaction.commit().await?;
     app.second_step.forget_all_of(user);
     close_pages(&app, ended.iter()).await;
@@ -147,7 +130,6 @@ pub(crate) async fn submit(
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);
     }
-    tell(&app, account.email.as_ref(), Change::Password);
     let jar = app.cookies.remove(jar, CookieKind::Reset);
     Ok((jar, Redirect::to("/sign-in?done=password")).into_response())
 }

@@ -101,8 +101,8 @@ pub(crate) async fn add(
     transaction.update_second_step(user, Some(&secret)).await?;
     transaction.use_second_step(user, step).await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::SecondStepAdded).by(user).about(user)).await?;
+    tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::SecondStepAdded).await?;
     transaction.commit().await?;
-    tell(&app, account.email.as_ref(), Change::SecondStepAdded);
     Ok(Redirect::to("/account?done=second-step").into_response())
 }
 
@@ -127,8 +127,8 @@ pub(crate) async fn remove(
     transaction
         .append_audit(&AuditEntry::new(app.clock.now(), AuditAction::SecondStepRemoved).by(user).about(user))
         .await?;
+    tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::SecondStepRemoved).await?;
     transaction.commit().await?;
-    tell(&app, account.email.as_ref(), Change::SecondStepRemoved);
     Ok(Redirect::to("/account?done=second-step-removed").into_response())
 }
 

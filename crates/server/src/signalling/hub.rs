@@ -60,7 +60,8 @@ impl Hub {
     }
 
     /// Carries what media connections report to their visits, until the media server ends.
-    pub(crate) async fn carry_media_events(self, mut events: mpsc::Receiver<MediaEvent>) {
+    pub(crate) async fn carry_media_events(self, events: Arc<tokio::sync::Mutex<mpsc::Receiver<MediaEvent>>>) {
+        let mut events = events.lock().await;
         while let Some(event) = events.recv().await {
             let inbox = {
                 let live = lock(&self.0.live);

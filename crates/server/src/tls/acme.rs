@@ -15,7 +15,7 @@ use super::cache::Cache;
 use super::certificate::Certificate;
 use super::http::Http;
 use super::served::{ACME_TLS, Served};
-use super::{HTTP, builder};
+use super::{HTTP, Shown, builder};
 use crate::config::AcmeConfig;
 
 /// The longest sleep before the clock is read again: the machine may be suspended meanwhile, or its clock set.
@@ -32,6 +32,7 @@ pub(crate) fn fetched(
     host: &str,
     acme: &AcmeConfig,
     clock: Arc<dyn Clock>,
+    shown: Shown,
 ) -> Result<(RustlsConfig, JoinHandle<()>), String> {
     let cache =
         Cache::open(acme, host).map_err(|error| format!("cannot make the folder {}: {error}", acme.cache.display()))?;
@@ -40,6 +41,7 @@ pub(crate) fn fetched(
         cache,
         served: Arc::new(Served::new(host)),
         clock,
+        shown,
     };
     let mut rustls = builder()?.with_cert_resolver(Arc::clone(&renewal.served) as Arc<dyn ResolvesServerCert>);
     rustls.alpn_protocols = vec![HTTP.to_vec(), ACME_TLS.to_vec()];
@@ -52,6 +54,7 @@ struct Renewal {
     cache: Cache,
     served: Arc<Served>,
     clock: Arc<dyn Clock>,
+    shown: Shown,
 }
 
 impl Renewal {
@@ -83,6 +86,7 @@ impl Renewal {
         match cached {
             Ok(certificate) => {
                 self.served.serve(certificate.certified);
+                self.shown.set(certificate.not_after);
                 tracing::info!("the certificate is the one in the cache");
                 Some(certificate.renew_at)
             }
@@ -104,6 +108,7 @@ impl Renewal {
         match parsed {
             Ok((certificate, pem)) => {
                 self.served.serve(certificate.certified);
+                self.shown.set(certificate.not_after);
                 tracing::info!("the authority gave a certificate");
                 match self.cache.store_certificate(pem.as_bytes()).await {
                     Ok(()) => tracing::info!("the certificate is in the cache"),
@@ -161,6 +166,7 @@ mod tests {
             cache,
             served: Arc::new(Served::new(HOST)),
             clock: Arc::new(SystemClock),
+            shown: Shown::new(true),
         }
     }
 

@@ -4,10 +4,14 @@ use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::config::AcmeConfig;
+
+/// How long reading or writing one of them may take.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Two files that nobody else may read, in a folder that nobody else may look into. A file is there whole or not at all:
 /// half a key would be refused for ever.
@@ -77,9 +81,10 @@ async fn write(file: PathBuf, bytes: &[u8]) -> io::Result<()> {
     .await
 }
 
-/// Disks may be slow.
+/// Disks may be slow, or hang.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await?
+    let done = tokio::time::timeout(TIME_LIMIT, tokio::task::spawn_blocking(work)).await;
+    done.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??
 }
 
 #[cfg(test)]

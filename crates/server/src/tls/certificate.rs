@@ -16,6 +16,8 @@ pub(super) struct Certificate {
     pub(super) certified: Arc<CertifiedKey>,
     /// When another one is to be ordered.
     pub(super) renew_at: Timestamp,
+    /// When it expires.
+    pub(super) not_after: Timestamp,
 }
 
 impl Certificate {
@@ -30,12 +32,12 @@ impl Certificate {
         let (not_before, not_after) = validity(first)?;
         let certified = CertifiedKey::from_der(chain, PrivateKeyDer::Pkcs8(key), &provider())
             .map_err(|error| format!("the certificate and its key: {error}"))?;
-        Ok(Self { certified: Arc::new(certified), renew_at: renew_at(not_before, not_after) })
+        Ok(Self { certified: Arc::new(certified), renew_at: renew_at(not_before, not_after), not_after })
     }
 }
 
 /// From when and until when a certificate is good (RFC 5280, section 4.1.2.5).
-fn validity(certificate: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), String> {
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
         .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
     let validity = parsed.validity();

@@ -4,16 +4,17 @@ mod acme;
 mod authority;
 mod cache;
 mod certificate;
+mod files;
 mod http;
 mod served;
+mod shown;
 
 use std::net::{IpAddr, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
+use bedside_visit::Timestamp;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WantsServerCert;
 use rustls::{ConfigBuilder, ServerConfig};
@@ -22,6 +23,8 @@ use crate::config::{Config, TlsConfig};
 use crate::program::StartError;
 
 pub(crate) use acme::fetched;
+pub(crate) use files::{Files, Pair};
+pub(crate) use shown::Shown;
 
 /// The names a self-signed server is reached by, as an address has them: localhost, this machine's address, and the
 /// host of the public address.
@@ -49,39 +52,37 @@ pub(crate) fn self_signed(names: &[String]) -> Result<RustlsConfig, String> {
     let names: Vec<String> = names.iter().map(|name| name.trim_matches(['[', ']']).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    server_config(vec![made.cert.der().clone()], key)
+    server_config(vec![made.cert.der().clone()], key).map(RustlsConfig::from_config)
 }
 
-pub(crate) fn files(certificate: &Path, key: &Path) -> Result<RustlsConfig, String> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| format!("cannot read the certificate {}: {error}", certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| format!("cannot read the private key {}: {error}", key.display()))?;
-    server_config(chain, key)
-}
-
-/// Whether what the configuration names for TLS can be read, and is what it should be.
+/// Whether what the configuration names for TLS can be read, and is what it should be. Returns when the certificate
+/// expires, if there is one yet.
 ///
 /// # Errors
 /// [`StartError::Tls`].
-pub fn check_tls(config: &Config) -> Result<(), StartError> {
-    match &config.server.tls {
-        TlsConfig::Off | TlsConfig::SelfSigned => Ok(()),
-        TlsConfig::Files { certificate, key } => files(certificate, key).map(drop),
-        TlsConfig::Acme(acme) => http::Http::new(acme.authority.as_deref()).map(drop),
-    }
-    .map_err(StartError::Tls)
+pub fn check_tls(config: &Config, now: Timestamp) -> Result<Option<Timestamp>, StartError> {
+    let checked = match &config.server.tls {
+        TlsConfig::Off | TlsConfig::SelfSigned => Ok(None),
+        TlsConfig::Files { certificate, key } => Pair::read(certificate, key).and_then(|pair| {
+            pair.check(config.server.host(), now)?;
+            Ok(Some(pair.not_after))
+        }),
+        TlsConfig::Acme(acme) => http::Http::new(acme.authority.as_deref()).map(|_| None),
+    };
+    checked.map_err(StartError::Tls)
 }
 
 const HTTP: &[u8] = b"http/1.1";
 
-fn server_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<RustlsConfig, String> {
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, String> {
     let mut config = builder()?
         .with_single_cert(chain, key)
         .map_err(|error| format!("the certificate and its key do not fit: {error}"))?;
     config.alpn_protocols = vec![HTTP.to_vec()];
-    Ok(RustlsConfig::from_config(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 /// TLS 1.2 and 1.3, with what rustls holds safe: forward secrecy and AEAD.

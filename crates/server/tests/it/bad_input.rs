@@ -158,6 +158,8 @@ async fn other_methods_are_refused_by_name() {
         ("/api/appointments/{id}/signalling", "GET,HEAD"),
         ("/api/openapi.json", "GET,HEAD"),
         ("/assets/x", "GET,HEAD"),
+        ("/livez", "GET,HEAD"),
+        ("/readyz", "GET,HEAD"),
         ("/healthz", "GET,HEAD"),
     ];
     for (route, allowed) in routes {

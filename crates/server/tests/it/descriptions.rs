@@ -101,8 +101,10 @@ async fn the_apis_page_is_for_people() {
 #[tokio::test]
 async fn health_is_a_plain_yes() {
     let server = Server::start().await;
-    let reply = server.client().get("/healthz").await;
-    assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"));
+    for path in ["/livez", "/readyz"] {
+        let reply = server.client().get(path).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"), "{path}");
+    }
 }
 
 /// Tests run from a checkout with the browser client built, and from one without.

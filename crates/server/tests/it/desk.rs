@@ -125,6 +125,22 @@ impl Serving {
         self.said.iter().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}: {:?}", self.said)).trim()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("a kill command");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, and tells whether it was a clean one.
+    pub(crate) fn ended(mut self) -> bool {
+        self.child.wait().expect("it ends").success()
+    }
+
     /// As a machine that goes down does it, at any moment: `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");

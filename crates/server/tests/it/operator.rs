@@ -31,6 +31,47 @@ fn check_config_names_every_fault() {
     }
 }
 
+/// Whatever is on a command line can be seen by every user of the machine.
+#[test]
+fn details_of_patients_come_from_a_file_or_standard_input_and_flags_are_warned_about() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("ada.toml"), "name = 'Ada Lovelace'\nbirth_date = '1985-12-10'\n").expect("written");
+    let said = desk.run(&["user", "add", "--from", "ada.toml"]);
+    assert!(said.err.is_empty(), "{said:?}");
+    let ada = said.worked();
+    let said = desk.run(&["user", "add", "--name", "Ada Lovelace", "--birth-date", "1985-12-10"]);
+    assert!(said.success && said.err.contains("can see --name and --birth-date in the list of processes"), "{said:?}");
+    desk.add_user("Grace Hopper", "grace@example.org");
+    let mut booking = desk.command(&["appointment", "add", "--patient", &ada, "--from", "-"]);
+    let mut booking =
+        booking.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let text = b"provider = 'grace@example.org'\nat = 'now'\nminutes = 20\ntype = 'Follow-up'\nreason = 'A rash'\n";
+    booking.stdin.take().expect("a pipe").write_all(text).expect("written");
+    let said = Said::from(booking.wait_with_output().expect("it ends"));
+    assert!(said.success && said.err.is_empty(), "{said:?}");
+    let said = desk.run(&[
+        "appointment",
+        "add",
+        "--patient",
+        &ada,
+        "--provider",
+        "grace@example.org",
+        "--at",
+        "now",
+        "--reason",
+        "A rash",
+    ]);
+    assert!(said.success && said.err.contains("can see --reason"), "{said:?}");
+    for (text, words) in
+        [("nam = 'x'", "nam"), ("name = 5", "name"), ("name = 'x'\nbirth_date = 'never'", "birth_date")]
+    {
+        std::fs::write(desk.path("bad.toml"), text).expect("written");
+        let said = desk.run(&["user", "add", "--from", "bad.toml"]).refused();
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(desk.run(&["user", "add"]).refused().contains("--name"));
+}
+
 #[test]
 fn check_config_reads_the_files_for_tls() {
     let desk = Desk::new();

@@ -424,6 +424,38 @@ async fn a_new_key_of_the_provider_is_found() {
 }
 
 #[tokio::test]
+async fn a_new_key_under_the_same_name_is_found() {
+    let (provider, server) = clinic().await;
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    server.clock.advance(Duration::from_secs(61));
+    provider.rotate_under_the_same_name();
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    assert_eq!(provider.keys_asked(), 2);
+    provider.rotate_under_the_same_name();
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403, "not asked again so soon");
+    assert_eq!(provider.keys_asked(), 2);
+}
+
+/// What it says of itself is read anew each hour; if that fails, what it said before is used.
+#[tokio::test]
+async fn what_is_known_of_a_provider_stays_in_use_while_it_cannot_be_read_anew() {
+    let (provider, server) = clinic().await;
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    provider.describe(json!({ "issuer": "https://another.example" }));
+    server.clock.advance(Duration::from_secs(61 * 60));
+    for _ in 0..2 {
+        assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    }
+    provider.describe(json!({}));
+    server.clock.advance(Duration::from_secs(6));
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
+    assert_eq!(provider.keys_asked(), 2);
+    provider.describe(json!({ "issuer": "https://another.example" }));
+    server.clock.advance(Duration::from_secs(25 * 60 * 60));
+    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "not for ever");
+}
+
+#[tokio::test]
 async fn a_provider_that_is_down_is_said_to_be() {
     let (provider, server) = clinic().await;
     provider.set_down(true);

@@ -212,6 +212,29 @@ async fn mail_that_is_not_taken_at_once_is_sent_again_and_a_refusal_is_final() {
     assert_eq!(to, ["ada@example.org", "james@example.org"]);
 }
 
+/// What a page promised is kept across a restart, and while the mail server is away.
+#[tokio::test]
+async fn a_mail_that_was_promised_outlives_a_restart() {
+    let (mail, server) = clinic().await;
+    mail.refuse(["451 later"; 3]);
+    assert_eq!(ask(&server.client(), "ada@example.org").await.status, 200);
+    mail.refused().await;
+    let server = server.restart().await;
+    server.clock.advance(Duration::from_secs(3_500));
+    let sent = mail.taken(1).await.remove(0);
+    assert_eq!(sent.to, "ada@example.org");
+    let client = server.client();
+    client.get(&path(&server, &sent.link())).await;
+    assert_eq!(set(&client, NEW).await.status, 303, "a link that was made when the mail was sent");
+    assert!(mail.taken(2).await[1].text.contains("was changed"));
+    crate::support::soon("nothing waits", async {
+        while server.store.count_mails().await.expect("counted") > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_a_mail_server_nothing_is_offered_and_the_operator_makes_links() {
     let server = Server::start().await;

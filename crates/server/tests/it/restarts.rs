@@ -98,7 +98,10 @@ async fn a_visit_under_way_is_let_end() {
     for page in [&mut patient, &mut provider, &mut desk] {
         assert!(matches!(page.other().await, ServerMessage::Stopping { .. }));
     }
-    assert_eq!(health.get("/healthz").await.status, 503, "a proxy sends nobody here any more");
+    for path in ["/readyz", "/healthz"] {
+        assert_eq!(health.get(path).await.status, 503, "a proxy sends nobody here any more");
+    }
+    assert_eq!(health.get("/livez").await.status, 200, "and nothing kills it for that");
     assert_eq!(desk.command(Command::Start).await, Err(Refusal::Stopping));
     patient.command(Command::SetMedia { microphone: false, camera: true }).await.expect("it goes on");
     provider.command(Command::End).await.expect("until its end");

@@ -128,6 +128,11 @@ impl Provider {
         state.kid = format!("{}+", state.kid);
     }
 
+    /// Another key, under the name of the one before.
+    pub(crate) fn rotate_under_the_same_name(&self) {
+        self.lock().es256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    }
+
     pub(crate) fn set_down(&self, down: bool) {
         self.lock().down = down;
     }

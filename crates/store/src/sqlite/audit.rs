@@ -1,5 +1,6 @@
 //! The table `audit`, which the database lets nobody change.
 
+use bedside_visit::{AuditAction, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
@@ -11,7 +12,20 @@ const BATCH: u32 = 1_000;
 
 pub(super) async fn append(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), StoreError> {
     let (last, hash) = end(connection).await?;
-    let line = AuditRow::of(last + 1, entry);
+    insert(connection, &AuditRow::of(last + 1, entry), hash).await
+}
+
+pub(super) async fn append_restored(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    through: i64,
+) -> Result<(), StoreError> {
+    let (last, hash) = end(connection).await?;
+    let line = AuditRow::of(last + 1, &AuditEntry::new(at, AuditAction::DatabaseRestored));
+    insert(connection, &AuditRow { detail: Some(format!("through_{through}")), ..line }, hash).await
+}
+
+async fn insert(connection: &mut SqliteConnection, line: &AuditRow, hash: AuditHash) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO audit (sequence, at, actor, client, on_behalf_of, action, subject, appointment_id, visit_id, detail,
                             hash)
@@ -27,7 +41,7 @@ pub(super) async fn append(connection: &mut SqliteConnection, entry: &AuditEntry
     .bind(line.appointment.map(|id| id.to_string()))
     .bind(line.visit.map(|id| id.to_string()))
     .bind(&line.detail)
-    .bind(hash.then(&line).as_bytes().as_slice())
+    .bind(hash.then(line).as_bytes().as_slice())
     .execute(connection)
     .await
     .map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use crate::{Conflict, StoreError};
+use crate::{Conflict, StorageFault, StoreError};
 
 // https://www.sqlite.org/rescode.html; the low byte of an extended code.
 const SQLITE_BUSY: u32 = 5;
@@ -14,7 +14,21 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         return StoreError::Busy;
     }
     let meaning = error.as_database_error().and_then(refused);
-    meaning.unwrap_or_else(|| StoreError::Unavailable(Box::new(error)))
+    meaning.unwrap_or_else(|| StoreError::Unavailable { fault: fault(&error), source: Box::new(error) })
+}
+
+/// Which kind of failure of storage it is: <https://www.sqlite.org/rescode.html>.
+pub(super) fn fault(error: &sqlx::Error) -> StorageFault {
+    match error.as_database_error().and_then(code) {
+        Some(7) => StorageFault::OutOfMemory,
+        Some(8) => StorageFault::ReadOnly,
+        Some(10) => StorageFault::Io,
+        Some(11) => StorageFault::Damaged,
+        Some(13) => StorageFault::DiskFull,
+        Some(14) => StorageFault::CannotOpen,
+        Some(26) => StorageFault::NotADatabase,
+        Some(_) | None => StorageFault::Other,
+    }
 }
 
 /// SQLite's primary result code, if the error is one of SQLite's.

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, SqlStr};
 
 use super::errors::failed;
 use crate::StoreError;
@@ -25,35 +25,37 @@ fn migration(name: &str, sql: &'static str) -> Migration {
     Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
 }
 
-/// Applies what is missing, unless the database is newer; each migration in a transaction of its own.
+/// Applies what is missing, unless the database is newer: all of it in one transaction, whose lock makes a second program
+/// that starts at the same time wait and then find nothing missing.
 pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    pending(connection).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    pending(&mut transaction).await?;
     // Also when nothing is missing: it finds applied migrations that were altered since.
-    MIGRATOR.run_direct(None, connection, false).await.map_err(|error| StoreError::Migration(Box::new(error)))
+    let done = MIGRATOR.run_direct(None, &mut *transaction, false).await;
+    done.map_err(|error| StoreError::Migration(Box::new(error)))?;
+    transaction.commit().await.map_err(failed)
 }
 
 /// How many migrations are missing.
 pub(super) async fn pending(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-    let database = version(connection).await?;
+    let applied = applied(connection).await?;
+    let database = applied.iter().copied().max().unwrap_or(0);
     let program = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     if database > program {
         return Err(StoreError::Newer { database, program });
     }
-    Ok(MIGRATOR.iter().filter(|migration| migration.version > database).count())
+    Ok(MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version)).count())
 }
 
-/// The last migration in the database; 0 if it is empty.
-async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+/// The migrations in the database; none if it is empty.
+async fn applied(connection: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
     let migrated: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
             .fetch_one(&mut *connection)
             .await
             .map_err(failed)?;
     if !migrated {
-        return Ok(0);
+        return Ok(vec![]);
     }
-    sqlx::query_scalar("SELECT COALESCE(max(version), 0) FROM _sqlx_migrations")
-        .fetch_one(connection)
-        .await
-        .map_err(failed)
+    sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(connection).await.map_err(failed)
 }

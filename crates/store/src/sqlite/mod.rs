@@ -8,11 +8,13 @@ mod admissions;
 mod appointments;
 mod audit;
 mod backend_reports;
+mod check;
 mod consents;
 mod errors;
 mod integrators;
 mod invites;
 mod keys;
+mod mails;
 mod messages;
 mod migrations;
 mod open;
@@ -40,7 +42,8 @@ use bedside_visit::{
     VisitId, VisitRecord,
 };
 use sqlx::pool::PoolConnection;
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use self::errors::failed;
@@ -49,7 +52,7 @@ use self::transaction::SqliteTransaction;
 use crate::seal::Unopened;
 use crate::{
     Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
-    PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
+    MailJob, PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
     SessionHash, SessionRecord, Store, StoreError, StoreStatistics, Terms, Transaction,
 };
 
@@ -72,8 +75,9 @@ impl SqliteStore {
     /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or
     /// [`StoreError::Busy`] if another program keeps the database locked.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let (writer, readers) = open::pools(path).await?;
-        let store = Self { writer, readers, keyring: Arc::default(), timing: Arc::default() };
+        let timing = Arc::default();
+        let (writer, readers) = open::pools(path, &timing).await?;
+        let store = Self { writer, readers, keyring: Arc::default(), timing };
         store.pending_migrations().await?;
         Ok(store)
     }
@@ -125,6 +129,22 @@ impl Store for SqliteStore {
 
     async fn pending_migrations(&self) -> Result<usize, StoreError> {
         migrations::pending(&mut *self.reader().await?).await
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        check::write(&mut connection).await
+    }
+
+    async fn check_contents(&self) -> Result<(), StoreError> {
+        check::contents(&mut *self.reader().await?).await
+    }
+
+    async fn back_up(&self, file: &Path) -> Result<(), StoreError> {
+        // Reads one state of the database, and blocks no writer. A connection that may write: to the copy.
+        let mut connection = SqliteConnection::connect_with(&self.writer.connect_options()).await.map_err(failed)?;
+        check::copy(&mut connection, file).await?;
+        connection.close().await.map_err(failed)
     }
 
     fn statistics(&self) -> StoreStatistics {
@@ -269,6 +289,14 @@ impl Store for SqliteStore {
 
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError> {
         keys::list_retired(&mut *self.reader().await?).await
+    }
+
+    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError> {
+        mails::list_due(&mut *self.reader().await?, now, limit).await
+    }
+
+    async fn count_mails(&self) -> Result<u64, StoreError> {
+        mails::count(&mut *self.reader().await?).await
     }
 
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError> {

@@ -3,12 +3,14 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlitePool};
 
 use super::errors::{code, failed};
+use super::timing::Timing;
 use crate::StoreError;
 
 /// How many reads run at once; more wait.
@@ -21,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// The writer and the readers of the database in `path`.
-pub(super) async fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreError> {
+pub(super) async fn pools(path: &Path, timing: &Arc<Timing>) -> Result<(SqlitePool, SqlitePool), StoreError> {
     let unopened = |reason: String| StoreError::Open { path: path.to_owned(), reason };
     // Absolute, so that SQLite takes no file name for one of its special ones.
     let file = std::path::absolute(path).map_err(|error| unopened(in_words(&error)))?;
@@ -36,8 +38,8 @@ pub(super) async fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool), Store
         .pragma("secure_delete", "ON")
         .busy_timeout(PATIENCE)
         .statement_cache_capacity(STATEMENTS);
-    let writer = pool(1).connect_lazy_with(options.clone());
-    let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+    let writer = pool(1, timing).connect_lazy_with(options.clone());
+    let readers = pool(READERS, timing).connect_lazy_with(options.pragma("query_only", "ON"));
 
     // The writer first: it turns WAL on, which the readers could not.
     for pool in [&writer, &readers] {
@@ -49,13 +51,28 @@ pub(super) async fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool), Store
     Ok((writer, readers))
 }
 
-fn pool(connections: u32) -> SqlitePoolOptions {
+fn pool(connections: u32, timing: &Arc<Timing>) -> SqlitePoolOptions {
+    let timing = Arc::clone(timing);
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(move |connection, _| {
+            let timing = Arc::clone(&timing);
+            Box::pin(async move {
+                // Waits until a rollback that was begun is done.
+                connection.ping().await?;
+                // SQLite rolls back automatically when the disk is full, and then refuses the ROLLBACK; sqlx counts that
+                // transaction as open for ever. Such a connection is closed, and the next request opens another.
+                let clean = !connection.is_in_transaction();
+                if !clean {
+                    timing.replaced();
+                }
+                Ok(clean)
+            })
+        })
 }
 
 /// Makes an empty file for SQLite if there is none. SQLite gives the files beside it the same rights.
@@ -64,7 +81,21 @@ fn create(file: &Path) -> io::Result<()> {
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map(drop)
+    let file = options.open(file)?;
+    #[cfg(unix)]
+    make_private(&file)?;
+    Ok(())
+}
+
+/// A copy that was put there by hand may be readable by others.
+#[cfg(unix)]
+fn make_private(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let permissions = file.metadata()?.permissions();
+    if permissions.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    file.set_permissions(std::fs::Permissions::from_mode(permissions.mode() & 0o700))
 }
 
 fn in_words(error: &io::Error) -> String {
@@ -84,7 +115,7 @@ fn code_in_words(error: &sqlx::Error) -> Option<&'static str> {
     match code(error.as_database_error()?)? {
         8 => Some("it is read-only"),
         10 => Some("reading or writing it failed"),
-        11 => Some("it is damaged"),
+        11 => Some("it is damaged: restore a backup with `bedside restore`"),
         13 => Some("the disk is full"),
         // Of the file itself we know that it can be opened.
         14 => Some("its directory is not writable"),

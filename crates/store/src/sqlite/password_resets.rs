@@ -55,7 +55,13 @@ pub(super) async fn use_up(
     Ok(row.as_ref().map(reset).transpose()?.map(|reset| reset.user))
 }
 
+/// Also those that are to be sent.
 pub(super) async fn delete_of(connection: &mut SqliteConnection, user: UserId) -> Result<u64, StoreError> {
+    sqlx::query("DELETE FROM mails WHERE user_id = ? AND kind = 'reset'")
+        .bind(user.to_string())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
     let done = sqlx::query("DELETE FROM password_resets WHERE user_id = ?")
         .bind(user.to_string())
         .execute(connection)
@@ -72,4 +78,10 @@ fn reset(row: &SqliteRow) -> Result<PasswordReset, StoreError> {
         created_at: columns.time("created_at")?,
         expires_at: columns.time("expires_at")?,
     })
+}
+
+pub(super) async fn delete_all(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM mails").execute(&mut *connection).await.map_err(failed)?;
+    sqlx::query("DELETE FROM password_resets").execute(connection).await.map_err(failed)?;
+    Ok(())
 }

@@ -85,7 +85,8 @@ pub(super) async fn seal_plain(connection: &mut SqliteConnection, keyring: &Keyr
             return Err(StoreError::Busy);
         }
     }
-    sqlx::query("DROP TABLE unsealed").execute(connection).await.map_err(failed)?;
+    // Another program that started at the same time may have been faster.
+    sqlx::query("DROP TABLE IF EXISTS unsealed").execute(connection).await.map_err(failed)?;
     Ok(())
 }
 

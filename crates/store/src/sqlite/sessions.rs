@@ -113,6 +113,11 @@ pub(super) async fn delete_vouched_by(connection: &mut SqliteConnection, program
     Ok(done.rows_affected())
 }
 
+pub(super) async fn delete_all(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let done = sqlx::query("DELETE FROM sessions").execute(connection).await.map_err(failed)?;
+    Ok(done.rows_affected())
+}
+
 pub(super) async fn delete_of_links(
     connection: &mut SqliteConnection,
     appointment: AppointmentId,

@@ -12,6 +12,7 @@ pub(super) struct Timing {
     pub(super) waits: Latency,
     pub(super) commits: Latency,
     busy: AtomicU64,
+    replaced: AtomicU64,
 }
 
 impl Timing {
@@ -31,11 +32,17 @@ impl Timing {
         done
     }
 
+    /// Counts a connection that was closed because its transaction could not be rolled back.
+    pub(super) fn replaced(&self) {
+        self.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn statistics(&self) -> StoreStatistics {
         StoreStatistics {
             waits: self.waits.latencies(),
             commits: self.commits.latencies(),
             busy: self.busy.load(Ordering::Relaxed),
+            replaced: self.replaced.load(Ordering::Relaxed),
         }
     }
 }

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::errors::failed;
 use super::timing::Timing;
 use super::{
-    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, messages, passkeys,
+    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, mails, messages, passkeys,
     password_resets, provider_links, retention, sealing, sessions, users, visits,
 };
 use crate::{
-    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, NewUser,
-    PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot, SealedSecret,
+    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, MailJob,
+    NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot, SealedSecret,
     SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
@@ -93,6 +93,11 @@ impl Transaction for SqliteTransaction {
 
     async fn delete_sessions_vouched_by(&mut self, program: UserId) -> Result<u64, StoreError> {
         sessions::delete_vouched_by(&mut self.0, program).await
+    }
+
+    async fn delete_all_sessions(&mut self) -> Result<u64, StoreError> {
+        password_resets::delete_all(&mut self.0).await?;
+        sessions::delete_all(&mut self.0).await
     }
 
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError> {
@@ -305,7 +310,23 @@ impl Transaction for SqliteTransaction {
         keys::save_retired(&mut self.0, retired).await
     }
 
+    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError> {
+        mails::insert(&mut self.0, mail).await
+    }
+
+    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError> {
+        mails::postpone(&mut self.0, id, until).await
+    }
+
+    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        mails::delete(&mut self.0, id).await
+    }
+
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
         audit::append(&mut self.0, entry).await
+    }
+
+    async fn append_restored(&mut self, at: Timestamp, through: i64) -> Result<(), StoreError> {
+        audit::append_restored(&mut self.0, at, through).await
     }
 }

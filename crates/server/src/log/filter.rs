@@ -1,4 +1,4 @@
-//! What is logged.
+//! Log filtering: keeps personal data and secrets out of the logs.
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;

@@ -1,0 +1,249 @@
+//! `bedside restore`: puts a backup in the place of the database, whole or not at all.
+//!
+//! The copy is made ready beside the database. Then a marker is written, and from then on the restore is finished, by this
+//! program or by the next one that opens the database. The old database is moved aside with its write-ahead log, so that
+//! the log of one file never meets another file.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bedside_store::{SqliteStore, Store};
+use bedside_visit::Clock;
+
+use super::files::{beside, copy_new, remove, rename, sync, write_new};
+use super::manifest::{DATABASE, HEADS, KEY, Manifest, OLD_KEY};
+use super::{BackupError, at};
+use crate::audit::{last_signed, verify_audit};
+use crate::claim::Claim;
+use crate::config::Config;
+use crate::keys::Keys;
+use crate::text::rfc3339_exact;
+
+/// Where the copy is made ready.
+const READY: &str = ".restoring";
+/// The marker: what is ready takes the database's place. It has the name for the old database in it.
+const MARKER: &str = ".restore";
+/// What SQLite keeps beside a database.
+const LOG: &str = "-wal";
+const LOG_INDEX: &str = "-shm";
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    made_at: String,
+    /// The last line of the audit log in the backup.
+    audit_line: i64,
+    /// So many lines are known to have been written after it.
+    missing: i64,
+    sessions: u64,
+    before: Option<PathBuf>,
+}
+
+impl fmt::Display for Restored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { made_at, audit_line, missing, sessions, before } = self;
+        write!(f, "restored the backup of {made_at}; its audit log verifies, up to line {audit_line}")?;
+        match missing {
+            0 => write!(f, "\nno later line of the audit log is known")?,
+            more => write!(f, "\n{more} later lines of the audit log are known, and what they were about is lost")?,
+        }
+        write!(f, "\n{sessions} sessions were ended: everybody signs in again, or opens their link again")?;
+        if let Some(before) = before {
+            write!(f, "\nthe database of before is kept: {}", before.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts a backup in the place of the database of a configuration. No program may serve it meanwhile.
+///
+/// # Errors
+/// [`BackupError`]. The database is as it was, then.
+pub async fn restore(config: &Config, clock: &dyn Clock, folder: &Path) -> Result<Restored, BackupError> {
+    let database = std::path::absolute(&config.database.path);
+    let database = at(&config.database.path, database)?;
+    if let Some(folder) = database.parent() {
+        at(folder, std::fs::create_dir_all(folder))?;
+    }
+    let _claim = Claim::take(&database, &format!("process {}, restoring a backup", std::process::id()))?;
+    finish(&database)?;
+    let manifest = Manifest::check(folder)?;
+    put_keys(config, folder, &manifest)?;
+    let keys = Keys::read(&config.database)?;
+    let ready = beside(&database, READY);
+    clear(&ready)?;
+    at(&ready, copy_new(&folder.join(DATABASE), &ready))?;
+    let prepared = prepare(config, clock, (&ready, folder), &keys).await;
+    let (audit_line, missing, sessions) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            clear(&ready)?;
+            return Err(error);
+        }
+    };
+    let heads = config.database.audit_heads();
+    if manifest.files.contains_key(HEADS) && !heads.exists() {
+        at(&heads, copy_new(&folder.join(HEADS), &heads))?;
+    }
+    let before = database.exists().then(|| {
+        let at: String = rfc3339_exact(clock.now()).chars().filter(char::is_ascii_alphanumeric).collect();
+        beside(&database, &format!(".before-{at}"))
+    });
+    commit(&database, before.as_deref())?;
+    finish(&database)?;
+    Ok(Restored { made_at: manifest.made_at, audit_line, missing, sessions, before })
+}
+
+/// Finishes a restore that was interrupted after its marker was written. For a program that has claimed the database.
+pub(crate) fn finish_interrupted(database: &Path, _claim: &Claim) -> Result<(), BackupError> {
+    let database = at(database, std::path::absolute(database))?;
+    finish(&database)
+}
+
+/// Whether a restore was interrupted.
+pub(crate) fn is_interrupted(database: &Path) -> bool {
+    beside(database, MARKER).exists()
+}
+
+/// Keys of the backup, where this machine has none.
+fn put_keys(config: &Config, folder: &Path, manifest: &Manifest) -> Result<(), BackupError> {
+    let places = [(KEY, Some(config.database.key())), (OLD_KEY, config.database.old_key.clone())];
+    for (name, place) in places {
+        if let Some(place) = place.filter(|place| manifest.files.contains_key(name) && !place.exists()) {
+            at(&place, copy_new(&folder.join(name), &place))?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the copy, checks it, ends what must not live again, and writes down that it was restored.
+async fn prepare(
+    config: &Config,
+    clock: &dyn Clock,
+    (ready, folder): (&Path, &Path),
+    keys: &Keys,
+) -> Result<(i64, i64, u64), BackupError> {
+    let store = SqliteStore::open(ready).await.map_err(BackupError::Copy)?;
+    let store = store.with_keys(keys.keyring()?).await.map_err(BackupError::Copy)?;
+    store.check_contents().await.map_err(BackupError::Copy)?;
+    store.migrate().await.map_err(BackupError::Copy)?;
+    let heads = std::fs::read(folder.join(HEADS)).unwrap_or_default();
+    let verified = verify_audit(&store, &String::from_utf8_lossy(&heads), keys).await.map_err(BackupError::Audit)?;
+    let heads = config.database.audit_heads();
+    let heads = match std::fs::read(&heads) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => at(&heads, read)?,
+    };
+    let signed = last_signed(&store, &String::from_utf8_lossy(&heads), keys).await.map_err(BackupError::Audit)?;
+    let known = signed.max(last_line(&config.database.path).await);
+    let mut transaction = store.begin().await?;
+    let sessions = transaction.delete_all_sessions().await?;
+    transaction.append_restored(clock.now(), known).await?;
+    transaction.commit().await?;
+    store.close().await;
+    at(ready, sync(ready))?;
+    Ok((verified.lines, (known - verified.lines).max(0), sessions))
+}
+
+/// The last line of the audit log in the database that is there, as far as it can be read.
+async fn last_line(database: &Path) -> i64 {
+    if !database.exists() {
+        return 0;
+    }
+    let Ok(store) = SqliteStore::open(database).await else { return 0 };
+    let end = store.get_audit_end().await.ok().flatten();
+    store.close().await;
+    end.map_or(0, |(line, _)| line)
+}
+
+/// Removes what an earlier restore left half ready.
+fn clear(ready: &Path) -> Result<(), BackupError> {
+    for file in [ready.to_owned(), beside(ready, LOG), beside(ready, LOG_INDEX)] {
+        at(&file, remove(&file))?;
+    }
+    Ok(())
+}
+
+/// From here on the restore is finished, come what may.
+fn commit(database: &Path, before: Option<&Path>) -> Result<(), BackupError> {
+    let (marker, unsure) = (beside(database, MARKER), beside(database, ".restore-new"));
+    let before = before.map(|before| before.display().to_string()).unwrap_or_default();
+    at(&unsure, remove(&unsure))?;
+    at(&unsure, write_new(&unsure, before.as_bytes()))?;
+    at(&marker, std::fs::rename(&unsure, &marker))?;
+    sync_folder(database)
+}
+
+/// Each step may be the last one that an interrupted program did, and is done once.
+fn finish(database: &Path) -> Result<(), BackupError> {
+    let (marker, ready) = (beside(database, MARKER), beside(database, READY));
+    if !marker.exists() {
+        return Ok(());
+    }
+    let before = PathBuf::from(at(&marker, std::fs::read_to_string(&marker))?);
+    if ready.exists() {
+        if before.as_os_str().is_empty() {
+            at(database, remove(&beside(database, LOG)))?;
+        } else {
+            // The log first: the old file without its log is old, but its log without it could meet the new file.
+            at(database, rename(&beside(database, LOG), &beside(&before, LOG)))?;
+            at(database, rename(database, &before))?;
+        }
+        at(database, remove(&beside(database, LOG_INDEX)))?;
+        at(&ready, std::fs::rename(&ready, database))?;
+        sync_folder(database)?;
+    }
+    at(&marker, remove(&marker))?;
+    sync_folder(database)
+}
+
+fn sync_folder(database: &Path) -> Result<(), BackupError> {
+    let folder = database.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."));
+    at(folder, sync(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A power cut after any step: what is opened next is the old database with its log, or the new one without.
+    #[test]
+    fn an_interrupted_restore_is_finished_and_never_mixes_two_databases() {
+        let steps = ["nothing", "log moved", "database moved", "index removed", "in place"];
+        for (number, step) in steps.iter().enumerate() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let database = folder.path().join("bedside.db");
+            let before = folder.path().join("bedside.db.before-1");
+            let write = |file: &Path, text: &str| std::fs::write(file, text).expect("written");
+            write(&database, "old");
+            write(&beside(&database, LOG), "old log");
+            write(&beside(&database, LOG_INDEX), "old index");
+            write(&beside(&database, READY), "new");
+            commit(&database, Some(&before)).expect("marked");
+            if number > 0 {
+                std::fs::rename(beside(&database, LOG), beside(&before, LOG)).expect("moved");
+            }
+            if number > 1 {
+                std::fs::rename(&database, &before).expect("moved");
+            }
+            if number > 2 {
+                std::fs::remove_file(beside(&database, LOG_INDEX)).expect("removed");
+            }
+            if number > 3 {
+                std::fs::rename(beside(&database, READY), &database).expect("moved");
+            }
+            assert!(is_interrupted(&database), "{step}");
+            finish(&database).expect("finished");
+            let read = |file: &Path| std::fs::read_to_string(file).ok();
+            assert_eq!(read(&database).as_deref(), Some("new"), "{step}");
+            assert_eq!(read(&before).as_deref(), Some("old"), "{step}");
+            assert_eq!(read(&beside(&before, LOG)).as_deref(), Some("old log"), "{step}");
+            for gone in [LOG, LOG_INDEX, READY, MARKER] {
+                assert!(!beside(&database, gone).exists(), "{step}: {gone}");
+            }
+            finish(&database).expect("nothing is left to do");
+            assert_eq!(read(&database).as_deref(), Some("new"));
+        }
+    }
+}

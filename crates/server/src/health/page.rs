@@ -1,0 +1,46 @@
+//! `GET /livez`, `GET /readyz` and `GET /healthz`.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+
+use super::Status;
+use crate::app::App;
+use crate::error::not_serving;
+
+/// `GET /livez`: the process answers. Nothing else is looked at: a program that drains, or whose disk is full, is not to be
+/// killed for it.
+pub(crate) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: new visits are welcome here.
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    if app.hub.is_stopping() {
+        return not_serving("stopping\n");
+    }
+    match app.health.report(&app).await.worst() {
+        Status::Ok | Status::Degraded => "ok\n".into_response(),
+        Status::Failing => not_serving("failing\n"),
+    }
+}
+
+/// `GET /healthz`: what is wrong, for clients that may read `/metrics`; one word for all others.
+pub(crate) async fn report(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    let report = app.health.report(&app).await;
+    let stopping = app.hub.is_stopping();
+    let word = if stopping { "stopping" } else { report.worst().as_str() };
+    let body = if app.metrics_door.admits(peer.ip(), &headers) {
+        Json(report.to_json(word)).into_response()
+    } else {
+        format!("{word}\n").into_response()
+    };
+    if stopping || report.worst() == Status::Failing { not_serving(body) } else { body }
+}

@@ -1,0 +1,33 @@
+//! Until when the certificate that clients are shown is valid.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use bedside_visit::Timestamp;
+
+/// For health and metrics. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    wanted: bool,
+    /// Milliseconds; 0 while there is none.
+    not_after: Arc<AtomicI64>,
+}
+
+impl Shown {
+    /// `wanted`: the configuration has a certificate that is renewed.
+    pub(crate) fn new(wanted: bool) -> Self {
+        Self { wanted, not_after: Arc::default() }
+    }
+
+    pub(crate) fn set(&self, not_after: Timestamp) {
+        self.not_after.store(not_after.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn not_after(&self) -> Option<Timestamp> {
+        Some(self.not_after.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Timestamp::from_millis)
+    }
+
+    pub(crate) const fn wanted(&self) -> bool {
+        self.wanted
+    }
+}
