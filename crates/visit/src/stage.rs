@@ -30,7 +30,7 @@ impl Visit {
             backend: self.backend,
             you: participant(you, true, self.rules.terms),
             others: others.into_iter().map(|seat| participant(seat, provider, self.rules.terms)).collect(),
-            messages: self.messages.clone(),
+            messages: if may_read(you) { self.messages.clone() } else { Vec::new() },
         }
     }
 
@@ -96,6 +96,16 @@ fn participant(seat: &Seat, in_full: bool, terms: Option<TermsId>) -> Participan
         capture: seat.capture,
         consent: consent.map(|consent| consent.at),
         check: in_full.then_some(seat.check),
+    }
+}
+
+/// Companions read what is written once they have come in, where the others see them.
+const fn may_read(seat: &Seat) -> bool {
+    match seat.role {
+        Role::Patient | Role::Provider => true,
+        Role::Guest | Role::Interpreter | Role::Observer => {
+            matches!(seat.attendance, Attendance::In { .. } | Attendance::Left { .. })
+        }
     }
 }
 

@@ -485,6 +485,18 @@ fn an_observer_is_neither_seen_nor_heard() {
 }
 
 #[test]
+fn companions_read_what_is_written_once_they_have_come_in() {
+    let mut scene = Scene::in_call();
+    scene.send(PROVIDER, Command::Say { text: "Hello".to_owned().try_into().expect("a text") }).expect("said");
+    scene.arrive(3, "p", None, ConnectionId(3));
+    assert!(scene.page(ConnectionId(3)).messages.is_empty(), "seen by nobody, they read nothing");
+    scene.send(ConnectionId(3), Command::Enter).expect("enter");
+    assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
+    scene.send(ConnectionId(3), Command::Leave).expect("leave");
+    assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(3)).expect("a seat"));
+}
+
+#[test]
 fn who_is_taken_out_has_left_and_holds_no_seat() {
     let mut scene = Scene::in_call();
     scene.arrive(3, "p", None, ConnectionId(3));
