@@ -180,7 +180,7 @@ test("where DTLS does not complete over a path that was found, the next goes by 
   await answerBoth();
   assert.match(pc().answers.at(-1) ?? "", / udp /, "a handshake may be slow");
   pc().iceConnectionState = "connected";
-  await clock.pass(8_000);
+  await clock.pass(4_000);
   await answerBoth();
   assert.equal(FakePeerConnection.made.length, 3);
   assert.doesNotMatch(pc().answers.at(-1) ?? "", / udp /);
@@ -195,8 +195,11 @@ test("where no path was found, UDP stays", async () => {
   await settle();
   await answerBoth();
   pc().iceConnectionState = "checking";
-  await clock.pass(8_000);
+  await clock.pass(7_900);
+  assert.equal(FakePeerConnection.made.length, 1);
+  await clock.pass(100);
   await answerBoth();
+  assert.equal(FakePeerConnection.made.length, 2);
   assert.match(pc().answers.at(-1) ?? "", / udp /);
 });
 
