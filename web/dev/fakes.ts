@@ -138,6 +138,7 @@ function peerClass(script: SceneScript) {
     }
 
     async setRemoteDescription(): Promise<void> {
+      if (script.noPath === true) return;
       setTimeout(() => {
         this.connectionState = "connected";
         this.onconnectionstatechange?.();
@@ -147,8 +148,11 @@ function peerClass(script: SceneScript) {
     async getStats(): Promise<Map<string, object>> {
       const received = 100 * (stats += 1);
       return new Map<string, object>([
-        ["in", { type: "inbound-rtp", kind: "video", packetsReceived: received, packetsLost: 0 }],
-        ["out", { type: "remote-inbound-rtp", fractionLost: script.stage === "connected" && script.role === "patient" ? 0.1 : 0, roundTripTime: 0.04 }],
+        ...(["audio", "video"] as const).flatMap((kind): [string, object][] => [
+          [`in ${kind}`, { type: "inbound-rtp", kind, packetsReceived: script.noMedia === true ? 100 : received, packetsLost: 0 }],
+          [`out ${kind}`, { type: "outbound-rtp", kind, packetsSent: received }],
+          [`remote ${kind}`, { type: "remote-inbound-rtp", kind, timestamp: stats, fractionLost: script.stage === "connected" && script.role === "patient" ? 0.1 : 0, roundTripTime: 0.04 }],
+        ]),
       ]);
     }
 

@@ -28,6 +28,7 @@ if (script === undefined || main === null) {
   if (script.role === "provider") element.setAttribute("home-url", "/scenes");
   main.append(element);
   for (const label of script.press ?? []) await press(element, label);
+  if (script.write !== undefined) await write(element, script.write);
 }
 
 function link(scene: string): HTMLElement {
@@ -35,6 +36,17 @@ function link(scene: string): HTMLElement {
   anchor.href = `?scene=${scene}`;
   anchor.textContent = scene;
   return anchor;
+}
+
+async function write(element: HTMLElement, text: string): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) {
+    const field = element.shadowRoot?.querySelector("textarea");
+    if (field != null) {
+      field.value = text;
+      return field.form?.requestSubmit();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 async function press(element: HTMLElement, label: string): Promise<void> {

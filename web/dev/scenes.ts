@@ -20,6 +20,10 @@ export interface SceneScript {
   press?: string[];
   refuse?: Partial<Record<Command["name"], Refusal>>;
   noMedia?: boolean;
+  /** Sound and picture find no way to the server. */
+  noPath?: boolean;
+  /** What to write once that is pressed, and to send. */
+  write?: string;
   /** The browser plays nothing without a tap. */
   silent?: boolean;
   dashboard?: boolean;
@@ -44,6 +48,15 @@ export const SCENES: Record<string, SceneScript> = {
   "patient-waiting-no-camera": { role: "patient", stage: "waiting", devices: "no_camera" },
   "patient-waiting-muted": { role: "patient", stage: "waiting", you: { microphone: false, camera: false } },
   "patient-waiting-dropped": { role: "patient", stage: "waiting", socket: "drop" },
+  "patient-waiting-no-path": { role: "patient", stage: "waiting", noPath: true },
+  "patient-connected-no-path": { role: "patient", stage: "connected", noPath: true },
+  "patient-message-refused": {
+    role: "patient",
+    stage: "connected",
+    press: ["More", "Messages"],
+    write: "Aspirin\t100 mg\nRamipril\t5 mg",
+    refuse: { say: "malformed" },
+  },
   "patient-devices": { role: "patient", stage: "waiting", press: ["Camera and microphone"] },
   "patient-help": { role: "patient", stage: "waiting", press: ["Help"] },
   "patient-called": { role: "patient", stage: "called", devices: "asking" },
@@ -85,6 +98,8 @@ export const SCENES: Record<string, SceneScript> = {
     other: { check: { browser: "works", camera: "blocked", microphone: "works", heard: false, seen: false } },
   },
   "provider-idle-link": { role: "provider", stage: "idle", other: { presence: absent, check: null }, press: ["Copy a new patient link"] },
+  "provider-idle-no-media": { role: "provider", stage: "idle", other: { media: false } },
+  "provider-connected-no-media": { role: "provider", stage: "connected", noMedia: true, other: { media: false } },
   "provider-calling": { role: "provider", stage: "calling", other: { presence: absent, check: null } },
   "provider-unanswered": { role: "provider", stage: "unanswered", other: { presence: absent, check: null } },
   "provider-declined": {

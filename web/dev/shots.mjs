@@ -36,7 +36,7 @@ for (const [variant, { width, height, dark, query = "" }] of variants) {
   const scenes = await page.locator("main a").allTextContents();
   for (const scene of scenes.filter((name) => name.includes(filter))) {
     await page.goto(`${origin}/?scene=${scene}${query}`);
-    await page.waitForTimeout(/dropped|resume|gone/.test(scene) ? 2_400 : 900);
+    await page.waitForTimeout(/no-path/.test(scene) ? 10_800 : /dropped|resume|gone/.test(scene) ? 2_400 : 900);
     await page.screenshot({ path: `${folder}/${scene}--${variant}.png` });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (overflow > 0) faults.push(`${scene} ${variant}: ${overflow}px too wide`);

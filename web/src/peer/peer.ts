@@ -14,6 +14,8 @@ const SHAKY = 2_000;
 /** How long a fresh connection may take, and one that knows only UDP. */
 const RENEW_AFTER = 8_000;
 const ROAM_WITHIN = 2_000;
+/** How long DTLS may take on a plain one over a path that was found, which takes a fraction of a second. */
+const SEALED_WITHIN = 4_000;
 /** A connection that was heard so shortly ago may be alive, whatever the server thought of it. */
 const ALIVE = 600;
 /**
@@ -286,7 +288,7 @@ export class Peer {
     connection.pc.onconnectionstatechange = () => this.#moved(connection);
     void connection.send(this.#sound, this.#picture);
     void connection.pace(this.#full);
-    this.#giveUpLater(roams === null ? RENEW_AFTER : ROAM_WITHIN);
+    this.#giveUpLater(roams !== null);
     void this.#negotiate(connection);
     this.#options.changed();
   }
@@ -354,14 +356,22 @@ export class Peer {
     });
   }
 
-  /** A connection that takes too long is replaced by another. */
-  #giveUpLater(delay: number): void {
+  /** A connection that takes too long is replaced by another. One that roams is given too little time to tell why. */
+  #giveUpLater(roams: boolean): void {
+    const { clock } = this.#options;
     this.#stopRenew();
-    this.#stopRenew = this.#options.clock.after(delay, () => {
-      // One that roams is given little time: its handshake may be slow and complete.
-      if (delay === RENEW_AFTER && this.#next?.unsealed === true) this.#tcp = true;
-      this.#renewWhenReachable();
+    this.#stopRenew = clock.after(roams ? ROAM_WITHIN : SEALED_WITHIN, () => {
+      if (!roams && this.#next?.unsealed !== true) {
+        this.#stopRenew = clock.after(RENEW_AFTER - SEALED_WITHIN, () => this.#giveUp(roams));
+        return;
+      }
+      this.#giveUp(roams);
     });
+  }
+
+  #giveUp(roams: boolean): void {
+    if (!roams && this.#next?.unsealed === true) this.#tcp = true;
+    this.#renewWhenReachable();
   }
 
   /** Without the server there is nobody to offer to; the coming back tries again. */

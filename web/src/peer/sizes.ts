@@ -2,7 +2,9 @@
 const MOST = 0.5;
 const LITTLE = 0.1;
 /** After so many measurements of that, of two a second, the network drops packets for their size. */
-const ENOUGH = 8;
+const ENOUGH = 6;
+/** What a measurement without that takes back. */
+const FADES = 0.5;
 /** So long, in milliseconds, may the server say nothing about what it gets of a picture that is sent. */
 const UNREPORTED = 2_500;
 /** Sound is reported on every two seconds: for so long, in milliseconds, a report on it holds. */
@@ -15,6 +17,10 @@ interface Totals {
   received: number;
   lost: number;
   decoded: number;
+  /** Requests to repeat what was lost. */
+  asked: number;
+  /** What was repeated, and came. */
+  repeated: number;
 }
 
 /** What is known of what the page sends of a kind. */
@@ -35,27 +41,35 @@ interface Reported {
 
 /**
  * Finds out whether only small packets get through. Behind a tunnel with a small MTU whose ICMP messages are dropped,
- * sound passes, and pictures vanish with every repetition.
+ * sound passes, and large pieces of pictures vanish with every repetition. Senders take that for a narrow network, and
+ * make pictures so small that most pass: what stays is that nothing that was repeated ever comes.
  */
 export class SizeWatch {
   #before: { audio: Totals; video: Totals } | null = null;
   #reported: Reported = { at: -1, now: 0, packets: 0 };
   #heard: { at: number; now: number } = { at: -1, now: 0 };
-  #score = 0;
+  /** Whether this browser says what was repeated. */
+  #counts = false;
+  #up = 0;
+  #down = 0;
 
   /** Whether it is so. */
   get cramped(): boolean {
-    return this.#score >= ENOUGH;
+    return this.#up >= ENOUGH || this.#down >= ENOUGH;
   }
 
   /** Reads what `getStats()` says, twice a second. */
   read(now: number, report: Iterable<Record<string, unknown>>): void {
     const entries = [...report];
-    const bad = this.#isDownCramped(entries) || this.#isUpCramped(now, entries);
-    this.#score = Math.max(0, this.#score + (bad ? 1 : -0.5));
+    const down = this.#isDownCramped(entries);
+    // Where repetitions are counted one that came tells otherwise, and nothing else needs to.
+    const fades = this.#counts ? 0.1 : FADES;
+    this.#down = down === null ? 0 : Math.max(0, this.#down + (down ? 1 : -fades));
+    this.#up = Math.max(0, this.#up + (this.#isUpCramped(now, entries) ? 1 : -FADES));
   }
 
-  #isDownCramped(entries: readonly Record<string, unknown>[]): boolean {
+  /** `null`: it is certainly not so, for a repetition that came has the size of what was lost. */
+  #isDownCramped(entries: readonly Record<string, unknown>[]): boolean | null {
     const now = { audio: totals(entries, "audio"), video: totals(entries, "video") };
     const before = this.#before;
     this.#before = now;
@@ -64,9 +78,15 @@ export class SizeWatch {
       received: now[kind].received - before[kind].received,
       lost: Math.max(0, now[kind].lost - before[kind].lost),
       decoded: now[kind].decoded - before[kind].decoded,
+      asked: now[kind].asked - before[kind].asked,
+      repeated: now[kind].repeated - before[kind].repeated,
     });
     const [audio, video] = [since("audio"), since("video")];
+    if (video.repeated > 0) return null;
     if (audio.received < FEW || share(audio) > LITTLE) return false;
+    // Firefox does not say what was repeated, nor how much it could send.
+    this.#counts ||= entries.some((entry) => typeof entry["availableOutgoingBitrate"] === "number");
+    if (this.#counts && audio.lost === 0 && video.asked > 0) return true;
     return video.received > 0 && video.decoded === 0 && share(video) > MOST;
   }
 
@@ -88,12 +108,14 @@ function share({ received, lost }: Totals): number {
 }
 
 function totals(entries: readonly Record<string, unknown>[], kind: string): Totals {
-  const all: Totals = { received: 0, lost: 0, decoded: 0 };
+  const all: Totals = { received: 0, lost: 0, decoded: 0, asked: 0, repeated: 0 };
   for (const entry of entries) {
     if (entry["type"] !== "inbound-rtp" || entry["kind"] !== kind) continue;
     all.received += number(entry["packetsReceived"]);
     all.lost += number(entry["packetsLost"]);
     all.decoded += number(entry["framesDecoded"]);
+    all.asked += number(entry["nackCount"]);
+    all.repeated += number(entry["retransmittedPacketsReceived"]);
   }
   return all;
 }

@@ -3,7 +3,7 @@ import { repeat } from "lit/directives/repeat.js";
 
 import { html } from "./html.ts";
 
-/** So many announcements stay in a region, for a screen reader that comes to them late. */
+/** So many that are said at once are said. What was said before gives way: it is not true any more. */
 const KEPT = 3;
 
 interface Announcement {
@@ -22,13 +22,15 @@ interface Announcement {
 export class Announcer {
   #said: readonly Announcement[] = [];
   #number = 0;
+  /** The last one that has been put into the page. */
+  #shown = 0;
   #region = 0;
   #regions = 0;
 
   /** Says something, where it is heard now. */
   say(text: string): void {
     this.#number += 1;
-    const kept = this.#said.filter(({ region }) => region === this.#region).slice(1 - KEPT);
+    const kept = this.#said.filter(({ region, number }) => region === this.#region && number > this.#shown).slice(1 - KEPT);
     this.#said = [...kept, { number: this.#number, region: this.#region, text }];
   }
 
@@ -51,6 +53,7 @@ export class Announcer {
 
   /** The live region of the page, or of the open dialog. */
   region(of: "page" | "dialog"): TemplateResult {
+    this.#shown = this.#number;
     const lines = repeat(this.heard(of), ({ number }) => number, ({ text }) => html`<p>${text}</p>`);
     return html`<div class="vh" role="status" aria-live="polite" aria-atomic="false">${lines}</div>`;
   }

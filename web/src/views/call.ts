@@ -115,6 +115,8 @@ function absence(context: ViewContext): Part {
   const { media } = context.state;
   if (media.shows) return nothing;
   if (media.surface !== null) return standIn(names.other, backendWords(media.trouble, names.other));
+  // A notice says it, with what to do.
+  if (media.trouble === NO_PATH && state.transport === "open") return nothing;
   const waits = waitingWords(context.state, names.other);
   if (waits !== null) return standIn(names.other, waits.words, waits.more);
   if (!ui.picture || media.remote === null) {

@@ -95,7 +95,7 @@ export function waiting(context: ViewContext): TemplateResult {
   return room(
     context,
     "You're in the waiting room.",
-    html`${knows ? `${other} knows you're here.` : `${other} will see that you're here.`} You'll be connected by itself: nothing to press.`,
+    html`${knows ? `${other} knows you're here.` : `${other} will see that you're here.`} We'll connect you automatically. You don't need to press anything.`,
     actButton(context, "leave", "Leave", "quiet", "leave"),
   );
 }
