@@ -764,6 +764,17 @@ async fn mails(store: &dyn Store) {
     assert_eq!(store.count_mails().await.unwrap(), 1);
     assert_eq!(store.list_due_mails(at(59), 9).await.unwrap(), []);
     assert_eq!(store.list_due_mails(at(60), 9).await.unwrap(), [MailJob { tries: 1, ..first.clone() }]);
+    // The link is made when the mail is sent, and leaves the mail where it is until that is done.
+    let reset = PasswordReset {
+        token_hash: ResetHash::new([77; 32]),
+        user: user_id(2),
+        created_at: at(60),
+        expires_at: at(120),
+    };
+    let mut transaction = begin(store).await;
+    transaction.replace_password_reset(&reset).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(store.count_mails().await.unwrap(), 1);
     // A link to set a password that is on its way ends with those that have arrived.
     let mut transaction = begin(store).await;
     transaction.delete_password_resets_of(user_id(2)).await.unwrap();

@@ -8,7 +8,7 @@ use super::row::Columns;
 use crate::{PasswordReset, ResetHash, StoreError};
 
 pub(super) async fn replace(connection: &mut SqliteConnection, reset: &PasswordReset) -> Result<(), StoreError> {
-    delete_of(connection, reset.user).await?;
+    delete_links(connection, reset.user).await?;
     sqlx::query("INSERT INTO password_resets (token_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)")
         .bind(reset.token_hash.as_bytes().as_slice())
         .bind(reset.user.to_string())
@@ -62,6 +62,10 @@ pub(super) async fn delete_of(connection: &mut SqliteConnection, user: UserId) -
         .execute(&mut *connection)
         .await
         .map_err(failed)?;
+    delete_links(connection, user).await
+}
+
+async fn delete_links(connection: &mut SqliteConnection, user: UserId) -> Result<u64, StoreError> {
     let done = sqlx::query("DELETE FROM password_resets WHERE user_id = ?")
         .bind(user.to_string())
         .execute(connection)
