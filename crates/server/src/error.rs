@@ -423,9 +423,10 @@ impl IntoResponse for Error {
     /// Problem+json, with the error itself beside it: pages show it as a page.
     fn into_response(self) -> Response {
         let (status, ..) = self.parts();
-        let mut response = match &self {
-            Self::Token(fault) => (status, Json(fault.problem(self.problem()))).into_response(),
-            _ => (status, Json(self.problem())).into_response(),
+        let mut response = if let Self::Token(fault) = &self {
+            (status, Json(fault.problem(self.problem()))).into_response()
+        } else {
+            (status, Json(self.problem())).into_response()
         };
         let headers = response.headers_mut();
         if !matches!(self, Self::Token(_)) {
