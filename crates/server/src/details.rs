@@ -2,7 +2,7 @@
 //! user of the machine and stays in the shell's history, so details of patients belong in a file or in standard input.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bedside::SystemClock;
 use bedside::operator::{AppointmentToAdd, UserToAdd};
@@ -89,7 +89,7 @@ pub(crate) fn appointment(given: AppointmentArgs) -> Result<AppointmentToAdd, Fa
 
 fn read<T: DeserializeOwned + Default>(file: Option<&Path>) -> Result<T, Failure> {
     let Some(file) = file else { return Ok(T::default()) };
-    let text = if *file == PathBuf::from("-") {
+    let text = if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map(|_| text)
     } else {

@@ -31,6 +31,7 @@ async fn run(shell: &mut SqliteConnection, statement: impl SqlSafeStr) -> Result
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn new(megabytes: u32) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let size = format!("size={megabytes}m");

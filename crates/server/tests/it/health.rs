@@ -13,6 +13,7 @@ use crate::support::{Client, PASSWORD, Server, raw, soon};
 pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     pub(crate) fn new(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let size = format!("size={megabytes}m");

@@ -182,7 +182,10 @@ async fn a_visit(server: &Server) -> (Page, Page, Media) {
 async fn what_happens_is_counted() {
     let server = Server::start().await;
     let (patients, mut providers, media) = a_visit(&server).await;
-    let read = Read::until(&server, "a peer", |read| read.sum("bedside_media_peers") == 1.0).await;
+    // The counters of a worker may be from before its first packet.
+    let has_media =
+        |read: &Read| read.sum("bedside_media_peers") == 1.0 && read.sum("bedside_media_received_packets_total") > 0.0;
+    let read = Read::until(&server, "a peer and its packets", has_media).await;
     assert_eq!(read.value(r#"bedside_sign_ins_total{way="password",outcome="in"}"#), 2.0);
     assert_eq!(read.value(r#"bedside_sign_ins_total{way="password",outcome="refused"}"#), 1.0);
     assert_eq!(read.value(r#"bedside_sign_ins_total{way="link",outcome="in"}"#), 0.0);

@@ -210,6 +210,7 @@ int fdatasync(int fd) { hang(); return syscall(SYS_fdatasync, fd); }
 "#;
 
 #[tokio::test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 async fn a_disk_that_hangs_is_said_and_does_not_keep_the_program_from_ending() {
     let desk = Desk::new();
     std::fs::write(desk.path("hang.c"), HANGING).expect("written");

@@ -48,10 +48,10 @@ impl Call {
         let (offer, pending) = api.apply().expect("an offer");
         page.send(&ClientMessage::Offer { peer: 1, sdp: Sdp(offer.to_sdp_string()) }).await;
         let sdp = loop {
-            match page.other().await {
-                ServerMessage::Answer { sdp, .. } => break sdp.0,
-                ServerMessage::MediaFailed { reason, .. } => panic!("{reason:?}"),
-                _ => {}
+            let message = page.other().await;
+            assert!(!matches!(message, ServerMessage::MediaFailed { .. }), "{message:?}");
+            if let ServerMessage::Answer { sdp, .. } = message {
+                break sdp.0;
             }
         };
         let server = server_address(&sdp);
