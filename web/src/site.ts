@@ -4,11 +4,13 @@ import { offerElsewhere } from "./site/elsewhere.ts";
 import { offerJoin } from "./site/join.ts";
 import { offerPasskeys } from "./site/passkeys.ts";
 import { offerReveal } from "./site/reveal.ts";
+import { sendOnce } from "./site/submit.ts";
 import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
-import { localTimes } from "./site/times.ts";
+import { localTimes, takeClock } from "./site/times.ts";
 
 // What the server rendered works without any of this.
+takeClock(document);
 localTimes(document);
 if (document.querySelector('time[data-local="relative"]') !== null) setInterval(() => localTimes(document), 60_000);
 focusSummary(document);
@@ -18,3 +20,4 @@ offerToCopy(document);
 waitAtDoor(document);
 offerReveal(document);
 offerPasskeys(document);
+sendOnce(document);

@@ -2,13 +2,23 @@
 
 use std::time::Duration;
 
-use bedside_store::{Actor, AuditEntry, StoreError, Transaction};
+use bedside_store::{Actor, AuditEntry, Store, StoreError, Transaction};
+use bedside_visit::text::{label, note};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, OwnWork, Participants, Person, Private,
+    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Participants, Person, Private, Sealed,
     Timestamp, UserId, VisitPhase, VisitRules,
 };
 
 use crate::clock::fresh_id;
+
+/// The most characters of a kind of visit.
+pub(crate) const LONGEST_KIND: usize = 100;
+/// The most characters of a reason.
+pub(crate) const LONGEST_REASON: usize = 2000;
+/// The longest that an appointment takes.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How far ahead appointments are booked.
+const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 3600);
 
 /// What is to be booked.
 #[derive(Debug)]
@@ -33,6 +43,10 @@ pub(crate) enum BookingFault {
     Reason,
     OnePerson,
     Backend,
+    /// Nobody could join it any more.
+    Past,
+    /// It is more than two years ahead.
+    FarAhead,
 }
 
 impl BookingFault {
@@ -40,42 +54,53 @@ impl BookingFault {
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Minutes => "An appointment takes 5 to 1440 minutes.",
-            Self::Kind => "A type of visit has 1 to 100 characters.",
-            Self::Reason => "A reason has at most 2000 characters.",
+            Self::Kind => "A type of visit has 1 to 100 characters, with at least one letter or digit.",
+            Self::Reason => "A reason has at most 2000 characters, all of which can be read.",
             Self::OnePerson => "Patient and provider are two people.",
             Self::Backend => "Calls cannot go over that backend here: it is not configured.",
+            Self::Past => "That time has passed. Choose a time that is still to come.",
+            Self::FarAhead => "That is more than two years ahead. Check the year.",
         }
     }
 }
 
 impl NewBooking {
+    /// Everything that is wrong with it, as far as it goes.
+    pub(crate) fn faults(&self, rules: &VisitRules, now: Timestamp) -> Vec<BookingFault> {
+        let over = self.start + Duration::from_secs(u64::from(self.minutes) * 60) + rules.late;
+        let faults = [
+            (!(5..=1440).contains(&self.minutes), BookingFault::Minutes),
+            (label(&self.kind, LONGEST_KIND).is_err(), BookingFault::Kind),
+            (note(self.reason.as_deref().unwrap_or_default(), LONGEST_REASON).is_err(), BookingFault::Reason),
+            (self.patient.id == self.provider.id, BookingFault::OnePerson),
+            (!rules.offers(self.backend), BookingFault::Backend),
+            (over <= now, BookingFault::Past),
+            (self.start > now + FARTHEST, BookingFault::FarAhead),
+        ];
+        faults.into_iter().filter_map(|(is_wrong, fault)| is_wrong.then_some(fault)).collect()
+    }
+
     /// The appointment, if it can be one.
     ///
     /// # Errors
-    /// [`BookingFault`].
-    pub(crate) fn check(self, rules: &VisitRules, booked_by: Option<UserId>) -> Result<Appointment, BookingFault> {
-        let kind = self.kind.trim();
-        let reason = self.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
-        if !(5..=1440).contains(&self.minutes) {
-            return Err(BookingFault::Minutes);
+    /// The first [`BookingFault`].
+    pub(crate) fn check(
+        self,
+        rules: &VisitRules,
+        booked_by: Option<UserId>,
+        now: Timestamp,
+    ) -> Result<Appointment, BookingFault> {
+        if let Some(fault) = self.faults(rules, now).first() {
+            return Err(*fault);
         }
-        if kind.is_empty() || kind.chars().count() > 100 {
-            return Err(BookingFault::Kind);
-        }
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > 2000) {
-            return Err(BookingFault::Reason);
-        }
-        if self.patient.id == self.provider.id {
-            return Err(BookingFault::OnePerson);
-        }
-        if !rules.offers(self.backend) {
-            return Err(BookingFault::Backend);
-        }
+        let kind = label(&self.kind, LONGEST_KIND).map_err(|_| BookingFault::Kind)?;
+        let reason = self.reason.map(|reason| note(&reason, LONGEST_REASON)).transpose();
+        let reason = reason.map_err(|_| BookingFault::Reason)?.flatten();
         Ok(Appointment {
             id: AppointmentId::new(fresh_id()),
             start: self.start,
             duration: Duration::from_secs(u64::from(self.minutes) * 60),
-            kind: kind.to_owned(),
+            kind,
             reason: reason.map(Private::new),
             status: AppointmentStatus::Booked,
             participants: Participants::two(self.patient, self.provider),
@@ -83,6 +108,27 @@ impl NewBooking {
             booked_by,
         })
     }
+}
+
+/// The appointments that one of the two has at the same time and that are not cancelled or over.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) async fn at_the_same_time(
+    store: &dyn Store,
+    booking: &NewBooking,
+) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+    let end = booking.start + Duration::from_secs(u64::from(booking.minutes) * 60);
+    let mut found = Vec::new();
+    for person in [&booking.patient, &booking.provider] {
+        let listed = store.list_appointments(person.id, booking.start - LONGEST, end).await?;
+        found.extend(
+            listed
+                .into_iter()
+                .filter(|sealed| sealed.status().may_be_cancelled() && sealed.lasts_beyond(booking.start)),
+        );
+    }
+    Ok(found)
 }
 
 /// Writes a booking down.
@@ -144,13 +190,12 @@ impl CancelFault {
 /// [`CancelFault`].
 pub(crate) async fn cancel(
     transaction: &mut dyn Transaction,
-    id: AppointmentId,
+    appointment: &Appointment,
     actor: Option<Actor>,
     now: Timestamp,
 ) -> Result<(), CancelFault> {
-    let sealed = transaction.get_appointment(id).await?.ok_or(CancelFault::Missing)?;
-    let appointment = sealed.unseal_for(OwnWork::RecordVisit);
-    match appointment.status {
+    let id = appointment.id;
+    match transaction.get_appointment(id).await?.ok_or(CancelFault::Missing)?.status() {
         AppointmentStatus::Booked | AppointmentStatus::Arrived => {}
         AppointmentStatus::Cancelled => return Err(CancelFault::Already),
         AppointmentStatus::Fulfilled => return Err(CancelFault::TookPlace),

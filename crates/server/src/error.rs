@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::auth::PasswordError;
 use crate::bookings::CancelFault;
 use crate::cometchat::CometChatError;
+use crate::people::PersonFault;
 
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub(crate) enum Error {
     CrossOrigin,
     /// The request cannot be read.
     BadRequest(&'static str),
+    /// Another request was done under the name that this one was given.
+    KeyReused,
     /// It is no time for that, as things stand.
     Conflict(&'static str),
     /// The body is too large.
@@ -303,6 +306,12 @@ impl Error {
             Self::BadRequest(detail) => {
                 (StatusCode::BAD_REQUEST, "/problems/bad-request", "That could not be understood", detail)
             }
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "/problems/key-reused",
+                "Another request has this Idempotency-Key",
+                "Give each request a key of its own, and the same one only when you repeat it.",
+            ),
             Self::Conflict(detail) => {
                 (StatusCode::CONFLICT, "/problems/conflict", "That can't be done as things stand", detail)
             }
@@ -400,6 +409,7 @@ impl Error {
             | Self::CrossOrigin
             | Self::BadRequest(_)
             | Self::Conflict(_)
+            | Self::KeyReused
             | Self::TooLarge
             | Self::UnsupportedMediaType
             | Self::MethodNotAllowed
@@ -452,6 +462,12 @@ impl From<StoreError> for Error {
         tracing::error!(%error, "database error on request");
         // Trying again helps when another program held the lock.
         if matches!(error, StoreError::Busy) { Self::Busy } else { Self::Internal }
+    }
+}
+
+impl From<PersonFault> for Error {
+    fn from(fault: PersonFault) -> Self {
+        Self::BadRequest(fault.words())
     }
 }
 

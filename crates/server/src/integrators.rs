@@ -1,7 +1,8 @@
 //! Other programs that use the API: what an operator does for them from the command line.
 
-use bedside_store::{AuditEntry, ClientKey, ClientKeyHash, Issuer, NewUser};
+use bedside_store::{AuditEntry, ClientKey, ClientKeyHash, Issuer, NewUser, Transaction};
 use bedside_visit::permission::{ClinicRole, Grants};
+use bedside_visit::text::label;
 use bedside_visit::{AuditAction, UserId};
 use uuid::Uuid;
 
@@ -27,13 +28,14 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn add_integrator(&self, name: &str, grants: Grants) -> Result<NewKey, OperatorError> {
-        let person = people::new_person(name, None, None).map_err(|fault| OperatorError::Invalid(fault.to_owned()))?;
+        let person = people::new_person(name, None, None, self.today())?;
         let (user, now) = (person.id, self.clock.now());
         let mut transaction = self.store.begin().await?;
         people::add(&mut *transaction, &NewUser { person, email: None, password_hash: None }, None, now).await?;
         transaction.update_clinic_role(user, Some(ClinicRole::Integrator)).await?;
+        let key = self.add_key(&mut *transaction, user, grants).await?;
         transaction.commit().await?;
-        self.new_key(user, grants).await
+        Ok(key)
     }
 
     /// Gives a program another key. The ones it has stay good.
@@ -41,6 +43,18 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn new_key(&self, user: UserId, grants: Grants) -> Result<NewKey, OperatorError> {
+        let mut transaction = self.store.begin().await?;
+        let key = self.add_key(&mut *transaction, user, grants).await?;
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    async fn add_key(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: UserId,
+        grants: Grants,
+    ) -> Result<NewKey, OperatorError> {
         let no_randomness = |_| OperatorError::Invalid("the operating system gave no randomness".to_owned());
         let client_secret = SecretToken::draw().map_err(no_randomness)?;
         let now = self.clock.now();
@@ -51,10 +65,8 @@ impl Operator {
             grants,
             created_at: now,
         };
-        let mut transaction = self.store.begin().await?;
         transaction.insert_client_key(&key).await?;
-        self.note(&mut *transaction, user, "key_added").await?;
-        transaction.commit().await?;
+        self.note(transaction, user, "key_added").await?;
         Ok(NewKey { user, client_id: key.id, client_secret })
     }
 
@@ -77,6 +89,10 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn trust(&self, user: UserId, issuer: &str, jwks: &str, providers: bool) -> Result<(), OperatorError> {
+        // It is compared letter by letter: nothing in it may be invisible.
+        if label(issuer, 200).as_deref() != Ok(issuer) {
+            return Err(OperatorError::Invalid("an issuer is a text of 1 to 200 visible characters".to_owned()));
+        }
         let jwks = check_keys(jwks).map_err(OperatorError::Invalid)?;
         let trusted = Issuer { issuer: issuer.to_owned(), user, jwks, vouches_for_providers: providers };
         let mut transaction = self.store.begin().await?;
@@ -103,7 +119,7 @@ impl Operator {
 
     async fn note(
         &self,
-        transaction: &mut dyn bedside_store::Transaction,
+        transaction: &mut dyn Transaction,
         user: UserId,
         what: &'static str,
     ) -> Result<(), OperatorError> {

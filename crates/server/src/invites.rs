@@ -5,6 +5,7 @@ use bedside_visit::{Appointment, AuditAction, Companion, MAX_PARTICIPANTS, Role,
 
 use crate::auth::SecretToken;
 use crate::error::Error;
+use crate::once::Once;
 use crate::people;
 
 /// Makes a link for one of an appointment's people, in place of their unused ones.
@@ -58,6 +59,33 @@ pub(crate) async fn add_companion(
     let entry = AuditEntry::new(now, AuditAction::CompanionAdded).by(actor).about(user).of_appointment(appointment.id);
     transaction.append_audit(&entry.with_detail(companion.role.as_str())).await?;
     appointment.participants.companions.push(companion);
+    Ok((appointment, user))
+}
+
+/// The same, for a request that adds one person however often it comes.
+///
+/// # Errors
+/// As [`add_companion`], and [`Error::KeyReused`].
+pub(crate) async fn add_companion_once(
+    transaction: &mut dyn Transaction,
+    mut appointment: Appointment,
+    mut companion: Companion,
+    once: Option<&Once>,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(Appointment, UserId), Error> {
+    let Some(once) = once else { return add_companion(transaction, appointment, companion, actor, now).await };
+    if let Some(made) = once.made(transaction).await? {
+        let user = UserId::new(made);
+        if appointment.participants.role_of(user).is_none() {
+            // Added since it was read, by the same request.
+            companion.person.id = user;
+            appointment.participants.companions.push(companion);
+        }
+        return Ok((appointment, user));
+    }
+    let (appointment, user) = add_companion(transaction, appointment, companion, actor, now).await?;
+    once.keep(transaction, user.uuid(), now).await?;
     Ok((appointment, user))
 }
 

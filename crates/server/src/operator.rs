@@ -11,15 +11,16 @@ use bedside_visit::{
     UserId, VisitRules,
 };
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::auth::{PasswordError, Passwords};
 use crate::bookings::{CancelFault, NewBooking, book, cancel};
 use crate::invites::{add_invite, invite_url};
-use crate::people;
+use crate::people::{self, PersonFault};
 use crate::resets::{add_reset, reset_url};
-use crate::text::rfc3339_exact;
+use crate::text::{civil_date, rfc3339_exact};
 
 /// Why an operator's command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,12 @@ pub enum OperatorError {
     /// The database failed.
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl From<PersonFault> for OperatorError {
+    fn from(fault: PersonFault) -> Self {
+        Self::Invalid(fault.words().to_owned())
+    }
 }
 
 impl From<StoreError> for OperatorError {
@@ -129,8 +136,8 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn add_user(&self, user: UserToAdd) -> Result<UserId, OperatorError> {
-        let person = people::new_person(&user.name, user.specialty, user.birth_date.map(Private::new))
-            .map_err(|fault| OperatorError::Invalid(fault.to_owned()))?;
+        let birth_date = user.birth_date.map(Private::new);
+        let person = people::new_person(&user.name, user.specialty, birth_date, self.today())?;
         let password_hash = match user.password {
             Some(password) => {
                 let about = [person.name.reveal().as_str(), user.email.as_ref().map_or("", EmailAddress::reveal)];
@@ -146,6 +153,11 @@ impl Operator {
         }
         transaction.commit().await?;
         Ok(id)
+    }
+
+    /// In UTC: the command line knows no clinic's zone.
+    pub(crate) fn today(&self) -> Date {
+        civil_date(self.clock.now(), &TimeZone::UTC)
     }
 
     /// Gives a person another place in the clinic, or none.
@@ -271,9 +283,9 @@ impl Operator {
             reason: new.reason,
             backend: new.backend.unwrap_or(self.backend),
         };
-        let appointment =
-            booking.check(&self.rules, None).map_err(|fault| OperatorError::Invalid(fault.words().to_owned()))?;
         let now = self.clock.now();
+        let checked = booking.check(&self.rules, None, now);
+        let appointment = checked.map_err(|fault| OperatorError::Invalid(fault.words().to_owned()))?;
         let mut transaction = self.store.begin().await?;
         book(&mut *transaction, &appointment, None, now).await?;
         let patient = appointment.participants.patient.id;
@@ -304,8 +316,9 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn cancel_appointment(&self, id: AppointmentId) -> Result<(), OperatorError> {
+        let appointment = self.appointment(id).await?;
         let mut transaction = self.store.begin().await?;
-        cancel(&mut *transaction, id, None, self.clock.now()).await.map_err(|fault| match fault {
+        cancel(&mut *transaction, &appointment, None, self.clock.now()).await.map_err(|fault| match fault {
             CancelFault::Missing => OperatorError::Missing(format!("appointment {id}")),
             CancelFault::Store(error) => error.into(),
             CancelFault::Already | CancelFault::TookPlace | CancelFault::Missed | CancelFault::UnderWay => {

@@ -35,6 +35,7 @@ use crate::mail::{self, Mailer};
 use crate::media::{MediaError, MediaEvent, MediaServer};
 use crate::metrics::{Door, Metrics};
 use crate::oidc::Provider;
+use crate::once;
 use crate::reads::Reads;
 use crate::router::router;
 use crate::signalling::Hub;
@@ -609,5 +610,6 @@ async fn sweep_sessions(app: &App) -> Result<(), StoreError> {
     let mut transaction = app.store.begin().await?;
     transaction.delete_expired_sessions(app.clock.now()).await?;
     transaction.delete_old_admissions(app.clock.now() - FORGOTTEN_AFTER).await?;
+    transaction.delete_old_done_requests(app.clock.now() - once::REMEMBERED).await?;
     transaction.commit().await
 }

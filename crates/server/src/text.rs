@@ -58,6 +58,22 @@ pub(crate) fn date_in_words(date: Date) -> String {
     date.strftime("%A, %-d %B").to_string()
 }
 
+/// Such as "New York time (UTC-5)", with what the clocks there show at that moment.
+pub(crate) fn zone_in_words(at: Timestamp, zone: &TimeZone) -> String {
+    let name = zone.iana_name().unwrap_or("UTC");
+    if name == "UTC" || name.starts_with("Etc/") {
+        return name.trim_start_matches("Etc/").to_owned();
+    }
+    let seconds = zoned(at, zone).offset().seconds();
+    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
+    let offset = match (minutes / 60, minutes % 60) {
+        (hours, 0) => format!("UTC{sign}{hours}"),
+        (hours, rest) => format!("UTC{sign}{hours}:{rest:02}"),
+    };
+    let city = name.rsplit('/').next().unwrap_or(name).replace('_', " ");
+    format!("{city} time ({offset})")
+}
+
 /// RFC 3986, section 2.1: everything but unreserved characters and those of `kept`.
 pub(crate) fn percent_encode(text: &str, kept: &[u8]) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
@@ -86,6 +102,15 @@ mod tests {
         assert_eq!(rfc3339(at), "2026-11-23T14:05:00Z");
         assert_eq!(rfc3339_exact(Timestamp::from_millis(1_795_442_700_007)), "2026-11-23T14:05:00.007Z");
         assert_eq!(day_and_time(at, &vienna), "Monday, 23 November, 15:05");
+    }
+
+    #[test]
+    fn a_zone_is_named_as_people_know_it() {
+        let at = Timestamp::from_millis(1_795_442_700_000);
+        let words = |name| zone_in_words(at, &TimeZone::get(name).expect("a zone"));
+        assert_eq!(words("America/New_York"), "New York time (UTC-5)");
+        assert_eq!(words("Asia/Kolkata"), "Kolkata time (UTC+5:30)");
+        assert_eq!((words("Etc/UTC"), zone_in_words(at, &TimeZone::UTC)), ("UTC".to_owned(), "UTC".to_owned()));
     }
 
     #[test]

@@ -46,6 +46,10 @@ token_hash!(
     InviteHash
 );
 token_hash!(
+    /// The SHA-256 of what names a request that is done once, or of what it asks for.
+    RequestHash
+);
+token_hash!(
     /// The SHA-256 of the secret in a client key.
     ClientKeyHash
 );

@@ -12,10 +12,10 @@ use bedside_visit::{
 use uuid::Uuid;
 
 use crate::{
-    Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, Expired, Invite, InviteHash,
-    Issuer, Listed, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash,
-    RetiredRoot, RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord, StoreError, StoreStatistics,
-    Terms,
+    Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, DoneRequest, Expired, Invite,
+    InviteHash, Issuer, Listed, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt,
+    RequestHash, ResetHash, RetiredRoot, RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord,
+    StoreError, StoreStatistics, Terms,
 };
 
 /// Where things are remembered. Every read sees all that was committed before it began.
@@ -447,6 +447,18 @@ pub trait Transaction: Send {
 
     /// Forgets a mail: it was sent, or cannot be. False: it does not wait any more.
     async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError>;
+
+    /// A request that was done under this name.
+    async fn get_done_request(&mut self, key: &RequestHash) -> Result<Option<DoneRequest>, StoreError>;
+
+    /// Remembers that a request was done.
+    ///
+    /// # Errors
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if one was done under that name.
+    async fn insert_done_request(&mut self, done: &DoneRequest) -> Result<(), StoreError>;
+
+    /// Forgets those that were done before then, and tells how many.
+    async fn delete_old_done_requests(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// Adds a line to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;

@@ -7,9 +7,9 @@ mod support;
 use std::time::Duration;
 
 use bedside_store::{
-    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, Invite, Issuer, Latencies, MailJob,
-    NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, ResetHash, RightChanges,
-    SealedSecret, SessionRecord, Store, StoreError, Terms, Transaction,
+    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, DoneRequest, Invite, Issuer,
+    Latencies, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit,
+    RequestHash, ResetHash, RightChanges, SealedSecret, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
@@ -44,6 +44,7 @@ async fn story(store: &dyn Store) {
     companions(store).await;
     the_clinic(store).await;
     a_cancelled_appointment_changes_rights(store).await;
+    done_requests(store).await;
     programs(store).await;
     visits(store).await;
     backends(store).await;
@@ -87,7 +88,7 @@ async fn people(store: &dyn Store) {
     nameless.person.id = user_id(3);
     nameless.person.name = "".into();
     let refused = begin(store).await.insert_user(&nameless, at(1)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "a value breaks the rule name_has_1_to_200_characters");
+    assert_eq!(refused.to_string(), "a value breaks the rule name_has_1_to_600_characters");
 
     let mut transaction = begin(store).await;
     let password = PasswordHash::new("$argon2id$two".into());
@@ -480,6 +481,23 @@ async fn a_cancelled_appointment_changes_rights(store: &dyn Store) {
     let everyone = [1, 2, 5].map(user_id).to_vec();
     let changes = RightChanges { epoch: epoch + 3, of: Some(everyone) };
     assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
+}
+
+/// A request comes twice, and is forgotten.
+async fn done_requests(store: &dyn Store) {
+    let hash = |n: u8| RequestHash::new([n; 32]);
+    let done = DoneRequest { key: hash(1), request: hash(2), made: appointment_id(13).uuid(), at: at(5) };
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.get_done_request(&done.key).await.unwrap(), None);
+    transaction.insert_done_request(&done).await.unwrap();
+    assert_eq!(transaction.get_done_request(&done.key).await.unwrap(), Some(done));
+    assert_eq!(conflict(transaction.insert_done_request(&done).await), Some(Conflict::AlreadyExists));
+    assert_eq!(transaction.delete_old_done_requests(at(5)).await.unwrap(), 0);
+    transaction.commit().await.unwrap();
+    let mut transaction = begin(store).await;
+    assert_eq!(transaction.delete_old_done_requests(at(6)).await.unwrap(), 1);
+    assert_eq!(transaction.get_done_request(&done.key).await.unwrap(), None);
+    transaction.commit().await.unwrap();
 }
 
 /// Another program is let in, and shut out.

@@ -23,6 +23,7 @@ mod seat;
 pub mod signalling;
 mod stage;
 mod terms;
+pub mod text;
 mod time;
 #[cfg(test)]
 mod typescript;

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
+use crate::text;
 use crate::{Private, UserId};
 
 /// What a person is in a visit (FHIR: the participant's type).
@@ -160,8 +162,12 @@ pub fn age_on(birth: Date, today: Date) -> Option<u16> {
     u16::try_from(years).ok()
 }
 
-/// An e-mail address as a sign-in name: folded to lower case, 3–254 characters, one `@` with
-/// something on both sides, no white space or control characters.
+/// An e-mail address as a sign-in name: 3–254 characters, one `@` with something on both sides, no white space or
+/// invisible characters. One address has one form, whichever keyboard or browser it comes from: composed (NFC), ASCII
+/// letters in lower case, the domain as DNS has it (`müller.example` is `xn--mller-kva.example`).
+///
+/// Letters beyond ASCII are not folded before the `@`: there are letters whose lower case is an ASCII one, such as the
+/// Kelvin sign, and a mailbox is somebody else's then.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EmailAddress(String);
 
@@ -188,11 +194,21 @@ impl FromStr for EmailAddress {
     type Err = InvalidEmailAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidEmailAddress> {
-        let text = text.trim().to_lowercase();
-        let strange = text.chars().any(|c| c.is_whitespace() || c.is_control());
-        let two_sides = matches!(text.split_once('@'), Some((local, domain))
-            if !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
-        if (3..=254).contains(&text.len()) && !strange && two_sides { Ok(Self(text)) } else { Err(InvalidEmailAddress) }
+        let text = text.trim();
+        let (local, domain) = text.split_once('@').ok_or(InvalidEmailAddress)?;
+        let local: String = local.nfc().collect::<String>().to_ascii_lowercase();
+        let visible = text::label(text, 254).is_ok_and(|cleaned| cleaned == text.nfc().collect::<String>());
+        // Composed, some letters are ASCII ones.
+        let passes_for_ascii = |c: char| !c.is_ascii() && std::iter::once(c).nfc().all(|c| c.is_ascii());
+        let is_disguised = text.split('@').next().is_some_and(|local| local.chars().any(passes_for_ascii));
+        if local.is_empty() || is_disguised || !visible || text.contains(char::is_whitespace) {
+            return Err(InvalidEmailAddress);
+        }
+        // UTS 46, as browsers do it for hosts.
+        let domain = idna::domain_to_ascii(domain).map_err(|_| InvalidEmailAddress)?;
+        let address = format!("{local}@{domain}");
+        let fits = !domain.is_empty() && !domain.contains('@') && (3..=254).contains(&address.chars().count());
+        if fits { Ok(Self(address)) } else { Err(InvalidEmailAddress) }
     }
 }
 
@@ -211,12 +227,30 @@ mod tests {
         assert_eq!(age_on(date(2027, 1, 1), date(2026, 6, 15)), None);
     }
 
+    /// What any keyboard or browser sends for one address is one address, and nobody else's.
+    #[test]
+    fn one_address_has_one_form() {
+        let parsed = |text: &str| text.parse::<EmailAddress>().map(|address| address.reveal().to_owned());
+        let one = Ok("jo\u{eb}l@xn--mller-kva.example".to_owned());
+        for same in
+            ["jo\u{eb}l@m\u{fc}ller.example", "joe\u{308}l@mu\u{308}ller.EXAMPLE", "JO\u{eb}L@xn--mller-kva.example"]
+        {
+            assert_eq!(parsed(same), one, "{same}");
+        }
+        assert_eq!(parsed("ada@EXAMPLE\u{3002}org"), Ok("ada@example.org".to_owned()), "a full stop of another script");
+        // The Kelvin sign is no k, nor is a dotless i an i.
+        assert_ne!(parsed("\u{212a}ate@example.org"), parsed("kate@example.org"));
+        assert_ne!(parsed("ada\u{131}@example.org"), parsed("adai@example.org"));
+        assert!(parsed(&format!("{}@b.example", "a".repeat(245))).is_err());
+        assert!(parsed(&format!("{}@b.example", "\u{eb}".repeat(244))).is_ok_and(|it| it.chars().count() == 254));
+    }
+
     #[test]
     fn addresses_are_folded_and_checked() {
         let parsed = " Ada@Example.ORG ".parse::<EmailAddress>();
         assert_eq!(parsed.as_ref().map(EmailAddress::reveal), Ok("ada@example.org"));
         assert_eq!(format!("{parsed:?}"), "Ok((private))");
-        for bad in ["", "ada", "@x", "ada@", "a@b@c", "a b@c", "a\u{0}@b"] {
+        for bad in ["", "ada", "@x", "ada@", "a@b@c", "a b@c", "a\u{0}@b", "a\u{200b}@b", "a@b c", "a@xn--a"] {
             assert!(bad.parse::<EmailAddress>().is_err(), "{bad}");
         }
     }

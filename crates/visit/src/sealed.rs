@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::permission::{Action, Arrangement, Denial, Principal, arrange, decide};
-use crate::{Appointment, AppointmentId, Role, Timestamp, VisitRules};
+use crate::{Appointment, AppointmentId, AppointmentStatus, Role, Timestamp, VisitRules};
 
 /// Something that was loaded and that nobody has been let see yet.
 ///
@@ -40,6 +40,18 @@ impl<T> Sealed<T> {
 }
 
 impl Sealed<Appointment> {
+    /// Where the booking stands, which tells nothing of anybody: for changes that depend on it.
+    #[must_use]
+    pub const fn status(&self) -> AppointmentStatus {
+        self.0.status
+    }
+
+    /// Whether it goes on after a moment, which tells nothing of anybody either.
+    #[must_use]
+    pub fn lasts_beyond(&self, moment: Timestamp) -> bool {
+        self.0.end() > moment
+    }
+
     /// Whether `principal` may, without a look at it.
     ///
     /// # Errors

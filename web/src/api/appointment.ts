@@ -10,6 +10,8 @@ export interface CallDescription {
   backend: string;
   /** Path of the WebSocket that carries the visit's state. */
   signalling: string;
+  /** The clinic's time zone (IANA). */
+  timeZone?: string;
   /** The clinic's terms, if patients are asked to agree to them. */
   terms?: Terms | null;
   /** Where there is an account at CometChat. */

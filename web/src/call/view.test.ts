@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import type { ParticipantView } from "../signalling/messages.ts";
 import { aView } from "../testing/views.ts";
+import { initials } from "../words/time.ts";
 import { apply, shown } from "./view.ts";
 
 test("each change replaces its part and nothing else", () => {
@@ -19,4 +21,14 @@ test("each change replaces its part and nothing else", () => {
   assert.deepEqual(apply(old, { name: "said", message }), { ...old, messages: [message] });
   assert.deepEqual(apply({ ...old, messages: [message] }, { name: "visit", visit: "w" }).messages, []);
   assert.deepEqual(old, aView());
+});
+
+test("a name that is written from right to left keeps to itself, and its letters stand for it", () => {
+  const view = aView();
+  const [other] = view.others as [ParticipantView];
+  const once = shown({ ...view, others: [{ ...other, name: "עדה לאבלייס" }] });
+  assert.equal(once.other.name, "\u2068עדה לאבלייס\u2069");
+  assert.deepEqual(shown(once), once, "once");
+  assert.equal(shown(view).other.name, "Dr. Okafor");
+  assert.equal(initials(once.other.name), "על");
 });

@@ -1,4 +1,5 @@
 import type { Change, ParticipantView, View } from "../signalling/messages.ts";
+import { isolated } from "../words/isolate.ts";
 
 /** A view as the page uses it: the server's, and in it the one person the page is about. */
 export interface Shown extends View {
@@ -6,10 +7,15 @@ export interface Shown extends View {
   other: ParticipantView;
 }
 
-/** The view as the page uses it. The person a page is about always has a seat, and it comes first. */
+/**
+ * The view as the page uses it. The person a page is about always has a seat, and it comes first. Names stand in the middle
+ * of sentences: each keeps its direction of writing to itself.
+ */
 export function shown(view: View): Shown {
   const wanted = view.you.role === "provider" ? "patient" : "provider";
-  return { ...view, other: view.others.find((other) => other.role === wanted) ?? view.you };
+  const framed = (one: ParticipantView): ParticipantView => ({ ...one, name: isolated(one.name) });
+  const [you, others] = [framed(view.you), view.others.map(framed)];
+  return { ...view, you, others, other: others.find((other) => other.role === wanted) ?? you };
 }
 
 /** The view after a change, as `View::apply` in the server's `view.rs`. */

@@ -1,6 +1,7 @@
 import { chime } from "../sound/chime.ts";
 import { trusted } from "../trusted.ts";
-import { localTimes } from "./times.ts";
+import { AUTOMATIC } from "./automatic.ts";
+import { localTimes, takeClock } from "./times.ts";
 
 const EVERY = 10_000;
 
@@ -38,13 +39,15 @@ const ownPage = trusted("bedside-page", "createHTML", (text) => text);
 async function replace(page: Document): Promise<void> {
   let text: string;
   try {
-    const response = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin", cache: "no-store" });
+    const response = await fetch(location.href, { headers: { accept: "text/html", ...AUTOMATIC }, credentials: "same-origin", cache: "no-store" });
     if (!response.ok || response.redirected) return;
     text = await response.text();
   } catch {
     return;
   }
-  const fresh = new DOMParser().parseFromString(ownPage(text), "text/html").getElementById("today");
+  const read = new DOMParser().parseFromString(ownPage(text), "text/html");
+  takeClock(read);
+  const fresh = read.getElementById("today");
   const old = page.getElementById("today");
   if (fresh === null || old === null) return;
   localTimes(fresh);

@@ -1,40 +1,78 @@
-/** Shows every `<time datetime data-local>` where the reader is, naming the zone if it is not the clinic's. */
-export function localTimes(root: ParentNode, now = Date.now()): void {
+import { pageLocale } from "../words/locale.ts";
+
+/** How far the server's clock is ahead of this computer's. */
+let ahead = 0;
+
+/** Takes the server's clock from a page that has just come. */
+export function takeClock(page: Document, now = Date.now()): void {
+  const server = Date.parse(page.body?.dataset["now"] ?? "");
+  // What is lost on the way is seconds.
+  if (!Number.isNaN(server)) ahead = server - now;
+}
+
+/** Shows every `<time datetime data-local>` where the reader is, with the clinic's own time where that is another one. */
+export function localTimes(root: ParentNode, now = Date.now() + ahead): void {
   for (const element of root.querySelectorAll<HTMLTimeElement>("time[data-local]")) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    const zone = element.dataset["zone"];
+    const zone = element.closest<HTMLElement>("[data-zone]")?.dataset["zone"];
     const kind = element.dataset["local"];
     element.textContent = kind === "relative" ? relative(date, now) : kind === "day" ? day(date, zone) : local(date, zone);
   }
 }
 
-/** The reader's own time; the zone's name stands with it where `zone` is another one. */
+const TIME: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit" };
+const NAMED: Intl.DateTimeFormatOptions = { ...TIME, timeZoneName: "long" };
+const DAY: Intl.DateTimeFormatOptions = { weekday: "long", day: "numeric", month: "long" };
+
+/** The reader's own time; where the clinic's clocks show another one, both, each with the name of its zone. */
 export function local(date: Date, zone: string | undefined, locale?: string, own?: string): string {
-  const here = own ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const options: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit", timeZone: here };
-  const differs = zone !== undefined && zone !== here && offset(date, zone) !== offset(date, here);
-  return new Intl.DateTimeFormat(locale, differs ? { ...options, timeZoneName: "long" } : options).format(date);
+  const here = own ?? ownZone();
+  const show = (options: Intl.DateTimeFormatOptions, timeZone: string): string => format(date, { ...options, timeZone }, locale);
+  if (zone === undefined || !knows(zone) || !differs(date, zone, here)) return show(TIME, here);
+  const clinic = sameDay(date, zone, here) ? show(NAMED, zone) : `${show(DAY, zone)}, ${show(NAMED, zone)}`;
+  return `${show(NAMED, here)} (${clinic} at the clinic)`;
 }
 
-/** The same with its day: "Monday, November 23 at 2:05 PM". */
+/** The same with its day: "Monday, November 23, 2:05 PM". */
 export function day(date: Date, zone: string | undefined, locale?: string, own?: string): string {
-  const here = own ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const options: Intl.DateTimeFormatOptions = { weekday: "long", day: "numeric", month: "long", timeZone: here };
-  return `${new Intl.DateTimeFormat(locale, options).format(date)}, ${local(date, zone, locale, own)}`;
+  return `${format(date, { ...DAY, timeZone: own ?? ownZone() }, locale)}, ${local(date, zone, locale, own)}`;
+}
+
+function format(date: Date, options: Intl.DateTimeFormatOptions, locale = pageLocale()): string {
+  return new Intl.DateTimeFormat(locale, options).format(date);
+}
+
+function ownZone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+function differs(date: Date, zone: string, here: string): boolean {
+  return zone !== here && offset(date, zone) !== offset(date, here);
+}
+
+function sameDay(date: Date, zone: string, here: string): boolean {
+  const of = (timeZone: string): string => new Intl.DateTimeFormat("en", { dateStyle: "short", timeZone }).format(date);
+  return of(zone) === of(here);
 }
 
 function offset(date: Date, timeZone: string): string {
+  const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(date);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+}
+
+/** Of a zone that the browser does not know there is one time. */
+function knows(timeZone: string): boolean {
   try {
-    const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(date);
-    return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+    new Intl.DateTimeFormat("en", { timeZone });
+    return true;
   } catch {
-    return "";
+    return false;
   }
 }
 
 /** "in 12 minutes", "5 minutes ago", "now". */
-export function relative(date: Date, now: number, locale?: string): string {
+export function relative(date: Date, now: number, locale = pageLocale()): string {
   const minutes = Math.round((date.getTime() - now) / 60_000);
   const format = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   if (Math.abs(minutes) < 60) return minutes === 0 ? "now" : format.format(minutes, "minute");

@@ -14,6 +14,7 @@ import tokens from "../styles/tokens.css" with { type: "fallback" };
 import { nothing as idle, systemClock } from "../time/clock.ts";
 import { browserOf } from "../words/browser.ts";
 import { comings } from "../words/company.ts";
+import { isolated } from "../words/isolate.ts";
 import { announcement, title } from "../words/scenes.ts";
 import { admissions } from "./admissions.ts";
 import { Announcer } from "./announcer.ts";
@@ -366,7 +367,7 @@ export abstract class VideoCall extends LitElement {
   #other(): string {
     const { view, appointment } = this.#store?.state ?? { view: null, appointment: null };
     const person = this.seat === "patient" ? appointment?.provider : appointment?.patient;
-    return view?.other.name ?? person?.name ?? (this.seat === "patient" ? "your clinic" : "your patient");
+    return view?.other.name ?? (person === undefined ? undefined : isolated(person.name)) ?? (this.seat === "patient" ? "your clinic" : "your patient");
   }
 
   #context(store: CallStore, recovery: Recovery): ViewContext {
@@ -381,7 +382,7 @@ export abstract class VideoCall extends LitElement {
       now: systemClock.now() + state.clockSkew,
       connectedSince: this.#connectedSince,
       browser: browserOf(navigator.userAgent),
-      names: { self: this.currentUserName || state.view?.you.name || "You", other: this.#other() },
+      names: { self: isolated(this.currentUserName) || state.view?.you.name || "You", other: this.#other() },
       home: this.homeUrl === "" ? null : this.homeUrl,
       signIn: `${this.baseUrl.replace(/\/$/, "")}/sign-in?next=${path}`,
       pictures: this.#pictures,

@@ -145,7 +145,7 @@ function preview(context: ViewContext): TemplateResult {
 }
 
 function whenOf(context: ViewContext): string {
-  return context.state.appointment === null ? "" : when(context.state.appointment.datetime, context.now);
+  return context.state.appointment === null ? "" : when(context.state.appointment.datetime, context.now, context.state.appointment.call.timeZone);
 }
 
 function microphoneWords({ state }: ViewContext): string {

@@ -76,7 +76,7 @@ function patientFacts(context: ViewContext): Part {
     ${scene === "idle" ? nothing : html`<div><dt>Patient</dt><dd>${names.other}</dd></div>`}
     ${age === null ? nothing : html`<div><dt>Age</dt><dd>${age}</dd></div>`}
     ${appointment.reason ? html`<div><dt>Reason</dt><dd>${appointment.reason}</dd></div>` : nothing}
-    <div><dt>Time</dt><dd>${when(appointment.datetime, now)} (${appointment.duration} minutes)</dd></div>
+    <div><dt>Time</dt><dd>${when(appointment.datetime, now, appointment.call.timeZone)} (${appointment.duration} minutes)</dd></div>
     ${alsoHere(context)}
   </dl>`;
 }

@@ -1,3 +1,7 @@
+import { local } from "../site/times.ts";
+import { bare } from "./isolate.ts";
+import { pageLocale } from "./locale.ts";
+
 /** A clock: 4:05, or 1:04:05. */
 export function elapsed(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
@@ -17,24 +21,24 @@ export function spell(milliseconds: number): string {
   return hours === 1 ? "1 hour" : `${hours} hours`;
 }
 
-/** A time of day where the reader is; with the day if it is not today. */
-export function when(datetime: string, now: number, locale?: string): string {
+/** A time of day where the reader is, and at the clinic where that is another; with the day if it is not today. */
+export function when(datetime: string, now: number, zone?: string, locale = pageLocale()): string {
   const date = new Date(datetime);
   if (Number.isNaN(date.getTime())) return "";
-  const time = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(date);
+  const time = local(date, zone, locale);
   if (date.toDateString() === new Date(now).toDateString()) return `Today, ${time}`;
   const day = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" }).format(date);
   return `${day}, ${time}`;
 }
 
 /** A moment's time of day where the reader is. */
-export function clockTime(at: number, locale?: string): string {
+export function clockTime(at: number, locale = pageLocale()): string {
   return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(at);
 }
 
 /** Up to two letters to stand for a person. Titles are left out. */
 export function initials(name: string): string {
-  const words = name
+  const words = bare(name)
     .split(/\s+/)
     .filter((word) => word !== "" && !/^(dr|prof|mr|mrs|ms|mx)\.?$/i.test(word));
   const letters = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => [...(word ?? "")][0] ?? "");

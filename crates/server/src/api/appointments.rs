@@ -81,6 +81,8 @@ struct CallData {
     backend: &'static str,
     /// The WebSocket of the visit, a path on this server.
     signalling: String,
+    /// The clinic's time zone (IANA), such as Europe/Vienna.
+    time_zone: String,
     /// The clinic's terms for video visits, if patients are asked to agree to them.
     terms: Option<TermsData>,
     /// Where there is an account at CometChat: a call can be moved there.
@@ -174,6 +176,7 @@ impl AppointmentData {
             call: CallData {
                 backend: appointment.carrier(&app.rules).as_str(),
                 signalling: format!("/api/appointments/{id}/signalling"),
+                time_zone: app.zone.iana_name().unwrap_or("UTC").to_owned(),
                 terms: app.config.visits.terms().map(TermsData::from),
                 cometchat: app.config.cometchat.as_ref().map(|config| CometChatData::new(app, config, people)),
             },

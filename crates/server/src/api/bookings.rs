@@ -4,16 +4,17 @@ use axum::Json;
 use axum::extract::{Query, State};
 use bedside_store::Store;
 use bedside_visit::permission::{Arrangement, Scope};
-use bedside_visit::{Appointment, AppointmentStatus, Person, Timestamp, UserId};
+use bedside_visit::{Appointment, AppointmentId, AppointmentStatus, Person, Timestamp, UserId};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Success;
 use super::appointments::AppointmentData;
 use crate::app::App;
-use crate::auth::{Arranging, Booking, CallingOff, Clerk, ListingAppointments};
-use crate::bookings::{self, NewBooking, book};
-use crate::error::{Error, Problem};
+use crate::auth::{Arranging, Booking, CallingOff, Clerk, Identity, ListingAppointments};
+use crate::bookings::{self, NewBooking, at_the_same_time, book};
+use crate::error::{Error, Problem, denied};
+use crate::once::{IdempotencyKey, Once};
 use crate::reads::note_reads;
 
 /// The longest time that is listed at once.
@@ -55,6 +56,9 @@ pub(crate) struct NewAppointment {
     /// Why, at most 2000 characters.
     #[schema(max_length = 2000)]
     reason: Option<String>,
+    /// Book it although one of the two has another appointment at that time. Without it that is refused with 409.
+    #[serde(default)]
+    allow_overlap: bool,
 }
 
 /// The appointments that start in a time, by start: the front desk's are all, a program's those that it booked.
@@ -94,6 +98,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     post,
     path = "/api/appointments",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The request's own name, 1 to 255 characters: the same request under the same name within a day is done once")),
     request_body = NewAppointment,
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
@@ -101,13 +106,22 @@ pub(crate) async fn list(
         (status = 400, body = Problem, content_type = "application/problem+json", description = "It cannot be booked like that"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "One of the two has another appointment at that time"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "Another request had this Idempotency-Key"),
     ),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     clerk: Clerk<Booking>,
+    key: IdempotencyKey,
     Json(new): Json<NewAppointment>,
 ) -> Result<Json<Success<AppointmentData>>, Error> {
+    let once = new.once(&clerk.identity, &key);
+    if let Some(once) = &once
+        && let Some(made) = once.made_before(&*app.store).await?
+    {
+        return made_before(&app, &clerk.identity, AppointmentId::new(made)).await;
+    }
     let booking = NewBooking {
         patient: person(&*app.store, new.patient_id).await?,
         provider: person(&*app.store, new.provider_id).await?,
@@ -117,12 +131,62 @@ pub(crate) async fn create(
         reason: new.reason,
         backend: app.config.visits.call_backend,
     };
-    let actor = clerk.identity.actor();
-    let appointment = booking.check(&app.rules, Some(actor.user)).map_err(|fault| Error::BadRequest(fault.words()))?;
+    let (actor, now) = (clerk.identity.actor(), app.clock.now());
+    if let Some(fault) = booking.faults(&app.rules, now).first() {
+        return Err(Error::BadRequest(fault.words()));
+    }
+    if !new.allow_overlap && !at_the_same_time(&*app.store, &booking).await?.is_empty() {
+        // It may be this one, if it came twice at once.
+        if let Some(once) = &once
+            && let Some(made) = once.made_before(&*app.store).await?
+        {
+            return made_before(&app, &clerk.identity, AppointmentId::new(made)).await;
+        }
+        return Err(Error::Conflict(
+            "One of the two has another appointment at that time. To book it all the same, set `allowOverlap`.",
+        ));
+    }
+    let checked = booking.check(&app.rules, Some(actor.user), now);
+    let appointment = checked.map_err(|fault| Error::BadRequest(fault.words()))?;
     let mut transaction = app.store.begin().await?;
-    book(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
+    if let Some(once) = &once {
+        // Another one may have been quicker.
+        if let Some(made) = once.made(&mut *transaction).await? {
+            drop(transaction);
+            return made_before(&app, &clerk.identity, AppointmentId::new(made)).await;
+        }
+        once.keep(&mut *transaction, appointment.id.uuid(), now).await?;
+    }
+    book(&mut *transaction, &appointment, Some(actor), now).await?;
     transaction.commit().await?;
     Ok(Success::of(AppointmentData::new(&app, &appointment, &clerk.identity.principal)))
+}
+
+impl NewAppointment {
+    fn once(&self, identity: &Identity, key: &IdempotencyKey) -> Option<Once> {
+        let asked = [
+            &self.patient_id.to_string(),
+            &self.provider_id.to_string(),
+            &self.datetime,
+            &self.duration.to_string(),
+            &self.kind,
+            self.reason.as_deref().unwrap_or_default(),
+        ];
+        Once::of_program(identity, "appointment", key, &asked)
+    }
+}
+
+/// What the same request has booked before, as it is now.
+async fn made_before(
+    app: &App,
+    identity: &Identity,
+    id: AppointmentId,
+) -> Result<Json<Success<AppointmentData>>, Error> {
+    let sealed = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
+    let opened = sealed.open_to(&identity.principal, Arrangement::CallOff);
+    let appointment = opened.map_err(|denial| denied(denial, id))?;
+    note_reads(app, identity, [&appointment]).await?;
+    Ok(Success::of(AppointmentData::new(app, &appointment, &identity.principal)))
 }
 
 /// Cancels an appointment. Its links stay, and say so.
@@ -146,7 +210,7 @@ pub(crate) async fn cancel(
     let mut appointment = arranging.appointment;
     let actor = arranging.identity.actor();
     let mut transaction = app.store.begin().await?;
-    bookings::cancel(&mut *transaction, appointment.id, Some(actor), app.clock.now()).await?;
+    bookings::cancel(&mut *transaction, &appointment, Some(actor), app.clock.now()).await?;
     transaction.commit().await?;
     appointment.status = AppointmentStatus::Cancelled;
     Ok(Success::of(AppointmentData::new(&app, &appointment, &arranging.identity.principal)))

@@ -12,8 +12,10 @@ use crate::admissions;
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, Linking};
 use crate::error::{Error, Problem};
-use crate::invites::{add_companion, add_invite, invite_url};
+use crate::invites::{add_companion_once, add_invite, invite_url};
+use crate::once::{IdempotencyKey, Once};
 use crate::people;
+use crate::text::civil_date;
 
 /// For whom.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -169,7 +171,10 @@ pub(crate) async fn answer(
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/companions",
-    params(("id" = String, Path, description = "The appointment's id")),
+    params(
+        ("id" = String, Path, description = "The appointment's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The request's own name, 1 to 255 characters: the same request under the same name within a day is done once"),
+    ),
     request_body = NewCompanion,
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
@@ -178,19 +183,24 @@ pub(crate) async fn answer(
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "Another request had this Idempotency-Key"),
     ),
 )]
 pub(crate) async fn accompany(
     State(app): State<App>,
     arranging: Arranging<Accompanying>,
+    key: IdempotencyKey,
     Json(new): Json<NewCompanion>,
 ) -> Result<Json<Success<InviteData>>, Error> {
     let Arranging { appointment, identity, .. } = arranging;
-    let person = people::new_person(&new.name, None, None).map_err(Error::BadRequest)?;
+    let person = people::new_person(&new.name, None, None, civil_date(app.clock.now(), &app.zone))?;
     let companion = Companion { role: new.role.into(), person };
+    let kind = format!("companion of {}", appointment.id);
+    let once = Once::of_program(&identity, &kind, &key, &[&new.name, companion.role.as_str()]);
     let mut transaction = app.store.begin().await?;
-    let actor = identity.actor();
-    let (appointment, user) = add_companion(&mut *transaction, appointment, companion, actor, app.clock.now()).await?;
+    let (actor, now) = (identity.actor(), app.clock.now());
+    let (appointment, user) =
+        add_companion_once(&mut *transaction, appointment, companion, once.as_ref(), actor, now).await?;
     let data = link(&app, &mut *transaction, &appointment, user, actor).await?;
     transaction.commit().await?;
     Ok(Success::of(data))

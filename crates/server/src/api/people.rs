@@ -12,8 +12,10 @@ use super::{Nothing, Success};
 use crate::app::App;
 use crate::auth::{AddingPeople, Clerk, ListingPeople, ShuttingOut};
 use crate::error::{Error, Problem};
+use crate::once::{IdempotencyKey, Once};
 use crate::people;
 use crate::reads::everyone;
+use crate::text::civil_date;
 
 /// Somebody new, who has no account: they come by link.
 #[derive(Deserialize, ToSchema)]
@@ -72,6 +74,7 @@ pub(crate) struct Standing {
 #[utoipa::path(
     post,
     path = "/api/people",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The request's own name, 1 to 255 characters: the same request under the same name within a day is done once")),
     request_body = NewPerson,
     security(("session" = []), ("token" = ["people:write"])),
     responses(
@@ -79,17 +82,29 @@ pub(crate) struct Standing {
         (status = 400, body = Problem, content_type = "application/problem+json", description = "Nobody can be called that"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "Another request had this Idempotency-Key"),
     ),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     clerk: Clerk<AddingPeople>,
+    key: IdempotencyKey,
     Json(new): Json<NewPerson>,
 ) -> Result<Json<Success<PersonData>>, Error> {
-    let person =
-        people::new_person(&new.name, new.specialty, new.birth_date.map(Private::new)).map_err(Error::BadRequest)?;
-    let added = PersonData { user_id: person.id.to_string(), name: person.name.reveal().clone() };
+    let birth_date = new.birth_date.map(|date| date.to_string()).unwrap_or_default();
+    let asked = [new.name.as_str(), &birth_date, new.specialty.as_deref().unwrap_or_default()];
+    let once = Once::of_program(&clerk.identity, "person", &key, &asked);
+    let today = civil_date(app.clock.now(), &app.zone);
+    let person = people::new_person(&new.name, new.specialty, new.birth_date.map(Private::new), today)?;
+    let mut added = PersonData { user_id: person.id.to_string(), name: person.name.reveal().clone() };
     let mut transaction = app.store.begin().await?;
+    if let Some(once) = &once {
+        if let Some(made) = once.made(&mut *transaction).await? {
+            added.user_id = UserId::new(made).to_string();
+            return Ok(Success::of(added));
+        }
+        once.keep(&mut *transaction, person.id.uuid(), app.clock.now()).await?;
+    }
     let actor = Some(clerk.identity.actor());
     let user = NewUser { person, email: None, password_hash: None };
     people::add(&mut *transaction, &user, actor, app.clock.now()).await?;

@@ -17,8 +17,10 @@ use super::{CookieKind, Seen};
 use crate::app::App;
 use crate::error::Error;
 
-/// How often use of a session is noted down.
+/// How often use of a session is noted down at the most.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
+/// What a page of ours says that asks again by itself: nobody uses it.
+const AUTOMATIC: &str = "bedside-automatic";
 
 /// Somebody with a live session.
 #[derive(Debug, Clone, Copy)]
@@ -62,14 +64,15 @@ impl Identities {
             return Ok(Self::default());
         }
         let jar = CookieJar::from_headers(headers);
+        let used = !headers.contains_key(AUTOMATIC);
         let mut found = Self::default();
         // A cookie of one kind is no session of the other.
         if let Some(token) = app.cookies.read(&jar, CookieKind::Account) {
-            let identity = live_identity(app, &token.hash().into()).await?;
+            let identity = live_identity(app, &token.hash().into(), used).await?;
             found.account = identity.filter(Identity::is_account);
         }
         for token in app.cookies.read_links(&jar) {
-            let identity = live_identity(app, &token.hash().into()).await?;
+            let identity = live_identity(app, &token.hash().into(), used).await?;
             found.links.extend(identity.filter(|identity| !identity.is_account()));
         }
         Ok(found)
@@ -150,11 +153,13 @@ impl Sessions {
     }
 }
 
-/// Whose session this is, if it is one and has not ended; notes that it is used.
-pub(crate) async fn live_identity(app: &App, hash: &SessionHash) -> Result<Option<Identity>, StoreError> {
+/// Whose session this is, if it is one and has not ended. `used`: somebody does something, which is noted.
+pub(crate) async fn live_identity(app: &App, hash: &SessionHash, used: bool) -> Result<Option<Identity>, StoreError> {
     let Some(session) = app.sessions.find_record(hash).await? else { return Ok(None) };
     let now = app.clock.now();
-    if now.since(session.last_seen_at) >= NOTED_EVERY {
+    // A short limit is kept as exactly as a long one.
+    let noted_every = NOTED_EVERY.min(app.sessions.idle / 60);
+    if used && now.since(session.last_seen_at) >= noted_every {
         app.sessions.seen.note(*hash, now);
     }
     Ok(Some(identity_of(&session)))

@@ -6,13 +6,14 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::workers::Workers;
 
 /// Shortest password accepted for a new account, characters (NIST SP 800-63B-4: 15 where it is the
 /// only factor).
 const MIN_LENGTH: usize = 15;
-/// Longest password looked at, bytes.
+/// Longest password looked at, characters.
 const MAX_LENGTH: usize = 1024;
 /// How many sign-ins may wait for a free worker.
 const QUEUE: usize = 32;
@@ -29,8 +30,8 @@ pub enum PasswordError {
     /// Among the first that anyone would try.
     #[error("the password is easy to guess: take four or more words that have nothing to do with each other")]
     TooEasy,
-    /// Longer than 1024 bytes.
-    #[error("the password must have at most {MAX_LENGTH} bytes")]
+    /// Longer than 1024 characters.
+    #[error("the password must have at most {MAX_LENGTH} characters")]
     TooLong,
     /// The hashing library refused, or a worker died.
     #[error("password hashing failed: {0}")]
@@ -62,10 +63,11 @@ impl Passwords {
     /// # Errors
     /// If the password is too short, too long or too easy, or the pool is busy.
     pub(crate) async fn hash(&self, password: SecretString, about: &[&str]) -> Result<String, PasswordError> {
+        let password = composed(&password);
         if password.expose_secret().chars().count() < MIN_LENGTH {
             return Err(PasswordError::TooShort);
         }
-        if password.expose_secret().len() > MAX_LENGTH {
+        if password.expose_secret().chars().count() > MAX_LENGTH {
             return Err(PasswordError::TooLong);
         }
         // The estimate takes tens of milliseconds: it is work for the threads that stand back, as the hash is.
@@ -84,12 +86,23 @@ impl Passwords {
     /// # Errors
     /// [`PasswordError::Busy`] if too many are waiting.
     pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
-        if password.expose_secret().len() > MAX_LENGTH {
+        // Nothing is composed of what is far too long.
+        if password.expose_secret().len() > 4 * MAX_LENGTH {
             return Ok(false);
         }
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.to_string());
-        let matches = self.run(move || verify_now(password.expose_secret().as_bytes(), &hash)).await?;
+        let typed = composed(&password);
+        // A hash from before passwords were composed is of what was typed then. Where that is the same, as it mostly is,
+        // there is one to check, and it takes as long for everybody.
+        let as_typed = (typed.expose_secret() != password.expose_secret()).then_some(password);
+        let matches = self
+            .run(move || {
+                let matches = |password: &SecretString| verify_now(password.expose_secret().as_bytes(), &hash);
+                let composed = matches(&typed);
+                as_typed.as_ref().is_some_and(matches) || composed
+            })
+            .await?;
         Ok(known && matches)
     }
 
@@ -97,6 +110,12 @@ impl Passwords {
         let _place = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
         self.workers.run(work).await.ok_or_else(|| failed("a worker panicked"))
     }
+}
+
+/// As it is however it was typed (Unicode's composed form, as RFC 8265, section 4.2.2, has it): one keyboard sends an
+/// accent and a letter, another one character.
+fn composed(password: &SecretString) -> SecretString {
+    password.expose_secret().nfc().collect::<String>().into()
 }
 
 /// Whether a password is one of the ten thousand million that are tried first, going by lists of those in use, names and
@@ -140,12 +159,34 @@ mod tests {
         assert!(!passwords.verify("nobody has this password".into(), None).await.expect("checked"));
     }
 
+    /// Set on a Mac, typed on a phone.
+    #[tokio::test]
+    async fn a_password_is_the_same_however_a_keyboard_sends_it() {
+        let passwords = Passwords::new(1).expect("a pool");
+        let (apart, whole) = ("plaid o\u{308}tter sings softly", "plaid \u{f6}tter sings softly");
+        for (set, typed) in [(apart, whole), (whole, apart)] {
+            let hash = passwords.hash(set.into(), &[]).await.expect("hashed");
+            assert!(passwords.verify(typed.into(), Some(hash)).await.expect("checked"), "{typed:?}");
+        }
+        // One that was set before there was this rule.
+        let before = hash_now(apart.as_bytes()).expect("hashed");
+        assert!(passwords.verify(apart.into(), Some(before)).await.expect("checked"));
+    }
+
+    #[tokio::test]
+    async fn what_a_form_allows_is_not_too_long() {
+        let passwords = Passwords::new(1).expect("a pool");
+        let long: String = "\u{f6}bcdefghijk".chars().cycle().take(1024).collect();
+        let hash = passwords.hash(long.clone().into(), &[]).await.expect("hashed");
+        assert!(passwords.verify(long.into(), Some(hash)).await.expect("checked"));
+    }
+
     #[tokio::test]
     async fn lengths_are_bounded() {
         let passwords = Passwords::new(1).expect("a pool");
         assert!(matches!(passwords.hash("short".into(), &[]).await, Err(PasswordError::TooShort)));
         assert!(matches!(passwords.hash("x".repeat(2000).into(), &[]).await, Err(PasswordError::TooLong)));
-        assert!(!passwords.verify("x".repeat(2000).into(), None).await.expect("said no at once"));
+        assert!(!passwords.verify("x".repeat(5000).into(), None).await.expect("said no at once"));
     }
 
     #[tokio::test]

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -18,6 +17,7 @@ use super::{Layout, passkeys, render, second_step};
 use crate::app::App;
 use crate::auth::{Identities, Identity, PasswordError};
 use crate::error::Error;
+use crate::form::Form;
 use crate::mail::{Change, tell};
 use crate::text::{day_and_time, rfc3339};
 

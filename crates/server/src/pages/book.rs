@@ -1,23 +1,27 @@
 //! Booking a visit, at the front desk.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bedside_store::{Listed, NewUser};
-use bedside_visit::permission::ClinicRole;
-use bedside_visit::{Person, Private, Timestamp, UserId};
+use bedside_visit::permission::{Arrangement, ClinicRole};
+use bedside_visit::text::isolated;
+use bedside_visit::{Appointment, Person, Private, Sealed, Timestamp, UserId};
 use jiff::civil::{Date, Time};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{Layout, render};
 use crate::app::App;
-use crate::auth::{Booking, Clerk};
-use crate::bookings::{BookingFault, NewBooking, book};
+use crate::auth::{Booking, Clerk, Identity};
+use crate::bookings::{BookingFault, NewBooking, at_the_same_time, book};
+use crate::clock::fresh_id;
 use crate::error::Error;
-use crate::people;
-use crate::reads::everyone;
-use crate::text::{civil_date, moment_of};
+use crate::form::Form;
+use crate::once::Once;
+use crate::people::{self, PersonFault};
+use crate::reads::{everyone, note_reads};
+use crate::text::{civil_date, moment_of, time_of_day, zone_in_words};
 
 #[derive(Template)]
 #[template(path = "book.html")]
@@ -27,7 +31,13 @@ struct BookPage {
     patients: Vec<Choice>,
     providers: Vec<Choice>,
     minutes: [u32; 6],
-    fault: Option<Fault>,
+    /// The days that can be booked, and those on which somebody can be born.
+    days: (String, String),
+    births: (String, String),
+    zone: String,
+    faults: Vec<Fault>,
+    /// What else the two have at that time.
+    overlaps: Vec<Overlap>,
 }
 
 /// Somebody to choose.
@@ -39,12 +49,29 @@ struct Choice {
 
 struct Fault {
     field: &'static str,
-    detail: &'static str,
+    detail: String,
+}
+
+impl Fault {
+    fn new(field: &'static str, detail: impl Into<String>) -> Self {
+        Self { field, detail: detail.into() }
+    }
+}
+
+/// Another visit of one of the two at the same time.
+struct Overlap {
+    patient: String,
+    provider: String,
+    begin: String,
+    end: String,
 }
 
 /// As it was filled in. Empty patient: somebody new.
 #[derive(Deserialize, Default)]
 pub(crate) struct BookForm {
+    /// The name of this form, so that it is booked once.
+    #[serde(default)]
+    key: String,
     #[serde(default)]
     patient: String,
     #[serde(default)]
@@ -63,6 +90,9 @@ pub(crate) struct BookForm {
     kind: String,
     #[serde(default)]
     reason: String,
+    /// Set: they may have another visit at that time.
+    #[serde(default)]
+    overlap: String,
 }
 
 #[derive(Deserialize)]
@@ -76,9 +106,11 @@ pub(crate) async fn show(
     clerk: Clerk<Booking>,
     Query(asked): Query<Day>,
 ) -> Result<Html<String>, Error> {
-    let date = asked.day.unwrap_or_else(|| civil_date(app.clock.now(), &app.zone)).to_string();
-    let form = BookForm { date, minutes: 30, kind: "Visit".to_owned(), ..BookForm::default() };
-    page(&app, &clerk, form, None).await
+    let today = civil_date(app.clock.now(), &app.zone);
+    let date = asked.day.unwrap_or(today).max(today).to_string();
+    let (key, kind) = (fresh_id().to_string(), "Visit".to_owned());
+    let form = BookForm { key, date, minutes: 30, kind, ..BookForm::default() };
+    page(&app, &clerk, form, Vec::new(), Vec::new()).await
 }
 
 /// `POST /book`.
@@ -88,71 +120,172 @@ pub(crate) async fn submit(
     Form(form): Form<BookForm>,
 ) -> Result<Response, Error> {
     let everyone = everyone(&app, &clerk.identity).await?;
-    match booking(&app, &form, &everyone) {
-        Ok((booking, new_patient)) => {
-            let (actor, now) = (clerk.identity.actor(), app.clock.now());
-            let appointment = match booking.check(&app.rules, Some(actor.user)) {
-                Ok(appointment) => appointment,
-                Err(fault) => {
-                    let fault = Fault { field: field_of(fault), detail: fault.words() };
-                    return Ok(page(&app, &clerk, form, Some(fault)).await?.into_response());
-                }
-            };
-            let mut transaction = app.store.begin().await?;
-            if let Some(person) = new_patient {
-                let user = NewUser { person, email: None, password_hash: None };
-                people::add(&mut *transaction, &user, Some(actor), now).await?;
-            }
-            book(&mut *transaction, &appointment, Some(actor), now).await?;
-            transaction.commit().await?;
-            Ok(Redirect::to(&format!("/booking/{}", appointment.id)).into_response())
+    let (actor, now) = (clerk.identity.actor(), app.clock.now());
+    let once = form.once(&clerk.identity);
+    if let Some(made) = already(&app, once.as_ref()).await? {
+        return Ok(Redirect::to(&format!("/booking/{made}")).into_response());
+    }
+    let (booking, new_patient) = match booking(&app, &form, &everyone) {
+        Ok(booking) => booking,
+        Err(faults) => return Ok(page(&app, &clerk, form, faults, Vec::new()).await?.into_response()),
+    };
+    let overlaps = if form.overlap.is_empty() { overlaps(&app, &clerk, &booking).await? } else { Vec::new() };
+    if !overlaps.is_empty() {
+        // It may be this one, if it came twice at once.
+        if let Some(made) = already(&app, once.as_ref()).await? {
+            return Ok(Redirect::to(&format!("/booking/{made}")).into_response());
         }
-        Err(fault) => Ok(page(&app, &clerk, form, Some(fault)).await?.into_response()),
+        return Ok(page(&app, &clerk, form, Vec::new(), overlaps).await?.into_response());
+    }
+    let appointment = match booking.check(&app.rules, Some(actor.user), now) {
+        Ok(appointment) => appointment,
+        Err(fault) => {
+            let faults = vec![Fault::new(field_of(fault), fault.words())];
+            return Ok(page(&app, &clerk, form, faults, Vec::new()).await?.into_response());
+        }
+    };
+    let mut transaction = app.store.begin().await?;
+    if let Some(once) = &once {
+        // Another one may have been quicker.
+        if let Some(made) = once.made(&mut *transaction).await? {
+            return Ok(Redirect::to(&format!("/booking/{made}")).into_response());
+        }
+        once.keep(&mut *transaction, appointment.id.uuid(), now).await?;
+    }
+    if let Some(person) = new_patient {
+        let user = NewUser { person, email: None, password_hash: None };
+        people::add(&mut *transaction, &user, Some(actor), now).await?;
+    }
+    book(&mut *transaction, &appointment, Some(actor), now).await?;
+    transaction.commit().await?;
+    Ok(Redirect::to(&format!("/booking/{}", appointment.id)).into_response())
+}
+
+/// What was booked when this form came before: it is no second visit at that time.
+async fn already(app: &App, once: Option<&Once>) -> Result<Option<Uuid>, Error> {
+    match once {
+        Some(once) => once.made_before(&*app.store).await,
+        None => Ok(None),
     }
 }
 
-/// What is to be booked, and the patient if they are new.
-fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBooking, Option<Person>), Fault> {
-    let chosen = |id: &str| {
-        let id: Option<UserId> = id.parse().ok();
-        everyone.iter().map(|one| &one.person).find(|person| Some(person.id) == id).cloned()
-    };
-    let (patient, new_patient) = if form.patient.is_empty() {
-        let person = newcomer(form)?;
-        (person.clone(), Some(person))
-    } else {
-        (chosen(&form.patient).ok_or(Fault { field: "patient", detail: "Choose who comes." })?, None)
-    };
-    let provider = chosen(&form.provider).ok_or(Fault { field: "provider", detail: "Choose whom they see." })?;
+impl BookForm {
+    fn once(&self, identity: &Identity) -> Option<Once> {
+        let minutes = self.minutes.to_string();
+        let all = [
+            &self.patient,
+            &self.name,
+            &self.birth_date,
+            &self.provider,
+            &self.date,
+            &self.time,
+            &minutes,
+            &self.kind,
+            &self.reason,
+        ];
+        Once::of_form(identity, "book", &self.key, &all.map(String::as_str))
+    }
+}
+
+/// What is to be booked, and the patient if they are new; or all that is wrong, at its fields.
+fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBooking, Option<Person>), Vec<Fault>> {
+    let mut faults = Vec::new();
+    let patient = patient(app, form, everyone, &mut faults);
+    let provider = chosen(everyone, &form.provider).cloned();
+    if provider.is_none() {
+        faults.push(Fault::new("provider", "Choose whom they see."));
+    }
+    let start = start(app, form, &mut faults);
+    // What is wrong in itself is told of what is there.
+    let nobody = || people::nobody(fresh_id());
+    let named = patient.is_some() && provider.is_some();
+    let (patient, is_new) = patient.unwrap_or_else(|| (nobody(), false));
     let new = NewBooking {
-        patient,
-        provider,
-        start: start(app, form)?,
+        patient: patient.clone(),
+        provider: provider.unwrap_or_else(nobody),
+        start: start.unwrap_or_else(|| app.clock.now()),
         minutes: form.minutes,
         kind: form.kind.clone(),
         reason: Some(form.reason.clone()),
         backend: app.config.visits.call_backend,
     };
-    Ok((new, new_patient))
+    let wrong = new.faults(&app.rules, app.clock.now());
+    faults.extend(wrong.into_iter().map(|fault| Fault::new(field_of(fault), fault.words())));
+    if faults.is_empty() && named { Ok((new, is_new.then_some(patient))) } else { Err(faults) }
 }
 
-fn newcomer(form: &BookForm) -> Result<Person, Fault> {
+fn chosen<'a>(everyone: &'a [Listed], id: &str) -> Option<&'a Person> {
+    let id: UserId = id.parse().ok()?;
+    everyone.iter().map(|one| &one.person).find(|person| person.id == id)
+}
+
+/// Who comes, and whether they are new. Somebody who is chosen and somebody new are two: which of them is asked.
+fn patient(app: &App, form: &BookForm, everyone: &[Listed], faults: &mut Vec<Fault>) -> Option<(Person, bool)> {
+    if form.patient.is_empty() {
+        return newcomer(app, form, faults).map(|person| (person, true));
+    }
+    let Some(person) = chosen(everyone, &form.patient) else {
+        faults.push(Fault::new("patient", "Choose who comes."));
+        return None;
+    };
+    if !form.name.trim().is_empty() || !form.birth_date.is_empty() {
+        let name = isolated(person.name.reveal());
+        let question = format!(
+            "Who comes? You chose {name} and also typed a new patient. Empty the fields of the new patient, or choose “A new \
+             patient” here."
+        );
+        faults.push(Fault::new("patient", question));
+        return None;
+    }
+    Some((person.clone(), false))
+}
+
+fn newcomer(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Person> {
+    let before = faults.len();
+    let today = civil_date(app.clock.now(), &app.zone);
     let birth_date = match form.birth_date.as_str() {
         "" => None,
-        text => Some(text.parse::<Date>().map_err(|_| Fault {
-            field: "birth_date",
-            detail: "Give the date of birth as year, month and day, or leave it out.",
-        })?),
+        text => {
+            let date: Result<Date, _> = text.parse();
+            if date.is_err() {
+                let detail = "Give the date of birth as year, month and day, or leave it out.";
+                faults.push(Fault::new("birth_date", detail));
+            }
+            date.ok()
+        }
     };
-    people::new_person(&form.name, None, birth_date.map(Private::new))
-        .map_err(|_| Fault { field: "name", detail: "Give the name of the new patient, or choose one above." })
+    // Name and date of birth each have their say.
+    for (name, birth_date) in [(form.name.as_str(), None), ("Somebody", birth_date)] {
+        if let Err(fault) = people::new_person(name, None, birth_date.map(Private::new), today) {
+            let (field, words) = match fault {
+                PersonFault::NoName => ("name", "Give the name of the new patient, or choose a patient above."),
+                PersonFault::BirthDate => ("birth_date", fault.words()),
+                PersonFault::LongName | PersonFault::Specialty | PersonFault::Unreadable => ("name", fault.words()),
+            };
+            faults.push(Fault::new(field, words));
+        }
+    }
+    if faults.len() > before {
+        return None;
+    }
+    people::new_person(&form.name, None, birth_date.map(Private::new), today).ok()
 }
 
 /// On the clinic's clock.
-fn start(app: &App, form: &BookForm) -> Result<Timestamp, Fault> {
-    let date: Date = form.date.parse().map_err(|_| Fault { field: "date", detail: "Give the day." })?;
-    let time: Time = form.time.parse().map_err(|_| Fault { field: "time", detail: "Give the time." })?;
-    moment_of(date, time, &app.zone).ok_or(Fault { field: "date", detail: "Give a day that there is." })
+fn start(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Timestamp> {
+    let (date, time): (Result<Date, _>, Result<Time, _>) = (form.date.parse(), form.time.parse());
+    if date.is_err() {
+        faults.push(Fault::new("date", "Give the day."));
+    }
+    if time.is_err() {
+        faults.push(Fault::new("time", "Give the time."));
+    }
+    let (date, time) = (date.ok()?, time.ok()?);
+    let start = moment_of(date, time, &app.zone);
+    if start.is_none() {
+        faults.push(Fault::new("date", "Give a day that there is."));
+    }
+    start
 }
 
 const fn field_of(fault: BookingFault) -> &'static str {
@@ -161,23 +294,53 @@ const fn field_of(fault: BookingFault) -> &'static str {
         BookingFault::Kind => "type",
         BookingFault::Reason => "reason",
         BookingFault::OnePerson | BookingFault::Backend => "provider",
+        BookingFault::Past | BookingFault::FarAhead => "date",
     }
 }
 
-async fn page(app: &App, clerk: &Clerk<Booking>, form: BookForm, fault: Option<Fault>) -> Result<Html<String>, Error> {
+/// What else the two have at that time, as the clerk may see it.
+async fn overlaps(app: &App, clerk: &Clerk<Booking>, booking: &NewBooking) -> Result<Vec<Overlap>, Error> {
+    let found = at_the_same_time(&*app.store, booking).await?;
+    let open = |sealed: Sealed<_>| sealed.open_to(&clerk.identity.principal, Arrangement::Read).ok();
+    let found: Vec<Appointment> = found.into_iter().filter_map(open).collect();
+    note_reads(app, &clerk.identity, &found).await?;
+    let overlap = |appointment: &Appointment| Overlap {
+        patient: appointment.participants.patient.name.reveal().clone(),
+        provider: appointment.participants.provider.name.reveal().clone(),
+        begin: time_of_day(appointment.start, &app.zone),
+        end: time_of_day(appointment.end(), &app.zone),
+    };
+    Ok(found.iter().map(overlap).collect())
+}
+
+async fn page(
+    app: &App,
+    clerk: &Clerk<Booking>,
+    form: BookForm,
+    faults: Vec<Fault>,
+    overlaps: Vec<Overlap>,
+) -> Result<Html<String>, Error> {
     let you = app.store.get_person(clerk.identity.principal.user).await?.ok_or(Error::NotSignedIn)?;
     let mut everyone = everyone(app, &clerk.identity).await?;
     everyone.retain(|one| one.disabled_at.is_none());
     everyone.sort_by_cached_key(|one| one.person.name.reveal().to_lowercase());
     let provides = |one: &&Listed| one.provides || one.person.specialty.is_some();
     let patient = |one: &&Listed| one.clinic_role != Some(ClinicRole::Staff) && !provides(one);
+    let now = app.clock.now();
+    let today = civil_date(now, &app.zone);
+    let years = |many: i16| jiff::Span::new().years(many);
+    let day = |date: Result<Date, jiff::Error>| date.unwrap_or(today).to_string();
     render(&BookPage {
         layout: Layout::new(app).signed_in(you.name.reveal()),
         patients: everyone.iter().filter(patient).map(Choice::patient).collect(),
         providers: everyone.iter().filter(provides).map(Choice::provider).collect(),
         form,
         minutes: [10, 15, 20, 30, 45, 60],
-        fault,
+        days: (today.to_string(), day(today.checked_add(years(2)))),
+        births: (day(today.checked_sub(years(130))), today.to_string()),
+        zone: zone_in_words(now, &app.zone),
+        faults,
+        overlaps,
     })
 }
 
@@ -188,16 +351,18 @@ impl Choice {
     }
 
     fn provider(one: &Listed) -> Self {
-        Self::new(&one.person, one.person.specialty.as_ref().map(|specialty| format!(", {specialty}")))
+        Self::new(&one.person, one.person.specialty.as_ref().map(|specialty| format!(", {}", isolated(specialty))))
     }
 
+    /// A choice of a list holds plain text alone.
     fn new(person: &Person, more: Option<String>) -> Self {
-        Self { user: person.id.to_string(), words: person.name.reveal().clone() + &more.unwrap_or_default() }
+        let words = format!("{}{}", isolated(person.name.reveal()), more.unwrap_or_default());
+        Self { user: person.id.to_string(), words }
     }
 }
 
 impl BookPage {
-    fn fault_of(&self, field: &str) -> Option<&'static str> {
-        self.fault.as_ref().filter(|fault| fault.field == field).map(|fault| fault.detail)
+    fn fault_of(&self, field: &str) -> Option<&str> {
+        self.faults.iter().find(|fault| fault.field == field).map(|fault| fault.detail.as_str())
     }
 }

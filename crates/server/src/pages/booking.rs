@@ -1,9 +1,9 @@
 //! One booking: who comes, their links, and calling it off. For the front desk and the appointment's provider.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
 use axum::response::{Html, Redirect};
+use bedside_store::Transaction;
 use bedside_visit::permission::{Arrangement, ClinicRole, Scope};
 use bedside_visit::{AdmissionId, Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Role, UserId};
 use serde::Deserialize;
@@ -14,10 +14,13 @@ use crate::admissions;
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, CallingOff, Identity, Linking};
 use crate::bookings::{self, CancelFault};
+use crate::clock::fresh_id;
 use crate::error::Error;
-use crate::invites::{add_companion, add_invite, invite_url, revoke};
+use crate::form::Form;
+use crate::invites::{add_companion_once, add_invite, invite_url, revoke};
+use crate::once::Once;
 use crate::people;
-use crate::text::{day_and_time, rfc3339, time_of_day};
+use crate::text::{civil_date, day_and_time, rfc3339, time_of_day};
 
 #[derive(Template)]
 #[template(path = "booking.html")]
@@ -41,6 +44,8 @@ struct BookingPage {
     fresh: Option<FreshLink>,
     /// Who asks to come in on another device.
     asking: Vec<Asking>,
+    /// The name of the form for somebody else.
+    key: String,
 }
 
 struct Asking {
@@ -85,7 +90,9 @@ pub(crate) async fn make_link(
     Form(whose): Form<Whose>,
 ) -> Result<Html<String>, Error> {
     let Arranging { appointment, identity, .. } = arranging;
-    let fresh = fresh_link(&app, &appointment, whose.user, &identity).await?;
+    let mut transaction = app.store.begin().await?;
+    let fresh = fresh_link(&app, &mut *transaction, &appointment, whose.user, &identity).await?;
+    transaction.commit().await?;
     page(&app, &appointment, &identity, Some(fresh)).await
 }
 
@@ -104,6 +111,9 @@ pub(crate) async fn take_away(
 
 #[derive(Deserialize)]
 pub(crate) struct NewCompanion {
+    /// The name of this form, so that it adds one person.
+    #[serde(default)]
+    key: String,
     name: String,
     role: Role,
 }
@@ -115,12 +125,16 @@ pub(crate) async fn accompany(
     Form(new): Form<NewCompanion>,
 ) -> Result<Html<String>, Error> {
     let Arranging { appointment, identity, .. } = arranging;
-    let person = people::new_person(&new.name, None, None).map_err(Error::BadRequest)?;
-    let (actor, companion) = (identity.actor(), Companion { role: new.role, person });
+    let now = app.clock.now();
+    let person = people::new_person(&new.name, None, None, civil_date(now, &app.zone))?;
+    let companion = Companion { role: new.role, person };
+    let kind = format!("companion of {}", appointment.id);
+    let once = Once::of_form(&identity, &kind, &new.key, &[&new.name, new.role.as_str()]);
     let mut transaction = app.store.begin().await?;
-    let (appointment, user) = add_companion(&mut *transaction, appointment, companion, actor, app.clock.now()).await?;
+    let (appointment, user) =
+        add_companion_once(&mut *transaction, appointment, companion, once.as_ref(), identity.actor(), now).await?;
+    let fresh = fresh_link(&app, &mut *transaction, &appointment, user, &identity).await?;
     transaction.commit().await?;
-    let fresh = fresh_link(&app, &appointment, user, &identity).await?;
     page(&app, &appointment, &identity, Some(fresh)).await
 }
 
@@ -145,7 +159,7 @@ pub(crate) async fn admit(
 pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingOff>) -> Result<Redirect, Error> {
     let Arranging { appointment, identity, .. } = arranging;
     let mut transaction = app.store.begin().await?;
-    match bookings::cancel(&mut *transaction, appointment.id, Some(identity.actor()), app.clock.now()).await {
+    match bookings::cancel(&mut *transaction, &appointment, Some(identity.actor()), app.clock.now()).await {
         Ok(()) => transaction.commit().await?,
         // A second click: it is as they wish.
         Err(CancelFault::Already) => {}
@@ -156,6 +170,7 @@ pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingO
 
 async fn fresh_link(
     app: &App,
+    transaction: &mut dyn Transaction,
     appointment: &Appointment,
     user: UserId,
     identity: &Identity,
@@ -165,9 +180,7 @@ async fn fresh_link(
         return Err(Error::BadRequest("Providers sign in: there are no links for them."));
     }
     let (now, closes) = (app.clock.now(), appointment.closes(&app.rules));
-    let mut transaction = app.store.begin().await?;
-    let token = add_invite(&mut *transaction, appointment, user, closes, Some(identity.actor()), now).await?;
-    transaction.commit().await?;
+    let token = add_invite(transaction, appointment, user, closes, Some(identity.actor()), now).await?;
     let url = invite_url(&app.config.server.public_url, &token);
     Ok(FreshLink { name: person.name.reveal().clone(), picture: qr_picture(&url)?, url })
 }
@@ -218,6 +231,7 @@ async fn page(
         back: if clerk { "/desk" } else { "/" },
         fresh,
         asking: asking.collect(),
+        key: fresh_id().to_string(),
     })
 }
 

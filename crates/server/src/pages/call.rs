@@ -5,6 +5,7 @@ use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use bedside_visit::permission::{Action, Denial, decide};
+use bedside_visit::text::isolated;
 use bedside_visit::{Appointment, Role};
 
 use super::{Layout, render};
@@ -75,7 +76,7 @@ fn page(
     decide(&identity.principal, Action::Join, appointment, &app.rules, now)
         .map_err(|denial: Denial| denied(denial, appointment.id))?;
     let people = &appointment.participants;
-    let other = people.counterpart(role).name.reveal();
+    let other = isolated(people.counterpart(role).name.reveal());
     let (_, you) = people.find(identity.principal.user).ok_or(Error::NotFound)?;
     let (title, element, heading, sentence) = match role {
         Role::Patient | Role::Guest | Role::Interpreter | Role::Observer => (

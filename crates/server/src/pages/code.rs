@@ -1,7 +1,6 @@
 //! The second step of signing in: a code, or setting up what makes the codes.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -16,6 +15,7 @@ use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, Waits};
 use crate::error::Error;
+use crate::form::Form;
 use crate::mail::{Change, tell};
 use crate::metrics::{Entry, Way};
 use crate::text::percent_encode;

@@ -66,6 +66,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::CrossOrigin
         | Error::BadRequest(_)
         | Error::Conflict(_)
+        | Error::KeyReused
         | Error::TooLarge
         | Error::UnsupportedMediaType
         | Error::MethodNotAllowed

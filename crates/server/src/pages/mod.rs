@@ -29,6 +29,7 @@ use bedside_visit::{AppointmentId, Role, UserId};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::text::rfc3339_exact;
 
 /// What every page has.
 struct Layout {
@@ -39,6 +40,8 @@ struct Layout {
     account: Option<String>,
     /// Whether the browser client is there.
     built: bool,
+    /// What the server's clock shows: a browser's may be wrong.
+    now: String,
 }
 
 impl Layout {
@@ -59,6 +62,7 @@ impl Layout {
             script: app.assets.address(script),
             account: None,
             built: app.assets.is_built(),
+            now: rfc3339_exact(app.clock.now()),
         }
     }
 

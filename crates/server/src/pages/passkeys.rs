@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Form, Json};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{AuditEntry, PasskeyRecord, StoreError};
+use bedside_visit::text::label;
 use bedside_visit::{AuditAction, EmailAddress, Private, UserId};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -72,15 +73,13 @@ pub(crate) async fn add(
 ) -> Result<Response, Error> {
     let passkeys = passkeys(&app)?;
     let user = identities.signed_in()?.principal.user;
-    let name = new.name.trim();
-    if name.is_empty() || name.chars().count() > 60 {
-        return Err(Error::BadRequest("Give the passkey a name of up to 60 characters."));
-    }
+    let name = label(&new.name, 60);
+    let name = name.map_err(|_| Error::BadRequest("Give the passkey a name of up to 60 characters."))?;
     let now = app.clock.now();
     let token = app.cookies.read(&jar, CookieKind::Passkey).ok_or(Error::PasskeyRefused)?;
     let (credential_id, credential) =
         passkeys.finish_adding(&token, user, &new.credential, now).ok_or(Error::PasskeyRefused)?;
-    let name = Private::new(name.to_owned());
+    let name = Private::new(name);
     let record = PasskeyRecord { credential_id, user, name, credential, created_at: now, used_at: None };
     let mut transaction = app.store.begin().await?;
     match transaction.insert_passkey(&record).await {

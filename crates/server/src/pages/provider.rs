@@ -11,7 +11,6 @@
 use std::net::IpAddr;
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -28,6 +27,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, Identities, Kind};
 use crate::edge::ClientIp;
 use crate::error::Error;
+use crate::form::Form;
 use crate::mail::{Change, tell};
 use crate::metrics::{Entry, Way};
 use crate::oidc::{Answer, Leaving, OidcError, Provider, Purpose, Said};

@@ -1,7 +1,6 @@
 //! A new password for somebody who has forgotten theirs.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
@@ -16,6 +15,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, SecretToken};
 use crate::edge::ClientIp;
 use crate::error::Error;
+use crate::form::Form;
 use crate::mail::{Change, send_reset, tell};
 use crate::resets::GOOD_FOR;
 

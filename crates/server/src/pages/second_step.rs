@@ -1,7 +1,6 @@
 //! Giving oneself a second step of signing in, and taking it away.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
@@ -17,6 +16,7 @@ use crate::app::App;
 use crate::auth::{Identities, Offered};
 use crate::config::SecondFactor;
 use crate::error::Error;
+use crate::form::Form;
 use crate::mail::{Change, tell};
 
 #[derive(Template)]

@@ -1,7 +1,6 @@
 //! Signing in and out.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
@@ -16,6 +15,7 @@ use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
 use crate::edge::ClientIp;
 use crate::error::Error;
+use crate::form::Form;
 use crate::metrics::{Entry, Way};
 use crate::text::percent_encode;
 

@@ -14,7 +14,7 @@ use bedside_visit::permission::{Action, Denial, action_of};
 use bedside_visit::signalling::{
     ClientMessage, MAX_CLIENT_MESSAGE, MAX_SERVER_MESSAGE, MediaFailure, Refusal, ServerMessage,
 };
-use bedside_visit::{Appointment, Arrival, CommandId, ConnectionId, PageId, UserId};
+use bedside_visit::{Appointment, Arrival, CommandId, ConnectionId, JoinWindow, PageId, UserId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -294,12 +294,16 @@ impl Page {
 
     /// The right, as it is now: a session that ended or an appointment called off counts at once.
     async fn decide(&self, action: Action) -> Result<Result<(), Denial>, CloseReason> {
-        let [decision] = self.decide_all([action]).await?;
+        let [decision] = self.decide_all([action], true).await?;
         Ok(decision)
     }
 
-    async fn decide_all<const N: usize>(&self, actions: [Action; N]) -> Result<[Result<(), Denial>; N], CloseReason> {
-        let identity = self.prove().await?;
+    async fn decide_all<const N: usize>(
+        &self,
+        actions: [Action; N],
+        used: bool,
+    ) -> Result<[Result<(), Denial>; N], CloseReason> {
+        let identity = self.prove(used).await?;
         let id = self.appointment.id;
         let sealed = self.app.store.get_appointment(id).await.map_err(|error| self.unavailable(&error))?;
         let sealed = sealed.ok_or(CloseReason::Denied)?;
@@ -310,7 +314,9 @@ impl Page {
     /// A session that ended takes the person's media along. A cancelled appointment ends its visit, and the page stays to
     /// say so.
     async fn prove_or_end(&self) -> Result<(), End> {
-        let proof = self.decide_all([Action::Attend, Action::Join]).await;
+        // A page that is left open is no use of a session, but while the door is open people wait and talk.
+        let window = self.appointment.window(&self.app.rules, self.app.clock.now());
+        let proof = self.decide_all([Action::Attend, Action::Join], window == JoinWindow::Open).await;
         if matches!(proof, Err(CloseReason::SignedOut)) {
             self.app.hub.end_session(self.session).await;
         }
@@ -322,8 +328,8 @@ impl Page {
         Ok(())
     }
 
-    async fn prove(&self) -> Result<bedside_visit::permission::Principal, CloseReason> {
-        let identity = live_identity(&self.app, &self.session).await.map_err(|error| self.unavailable(&error))?;
+    async fn prove(&self, used: bool) -> Result<bedside_visit::permission::Principal, CloseReason> {
+        let identity = live_identity(&self.app, &self.session, used).await.map_err(|error| self.unavailable(&error))?;
         identity.map(|identity| identity.principal).ok_or(CloseReason::SignedOut)
     }
 

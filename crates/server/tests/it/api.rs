@@ -42,6 +42,7 @@ async fn an_appointment_has_the_shape_of_the_base_contract() {
             "call": {
                 "backend": "embedded",
                 "signalling": format!("/api/appointments/{}/signalling", visit.id),
+                "timeZone": "UTC",
                 "terms": null,
             },
         },

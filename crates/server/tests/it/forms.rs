@@ -252,12 +252,14 @@ impl Scene {
             }
             "/book" => {
                 let grace = self.server.provider.id().to_string();
+                let day = self.server.in_days(40);
                 let fields = [
+                    ("key", "a form"),
                     ("patient", ""),
                     ("name", "Zofia"),
                     ("birth_date", "1980-02-29"),
                     ("provider", &grace),
-                    ("date", "2031-01-07"),
+                    ("date", &*day),
                     ("time", "12:00"),
                     ("minutes", "20"),
                     ("type", "First visit"),
@@ -282,7 +284,9 @@ impl Scene {
                 let admission = hidden(&client.get(&booking).await.body, "admission");
                 (client, vec![("admission", admission), ("admit", text("false"))])
             }
-            "/booking/{id}/companions" => (self.dorothy().await, vec![("name", text("Gil")), ("role", text("guest"))]),
+            "/booking/{id}/companions" => {
+                (self.dorothy().await, vec![("key", text("a form")), ("name", text("Gil")), ("role", text("guest"))])
+            }
             "/booking/{id}/cancel" | "/api/appointments/{id}/cancel" => (self.dorothy().await, vec![]),
             "/people" => {
                 let fields = vec![("user", mary), ("disabled", text("false"))];

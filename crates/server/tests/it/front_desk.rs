@@ -31,7 +31,7 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
     assert_page(&desk.get("/desk").await, &["No visits are booked for this day", "/book?day="]);
 
     let form = desk.get("/book").await;
-    assert_page(&form, &["Somebody new", "Dr. Grace Hopper, Family medicine", "Ada Lovelace, born 1985-12-10"]);
+    assert_page(&form, &["A new patient", "Dr. Grace Hopper, Family medicine", "Ada Lovelace, born 1985-12-10"]);
     assert!(!form.body.contains("<option value=\"\">Dr."), "providers are no patients");
     let now = bedside_visit::Clock::now(&*server.clock);
     let date = jiff::Timestamp::from_millisecond(now.as_millis()).expect("a time").to_string()[..10].to_owned();
@@ -49,7 +49,10 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
     ];
     let booked = desk.post("/book", &fields).await;
     let booking = booked.location().expect("booked").to_owned();
-    assert_page(&desk.get(&booking).await, &["Zofia Zażółć", "First visit, 20 minutes", "A rash", "Dr. Grace Hopper"]);
+    assert_page(
+        &desk.get(&booking).await,
+        &["Zofia Zażółć", "<bdi>First visit</bdi>, 20 minutes", "A rash", "Dr. Grace Hopper"],
+    );
     assert_page(&desk.get("/desk").await, &["Zofia Zażółć", "with <bdi>Dr. Grace Hopper</bdi>", &booking]);
     let tomorrow = desk.get("/desk?day=2031-01-07").await;
     assert_page(&tomorrow, &["No visits are booked for this day", "Tuesday, 7 January"]);
@@ -82,13 +85,13 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
 async fn what_is_wrong_is_said_beside_the_field_and_nothing_is_lost() {
     let server = Server::start().await;
     let desk = dorothy(&server).await;
-    let provider = server.provider.id().to_string();
+    let (provider, day) = (server.provider.id().to_string(), server.in_days(40));
     let right = [
         ("patient", ""),
         ("name", "Zofia <b>"),
         ("birth_date", ""),
         ("provider", &*provider),
-        ("date", "2031-01-07"),
+        ("date", &*day),
         ("time", "12:00"),
         ("minutes", "20"),
         ("type", "First visit"),
@@ -147,12 +150,19 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
     let admin = server.sign_in(&florence).await;
     let ada = server.sign_in(&server.patient).await;
     let mut page = Page::open(&server, &ada, visit.id).await;
-    assert_page(&admin.get("/people").await, &["Ada Lovelace", "administrator · signs in", "Family medicine"]);
+    assert_page(
+        &admin.get("/people").await,
+        &["Ada Lovelace", "administrator · signs in as florence@example.org", "Family medicine", "born 1985-12-10"],
+    );
     let id = server.patient.id().to_string();
     let set = |disabled: &'static str, id: String| {
         let admin = &admin;
-        async move { admin.post("/people", &[("user", &id), ("disabled", disabled)]).await }
+        async move { admin.post("/people", &[("user", &id), ("disabled", disabled), ("sure", "true")]).await }
     };
+    // Before it is done it is asked, and said who it is.
+    let asked = admin.post("/people", &[("user", &id), ("disabled", "true")]).await;
+    assert_page(&asked, &["Shut out <bdi>Ada Lovelace</bdi>?", "born 1985-12-10 · signs in as ada@example.org"]);
+    assert_eq!(admin.get("/people").await.body.matches("Let in again").count(), 0);
     assert_eq!(set("true", id.clone()).await.location(), Some("/people"));
     assert!(matches!(page.ending().await, crate::support::Ending::Code(4401)));
     assert_page(&admin.get("/people").await, &["Shut out", "Let in again: Ada Lovelace"]);
@@ -169,4 +179,25 @@ async fn whoever_leaves_the_desk_is_out_of_it_at_once() {
     assert_eq!(desk.get("/desk").await.status, 200);
     server.operator().set_clinic_role("dorothy@example.org", None).await.expect("taken away");
     assert_eq!(desk.get("/desk").await.status, 403);
+}
+
+/// A button's accessible name has the time that is written beside it, wherever the reader is.
+#[tokio::test]
+async fn a_time_is_the_same_in_text_and_name_and_the_zone_is_named() {
+    let server = Server::start_with(|config| config.clinic.time_zone = "America/New_York".to_owned()).await;
+    let desk = dorothy(&server).await;
+    let visit = server.book(When::Now).await;
+    let day = desk.get("/desk").await;
+    let (id, body) = (visit.id, &day.body);
+    assert!(body.contains(&format!("aria-labelledby=\"o-{id} n-{id} t-{id}\"")), "{body}");
+    for (element, own) in [("a", "o"), ("h2", "n"), ("time", "t")] {
+        assert!(body.contains(&format!("<{element} ")) && body.contains(&format!("id=\"{own}-{id}\"")), "{body}");
+    }
+    assert_page(&day, &["data-zone=\"America/New_York\"", "<body class=\"page page--staff\" data-now=\"20"]);
+    let form = desk.get("/book").await;
+    assert_page(&form, &["New York time (UTC-", "the clinic's time"]);
+    let booking = desk.get(&format!("/booking/{id}")).await;
+    assert_page(&booking, &["data-zone=\"America/New_York\""]);
+    let told = desk.get(&format!("/api/appointments/{id}")).await.json();
+    assert_eq!(told["data"]["call"]["timeZone"], "America/New_York");
 }

@@ -11,6 +11,7 @@ mod audit;
 mod authority;
 mod backups;
 mod bad_input;
+mod booking_form;
 mod canary;
 mod cancelling;
 mod cometchat;

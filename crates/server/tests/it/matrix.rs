@@ -235,7 +235,8 @@ fn body(server: &Server, route: &str, method: &str) -> Option<Value> {
     match (method, route) {
         ("POST", "/api/appointments") => Some(json!({
             "patientId": server.patient.id().to_string(), "providerId": server.provider.id().to_string(),
-            "datetime": "2027-01-07T09:00:00Z", "duration": 30, "type": "Follow-up", "reason": "A rash",
+            "datetime": format!("{}T09:00:00Z", server.in_days(40)), "duration": 30, "type": "Follow-up",
+            "reason": "A rash", "allowOverlap": true,
         })),
         ("POST", "/api/appointments/{id}/companions") => Some(json!({ "name": "Gil", "role": "guest" })),
         ("POST", "/api/people") => Some(json!({ "name": "Gil", "birthDate": "1980-02-29", "specialty": null })),

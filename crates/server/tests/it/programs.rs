@@ -163,7 +163,7 @@ async fn what_cannot_be_booked_is_said() {
     let program = server.program(&server.add_program("Records", ALL).await).await;
     let right = json!({
         "patientId": server.patient.id().to_string(), "providerId": server.provider.id().to_string(),
-        "datetime": "2027-01-07T09:00:00Z", "duration": 30, "type": "Follow-up",
+        "datetime": format!("{}T09:00:00Z", server.in_days(40)), "duration": 30, "type": "Follow-up",
     });
     assert_eq!(program.post_json("/api/appointments", &right).await.status, 200);
     let before = server.store.count_appointments().await.expect("read");

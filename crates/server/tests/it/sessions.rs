@@ -167,6 +167,45 @@ async fn the_lives_of_sessions_are_the_operators_to_set() {
     assert_eq!(client.get("/").await.status, 303);
 }
 
+/// The front desk's page asks every ten seconds: the person it was left open by is gone.
+#[tokio::test]
+async fn what_a_page_asks_by_itself_is_no_use_of_a_session() {
+    let server = Server::start().await;
+    let client = server.sign_in(&server.provider).await;
+    for _ in 0..6 {
+        server.clock.advance(4 * MINUTE);
+        let asked = client.request(reqwest::Method::GET, "/").header("bedside-automatic", "1").send().await;
+        assert_eq!(asked.status, 200);
+    }
+    server.clock.advance(7 * MINUTE);
+    let asked = client.request(reqwest::Method::GET, "/").header("bedside-automatic", "1").send().await;
+    assert_eq!(asked.location(), Some("/sign-in"), "31 minutes after they signed in");
+    // What the person does counts.
+    client.sign_in(&server.provider).await;
+    for _ in 0..3 {
+        server.clock.advance(20 * MINUTE);
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    // A page that is left open before its day is no use either.
+    let visit = server.book(When::Later).await;
+    let page = Page::open(&server, &client, visit.id).await;
+    server.clock.advance(31 * MINUTE);
+    drop(page);
+    assert_eq!(client.get("/").await.location(), Some("/sign-in"));
+}
+
+#[tokio::test]
+async fn who_works_is_not_signed_out_by_a_short_limit() {
+    let server = Server::start_with(|config| config.sign_in.idle_minutes = 1).await;
+    let client = server.sign_in(&server.provider).await;
+    for _ in 0..6 {
+        server.clock.advance(Duration::from_secs(35));
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    server.clock.advance(MINUTE);
+    assert_eq!(client.get("/").await.status, 303);
+}
+
 #[tokio::test]
 async fn a_patient_links_session_lives_as_long_as_the_door_is_open() {
     let server = Server::start().await;

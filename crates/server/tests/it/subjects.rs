@@ -140,11 +140,11 @@ async fn what_the_clinic_does_to_its_people() {
     let id = |value: &Value| -> UserId { value["data"]["userId"].as_str().expect("an id").parse().expect("an id") };
     let zofia = id(&zofia);
     for disabled in ["true", "false"] {
-        admin.post("/people", &[("user", &zofia.to_string()), ("disabled", disabled)]).await;
+        admin.post("/people", &[("user", &zofia.to_string()), ("disabled", disabled), ("sure", "true")]).await;
     }
     let new = json!({
         "patientId": zofia.to_string(), "providerId": grace.to_string(),
-        "datetime": "2027-01-07T09:00:00Z", "duration": 30, "type": "Follow-up",
+        "datetime": format!("{}T09:00:00Z", server.in_days(40)), "duration": 30, "type": "Follow-up",
     });
     let booked = admin.post_json("/api/appointments", &new).await.json();
     let booked = booked["data"]["id"].as_str().expect("an id").to_owned();

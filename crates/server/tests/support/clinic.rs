@@ -99,6 +99,12 @@ impl Server {
         appointment
     }
 
+    /// The calendar day in so many days, as forms have it.
+    pub(crate) fn in_days(&self, days: i64) -> String {
+        let at = self.clock.now().as_millis() + days * 86_400_000;
+        jiff::Timestamp::from_millisecond(at).expect("a time").to_string()[..10].to_owned()
+    }
+
     /// Calls an appointment off, as an operator does.
     pub(crate) async fn cancel(&self, id: AppointmentId) {
         self.operator().cancel_appointment(id).await.expect("cancelled");

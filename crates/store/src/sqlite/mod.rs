@@ -10,6 +10,7 @@ mod audit;
 mod backend_reports;
 mod check;
 mod consents;
+mod done_requests;
 mod errors;
 mod integrators;
 mod invites;

@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::errors::failed;
 use super::timing::Timing;
 use super::{
-    admissions, appointments, audit, backend_reports, consents, integrators, invites, keys, mails, messages, passkeys,
-    password_resets, provider_links, retention, sealing, sessions, users, visits,
+    admissions, appointments, audit, backend_reports, consents, done_requests, integrators, invites, keys, mails,
+    messages, passkeys, password_resets, provider_links, retention, sealing, sessions, users, visits,
 };
 use crate::{
-    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, Invite, InviteHash, Issuer, Keyring, MailJob,
-    NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ResetHash, RetiredRoot, SealedSecret,
-    SessionHash, SessionRecord, StoreError, Terms, Transaction,
+    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, DoneRequest, Invite, InviteHash, Issuer, Keyring,
+    MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, RequestHash, ResetHash,
+    RetiredRoot, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
 /// A transaction on the writing connection. Dropped, it rolls back.
@@ -320,6 +320,18 @@ impl Transaction for SqliteTransaction {
 
     async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError> {
         mails::delete(&mut self.0, id).await
+    }
+
+    async fn get_done_request(&mut self, key: &RequestHash) -> Result<Option<DoneRequest>, StoreError> {
+        done_requests::get(&mut self.0, key).await
+    }
+
+    async fn insert_done_request(&mut self, done: &DoneRequest) -> Result<(), StoreError> {
+        done_requests::insert(&mut self.0, done).await
+    }
+
+    async fn delete_old_done_requests(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        done_requests::delete_old(&mut self.0, before).await
     }
 
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {

@@ -33,8 +33,9 @@ pub(super) async fn insert(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     let (id, name) = (user.person.id.to_string(), user.person.name.reveal());
-    if name.is_empty() || name.chars().count() > 200 {
-        return Err(StoreError::Invalid { rule: "name_has_1_to_200_characters".into() });
+    // Two hundred are typed; some are two or three once they are composed.
+    if name.is_empty() || name.chars().count() > 600 {
+        return Err(StoreError::Invalid { rule: "name_has_1_to_600_characters".into() });
     }
     let key = keys::of_owner(connection, keyring, &id, at).await?;
     let seal = |column, value: &str| key.seal(&place(TABLE, column, &id), value).map_err(StoreError::unsealable);
