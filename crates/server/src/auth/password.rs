@@ -90,9 +90,12 @@ impl Passwords {
         if password.expose_secret().len() > 4 * MAX_LENGTH {
             return Ok(false);
         }
+        let typed = composed(&password);
+        if typed.expose_secret().chars().count() > MAX_LENGTH {
+            return Ok(false);
+        }
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.to_string());
-        let typed = composed(&password);
         // A hash from before passwords were composed is of what was typed then. Where that is the same, as it mostly is,
         // there is one to check, and it takes as long for everybody.
         let as_typed = (typed.expose_secret() != password.expose_secret()).then_some(password);

@@ -40,7 +40,8 @@ struct Layout {
     account: Option<String>,
     /// Whether the browser client is there.
     built: bool,
-    /// What the server's clock shows: a browser's may be wrong.
+    /// What the server's clock shows: a browser's may be wrong. For pages of people who are signed in, which tell how long
+    /// ago something was.
     now: String,
 }
 
