@@ -117,7 +117,7 @@ function peerClass(script: SceneScript) {
       const track = kind === "video" ? (remote.getVideoTracks()[0] ?? null) : null;
       const transceiver = {
         mid,
-        sender: { track: null, replaceTrack: async () => {}, getParameters: () => ({}), setParameters: async () => {} },
+        sender: { track: null, replaceTrack: async () => {}, getParameters: () => ({}), setParameters: async () => {}, getStats: async () => new Map() },
         receiver: { track },
         setCodecPreferences: () => {},
       };
