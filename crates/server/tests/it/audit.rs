@@ -27,7 +27,7 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     assert_eq!(said, "2 lines are as they were written; 2 signed heads agree");
 
     let signed = fs::read_to_string(&heads).expect("read");
-    fs::write(&heads, format!("{signed}{{\"sequence\": 3, \"ha")).expect("written");
+    fs::write(&heads, format!("{signed}{{\"sequence\":3,\"ha")).expect("written");
     desk.run(&["audit", "verify"]).worked();
     fs::write(&heads, signed.replacen("\"sequence\":2", "\"sequence\":3", 1)).expect("written");
     let said = desk.run(&["audit", "verify"]).refused();
