@@ -423,7 +423,7 @@ async fn right_to_left() {
     provider.stage("idle").await;
     provider.eval::<bool>("(document.documentElement.dir = 'rtl', true)").await;
     findings.look(&provider, "rtl-provider-idle").await;
-    provider.press(&format!("Start meeting with {}", patient.name.reveal())).await;
+    provider.press(&format!("Start meeting with \u{2068}{}\u{2069}", patient.name.reveal())).await;
     for (window, name) in [(&window, "rtl-patient-connected"), (&provider, "rtl-provider-connected")] {
         window.stage("connected").await;
         window.sees_and_hears_the_other().await;
