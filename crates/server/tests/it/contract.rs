@@ -63,7 +63,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
     let link = server.link(visit.id).await;
     server.client().join_by_link(&link).await;
     for _ in 0..3 {
-        server.client().post(&link.replace(&server.origin, ""), &[]).await;
+        server.client().open_and_press(&link.replace(&server.origin, "")).await;
     }
     let asked = server.store.list_admissions(server.clock.now() - Duration::from_secs(60)).await.expect("read");
     let asked = asked.iter().filter(|asked| asked.appointment == visit.id).map(|asked| asked.id.to_string());
