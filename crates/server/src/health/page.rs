@@ -1,14 +1,13 @@
 //! `GET /livez`, `GET /readyz` and `GET /healthz`.
 
-use std::net::SocketAddr;
-
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Status;
 use crate::app::App;
+use crate::edge::PeerIp;
 use crate::error::not_serving;
 
 /// `GET /livez`: the process answers. Nothing else is looked at: a program that drains, or whose disk is full, is not to be
@@ -29,15 +28,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 }
 
 /// `GET /healthz`: what is wrong, for clients that may read `/metrics`; one word for all others.
-pub(crate) async fn report(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-) -> Response {
+pub(crate) async fn report(State(app): State<App>, PeerIp(peer): PeerIp, headers: HeaderMap) -> Response {
     let report = app.health.report(&app).await;
     let stopping = app.hub.is_stopping();
     let word = if stopping { "stopping" } else { report.worst().as_str() };
-    let body = if app.metrics_door.admits(peer.ip(), &headers) {
+    let body = if app.metrics_door.admits(peer, &headers) {
         Json(report.to_json(word)).into_response()
     } else {
         format!("{word}\n").into_response()
