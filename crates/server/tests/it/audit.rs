@@ -31,7 +31,10 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     desk.run(&["audit", "verify"]).worked();
     fs::write(&heads, signed.replacen("\"sequence\":2", "\"sequence\":3", 1)).expect("written");
     let said = desk.run(&["audit", "verify"]).refused();
-    assert!(said.contains("line 2 of the heads was not signed with this key"), "{said}");
+    // A program that stops while a head is written writes it once more: a line may have two.
+    let altered =
+        1 + signed.lines().position(|line| line.contains("\"sequence\":2")).expect("a head of the second line");
+    assert!(said.contains(&format!("line {altered} of the heads was not signed with this key")), "{said}");
     fs::write(&heads, &signed).expect("written");
 
     fs::write(&database, earlier).expect("written");
