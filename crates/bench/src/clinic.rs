@@ -81,7 +81,7 @@ impl Clinic {
         let signer = Ed25519KeyPair::generate().map_err(BenchError::server("a key"))?;
         let jwks = path.join("keys.json");
         fs::write(&jwks, jwk_set(&signer)).map_err(BenchError::system("writing a key"))?;
-        operate(&["integrator", "trust", id, "--issuer", ISSUER, "--jwks", &jwks.to_string_lossy()])?;
+        operate(&["integrator", "trust", id, "--issuer", ISSUER, "--jwks", &jwks.to_string_lossy(), "--providers"])?;
 
         let program = Program::start(bedside().arg("serve"), &path.join("log"))?;
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build();
@@ -179,12 +179,17 @@ impl Clinic {
         }));
         let signed = format!("{head}.{claims}");
         let signature = URL_SAFE_NO_PAD.encode(self.signer.sign(signed.as_bytes()).as_ref());
-        let request = self.http.post(format!("http://127.0.0.1:{}/v/{signed}.{signature}", self.port));
-        let reply = request.header("host", format!("localhost:{}", self.port)).header("origin", self.origin());
-        let reply = reply.send().await.map_err(BenchError::server("joining a visit"))?;
+        let address = format!("http://127.0.0.1:{}/v/{signed}.{signature}", self.port);
+        let host = format!("localhost:{}", self.port);
+        // Opening the link gives the browser a cookie; joining binds the link to it.
+        let opened = self.http.get(&address).header("host", &host).send().await;
+        let opened = cookies_of(&opened.map_err(BenchError::server("opening a link"))?);
+        let request = self.http.post(&address).header("host", &host).header("origin", self.origin());
+        let reply = request.header("cookie", opened.join("; ")).send().await;
+        let reply = reply.map_err(BenchError::server("joining a visit"))?;
         let status = reply.status();
-        let cookies = reply.headers().get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
-        let pairs: Vec<&str> = cookies.filter_map(|cookie| cookie.split(';').next()).collect();
+        let given = cookies_of(&reply);
+        let pairs = if given.is_empty() { opened } else { given };
         if status != 303 || pairs.is_empty() {
             return Err(BenchError::Server(format!("joining a visit as {role} was answered with {status}")));
         }
@@ -215,4 +220,10 @@ fn text(value: &Value, field: &str) -> Result<String, BenchError> {
 fn jwk_set(signer: &Ed25519KeyPair) -> String {
     let x = URL_SAFE_NO_PAD.encode(signer.public_key().as_ref());
     json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "bench", "x": x }] }).to_string()
+}
+
+/// The cookies that an answer sets, as a browser sends them back.
+fn cookies_of(reply: &reqwest::Response) -> Vec<String> {
+    let set = reply.headers().get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+    set.filter_map(|cookie| cookie.split(';').next()).map(str::to_owned).collect()
 }

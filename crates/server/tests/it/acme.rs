@@ -82,7 +82,7 @@ impl Clinic {
             .no_proxy()
             .build()
             .expect("a client");
-        let answer = client.get(format!("https://{NAME}/healthz")).send().await?;
+        let answer = client.get(format!("https://{NAME}/livez")).send().await?;
         assert_eq!(answer.status().as_u16(), 200);
         let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
         Ok(shown.expect("a certificate").to_vec())
