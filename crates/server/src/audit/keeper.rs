@@ -161,7 +161,7 @@ fn last_byte(file: &Path) -> io::Result<u8> {
     Ok(byte[0])
 }
 
-/// The highest line that a head in the file names, signed by whomever. `None`: there is none.
+/// Returns the highest line that a head in the file names, or `None` if there is no head. Does not check signatures.
 fn last_sequence(file: &Path) -> io::Result<Option<i64>> {
     let text = match std::fs::read(file) {
         Ok(text) => text,

@@ -68,7 +68,7 @@ impl Cookies {
         jar.remove(self.cookie(kind, String::new()))
     }
 
-    /// Notes that somebody signed out in this browser: others may use it.
+    /// Marks the browser: a user signed out in it, and the next user may be another person.
     pub(crate) fn note_signed_out(self, jar: CookieJar) -> CookieJar {
         jar.add(self.of_name(self.signed_out().to_owned(), "1".to_owned()))
     }

@@ -19,7 +19,7 @@ use crate::error::Error;
 
 /// How often use of a session is noted down at the most.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
-/// What a page of ours says that asks again by itself: nobody uses it.
+/// The header of automatic requests, such as a page's refresh. They do not count as use of a session.
 const AUTOMATIC: &str = "bedside-automatic";
 
 /// Somebody with a live session.
@@ -153,7 +153,7 @@ impl Sessions {
     }
 }
 
-/// Whose session this is, if it is one and has not ended. `used`: somebody does something, which is noted.
+/// Returns whose session this is, or `None` if there is none or it has ended. `used`: the request counts as use.
 pub(crate) async fn live_identity(app: &App, hash: &SessionHash, used: bool) -> Result<Option<Identity>, StoreError> {
     let Some(session) = app.sessions.find_record(hash).await? else { return Ok(None) };
     let now = app.clock.now();

@@ -25,7 +25,7 @@ pub struct OidcConfig {
     #[serde(default)]
     pub second_step: Vec<String>,
     /// Domains of e-mail addresses for which this provider is believed although it does not send `email_verified`, as
-    /// Microsoft Entra does not. Name only domains whose addresses the provider's own administrators give out: whoever
+    /// Microsoft Entra does not. Name only domains whose addresses the provider's own administrators give out: a user who
     /// can choose their address there can otherwise connect another person's account. Empty: none.
     #[serde(default)]
     pub trusted_email_domains: Vec<String>,

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 /// The first wait of a mail that was not taken. Each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-/// A link that somebody waits for is of no use later than this, and another news is old.
+/// How long sending is tried: after this, a link has no use to its user, and other mails are out of date.
 const LINK_IN_TIME: Duration = Duration::from_secs(60 * 60);
 const NEWS_IN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 

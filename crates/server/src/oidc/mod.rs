@@ -86,7 +86,7 @@ pub(crate) struct Leaving {
     pub(crate) purpose: Purpose,
     /// The browser's secret, if it has gone before.
     pub(crate) browser: Option<SecretToken>,
-    /// Whether the provider is to ask which account: somebody signed out in this browser.
+    /// Whether the provider asks the user to choose an account: a user signed out in this browser before.
     pub(crate) choose_account: bool,
 }
 

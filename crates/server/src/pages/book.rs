@@ -31,7 +31,7 @@ struct BookPage {
     patients: Vec<Choice>,
     providers: Vec<Choice>,
     minutes: [u32; 6],
-    /// The days that can be booked, and those on which somebody can be born.
+    /// The dates that the form accepts: of the visit, and of birth.
     days: (String, String),
     births: (String, String),
     zone: String,
@@ -219,7 +219,7 @@ fn chosen<'a>(everyone: &'a [Listed], id: &str) -> Option<&'a Person> {
     everyone.iter().map(|one| &one.person).find(|person| person.id == id)
 }
 
-/// Who comes, and whether they are new. Somebody who is chosen and somebody new are two: which of them is asked.
+/// The patient, chosen or new. If one is chosen and a new one is typed too, the form asks which is meant.
 fn patient(app: &App, form: &BookForm, everyone: &[Listed], faults: &mut Vec<Fault>) -> Option<(Person, bool)> {
     if form.patient.is_empty() {
         return newcomer(app, form, faults).map(|person| (person, true));
