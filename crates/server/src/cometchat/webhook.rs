@@ -166,7 +166,9 @@ mod tests {
     #[test]
     fn what_does_not_matter_or_does_not_fit_is_not_remembered() {
         assert!(report(r#"{"trigger":"message_sent","data":{}}"#).to_remember(Timestamp::from_millis(5)).is_none());
-        for unusable in ["x".repeat(300), String::new(), "v1\\u202e".to_owned(), "a\\u0000b".to_owned(), "a b".to_owned()] {
+        for unusable in
+            ["x".repeat(300), String::new(), "v1\\u202e".to_owned(), "a\\u0000b".to_owned(), "a b".to_owned()]
+        {
             let text = format!(r#"{{"trigger":"call_ended","data":{{"sessionId":"{unusable}"}}}}"#);
             let remembered = report(&text).to_remember(Timestamp::from_millis(5)).expect("it matters");
             assert_eq!(remembered.call_session, None, "{unusable}");

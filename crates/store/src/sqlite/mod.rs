@@ -4,6 +4,7 @@
 //! the disk. The writer begins with `BEGIN IMMEDIATE`, so that two writers wait for each other at
 //! the start and never fail half-way. Reading connections refuse to write.
 
+mod addresses;
 mod admissions;
 mod appointments;
 mod audit;
@@ -125,6 +126,7 @@ impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
         migrations::run(&mut connection).await?;
+        addresses::normalize(&mut connection).await?;
         sealing::seal_plain(&mut connection, &self.keyring).await
     }
 
