@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, DoneRequest, Expired, Invite,
-    InviteHash, Issuer, Listed, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt,
+    InviteHash, Issuer, Job, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt,
     RequestHash, ResetHash, RetiredRoot, RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord,
     StoreError, StoreStatistics, Terms,
 };
@@ -175,11 +175,11 @@ pub trait Store: Debug + Send + Sync {
     /// The root keys of before, the first one first.
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError>;
 
-    /// At most `limit` mails that are to be sent by now, the first due first.
-    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError>;
+    /// At most `limit` jobs that are due by now, the first due first.
+    async fn list_due_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError>;
 
-    /// How many mails wait.
-    async fn count_mails(&self) -> Result<u64, StoreError>;
+    /// How many jobs wait.
+    async fn count_jobs(&self) -> Result<u64, StoreError>;
 
     /// Appointments before `before` that are not forgotten and have no visit under way, oldest first.
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
@@ -439,14 +439,14 @@ pub trait Transaction: Send {
     /// Keeps what is to be known of a root key of before, in place of what was kept of it.
     async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError>;
 
-    /// Has a mail sent, once this is committed.
-    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError>;
+    /// Has a job done, once this is committed.
+    async fn insert_job(&mut self, job: &Job) -> Result<(), StoreError>;
 
-    /// Lets a mail that was tried wait. False: it does not wait any more.
-    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
+    /// Lets a job that was tried wait. False: it does not wait any more.
+    async fn postpone_job(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Forgets a mail: it was sent, or cannot be. False: it does not wait any more.
-    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError>;
+    /// Forgets a job: it was done, or cannot be. False: it does not wait any more.
+    async fn delete_job(&mut self, id: Uuid) -> Result<bool, StoreError>;
 
     /// A request that was done under this name.
     async fn get_done_request(&mut self, key: &RequestHash) -> Result<Option<DoneRequest>, StoreError>;
