@@ -1,4 +1,4 @@
-//! What a flood of wrong sign-ins does to somebody who is signed in.
+//! What floods of strangers do to people who are signed in.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bedside_visit::signalling::Command;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::api::{Tally, load};
 use crate::figures::{Figures, Sample, number};
 use crate::program::Program;
+use crate::support::Page;
 
 /// Wrong sign-ins a second, from so many addresses: what one network may try is not what bounds them.
 const FLOOD: u32 = 200;
@@ -20,6 +22,8 @@ const SENDERS: usize = 48;
 const RATE: u32 = 200;
 const SECONDS: u32 = 4;
 const PAIRS: usize = 5;
+/// Mutes in a row. Those of all pairs are below what a page may do without being slowed down.
+const MUTES: usize = 9;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures: cargo xtask measure"]
@@ -39,7 +43,7 @@ async fn reading_an_appointment_in_a_flood_of_sign_ins() {
         tokio::task::spawn_blocking(move || load(address, &request, RATE, SECONDS))
     };
     // What may be tried at once is used up before anything is measured.
-    let flood = Flood::begin(address);
+    let flood = Flood::begin(address, wrong_sign_in);
     read().await.expect("warmed up");
     let mut tried = flood.end();
 
@@ -47,7 +51,7 @@ async fn reading_an_appointment_in_a_flood_of_sign_ins() {
     let (mut ratios, mut errors) = (Vec::new(), 0);
     for _ in 0..PAIRS {
         let without = read().await.expect("measured");
-        let flood = Flood::begin(address);
+        let flood = Flood::begin(address, wrong_sign_in);
         tokio::time::sleep(Duration::from_millis(500)).await;
         let cpu = program.cpu();
         let with = read().await.expect("measured");
@@ -127,7 +131,7 @@ struct Flood {
 }
 
 impl Flood {
-    fn begin(address: SocketAddr) -> Self {
+    fn begin(address: SocketAddr, request: fn(u16, usize) -> String) -> Self {
         static NAMES: AtomicUsize = AtomicUsize::new(0);
         let (stop, next, began) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)), Instant::now());
         let senders = (0..SENDERS).map(|_| {
@@ -137,7 +141,7 @@ impl Flood {
                 while !stop.load(Ordering::Relaxed) {
                     let due = began + Duration::from_secs(1) * next.fetch_add(1, Ordering::Relaxed) / FLOOD;
                     std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                    match try_to_sign_in(address, NAMES.fetch_add(1, Ordering::Relaxed)) {
+                    match send(address, NAMES.fetch_add(1, Ordering::Relaxed), request) {
                         Some(200) => tried.looked_at += 1,
                         Some(_) | None => tried.refused += 1,
                     }
@@ -157,23 +161,85 @@ impl Flood {
     }
 }
 
-/// The `n`th try, on a connection from an address of its own; gives the status.
-fn try_to_sign_in(server: SocketAddr, n: usize) -> Option<u16> {
+/// The `n`th request, on a connection from an address of its own; gives the status.
+fn send(server: SocketAddr, n: usize, request: fn(u16, usize) -> String) -> Option<u16> {
     let last = u8::try_from(n % usize::from(ADDRESSES)).ok()? + 2;
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).ok()?;
     socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into()).ok()?;
     socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     socket.connect(&server.into()).ok()?;
     let mut stream = std::net::TcpStream::from(socket);
-    let body = format!("email=nobody{n}%40example.org&password=not+the+password+{n}");
-    let request = format!(
-        "POST /sign-in HTTP/1.1\r\nhost: localhost:{0}\r\norigin: http://localhost:{0}\r\nconnection: close\r\n\
-         content-type: application/x-www-form-urlencoded\r\ncontent-length: {1}\r\n\r\n{body}",
-        server.port(),
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).ok()?;
+    stream.write_all(request(server.port(), n).as_bytes()).ok()?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).ok()?;
     std::str::from_utf8(&head[9..]).ok()?.parse().ok()
+}
+
+fn form(path: &str, port: u16, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost:{port}\r\norigin: http://localhost:{port}\r\nconnection: close\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn wrong_sign_in(port: u16, n: usize) -> String {
+    form("/sign-in", port, &format!("email=nobody{n}%40example.org&password=not+the+password+{n}"))
+}
+
+/// With another client id each time, which no program has.
+fn token_of_a_stranger(port: u16, n: usize) -> String {
+    let fields = format!("grant_type=client_credentials&client_id={}&client_secret=wrong{n}", uuid::Uuid::now_v7());
+    form("/api/token", port, &fields)
+}
+
+/// Each mute is written down before it is acknowledged, as each refusal was before there were limits.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures: cargo xtask measure"]
+async fn muting_in_a_flood_of_token_requests() {
+    let mut figures = Figures::new("Strangers who ask for tokens");
+    let mut program = Program::start().await;
+    let (booked, _, provider) = program.prepare(1).await;
+    program.send_everyone_there();
+    let mut page = Page::open(&program.clinic, &provider, booked[0].id).await;
+    page.command(Command::Start).await.expect("started");
+    let (mut calm, mut flooded, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
+    for _ in 0..PAIRS {
+        let without = mute(&mut page).await;
+        let flood = Flood::begin(program.address, token_of_a_stranger);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let with = mute(&mut page).await;
+        assert_eq!(flood.end().looked_at, 0, "no stranger gets a token");
+        let median = |milliseconds: &[f64]| {
+            let mut sample = Sample::default();
+            sample.extend(milliseconds.to_vec());
+            sample.at(0.5)
+        };
+        ratios.push(median(&with) / median(&without));
+        calm.extend(without);
+        flooded.extend(with);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let how = format!("{PAIRS} times {MUTES}, in turns, {FLOOD} requests a second, program in a process of its own");
+    for (name, sample) in [("without", &calm), ("with", &flooded)] {
+        for (label, share) in [("p50", 0.5), ("p95", 0.95)] {
+            figures.add(&format!("a mute, {name}, {label}"), number(sample.at(share)), "ms", sample.len(), &how);
+        }
+    }
+    figures.add("median with to without, median of the pairs", number(ratios[PAIRS / 2]), "", PAIRS, "goal: 1.5");
+    figures.table();
+    program.stop().await;
+}
+
+/// How long some mutes and unmutes took until they were acknowledged, milliseconds.
+async fn mute(page: &mut Page) -> Vec<f64> {
+    let mut taken = Vec::new();
+    for n in 0..MUTES {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let begun = Instant::now();
+        let command = Command::SetMedia { microphone: n % 2 == 1, camera: true };
+        page.command(command).await.expect("done");
+        taken.push(begun.elapsed().as_secs_f64() * 1_000.0);
+    }
+    taken
 }
