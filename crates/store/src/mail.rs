@@ -1,19 +1,19 @@
-//! Mails that are to be sent.
+//! Outgoing mail.
 
 use bedside_visit::{Timestamp, UserId};
 use uuid::Uuid;
 
-/// A mail that is to be sent. What it says is written when it is sent.
+/// A queued mail. Its content is generated when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailJob {
-    /// Its own name.
+    /// Its ID.
     pub id: Uuid,
-    /// To whom. `None`: to nobody; there is no such account.
+    /// The recipient. `None` if there is no such account, in which case nothing is sent.
     pub user: Option<UserId>,
-    /// What about, as the program names it.
+    /// The kind of mail, as named by the server.
     pub kind: String,
-    /// Since when it waits.
+    /// When it was queued.
     pub created_at: Timestamp,
-    /// How often it was tried.
+    /// The number of attempts.
     pub tries: u32,
 }
