@@ -98,7 +98,7 @@ test("there is a pair of sections for each of the others, and the tracks are the
   ]);
 });
 
-/** What is sent of each size: nothing, or so many bits a second at most. */
+/** The maximum bit rate of each layer sent, if it is active. */
 function sizes(at = -1): Record<string, unknown> {
   const encodings = pc(at).transceivers[1]?.sender.encodings ?? [];
   return Object.fromEntries(encodings.map(({ rid, active, maxBitrate }) => [rid, active === false ? 0 : maxBitrate]));
