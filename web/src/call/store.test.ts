@@ -158,7 +158,7 @@ test("places are wished for those who may be heard and seen", async () => {
   assert.equal(wishes.at(-1)?.people, 2);
 });
 
-test("a provider who calls is with whoever came before the patient", async () => {
+test("a provider who calls is with companions who came before the patient", async () => {
   await begin("provider");
   const calling: Stage = { name: "calling", since: 1, until: null };
   const view = aView(calling, "provider");

@@ -15,7 +15,7 @@ const STIFLED_AFTER = 5;
 
 /** Only a script in the same folder as this one is accepted. */
 const workerAddress = trusted("bedside-worker", "createScriptURL", (address) => {
-  if (new URL(".", address).href !== new URL(".", import.meta.url).href) throw new TypeError("no worker of ours");
+  if (new URL(".", address).href !== new URL(".", import.meta.url).href) throw new TypeError("unexpected worker URL");
   return address;
 });
 

@@ -172,7 +172,7 @@ test("when a third one comes, a connection that sends several sizes takes over f
   assert.equal(FakePeerConnection.made.length, 2, "nothing is made anew when they go");
 });
 
-test("for somebody more a wider connection is made beside the old one, which stays until that one carries", async () => {
+test("for one more participant a wider connection is made beside the old one, which stays until that one carries", async () => {
   await connect();
   peer.meet(2, false);
   await settle();

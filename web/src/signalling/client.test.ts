@@ -352,7 +352,7 @@ test("changes are applied in order; a gap asks for a fresh snapshot", async () =
   assert.equal(views.length, 2);
 });
 
-test("a seat that moved is not taken back by itself, but by a person", async () => {
+test("a seat that moved is not taken back automatically, but by the user", async () => {
   server.last.snapshot();
   server.last.say({ type: "moved" });
   await clock.pass(60_000);
