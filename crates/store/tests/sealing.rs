@@ -323,7 +323,7 @@ async fn every_plain_column_is_known() {
     // IDs, codes, and texts that are documented as plain.
     const IDENTIFIERS: [&str; 9] =
         ["id", "owner", "user_id", "booked_by", "patient_id", "provider_id", "appointment_id", "visit_id", "terms_id"];
-    const PLAIN: [&str; 38] = [
+    const PLAIN: [&str; 41] = [
         "users.email",
         "users.password_hash",
         "users.specialty",
@@ -331,6 +331,8 @@ async fn every_plain_column_is_known() {
         "appointments.status",
         "appointments.call_backend",
         "sessions.device",
+        "audit.link_made_by",
+        "invites.made_by",
         "sessions.link_made_by",
         "sessions.vouched_by",
         "visits.phase",

@@ -654,3 +654,43 @@ async fn nothing_secret_is_printed() {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }
 }
+
+/// Earlier versions stored a domain as typed. Since domains are normalized, such an address no longer matched at sign-in.
+#[tokio::test]
+async fn addresses_of_earlier_versions_get_the_form_that_is_looked_for() {
+    let directory = TempDir::new().unwrap();
+    let store = support::sqlite(directory.path()).await;
+    let mut shell = shell(directory.path()).await;
+    let mut transaction = store.begin().await.unwrap();
+    for number in 1..=4 {
+        let mut user = support::patient();
+        (user.person.id, user.email) = (user_id(number), None);
+        transaction.insert_user(&user, at(u64::try_from(number).unwrap())).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let kelvin = "\u{212a}ate@example.org";
+    for (number, email) in
+        [(1, "ada@m\u{fc}ller.example"), (2, "Ada@M\u{fc}LLER.example"), (3, kelvin), (4, "grace@example.org")]
+    {
+        sqlx::query("UPDATE users SET email = ? WHERE id = ?")
+            .bind(email)
+            .bind(user_id(number).to_string())
+            .execute(&mut shell)
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        store.migrate().await.unwrap();
+        let found = store.get_account(&"ada@m\u{fc}ller.example".parse().unwrap()).await.unwrap();
+        assert_eq!(found.map(|account| account.user), Some(user_id(1)), "the older account of the two");
+        let listed = store.list_people().await.unwrap();
+        let address = |number| {
+            let one = listed.iter().find(|one| one.person.id == user_id(number)).unwrap();
+            one.email.as_ref().unwrap().reveal().to_owned()
+        };
+        assert_eq!(address(1), "ada@xn--mller-kva.example");
+        assert_eq!(address(2), "Ada@M\u{fc}LLER.example", "the normalized address is taken by the first");
+        assert_eq!(address(3), kelvin, "no longer a valid address, but still listed");
+        assert_eq!(address(4), "grace@example.org");
+    }
+}

@@ -60,8 +60,8 @@ pub struct ChatMessage {
 }
 
 /// The text of a chat message: 1–2,000 characters, not all of them white space. Line breaks and tabs are kept, e.g. in
-/// a pasted table; other control characters are removed because they are invisible. It holds patient data, so `Debug`
-/// output is redacted.
+/// a pasted table; invisible characters are removed, as from all text ([`text`](crate::text)). It holds patient data, so
+/// `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
@@ -82,6 +82,12 @@ impl ChatText {
         &self.0
     }
 
+    /// Wraps a message from the database, which an earlier version may have accepted under other rules.
+    #[must_use]
+    pub const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// Returns the length as a JSON string in bytes (RFC 8259, section 7).
     fn bytes_in_json(&self) -> usize {
         let escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\t');
@@ -93,14 +99,10 @@ impl TryFrom<String> for ChatText {
     type Error = InvalidChatText;
 
     fn try_from(text: String) -> Result<Self, InvalidChatText> {
-        let visible = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-        let text: String = text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(visible).collect();
-        let text = text.trim();
-        if !text.is_empty() && text.chars().count() <= Self::MAX {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidChatText)
-        }
+        // The length is checked as typed, because the composed form of some letters is longer.
+        let typed = text.trim().chars().filter(|c| *c != '\r').count();
+        let text = crate::text::message(&text);
+        if text.is_empty() || typed > Self::MAX { Err(InvalidChatText) } else { Ok(Self(text)) }
     }
 }
 
@@ -137,8 +139,9 @@ mod tests {
     fn tabs_and_line_breaks_are_kept_and_other_control_characters_taken_out() {
         let text = |text: &str| String::from(ChatText::try_from(text.to_owned()).expect("a text"));
         assert_eq!(text("Aspirin\t100 mg\r\nRamipril\t5 mg\r"), "Aspirin\t100 mg\nRamipril\t5 mg");
-        assert_eq!(text("be\u{7}ll \u{0}\u{1b}[1m\u{85}\u{7f}x"), "bell [1mx");
-        // Text that is already in the database is read back unchanged.
+        assert_eq!(text("be\u{7}ll \u{0}\u{1b}[1m\u{85}\u{7f}x"), "bell [1m\nx");
+        assert_eq!(text("one\u{202e}\u{200b} two\u{2028}three \u{fffd}"), "one two\nthree \u{fffd}");
+        // Normalizing a normalized text changes nothing.
         assert_eq!(text(&text("a\tb\nc")), "a\tb\nc");
     }
 

@@ -44,6 +44,12 @@ pub fn note(text: &str, longest: usize) -> Result<Option<String>, TextFault> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
+/// Normalizes a chat message: line breaks and tabs are kept, invisible characters are removed. Replacement characters are
+/// kept, so that the reader sees that something is missing.
+pub(crate) fn message(text: &str) -> String {
+    cleaned(&with_plain_line_breaks(text)).trim().to_owned()
+}
+
 /// Wraps right-to-left text in directional isolates (Unicode Annex 9), so that it does not affect the text around it.
 /// For plain-text places such as the options of a list; elsewhere use `<bdi>`.
 #[must_use]
@@ -53,11 +59,15 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
 
 /// The length is checked as typed, with a line break counted as one character, before anything is removed.
 fn taken(text: &str, longest: usize) -> Result<String, TextFault> {
-    let text = text.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
+    let text = with_plain_line_breaks(text);
     if text.chars().any(is_unreadable) {
         return Err(TextFault::Unreadable);
     }
     if text.trim().chars().count() > longest { Err(TextFault::TooLong) } else { Ok(text) }
+}
+
+fn with_plain_line_breaks(text: &str) -> String {
+    text.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n")
 }
 
 fn cleaned(text: &str) -> String {

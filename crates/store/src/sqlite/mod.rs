@@ -4,6 +4,7 @@
 //! uses `BEGIN IMMEDIATE`, so that lock contention occurs at the start of a transaction and never half-way. Reader
 //! connections are read-only.
 
+mod addresses;
 mod admissions;
 mod appointments;
 mod audit;
@@ -124,6 +125,7 @@ impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
         migrations::run(&mut connection).await?;
+        addresses::normalize(&mut connection).await?;
         sealing::seal_plain(&mut connection, &self.keyring).await
     }
 

@@ -116,7 +116,7 @@ pub(super) async fn list(connection: &mut SqliteConnection, keyring: &Keyring) -
             let columns = Columns::of(TABLE, row);
             Ok(Listed {
                 person: columns.person(keyring)?,
-                email: columns.parsed_optional("email")?,
+                email: columns.optional("email")?.map(EmailAddress::stored),
                 clinic_role: columns.parsed_optional("clinic_role")?,
                 provides: columns.value("provides")?,
                 disabled_at: columns.time_optional("disabled_at")?,
@@ -256,7 +256,7 @@ fn account(row: &SqliteRow, keyring: &Keyring) -> Result<Account, StoreError> {
     Ok(Account {
         user: columns.parsed("id")?,
         name: Private::new(columns.opened("name", id, key.as_ref())?),
-        email: columns.parsed_optional("email")?,
+        email: columns.optional("email")?.map(EmailAddress::stored),
         password_hash: columns.optional("password_hash")?.map(PasswordHash::new),
         second_step: columns.optional("totp_secret")?.map(SealedSecret),
         works_here: columns.value("works_here")?,

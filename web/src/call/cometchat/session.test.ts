@@ -215,7 +215,7 @@ test("a revoked login, or a person who was deleted there, gets a token that is n
   }
 });
 
-test("the end of the visit ends the call, and a click there is none of ours", async () => {
+test("the end of the visit ends the call, and the report of that is ignored", async () => {
   const scene = await new Scene(false).together();
   scene.wish({ connected: false });
   assert.deepEqual(scene.types(), ["leave"]);
