@@ -151,7 +151,11 @@ impl Clinic {
         let Ok(text) = std::str::from_utf8(message) else { return };
         let Ok(parsed) = serde_json::from_str::<ClientMessage>(text) else { return };
         let written = serde_json::to_string(&parsed).expect("a message can be serialized");
-        assert_eq!(serde_json::from_str::<ClientMessage>(&written).ok().as_ref(), Some(&parsed), "a message survives a round trip");
+        assert_eq!(
+            serde_json::from_str::<ClientMessage>(&written).ok().as_ref(),
+            Some(&parsed),
+            "a message survives a round trip"
+        );
         if let ClientMessage::Command { id, command } = parsed {
             let principal = Principal { user: self.user(role), scope: Scope::Account(None) };
             let rules = rules();
@@ -261,7 +265,11 @@ impl Clinic {
             assert!(is_in || !self.visit.is_admitted(user), "only participants who joined are admitted");
             let over = matches!(view.stage, Stage::Ended { .. });
             assert!(!over || !self.visit.is_admitted(user), "no participant is admitted after the end");
-            assert_eq!(self.visit.published(user), Some(self.wanted[at(role)]), "media follows the participant's choice");
+            assert_eq!(
+                self.visit.published(user),
+                Some(self.wanted[at(role)]),
+                "media follows the participant's choice"
+            );
         }
         assert!(self.visit.next_deadline().is_none_or(|deadline| deadline > self.now), "no deadline is in the past");
     }

@@ -24,10 +24,7 @@ static CERTIFICATE: LazyLock<DtlsCert> = LazyLock::new(|| {
 });
 
 static START: LazyLock<Instant> = LazyLock::new(|| {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an Instant cannot be constructed; from here on, time is simulated"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be constructed; from here on, time is simulated")]
     Instant::now()
 });
 
@@ -155,7 +152,8 @@ impl Page {
     /// Sends an audio packet with the next poll.
     pub(crate) fn say(&mut self, now: Instant) {
         self.said += 1;
-        let pt = self.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).expect("Opus is enabled").pt();
+        let pt =
+            self.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).expect("Opus is enabled").pt();
         let time = u32::try_from(self.said * 960).expect("an input is short");
         let packet = RtpWrite::new(pt, (self.said + 30_000).into(), time, now, self.said.to_be_bytes().to_vec());
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(self.microphone, None) {

@@ -104,7 +104,9 @@ impl<'a> Witness<'a> {
         let stages = self.recording.stages.iter().filter(|(at, stage, _)| *at > begin && stage == "reconnecting");
         let role = self.page.role;
         stages
-            .map(|(at, ..)| format!("{role}: showed the other participant as reconnecting after {:.1} s", (at - begin) / 1000.0))
+            .map(|(at, ..)| {
+                format!("{role}: showed the other participant as reconnecting after {:.1} s", (at - begin) / 1000.0)
+            })
             .collect()
     }
 

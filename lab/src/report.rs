@@ -114,9 +114,7 @@ fn describe(rows: &[Row]) -> String {
         seeds.join(", "),
         minutes.0,
     );
-    text.push_str(
-        "| fault | figure | trials | p50 | p95 | max | target | pass |\n|---|---|--:|--:|--:|--:|---|---|\n",
-    );
+    text.push_str("| fault | figure | trials | p50 | p95 | max | target | pass |\n|---|---|--:|--:|--:|--:|---|---|\n");
     for row in rows {
         let _ = writeln!(text, "{}", line(row));
     }

@@ -61,7 +61,10 @@ pub(crate) async fn trial(lab: &mut Lab, number: usize) -> Result<Outcome, LabEr
 async fn seen(page: &Page) -> Result<Seen, LabError> {
     // Events that do not occur in time stay missing and count as timed out.
     let _ = page
-        .until("['stage', 'decoded'].every((name) => window.bedsideSeen?.[name] != null)", "the other participant's video")
+        .until(
+            "['stage', 'decoded'].every((name) => window.bedsideSeen?.[name] != null)",
+            "the other participant's video",
+        )
         .await;
     page.eval("window.bedsideSeen").await
 }

@@ -31,7 +31,8 @@ pub(crate) fn test() -> Outcome {
     let said = output(&mut run)?;
     // The test harness writes the beginning of the line.
     let forwarded = said.lines().find_map(|line| line.split_once("forwarded ")?.1.trim().parse::<u64>().ok());
-    let forwarded = forwarded.filter(|count| *count > 0).ok_or("the trace did not report the number of forwarded packets")?;
+    let forwarded =
+        forwarded.filter(|count| *count > 0).ok_or("the trace did not report the number of forwarded packets")?;
     let listed = output(Command::new("callgrind_annotate").args(["--show-percs=no", "--threshold=100"]).arg(&counts))?;
     compare(own_instructions(&listed) / forwarded)
 }

@@ -90,9 +90,7 @@ fn remark(report: &mut Report, options: &Options) {
         }
         let silent = result.samples.iter().map(|sample| sample.silent).fold(0.0, f64::max);
         if silent > 0.0 {
-            report
-                .remarks
-                .push(format!("**{}: {silent} streams never arrived** during the measurement", result.name));
+            report.remarks.push(format!("**{}: {silent} streams never arrived** during the measurement", result.name));
         }
     }
     let samples = report.results.iter().flat_map(|result| &result.samples);

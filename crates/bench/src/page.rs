@@ -54,7 +54,8 @@ impl Page {
 
     /// Sends a command and waits until it is acknowledged.
     pub(crate) async fn command(&mut self, command: Command) -> Result<(), BenchError> {
-        let id = CommandId::try_from(Uuid::new_v4().simple().to_string()).map_err(BenchError::server("a command ID"))?;
+        let id =
+            CommandId::try_from(Uuid::new_v4().simple().to_string()).map_err(BenchError::server("a command ID"))?;
         let what = format!("{command:?}");
         self.send(&ClientMessage::Command { id: id.clone(), command }).await?;
         let answer = |message: &ServerMessage| {

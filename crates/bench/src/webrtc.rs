@@ -99,9 +99,7 @@ fn agreed(rtc: &Rtc, mid: Mid, codec: Codec) -> Result<Pt, BenchError> {
     let theirs = rtc.media(mid).map(|media| media.remote_pts().to_vec()).unwrap_or_default();
     let mut params = rtc.codec_config().params().iter();
     let found = params.find(|params| params.spec().codec == codec && theirs.contains(&params.pt()));
-    found
-        .map(str0m::format::PayloadParams::pt)
-        .ok_or_else(|| BenchError::Server(format!("{codec} was not negotiated")))
+    found.map(str0m::format::PayloadParams::pt).ok_or_else(|| BenchError::Server(format!("{codec} was not negotiated")))
 }
 
 impl WebRtc {

@@ -197,11 +197,7 @@ mod tests {
         let mut stream = Stream::new();
         assert_eq!(stream.frame(7, 500, 9000, 0, picture(50, 20, true)), Some((1, 9000, 50, 20)));
         assert_eq!(stream.frame(7, 501, 12_000, 33, picture(51, 21, false)), Some((2, 12_000, 51, 21)));
-        assert_eq!(
-            stream.frame(8, 90, 77, 34, picture(9, 200, true)),
-            None,
-            "the current source stays until it stops"
-        );
+        assert_eq!(stream.frame(8, 90, 77, 34, picture(9, 200, true)), None, "the current source stays until it stops");
         stream.rewriter.interrupt();
         let (moment, later) = (12_000 + 1800, 12_000 + 4800);
         assert_eq!(stream.frame(8, 91, 3077, 36, picture(10, 201, true)), Some((3, moment, 52, 22)), "time advances");

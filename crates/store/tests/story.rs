@@ -256,8 +256,16 @@ async fn provider_link(store: &dyn Store) {
     transaction.insert_provider_link(&link("a", 1)).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(store.get_provider_link("https://id.example", "a").await.unwrap(), Some(link("a", 1)));
-    assert_eq!(store.get_provider_link("https://id.example/", "a").await.unwrap(), None, "issuers are compared exactly");
-    assert_eq!(store.get_provider_link("https://id.example", "A").await.unwrap(), None, "subjects are compared exactly");
+    assert_eq!(
+        store.get_provider_link("https://id.example/", "a").await.unwrap(),
+        None,
+        "issuers are compared exactly"
+    );
+    assert_eq!(
+        store.get_provider_link("https://id.example", "A").await.unwrap(),
+        None,
+        "subjects are compared exactly"
+    );
     assert_eq!(store.get_provider_link_of(user_id(1), "https://id.example").await.unwrap(), Some(link("a", 1)));
     assert_eq!(store.get_provider_link_of(user_id(2), "https://id.example").await.unwrap(), None);
     for taken in [link("a", 2), link("b", 1)] {
@@ -362,7 +370,10 @@ async fn another_device(store: &dyn Store) {
     assert!(transaction.answer_admission(first.id, true, at(22)).await.unwrap());
     assert!(!transaction.answer_admission(first.id, false, at(23)).await.unwrap(), "once");
     assert!(transaction.rebind_invite(&invite_hash(1), &first.session, at(22)).await.unwrap());
-    assert!(!transaction.rebind_invite(&invite_hash(1), &first.session, at(500)).await.unwrap(), "the link has expired");
+    assert!(
+        !transaction.rebind_invite(&invite_hash(1), &first.session, at(500)).await.unwrap(),
+        "the link has expired"
+    );
     assert!(!transaction.rebind_invite(&invite_hash(9), &first.session, at(22)).await.unwrap(), "no such link");
     transaction.commit().await.unwrap();
     let answered = AdmissionRecord { answered: Some((at(22), true)), ..first.clone() };
@@ -399,7 +410,11 @@ async fn companions(store: &dyn Store) {
     session.invite = Some((appointment_id(10), Role::Interpreter));
     let mut transaction = begin(store).await;
     transaction.insert_invite(&link).await.unwrap();
-    assert_eq!(transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(), 0, "another user's links");
+    assert_eq!(
+        transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(),
+        0,
+        "another user's links"
+    );
     transaction.insert_session(&session).await.unwrap();
     assert!(transaction.use_invite(&link.token_hash, &session.token_hash, at(10)).await.unwrap());
     transaction.commit().await.unwrap();

@@ -367,7 +367,11 @@ fn a_page_that_says_goodbye_takes_its_media_along() {
     let mut scene = Scene::in_call();
     scene.input(Input::MediaUp { user: user(1) });
     scene.input(Input::Disconnected { connection: PATIENT, goodbye: true });
-    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 }, "media loss shows as reconnecting, not as left");
+    assert_eq!(
+        scene.stage(PROVIDER),
+        &Stage::Reconnecting { since: T0 },
+        "media loss shows as reconnecting, not as left"
+    );
     assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
     scene.connect(PATIENT);
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
@@ -489,11 +493,7 @@ fn an_observer_is_neither_seen_nor_heard() {
     let wish = Command::SetMedia { microphone: true, camera: false };
     assert_eq!(scene.send(ConnectionId(3), wish), Err(Refusal::WrongRole));
     assert_eq!(scene.visit.published(user(3)), Some((false, false)));
-    assert_eq!(
-        scene.visit.publishers().collect::<Vec<_>>(),
-        [user(1), user(2)],
-        "no media connection is kept"
-    );
+    assert_eq!(scene.visit.publishers().collect::<Vec<_>>(), [user(1), user(2)], "no media connection is kept");
 }
 
 #[test]
@@ -663,7 +663,9 @@ fn terms_are_agreed_to_as_they_are_and_taken_back() {
     };
     let other = TermsId::new([2; 16]);
     assert_eq!(scene.send(PATIENT, Command::SetConsent { given: true, terms: other }), Err(Refusal::NotNow));
-    scene.send(PATIENT, Command::SetConsent { given: false, terms: TERMS }).expect("withdrawing without consent is accepted");
+    scene
+        .send(PATIENT, Command::SetConsent { given: false, terms: TERMS })
+        .expect("withdrawing without consent is accepted");
     assert_eq!(consents(&scene), []);
     for given in [true, true, false] {
         scene.send(PATIENT, Command::SetConsent { given, terms: TERMS }).expect("done");

@@ -105,11 +105,7 @@ fn without_room_it_shrinks_at_once_and_the_small_layer_is_asked_for() {
     assert_eq!(desk.takes(), [Some(Half)]);
     desk.room = Some(60_000);
     desk.step();
-    assert_eq!(
-        desk.chosen[0],
-        Chosen { take: None, wish: Some(Quarter), holds: false },
-        "far too little bandwidth"
-    );
+    assert_eq!(desk.chosen[0], Chosen { take: None, wish: Some(Quarter), holds: false }, "far too little bandwidth");
     desk.pictures[0] = picture(ALL);
     desk.step();
     assert_eq!(desk.takes(), [Some(Quarter)]);

@@ -55,7 +55,11 @@ fn a_move_survives_a_restart() {
 #[test]
 fn of_another_backends_media_only_the_page_knows() {
     let mut scene = Scene::in_call();
-    assert_eq!(scene.send(PATIENT, Command::ReportMedia { carries: true }), Err(Refusal::NotNow), "the server observes its own SFU");
+    assert_eq!(
+        scene.send(PATIENT, Command::ReportMedia { carries: true }),
+        Err(Refusal::NotNow),
+        "the server observes its own SFU"
+    );
     moved(&mut scene, CallBackend::CometChat);
     scene.input(Input::MediaUp { user: user(1) });
     assert!(!scene.page(PATIENT).you.media, "the report belonged to the previous connection");
@@ -68,13 +72,20 @@ fn of_another_backends_media_only_the_page_knows() {
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
 
     scene.drop_connection(PATIENT);
-    assert!(matches!(scene.stage(PROVIDER), Stage::Reconnecting { .. }), "the report of a disconnected page is dropped");
+    assert!(
+        matches!(scene.stage(PROVIDER), Stage::Reconnecting { .. }),
+        "the report of a disconnected page is dropped"
+    );
 }
 
 #[test]
 fn a_report_of_a_stranger_makes_sense_over_another_backend_alone() {
     let mut scene = Scene::in_call();
-    assert_eq!(scene.send(PATIENT, Command::ReportStranger), Err(Refusal::NotNow), "the embedded backend has no stranger calls");
+    assert_eq!(
+        scene.send(PATIENT, Command::ReportStranger),
+        Err(Refusal::NotNow),
+        "the embedded backend has no stranger calls"
+    );
     assert!(!scene.audits().contains(&AuditAction::StrangerRefused));
     moved(&mut scene, CallBackend::CometChat);
     scene.send(PATIENT, Command::ReportStranger).expect("recorded");

@@ -211,7 +211,10 @@ impl Run {
         assert_eq!(visit.seats.len(), PEOPLE.len(), "one seat a person");
         assert_eq!(visit.messages.len(), self.said, "no message is lost or duplicated");
         assert_eq!(visit.saved, visit.record(), "the durable state matches the last save");
-        assert!(visit.next_deadline().is_none_or(|at| at > self.scene.now), "a deadline in the past would cause a busy loop");
+        assert!(
+            visit.next_deadline().is_none_or(|at| at > self.scene.now),
+            "a deadline in the past would cause a busy loop"
+        );
         self.everyone_has_a_way_out();
     }
 
