@@ -9,7 +9,7 @@ const HASTY: Pace = { besideAfter: 1_000, atATime: 6 };
  * and f failed per success, a new one waits up to 5 s / 2^(16 − n − f) before it sends anything.
  */
 const PATIENT: Pace = { besideAfter: 4_000, atATime: 3 };
-/** How long answered attempts' siblings are kept in milliseconds. */
+/** How long attempts that sent a message are kept after another one was answered, in milliseconds. */
 const SPARE_FOR = 2_000;
 /** The message sent on the chosen attempt. The server counts a connection only after its first message. */
 const KNOCK = JSON.stringify({ type: "ping" } satisfies ClientMessage);
