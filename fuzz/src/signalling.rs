@@ -137,7 +137,7 @@ impl Clinic {
         let connection = ConnectionId(self.drawn);
         let sequence = after.unwrap_or(0);
         self.pages[at(role)] = Some(Page { name: name.clone(), connection, connected: true, sequence, view });
-        let arrival = Arrival { user: self.user(role), name: "N".into(), role, page: name, after };
+        let arrival = Arrival { user: self.user(role), name: "N".into(), role, page: name, after, session: 1 };
         self.handle(Input::Connected { arrival, connection });
     }
 

@@ -4,6 +4,7 @@ use bedside_store::{Actor, AuditEntry, Invite, NewUser, Transaction};
 use bedside_visit::{Appointment, AuditAction, Companion, MAX_PARTICIPANTS, Role, Timestamp, UserId};
 
 use crate::auth::SecretToken;
+use crate::cometchat::revoke_later;
 use crate::error::Error;
 use crate::once::Once;
 use crate::people;
@@ -105,6 +106,7 @@ pub(crate) async fn revoke(
     appointment.participants.role_of(user).ok_or(Error::NotFound)?;
     let note = |action| AuditEntry::new(now, action).by(actor).about(user).of_appointment(appointment.id);
     transaction.revoke_invites(appointment.id, user).await?;
+    revoke_later(transaction, user, now).await?;
     transaction.append_audit(&note(AuditAction::InviteRevoked)).await?;
     if transaction.delete_companion(appointment.id, user).await? {
         transaction.append_audit(&note(AuditAction::CompanionRemoved)).await?;

@@ -23,6 +23,7 @@ mod form;
 mod health;
 mod integrators;
 mod invites;
+mod jobs;
 mod journeys;
 mod key_work;
 mod keys;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::bookings::by;
 use crate::clock::fresh_id;
+use crate::cometchat::revoke_later;
 
 /// The most characters that a name or a provider's field may have.
 pub(crate) const LONGEST_NAME: usize = 200;
@@ -108,6 +109,7 @@ pub(crate) async fn set_disabled(
     if disabled {
         transaction.delete_sessions_of(user).await?;
         transaction.delete_sessions_vouched_by(user).await?;
+        revoke_later(transaction, user, now).await?;
     }
     transaction.append_audit(&by(AuditEntry::new(now, action).about(user), actor)).await
 }

@@ -31,9 +31,10 @@ use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
 use crate::edge::{ConnectionLimit, HEAD_TIME, Http1Only, Limited, MAX_HEAD, make_room};
 use crate::health::{self, Health};
+use crate::jobs;
 use crate::journeys::Journeys;
 use crate::keys::{KeyError, Keys};
-use crate::mail::{self, Mailer};
+use crate::mail::Mailer;
 use crate::media::{MediaError, MediaEvent, MediaServer};
 use crate::metrics::{Door, Metrics};
 use crate::oidc::Provider;
@@ -425,10 +426,8 @@ fn start_tasks(
     app.tasks.run("expired data", Some(SWEEP_EVERY * 3), move |beat| sweep(of.clone(), beat));
     let heads = Arc::clone(&app.heads);
     app.tasks.run("audit heads", Some(HEADS_LATE), move |beat| Arc::clone(&heads).run(beat));
-    if let Some(mailer) = &app.mailer {
-        let (of, mailer) = (app.clone(), mailer.clone());
-        app.tasks.run("mail", Some(SEEN_LATE), move |beat| mail::send_due(of.clone(), mailer.clone(), beat));
-    }
+    let of = app.clone();
+    app.tasks.run("jobs", Some(SEEN_LATE), move |beat| jobs::run_due(of.clone(), beat));
     let of = app.clone();
     app.tasks.run("health", Some(health::LOOKED_AT_EVERY * 3), move |beat| look_after_health(of.clone(), beat));
     let (of, files) = (app.clone(), Arc::new(Mutex::new(files)));

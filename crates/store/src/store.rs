@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Account, AdmissionRecord, AuditEntry, AuditHash, AuditRow, BackendReport, ClientKey, DoneRequest, Expired, Invite,
-    InviteHash, Issuer, Listed, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt,
+    InviteHash, Issuer, Job, Listed, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt,
     RequestHash, ResetHash, RetiredRoot, RightChanges, SealedSecret, SealingReport, SessionHash, SessionRecord,
     StoreError, StoreStatistics, Terms,
 };
@@ -176,11 +176,11 @@ pub trait Store: Debug + Send + Sync {
     /// Returns the previous root keys, oldest first.
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError>;
 
-    /// Returns at most `limit` mails due by `now`, in the order in which they are due.
-    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError>;
+    /// Returns at most `limit` jobs due by `now`, in the order in which they are due.
+    async fn list_due_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError>;
 
-    /// Returns the number of queued mails.
-    async fn count_mails(&self) -> Result<u64, StoreError>;
+    /// Returns the number of queued jobs.
+    async fn count_jobs(&self) -> Result<u64, StoreError>;
 
     /// Returns appointments before `before` that still hold free text and have no visit under way, oldest first.
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
@@ -439,14 +439,14 @@ pub trait Transaction: Send {
     /// Saves data about a previous root key, replacing what was saved before.
     async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError>;
 
-    /// Queues a mail. It is sent once this transaction is committed.
-    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError>;
+    /// Queues a job. It runs once this transaction is committed.
+    async fn insert_job(&mut self, job: &Job) -> Result<(), StoreError>;
 
-    /// Postpones a mail after a failed attempt. Returns `false` if it is no longer queued.
-    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
+    /// Postpones a job after a failed attempt. Returns `false` if it is no longer queued.
+    async fn postpone_job(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Removes a mail from the queue because it was sent or cannot be. Returns `false` if it is no longer queued.
-    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError>;
+    /// Removes a job from the queue because it succeeded or cannot succeed. Returns `false` if it is no longer queued.
+    async fn delete_job(&mut self, id: Uuid) -> Result<bool, StoreError>;
 
     /// Returns the completed request with this idempotency key.
     async fn get_done_request(&mut self, key: &RequestHash) -> Result<Option<DoneRequest>, StoreError>;

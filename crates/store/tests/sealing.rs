@@ -361,7 +361,7 @@ async fn every_plain_column_is_known() {
         "admissions.device",
         "provider_links.issuer",
         "provider_links.subject",
-        "mails.kind",
+        "jobs.kind",
         "done_requests.made",
         "passkeys.name",
         "passkeys.credential",

@@ -7,9 +7,9 @@ mod support;
 use std::time::Duration;
 
 use bedside_store::{
-    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, DoneRequest, Invite, Issuer,
-    Latencies, MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit,
-    RequestHash, ResetHash, RightChanges, SealedSecret, SessionRecord, Store, StoreError, Terms, Transaction,
+    AdmissionRecord, AuditEntry, BackendReport, ClientKey, ClientKeyHash, Conflict, DoneRequest, Invite, Issuer, Job,
+    Latencies, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, ReportedVisit, RequestHash,
+    ResetHash, RightChanges, SealedSecret, SessionRecord, Store, StoreError, Terms, Transaction,
 };
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
@@ -26,7 +26,7 @@ async fn on_sqlite() {
     let directory = TempDir::new().unwrap();
     let store = support::sqlite(directory.path()).await;
     story(&store).await;
-    mails(&store).await;
+    jobs(&store).await;
     copies(&store, directory.path()).await;
     store.close().await;
 }
@@ -772,8 +772,8 @@ async fn half_a_change_is_none(store: &dyn Store) {
     assert!(times(now.commits) > 0 && now.commits.sum > 0, "{now:?}");
 }
 
-async fn mails(store: &dyn Store) {
-    let mail = |number: u128, user: Option<u128>| MailJob {
+async fn jobs(store: &dyn Store) {
+    let mail = |number: u128, user: Option<u128>| Job {
         id: uuid::Uuid::from_u128(number),
         user: user.map(user_id),
         kind: "reset".to_owned(),
@@ -782,22 +782,22 @@ async fn mails(store: &dyn Store) {
     };
     let (first, second) = (mail(1, Some(2)), mail(2, None));
     let mut transaction = begin(store).await;
-    transaction.insert_mail(&second).await.unwrap();
-    transaction.insert_mail(&first).await.unwrap();
+    transaction.insert_job(&second).await.unwrap();
+    transaction.insert_job(&first).await.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(store.list_due_mails(at(0), 9).await.unwrap(), []);
-    assert_eq!(store.list_due_mails(at(2), 9).await.unwrap(), [first.clone(), second.clone()]);
-    assert_eq!(store.list_due_mails(at(2), 1).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(store.list_due_jobs(at(0), 9).await.unwrap(), []);
+    assert_eq!(store.list_due_jobs(at(2), 9).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(store.list_due_jobs(at(2), 1).await.unwrap(), std::slice::from_ref(&first));
     let mut transaction = begin(store).await;
-    assert!(transaction.postpone_mail(first.id, at(60)).await.unwrap());
-    assert!(transaction.delete_mail(second.id).await.unwrap());
-    assert!(!transaction.delete_mail(second.id).await.unwrap());
-    assert!(!transaction.postpone_mail(second.id, at(60)).await.unwrap());
+    assert!(transaction.postpone_job(first.id, at(60)).await.unwrap());
+    assert!(transaction.delete_job(second.id).await.unwrap());
+    assert!(!transaction.delete_job(second.id).await.unwrap());
+    assert!(!transaction.postpone_job(second.id, at(60)).await.unwrap());
     transaction.commit().await.unwrap();
-    assert_eq!(store.count_mails().await.unwrap(), 1);
-    assert_eq!(store.list_due_mails(at(59), 9).await.unwrap(), []);
-    assert_eq!(store.list_due_mails(at(60), 9).await.unwrap(), [MailJob { tries: 1, ..first.clone() }]);
-    // The link is created when the mail is sent. The mail stays queued until it has been sent.
+    assert_eq!(store.count_jobs().await.unwrap(), 1);
+    assert_eq!(store.list_due_jobs(at(59), 9).await.unwrap(), []);
+    assert_eq!(store.list_due_jobs(at(60), 9).await.unwrap(), [Job { tries: 1, ..first.clone() }]);
+    // The link is created when the mail is sent. The job stays queued until then.
     let reset = PasswordReset {
         token_hash: ResetHash::new([77; 32]),
         user: user_id(2),
@@ -807,12 +807,12 @@ async fn mails(store: &dyn Store) {
     let mut transaction = begin(store).await;
     transaction.replace_password_reset(&reset).await.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(store.count_mails().await.unwrap(), 1);
+    assert_eq!(store.count_jobs().await.unwrap(), 1);
     // Pending reset mails are deleted together with the links.
     let mut transaction = begin(store).await;
     transaction.delete_password_resets_of(user_id(2)).await.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(store.count_mails().await.unwrap(), 0);
+    assert_eq!(store.count_jobs().await.unwrap(), 0);
 }
 
 /// A backup contains everything as of that moment and is writable. An existing file is not overwritten.

@@ -7,6 +7,7 @@
 mod client;
 mod directory;
 mod error;
+mod revocation;
 mod users;
 mod webhook;
 
@@ -17,6 +18,7 @@ use crate::config::CometChatConfig;
 pub(crate) use client::Client;
 pub(crate) use directory::Directory;
 pub(crate) use error::CometChatError;
+pub(crate) use revocation::{REVOCATION, revoke_due, revoke_later};
 pub(crate) use users::{Profile, Uid};
 pub(crate) use webhook::{Credentials, Report};
 

@@ -44,7 +44,7 @@ pub(super) struct Snapshot {
     health: Arc<Report>,
     tasks: Vec<TaskReport>,
     log: LogStatistics,
-    mails_waiting: Option<u64>,
+    jobs_waiting: Option<u64>,
 }
 
 impl Snapshot {
@@ -61,7 +61,7 @@ impl Snapshot {
             health: app.health.report(app).await,
             tasks: app.tasks.reports(),
             log: log::statistics(),
-            mails_waiting: timeout(TIME_LIMIT, app.store.count_mails()).await.ok().and_then(Result::ok),
+            jobs_waiting: timeout(TIME_LIMIT, app.store.count_jobs()).await.ok().and_then(Result::ok),
         }
     }
 
@@ -120,8 +120,8 @@ impl Snapshot {
         for (name, help, value) in gauges {
             to.gauge(name, help, value.map(|value| (Label::None, value)))?;
         }
-        let waiting = self.mails_waiting.map(|waiting| (Label::None, waiting as f64));
-        to.gauge("bedside_mails_waiting", "Mails that are to be sent", waiting)?;
+        let waiting = self.jobs_waiting.map(|waiting| (Label::None, waiting as f64));
+        to.gauge("bedside_jobs_waiting", "Mails and revocations at CometChat that are to be done", waiting)?;
         let LogStatistics { dropped, suppressed } = self.log;
         to.counter(
             "bedside_log_lines_dropped",

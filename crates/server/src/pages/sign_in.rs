@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{Layout, code, render};
 use crate::app::App;
 use crate::auth::{CookieKind, Identities, SecretToken, device_of};
+use crate::cometchat::revoke_later;
 use crate::edge::ClientIp;
 use crate::error::Error;
 use crate::form::Form;
@@ -156,9 +157,11 @@ pub(crate) async fn sign_out(
         let user = identity.principal.user;
         let entry = AuditEntry::new(app.clock.now(), AuditAction::SignedOut).by(user).about(user);
         transaction.append_audit(&entry).await?;
+        if app.cometchat.is_some() {
+            revoke_later(&mut *transaction, user, app.clock.now()).await?;
+        }
         transaction.commit().await?;
         app.hub.end_session(identity.session).await;
-        forget_elsewhere(&app, user);
     }
     let jar = app.cookies.remove_links(app.cookies.remove(jar, CookieKind::Account));
     if identities.account.is_none() {
@@ -167,21 +170,6 @@ pub(crate) async fn sign_out(
     // An OpenID provider would let the next person at this computer in as the last, unasked.
     let jar = if app.provider.is_some() { app.cookies.note_signed_out(jar) } else { jar };
     Ok((jar, Redirect::to("/sign-in?done=signed-out")).into_response())
-}
-
-/// Takes back what somebody may sign in at CometChat with. Nobody waits for it.
-fn forget_elsewhere(app: &App, user: UserId) {
-    if app.cometchat.is_none() {
-        return;
-    }
-    let app = app.clone();
-    tokio::spawn(async move {
-        if let Some(directory) = &app.cometchat
-            && let Err(error) = directory.revoke(user).await
-        {
-            tracing::warn!(%error, remedy = error.remedy(), "tokens of somebody who signed out were not revoked");
-        }
-    });
 }
 
 /// Whose password this is.

@@ -1,11 +1,13 @@
 //! An account at CometChat: its users and tokens, who gets them, and what its service reports.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bedside::check_cometchat;
 use bedside::config::CometChatConfig;
 use bedside_visit::signalling::{Command, Refusal};
-use bedside_visit::{AuditAction, CallBackend, OwnWork};
+use bedside_visit::{AuditAction, CallBackend, Clock as _, OwnWork};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -201,12 +203,44 @@ async fn signing_out_takes_the_tokens_back() {
     let uid = server.provider.id().to_string();
     assert_eq!(double.tokens_of(&uid), 1);
     grace.post("/sign-out", &[]).await;
+    until_revoked(&double, &uid).await;
+}
+
+async fn until_revoked(double: &Double, uid: &str) {
     crate::support::soon("the tokens' end", async {
-        while double.tokens_of(&uid) > 0 {
+        while double.tokens_of(uid) > 0 {
             tokio::task::yield_now().await;
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_revocation_that_fails_is_made_after_a_restart() {
+    let (double, server) = clinic().await;
+    let grace = server.sign_in(&server.provider).await;
+    token(&grace, json!({})).await;
+    let uid = server.provider.id().to_string();
+    double.fail([Fault::Status(400)]);
+    grace.post("/sign-out", &[]).await;
+    let due = async || server.store.list_due_jobs(server.clock.now(), 9).await.expect("read");
+    let tried = async { while !due().await.is_empty() {} };
+    crate::support::soon("it waits for its next try", tried).await;
+    assert_eq!((double.tokens_of(&uid), server.store.count_jobs().await.expect("read")), (1, 1));
+    let server = server.restart().await;
+    server.clock.advance(Duration::from_secs(31));
+    until_revoked(&double, &uid).await;
+}
+
+#[tokio::test]
+async fn who_may_not_come_any_more_has_no_tokens_left() {
+    let (double, server) = clinic().await;
+    let ada = server.sign_in(&server.patient).await;
+    token(&ada, json!({})).await;
+    let uid = server.patient.id().to_string();
+    assert_eq!(double.tokens_of(&uid), 1);
+    server.operator().set_disabled(&server.patient.email, true).await.expect("disabled");
+    until_revoked(&double, &uid).await;
 }
 
 #[tokio::test]

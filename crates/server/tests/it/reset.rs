@@ -228,7 +228,7 @@ async fn a_mail_that_was_promised_outlives_a_restart() {
     assert_eq!(set(&client, NEW).await.status, 303, "a link that was made when the mail was sent");
     assert!(mail.taken(2).await[1].text.contains("was changed"));
     crate::support::soon("nothing waits", async {
-        while server.store.count_mails().await.expect("counted") > 0 {
+        while server.store.count_jobs().await.expect("counted") > 0 {
             tokio::task::yield_now().await;
         }
     })

@@ -44,7 +44,7 @@ impl Shell {
     pub(crate) async fn contents(&mut self) -> Contents {
         let (mut tables, mut names) = (BTreeMap::new(), BTreeMap::new());
         let query = "SELECT name, quote(sql LIKE '%WITHOUT ROWID%') FROM sqlite_schema \
-                     WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%' AND name <> 'mails'";
+                     WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%' AND name <> 'jobs'";
         for kept in self.ask(query.to_owned()).await {
             let [table, by_key] = kept.as_slice() else { panic!("{kept:?}") };
             let columns = self.ask(format!("SELECT name, quote(pk) FROM pragma_table_info('{table}')")).await;

@@ -15,8 +15,8 @@ mod done_requests;
 mod errors;
 mod integrators;
 mod invites;
+mod jobs;
 mod keys;
-mod mails;
 mod messages;
 mod migrations;
 mod open;
@@ -53,8 +53,8 @@ use self::timing::Timing;
 use self::transaction::SqliteTransaction;
 use crate::seal::Unopened;
 use crate::{
-    Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Keyring, Listed,
-    MailJob, PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
+    Account, AdmissionRecord, AuditHash, AuditRow, ClientKey, Expired, Invite, InviteHash, Issuer, Job, Keyring,
+    Listed, PasskeyRecord, PasswordReset, ProviderLink, ResetHash, RetiredRoot, RightChanges, RootId, SealingReport,
     SessionHash, SessionRecord, Store, StoreError, StoreStatistics, Terms, Transaction,
 };
 
@@ -294,12 +294,12 @@ impl Store for SqliteStore {
         keys::list_retired(&mut *self.reader().await?).await
     }
 
-    async fn list_due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<MailJob>, StoreError> {
-        mails::list_due(&mut *self.reader().await?, now, limit).await
+    async fn list_due_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+        jobs::list_due(&mut *self.reader().await?, now, limit).await
     }
 
-    async fn count_mails(&self) -> Result<u64, StoreError> {
-        mails::count(&mut *self.reader().await?).await
+    async fn count_jobs(&self) -> Result<u64, StoreError> {
+        jobs::count(&mut *self.reader().await?).await
     }
 
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError> {

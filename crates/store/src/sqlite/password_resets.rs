@@ -57,7 +57,7 @@ pub(super) async fn use_up(
 
 /// Also removes queued reset mails.
 pub(super) async fn delete_of(connection: &mut SqliteConnection, user: UserId) -> Result<u64, StoreError> {
-    sqlx::query("DELETE FROM mails WHERE user_id = ? AND kind = 'reset'")
+    sqlx::query("DELETE FROM jobs WHERE user_id = ? AND kind = 'reset'")
         .bind(user.to_string())
         .execute(&mut *connection)
         .await
@@ -85,7 +85,7 @@ fn reset(row: &SqliteRow) -> Result<PasswordReset, StoreError> {
 }
 
 pub(super) async fn delete_all(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM mails").execute(&mut *connection).await.map_err(failed)?;
+    sqlx::query("DELETE FROM jobs").execute(&mut *connection).await.map_err(failed)?;
     sqlx::query("DELETE FROM password_resets").execute(connection).await.map_err(failed)?;
     Ok(())
 }

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::errors::failed;
 use super::timing::Timing;
 use super::{
-    admissions, appointments, audit, backend_reports, consents, done_requests, integrators, invites, keys, mails,
+    admissions, appointments, audit, backend_reports, consents, done_requests, integrators, invites, jobs, keys,
     messages, passkeys, password_resets, provider_links, retention, sealing, sessions, users, visits,
 };
 use crate::{
-    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, DoneRequest, Invite, InviteHash, Issuer, Keyring,
-    MailJob, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, RequestHash, ResetHash,
+    Account, AdmissionRecord, AuditEntry, BackendReport, ClientKey, DoneRequest, Invite, InviteHash, Issuer, Job,
+    Keyring, NewUser, PasskeyRecord, PasswordHash, PasswordReset, ProviderLink, Receipt, RequestHash, ResetHash,
     RetiredRoot, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
@@ -310,16 +310,16 @@ impl Transaction for SqliteTransaction {
         keys::save_retired(&mut self.0, retired).await
     }
 
-    async fn insert_mail(&mut self, mail: &MailJob) -> Result<(), StoreError> {
-        mails::insert(&mut self.0, mail).await
+    async fn insert_job(&mut self, job: &Job) -> Result<(), StoreError> {
+        jobs::insert(&mut self.0, job).await
     }
 
-    async fn postpone_mail(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError> {
-        mails::postpone(&mut self.0, id, until).await
+    async fn postpone_job(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError> {
+        jobs::postpone(&mut self.0, id, until).await
     }
 
-    async fn delete_mail(&mut self, id: Uuid) -> Result<bool, StoreError> {
-        mails::delete(&mut self.0, id).await
+    async fn delete_job(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        jobs::delete(&mut self.0, id).await
     }
 
     async fn get_done_request(&mut self, key: &RequestHash) -> Result<Option<DoneRequest>, StoreError> {
