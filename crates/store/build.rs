@@ -1,5 +1,5 @@
-//! Lists the migrations for `src/sqlite/migrations.rs`, which embeds them: `sqlx::migrate!` would compile sqlx and SQLite a
-//! second time, for the macro.
+//! Lists the migrations for `src/sqlite/migrations.rs`, which embeds them. `sqlx::migrate!` would compile sqlx and
+//! SQLite a second time, for the macro.
 
 use std::path::Path;
 use std::{env, fs, io};

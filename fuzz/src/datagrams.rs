@@ -1,15 +1,15 @@
-//! Datagrams from anywhere, at a room in which two people talk.
+//! Fuzzes the SFU with datagrams from any source while two participants are in a call.
 //!
-//! Input: what the room is like, then steps of one byte and what it needs.
+//! Input: the initial state, then steps of one byte each with their arguments.
 //!
 //! ```text
 //! 0, 1 or 2                    both are connected, are about to connect, or have joined and stay silent
-//! 0 FROM LENGTH(2) BYTES…      anything, from an address
-//! 1 PAGE WHICH FROM N (AT XOR)…  one of a page's own datagrams, tampered with, from an address
-//! 2 TICKS                      time passes, 20 ms a tick, and both go on talking
+//! 0 FROM LENGTH(2) BYTES…      any datagram, from an address
+//! 1 PAGE WHICH FROM N (AT XOR)…  one of a page's own datagrams, modified, from an address
+//! 2 TICKS                      time passes, 20 ms per tick, while both send audio
 //! ```
 //!
-//! Addresses: 0 and 1 are the pages' own, forged; the others are strangers'.
+//! Addresses 0 and 1 are the pages' own (spoofed); the others belong to attackers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::LazyLock;
@@ -21,11 +21,11 @@ use crate::wire::{Bytes, Page, join, server, server_address, start};
 
 const TICK: Duration = Duration::from_millis(20);
 
-/// One input.
+/// Runs one input.
 ///
 /// # Panics
 ///
-/// When something that must always hold does not.
+/// If an invariant is violated.
 pub fn run(input: &[u8]) {
     let mut bytes = Bytes(input);
     let mut room = match bytes.byte().unwrap_or(0) % 3 {
@@ -72,10 +72,10 @@ struct Room {
     now: Instant,
     pages: Vec<Page>,
     gone: Vec<PeerId>,
-    /// Both were connected before anything came from a stranger.
+    /// Both were connected before the first attack.
     connected: bool,
-    /// A page's own check was sent again from elsewhere: whoever holds one may take the path over for
-    /// a moment, as with any ICE.
+    /// A page's own STUN check was replayed from another address. The sender of such a replay may take over the path
+    /// briefly, as with any ICE implementation.
     check_replayed: bool,
 }
 
@@ -85,7 +85,7 @@ impl Room {
         room.connected = true;
         room.pass(Duration::from_millis(400));
         room.talk(3);
-        assert!(room.pages.iter().all(|page| page.heard > 0), "two honest pages hear each other");
+        assert!(room.pages.iter().all(|page| page.heard > 0), "audio flows between two honest pages");
         room
     }
 
@@ -99,7 +99,7 @@ impl Room {
         room
     }
 
-    /// Without a handshake a run is fast.
+    /// Without a DTLS handshake a run is fast.
     fn silent() -> Self {
         static OFFERS: LazyLock<[String; 2]> = LazyLock::new(|| [1, 2].map(|number| Page::new(number, start()).1));
         let mut room = Self::empty();
@@ -114,13 +114,13 @@ impl Room {
         Self { sfu, now, pages: Vec::new(), gone: Vec::new(), connected: false, check_replayed: false }
     }
 
-    /// Gives the answer.
+    /// Returns the answer.
     fn join(&mut self, number: u8, offer: String) -> String {
         let person = u128::from(number);
         self.sfu.handle_input(self.now, Input::Command(join(u64::from(number), person, 3 - person, offer)));
         let outputs = std::iter::from_fn(|| self.sfu.poll_output());
         let answer = |output| if let Output::Answered { sdp, .. } = output { Some(sdp) } else { None };
-        outputs.filter_map(answer).last().expect("an honest offer is answered")
+        outputs.filter_map(answer).last().expect("an answer to an honest offer")
     }
 
     fn send(&mut self, (transport, source): (Transport, SocketAddr), contents: &[u8]) {
@@ -141,7 +141,7 @@ impl Room {
         self.send(from, &datagram);
     }
 
-    /// Time passes while both talk.
+    /// Lets time pass while both send audio.
     fn talk(&mut self, ticks: u32) {
         for _ in 0..ticks {
             for page in &mut self.pages {
@@ -168,10 +168,10 @@ impl Room {
         self.now = until;
     }
 
-    /// Delivers what both sides have to say at this instant.
+    /// Delivers everything both sides send at this time.
     fn settle(&mut self) {
         for round in 0.. {
-            assert!(round < 100, "they never stop talking at one instant");
+            assert!(round < 100, "endless exchange without time passing");
             if self.sfu.next_deadline().is_some_and(|at| at <= self.now) {
                 self.sfu.handle_input(self.now, Input::Timeout);
             }
@@ -187,7 +187,7 @@ impl Room {
                             }
                             Some(_) | None => assert!(
                                 self.check_replayed,
-                                "{} bytes are sent to {}, which proved nothing",
+                                "{} bytes are sent to {}, which is not validated",
                                 transmit.contents.len(),
                                 transmit.destination
                             ),
@@ -217,27 +217,27 @@ impl Room {
         }
     }
 
-    /// Whatever came from outside, whoever was connected still is, and is heard.
+    /// Checks that a connected participant stays connected and receives audio, whatever was sent.
     fn check(&mut self) {
         assert_eq!(self.sfu.statistics().panics, 0);
         if !self.connected {
             return;
         }
-        assert_eq!(self.gone, [], "forged datagrams end nobody's connection");
+        assert_eq!(self.gone, [], "forged datagrams end no connection");
         let before = [self.pages[0].heard, self.pages[1].heard];
         if self.check_replayed {
-            // By then the page itself has checked again.
+            // By then the page has sent a STUN check.
             self.pass(Duration::from_secs(5));
         }
         self.talk(3);
         for (page, before) in self.pages.iter().zip(before) {
-            assert!(page.heard > before, "both are still heard");
+            assert!(page.heard > before, "audio still flows in both directions");
         }
         assert_eq!(self.gone, []);
     }
 }
 
-/// What RFC 7983 says of the first byte, and that a name is taken from within.
+/// Checks the protocol by the first byte (RFC 7983), and that a name is part of the datagram.
 fn check_kind(datagram: &[u8]) {
     let first = datagram.first().copied();
     match classify(datagram) {

@@ -1,14 +1,14 @@
-//! RFC 4571 framing: a stream cut anywhere gives the frames of the whole stream.
+//! Fuzzes RFC 4571 framing: a stream split at any point yields the frames of the whole stream.
 //!
 //! Input: a length, that many chunk sizes, then the stream.
 
 use bedside_sfu::rfc4571::{BadFrame, Decoder, MAX_FRAME, encode};
 
-/// One input.
+/// Runs one input.
 ///
 /// # Panics
 ///
-/// When something that must always hold does not.
+/// If an invariant is violated.
 pub fn run(input: &[u8]) {
     let Some((count, rest)) = input.split_first() else { return };
     let (sizes, stream) = rest.split_at(rest.len().min(usize::from(*count)));
@@ -22,11 +22,11 @@ pub fn run(input: &[u8]) {
     let mut again = Vec::new();
     for frame in &frames {
         assert!((1..=MAX_FRAME).contains(&frame.len()));
-        encode(frame, &mut again).expect("what was decoded can be encoded");
+        encode(frame, &mut again).expect("a decoded frame can be encoded");
     }
-    assert!(stream.starts_with(&again), "what was encoded is what was read");
+    assert!(stream.starts_with(&again), "encoding reverses decoding");
     if outcome.is_ok() {
-        // What is left over is the beginning of one frame.
+        // The rest is the start of one frame.
         assert!(stream.len() - again.len() < MAX_FRAME + 2);
     }
 }
@@ -42,7 +42,7 @@ fn decode<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Result<(
     (frames, Ok(()))
 }
 
-/// Cuts by the sizes, over and over; an empty chunk is a chunk too.
+/// Splits the stream by the sizes, repeated. Chunks may be empty.
 fn chunks<'a>(stream: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = stream;
     let mut sizes = sizes.iter().cycle();

@@ -1,8 +1,7 @@
-//! What strangers can send, thrown at what reads it.
+//! Fuzz targets for untrusted input.
 //!
-//! Each module is one target: `run` takes any bytes and panics if something that must always hold
-//! does not. `cargo xtask fuzz` runs them under libFuzzer, `cargo xtask test fuzz` runs the corpora
-//! through them. See `docs/fuzzing.md`.
+//! Each module is one target: `run` takes any bytes and panics if an invariant is violated. `cargo xtask fuzz` runs the
+//! targets under libFuzzer; `cargo xtask test fuzz` runs the corpora through them. See `docs/fuzzing.md`.
 
 pub mod datagrams;
 pub mod framing;
@@ -11,10 +10,10 @@ pub mod session;
 pub mod signalling;
 mod wire;
 
-/// A target: its name, which is also its corpus's folder, and what it does with an input.
+/// A target: its name, which is also the folder of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target.
+/// All targets.
 pub const TARGETS: [Target; 5] = [
     ("signalling", signalling::run),
     ("sdp", sdp::run),

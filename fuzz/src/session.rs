@@ -1,11 +1,11 @@
-//! What somebody in a visit can say with the keys of their own connection: authentic, and malformed.
+//! Fuzzes authenticated but malformed packets that a participant can send with the keys of their connection.
 //!
-//! Input: steps of one byte and what it needs.
+//! Input: steps of one byte each with their arguments.
 //!
 //! ```text
-//! 0 LENGTH(2) BYTES…   an RTP packet in the clear
-//! 1 LENGTH(2) BYTES…   a compound RTCP packet in the clear
-//! 2 N                  the page is sent N packets of a picture
+//! 0 LENGTH(2) BYTES…   an unencrypted RTP packet
+//! 1 LENGTH(2) BYTES…   an unencrypted compound RTCP packet
+//! 2 N                  N video packets are forwarded to the page
 //! 3 N                  4 · N milliseconds pass
 //! ```
 
@@ -15,14 +15,14 @@ use bedside_sfu::fuzzing::HostilePage;
 
 use crate::wire::{Bytes, start};
 
-/// One input.
+/// Runs one input.
 ///
 /// # Panics
 ///
-/// When something that must always hold does not.
+/// If an invariant is violated.
 pub fn run(input: &[u8]) {
     let mut bytes = Bytes(input);
-    let mut page = HostilePage::new(start()).expect("there is cryptography");
+    let mut page = HostilePage::new(start()).expect("the cryptographic library works");
     while let Some(step) = bytes.byte() {
         match step % 4 {
             0 => page.send_rtp(bytes.block()),

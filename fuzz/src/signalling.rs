@@ -1,15 +1,15 @@
-//! Signalling: what three pages send, when, and what the visit makes of it.
+//! Fuzzes signalling: the messages of three pages, their timing, and the resulting visit.
 //!
-//! Input: text, a step a line. `p` is the patient's page, `d` the doctor's, `g` a guest's.
+//! Input: text with one step per line. `p` is the patient's page, `d` the provider's, `g` a guest's.
 //!
 //! ```text
-//! p+  p-        a new page connects (and takes the seat over), the connection drops
-//! p>  p>7       the page comes back on a new connection, having heard all, or up to a number of its own
+//! p+  p-        a new page connects (and takes over the seat), the connection drops
+//! p>  p>7       the page reconnects, having received all messages, or up to a number
 //! p^  pv        media is up, media is lost
-//! p{"type":…}   the page sends this
+//! p{"type":…}   the page sends this message
 //! ~60           that many seconds pass
-//! !             the program restarts
-//! .             the program is about to stop
+//! !             the server restarts
+//! .             the server is about to stop
 //! ```
 
 use std::time::Duration;
@@ -26,11 +26,11 @@ use uuid::Uuid;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// One input.
+/// Runs one input.
 ///
 /// # Panics
 ///
-/// When something that must always hold does not.
+/// If an invariant is violated.
 pub fn run(input: &[u8]) {
     let mut clinic = Clinic::open();
     for line in input.split(|byte| *byte == b'\n').take(200) {
@@ -39,7 +39,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// A page as a browser has it: the view it was sent, kept up to date by what it was sent since.
+/// A page like in a browser: the view it was sent, with changes applied.
 struct Page {
     name: PageId,
     connection: ConnectionId,
@@ -48,16 +48,16 @@ struct Page {
     view: Option<View>,
 }
 
-/// What the server's shell does around the machine, without a server.
+/// The parts of the server around the state machine.
 struct Clinic {
     appointment: Appointment,
     visit: Visit,
     now: Timestamp,
     drawn: u64,
     pages: [Option<Page>; 3],
-    /// What each asked last to be let out.
+    /// What each participant last chose to send: microphone, camera.
     wanted: [(bool, bool); 3],
-    /// What was written, as the database has it.
+    /// The chat messages as in the database.
     written: Vec<ChatMessage>,
 }
 
@@ -121,7 +121,7 @@ impl Clinic {
                 if let Some(page) = self.pages[at(role)].take() {
                     let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
                     let after = number.unwrap_or(page.sequence);
-                    // A page that lies about what it has heard knows nothing, unless it gets a snapshot.
+                    // A page that sends a wrong sequence number has no view unless it gets a snapshot.
                     let view = page.view.filter(|_| after == page.sequence);
                     self.connect(role, page.name, Some(after), view);
                 }
@@ -141,7 +141,7 @@ impl Clinic {
         self.handle(Input::Connected { arrival, connection });
     }
 
-    /// As the socket does it: size, text, parse, permission, machine.
+    /// Like the WebSocket handler: size, UTF-8, parsing, permission, state machine.
     fn receive(&mut self, role: Role, message: &[u8]) {
         let Some(page) = self.pages[at(role)].as_ref().filter(|page| page.connected) else { return };
         let connection = page.connection;
@@ -150,8 +150,12 @@ impl Clinic {
         }
         let Ok(text) = std::str::from_utf8(message) else { return };
         let Ok(parsed) = serde_json::from_str::<ClientMessage>(text) else { return };
-        let written = serde_json::to_string(&parsed).expect("a message can be written");
-        assert_eq!(serde_json::from_str::<ClientMessage>(&written).ok().as_ref(), Some(&parsed), "and read again");
+        let written = serde_json::to_string(&parsed).expect("a message can be serialized");
+        assert_eq!(
+            serde_json::from_str::<ClientMessage>(&written).ok().as_ref(),
+            Some(&parsed),
+            "a message survives a round trip"
+        );
         if let ClientMessage::Command { id, command } = parsed {
             let principal = Principal { user: self.user(role), scope: Scope::Account(None) };
             let rules = rules();
@@ -171,20 +175,20 @@ impl Clinic {
         let answers = self.handle(Input::Command { connection, id: id.clone(), command: command.clone() });
         let acknowledged = answers.iter().filter(|answer| **answer == Answer::Acknowledged(id.clone())).count();
         let refused = answers.iter().filter(|answer| **answer == Answer::Refused(id.clone())).count();
-        assert_eq!((acknowledged + refused, answers.len()), (1, 1), "a command is answered once, and nothing else is");
-        assert_eq!(others_before, others(self), "nobody mutes or unmutes another");
-        // Done the first time or repeated: what is published is what this command says, or what was.
-        let after = self.visit.published(self.user(role)).expect("a person of the visit");
+        assert_eq!((acknowledged + refused, answers.len()), (1, 1), "exactly one answer to a command");
+        assert_eq!(others_before, others(self), "media of other participants is unchanged");
+        // Whether applied or repeated: the result is either this command's choice or unchanged.
+        let after = self.visit.published(self.user(role)).expect("a participant of the visit");
         match command {
             Command::SetMedia { microphone, camera } if after == (microphone, camera) => self.wanted[at(role)] = after,
-            _ => assert_eq!(before, Some(after), "only their own word changes what is let out"),
+            _ => assert_eq!(before, Some(after), "only the participant's own command changes their media"),
         }
     }
 
     fn wait(&mut self, seconds: &[u8]) {
         let seconds = std::str::from_utf8(seconds).ok().and_then(|text| text.parse::<u16>().ok()).unwrap_or(1);
         let until = self.now + Duration::from_secs(u64::from(seconds));
-        // As the shell does: come back at each deadline.
+        // Like the server: call the machine at each deadline.
         while let Some(deadline) = self.visit.next_deadline().filter(|deadline| *deadline <= until) {
             self.now = deadline;
             self.handle(Input::Timeout);
@@ -200,7 +204,7 @@ impl Clinic {
         self.pages.iter_mut().flatten().for_each(|page| page.connected = false);
     }
 
-    /// Gives the answers to commands.
+    /// Returns the answers to commands.
     fn handle(&mut self, input: Input) -> Vec<Answer> {
         self.drawn += 1;
         let fresh = VisitId::new(Uuid::from_u128(1000 + u128::from(self.drawn)));
@@ -232,10 +236,10 @@ impl Clinic {
                 page.view = Some(view);
             }
             (Some(page), ServerMessage::Resumed { sequence, .. }) => {
-                assert_eq!(sequence, page.sequence, "it goes on where the page was");
+                assert_eq!(sequence, page.sequence, "it resumes at the page's sequence number");
             }
             (Some(page), ServerMessage::Changed { sequence, changes }) => {
-                assert_eq!(sequence, page.sequence + 1, "changes come in order, and none is missing");
+                assert_eq!(sequence, page.sequence + 1, "changes are in order and complete");
                 page.sequence = sequence;
                 if let Some(view) = &mut page.view {
                     changes.into_iter().for_each(|change| view.apply(change));
@@ -251,17 +255,21 @@ impl Clinic {
             let user = self.user(role);
             let view = self.visit.view(user).expect("a seat");
             if let Some(page) = self.pages[at(role)].as_ref().filter(|page| page.connected && page.view.is_some()) {
-                assert_eq!(page.view.as_ref(), Some(&view), "a snapshot and the changes after it are the state");
+                assert_eq!(page.view.as_ref(), Some(&view), "snapshot plus changes equals the view");
             }
             let is_in = matches!(view.you.presence, Presence::Here { .. } | Presence::Away { .. });
-            // Companions read once they have come in.
+            // Companions can read messages only after joining.
             let may_read = matches!(role, Role::Patient | Role::Provider) || is_in || !view.messages.is_empty();
             let readable: &[ChatMessage] = if may_read { &self.written } else { &[] };
-            assert_eq!(view.messages, readable, "what was written is shown, once and in order");
-            assert!(is_in || !self.visit.is_admitted(user), "nobody is admitted who is not in");
+            assert_eq!(view.messages, readable, "messages are displayed once and in order");
+            assert!(is_in || !self.visit.is_admitted(user), "only participants who joined are admitted");
             let over = matches!(view.stage, Stage::Ended { .. });
-            assert!(!over || !self.visit.is_admitted(user), "nobody is admitted after the end");
-            assert_eq!(self.visit.published(user), Some(self.wanted[at(role)]), "nothing is let out unasked");
+            assert!(!over || !self.visit.is_admitted(user), "no participant is admitted after the end");
+            assert_eq!(
+                self.visit.published(user),
+                Some(self.wanted[at(role)]),
+                "media follows the participant's choice"
+            );
         }
         assert!(self.visit.next_deadline().is_none_or(|deadline| deadline > self.now), "no deadline is in the past");
     }
@@ -281,7 +289,7 @@ fn at(role: Role) -> usize {
     PEOPLE.into_iter().position(|other| other == role).expect("one of the three")
 }
 
-/// With terms that the corpus agrees to.
+/// Rules with the terms that the corpus accepts.
 fn rules() -> VisitRules {
     VisitRules { terms: Some(TermsId::new([1; 16])), ..VisitRules::default() }
 }

@@ -1,4 +1,4 @@
-//! The media server and pages that talk to it, without sockets and clocks.
+//! The SFU and pages that connect to it, without sockets and clocks.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,18 +20,15 @@ use uuid::Uuid;
 
 static CERTIFICATE: LazyLock<DtlsCert> = LazyLock::new(|| {
     install_crypto();
-    generate_certificate().expect("a certificate can be made")
+    generate_certificate().expect("a certificate")
 });
 
 static START: LazyLock<Instant> = LazyLock::new(|| {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an Instant cannot be made from nothing; time passes by hand from here"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be constructed; from here on, time is simulated")]
     Instant::now()
 });
 
-/// An input, from which steps are read.
+/// An input from which steps are read.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -41,31 +38,31 @@ impl<'a> Bytes<'a> {
         Some(*first)
     }
 
-    /// So many bytes, if there are.
+    /// Returns the next `length` bytes, or fewer at the end.
     pub(crate) fn take(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// As many bytes as the next two say.
+    /// Returns as many bytes as the next two bytes specify.
     pub(crate) fn block(&mut self) -> &'a [u8] {
         let length = self.byte().unwrap_or(0) as usize * 256 + self.byte().unwrap_or(0) as usize;
         self.take(length)
     }
 }
 
-/// When every input begins.
+/// The start time of every input.
 pub(crate) fn start() -> Instant {
     *START
 }
 
-/// Where the server listens.
+/// The server's address.
 pub(crate) fn server_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 50_000))
 }
 
-/// A media server with nobody in it.
+/// An SFU without peers.
 pub(crate) fn server() -> Sfu {
     let candidates = vec![(Transport::Udp, server_address()), (Transport::Tcp, server_address())];
     Sfu::new(
@@ -79,7 +76,7 @@ pub(crate) fn ice(number: u64) -> IceCredentials {
     IceCredentials { ufrag: format!("ufrag{number:06}"), password: format!("password{number:020}") }
 }
 
-/// A person who may send everything joins.
+/// Joins a user who may send everything.
 pub(crate) fn join(peer: u64, person: u128, other: u128, offer: String) -> Command {
     let user = |number| UserId::new(Uuid::from_u128(number));
     Command::Join(Box::new(Join {
@@ -93,17 +90,17 @@ pub(crate) fn join(peer: u64, person: u128, other: u128, offer: String) -> Comma
     }))
 }
 
-/// Everything the server says that is not a datagram.
+/// Returns the SFU's outputs other than datagrams.
 pub(crate) fn output_events(sfu: &mut Sfu) -> Vec<Output> {
     std::iter::from_fn(|| sfu.poll_output()).filter(|output| !matches!(output, Output::Transmit(_))).collect()
 }
 
-/// A page: str0m in the browser's place.
+/// A page, with str0m instead of a browser.
 pub(crate) struct Page {
     pub(crate) address: SocketAddr,
-    /// What it has sent so far, the newest last.
+    /// The most recent datagrams it sent, newest last.
     pub(crate) sent: VecDeque<Vec<u8>>,
-    /// Packets of sound it has received.
+    /// Audio packets received.
     pub(crate) heard: usize,
     rtc: Rtc,
     microphone: Mid,
@@ -112,11 +109,11 @@ pub(crate) struct Page {
     said: u64,
 }
 
-/// How many of its datagrams a page remembers.
+/// How many of its datagrams a page keeps.
 const REMEMBERED: usize = 64;
 
 impl Page {
-    /// A page that has made its offer.
+    /// Creates a page with an offer.
     pub(crate) fn new(number: u8, now: Instant) -> (Self, String) {
         LazyLock::force(&CERTIFICATE);
         let address = SocketAddr::from(([198, 51, 100, number], 4000));
@@ -128,7 +125,7 @@ impl Page {
         api.add_media(MediaKind::Video, Direction::SendOnly, None, None, None);
         api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
-        let (offer, pending) = api.apply().expect("there is something to offer");
+        let (offer, pending) = api.apply().expect("a non-empty offer");
         let page = Self {
             address,
             sent: VecDeque::new(),
@@ -143,19 +140,20 @@ impl Page {
     }
 
     pub(crate) fn take_answer(&mut self, sdp: &str) {
-        let answer = SdpAnswer::from_sdp_string(sdp).expect("our answer is SDP");
+        let answer = SdpAnswer::from_sdp_string(sdp).expect("the answer is valid SDP");
         let pending = self.pending.take().expect("an offer was made");
-        self.rtc.sdp_api().accept_answer(pending, answer).expect("our answer fits");
+        self.rtc.sdp_api().accept_answer(pending, answer).expect("the answer matches the offer");
     }
 
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Sends a packet of sound with the next poll.
+    /// Sends an audio packet with the next poll.
     pub(crate) fn say(&mut self, now: Instant) {
         self.said += 1;
-        let pt = self.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).expect("Opus is on").pt();
+        let pt =
+            self.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).expect("Opus is enabled").pt();
         let time = u32::try_from(self.said * 960).expect("an input is short");
         let packet = RtpWrite::new(pt, (self.said + 30_000).into(), time, now, self.said.to_be_bytes().to_vec());
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(self.microphone, None) {
@@ -171,7 +169,7 @@ impl Page {
         }
     }
 
-    /// What the page sends at this moment.
+    /// Returns what the page sends at this time.
     pub(crate) fn poll(&mut self, now: Instant) -> Vec<Vec<u8>> {
         if self.deadline <= now {
             drop(self.rtc.handle_input(str0m::Input::Timeout(now)));

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`bedside_fuzz::sdp`].
+//! libFuzzer entry point of [`bedside_fuzz::sdp`].
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| bedside_fuzz::sdp::run(input));

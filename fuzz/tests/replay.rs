@@ -1,4 +1,4 @@
-//! Every input of the corpora, among them every one that once found something.
+//! Runs every input of the corpora, including those that once found a bug.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! A browser inside a namespace.
+//! A browser inside a network namespace.
 
 use std::thread::JoinHandle;
 
@@ -10,14 +10,14 @@ use crate::namespace::Namespace;
 use crate::program::Program;
 use crate::window::Window;
 
-/// Pictures a second of the fake camera.
+/// Frames per second of the fake camera.
 pub(crate) const PICTURES: u32 = 30;
-/// Says yes for the person who is asked for camera and microphone. The debugging protocol's yes is another: it also
-/// goes to frames that are denied both, and with it connections follow the network as nobody's do.
+/// Grants camera and microphone like a user. Granting them over the debugging protocol differs: it also applies to frames
+/// that are denied both, and makes connections follow network changes as those of real users do not.
 const YES: &str = "use-fake-ui-for-media-stream";
 
-/// A browser that lives in a namespace, driven by a thread that does, too: the debugging connection
-/// runs on that namespace's loopback, and no control traffic crosses a bad link.
+/// A browser in a network namespace, driven by a thread in the same namespace. The debugging connection uses that
+/// namespace's loopback, so control traffic does not cross an impaired link.
 pub(crate) struct Browser {
     chromium: Option<Chromium>,
     stop: Option<oneshot::Sender<()>>,
@@ -25,7 +25,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one.
+    /// Starts a browser.
     pub(crate) async fn launch(namespace: &Namespace) -> Result<Self, LabError> {
         let (hand_over, launched) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -37,23 +37,23 @@ impl Browser {
                 let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
                 runtime.block_on(async {
                     if hand_over.send(Chromium::launch_filming(PICTURES, &[YES])).is_ok() {
-                        // The browser's connection is carried by this runtime for as long as it runs.
+                        // This runtime carries the browser's debugging connection for as long as it runs.
                         drop(stopped.await);
                     }
                 });
             })
-            .map_err(LabError::system("a thread for a browser"))?;
-        let chromium = launched.await.map_err(|_| LabError::Stuck("Chromium does not start".to_owned()))?;
+            .map_err(LabError::system("starting a browser thread"))?;
+        let chromium = launched.await.map_err(|_| LabError::Stuck("Chromium did not start".to_owned()))?;
         Ok(Self { chromium: Some(chromium), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// A window with cookies of its own.
+    /// Opens a window with a separate cookie jar.
     pub(crate) async fn window(&self) -> Result<Window, LabError> {
         let chromium = self.chromium.as_ref().ok_or_else(|| LabError::Stuck("the browser is closed".to_owned()))?;
         Ok(chromium.bare_profile(&Program::origin()).await.window().await)
     }
 
-    /// Ends it.
+    /// Closes the browser.
     pub(crate) async fn close(mut self) {
         if let Some(chromium) = self.chromium.take() {
             chromium.close().await;

@@ -1,8 +1,8 @@
-// A small camera: two browsers, encoders and decoders and all, share one machine here.
+// Reduces the fake camera's resolution, because two browsers with all encoders and decoders share one machine.
 {
   const devices = navigator.mediaDevices;
   const take = devices?.getUserMedia.bind(devices);
-  /** The fake camera's picture is so plain that it needs next to no bandwidth: this one is all noise. */
+  /** Noise, because the fake camera's picture needs almost no bandwidth. */
   const noise = (width, height, pictures) => {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const pen = canvas.getContext("2d", { alpha: false });

@@ -1,4 +1,4 @@
-//! Trials of a link that has less bandwidth for a while.
+//! Trials with temporarily reduced bandwidth.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use crate::recording::Recording;
 use crate::tally::Outcome;
 use crate::visit::{Camera, Page};
 
-/// What is left of the bandwidth: kbit/s, and bytes that may wait.
+/// The reduced bandwidth in kbit/s, and the queue size in bytes.
 const LEFT: (u32, usize) = (300, 32 * 1024);
 const LASTS: Duration = Duration::from_secs(10);
-/// The share of the bitrate that must be back.
+/// Share of the previous bitrate at which the video counts as recovered.
 const ENOUGH: f64 = 0.9;
 /// How long the bitrate may take to become steady before a trial.
 const STEADY_WITHIN: Duration = Duration::from_secs(45);
-/// Bitrates are means over so many milliseconds.
+/// Bitrates are averaged over this many milliseconds.
 const MEAN: f64 = 1000.0;
 
-/// One trial.
+/// Runs one trial.
 pub(crate) async fn trial(
     lab: &mut Lab,
     (fault, way): (&Fault, Way),
@@ -68,7 +68,7 @@ pub(crate) async fn trial(
     Ok(outcome)
 }
 
-/// Who receives what goes through the narrow way.
+/// Returns the page that receives the media affected by the reduced bandwidth.
 fn receiver(lab: &Lab, way: Way) -> Result<&Page, LabError> {
     let call = lab.calls.first().ok_or_else(|| LabError::Stuck("no call".to_owned()))?;
     let [patient, provider] = call.visit.pages();
@@ -78,7 +78,7 @@ fn receiver(lab: &Lab, way: Way) -> Result<&Page, LabError> {
     })
 }
 
-/// The bitrate (bytes a millisecond) once it does not grow any more.
+/// Returns the bitrate (bytes per millisecond) once it no longer increases.
 async fn steady_bitrate(page: &Page) -> Result<f64, LabError> {
     let deadline = Deadline::after(STEADY_WITHIN);
     loop {
@@ -94,7 +94,7 @@ async fn steady_bitrate(page: &Page) -> Result<f64, LabError> {
     }
 }
 
-/// Seconds until the bitrate is nearly what it was.
+/// Returns the seconds until the bitrate has nearly recovered.
 async fn regained(page: &Page, before: f64, since: f64, patience: Duration) -> Result<Option<f64>, LabError> {
     let deadline = Deadline::after(patience);
     while !deadline.is_past() {
@@ -107,7 +107,7 @@ async fn regained(page: &Page, before: f64, since: f64, patience: Duration) -> R
     Ok(None)
 }
 
-/// When the mean bitrate first reached `wanted`.
+/// Returns when the mean bitrate first reached `wanted`.
 fn reaches(recording: &Recording, wanted: f64, since: f64) -> Option<f64> {
     let ends = recording.samples.iter().map(|sample| sample.at).filter(|at| *at >= since + MEAN);
     ends.into_iter().find(|at| recording.rose(|sample| sample.bytes, at - MEAN, *at) / MEAN >= wanted)

@@ -1,20 +1,20 @@
-//! Time, read in this one place.
+//! The only place where time is read.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A clock that only goes forward.
-#[expect(clippy::disallowed_methods, reason = "the lab lives in real time")]
+/// Returns monotonic time.
+#[expect(clippy::disallowed_methods, reason = "the lab runs in real time")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
-/// Milliseconds of the wall clock, which the pages read too.
-#[expect(clippy::disallowed_methods, reason = "the lab lives in real time")]
+/// Returns the wall clock in milliseconds, which pages use as well.
+#[expect(clippy::disallowed_methods, reason = "the lab runs in real time")]
 pub(crate) fn wall() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64() * 1000.0
 }
 
-/// A moment after which nothing is waited for any more.
+/// The time at which waiting ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Instant);
 

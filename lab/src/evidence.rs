@@ -1,4 +1,4 @@
-//! What is kept of a trial that did not go as it should: `target/lab/`.
+//! Saves details of failed trials to `target/lab/`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,12 +8,12 @@ use crate::lab::Lab;
 use crate::oracle::Witness;
 use crate::tally::Outcome;
 
-/// The folder of figures and evidence.
+/// Returns the folder for results and details.
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lab"))
 }
 
-/// Writes down what both pages and the program have to say. What cannot be had is left out.
+/// Writes the state of both pages and the server. Anything unavailable is omitted.
 pub(crate) async fn keep(lab: &Lab, visit: usize, name: &str, outcome: &Outcome, begin: f64, since: f64) {
     let mut text = format!("{name}: {:?}\n", outcome.values);
     for flaw in &outcome.flaws {
@@ -36,7 +36,7 @@ async fn tell(text: &mut String, witness: &Witness<'_>, begin: f64, since: f64) 
     let (page, recording) = (witness.page, &witness.recording);
     let seconds = |at: f64| (at - since) / 1000.0;
     let _ =
-        writeln!(text, "\n== {} (seconds since the count began; the fault began at {:.2})", page.role, seconds(begin));
+        writeln!(text, "\n== {} (seconds since measuring began; the fault began at {:.2})", page.role, seconds(begin));
     for (at, stage, transport) in &recording.stages {
         let _ = writeln!(text, "{:7.2}  stage {stage} / {transport}", seconds(*at));
     }
@@ -51,7 +51,7 @@ async fn tell(text: &mut String, witness: &Witness<'_>, begin: f64, since: f64) 
             let (frames, sound) = (sample.frames, sample.sound);
             let _ = writeln!(
                 text,
-                "{:7.2}  frames {frames} sound {sound} energy {:.4} bytes {}",
+                "{:7.2}  frames {frames} audio {sound} energy {:.4} bytes {}",
                 seconds(sample.at),
                 sample.energy,
                 sample.bytes

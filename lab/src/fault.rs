@@ -1,32 +1,32 @@
-//! The faults, and what is promised about each.
+//! The faults and their targets.
 
 use std::time::Duration;
 
-/// Something that goes wrong.
+/// A network or server fault.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
-    /// What happens, for the report.
+    /// Description for the report.
     pub(crate) story: &'static str,
     pub(crate) course: Course,
-    /// The rows it fills.
+    /// The figures it measures.
     pub(crate) figures: &'static [Figure],
 }
 
 /// How its trials are run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Course {
-    /// The beginning of a meeting.
+    /// The start of a meeting.
     Start,
-    /// Something breaks a running call, is mended after a while, and the media are waited for.
+    /// A running call is interrupted, restored after a while, and the time until media recovers is measured.
     Outage(Outage),
-    /// A lossy link, measured in windows of ten seconds, at both ends.
+    /// A link with packet loss, measured in windows of ten seconds at both ends.
     Losses(Losses),
-    /// Less bandwidth one way for a while.
+    /// Reduced bandwidth in one direction for a while.
     Capacity(Way),
 }
 
-/// What breaks a running call.
+/// The kind of interruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outage {
     NatRebind,
@@ -39,12 +39,12 @@ pub(crate) enum Outage {
     ServerKill,
 }
 
-/// Losses both ways, and what suffers by them.
+/// Packet loss in both directions, and the affected medium.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Losses {
-    /// 0 to 1.
+    /// Loss rate from 0 to 1.
     pub(crate) share: f64,
-    /// How many in a row, on average.
+    /// Mean number of consecutive losses.
     pub(crate) burst: f64,
     pub(crate) suffers: Suffers,
 }
@@ -68,9 +68,9 @@ pub(crate) struct Figure {
     /// Its name in the table.
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
-    /// The highest p50, where one is promised.
+    /// Target for p50, if any.
     pub(crate) p50: Option<f64>,
-    /// The highest p95; `None`: it is told, not promised.
+    /// Target for p95; `None` if the figure is only reported.
     pub(crate) p95: Option<f64>,
 }
 
@@ -78,17 +78,17 @@ const fn figure(name: &'static str, unit: &'static str, p95: f64) -> Figure {
     Figure { name, unit, p50: None, p95: Some(p95) }
 }
 
-const AGAIN: &str = "media at both ends again";
+const AGAIN: &str = "media restored at both ends";
 const NARROW: &[Figure] = &[
-    figure("bitrate 90 % of before", "s", 10.0),
-    Figure { name: "picture frozen meanwhile, of 10 s", unit: "s", p50: None, p95: None },
+    figure("bitrate back at 90 %", "s", 10.0),
+    Figure { name: "frozen video during the 10 s", unit: "s", p50: None, p95: None },
 ];
 
-/// All of them, as in the table.
+/// All faults, in the order of the table.
 pub(crate) static FAULTS: [Fault; 16] = [
     Fault {
         name: "start",
-        story: "Both wait; the provider presses Start meeting. Counted from the click event.",
+        story: "Both participants wait; the provider presses Start meeting. Measured from the click event.",
         course: Course::Start,
         figures: &[
             figure("patient's page reacts", "s", 0.3),
@@ -97,26 +97,27 @@ pub(crate) static FAULTS: [Fault; 16] = [
     },
     Fault {
         name: "nat-rebind",
-        story: "The router forgets all UDP mappings and gives new ones from its other public address. Counted from then.",
+        story: "The router drops all UDP mappings and creates new ones with its other public address. Measured from \
+                then.",
         course: Course::Outage(Outage::NatRebind),
         figures: &[figure(AGAIN, "s", 1.0)],
     },
     Fault {
         name: "nat-rebind-tcp",
-        story: "The same for UDP and TCP: the signalling connection is dead as well.",
+        story: "The same for UDP and TCP, so that the signalling connection is dead as well.",
         course: Course::Outage(Outage::NatRebindTcp),
         figures: &[Figure { name: AGAIN, unit: "s", p50: None, p95: None }],
     },
     Fault {
         name: "address-change",
-        story: "The patient's machine loses its address and network and gets others, as from Wi-Fi to a mobile network. \
-                Counted from then.",
+        story: "The patient's machine moves to another network with another address, as from Wi-Fi to a mobile \
+                network. Measured from then.",
         course: Course::Outage(Outage::AddressChange),
         figures: &[figure(AGAIN, "s", 2.0)],
     },
     Fault {
         name: "partition-3",
-        story: "Nothing passes the patient's link, either way, for 3 s. Counted from when it passes again.",
+        story: "The patient's link is down in both directions for 3 s. Measured from when it is up again.",
         course: Course::Outage(Outage::Partition(Duration::from_secs(3))),
         figures: &[figure(AGAIN, "s", 1.0)],
     },
@@ -128,53 +129,54 @@ pub(crate) static FAULTS: [Fault; 16] = [
     },
     Fault {
         name: "one-way",
-        story: "Nothing passes from the patient for 8 s, while all still passes to them. Counted from when it passes again.",
+        story: "The patient's uplink is down for 8 s, while the downlink works. Measured from when the uplink is up \
+                again.",
         course: Course::Outage(Outage::OneWay),
         figures: &[Figure { name: AGAIN, unit: "s", p50: None, p95: None }],
     },
     Fault {
         name: "udp-blocked",
-        story: "The router drops all UDP from now on. Counted from then: media must go by TCP.",
+        story: "The router drops all UDP from now on, so that media must switch to TCP. Measured from then.",
         course: Course::Outage(Outage::UdpBlocked),
         figures: &[figure(AGAIN, "s", 5.0)],
     },
     Fault {
         name: "signalling-cut",
-        story: "The router drops all TCP for 12 s: signalling is dead, media are not. The longest standstill of media from \
-                the cut until 5 s after it.",
+        story: "The router drops all TCP for 12 s: signalling fails, media does not. The longest media interruption \
+                from the cut until 5 s after its end.",
         course: Course::Outage(Outage::SignallingCut),
-        figures: &[figure("longest standstill of media", "s", 0.5)],
+        figures: &[figure("longest media interruption", "s", 0.5)],
     },
     Fault {
         name: "server-kill",
-        story: "The program is killed (SIGKILL) and started again on the same database. Counted from when it listens.",
+        story: "The server is killed (SIGKILL) and restarted with the same database. Measured from when it listens.",
         course: Course::Outage(Outage::ServerKill),
         figures: &[figure(AGAIN, "s", 3.0)],
     },
     Fault {
         name: "audio-loss-20",
-        story: "20 % of all packets lost both ways on the patient's link, in bursts of 2 on average, 80 ms there and back. \
-                From ten seconds on, the share of sound that was invented in 10 s.",
+        story: "20 % packet loss in both directions on the patient's link, in bursts of 2 on average, with a round \
+                trip of 80 ms. The share of concealed audio in 10 s, after the first ten seconds.",
         course: Course::Losses(Losses { share: 0.2, burst: 2.0, suffers: Suffers::Sound }),
-        figures: &[figure("sound invented", "%", 3.0)],
+        figures: &[figure("concealed audio", "%", 3.0)],
     },
     Fault {
         name: "audio-loss-30",
         story: "The same with 30 %.",
         course: Course::Losses(Losses { share: 0.3, burst: 2.0, suffers: Suffers::Sound }),
-        figures: &[figure("sound invented", "%", 8.0)],
+        figures: &[figure("concealed audio", "%", 8.0)],
     },
     Fault {
         name: "video-loss-10",
-        story: "10 % of all packets lost both ways, 80 ms there and back. From ten seconds on, those in which the \
-                picture stood frozen, of 10 s.",
+        story: "10 % packet loss in both directions, with a round trip of 80 ms. The seconds of frozen video in 10 s, \
+                after the first ten seconds.",
         course: Course::Losses(Losses { share: 0.1, burst: 1.0, suffers: Suffers::Picture }),
-        figures: &[figure("picture frozen, of 10 s", "s", 0.5)],
+        figures: &[figure("frozen video in 10 s", "s", 0.5)],
     },
     Fault {
         name: "capacity-drop-up",
-        story: "The patient's uplink falls to 300 kbit/s for 10 s. From its return until the provider receives 90 % of the \
-                picture's bitrate before, as a mean over a second.",
+        story: "The patient's uplink drops to 300 kbit/s for 10 s. The time from its restoration until the provider \
+                receives 90 % of the previous video bitrate, averaged over a second.",
         course: Course::Capacity(Way::Up),
         figures: NARROW,
     },
@@ -186,20 +188,20 @@ pub(crate) static FAULTS: [Fault; 16] = [
     },
     Fault {
         name: "partition-60",
-        story: "Nothing passes the patient's link, either way, for 60 s. Three visits share each cut.",
+        story: "The patient's link is down in both directions for 60 s. Three visits share each outage.",
         course: Course::Outage(Outage::Partition(Duration::from_secs(60))),
         figures: &[figure(AGAIN, "s", 3.0)],
     },
 ];
 
 impl Fault {
-    /// The place of a fault in the table.
+    /// Returns a fault's position in the table.
     pub(crate) fn place(name: &str) -> Option<usize> {
         FAULTS.iter().position(|fault| fault.name == name)
     }
 
-    /// The share of the processors' time, 0 to 1, that the machine's host may take away during a trial. Where every moment of
-    /// ten seconds counts, a standstill of half a second is the host's.
+    /// Returns the maximum share of CPU time, 0 to 1, that the virtual machine's host may take away during a trial. In
+    /// measurements over ten seconds, an interruption of half a second would be the host's.
     pub(crate) fn bears(&self) -> f64 {
         match self.course {
             Course::Start | Course::Outage(_) => 0.15,
@@ -207,7 +209,7 @@ impl Fault {
         }
     }
 
-    /// Whether it belongs to the short form.
+    /// Returns whether it is part of the short run.
     pub(crate) fn is_quick(&self) -> bool {
         match self.course {
             Course::Start => true,
@@ -218,7 +220,7 @@ impl Fault {
 }
 
 impl Outage {
-    /// How many visits go through it at once: long ones are shared.
+    /// Returns how many visits share one interruption. Long ones are shared.
     pub(crate) fn visits(self) -> usize {
         match self {
             Self::Partition(lasts) if lasts > Duration::from_secs(30) => 3,

@@ -1,4 +1,4 @@
-//! What the machine's own host takes away: a virtual machine does not always have the processors it sees.
+//! CPU time taken away by the host of a virtual machine (steal).
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use tokio::time::sleep;
 
 use crate::clock::Deadline;
 
-/// Before a trial the host takes away no more than this share of the processors' time.
+/// Maximum share of CPU time the host may take away before a trial.
 const CALM: f64 = 0.05;
-/// How long the host is watched before a trial, and how long a calm one is waited for.
+/// How long steal is measured before a trial, and the maximum time to wait for a calm host.
 const WATCHED: Duration = Duration::from_secs(2);
 const CALM_WITHIN: Duration = Duration::from_secs(600);
 
-/// A reading of the processors' time since the machine began, in ticks.
+/// CPU time since boot, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Processors {
     all: u64,
@@ -24,7 +24,8 @@ impl Processors {
         Self::parse(&std::fs::read_to_string("/proc/stat").unwrap_or_default())
     }
 
-    /// The line `cpu user nice system idle iowait irq softirq steal guest guest_nice` (proc(5)); guests are within user.
+    /// Parses `cpu user nice system idle iowait irq softirq steal guest guest_nice` (proc(5)); guest time is included
+    /// in user time.
     fn parse(text: &str) -> Self {
         let ticks: Vec<u64> = text
             .lines()
@@ -34,20 +35,20 @@ impl Processors {
         Self { all: ticks.iter().sum(), stolen: ticks.get(7).copied().unwrap_or_default() }
     }
 
-    /// The share, 0 to 1, that was taken away from this reading until another.
+    /// Returns the share, 0 to 1, taken away between two readings.
     #[expect(clippy::cast_precision_loss, reason = "ticks of a run")]
     fn taken_until(self, later: Self) -> f64 {
         let all = later.all.saturating_sub(self.all).max(1);
         later.stolen.saturating_sub(self.stolen) as f64 / all as f64
     }
 
-    /// The share, 0 to 1, that was taken away since.
+    /// Returns the share, 0 to 1, taken away since this reading.
     pub(crate) fn taken(self) -> f64 {
         self.taken_until(Self::read())
     }
 }
 
-/// Waits for a moment in which the host leaves the machine alone, but not for ever.
+/// Waits until the host takes away little CPU time, or the maximum time has passed.
 pub(crate) async fn calm() {
     let deadline = Deadline::after(CALM_WITHIN);
     loop {

@@ -1,4 +1,4 @@
-//! The lab while it runs: network, program, browsers, and the visits under way.
+//! The running lab: network, server, browsers and current visits.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::oracle::{Devices, Witness};
 use crate::program::Program;
 use crate::visit::{Camera, Visit};
 
-/// How long a call may take to run smoothly before another one is begun.
+/// How long a call may take to run smoothly before it is replaced.
 const SMOOTH_WITHIN: Duration = Duration::from_secs(20);
-/// How often a call that does not run smoothly is begun anew.
+/// How often a call that does not run smoothly is replaced.
 const ATTEMPTS: usize = 3;
-/// How often pages are asked. They keep the times themselves.
+/// How often pages are polled. They record times themselves.
 pub(crate) const ASK_EVERY: Duration = Duration::from_millis(400);
-/// What the audit log may not say while nobody comes or goes.
+/// Audit actions that must not occur while nobody joins or leaves.
 const COMINGS_AND_GOINGS: [&str; 6] =
     ["visit.entered", "visit.left", "visit.seat_expired", "visit.seat_moved", "visit.ended", "visit.missed"];
 
-/// A visit, and what its two people have switched on.
+/// A visit, and the devices that are on.
 pub(crate) struct Call {
     pub(crate) visit: Visit,
     pub(crate) devices: [Devices; 2],
 }
 
-/// All of it. What is named first is taken down first.
+/// The whole lab. Fields are dropped in order.
 pub(crate) struct Lab {
     pub(crate) calls: Vec<Call>,
     camera: Camera,
@@ -41,7 +41,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Builds the network, and starts the program and two browsers on it.
+    /// Builds the network, and starts the server and two browsers.
     pub(crate) async fn open(seed: u64) -> Result<Self, LabError> {
         let network = Network::build(seed)?;
         let program = Program::start(&network.server)?;
@@ -50,7 +50,7 @@ impl Lab {
         Ok(Self { calls: Vec::new(), camera: Camera::WHOLE, browsers, store, audit_read: 0, program, network })
     }
 
-    /// Closes the browsers as a person would. Dropping does the rest, and does without this.
+    /// Closes the browsers gracefully. Dropping does the rest and is sufficient on its own.
     pub(crate) async fn close(mut self) {
         self.hang_up().await;
         let Self { browsers, store, .. } = self;
@@ -60,7 +60,7 @@ impl Lab {
         store.close().await;
     }
 
-    /// Sees to it that so many calls run smoothly, with just these devices on: those there are, or else new ones.
+    /// Ensures that `count` calls run smoothly with exactly these devices on, reusing current calls if possible.
     pub(crate) async fn calls(&mut self, count: usize, camera: Camera, devices: [Devices; 2]) -> Result<(), LabError> {
         for _ in 0..ATTEMPTS {
             self.connected(count, camera).await?;
@@ -72,7 +72,7 @@ impl Lab {
             }
             self.hang_up().await;
         }
-        Err(LabError::Stuck("the call does not run smoothly once a device was switched".to_owned()))
+        Err(LabError::Stuck("the call does not run smoothly after switching a device".to_owned()))
     }
 
     async fn connected(&mut self, count: usize, camera: Camera) -> Result<(), LabError> {
@@ -93,10 +93,10 @@ impl Lab {
                 return Ok(());
             }
         }
-        Err(LabError::Stuck("no call runs smoothly here, even without a fault".to_owned()))
+        Err(LabError::Stuck("calls do not run smoothly even without a fault".to_owned()))
     }
 
-    /// Two people on the pages of a new visit, not started.
+    /// Opens the pages of a new visit that has not started.
     pub(crate) async fn prepare(&mut self) -> Result<Visit, LabError> {
         let [patient, provider] = &self.browsers;
         Visit::prepare(&mut self.program, [patient, provider], self.camera).await
@@ -109,7 +109,7 @@ impl Lab {
         }
     }
 
-    /// Whether all media go by UDP: calls that a fault has left on TCP are no good for the next one.
+    /// Returns whether all media uses UDP. Calls that a fault has moved to TCP cannot be reused.
     async fn go_by_udp(&self) -> Result<bool, LabError> {
         for page in self.calls.iter().flat_map(|call| call.visit.pages()) {
             if page.eval::<String>("await probe.protocol()").await? != "udp" {
@@ -119,7 +119,7 @@ impl Lab {
         Ok(true)
     }
 
-    /// Waits until everything everybody sends comes without a gap.
+    /// Waits until all media arrives without gaps.
     async fn run_smoothly(&self) -> Result<bool, LabError> {
         let deadline = Deadline::after(SMOOTH_WITHIN);
         let since = clock::wall();
@@ -140,7 +140,7 @@ impl Lab {
         Ok(true)
     }
 
-    /// Comings and goings in the audit log since this was asked last.
+    /// Returns joins and departures in the audit log since the last call.
     pub(crate) async fn comings_and_goings(&mut self) -> Result<Vec<String>, LabError> {
         let rows =
             self.store.list_audit(self.audit_read, 10_000).await.map_err(|error| LabError::Stuck(error.to_string()))?;
@@ -150,7 +150,7 @@ impl Lab {
 }
 
 impl Call {
-    /// The people press what is needed to have only this switched on.
+    /// Clicks the buttons needed so that exactly these devices are on.
     async fn switch(&mut self, wanted: [Devices; 2]) -> Result<(), LabError> {
         let [patient, provider] = self.visit.pages();
         for (page, other, index) in [(patient, provider, 0), (provider, patient, 1)] {

@@ -1,4 +1,4 @@
-//! Trials of lossy links, in windows of ten seconds at both ends.
+//! Trials with packet loss, in windows of ten seconds at both ends.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::tally::Outcome;
 use crate::visit::Camera;
 
 const WINDOW: Duration = Duration::from_secs(10);
-/// What the ends get to know the link in: a share of loss is reported every five seconds.
+/// Time for both ends to adapt to the link; loss is reported every five seconds.
 const WARM_UP: Duration = Duration::from_secs(10);
 
-/// Begins a call on such a link, and lets its ends get to know it.
+/// Starts a call on such a link and waits until both ends have adapted.
 pub(crate) async fn begin(lab: &mut Lab, losses: Losses) -> Result<(), LabError> {
-    // What an earlier fault has taught the ends of the network is not to count.
+    // Estimates from an earlier fault must not count.
     lab.hang_up().await;
     lab.calls(1, Camera::WHOLE, [Devices::ON; 2]).await?;
     let condition = Condition { loss: losses.share, burst: losses.burst, ..Condition::delayed(40) };
@@ -28,7 +28,7 @@ pub(crate) async fn begin(lab: &mut Lab, losses: Losses) -> Result<(), LabError>
     Ok(())
 }
 
-/// One window; each end of the call is a trial, for each hears through losses of its own.
+/// Measures one window. Each end of the call is a trial, because each has its own packet loss.
 pub(crate) async fn trial(
     lab: &mut Lab,
     (fault, losses): (&Fault, Losses),

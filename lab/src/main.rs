@@ -1,9 +1,10 @@
-//! Bad networks on one machine: what they do to a visit, measured with the real program and real browsers.
+//! Network impairment lab on one machine: measures how network faults affect a visit, with the real server and real
+//! browsers.
 //!
-//! `network` is the network, with a `link` that is as bad as wanted; `program`, `browser` and `visit` are what runs on it.
-//! A `fault` is what goes wrong; `outage`, `losses`, `capacity` and `start` are how its trials are run; pages keep a
-//! `recording` and the `oracle` reads it; the `host` of the machine is watched meanwhile. `tally` sums up, `report` writes,
-//! `evidence` keeps what went wrong.
+//! `network` builds the network, with impaired `link`s; `program`, `browser` and `visit` run on it. `fault` lists the
+//! faults; `outage`, `losses`, `capacity` and `start` run their trials. Pages keep a `recording`, which the `oracle`
+//! checks; `host` monitors steal time. `tally` computes the figures, `report` writes them, and `evidence` saves details
+//! of failed trials.
 
 mod browser;
 mod capacity;
@@ -47,30 +48,30 @@ use crate::host::Processors;
 use crate::lab::Lab;
 use crate::tally::{Circumstances, Outcome, Row, Tally};
 
-/// What a program says that was skipped, since automake.
+/// Exit code for a skipped test, as in automake.
 const SKIPPED: u8 = 77;
-/// How long anything is waited for before it counts as never.
+/// Maximum waiting time before an event counts as timed out.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT_PATIENCE: Duration = Duration::from_secs(30);
-/// How many trials may be set aside for each that counts.
+/// Maximum number of trials set aside per trial that counts.
 const AT_MOST_ASIDE: usize = 2;
 
-/// Bad networks, and what they do to a visit.
+/// Measures how network faults affect a visit
 #[derive(Parser)]
 struct Cli {
-    /// Trials of each fault.
+    /// Trials per fault
     #[arg(long, default_value_t = 30)]
     trials: usize,
-    /// Only this fault; may be said more than once.
+    /// Only this fault (repeatable)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// What losses are drawn from.
+    /// Random seed for packet loss
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Two trials of each quick fault. Fails if anything does not recover, and asserts no figure.
+    /// Short run: two trials of each quick fault; fails if a call does not recover, ignores targets
     #[arg(long)]
     short: bool,
-    /// Name the faults, and stop.
+    /// List the faults and exit
     #[arg(long)]
     list: bool,
 }
@@ -86,7 +87,7 @@ async fn main() -> ExitCode {
     }
     match or_stopped(run(&cli)).await {
         Ok(rows) if cli.short && rows.iter().any(|row| row.never + row.flawed > 0) => {
-            say("\nnot everything recovered as it should: see target/lab/");
+            say("\nrecovery failed: see target/lab/");
             ExitCode::FAILURE
         }
         Ok(_) => ExitCode::SUCCESS,
@@ -97,7 +98,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Until it is done, or SIGINT or SIGTERM comes: what is dropped then takes everything down.
+/// Runs until done, or until SIGINT or SIGTERM. Dropping the future then cleans up.
 async fn or_stopped<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
     let catch = |kind| signal(kind).map_err(LabError::system("catching signals"));
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
@@ -131,7 +132,7 @@ async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
             rows.push(row);
         }
         if !cli.short {
-            // After each fault: a run that is stopped keeps what it has.
+            // Written after each fault, so that an interrupted run keeps its results.
             report::write(rows.clone())?;
         }
     }
@@ -144,7 +145,7 @@ async fn run(cli: &Cli) -> Result<Vec<Row>, LabError> {
 
 fn chosen(cli: &Cli) -> Result<Vec<&'static Fault>, LabError> {
     if let Some(unknown) = cli.only.iter().find(|name| Fault::place(name).is_none()) {
-        return Err(LabError::Stuck(format!("there is no fault {unknown:?}: --list names them")));
+        return Err(LabError::Stuck(format!("unknown fault {unknown:?}: use --list")));
     }
     let wanted = |fault: &Fault| {
         if cli.only.is_empty() {
@@ -156,7 +157,7 @@ fn chosen(cli: &Cli) -> Result<Vec<&'static Fault>, LabError> {
     Ok(FAULTS.iter().filter(|fault| wanted(fault)).collect())
 }
 
-/// All trials of a fault: those that count, and those that were set aside.
+/// Runs all trials of a fault. Returns those that count and those that were set aside.
 async fn measure(
     lab: &mut Lab,
     fault: &Fault,
@@ -206,7 +207,7 @@ async fn measure(
     Ok([counted, set_aside])
 }
 
-/// A trial in which even the lab lost hold of a page counts as one that never recovered.
+/// Counts a trial in which the lab itself lost control of a page as one that never recovered.
 async fn or_lost(
     lab: &mut Lab,
     trial: Result<Vec<Outcome>, LabError>,

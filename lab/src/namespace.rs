@@ -1,4 +1,4 @@
-//! Network namespaces with names of their own.
+//! Network namespaces.
 
 use std::fs::{self, File};
 use std::os::fd::AsFd as _;
@@ -9,32 +9,32 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::LabError;
 
-/// All our namespaces begin with this, and go on with the process that made them.
+/// Prefix of the lab's namespaces, followed by the process ID.
 const PREFIX: &str = "bedside-lab-";
 
-/// A network namespace. Dropping it ends what runs in it, and removes it.
+/// A network namespace. Dropping it kills the processes in it and removes it.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     name: String,
 }
 
 impl Namespace {
-    /// Makes one for a part of the network.
+    /// Creates a namespace for a part of the network.
     pub(crate) fn create(part: &str) -> Result<Self, LabError> {
         let name = format!("{PREFIX}{}-{part}", std::process::id());
         run(Command::new("ip").args(["netns", "add", &name]))
-            .map_err(|error| LabError::Unavailable(format!("a network namespace cannot be made: {error}")))?;
+            .map_err(|error| LabError::Unavailable(format!("cannot create a network namespace: {error}")))?;
         let namespace = Self { name };
         namespace.ip("link set lo up")?;
         Ok(namespace)
     }
 
-    /// A way in.
+    /// Returns a handle for entering the namespace.
     pub(crate) fn door(&self) -> Result<Door, LabError> {
         File::open(format!("/run/netns/{}", self.name)).map(Door).map_err(LabError::system(self.name.as_str()))
     }
 
-    /// Does something inside, on a thread of its own.
+    /// Runs a function inside, on a separate thread.
     pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, LabError> {
         let door = self.door()?;
         std::thread::scope(|scope| {
@@ -43,34 +43,34 @@ impl Namespace {
         })
     }
 
-    /// A program that will run inside.
+    /// Returns a command that runs a program inside.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program);
         command
     }
 
-    /// Runs `ip` on it; words are split at blanks.
+    /// Runs `ip` in the namespace. Arguments are split at spaces.
     pub(crate) fn ip(&self, words: &str) -> Result<String, LabError> {
         run(Command::new("ip").args(["-n", &self.name]).args(words.split_whitespace()))
     }
 
-    /// Runs a program inside; words are split at blanks.
+    /// Runs a program inside. Arguments are split at spaces.
     pub(crate) fn run(&self, program: &str, words: &str) -> Result<String, LabError> {
         run(self.command(program).args(words.split_whitespace()))
     }
 
-    /// The name others move into it by.
+    /// Returns the name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// A way into a namespace.
+/// A handle for entering a namespace.
 pub(crate) struct Door(File);
 
 impl Door {
-    /// Moves the calling thread in, for good. What it starts is inside as well.
+    /// Moves the calling thread into the namespace permanently. Processes it starts are inside as well.
     pub(crate) fn enter(&self) -> Result<(), LabError> {
         move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(|error| LabError::system("entering a namespace")(error.into()))
@@ -83,7 +83,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Removes what runs that died left behind.
+/// Removes namespaces left behind by killed runs.
 pub(crate) fn sweep() {
     let Ok(list) = run(Command::new("ip").args(["netns", "list"])) else { return };
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
@@ -94,7 +94,7 @@ pub(crate) fn sweep() {
     }
 }
 
-/// Ends what runs in a namespace, and removes it.
+/// Kills the processes in a namespace and removes it.
 fn remove(name: &str) {
     let processes = run(Command::new("ip").args(["netns", "pids", name])).unwrap_or_default();
     let this = std::process::id().to_string();
@@ -105,7 +105,7 @@ fn remove(name: &str) {
     let _ = run(Command::new("ip").args(["netns", "del", name]));
 }
 
-/// Runs a program to its end, and gives what it prints.
+/// Runs a command to completion and returns its output.
 pub(crate) fn run(command: &mut Command) -> Result<String, LabError> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
@@ -118,7 +118,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String, LabError> {
     }
 }
 
-/// Whether this process may make namespaces and devices.
+/// Returns whether this process may create namespaces and devices.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }

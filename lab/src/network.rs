@@ -8,19 +8,19 @@ use crate::error::LabError;
 use crate::link::{Condition, Conditions, End, Link};
 use crate::namespace::{self, Namespace};
 
-/// Where the program is reached. It is the server's alone: no side of it is nearer.
+/// The server's address. It is on none of the links, so that neither side is closer.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-/// The link of the patient when nothing is wrong: 20 ms there and back.
+/// The patient's link without a fault: 20 ms round trip.
 pub(crate) const PATIENT_LINK: Conditions = Conditions::both(Condition::delayed(10));
-/// The link of the provider: 10 ms there and back.
+/// The provider's link without a fault: 10 ms round trip.
 pub(crate) const PROVIDER_LINK: Conditions = Conditions::both(Condition::delayed(5));
 
 /// The router's two public addresses.
 const WAN: [Ipv4Addr; 2] = [Ipv4Addr::new(203, 0, 113, 2), Ipv4Addr::new(203, 0, 113, 3)];
 
-/// The whole of it. Dropping it leaves nothing behind.
+/// The whole network. Dropping it removes everything.
 pub(crate) struct Network {
-    // Links go first, then what they end in.
+    // Links must be dropped before the namespaces they connect.
     pub(crate) patient_link: Link,
     provider_link: Link,
     pub(crate) patient: Namespace,
@@ -31,7 +31,7 @@ pub(crate) struct Network {
     moves: u8,
 }
 
-/// A transport whose mappings a router may forget, or which it may block.
+/// A transport whose NAT mappings can be dropped or which can be blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Udp,
@@ -48,14 +48,14 @@ impl Transport {
 }
 
 impl Network {
-    /// Builds it. `seed` draws the losses of its links.
+    /// Builds the network. `seed` determines packet loss.
     pub(crate) fn build(seed: u64) -> Result<Self, LabError> {
         if !namespace::is_root() {
             return Err(LabError::Unavailable("namespaces and TAP devices need root".to_owned()));
         }
         for (program, package) in [("ip", "iproute2"), ("nft", "nftables"), ("conntrack", "conntrack")] {
             if Command::new(program).arg("--version").output().is_err() {
-                return Err(LabError::Unavailable(format!("`{program}` is not here (Debian's package {package})")));
+                return Err(LabError::Unavailable(format!("`{program}` is missing (Debian package {package})")));
             }
         }
         namespace::sweep();
@@ -100,7 +100,7 @@ impl Network {
         Ok(network)
     }
 
-    /// The router's rules: one public address for the patient, and what it blocks.
+    /// Sets the router's rules: the patient's public address, and blocked transports.
     fn route(&self, blocked: &[Transport]) -> Result<(), LabError> {
         let drops: String = blocked.iter().map(|it| format!("meta l4proto {} drop;", it.word())).collect();
         let wan = WAN[self.wan];
@@ -112,27 +112,26 @@ impl Network {
         namespace::run(self.router.command("nft").arg(rules)).map(|_| ())
     }
 
-    /// The router forgets the mappings of these, and gives new ones from its other address. Gives the time of it.
+    /// Drops NAT mappings of these transports and switches to the other public address. Returns the time.
     pub(crate) fn rebind(&mut self, transports: &[Transport]) -> Result<f64, LabError> {
         self.wan = 1 - self.wan;
         self.route(&[])?;
         let at = clock::wall();
         for transport in transports {
-            // It fails where there was nothing to forget.
+            // Fails if there are no mappings to drop.
             let _ = self.router.run("conntrack", &format!("-D -p {}", transport.word()));
         }
         Ok(at)
     }
 
-    /// Blocks transports of the patient. Gives the time of it.
+    /// Blocks transports of the patient. Returns the time.
     pub(crate) fn block(&self, transports: &[Transport]) -> Result<f64, LabError> {
         let at = clock::wall();
         self.route(transports)?;
         Ok(at)
     }
 
-    /// The patient's machine goes from one network to another: from Wi-Fi to a mobile network, and back.
-    /// Gives the time of it.
+    /// Moves the patient's machine between Wi-Fi and mobile network. Returns the time.
     pub(crate) fn move_patient(&mut self) -> Result<f64, LabError> {
         self.moves += 1;
         let host = 10 + self.moves % 200;
@@ -148,7 +147,7 @@ impl Network {
         Ok(at)
     }
 
-    /// All as it was built, but for the patient's address.
+    /// Restores everything except the patient's address.
     pub(crate) fn heal(&self) -> Result<(), LabError> {
         self.patient_link.set(PATIENT_LINK);
         self.provider_link.set(PROVIDER_LINK);
@@ -162,11 +161,11 @@ mod tests {
 
     use super::*;
 
-    /// Round-trip times in ms of pings to the server; lost ones are missing.
+    /// Returns the round trips of pings to the server in ms, without lost ones.
     fn ping(from: &Namespace, count: u32) -> Vec<f64> {
         let (count, server) = (count.to_string(), SERVER.to_string());
         let mut command = from.command("ping");
-        // It fails when nothing comes back.
+        // Fails if there is no reply.
         let output = command.args(["-n", "-i", "0.02", "-W", "1", "-c", &count, &server]).output().expect("ping runs");
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok()).collect()
@@ -189,7 +188,7 @@ mod tests {
         let came = ping(&network.patient, 200);
         assert!((130..190).contains(&came.len()), "{} of 200 came back", came.len());
         let middle = median(came);
-        assert!((50.0..90.0).contains(&middle), "{middle} ms there and back");
+        assert!((50.0..90.0).contains(&middle), "{middle} ms round trip");
 
         network.patient_link.set(PATIENT_LINK.cut());
         assert_eq!(ping(&network.patient, 3).len(), 0);

@@ -1,10 +1,10 @@
-//! Whether a fault went by as it should: nobody clicked, nobody was taken for gone, nothing was opened that was shut.
+//! Checks of each trial: no clicks, no participant treated as gone, no device turned on.
 
 use crate::error::LabError;
 use crate::recording::{Counter, Recording};
 use crate::visit::{Page, Visit};
 
-/// What a person has switched on.
+/// The devices that are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Devices {
     pub(crate) microphone: bool,
@@ -14,7 +14,7 @@ pub(crate) struct Devices {
 impl Devices {
     pub(crate) const ON: Self = Self { microphone: true, camera: true };
 
-    /// What a page that receives them counts up.
+    /// Returns the counters that must increase at a page that receives this media.
     pub(crate) fn counters(self) -> Vec<Counter> {
         let mut counters: Vec<Counter> = Vec::new();
         if self.camera {
@@ -27,12 +27,12 @@ impl Devices {
     }
 }
 
-/// Sound with less energy than this in all is silence: two beeps have a hundred times as much.
+/// Audio with less total energy than this is silence; two beeps have a hundred times as much.
 const SILENCE: f64 = 0.000_1;
-/// What was said before muting is still heard for so many milliseconds.
+/// Audio sent before muting may arrive for this many milliseconds.
 const LAST_WORDS: f64 = 500.0;
 
-/// A person's page, what they sent, and what the other one sent.
+/// A participant's page, the devices that were on there, and those of the other participant.
 pub(crate) struct Witness<'a> {
     pub(crate) page: &'a Page,
     pub(crate) own: Devices,
@@ -41,7 +41,7 @@ pub(crate) struct Witness<'a> {
 }
 
 impl<'a> Witness<'a> {
-    /// Asks both pages what they noted since `since`.
+    /// Reads what both pages recorded since `since`.
     pub(crate) async fn both(
         visit: &'a Visit,
         [patient, provider]: [Devices; 2],
@@ -55,25 +55,25 @@ impl<'a> Witness<'a> {
         ])
     }
 
-    /// Milliseconds from `since` until all the other one sends has come again.
+    /// Returns the milliseconds from `since` until all media of the other participant has resumed.
     pub(crate) fn resumed(&self, since: f64) -> Option<f64> {
         let waits = self.other.counters().into_iter().map(|counter| self.recording.resumed(counter, since));
         waits.collect::<Option<Vec<f64>>>().map(|waits| waits.into_iter().fold(0.0, f64::max))
     }
 
-    /// The longest that anything the other one sends stood still, in milliseconds.
+    /// Returns the longest gap in any media of the other participant, in milliseconds.
     pub(crate) fn longest_gap(&self, from: f64, to: f64) -> f64 {
         let gaps = self.other.counters().into_iter().map(|counter| self.recording.longest_gap(counter, from, to));
         gaps.fold(0.0, f64::max)
     }
 
-    /// Everything that is not as it should be, from `begin` until now.
+    /// Returns all failed checks from `begin` until now.
     pub(crate) async fn flaws(&self, begin: f64) -> Result<Vec<String>, LabError> {
         let mut flaws = self.noted(begin);
         let Self { page, own, .. } = self;
-        // Media may be back before the page has noticed that its other connection is dead.
+        // Media may resume before the page has noticed that its signalling connection is dead.
         let settled = "probe.stage() === 'connected' && probe.call().dataset.transport === 'open'";
-        let _ = page.until(settled, "the page to come to rest").await;
+        let _ = page.until(settled, "the page to settle").await;
         let stands: Standing = page
             .eval(
                 "({ stage: probe.stage(), transport: probe.call().dataset.transport, \
@@ -84,31 +84,33 @@ impl<'a> Witness<'a> {
             )
             .await?;
         if (stands.stage.as_str(), stands.transport.as_str()) != ("connected", "open") {
-            flaws.push(format!("stands at {} / {}", stands.stage, stands.transport));
+            flaws.push(format!("is at stage {} with transport {}", stands.stage, stands.transport));
         }
         if (stands.mute, stands.unmute) != (own.microphone, !own.microphone) {
-            flaws.push(format!("microphone was {} and is not any more", on(own.microphone)));
+            flaws.push(format!("microphone is no longer {}", on(own.microphone)));
         }
         if (stands.stop, stands.start) != (own.camera, !own.camera) {
-            flaws.push(format!("camera was {} and is not any more", on(own.camera)));
+            flaws.push(format!("camera is no longer {}", on(own.camera)));
         }
         if stands.remotes != "audio+video" {
-            flaws.push(format!("shows other people than one: {:?}", stands.remotes));
+            flaws.push(format!("does not show exactly one participant: {:?}", stands.remotes));
         }
         flaws.iter_mut().for_each(|flaw| flaw.insert_str(0, &format!("{}: ", page.role)));
         Ok(flaws)
     }
 
-    /// Times at which the other was taken for gone.
+    /// Returns the times at which a page showed the other participant as reconnecting.
     pub(crate) fn doubts(&self, begin: f64) -> Vec<String> {
         let stages = self.recording.stages.iter().filter(|(at, stage, _)| *at > begin && stage == "reconnecting");
         let role = self.page.role;
         stages
-            .map(|(at, ..)| format!("{role}: the other was said to be gone after {:.1} s", (at - begin) / 1000.0))
+            .map(|(at, ..)| {
+                format!("{role}: showed the other participant as reconnecting after {:.1} s", (at - begin) / 1000.0)
+            })
             .collect()
     }
 
-    /// What the page noted that it should not have.
+    /// Returns failed checks from the page's recording.
     fn noted(&self, begin: f64) -> Vec<String> {
         let Self { recording, other, .. } = self;
         let mut flaws = Vec::new();
@@ -117,7 +119,7 @@ impl<'a> Witness<'a> {
             flaws.push(format!("{clicks} clicks"));
         }
         if recording.loaded > begin {
-            flaws.push("was loaded anew".to_owned());
+            flaws.push("was reloaded".to_owned());
         }
         for (_, stage, _) in recording.stages.iter().filter(|(at, ..)| *at > begin) {
             if !["connected", "reconnecting", "loading"].contains(&stage.as_str()) {
@@ -130,13 +132,13 @@ impl<'a> Witness<'a> {
         let now = recording.samples.last().map_or(begin, |sample| sample.at);
         let energy = recording.rose(|sample| sample.energy, begin + LAST_WORDS, now);
         if !other.microphone && energy > SILENCE {
-            flaws.push(format!("heard somebody who is muted (energy {energy:.4})"));
+            flaws.push(format!("received audio from a muted participant (energy {energy:.4})"));
         }
         let frames = recording.rose(|sample| sample.frames, begin + LAST_WORDS, now);
-        // Both: a page without a processor decodes what it was sent long before.
+        // Both are required: an overloaded page decodes video it received much earlier.
         let bytes = recording.rose(|sample| sample.bytes, begin + LAST_WORDS, now);
         if !other.camera && frames > 0.0 && bytes > 0.0 {
-            flaws.push(format!("saw {frames} pictures of a camera that is off"));
+            flaws.push(format!("decoded {frames} frames of a camera that is off"));
         }
         flaws
     }

@@ -1,4 +1,4 @@
-//! Trials of what breaks a running call.
+//! Trials that interrupt a running call.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::visit::{Camera, Visit};
 
 const ONE_WAY: Duration = Duration::from_secs(8);
 const SIGNALLING_CUT: Duration = Duration::from_secs(12);
-/// How long after a cut of signalling the media must still run.
+/// How long after a signalling interruption the media is observed.
 const AFTERMATH: f64 = 5000.0;
 
-/// One trial: an outcome a visit.
+/// Runs one trial and returns an outcome per visit.
 pub(crate) async fn trial(
     lab: &mut Lab,
     (fault, outage): (&Fault, Outage),
@@ -50,7 +50,7 @@ pub(crate) async fn trial(
         if outage == Outage::UdpBlocked && value.is_some() {
             let protocol: String = call.visit.patient.eval("await probe.protocol()").await?;
             if protocol != "tcp" {
-                flaws.push(format!("media go by {protocol:?}"));
+                flaws.push(format!("media uses {protocol:?}"));
             }
         }
         let values = vec![value.map(|milliseconds| milliseconds / 1000.0)];
@@ -74,7 +74,7 @@ pub(crate) async fn trial(
     Ok(outcomes)
 }
 
-/// Every third trial with a muted patient, every third with the provider's camera off: that must not change.
+/// Every third trial has a muted patient, and every third the provider's camera off, which must not change.
 fn devices(number: usize) -> [Devices; 2] {
     match number % 3 {
         1 => [Devices { microphone: false, ..Devices::ON }, Devices::ON],
@@ -83,7 +83,7 @@ fn devices(number: usize) -> [Devices; 2] {
     }
 }
 
-/// Does it, mends it after its time, and says from when to count.
+/// Causes the outage, ends it after its duration, and returns the time from which to measure.
 async fn strike(lab: &mut Lab, outage: Outage) -> Result<f64, LabError> {
     match outage {
         Outage::NatRebind => return lab.network.rebind(&[Transport::Udp]),
@@ -111,7 +111,7 @@ async fn strike(lab: &mut Lab, outage: Outage) -> Result<f64, LabError> {
     Ok(clock::wall())
 }
 
-/// Milliseconds until everything comes again at both ends, for good.
+/// Returns the milliseconds until all media has resumed permanently at both ends.
 async fn comes_back(
     visit: &Visit,
     devices: [Devices; 2],
@@ -129,7 +129,7 @@ async fn comes_back(
     Ok(None)
 }
 
-/// The longest standstill from the cut until some time after it, once both reach the server again.
+/// Returns the longest media gap from the interruption until some time after it, once both pages have reconnected.
 async fn stands_still(
     visit: &Visit,
     devices: [Devices; 2],

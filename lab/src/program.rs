@@ -1,4 +1,4 @@
-//! The program under test: the real one, in its namespace, with a database in a folder of its own.
+//! The server under test: a release build in its namespace with a separate database.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The password of every provider in the lab.
 pub(crate) const PASSWORD: &str = "a bad network, on purpose";
 
-/// The running program. Dropping it ends it.
+/// The running server. Dropping it kills it.
 pub(crate) struct Program {
     binary: PathBuf,
     folder: TempDir,
@@ -27,20 +27,20 @@ pub(crate) struct Program {
     people: u32,
 }
 
-/// What was booked.
+/// A booked appointment.
 pub(crate) struct Booking {
     pub(crate) appointment: String,
-    /// The patient's link.
+    /// The patient link.
     pub(crate) link: String,
-    /// What the provider signs in with.
+    /// The provider's e-mail address for sign-in.
     pub(crate) email: String,
 }
 
 impl Program {
-    /// Starts it in `namespace`.
+    /// Starts the server in `namespace`.
     pub(crate) fn start(namespace: &Namespace) -> Result<Self, LabError> {
         let binary = binary()?;
-        let folder = tempfile::tempdir().map_err(LabError::system("a folder for the database"))?;
+        let folder = tempfile::tempdir().map_err(LabError::system("creating a folder for the database"))?;
         let path = folder.path().display();
         let settings = format!(
             "[clinic]\nname = \"The lab\"\ntime_zone = \"UTC\"\n\
@@ -54,19 +54,19 @@ impl Program {
         Ok(Self { binary, folder, running, people: 0 })
     }
 
-    /// The origin of its pages.
+    /// Returns the origin of its pages.
     pub(crate) fn origin() -> String {
         format!("https://{SERVER}:{PORT}")
     }
 
-    /// Ends it as a crash does, starts it again, and says when it listened.
+    /// Kills the server like a crash, restarts it, and returns when it listened.
     pub(crate) fn crash(&mut self, namespace: &Namespace) -> Result<f64, LabError> {
         end(&mut self.running);
         self.running = launch(&self.binary, self.folder.path(), namespace)?;
         Ok(clock::wall())
     }
 
-    /// Books an appointment of two new people that is due now.
+    /// Books an appointment for two new people that is due now.
     pub(crate) fn book(&mut self) -> Result<Booking, LabError> {
         self.people += 1;
         let number = self.people;
@@ -91,12 +91,12 @@ impl Program {
         }
     }
 
-    /// The database file.
+    /// Returns the path of the database file.
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("bedside.db")
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of the log.
     pub(crate) fn log_tail(&self, lines: usize) -> String {
         let text = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let all: Vec<&str> = text.lines().collect();
@@ -116,28 +116,28 @@ impl Drop for Program {
     }
 }
 
-/// The program beside this one's folder of the same build; or what BEDSIDE names.
+/// Returns the server binary of the same build, or the one set by BEDSIDE.
 fn binary() -> Result<PathBuf, LabError> {
     let given = std::env::var_os("BEDSIDE").map(PathBuf::from);
     let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("release/bedside"));
     given
         .or_else(beside)
         .filter(|binary| binary.is_file())
-        .ok_or_else(|| LabError::Stuck("the program is not built: cargo build --release -p bedside-server".to_owned()))
+        .ok_or_else(|| LabError::Stuck("the server is not built: cargo build --release -p bedside-server".to_owned()))
 }
 
-/// Starts the program, and comes back when it listens.
+/// Starts the server and waits until it listens.
 fn launch(binary: &Path, folder: &Path, namespace: &Namespace) -> Result<Child, LabError> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(folder.join("log"))
-        .map_err(LabError::system("opening the program's log"))?;
+        .map_err(LabError::system("opening the server's log"))?;
     let mut command = namespace.command(binary);
     command.arg("--config").arg(folder.join("bedside.toml")).args(["serve", "--tls", "self-signed"]);
     command.env("BEDSIDE_LOG", "info").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let mut child = command.spawn().map_err(LabError::system("starting the program"))?;
-    let Some(output) = child.stdout.take() else { return Err(LabError::Stuck("the program has no output".to_owned())) };
+    let mut child = command.spawn().map_err(LabError::system("starting the server"))?;
+    let Some(output) = child.stdout.take() else { return Err(LabError::Stuck("the server has no output".to_owned())) };
     let (say, said) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -150,7 +150,7 @@ fn launch(binary: &Path, folder: &Path, namespace: &Namespace) -> Result<Child, 
         }
     }
     end(&mut child);
-    Err(LabError::Stuck("the program does not listen".to_owned()))
+    Err(LabError::Stuck("the server did not start listening".to_owned()))
 }
 
 fn end(child: &mut Child) {

@@ -1,4 +1,4 @@
-// Notes, in every page, what a person would notice and what the media do. Put behind `probe`.
+// Records in every page what a user would notice and the media statistics. Appended to `probe`.
 if (window === window.top && window.bedsideRecord === undefined) {
   const record = { loaded: Date.now(), samples: [], stages: [], texts: [], clicks: [] };
   window.bedsideRecord = record;
@@ -40,7 +40,7 @@ if (window === window.top && window.bedsideRecord === undefined) {
       await measure();
       if (count % 5 === 0) read();
     } catch {
-      // A connection that is being replaced has nothing to tell.
+      // A connection that is being replaced has no statistics.
     }
     setTimeout(() => void turn(count + 1), Math.max(0, EVERY - (performance.now() - began)));
   };

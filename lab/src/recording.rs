@@ -1,65 +1,65 @@
-//! What a page noted, and what can be read from it.
+//! The recording of a page, and its evaluation.
 
 use serde::Deserialize;
 
-/// Media that stands still for longer is out. Shorter, it is a low picture rate or a busy machine.
+/// Media without progress for longer than this many milliseconds is interrupted. Shorter gaps are due to a low frame
+/// rate or a busy machine.
 const GAP: f64 = 500.0;
-/// How long media must have run since a gap, for the gap to be the last one.
+/// How long media must have run since a gap for the gap to be over.
 const SETTLED: f64 = 2500.0;
-/// So many samples must have seen nothing new in a gap: a page that itself stood still proves nothing.
+/// Minimum number of samples without progress in a gap. A page that was itself suspended proves nothing.
 const QUIET_SAMPLES: u32 = 4;
 
-/// All that a page noted since some moment. Times are milliseconds of the wall clock.
+/// Everything a page recorded since some time. Times are wall clock milliseconds.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Recording {
     /// When the page was loaded.
     pub(crate) loaded: f64,
     pub(crate) samples: Vec<Sample>,
-    /// Stage and transport, each time one changed.
+    /// Changes of stage and transport.
     pub(crate) stages: Vec<(f64, String, String)>,
-    /// All visible text, each time it changed.
+    /// Changes of the visible text.
     pub(crate) texts: Vec<(f64, String)>,
-    /// When somebody clicked.
+    /// Times of clicks.
     pub(crate) clicks: Vec<f64>,
 }
 
-/// What the page's media connection said at a moment. All but `at` only grow, until a fresh connection
-/// begins anew.
+/// Statistics of the page's media connection. All counters but `at` only increase until a new connection resets them.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) at: f64,
-    /// Pictures decoded.
+    /// Video frames decoded.
     pub(crate) frames: f64,
-    /// Sound samples that came out of the buffer, without invented ones.
+    /// Audio samples played, except concealed ones.
     pub(crate) sound: f64,
-    /// Energy of the sound.
+    /// Total audio energy.
     pub(crate) energy: f64,
-    /// Sound samples that were invented.
+    /// Concealed audio samples.
     pub(crate) concealed: f64,
-    /// All sound samples.
+    /// All audio samples.
     pub(crate) heard: f64,
-    /// Seconds in which the picture was frozen.
+    /// Seconds of frozen video.
     pub(crate) frozen: f64,
-    /// Bytes of pictures.
+    /// Video bytes received.
     pub(crate) bytes: f64,
 }
 
-/// A counter of a sample.
+/// Selects a counter of a sample.
 pub(crate) type Counter = fn(&Sample) -> f64;
 
-/// What a counter rose by, from one sample to the next.
+/// Returns the increase of a counter between two samples.
 fn rise(before: f64, after: f64) -> f64 {
     if after >= before { after - before } else { after }
 }
 
 impl Recording {
-    /// What a counter rose by within a span.
+    /// Returns the increase of a counter within a period.
     pub(crate) fn rose(&self, counter: Counter, from: f64, to: f64) -> f64 {
         let within: Vec<&Sample> = self.samples.iter().filter(|sample| sample.at >= from && sample.at <= to).collect();
         within.windows(2).map(|pair| rise(counter(pair[0]), counter(pair[1]))).sum()
     }
 
-    /// Milliseconds from `since` until a counter rises again for good; `None` as long as that is not certain.
+    /// Returns the milliseconds from `since` until a counter has resumed permanently; `None` while that is uncertain.
     pub(crate) fn resumed(&self, counter: Counter, since: f64) -> Option<f64> {
         let gaps = self.gaps(counter, since);
         let now = self.samples.last()?.at;
@@ -72,7 +72,7 @@ impl Recording {
         Some(last_gap.map_or_else(|| longest(&gaps), |gap| gap.end - since))
     }
 
-    /// The longest time a counter stood still in a span, in milliseconds.
+    /// Returns the longest gap of a counter within a period, in milliseconds.
     pub(crate) fn longest_gap(&self, counter: Counter, from: f64, to: f64) -> f64 {
         let mut gaps = self.gaps(counter, from);
         gaps.retain(|gap| gap.begin < to);
@@ -80,15 +80,15 @@ impl Recording {
         longest(&gaps).max(to - silent)
     }
 
-    /// Seconds in which the picture stood frozen in a span.
+    /// Returns the seconds of frozen video within a period.
     pub(crate) fn frozen(&self, from: f64, to: f64) -> f64 {
         let noted = self.rose(|sample| sample.frozen, from, to);
-        // The browser notes a freeze once it is over: one that lasts is as long as nothing new came.
+        // The browser counts a freeze only when it ends. The length of an ongoing one is the time without frames.
         let standing = self.longest_gap(|sample| sample.frames, from, to) / 1000.0;
         if standing > 1.0 { noted.max(standing) } else { noted }
     }
 
-    /// The times between rises of a counter.
+    /// Returns the gaps between increases of a counter.
     fn gaps(&self, counter: Counter, since: f64) -> Vec<Gap> {
         let mut gaps = Vec::new();
         let mut gap = Gap { begin: since, end: since, quiet: 0 };
@@ -130,7 +130,7 @@ fn longest(gaps: &[Gap]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Samples every 50 ms; a picture in each that `plays` says.
+    /// Samples every 50 ms, with a frame in each for which `plays` is true.
     fn recording(until: u32, plays: impl Fn(f64) -> bool) -> Recording {
         let mut frames = 0.0;
         let samples = (0..=until / 50)
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_still_under_way_is_not_the_return() {
-        // Cut at 1,000, but 100 ms are still under way; back at 1,800.
+        // Cut at 1,000 with 100 ms of media in flight; resumed at 1,800.
         let recording = recording(6000, |at| !(1101.0..1800.0).contains(&at));
         assert_eq!(recording.resumed(FRAMES, 1000.0), Some(800.0));
     }

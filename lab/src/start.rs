@@ -1,4 +1,4 @@
-//! Trials of the beginning of a meeting.
+//! Trials of starting a meeting.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::oracle::Devices;
 use crate::tally::Outcome;
 use crate::visit::Page;
 
-/// A function of `probe` that notes what is seen, into `bedsideSeen`.
+/// A function of `probe` that records what is displayed, in `bedsideSeen`.
 const WATCH: &str = include_str!("../../crates/server/tests/measure/watch.js");
 
-/// When a page saw what, in milliseconds of the wall clock.
+/// Times of displayed events in wall clock milliseconds.
 #[derive(Debug, Deserialize)]
 struct Seen {
     click: Option<f64>,
@@ -22,7 +22,7 @@ struct Seen {
     decoded: Option<f64>,
 }
 
-/// Brings two people to the page of an appointment.
+/// Opens the pages of both participants for an appointment.
 pub(crate) async fn begin(lab: &mut Lab) -> Result<(), LabError> {
     lab.network.heal()?;
     lab.hang_up().await;
@@ -31,7 +31,7 @@ pub(crate) async fn begin(lab: &mut Lab) -> Result<(), LabError> {
     Ok(())
 }
 
-/// One start; visits of the same appointment follow each other.
+/// Runs one start. Visits of the same appointment follow each other.
 pub(crate) async fn trial(lab: &mut Lab, number: usize) -> Result<Outcome, LabError> {
     if let Some(call) = lab.calls.first()
         && number > 0
@@ -44,7 +44,7 @@ pub(crate) async fn trial(lab: &mut Lab, number: usize) -> Result<Outcome, LabEr
     for page in [patient, provider] {
         page.eval::<bool>(&format!("await ({WATCH})(probe)")).await?;
     }
-    // Pictures come at regular times: the clicks must not.
+    // Camera frames are periodic, so clicks are spread over the period.
     sleep(Duration::from_millis(300 + (number as u64 * 137) % 500)).await;
     call.visit.press_start().await?;
     let (there, here) = (seen(patient).await?, seen(provider).await?);
@@ -59,9 +59,12 @@ pub(crate) async fn trial(lab: &mut Lab, number: usize) -> Result<Outcome, LabEr
 }
 
 async fn seen(page: &Page) -> Result<Seen, LabError> {
-    // What does not come in time stays missing, and counts as never.
+    // Events that do not occur in time stay missing and count as timed out.
     let _ = page
-        .until("['stage', 'decoded'].every((name) => window.bedsideSeen?.[name] != null)", "the other's picture")
+        .until(
+            "['stage', 'decoded'].every((name) => window.bedsideSeen?.[name] != null)",
+            "the other participant's video",
+        )
         .await;
     page.eval("window.bedsideSeen").await
 }

@@ -1,21 +1,21 @@
-//! Observations, and how they are summed up.
+//! Outcomes of trials, and their statistics.
 
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Figure};
 
-/// What was observed in a trial: one value a figure of the fault; `None`: it never came.
+/// The outcome of a trial: one value per figure of the fault; `None` if it timed out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outcome {
     pub(crate) values: Vec<Option<f64>>,
-    /// What the oracle found wrong.
+    /// Failed checks.
     pub(crate) flaws: Vec<String>,
-    /// The share of the processors' time, 0 to 1, that the machine's host took away meanwhile.
+    /// Share of CPU time, 0 to 1, that the virtual machine's host took away during the trial.
     pub(crate) taken: f64,
 }
 
 impl Outcome {
-    /// Whether it tells of the machine's host rather than of the visit. What the oracle found wrong counts all the same.
+    /// Returns whether the trial measured the host rather than the visit. Trials with failed checks always count.
     pub(crate) fn is_disturbed(&self, fault: &Fault) -> bool {
         self.taken > fault.bears() && self.flaws.is_empty()
     }
@@ -26,19 +26,19 @@ impl Outcome {
 pub(crate) struct Tally<'a> {
     pub(crate) fault: &'a Fault,
     pub(crate) outcomes: Vec<Outcome>,
-    /// Those of trials that were set aside.
+    /// Trials that were set aside.
     pub(crate) set_aside: Vec<Outcome>,
-    /// What stands for a value that never came: as long as it was waited for.
+    /// The value for a trial that timed out: the full waiting time.
     pub(crate) patience: f64,
     pub(crate) circumstances: Circumstances,
 }
 
-/// When, and on how busy a machine.
+/// Date, and how busy the machine was.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Circumstances {
     pub(crate) date: String,
     pub(crate) seed: u64,
-    /// Load averages of a minute, at the beginning and at the end.
+    /// One-minute load averages at the start and at the end.
     pub(crate) load: [f64; 2],
     pub(crate) seconds: f64,
 }
@@ -55,19 +55,19 @@ pub(crate) struct Row {
     pub(crate) max: f64,
     pub(crate) bar_p50: Option<f64>,
     pub(crate) bar: Option<f64>,
-    /// Trials in which it never came; they count as long as they were waited for.
+    /// Trials that timed out. They count with the full waiting time.
     pub(crate) never: usize,
-    /// Trials in which the oracle found something wrong.
+    /// Trials with failed checks.
     pub(crate) flawed: usize,
     pub(crate) held: bool,
     pub(crate) values: Vec<f64>,
-    /// Values of trials during which the machine's host took processors away; others were run instead.
+    /// Values of trials that were set aside because the host took away CPU time; others were run instead.
     pub(crate) set_aside: Vec<f64>,
     pub(crate) circumstances: Circumstances,
 }
 
 impl Tally<'_> {
-    /// A row a figure.
+    /// Returns one row per figure.
     pub(crate) fn rows(&self) -> Vec<Row> {
         self.fault.figures.iter().enumerate().map(|(index, figure)| self.row(index, figure)).collect()
     }
@@ -102,7 +102,7 @@ impl Tally<'_> {
     }
 }
 
-/// The smallest observation that at least this share of all do not exceed (nearest rank).
+/// Returns a percentile by nearest rank.
 fn at(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A visit: a patient's page and a provider's, as two people use them.
+//! A visit: the pages of a patient and a provider.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,7 +16,7 @@ const RECORDER: &str = include_str!("recorder.js");
 const CAMERA: &str = include_str!("camera.js");
 const START: &str = "Start meeting with Ada Lovelace";
 
-/// How large the pictures of a visit are.
+/// The size of the fake camera's video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Camera {
     width: u32,
@@ -26,11 +26,11 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// For one visit alone.
+    /// For a single visit.
     pub(crate) const WHOLE: Self = Self { width: 640, height: 360, pictures: PICTURES, noise: false };
-    /// For one of several visits at once.
+    /// For several visits at once.
     pub(crate) const SMALL: Self = Self { width: 320, height: 180, pictures: PICTURES / 2, noise: false };
-    /// For a picture that takes all the bandwidth it is given.
+    /// For video that uses all available bandwidth.
     pub(crate) const NOISE: Self = Self { width: 640, height: 360, pictures: PICTURES / 2, noise: true };
 
     fn script(self) -> String {
@@ -42,14 +42,14 @@ impl Camera {
     }
 }
 
-/// One person's page.
+/// The page of one participant.
 pub(crate) struct Page {
     /// For reports.
     pub(crate) role: &'static str,
     pub(crate) window: Window,
 }
 
-/// Two people and their visit.
+/// A visit with both pages.
 pub(crate) struct Visit {
     pub(crate) patient: Page,
     pub(crate) provider: Page,
@@ -57,7 +57,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Books it, and brings both onto their pages: the patient waits, the provider has not started.
+    /// Books a visit and opens both pages: the patient waits, the provider has not started.
     pub(crate) async fn prepare(
         program: &mut Program,
         browsers: [&Browser; 2],
@@ -88,7 +88,7 @@ impl Visit {
         Ok(visit)
     }
 
-    /// Waits until the provider may start, and both have media connections.
+    /// Waits until the provider can start and both pages have media connections.
     pub(crate) async fn both_ready(&self) -> Result<(), LabError> {
         guarded(async {
             self.patient.window.stage("waiting").await;
@@ -100,7 +100,7 @@ impl Visit {
         .await
     }
 
-    /// The provider starts; both see and hear each other.
+    /// Starts the visit and waits until audio and video flow in both directions.
     pub(crate) async fn start(&self) -> Result<(), LabError> {
         self.press_start().await?;
         guarded(async {
@@ -112,12 +112,12 @@ impl Visit {
         .await
     }
 
-    /// The provider presses the button.
+    /// Clicks the start button.
     pub(crate) async fn press_start(&self) -> Result<(), LabError> {
         guarded(self.provider.window.press(START)).await
     }
 
-    /// The provider ends the visit, and both come again.
+    /// Ends the visit and opens both pages again.
     pub(crate) async fn end_and_return(&self) -> Result<(), LabError> {
         guarded(async {
             self.provider.window.press("End visit").await;
@@ -127,19 +127,19 @@ impl Visit {
             }
             self.patient.window.press("Back to the waiting room").await;
             self.patient.window.stage("waiting").await;
-            // The page of a visit that ended has let go of camera and media: one that is opened anew has them.
+            // The page of an ended visit has released camera and media; a new page has them.
             self.provider.window.open(&self.provider_address()).await;
         })
         .await?;
         self.both_ready().await
     }
 
-    /// Both pages, the patient's first.
+    /// Returns both pages, the patient's first.
     pub(crate) fn pages(&self) -> [&Page; 2] {
         [&self.patient, &self.provider]
     }
 
-    /// Closes both windows. Theirs is no goodbye: seats are held.
+    /// Closes both windows without a goodbye, so that seats are held.
     pub(crate) async fn close(self) {
         let _ = guarded(async {
             self.patient.window.close().await;
@@ -154,7 +154,7 @@ impl Visit {
 }
 
 impl Page {
-    /// What the page noted since `since`.
+    /// Returns what the page recorded since `since`.
     pub(crate) async fn recording(&self, since: f64) -> Result<Recording, LabError> {
         self.eval(&format!(
             "(({{ loaded, samples, stages, texts, clicks }}) => {{ \
@@ -165,12 +165,12 @@ impl Page {
         .await
     }
 
-    /// Evaluates an expression in the page; `probe` is at hand.
+    /// Evaluates an expression in the page. `probe` is available.
     pub(crate) async fn eval<T: DeserializeOwned>(&self, expression: &str) -> Result<T, LabError> {
         guarded(self.window.eval(expression)).await
     }
 
-    /// Presses a button.
+    /// Clicks a button.
     pub(crate) async fn press(&self, name: &str) -> Result<(), LabError> {
         guarded(self.window.press(name)).await
     }
@@ -181,7 +181,7 @@ impl Page {
     }
 }
 
-/// The windows of the browser tests panic when they wait in vain; a lab goes on and says so.
+/// Windows of the browser tests panic on timeouts. Converts the panic into an error.
 async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, LabError> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
         let words = panic.downcast_ref::<String>().cloned();

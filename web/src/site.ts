@@ -9,7 +9,7 @@ import { focusSummary } from "./site/summary.ts";
 import { liveDashboard } from "./site/dashboard.ts";
 import { localTimes, takeClock } from "./site/times.ts";
 
-// What the server rendered works without any of this.
+// Server-rendered pages work without any of this.
 takeClock(document);
 localTimes(document);
 if (document.querySelector('time[data-local="relative"]') !== null) setInterval(() => localTimes(document), 60_000);

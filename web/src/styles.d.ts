@@ -1,4 +1,4 @@
-// Stylesheets that an element takes as text (see bundle.mjs).
+// Style sheets that an element imports as text (see bundle.mjs).
 declare module "*.css" {
   const text: string;
   export default text;

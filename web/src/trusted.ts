@@ -1,11 +1,11 @@
 type Rules<T> = Record<string, (text: string) => T>;
 
-/** What is used of Trusted Types (W3C), where the browser has them. */
+/** The part of Trusted Types (W3C) that is used, if the browser supports it. */
 type Factory = { createPolicy(name: string, rules: Rules<string>): Rules<unknown> };
 
 /**
- * Our pages take scripts and markup from named policies alone: what reaches such a place by mistake is refused by the
- * browser. Each policy is for one thing. Browsers without Trusted Types take the text itself.
+ * Creates a Trusted Types policy. Pages accept scripts and markup from named policies only, so that the browser blocks
+ * any other injection. Each policy has a single purpose. Browsers without Trusted Types use the plain string.
  */
 export function trusted(
   name: string,
@@ -14,6 +14,6 @@ export function trusted(
 ): (text: string) => string {
   const { trustedTypes } = globalThis as { trustedTypes?: Factory };
   const policy = trustedTypes?.createPolicy(name, { [kind]: make });
-  // The DOM's types know strings alone; where a trusted value is wanted, it passes as one.
+  // TypeScript's DOM types only know strings, so a trusted value is cast to one.
   return policy === undefined ? make : (text) => policy[kind]?.(text) as string;
 }

@@ -3,12 +3,12 @@ import { VideoCall } from "./views/element.ts";
 
 export type { PublicState, Scene } from "./call/state.ts";
 
-/** `<patient-video-call>`: a waiting room that connects by itself when the provider starts. */
+/** `<patient-video-call>`: a waiting room that connects automatically when the provider starts. */
 export class PatientVideoCall extends VideoCall {
   protected readonly seat: Role = "patient";
 }
 
-/** `<provider-video-call>`: who waits, and one button to start. */
+/** `<provider-video-call>`: shows who is waiting, and a button to start. */
 export class ProviderVideoCall extends VideoCall {
   protected readonly seat: Role = "provider";
 }

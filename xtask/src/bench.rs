@@ -1,19 +1,20 @@
-//! The benchmark of media: `crates/bench` against a release build.
+//! The media benchmark: runs `crates/bench` against a release build.
 
 use std::process::Command;
 
 use crate::shell::{Outcome, built, cargo, finish, heading, root};
 use crate::{needs, web};
 
-/// Measures, prints, and leaves target/bench-media.json; with `--write-docs` also a chart and the table in a document.
+/// Runs the benchmark, prints the results and writes target/bench-media.json. With `--write-docs`, also writes a chart
+/// and the table in docs/performance.md.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     needs::bench()?;
     web::build()?;
     heading("building the server and the benchmark");
-    // One after the other: together they would share features, and the server would be another than the one people run.
+    // Built separately: together they would share features, and the server would differ from a normal build.
     cargo(&["build", "--release", "--package", "bedside-server"])?;
     cargo(&["build", "--release", "--package", "bedside-bench"])?;
-    heading("the benchmark of media");
+    heading("running the media benchmark");
     let (flags, options): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| *word == "--write-docs");
     let built = built()?;
     let mut command = Command::new(built.join("release/bedside-bench"));
@@ -25,7 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     finish(&mut command)
 }
 
-/// That it works: two visits whose people hear each other for two seconds. Nothing is asserted of how fast.
+/// Checks that the benchmark works: two visits with media for two seconds, without performance targets.
 pub(crate) fn test() -> Outcome {
     cargo(&["build", "--workspace", "--bin", "bedside", "--bin", "bedside-bench"])?;
     let short = ["--only", "bedside", "--visits", "2", "--seconds", "2", "--warm-up", "0", "--repetitions", "1"];

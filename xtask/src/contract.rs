@@ -1,12 +1,12 @@
-//! The API against its own description, with Schemathesis.
+//! Tests the API against its OpenAPI description with Schemathesis.
 
 use crate::python;
 use crate::shell::{Outcome, cargo_test};
 
-/// Pinned: another version finds other things.
+/// Pinned, because other versions report other findings.
 const VERSION: &str = "4.32.5";
 
-/// Installs Schemathesis below `target`, and lets it make requests as each kind of caller: about a minute and a half.
+/// Installs Schemathesis below `target` and runs it as each kind of client. Takes about a minute and a half.
 pub(crate) fn test() -> Outcome {
     let program = python::tool("schemathesis", VERSION, "st")?;
     let test = ["--workspace", "--test", "it", "--", "--ignored", "contract::"];

@@ -1,4 +1,5 @@
-//! What forwarding a packet costs, in instructions of our own: a guard that does not depend on how busy a machine is.
+//! Measures the cost of forwarding a packet in instructions, a regression test that does not depend on the machine's
+//! load.
 
 use std::fs;
 use std::process::Command;
@@ -6,15 +7,15 @@ use std::process::Command;
 use crate::needs;
 use crate::shell::{Outcome, heading, output, root, runner_variable};
 
-/// The trace, and the function of it that is counted.
+/// The test that runs the trace, and the function in it that is counted.
 const TEST: &str = "tests::short::cost::a_second_of_a_visit";
 const COUNTED: &str = "*counted_trace*";
-/// The number that was agreed on last.
+/// The accepted number of instructions.
 const BASELINE: &str = "crates/sfu/instructions.txt";
-/// By how much of a hundred it may be exceeded: compilers differ.
+/// Allowed excess in percent, because compilers differ.
 const TOLERANCE: u64 = 15;
 
-/// Counts, and compares with the baseline.
+/// Counts the instructions and compares them with the baseline.
 pub(crate) fn test() -> Outcome {
     needs::install(needs::COST)?;
     let folder = root().join("target/cost");
@@ -28,14 +29,15 @@ pub(crate) fn test() -> Outcome {
     run.current_dir(root()).args(["test", "--release", "--package", "bedside-sfu", "--lib", "--"]);
     run.args(["--exact", TEST, "--ignored", "--nocapture", "--test-threads=1"]).env(runner_variable()?, runner);
     let said = output(&mut run)?;
-    // The test harness begins the line.
+    // The test harness writes the beginning of the line.
     let forwarded = said.lines().find_map(|line| line.split_once("forwarded ")?.1.trim().parse::<u64>().ok());
-    let forwarded = forwarded.filter(|count| *count > 0).ok_or("the trace did not say what it forwarded")?;
+    let forwarded =
+        forwarded.filter(|count| *count > 0).ok_or("the trace did not report the number of forwarded packets")?;
     let listed = output(Command::new("callgrind_annotate").args(["--show-percs=no", "--threshold=100"]).arg(&counts))?;
     compare(own_instructions(&listed) / forwarded)
 }
 
-/// Sums what is not cryptography, whose instructions are the processor's choice.
+/// Sums all instructions except those of cryptography, which depend on the processor.
 fn own_instructions(listed: &str) -> u64 {
     let rows = listed.lines().filter_map(|line| {
         let (count, what) = line.trim().split_once(' ')?;
@@ -49,8 +51,8 @@ fn own_instructions(listed: &str) -> u64 {
 fn compare(found: u64) -> Outcome {
     let path = root().join(BASELINE);
     let text = fs::read_to_string(&path).map_err(|error| format!("{BASELINE}: {error}"))?;
-    let agreed: u64 = text.trim().parse().map_err(|_| format!("{BASELINE} holds no number"))?;
-    heading(&format!("{found} instructions a packet; {agreed} were agreed on"));
+    let agreed: u64 = text.trim().parse().map_err(|_| format!("{BASELINE} does not contain a number"))?;
+    heading(&format!("{found} instructions per packet; the baseline is {agreed}"));
     if found > agreed * (100 + TOLERANCE) / 100 {
         return Err(format!(
             "forwarding a packet takes {found} instructions, more than {TOLERANCE} % above the {agreed} of {BASELINE}. If \
@@ -58,7 +60,7 @@ fn compare(found: u64) -> Outcome {
         ));
     }
     if found < agreed * (100 - TOLERANCE) / 100 {
-        heading(&format!("it has become cheaper: write {found} into {BASELINE}"));
+        heading(&format!("cheaper than the baseline: write {found} into {BASELINE}"));
     }
     Ok(())
 }

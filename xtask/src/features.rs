@@ -1,4 +1,4 @@
-//! That every call of cargo with `--workspace` means the same features, so that each dependency is compiled once.
+//! Checks that every cargo call with `--workspace` uses the same features, so that each dependency is compiled once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -6,16 +6,16 @@ use std::process::Command;
 use crate::fuzz::ENGINE;
 use crate::shell::{Outcome, output, root, say};
 
-/// The sets of features that each package is compiled with: more than one where it also serves build scripts or macros.
+/// The feature sets each package is compiled with. More than one if it is also used by build scripts or macros.
 type Packages = BTreeMap<String, BTreeSet<String>>;
 
-/// Compares what programs are made of with what tests are made of, and says how much is compiled.
+/// Compares the features of binaries with those of tests, and prints how much is compiled.
 pub(crate) fn check() -> Outcome {
     let programs = packages(&["--edges", "normal,build"])?;
     let tests = packages(&["--edges", "normal,build,dev", "--features", ENGINE])?;
     let units = |packages: &Packages| packages.values().map(BTreeSet::len).sum::<usize>();
     say(&format!(
-        "programs: {} packages, compiled {} times; with tests: {}, compiled {} times",
+        "binaries: {} packages, compiled {} times; with tests: {}, compiled {} times",
         programs.len(),
         units(&programs),
         tests.len(),
@@ -25,7 +25,7 @@ pub(crate) fn check() -> Outcome {
     if twice.is_empty() {
         return Ok(());
     }
-    Err(format!("compiled once for programs and again for tests, which ask for more features:\n{}", twice.join("\n")))
+    Err(format!("compiled once for binaries and again for tests, which enable more features:\n{}", twice.join("\n")))
 }
 
 fn compiled_twice(programs: &Packages, tests: &Packages) -> Vec<String> {
@@ -43,7 +43,7 @@ fn packages(arguments: &[&str]) -> Result<Packages, String> {
 fn read(tree: &str) -> Packages {
     let mut packages = Packages::new();
     for (package, features) in tree.lines().filter_map(|line| line.split_once('|')) {
-        // Ours are asked for different ones on purpose: fuzzing has an engine.
+        // The fuzz package differs on purpose: it has the engine feature.
         if !package.starts_with("bedside-fuzz ") {
             packages.entry(package.to_owned()).or_default().insert(features.to_owned());
         }

@@ -1,5 +1,5 @@
-//! Fuzzing with libFuzzer, on the stable toolchain: the compiler's own coverage instrumentation needs
-//! no nightly, and there is no unsafe code of ours that a sanitizer would watch.
+//! Fuzzing with libFuzzer on the stable toolchain. The compiler's coverage instrumentation needs no nightly, and
+//! without unsafe code in this project a sanitizer is of no use.
 
 use std::fs;
 use std::path::Path;
@@ -8,19 +8,19 @@ use std::process::Command;
 use crate::shell::{Outcome, cargo_test, finish, heading, output, root};
 use crate::{needs, shell};
 
-/// The targets, as in `fuzz/src/lib.rs`, and the longest input that tells something new.
+/// The targets of `fuzz/src/lib.rs`, and the maximum useful input length.
 const TARGETS: [(&str, u32); 5] =
     [("signalling", 8_192), ("sdp", 65_536), ("framing", 8_192), ("datagrams", 4_096), ("session", 4_096)];
 
-/// The feature with which the targets are built.
+/// The feature that the targets are built with.
 pub(crate) const ENGINE: &str = "bedside-fuzz/engine";
 
-/// What cargo-fuzz passes, without a sanitizer.
+/// The options that cargo-fuzz passes, without a sanitizer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0";
 
-/// `fuzz TARGET|all [--minutes N]`.
+/// Runs `fuzz TARGET|all [--minutes N]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let (target, minutes) = match arguments {
         [target] => (target, 10),
@@ -30,14 +30,14 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
                 .parse()
                 .ok()
                 .filter(|minutes| *minutes > 0)
-                .ok_or(format!("{minutes:?} is no number of minutes"))?,
+                .ok_or(format!("{minutes:?} is not a number of minutes"))?,
         ),
-        _ => return Err("say cargo xtask fuzz TARGET|all [--minutes N]".to_owned()),
+        _ => return Err("usage: cargo xtask fuzz TARGET|all [--minutes N]".to_owned()),
     };
     let chosen: Vec<_> = TARGETS.iter().filter(|(name, _)| target == "all" || target == name).collect();
     if chosen.is_empty() {
         let names = TARGETS.map(|(name, _)| name).join(", ");
-        return Err(format!("there is no target {target:?}: say {names} or all"));
+        return Err(format!("unknown target {target:?}: use {names} or all"));
     }
     let programs = build()?;
     for (name, longest) in chosen {
@@ -46,19 +46,19 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     Ok(())
 }
 
-/// Builds the targets, and runs what the corpora hold through them.
+/// Builds the targets and runs the corpora through them.
 pub(crate) fn replay() -> Outcome {
     needs::install(needs::FUZZ)?;
     cargo_test(&[], &["--workspace", "--features", ENGINE, "--test", "replay"])
 }
 
-/// Gives the folder of the instrumented programs.
+/// Returns the folder of the instrumented binaries.
 fn build() -> Result<String, String> {
     needs::install(needs::FUZZ)?;
     heading("building the fuzz targets");
     let compiler = output(Command::new("rustc").arg("-vV"))?;
-    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc names no host")?;
-    // With a target named, build scripts and macros are not instrumented.
+    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc printed no host")?;
+    // With an explicit target, build scripts and macros are not instrumented.
     let build = ["build", "--package", "bedside-fuzz", "--features", "engine", "--profile", "fuzz", "--target", host];
     let folder = ["--target-dir", "target/fuzz"];
     shell::cargo_with(&[("RUSTFLAGS", COVERAGE)], &[&build[..], &folder[..]].concat())?;
@@ -86,5 +86,5 @@ fn fuzz(programs: &Path, name: &str, longest: u32, minutes: u32) -> Outcome {
         command.arg(format!("-dict={}", dictionary.display()));
     }
     finish(&mut command)
-        .map_err(|fault| format!("{fault}\nthe input is in {}: docs/fuzzing.md says what to do", findings.display()))
+        .map_err(|fault| format!("{fault}\nthe input is in {}: see docs/fuzzing.md", findings.display()))
 }

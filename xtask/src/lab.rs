@@ -1,17 +1,17 @@
-//! The lab: bad networks on one machine, and what they do to a visit.
+//! The network impairment lab.
 
 use std::process::Command;
 
 use crate::shell::{Outcome, built, cargo, cargo_test, complain, describe, finish, has, heading, root};
 use crate::{needs, web};
 
-/// What the lab's program ends with where it cannot be.
+/// The lab's exit code if it cannot run on this machine.
 const SKIPPED: i32 = 77;
 
-/// Chromium without its windows.
+/// Chromium without a window system.
 const SHELL: &str = "chromium-headless-shell";
 
-/// The whole table, or what the arguments say.
+/// Runs the whole table, or what the arguments select.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     if arguments.iter().any(|argument| argument == "--list") {
         cargo(&["build", "--workspace", "--bin", "bedside-lab"])?;
@@ -25,20 +25,20 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     heading("the lab");
     match start("release", None, &arguments.iter().map(String::as_str).collect::<Vec<_>>())? {
         Ending::Done => Ok(()),
-        Ending::Skipped => Err("there can be no lab on this machine".to_owned()),
+        Ending::Skipped => Err("the lab cannot run on this machine".to_owned()),
     }
 }
 
-/// Its network, and its short form: two trials of each quick fault. Where there can be no lab it says so, and passes.
+/// Tests the lab's network and runs its short form: two trials of each quick fault. Skipped if the lab cannot run.
 pub(crate) fn test() -> Outcome {
     if !needs::is_root() {
-        return skipped("this is not root");
+        return skipped("root is required");
     }
     needs::install(needs::LAB)?;
     web::build()?;
-    // No figure is asserted, so that the program need not be fast.
+    // No targets are checked, so a debug build is enough.
     cargo(&["build", "--workspace", "--bin", "bedside", "--bin", "bedside-lab"])?;
-    // What connections do on a bad network is the same in the headless shell, where pages cost less.
+    // Connections behave the same in the headless shell, where pages use less CPU time.
     let shell = (has(SHELL) && std::env::var_os("CHROMIUM").is_none()).then_some(("CHROMIUM", SHELL));
     match start("debug", shell, &["--short"])? {
         Ending::Done => cargo_test(&[], &["--workspace", "--bin", "bedside-lab", "--", "--ignored"]),
@@ -60,12 +60,12 @@ enum Ending {
     Skipped,
 }
 
-/// Runs the lab on the server of this profile.
+/// Runs the lab with the server of this build profile.
 fn start(profile: &str, environment: Option<(&str, &str)>, arguments: &[&str]) -> Result<Ending, String> {
     let built = built()?;
     let mut command = Command::new(built.join("debug/bedside-lab"));
     command.current_dir(root()).env("BEDSIDE", built.join(profile).join("bedside")).args(arguments).envs(environment);
-    let status = command.status().map_err(|error| format!("{} does not run: {error}", describe(&command)))?;
+    let status = command.status().map_err(|error| format!("{} could not be run: {error}", describe(&command)))?;
     match status.code() {
         Some(0) => Ok(Ending::Done),
         Some(SKIPPED) => Ok(Ending::Skipped),

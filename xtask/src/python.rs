@@ -1,4 +1,4 @@
-//! Tools that come as Python packages, each in an environment of its own below `target`.
+//! Tools distributed as Python packages, each in a virtual environment below `target`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::needs;
 use crate::shell::{heading, output, quietly, root};
 
-/// Gives the path of a package's program, and installs the package first if this version is not there.
+/// Returns the path of a package's program, installing the package if this version is missing.
 pub(crate) fn tool(package: &str, version: &str, program: &str) -> Result<PathBuf, String> {
     let folder = root().join("target/python").join(package);
     let program = folder.join("bin").join(program);
@@ -21,7 +21,7 @@ pub(crate) fn tool(package: &str, version: &str, program: &str) -> Result<PathBu
         quietly(pip.args(["install", "--quiet", "--disable-pip-version-check", &format!("{package}=={version}")]))
     };
     make().map_err(|fault| {
-        format!("{fault}\n{package} needs Python 3.10 or newer, and a package index that pip reaches")
+        format!("{fault}\n{package} needs Python 3.10 or newer, and access to a Python package index")
     })?;
     Ok(program)
 }

@@ -1,4 +1,4 @@
-//! The rings of tests. Each can be run alone.
+//! Test rings. Each can be run alone.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use crate::shell::{self, Outcome, cargo, cargo_test, complain, heading};
 use crate::timing::stage;
 use crate::{bench, contract, cost, fuzz, lab, needs, web};
 
-/// All tests of all packages, with the same features in every call: cargo then compiles each dependency once. Not
-/// `--all-targets`, which would run the fuzz targets as tests: they never end.
+/// All tests of all packages, with the same features in every call, so that cargo compiles each dependency once. Not
+/// `--all-targets`, which would run the fuzz targets as tests, and those never end.
 const EVERYTHING: [&str; 4] = ["--workspace", "--features", ENGINE, "--tests"];
 
-/// Whole journeys are marked `ignore`. Two at a time: a journey often waits.
+/// Browser tests are marked `ignore`. Two run at a time, because they often wait.
 const BROWSER: [&str; 5] = ["--workspace", "--test", "browser", "--", "--ignored"];
 
-/// All rings, or the one with this name.
+/// Runs all rings, or one by name.
 pub(crate) fn run(ring: Option<&str>) -> Outcome {
     match ring {
         None => all(),
@@ -23,19 +23,19 @@ pub(crate) fn run(ring: Option<&str>) -> Outcome {
         Some("web") => web(),
         Some("browser") => browser(),
         Some("cometchat") => cometchat(),
-        Some("lab") => stage("bad networks, in short (about 4 min)", lab::test),
+        Some("lab") => stage("network impairment lab, short run (about 4 min)", lab::test),
         Some("api") => api(),
         Some("fuzz") => fuzz::replay(),
-        Some("bench") => stage("the benchmark of media, in short", bench::test),
+        Some("bench") => stage("media benchmark, short run", bench::test),
         Some("cost") => cost(),
         Some(other) => Err(format!(
-            "there is no ring {other:?}: say rust, acme, web, browser, cometchat, lab, api, fuzz, bench or cost"
+            "unknown ring {other:?}: use rust, acme, web, browser, cometchat, lab, api, fuzz, bench or cost"
         )),
     }
 }
 
 fn all() -> Outcome {
-    stage("installing what the tests need", || {
+    stage("installing test requirements", || {
         needs::install(needs::BROWSER)?;
         needs::install(needs::FUZZ)?;
         needs::install(needs::ACME)?;
@@ -49,14 +49,14 @@ fn all() -> Outcome {
     run(Some("lab"))
 }
 
-/// The API against its own description.
+/// Tests the API against its OpenAPI description.
 pub(crate) fn api() -> Outcome {
-    stage("the API against its own description (about 2 min)", contract::test)
+    stage("the API against its OpenAPI description (about 2 min)", contract::test)
 }
 
-/// Instructions a forwarded packet.
+/// Counts instructions per forwarded packet.
 pub(crate) fn cost() -> Outcome {
-    stage("instructions a forwarded packet (about 5 min the first time)", cost::test)
+    stage("instructions per forwarded packet (about 5 min the first time)", cost::test)
 }
 
 fn rust() -> Outcome {
@@ -65,7 +65,7 @@ fn rust() -> Outcome {
     stage("building the server and its tests (about 7 min the first time)", || {
         cargo(&[&["test", "--no-run"], &EVERYTHING[..]].concat())
     })?;
-    // The browser journeys are marked `ignore`: they are a ring of their own.
+    // The browser tests are marked `ignore`; they are a separate ring.
     stage("Rust: machines, store, server, fuzz corpora", || {
         cargo_test(&[], &EVERYTHING)?;
         cargo(&["test", "--workspace", "--features", ENGINE, "--doc"])
@@ -75,7 +75,7 @@ fn rust() -> Outcome {
 
 fn acme() -> Outcome {
     needs::install(needs::ACME)?;
-    stage("certificates of a real authority", || {
+    stage("certificates from an ACME authority", || {
         cargo_test(&[], &["--workspace", "--test", "it", "--", "--ignored", "acme::"])
     })
 }
@@ -91,27 +91,27 @@ fn web() -> Outcome {
 fn browser() -> Outcome {
     needs::install(needs::BROWSER)?;
     web::build()?;
-    stage("browsers: whole journeys (about 7 min)", || {
+    stage("browser tests (about 7 min)", || {
         cargo_test(&[], &[&BROWSER[..], &["--test-threads=2", "--skip", "cometchat"]].concat())
     })
 }
 
-/// The same journeys over CometChat's own SDKs. What was built with them is not left behind.
+/// Runs the browser tests with CometChat's own SDKs, and removes the build that contains them.
 fn cometchat() -> Outcome {
     needs::install(needs::BROWSER)?;
     if let Err(fault) = web::build_with(true) {
-        heading("SKIPPED: the journeys over CometChat. Its SDKs cannot be had here");
+        heading("SKIPPED: browser tests with CometChat, because its SDKs could not be installed");
         complain(&fault);
         return web::build();
     }
-    let tested = stage("browsers: the same journeys over CometChat's own SDKs (about 2 min)", || {
+    let tested = stage("browser tests with CometChat's own SDKs (about 2 min)", || {
         web::quietly(&["run", "check:cometchat"])?;
         cargo_test(&[], &[&BROWSER[..], &["--test-threads=2", "cometchat"]].concat())
     });
     tested.and(web::build())
 }
 
-/// Pictures of every page and state, into a folder.
+/// Saves screenshots of every page and state to a folder.
 pub(crate) fn shots(folder: &str) -> Outcome {
     needs::install(needs::BROWSER)?;
     web::build()?;
@@ -121,7 +121,7 @@ pub(crate) fn shots(folder: &str) -> Outcome {
     shell::cargo_test(&shots, &[&BROWSER[..], &["gallery::", "ways_in::", "--skip", "cometchat"]].concat())
 }
 
-/// The figures of docs/performance.md, in release.
+/// Measures the figures of docs/performance.md in a release build.
 pub(crate) fn measure() -> Outcome {
     needs::install(needs::BROWSER)?;
     web::build()?;
@@ -130,11 +130,11 @@ pub(crate) fn measure() -> Outcome {
     cargo(&[&["test", "--release", "--package", "bedside-server", "--test", "measure"], &only[..]].concat())
 }
 
-/// Two rings side by side. The first one's output comes only if it fails.
+/// Runs two rings in parallel. The output of the first is shown only if it fails.
 fn beside(one: impl FnOnce() -> Outcome + Send, other: impl FnOnce() -> Outcome) -> Outcome {
     std::thread::scope(|scope| {
         let one = scope.spawn(one);
         let other = other();
-        one.join().map_err(|_| "a ring ended with a panic".to_owned())?.and(other)
+        one.join().map_err(|_| "a ring panicked".to_owned())?.and(other)
     })
 }

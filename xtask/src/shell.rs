@@ -1,4 +1,4 @@
-//! Running programs.
+//! Runs programs.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -7,29 +7,29 @@ use std::process::{Command, Stdio};
 
 use crate::timing;
 
-/// Done, or a sentence.
+/// Success, or an error message.
 pub(crate) type Outcome = Result<(), String>;
 
-/// The repository's folder.
+/// Returns the repository's root folder.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Runs the `cargo` on the path, not the one that runs us: a toolchain file then holds for it too.
+/// Runs the `cargo` found in the path, not the one that runs this program, so that a toolchain file applies.
 pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
     cargo_with(&[], arguments)
 }
 
-/// The same, with environment variables.
+/// Runs `cargo` with environment variables.
 pub(crate) fn cargo_with(environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let mut command = Command::new("cargo");
     command.current_dir(root()).args(arguments).envs(environment.iter().copied());
     finish(&mut command)
 }
 
-/// Runs `cargo test` with these arguments, of which those after `--` go to the test harness, and notes how long each test
-/// takes. The harness tells that only to a nightly toolchain, or one that is called one.
+/// Runs `cargo test` with these arguments (those after `--` go to the test harness) and records the duration of each
+/// test. The harness reports durations only on a nightly toolchain, or one that claims to be.
 pub(crate) fn cargo_test(environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let split = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
     let (own, harness) = arguments.split_at(split);
@@ -38,7 +38,7 @@ pub(crate) fn cargo_test(environment: &[(&str, &str)], arguments: &[&str]) -> Ou
     command.args(["-Zunstable-options", "--report-time"]).envs(environment.iter().copied());
     command.env(runner_variable()?, "env RUSTC_BOOTSTRAP=1").stdout(Stdio::piped());
     let described = describe(&command);
-    let fault = |error| format!("{described} does not run: {error}");
+    let fault = |error| format!("{described} could not be run: {error}");
     let mut child = command.spawn().map_err(fault)?;
     for line in child.stdout.take().into_iter().flat_map(|pipe| BufReader::new(pipe).lines()) {
         let line = line.map_err(fault)?;
@@ -49,31 +49,31 @@ pub(crate) fn cargo_test(environment: &[(&str, &str)], arguments: &[&str]) -> Ou
     if status.success() { Ok(()) } else { Err(format!("{described} ended with {status}")) }
 }
 
-/// The variable that names the program with which cargo runs what it has built.
+/// Returns the name of the variable that selects the program with which cargo runs binaries.
 pub(crate) fn runner_variable() -> Result<String, String> {
     let target = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
     Ok(format!("CARGO_TARGET_{}_RUNNER", target.trim().to_uppercase().replace(['-', '.'], "_")))
 }
 
-/// Where cargo has put this program, and puts the others: the target folder.
+/// Returns the target folder, where cargo puts this program and the others.
 pub(crate) fn built() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program's own place: {error}"))?;
+    let own = std::env::current_exe().map_err(|error| format!("the path of this executable: {error}"))?;
     let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
     Ok(folder.to_owned())
 }
 
-/// Runs to the end; a failure names the command.
+/// Runs a command to completion. An error names the command.
 pub(crate) fn finish(command: &mut Command) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{} ended with {status}", describe(command))),
-        Err(error) => Err(format!("{} does not run: {error}", describe(command))),
+        Err(error) => Err(format!("{} could not be run: {error}", describe(command))),
     }
 }
 
-/// What a program prints.
+/// Returns a program's output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| format!("{} does not run: {error}", describe(command)))?;
+    let output = command.output().map_err(|error| format!("{} could not be run: {error}", describe(command)))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
@@ -81,20 +81,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Whether a program is on the path.
+/// Returns whether a program is in the path.
 pub(crate) fn has(program: impl AsRef<OsStr>) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// A command, as one would type it.
+/// Formats a command as typed in a shell.
 pub(crate) fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs to the end, and shows what the program says only if it fails.
+/// Runs a command to completion and shows its output only if it fails.
 pub(crate) fn quietly(command: &mut Command) -> Outcome {
-    let output = command.output().map_err(|error| format!("{} does not run: {error}", describe(command)))?;
+    let output = command.output().map_err(|error| format!("{} could not be run: {error}", describe(command)))?;
     if output.status.success() {
         return Ok(());
     }

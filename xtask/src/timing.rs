@@ -1,17 +1,17 @@
-//! How long stages and tests take: a table of the stages and the ten slowest tests.
+//! Durations of stages and tests: a table of the stages and the ten slowest tests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::shell::{heading, say};
 
-/// How many tests are listed.
+/// Number of tests listed.
 const SLOWEST: usize = 10;
 
 static STAGES: Mutex<Vec<(String, Duration)>> = Mutex::new(Vec::new());
 static TESTS: Mutex<Vec<(String, Duration)>> = Mutex::new(Vec::new());
 
-/// Runs a stage, and notes how long it took, also if it failed.
+/// Runs a stage and records its duration, even if it fails.
 pub(crate) fn stage<T>(name: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     heading(name);
     #[allow(clippy::disallowed_methods, reason = "measures the run")]
@@ -23,12 +23,12 @@ pub(crate) fn stage<T>(name: &str, work: impl FnOnce() -> Result<T, String>) -> 
     done
 }
 
-/// Notes how long a test took, if this is a line of the test harness that says so.
+/// Records a test's duration if this is such a line of the test harness.
 pub(crate) fn note(line: &str) {
     lock(&TESTS).extend(test(line));
 }
 
-/// Prints the stages of this run in their order, and its slowest tests. Stages that ran side by side each have their time.
+/// Prints the stages of this run in order, and the slowest tests. Parallel stages each have their own duration.
 pub(crate) fn table(total: Duration) {
     let (stages, mut tests) = (lock(&STAGES), lock(&TESTS));
     if !stages.is_empty() {
@@ -48,7 +48,7 @@ pub(crate) fn table(total: Duration) {
     }
 }
 
-/// Reads `test a::test ... ok <1.234s>`.
+/// Parses `test a::test ... ok <1.234s>`.
 fn test(line: &str) -> Option<(String, Duration)> {
     let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ")?;
     let taken = outcome.rsplit_once('<')?.1.strip_suffix("s>")?.parse().ok()?;

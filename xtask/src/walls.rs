@@ -1,4 +1,4 @@
-//! The walls between crates. A crate exists to forbid a dependency; this proves that it does.
+//! Checks the dependency rules between crates. Each crate exists to forbid a dependency.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::shell::{Outcome, cargo, output, quietly};
 
-/// A target with a standard library and no operating system behind it.
+/// A target with a standard library but without an operating system.
 const BARE_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Crates that must not be anywhere below ours.
+/// Crates that must not be among the direct or indirect dependencies.
 const FORBIDDEN: [(&str, &[&str]); 5] = [
     ("bedside-visit", &["tokio", "mio", "socket2", "sqlx", "axum", "str0m", "getrandom"]),
     ("bedside-sfu", &["tokio", "mio", "sqlx", "axum", "bedside-store", "bedside-server"]),
@@ -19,14 +19,14 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
     ("bedside-bench", &["bedside-sfu", "bedside-store", "bedside-server"]),
 ];
 
-/// Words that may stand in some places of the program only.
+/// Words that are only allowed in certain places of the server.
 const CONFINED: [(&str, &str, &[&str]); 5] = [
     ("StatusCode", "crates/server/src", &["crates/server/src/error.rs"]),
     ("sqlx", "crates/server/src", &[]),
-    // Elsewhere it would be taken for the client's address, which behind a reverse proxy it is not.
+    // Elsewhere it could be mistaken for the client's address, which it is not behind a reverse proxy.
     ("ConnectInfo", "crates/server/src", &["crates/server/src/edge/client.rs"]),
     ("SystemTime::now", "crates", &["crates/server/src/clock.rs"]),
-    // What breaks a patient's seal without asking the gate.
+    // Reads patient data without a permission check.
     (
         "unseal_for",
         "crates/server/src",
@@ -39,7 +39,7 @@ const CONFINED: [(&str, &str, &[&str]); 5] = [
     ),
 ];
 
-/// Checks all of them, and names every breach.
+/// Checks all rules and reports every violation.
 pub(crate) fn check(root: &Path) -> Outcome {
     if !output(Command::new("rustup").args(["target", "list", "--installed"]))?.contains(BARE_TARGET) {
         quietly(Command::new("rustup").args(["target", "add", BARE_TARGET]))?;

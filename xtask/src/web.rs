@@ -10,13 +10,12 @@ fn folder() -> PathBuf {
     root().join("web")
 }
 
-/// Builds `web/dist`, without anything of CometChat's.
+/// Builds `web/dist` without CometChat.
 pub(crate) fn build() -> Outcome {
     build_with(false)
 }
 
-/// Builds `web/dist`. CometChat's SDKs have a licence of their own: they are installed and built in only when that is
-/// asked for.
+/// Builds `web/dist`. CometChat's SDKs have a separate licence, so they are installed and included only on request.
 pub(crate) fn build_with(cometchat: bool) -> Outcome {
     install()?;
     if cometchat {
@@ -28,15 +27,15 @@ pub(crate) fn build_with(cometchat: bool) -> Outcome {
     shell::quietly(build.env("BEDSIDE_COMETCHAT", if cometchat { "1" } else { "0" }))
 }
 
-/// Installs the npm packages of the lock file, unless that was done already.
+/// Installs the npm packages of the lock file unless they are current.
 pub(crate) fn install() -> Outcome {
     if !has("npm") {
-        return Err("npm is not here: install Node.js 20 or newer".to_owned());
+        return Err("npm is missing: install Node.js 20 or newer".to_owned());
     }
     ci(&folder())
 }
 
-/// Of the lock file in `folder`, unless that was done already.
+/// Installs the packages of the lock file in `folder` unless they are current.
 fn ci(folder: &Path) -> Outcome {
     let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_some() && installed >= modified(&folder.join("package-lock.json")) {

@@ -1,4 +1,4 @@
-//! The least connection that media can have: RTP's header, AES-128-GCM, and nothing else. The floor speaks it.
+//! The minimal media connection, used for the floor: an RTP header, AES-128-GCM, and nothing else.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,33 +13,33 @@ use crate::player::{Connection, NEVER, Packet, Person, Player};
 use crate::socket::Datagram;
 use crate::tally::Tally;
 
-/// Bytes before the payload: RTP's 12, and about as many of header extensions as browsers send.
+/// Bytes before the payload: the 12-byte RTP header and about as many bytes of header extensions as browsers send.
 const HEADER: usize = 28;
-/// What is not encrypted: the header, and the mark, so that a receiver need not decrypt to count.
+/// Unencrypted bytes: the header, and the mark, so that a receiver can count without decrypting.
 pub(crate) const CLEAR: usize = HEADER + LEAST;
-/// Bytes that authenticate a packet.
+/// Size of the authentication tag.
 pub(crate) const TAG: usize = 16;
-/// How long an echo is waited for.
+/// How long to wait for an echo.
 const AGAIN: Duration = Duration::from_millis(50);
-/// `[HELLO, room, person]` says who somebody is, and is echoed.
+/// `[HELLO, room, participant]` announces a participant, and is echoed.
 const HELLO: u8 = 0;
-/// Bytes of it.
+/// Its size in bytes.
 const HELLO_BYTES: usize = 9;
 
-/// One person's.
+/// The connection of one participant.
 pub(crate) struct Bare {
     room: u32,
     number: u32,
     server: SocketAddr,
     key: LessSafeKey,
-    /// When it says again who it is.
+    /// When the announcement is repeated.
     pub(crate) deadline: Instant,
     packets: u64,
     scratch: Vec<u8>,
 }
 
 impl Bare {
-    /// Somebody in a room with so many `others`.
+    /// Creates a participant in a room with `others` other participants.
     pub(crate) fn player(
         address: IpAddr,
         server: SocketAddr,
@@ -91,14 +91,14 @@ impl Bare {
     }
 }
 
-/// The room and the number of whoever says who they are.
+/// Parses an announcement into room and participant number.
 pub(crate) fn hello(datagram: &[u8]) -> Option<(u32, u32)> {
     let (HELLO, rest) = datagram.split_first().map(|(first, rest)| (*first, rest))? else { return None };
     let (room, number) = rest.split_first_chunk::<4>()?;
     Some((u32::from_be_bytes(*room), u32::from_be_bytes(number.try_into().ok()?)))
 }
 
-/// What a person's packets are encrypted with, to the server and from it: there is nothing to hide.
+/// Returns the key for a participant's packets in both directions. It need not be secret.
 pub(crate) fn key_of(number: u32) -> Result<LessSafeKey, BenchError> {
     let mut bytes = [7; 16];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
@@ -127,7 +127,7 @@ pub(crate) fn open(key: &LessSafeKey, packet: &mut [u8]) -> bool {
     key.open_in_place(nonce, Aad::from(&*clear), rest).is_ok()
 }
 
-/// The packet's own number, which no other of its sender has.
+/// Returns the nonce: the packet's number, which is unique per sender.
 fn nonce(packet: &[u8]) -> Option<Nonce> {
     let mut bytes = [0; 12];
     bytes.copy_from_slice(packet.get(8..20)?);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_somebody_is_is_told_from_media() {
+    fn an_announcement_is_told_from_media() {
         assert_eq!(hello(&[0, 0, 0, 0, 3, 0, 0, 0, 9]), Some((3, 9)));
         assert_eq!(hello(&[0x80; 9]), None);
         assert_eq!(hello(&[0; 8]), None);

@@ -1,4 +1,4 @@
-//! Bedside under load: people come in as their pages do.
+//! Bedside under load: participants join as their pages do.
 
 use std::path::Path;
 
@@ -13,17 +13,17 @@ use crate::page::{Page, Resting};
 use crate::process::resident;
 use crate::webrtc::Offered;
 
-/// The program, and everybody in it.
+/// The server and its participants.
 pub(crate) struct Bedside {
     clinic: Clinic,
-    /// KiB before the first came in.
+    /// Resident memory in KiB before anyone joined.
     pub(crate) resident_before: u64,
     seats: Vec<Seat>,
     /// Pages in waiting rooms.
     waiting: Vec<Resting>,
 }
 
-/// Somebody in a visit.
+/// A participant in a visit.
 struct Seat {
     person: Person,
     others: usize,
@@ -45,7 +45,7 @@ impl Bedside {
         self.clinic.pid()
     }
 
-    /// Lets those come who only wait; then books the visits, lets everybody come in, and starts each.
+    /// Connects the waiting patients; then books the visits, lets all participants join, and starts each visit.
     pub(crate) async fn fill(
         &mut self,
         load: &Load,
@@ -83,7 +83,7 @@ impl Bedside {
         Ok(())
     }
 
-    /// Somebody closes their page and comes again, with another media connection.
+    /// Closes a participant's page and lets them rejoin with a new media connection.
     pub(crate) async fn churn(
         &mut self,
         load: &Load,

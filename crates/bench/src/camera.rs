@@ -1,36 +1,36 @@
-//! How large the frames of a picture are, and how they are cut into packets.
+//! Sizes of video frames, and their packetization.
 
 use fastrand::Rng;
 
 use crate::payload::LEAST;
 
-/// Frames a second.
+/// Frames per second.
 pub(crate) const RATE: u32 = 30;
-/// The most bytes of payload: with headers and encryption a packet stays below 1,200.
+/// Maximum payload size in bytes. With headers and encryption a packet stays below 1,200 bytes.
 const MOST: usize = 1_130;
-/// A keyframe comes at least that often, in frames.
+/// Maximum number of frames between keyframes.
 const KEY_EVERY: u32 = 300;
-/// So many times the bytes of another frame.
+/// Size of a keyframe relative to other frames.
 const KEY_FACTOR: usize = 5;
 
-/// One encoding of a picture.
+/// One encoding of a video.
 #[derive(Debug, Clone)]
 pub(crate) struct Camera {
-    /// Bytes of a frame, in the mean.
+    /// Mean frame size in bytes.
     mean: usize,
     since_key: u32,
     dice: Rng,
 }
 
 impl Camera {
-    /// With so many bits a second.
+    /// Creates an encoding with a bit rate in bits per second.
     pub(crate) fn new(bitrate: u32, seed: u64) -> Self {
         let mean = usize::try_from(bitrate / 8 / RATE).unwrap_or(MOST);
         // The first frame is a keyframe.
         Self { mean, since_key: KEY_EVERY, dice: Rng::with_seed(seed) }
     }
 
-    /// The next frame: whether it is a keyframe, as it must be if one is `wanted`, and the sizes of its packets.
+    /// Returns whether the next frame is a keyframe, as it must be if one is `wanted`, and the sizes of its packets.
     pub(crate) fn frame(&mut self, wanted: bool) -> (bool, Vec<usize>) {
         let key = wanted || self.since_key >= KEY_EVERY;
         self.since_key = if key { 1 } else { self.since_key + 1 };
@@ -39,7 +39,7 @@ impl Camera {
     }
 }
 
-/// As libwebrtc cuts: into the fewest packets, as equal as can be, the larger ones last.
+/// Splits a frame like libwebrtc: into the fewest packets, as equal as possible, larger ones last.
 fn cut(bytes: usize) -> Vec<usize> {
     let count = bytes.div_ceil(MOST);
     let (each, larger) = (bytes / count, bytes % count);

@@ -1,4 +1,4 @@
-//! The measurement as a picture: bars of processor time, and bars of latency beside them. Plain SVG 1.1.
+//! Draws the results as bar charts of CPU time and latency. Plain SVG 1.1.
 
 use std::fmt::Write as _;
 
@@ -7,29 +7,29 @@ use crate::sample::Sample;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 340.0;
-/// The panels' left edges, and how wide each is.
+/// Left edges of the panels, and their width.
 const PANELS: [f64; 2] = [20.0, 450.0];
 const PANEL: f64 = 390.0;
-/// Between these the bars stand.
+/// Vertical range of the bars.
 const TOP: f64 = 80.0;
 const BASE: f64 = 270.0;
-/// Colours of what is first, second and third; and a paler one for the second bar of each.
+/// Colors of the first, second and third server, and a paler one for the second bar of each.
 const COLOURS: [(&str, &str); 3] = [("#8a94a0", "#c3c9d0"), ("#0b6e75", "#6db5ba"), ("#b4632a", "#dfa986")];
 
-/// A bar, with what stands on it.
+/// A bar with its label.
 struct Bar {
     value: f64,
     label: String,
     colour: &'static str,
 }
 
-/// Bars of one server.
+/// The bars of one server.
 struct Group {
     name: String,
     bars: Vec<Bar>,
 }
 
-/// Draws it.
+/// Draws the chart.
 pub(crate) fn draw(report: &Report) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
@@ -39,10 +39,10 @@ pub(crate) fn draw(report: &Report) -> String {
     );
     let processor = groups(report, &[|sample| sample.cpu_s_per_million], 1);
     let latency = groups(report, &[|sample| sample.p50_ms, |sample| sample.p99_ms], 2);
-    panel(&mut svg, PANELS[0], "Processor time for each forwarded packet", "µs, less is better", &processor);
-    panel(&mut svg, PANELS[1], "Added latency", "ms, p50 and (paler) p99, less is better", &latency);
+    panel(&mut svg, PANELS[0], "CPU time per forwarded packet", "µs, lower is better", &processor);
+    panel(&mut svg, PANELS[1], "Added latency", "ms, p50 and (paler) p99, lower is better", &latency);
     let foot = format!("{}. {}.", report.load, report.machine);
-    // Two lines at most, broken at a blank.
+    // At most two lines, broken at a space.
     let middle = foot.char_indices().filter(|(at, c)| *c == ' ' && *at <= 125).map(|(at, _)| at).next_back();
     let (first, second) = foot.split_at(middle.filter(|_| foot.len() > 125).unwrap_or(foot.len()));
     for (line, y) in [(first, HEIGHT - 24.0), (second, HEIGHT - 8.0)] {
@@ -93,11 +93,11 @@ fn text(svg: &mut String, x: f64, y: f64, anchor: &str, style: &str, words: &str
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" {style}>{}</text>", escaped(words));
 }
 
-/// For whoever does not see it.
+/// Returns the alternative text for screen readers.
 fn alternative(report: &Report) -> String {
     let one = |outcome: &Outcome| {
         format!(
-            "{}: {:.1} µs a packet, latency {:.2} ms (p50) and {:.2} ms (p99)",
+            "{}: {:.1} µs per packet, latency {:.2} ms (p50) and {:.2} ms (p99)",
             outcome.name,
             outcome.median(|sample| sample.cpu_s_per_million),
             outcome.median(|sample| sample.p50_ms),

@@ -1,4 +1,4 @@
-//! Bedside with people and appointments, made as another program makes them: docs/integrating.md.
+//! Bedside with people and appointments, created by an integrator as described in docs/integrating.md.
 
 use std::fs;
 use std::path::Path;
@@ -21,24 +21,24 @@ use crate::error::BenchError;
 use crate::network::Network;
 use crate::program::{PATIENCE, Program, free_port};
 
-/// What our join tokens say of who signed them.
+/// Issuer of the join tokens.
 const ISSUER: &str = "https://bench.invalid";
 
-/// So many are booked at a time.
+/// Number of concurrent bookings.
 const AT_ONCE: usize = 16;
 
-/// The running program, and what may book there.
+/// The running server with an integrator's access token.
 pub(crate) struct Clinic {
     program: Program,
     http: reqwest::Client,
     pub(crate) port: u16,
     token: String,
     signer: Ed25519KeyPair,
-    /// Everything it keeps.
+    /// The folder with the database and all other files.
     _folder: TempDir,
 }
 
-/// Somebody in a visit, as their browser is known to the server.
+/// A participant with their session.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) appointment: String,
@@ -48,9 +48,9 @@ pub(crate) struct Person {
 }
 
 impl Clinic {
-    /// Starts the program on a database of its own, with one media thread.
+    /// Starts the server with a separate database and one media thread.
     pub(crate) async fn open(binary: &Path, network: &Network) -> Result<Self, BenchError> {
-        let folder = tempfile::tempdir().map_err(BenchError::system("a folder for the database"))?;
+        let folder = tempfile::tempdir().map_err(BenchError::system("creating a folder for the database"))?;
         let (path, port, address) = (folder.path().to_owned(), free_port()?, network.address);
         let settings = format!(
             "[clinic]\nname = \"The bench\"\ntime_zone = \"UTC\"\n\
@@ -65,7 +65,7 @@ impl Clinic {
         fs::write(&config, settings).map_err(BenchError::system("writing the settings"))?;
         let bedside = || {
             let mut command = Command::new(binary);
-            // What is set for another Bedside is not for this one.
+            // Settings for another Bedside instance must not apply to this one.
             let set = std::env::vars_os().map(|(name, _)| name);
             set.filter(|name| name.to_string_lossy().starts_with("BEDSIDE")).for_each(|name| {
                 command.env_remove(name);
@@ -85,7 +85,7 @@ impl Clinic {
 
         let program = Program::start(bedside().arg("serve"), &path.join("log"))?;
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build();
-        let http = http.map_err(BenchError::server("an HTTP client"))?;
+        let http = http.map_err(BenchError::server("creating an HTTP client"))?;
         let mut clinic = Self { program, http, port, token: String::new(), signer, _folder: folder };
         clinic.token = clinic.sign_in(client, secret, &path.join("log")).await?;
         Ok(clinic)
@@ -95,12 +95,13 @@ impl Clinic {
         self.program.pid()
     }
 
-    /// The origin of its pages.
+    /// Returns the origin of its pages.
     pub(crate) fn origin(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 
-    /// Books a visit of so many people that is due now, and lets each in: the provider first, then the patient, then guests.
+    /// Books a visit for `people` participants that is due now, and lets them join: the provider first, then the
+    /// patient, then guests.
     pub(crate) async fn book(&self, people: u32) -> Result<Vec<Person>, BenchError> {
         let mut users = vec![self.add("Dr. Grace Hopper").await?, self.add("Ada Lovelace").await?];
         let appointment = self.make_appointment(&users[1], &users[0]).await?;
@@ -118,7 +119,7 @@ impl Clinic {
         Ok(persons)
     }
 
-    /// Books visits of one provider that are due now, and lets their patients in.
+    /// Books visits of one provider that are due now, and lets their patients join.
     pub(crate) async fn book_patients(&self, many: u32) -> Result<Vec<Person>, BenchError> {
         let provider = self.add("Dr. Grace Hopper").await?;
         let provider = provider.as_str();
@@ -131,12 +132,12 @@ impl Clinic {
         booked.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// Adds somebody, and gives their id.
+    /// Adds a person and returns their ID.
     async fn add(&self, name: &str) -> Result<String, BenchError> {
         text(&self.post("/api/people", json!({ "name": name })).await?, "userId")
     }
 
-    /// Books a visit that is due now, and gives its id.
+    /// Books a visit that is due now and returns its ID.
     async fn make_appointment(&self, patient: &str, provider: &str) -> Result<String, BenchError> {
         let booking = json!({
             "patientId": patient, "providerId": provider, "datetime": clock::moment(), "duration": 240, "type": "Visit",
@@ -144,7 +145,7 @@ impl Clinic {
         text(&self.post("/api/appointments", booking).await?, "id")
     }
 
-    /// Waits until the program answers, and gives an access token.
+    /// Waits until the server answers and returns an access token.
     async fn sign_in(&mut self, client: &str, secret: &str, log: &Path) -> Result<String, BenchError> {
         let basic = STANDARD.encode(format!("{client}:{secret}"));
         let deadline = Instant::now() + PATIENCE;
@@ -162,13 +163,13 @@ impl Clinic {
                 }
                 Err(error) => {
                     let log = fs::read_to_string(log).unwrap_or_default();
-                    return Err(BenchError::Server(format!("the program does not answer: {error}\n{log}")));
+                    return Err(BenchError::Server(format!("the server does not respond: {error}\n{log}")));
                 }
             }
         }
     }
 
-    /// Presses "Join visit", and gives the cookie.
+    /// Joins a visit by link and returns the cookie.
     async fn join(&self, appointment: &str, user: &str, role: &str) -> Result<String, BenchError> {
         let now = clock::wall() / 1_000_000_000;
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -181,7 +182,7 @@ impl Clinic {
         let signature = URL_SAFE_NO_PAD.encode(self.signer.sign(signed.as_bytes()).as_ref());
         let address = format!("http://127.0.0.1:{}/v/{signed}.{signature}", self.port);
         let host = format!("localhost:{}", self.port);
-        // Opening the link gives the browser a cookie; joining binds the link to it.
+        // Opening the link sets a cookie; joining binds the link to it.
         let opened = self.http.get(&address).header("host", &host).send().await;
         let opened = cookies_of(&opened.map_err(BenchError::server("opening a link"))?);
         let request = self.http.post(&address).header("host", &host).header("origin", self.origin());
@@ -222,7 +223,7 @@ fn jwk_set(signer: &Ed25519KeyPair) -> String {
     json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "bench", "x": x }] }).to_string()
 }
 
-/// The cookies that an answer sets, as a browser sends them back.
+/// Returns the cookies set by a response, as a browser sends them back.
 fn cookies_of(reply: &reqwest::Response) -> Vec<String> {
     let set = reply.headers().get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
     set.filter_map(|cookie| cookie.split(';').next()).map(str::to_owned).collect()

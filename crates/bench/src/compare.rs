@@ -1,4 +1,4 @@
-//! Bedside, Janus and the floor in turns: what disturbs the machine disturbs all of them.
+//! Measures Bedside, Janus and the floor alternately, so that disturbances of the machine affect all of them.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::report::{Outcome, Report, load};
 use crate::sample::Sample;
 use crate::say;
 
-/// Measures them, and writes what was asked for.
+/// Runs the measurements and writes the requested outputs.
 pub(crate) async fn compare(options: &Options, bedside: &Path, network: &Network) -> Result<(), BenchError> {
     let mut report = Report {
         results: Vec::new(),
@@ -58,7 +58,7 @@ pub(crate) async fn compare(options: &Options, bedside: &Path, network: &Network
     Ok(())
 }
 
-/// What is to be measured and can be, in the order of the table, and why something cannot.
+/// Returns the targets to measure in the order of the table, and adds a remark for each that is unavailable.
 fn chosen(options: &Options, network: &Network, remarks: &mut Vec<String>) -> Vec<Outcome> {
     let wanted = |target| options.only.is_empty() || options.only.contains(&target);
     let mut results = Vec::new();
@@ -72,45 +72,43 @@ fn chosen(options: &Options, network: &Network, remarks: &mut Vec<String>) -> Ve
     match janus::version() {
         _ if !wanted(Target::Janus) => (),
         Some(version) if network.is_own() => add(Target::Janus, &format!("Janus {version}")),
-        Some(_) => remarks.push("Janus was left out: it needs a network namespace, and that needs root".to_owned()),
-        None => remarks.push("Janus was left out: it is not installed (on Debian: apt-get install janus)".to_owned()),
+        Some(_) => remarks.push("Janus was skipped: it needs a network namespace, and that needs root".to_owned()),
+        None => remarks.push("Janus was skipped: it is not installed (on Debian: apt-get install janus)".to_owned()),
     }
     results
 }
 
-/// What must be known to believe the figures.
+/// Adds remarks on the reliability of the figures.
 fn remark(report: &mut Report, options: &Options) {
     for result in &report.results {
         let worst = result.samples.iter().filter_map(Sample::saturation).next_back();
         if let Some(words) = worst {
             report.remarks.push(format!(
-                "**{}: {words}.** Its latencies are not the server's alone, and its packets came in heaps",
+                "**{}: {words}.** Its latencies include those of the generator, and its packets arrived in bursts",
                 result.name
             ));
         }
         let silent = result.samples.iter().map(|sample| sample.silent).fold(0.0, f64::max);
         if silent > 0.0 {
-            report
-                .remarks
-                .push(format!("**{}: {silent} sounds or pictures never came** while it was measured", result.name));
+            report.remarks.push(format!("**{}: {silent} streams never arrived** during the measurement", result.name));
         }
     }
     let samples = report.results.iter().flat_map(|result| &result.samples);
     let others = samples.map(|sample| sample.others_percent).fold(0.0, f64::max);
     if others > 10.0 {
         report.remarks.push(format!(
-            "Other programs took up to {others:.0} % of the servers' core: columns can be compared, this run and another cannot"
+            "Other programs took up to {others:.0} % of the server core: columns are comparable with each other, but not with other runs"
         ));
     }
     if cores().server == cores().generator {
-        report.remarks.push("**Server and generator shared one core.** These figures mean little".to_owned());
+        report.remarks.push("**Server and generator shared one core.** These figures are not reliable".to_owned());
     }
     if options.realtime {
-        report.remarks.push("Servers and generator went before all other programs (`chrt --rr 1`)".to_owned());
+        report.remarks.push("Servers and generator ran with real-time priority (`chrt --rr 1`)".to_owned());
     }
 }
 
-/// The command line, as `cargo xtask` was given it.
+/// Returns the command line as given to `cargo xtask`.
 fn command() -> String {
     let own = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     std::env::var("XTASK_COMMAND").unwrap_or_else(|_| format!("bedside-bench {own}"))

@@ -1,4 +1,4 @@
-//! Who runs on which core, and before whom.
+//! CPU affinity and scheduling priority.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -7,15 +7,15 @@ use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 
 use crate::error::BenchError;
 
-/// Which cores are used.
+/// The cores in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cores {
     pub(crate) server: usize,
-    /// Another one, if this process may use two.
+    /// A different core, if this process may use two.
     pub(crate) generator: usize,
 }
 
-/// The first two that this process might use when it was first asked.
+/// Returns the first two cores this process was allowed to use when first called.
 pub(crate) fn cores() -> Cores {
     static CORES: OnceLock<Cores> = OnceLock::new();
     *CORES.get_or_init(|| {
@@ -26,27 +26,27 @@ pub(crate) fn cores() -> Cores {
     })
 }
 
-/// Keeps the calling thread on a core, and what it starts from now on.
+/// Pins the calling thread, and processes it starts from now on, to a core.
 pub(crate) fn stay_on(core: usize) -> Result<(), BenchError> {
     let mut set = CpuSet::new();
     set.set(core);
-    sched_setaffinity(None, &set).map_err(BenchError::system(format!("staying on core {core}")))
+    sched_setaffinity(None, &set).map_err(BenchError::system(format!("pinning to core {core}")))
 }
 
-/// Lets the calling thread go before everything else, and what it starts from now on.
+/// Gives the calling thread, and processes it starts from now on, real-time priority.
 pub(crate) fn go_first() -> Result<(), BenchError> {
     let thread = gettid().as_raw_nonzero().to_string();
     run(Command::new("chrt").args(["--rr", "--pid", "1", &thread])).map(drop)
 }
 
-/// How many there are.
+/// Returns the number of cores.
 pub(crate) fn count() -> usize {
-    // What this process may use now says nothing of it: it may have moved to one of them already.
+    // This process's affinity does not tell: it may already be pinned to one core.
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count()
 }
 
-/// Runs a program to its end, and gives what it prints.
+/// Runs a command to completion and returns its output.
 pub(crate) fn run(command: &mut Command) -> Result<String, BenchError> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");

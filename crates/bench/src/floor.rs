@@ -1,5 +1,5 @@
-//! The floor: a server that receives, decrypts, encrypts and sends what a media server must, as cheaply as this kernel lets
-//! it, and does nothing else. Not RTP, not RTCP, not ICE, no congestion, no retransmission.
+//! The floor: a server that receives, decrypts, encrypts and sends like a media server as cheaply as the kernel allows,
+//! and does nothing else. It has no RTP, RTCP, ICE, congestion control or retransmission.
 
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
@@ -20,23 +20,23 @@ use crate::options::Load;
 use crate::process::resident;
 use crate::program::{Program, free_port};
 
-/// The most bytes that one GSO send carries.
+/// Maximum bytes in one GSO send.
 const MAX_RUN: usize = 60_000;
 
 /// The floor's process.
 pub(crate) struct Floor {
     program: Program,
     address: SocketAddr,
-    /// KiB before the first came in.
+    /// Resident memory in KiB before anyone joined.
     pub(crate) resident_before: u64,
     _folder: TempDir,
 }
 
 impl Floor {
     pub(crate) fn start(network: &Network) -> Result<Self, BenchError> {
-        let folder = tempfile::tempdir().map_err(BenchError::system("a folder for a log"))?;
+        let folder = tempfile::tempdir().map_err(BenchError::system("creating a folder for the log"))?;
         let address = SocketAddr::new(network.address, free_port()?);
-        let own = std::env::current_exe().map_err(BenchError::system("this program's own place"))?;
+        let own = std::env::current_exe().map_err(BenchError::system("the path of this executable"))?;
         let mut command = Command::new(own);
         command.args(["--be-the-floor", &address.to_string()]);
         let program = Program::start(&mut command, &folder.path().join("log"))?;
@@ -47,7 +47,7 @@ impl Floor {
         self.program.pid()
     }
 
-    /// Lets everybody come in.
+    /// Lets all participants join.
     pub(crate) fn fill(&mut self, load: &Load, network: &Network, generator: &mut Generator) -> Result<(), BenchError> {
         self.resident_before = resident(self.pid());
         let others = load.others();
@@ -61,7 +61,7 @@ impl Floor {
     }
 }
 
-/// Somebody who said who they are.
+/// A participant who announced themselves.
 struct Peer {
     room: u32,
     key: LessSafeKey,
@@ -73,7 +73,7 @@ struct Outgoing {
     contents: Vec<u8>,
 }
 
-/// What the floor's process does, until it is killed.
+/// Runs the floor's server until it is killed.
 pub(crate) fn serve(address: SocketAddr) -> Result<(), BenchError> {
     let mut poll = Poll::new().map_err(BenchError::system("epoll"))?;
     let mut socket = UdpSocket::bind(address).map_err(BenchError::system("the floor's socket"))?;
@@ -103,7 +103,7 @@ struct Forwarder {
     rooms: HashMap<u32, Vec<SocketAddr>>,
     buffers: Vec<Vec<u8>>,
     batch: Vec<Outgoing>,
-    /// Buffers of packets that were sent.
+    /// Unused packet buffers.
     spare: Vec<Vec<u8>>,
     run: Vec<u8>,
 }
@@ -123,7 +123,7 @@ impl Forwarder {
         }
     }
 
-    /// Receives a batch, and encrypts each packet for whoever is to have it. Says whether there was one.
+    /// Receives a batch and encrypts each packet for its receivers. Returns whether there was one.
     fn receive(&mut self) -> bool {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
         let mut slices: Vec<IoSliceMut<'_>> = self.buffers.iter_mut().map(|b| IoSliceMut::new(b)).collect();
@@ -163,7 +163,7 @@ impl Forwarder {
         }
     }
 
-    /// Sends the batch: packets of one size to one receiver in one call, which the kernel cuts (GSO).
+    /// Sends the batch. Packets of one size to one receiver are sent in one call, which the kernel segments (GSO).
     fn send(&mut self) {
         self.batch.sort_by_key(|packet| packet.destination);
         let mut rest = self.batch.as_slice();
@@ -184,14 +184,14 @@ impl Forwarder {
                 segment_size: (run.len() > 1).then_some(first.contents.len()),
                 src_ip: None,
             };
-            // What the socket does not take is lost.
+            // Packets that do not fit into the socket buffer are lost.
             let _ = self.socket.try_io(|| self.state.try_send((&self.socket).into(), &transmit));
         }
         self.spare.extend(self.batch.drain(..).map(|packet| packet.contents));
     }
 }
 
-/// How many of the first can go in one call: to one receiver, of one size, but for a last that may be smaller.
+/// Returns how many packets can be sent in one call: to one receiver and of one size, except for a smaller last one.
 fn run_length(batch: &[Outgoing], most: usize) -> usize {
     let Some(first) = batch.first() else { return 0 };
     let size = first.contents.len();

@@ -1,4 +1,4 @@
-//! The thread that plays everybody.
+//! The thread that simulates all participants.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -24,19 +24,19 @@ use crate::tally::{Tally, record};
 
 const WAKE: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
-/// Datagrams of one person that are received before others have their turn.
+/// Maximum datagrams received for one participant before others have their turn.
 const BATCH: usize = 16;
 
-/// A person's connection in the generator.
+/// Identifies a participant's connection in the generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PlayerId(usize);
 
-/// How far everybody is.
+/// The state of all connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Progress {
     pub(crate) players: usize,
     pub(crate) connected: usize,
-    /// Streams that should be heard and are not.
+    /// Streams that should arrive and do not.
     pub(crate) silent: usize,
 }
 
@@ -44,12 +44,12 @@ enum Order {
     Add(PlayerId, Box<Player>),
     Remove(PlayerId),
     Progress(oneshot::Sender<Progress>),
-    /// Everybody forgets what was heard, and counting begins at zero.
+    /// Resets all counters of received media.
     Begin(oneshot::Sender<()>),
     End(oneshot::Sender<Tally>),
 }
 
-/// The generator, as the rest of the program sees it. Dropping it ends it.
+/// A handle to the generator. Dropping it ends the thread.
 pub(crate) struct Generator {
     orders: Option<Sender<Order>>,
     waker: Arc<Waker>,
@@ -58,7 +58,7 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Starts its thread.
+    /// Starts the thread.
     pub(crate) fn start() -> Result<Self, BenchError> {
         let poll = Poll::new().map_err(BenchError::system("epoll"))?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(BenchError::system("eventfd"))?;
@@ -76,7 +76,7 @@ impl Generator {
         Ok(Self { orders: Some(sender), waker: Arc::new(waker), next: 0, thread: Some(thread) })
     }
 
-    /// Lets somebody play.
+    /// Adds a participant.
     pub(crate) fn add(&mut self, player: Player) -> PlayerId {
         let id = PlayerId(self.next);
         self.next += 1;
@@ -84,7 +84,7 @@ impl Generator {
         id
     }
 
-    /// Somebody stops, without a good-bye.
+    /// Removes a participant without a goodbye.
     pub(crate) fn remove(&self, id: PlayerId) {
         self.order(Order::Remove(id));
     }
@@ -104,7 +104,7 @@ impl Generator {
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, BenchError> {
         let (reply, answer) = oneshot::channel();
         self.order(order(reply));
-        answer.await.map_err(BenchError::server("the load's thread has ended"))
+        answer.await.map_err(BenchError::server("the generator thread has ended"))
     }
 
     fn order(&self, order: Order) {
@@ -125,15 +125,15 @@ impl Drop for Generator {
     }
 }
 
-/// Everybody, on the generator's thread.
+/// All participants, on the generator's thread.
 struct Stage {
     poll: Poll,
     timer: OwnedFd,
     orders: Receiver<Order>,
     players: BTreeMap<PlayerId, Player>,
-    /// What is due, the soonest first.
+    /// Due events, earliest first.
     due: BinaryHeap<Reverse<(Instant, PlayerId, Due)>>,
-    /// Who may have something to receive.
+    /// Connections that may have datagrams to receive.
     readable: VecDeque<PlayerId>,
     buffers: Buffers,
     tally: Tally,
@@ -179,7 +179,7 @@ impl Stage {
         }
     }
 
-    /// Waits for a datagram, an order, or the next that is due. The timer is finer than the milliseconds of epoll.
+    /// Waits for a datagram, an order, or the next due event. The timer is finer than epoll's milliseconds.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let Some(Reverse((at, ..))) = self.due.peek() else { return self.poll.poll(events, None) };
         let patience = at.saturating_duration_since(clock::instant());
@@ -193,7 +193,7 @@ impl Stage {
         self.poll.poll(events, None)
     }
 
-    /// Does all that is due.
+    /// Processes everything that is due.
     fn on_time(&mut self) {
         while let Some(Reverse((at, id, what))) = self.due.peek().copied() {
             let now = clock::instant();
@@ -203,7 +203,7 @@ impl Stage {
             self.due.pop();
             let Some(player) = self.players.get_mut(&id) else { continue };
             let next = match what {
-                // The connection has changed its mind since.
+                // The deadline has been postponed since.
                 Due::Timeout if player.deadline() > now => player.deadline(),
                 Due::Timeout => player.act(what, at, now, &mut self.tally),
                 Due::Sound | Due::Frame => {
@@ -225,7 +225,7 @@ impl Stage {
         }
     }
 
-    /// Says whether to go on.
+    /// Returns whether to continue.
     fn take_orders(&mut self) -> bool {
         loop {
             match self.orders.try_recv() {
@@ -270,7 +270,7 @@ impl Stage {
             }
         }
     }
-    /// How many sounds and pictures somebody should hear or see, and has not since it began.
+    /// Returns the number of streams that should arrive and have not since counting began.
     fn silent(&self) -> usize {
         self.players.values().map(Player::missing).sum()
     }

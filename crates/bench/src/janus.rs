@@ -1,4 +1,4 @@
-//! Janus' VideoRoom under the same load: a peer connection for what each person sends, and one for what they receive.
+//! Janus' VideoRoom under the same load, with one peer connection per participant for sending and one for receiving.
 
 use std::fs;
 use std::net::IpAddr;
@@ -24,30 +24,30 @@ use crate::program::{PATIENCE, Program, free_port};
 use crate::webrtc::{Offered, answering};
 
 const PLUGIN: &str = "janus.plugin.videoroom";
-/// What is asked again, and how often: a feed is there only when its sender is connected.
+/// Interval of retries: a feed exists only once its sender is connected.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The running program.
+/// The running server.
 pub(crate) struct Janus {
     program: Program,
     wire: Wire,
-    /// KiB before the first came in.
+    /// Resident memory in KiB before anyone joined.
     pub(crate) resident_before: u64,
     _folder: TempDir,
 }
 
-/// Its version, where it is installed.
+/// Returns its version, if it is installed.
 pub(crate) fn version() -> Option<String> {
-    // It does not know this option, says its version, and fails.
+    // Janus does not know this option, but prints its version before failing.
     let output = Command::new("janus").arg("--version").output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     said.split(['(', ')']).nth(1).map(str::to_owned)
 }
 
 impl Janus {
-    /// Starts it with the least it needs: VideoRoom, WebSockets, and as an ICE-lite server like ours.
+    /// Starts it with a minimal configuration: VideoRoom and WebSockets, as an ICE-lite server like Bedside.
     pub(crate) async fn start(network: &Network) -> Result<Self, BenchError> {
-        let folder = tempfile::tempdir().map_err(BenchError::system("a folder for Janus"))?;
+        let folder = tempfile::tempdir().map_err(BenchError::system("creating a folder for Janus"))?;
         let port = free_port()?;
         for (name, text) in [
             ("janus.jcfg", settings(network.address)?),
@@ -67,7 +67,7 @@ impl Janus {
                 Err(_) if !program.has_ended() && Instant::now() < deadline => sleep(AGAIN).await,
                 Err(error) => {
                     let log = fs::read_to_string(log).unwrap_or_default();
-                    return Err(BenchError::Server(format!("Janus does not answer: {error}\n{log}")));
+                    return Err(BenchError::Server(format!("Janus does not respond: {error}\n{log}")));
                 }
             }
         };
@@ -78,7 +78,7 @@ impl Janus {
         self.program.pid()
     }
 
-    /// Makes the rooms, and lets everybody come in.
+    /// Creates the rooms and lets all participants join.
     pub(crate) async fn fill(
         &mut self,
         load: &Load,
@@ -105,7 +105,7 @@ impl Janus {
         Ok(())
     }
 
-    /// Somebody begins to send. Gives the name of what they send.
+    /// Starts sending for a participant and returns the feed's ID.
     async fn publish(
         &mut self,
         room: u32,
@@ -125,7 +125,7 @@ impl Janus {
         Ok(feed)
     }
 
-    /// Somebody begins to receive others.
+    /// Starts receiving from other participants.
     async fn subscribe(
         &mut self,
         room: u32,
@@ -141,7 +141,7 @@ impl Janus {
         let offer = loop {
             let said = self.wire.ask(handle, join.clone(), None).await;
             match said.and_then(|said| description(&said).map(str::to_owned)) {
-                // All that the others send: sound and a picture each.
+                // Everything the others send: audio and video each.
                 Ok(offer) if offer.matches("\nm=").count() >= 2 * feeds.len() => break offer,
                 Ok(_) | Err(_) if Instant::now() < deadline => sleep(AGAIN).await,
                 Ok(offer) => return Err(BenchError::Server(format!("Janus offers too little: {offer}"))),
@@ -156,10 +156,10 @@ impl Janus {
 }
 
 fn description(said: &Value) -> Result<&str, BenchError> {
-    said["jsep"]["sdp"].as_str().ok_or_else(|| BenchError::Server(format!("no description in {said}")))
+    said["jsep"]["sdp"].as_str().ok_or_else(|| BenchError::Server(format!("no session description in {said}")))
 }
 
-/// Janus' API over its WebSocket.
+/// Janus' API over a WebSocket.
 struct Wire {
     socket: WebSocketStream<TcpStream>,
     session: Option<u64>,
@@ -188,7 +188,7 @@ impl Wire {
         made["data"]["id"].as_u64().ok_or_else(|| BenchError::Server(format!("no handle in {made}")))
     }
 
-    /// Asks the plugin.
+    /// Sends a request to the plugin.
     async fn ask(&mut self, handle: u64, body: Value, jsep: Option<Value>) -> Result<Value, BenchError> {
         let mut message = json!({ "janus": "message", "handle_id": handle, "body": body });
         if let Some(jsep) = jsep {
@@ -213,13 +213,13 @@ impl Wire {
                     continue;
                 }
                 if said["janus"] == "error" || !said["plugindata"]["data"]["error"].is_null() {
-                    return Err(BenchError::Server(format!("Janus says {said}")));
+                    return Err(BenchError::Server(format!("Janus returned {said}")));
                 }
                 return Ok(said);
             }
-            Err(BenchError::Server("Janus has hung up".to_owned()))
+            Err(BenchError::Server("Janus closed the connection".to_owned()))
         };
-        timeout(PATIENCE, answer).await.map_err(|_| BenchError::Server("Janus does not answer".to_owned()))?
+        timeout(PATIENCE, answer).await.map_err(|_| BenchError::Server("Janus does not respond".to_owned()))?
     }
 }
 
@@ -244,7 +244,7 @@ fn transport(port: u16) -> String {
     )
 }
 
-/// Where Debian keeps Janus' parts: /usr/lib/ARCHITECTURE/janus.
+/// Returns the folder where Debian installs Janus' plugins: /usr/lib/ARCHITECTURE/janus.
 fn parts() -> Result<PathBuf, BenchError> {
     let folders = fs::read_dir("/usr/lib").map_err(BenchError::system("/usr/lib"))?;
     let mut candidates = folders.flatten().map(|folder| folder.path().join("janus"));
@@ -252,7 +252,7 @@ fn parts() -> Result<PathBuf, BenchError> {
     found.ok_or_else(|| BenchError::Unavailable("Janus' plugins are not in /usr/lib/*/janus".to_owned()))
 }
 
-/// The names of everything in a folder but one.
+/// Returns the names of everything in a folder except one.
 fn others(folder: &std::path::Path, wanted: &str) -> String {
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());

@@ -1,11 +1,11 @@
-//! Where and when something was measured.
+//! The machine and date of a measurement.
 
 use std::fmt;
 use std::fs;
 
 use crate::{clock, cores};
 
-/// A machine on a day.
+/// A machine on a date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
     pub(crate) date: String,
@@ -15,7 +15,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This one, now.
+    /// Returns this machine and the current date.
     pub(crate) fn this() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Self {

@@ -1,6 +1,7 @@
-//! What forwarding media costs, measured from outside.
+//! Media benchmark: the cost of forwarding media, measured from outside the server.
 //!
-//! The server is a process on core 0. The generator, on core 1, plays everybody with str0m and a socket each.
+//! The server is a process on core 0. The generator on core 1 simulates all participants with str0m and one socket
+//! each.
 
 mod bare;
 mod bedside;
@@ -58,7 +59,7 @@ fn run(options: &Options) -> Result<(), BenchError> {
     }
     str0m::crypto::from_feature_flags().install_process_default();
     let bedside = options.server.clone().map_or_else(beside_this_one, Ok)?;
-    // Before any other thread is there: they are where this one is.
+    // Before any other thread is created, so that all threads are in the same namespace.
     let network = if options.no_namespace || !is_root() { Network::of_this_machine() } else { Network::own()? };
     cores::stay_on(cores::cores().generator)?;
     if options.realtime {
@@ -76,7 +77,7 @@ fn run(options: &Options) -> Result<(), BenchError> {
     }))
 }
 
-/// Until it is done, or SIGINT or SIGTERM comes: what is dropped then ends the server and takes the network down.
+/// Runs until done, or until SIGINT or SIGTERM. Dropping the future then stops the server and removes the network.
 async fn or_stopped(work: impl Future<Output = Result<(), BenchError>>) -> Result<(), BenchError> {
     let catch = |kind| signal(kind).map_err(BenchError::system("catching signals"));
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
@@ -87,20 +88,20 @@ async fn or_stopped(work: impl Future<Output = Result<(), BenchError>>) -> Resul
     }
 }
 
-/// Who may make network namespaces.
+/// Returns whether this process may create network namespaces.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Bedside's program in the folder of this one.
+/// Returns the Bedside server binary in the folder of this one.
 fn beside_this_one() -> Result<PathBuf, BenchError> {
-    let own = std::env::current_exe().map_err(BenchError::system("this program's own place"))?;
+    let own = std::env::current_exe().map_err(BenchError::system("the path of this executable"))?;
     let beside = own.parent().map(|folder| folder.join("bedside")).filter(|binary| binary.is_file());
-    let missing = "Bedside is not built: cargo build --release -p bedside-server, or say --server FILE";
+    let missing = "Bedside is not built: cargo build --release -p bedside-server, or use --server FILE";
     beside.ok_or_else(|| BenchError::Unavailable(missing.to_owned()))
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
+#[expect(clippy::print_stdout, reason = "requested output")]
 fn print(text: &str) {
     println!("{text}");
 }

@@ -1,4 +1,4 @@
-//! One measurement: everybody comes in, all is warm, and then it is counted.
+//! One measurement: all participants join, the server warms up, then packets are counted.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::sample::{Sample, Surroundings};
 use crate::say;
 use crate::server::Server;
 
-/// How long it may take until everybody hears everybody.
+/// How long it may take until media flows between all participants.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Seconds.
+/// Seconds in a minute.
 const MINUTE: u64 = 60;
 
-/// Starts a server, and measures it under load.
+/// Starts a server and measures it under load.
 pub(crate) async fn measure(
     options: &Options,
     target: Target,
@@ -37,7 +37,7 @@ pub(crate) async fn measure(
     let own = Usage::read(std::process::id())? - own_before;
     let tally = generator.end().await?;
     if tally.received == 0 {
-        return Err(BenchError::Server("nothing is forwarded any more".to_owned()));
+        return Err(BenchError::Server("nothing is forwarded".to_owned()));
     }
     Ok(Sample::new(
         &tally,
@@ -53,11 +53,11 @@ pub(crate) async fn measure(
     ))
 }
 
-/// Keeps the load going, for a profiler, and says each minute how much memory the server has.
+/// Keeps the load running for a profiler, and prints the server's memory every minute.
 pub(crate) async fn hold(options: &Options, seconds: u64, bedside: &Path, network: &Network) -> Result<(), BenchError> {
     let target = options.only.first().copied().unwrap_or(Target::Bedside);
     let (mut generator, mut server) = crowd(options, target, bedside, network).await?;
-    say(&format!("the server is process {}; the load goes on for {seconds} s", server.pid()));
+    say(&format!("server process {}; the load continues for {seconds} s", server.pid()));
     let mut left = seconds;
     while left > 0 {
         let next = left.min(MINUTE);
@@ -65,12 +65,12 @@ pub(crate) async fn hold(options: &Options, seconds: u64, bedside: &Path, networ
         left -= next;
         let silent = generator.progress().await?.silent;
         let resident = resident(server.pid());
-        say(&format!("{} s: {resident} KiB, {silent} sounds and pictures are missing", seconds - left));
+        say(&format!("{} s: {resident} KiB, {silent} streams are missing", seconds - left));
     }
     Ok(())
 }
 
-/// A server with everybody in it, warm.
+/// Starts a server, lets all participants join, and warms it up.
 async fn crowd(
     options: &Options,
     target: Target,
@@ -88,7 +88,7 @@ async fn crowd(
         }
         if Instant::now() > deadline {
             return Err(BenchError::Server(format!(
-                "{} of {} connections are there, and {} sounds and pictures are missing",
+                "{} of {} connections are up, and {} streams are missing",
                 progress.connected, progress.players, progress.silent
             )));
         }
@@ -98,7 +98,7 @@ async fn crowd(
     Ok((generator, server))
 }
 
-/// Lets time pass, and people leave and come again if that was asked for.
+/// Lets time pass, with participants leaving and rejoining if requested.
 async fn keep_on(
     options: &Options,
     server: &mut Server,

@@ -1,4 +1,4 @@
-//! The network that everything runs on: a namespace of its own, because Janus takes no loopback address.
+//! The network: a separate namespace, because Janus does not accept loopback addresses.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,31 +11,31 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::cores::run;
 use crate::error::BenchError;
 
-/// All our namespaces begin with this, and go on with the process that made them.
+/// Prefix of the benchmark's namespaces, followed by the process ID.
 const PREFIX: &str = "bedside-bench-";
-/// The address of server and people in it.
+/// The address of the server and the participants in it.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-/// Where server and people are. Dropping it takes it down.
+/// The network of the server and the participants. Dropping it removes it.
 pub(crate) struct Network {
-    /// The namespace's name; none where there is none.
+    /// The namespace's name, if there is one.
     name: Option<String>,
     pub(crate) address: IpAddr,
 }
 
 impl Network {
-    /// This machine's loopback.
+    /// Returns this machine's loopback network.
     pub(crate) const fn of_this_machine() -> Self {
         Self { name: None, address: IpAddr::V4(Ipv4Addr::LOCALHOST) }
     }
 
-    /// Makes a namespace with an address that is not loopback, and moves the calling thread into it for good, with what it
-    /// starts from now on. Packets from this address to itself take the loopback device all the same.
+    /// Creates a namespace with a non-loopback address, and moves the calling thread and the processes it starts from
+    /// now on into it permanently. Packets from this address to itself still use the loopback device.
     pub(crate) fn own() -> Result<Self, BenchError> {
         sweep();
         let name = format!("{PREFIX}{}", std::process::id());
         run(Command::new("ip").args(["netns", "add", &name]))?;
-        // From here on, dropping it removes what was made.
+        // From here on, dropping the value removes what was created.
         let network = Self { name: Some(name.clone()), address: ADDRESS.into() };
         for words in [
             "link set lo up",
@@ -52,7 +52,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Whether Janus can be on it.
+    /// Returns whether Janus can be used.
     pub(crate) const fn is_own(&self) -> bool {
         self.name.is_some()
     }
@@ -66,7 +66,7 @@ impl Drop for Network {
     }
 }
 
-/// Removes what runs left behind that were killed, with the servers in it.
+/// Removes namespaces left behind by killed runs, with the servers in them.
 fn sweep() {
     let Ok(list) = run(Command::new("ip").args(["netns", "list"])) else { return };
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {

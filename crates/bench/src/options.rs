@@ -1,97 +1,97 @@
-//! What is asked for.
+//! Command line options.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-/// What forwarding media costs: Bedside, Janus and the floor that both stand on.
+/// Measures the cost of forwarding media for Bedside, Janus and the floor
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bedside-bench")]
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// Seconds that are measured, after everything is warm.
+    /// Seconds to measure after the warm-up
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
-    /// Seconds between the last who is heard and what is measured.
+    /// Seconds of warm-up after all media flows
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub(crate) warm_up: u64,
-    /// How often each is measured, in turns.
+    /// Number of measurements per server, taken alternately
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) repetitions: u32,
-    /// What is measured; all of it, if nothing is said.
+    /// Servers to measure (default: all)
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) only: Vec<Target>,
-    /// Bedside's program. Beside this one, if it is not given.
+    /// Bedside server binary (default: next to this one)
     #[arg(long, value_name = "FILE")]
     pub(crate) server: Option<PathBuf>,
-    /// Bedside alone, with 1, 5, 10, 20, 40, … visits until a core is full.
+    /// Measure only Bedside with 1, 5, 10, 20, 40, … visits until a core is full
     #[arg(long)]
     pub(crate) scale: bool,
-    /// Print Bedside's process id and keep the load going for so many seconds, for a profiler.
+    /// Print the server's process ID and keep the load running for this many seconds, for a profiler
     #[arg(long, value_name = "SECONDS")]
     pub(crate) hold: Option<u64>,
-    /// Server and generator go before everything else on this machine (`chrt --rr 1`; root).
+    /// Run server and generator with real-time priority (`chrt --rr 1`; requires root)
     #[arg(long)]
     pub(crate) realtime: bool,
-    /// Stay in the network of this machine: no namespace, and no Janus.
+    /// Use this machine's network: no namespace, and no Janus
     #[arg(long)]
     pub(crate) no_namespace: bool,
-    /// Be the server that the floor is measured with, at this address.
+    /// Run as the floor's server at this address
     #[arg(long, hide = true, value_name = "ADDRESS")]
     pub(crate) be_the_floor: Option<SocketAddr>,
-    /// Write what was measured, as JSON.
+    /// Write the results as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Draw it, as SVG.
+    /// Write a chart as SVG
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
-    /// Write the table between its marks in a document.
+    /// Write the table into a document, between its markers
     #[arg(long, value_name = "FILE")]
     pub(crate) document: Option<PathBuf>,
 }
 
-/// The load.
+/// The load
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Load {
-    /// Visits at the same time.
+    /// Number of concurrent visits
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) visits: u32,
-    /// People in each.
+    /// Participants per visit
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..=8))]
     pub(crate) people: u32,
-    /// Bits a second of each person's picture.
+    /// Video bit rate per participant in bits per second
     #[arg(long, default_value_t = 1_500_000, value_parser = clap::value_parser!(u32).range(50_000..=20_000_000))]
     pub(crate) bitrate: u32,
-    /// Percent of media packets that are lost each way.
+    /// Packet loss in percent, in each direction
     #[arg(long, default_value_t = 0.0)]
     pub(crate) loss: f64,
-    /// Pictures in three sizes.
+    /// Send video with simulcast
     #[arg(long)]
     pub(crate) simulcast: bool,
-    /// Patients besides who are in their waiting rooms and do nothing else; Bedside only.
+    /// Additional patients who only wait in their waiting rooms (Bedside only)
     #[arg(long, default_value_t = 0, value_name = "PATIENTS", value_parser = clap::value_parser!(u32).range(0..=20_000))]
     pub(crate) waiting: u32,
-    /// Every so many milliseconds somebody leaves and comes again.
+    /// Let a participant leave and rejoin every MILLISECONDS
     #[arg(long, value_name = "MILLISECONDS")]
     pub(crate) churn: Option<u64>,
 }
 
 impl Load {
-    /// How many others each person is to hear and see.
+    /// Returns the number of other participants each one receives media from.
     pub(crate) fn others(&self) -> usize {
         usize::try_from(self.people).unwrap_or(usize::MAX).saturating_sub(1)
     }
 }
 
-/// What can be measured.
+/// A server that can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Target {
-    /// This project's server.
+    /// This project's server
     Bedside,
-    /// Janus' VideoRoom.
+    /// Janus' VideoRoom
     Janus,
-    /// Decrypting, encrypting, receiving and sending alone.
+    /// Only receiving, decrypting, encrypting and sending
     Floor,
 }

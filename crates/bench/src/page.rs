@@ -1,4 +1,4 @@
-//! A person's page, as far as signalling goes: docs/signalling.md.
+//! A participant's page, limited to signalling: docs/signalling.md.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use uuid::Uuid;
 use crate::clinic::{Clinic, Person};
 use crate::error::BenchError;
 
-/// How often a page says that it is there.
+/// Interval of keep-alives.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// How long anything may take before it counts as never.
+/// Timeout for any operation.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An open page.
@@ -26,13 +26,13 @@ pub(crate) struct Page {
     socket: WebSocketStream<TcpStream>,
 }
 
-/// A page that only says that it is there. Dropping it closes it as a browser does.
+/// A page that only sends keep-alives. Dropping it closes it like a browser.
 pub(crate) struct Resting {
     close: Option<oneshot::Sender<()>>,
 }
 
 impl Page {
-    /// Opens it, and comes in.
+    /// Opens the page and joins.
     pub(crate) async fn open(clinic: &Clinic, person: &Person) -> Result<Self, BenchError> {
         let failed = BenchError::server::<tokio_tungstenite::tungstenite::Error>;
         let name = Uuid::new_v4().simple();
@@ -43,7 +43,7 @@ impl Page {
             request.headers_mut().insert(name, value.parse().map_err(BenchError::server(name))?);
         }
         let stream = TcpStream::connect(("127.0.0.1", clinic.port)).await;
-        let stream = stream.map_err(BenchError::system("connecting to the program"))?;
+        let stream = stream.map_err(BenchError::system("connecting to the server"))?;
         let _ = stream.set_nodelay(true);
         let (socket, _) = client_async(request, stream).await.map_err(failed("opening a WebSocket"))?;
         let mut page = Self { socket };
@@ -52,9 +52,10 @@ impl Page {
         Ok(page)
     }
 
-    /// Does something, and waits until it is done.
+    /// Sends a command and waits until it is acknowledged.
     pub(crate) async fn command(&mut self, command: Command) -> Result<(), BenchError> {
-        let id = CommandId::try_from(Uuid::new_v4().simple().to_string()).map_err(BenchError::server("an id"))?;
+        let id =
+            CommandId::try_from(Uuid::new_v4().simple().to_string()).map_err(BenchError::server("a command ID"))?;
         let what = format!("{command:?}");
         self.send(&ClientMessage::Command { id: id.clone(), command }).await?;
         let answer = |message: &ServerMessage| {
@@ -68,7 +69,7 @@ impl Page {
         self.until(&what, answer).await?.map_err(BenchError::server(what))
     }
 
-    /// Offers a media connection, and gives the answer.
+    /// Offers a media connection and returns the answer.
     pub(crate) async fn offer(&mut self, sdp: String) -> Result<String, BenchError> {
         let peer = fastrand::u32(..);
         self.send(&ClientMessage::Offer { peer, sdp: Sdp(sdp) }).await?;
@@ -85,7 +86,7 @@ impl Page {
         answer.map_err(|reason| BenchError::Server(format!("an offer was refused: {reason:?}")))
     }
 
-    /// Stays open, and does nothing else.
+    /// Keeps the page open in the background.
     pub(crate) fn rest(mut self) -> Resting {
         let (close, mut closed) = oneshot::channel();
         tokio::spawn(async move {
@@ -130,7 +131,7 @@ impl Page {
             }
             Err(BenchError::Server(format!("the page was closed before {what}")))
         });
-        came.await.map_err(|_| BenchError::Server(format!("waited in vain for {what}")))?
+        came.await.map_err(|_| BenchError::Server(format!("timed out waiting for {what}")))?
     }
 }
 

@@ -1,56 +1,56 @@
-//! What is in a packet: enough for a server to take it for sound or a picture, and a mark that says when it was sent.
+//! Packet payloads: enough for a server to recognize audio or video, and a mark with the time of sending.
 //!
-//! Media is encrypted between each person and the server, so a payload passes a server as it is.
+//! Media is encrypted between each participant and the server, so a server forwards payloads unchanged.
 
-/// Where the mark stands, in all payloads: behind a VP8 descriptor and the header of a keyframe.
+/// Offset of the mark in all payloads: after a VP8 descriptor and a keyframe header.
 const AT: usize = 16;
 const MAGIC: [u8; 4] = *b"Bed!";
 const MARK: usize = 4 + 4 + 1 + 8 + 8;
-/// The least bytes a payload must have.
+/// Minimum payload size in bytes.
 pub(crate) const LEAST: usize = AT + MARK;
 
-/// The stream number of sound. Pictures have 1 and, where they come in several sizes, the numbers after it.
+/// The stream number of audio. Video has 1 and, with simulcast, the following numbers.
 pub(crate) const SOUND: u8 = 0;
 
-/// Who sent a packet, which it is, and when it was sent.
+/// Identifies a packet's sender, the packet itself and the time of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) source: u32,
-    /// [`SOUND`], or a size of the picture.
+    /// [`SOUND`], or a layer of the video.
     pub(crate) stream: u8,
     /// Its number in the stream, without gaps.
     pub(crate) sequence: u64,
-    /// Nanoseconds of the wall clock.
+    /// Wall clock in nanoseconds.
     pub(crate) sent: u64,
 }
 
-/// What a packet claims to be.
+/// The media type of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     /// 20 ms of Opus.
     Sound,
     /// A part of a VP8 frame.
     Picture {
-        /// The first part.
+        /// Whether it is the first part.
         first: bool,
-        /// Of a keyframe.
+        /// Whether it belongs to a keyframe.
         key: bool,
         /// The frame's number, of which 15 bits are sent.
         picture: u32,
     },
 }
 
-/// Fills a payload of at least [`LEAST`] bytes. What is behind the mark stays as it is.
+/// Fills a payload of at least [`LEAST`] bytes. Bytes after the mark are unchanged.
 pub(crate) fn write(payload: &mut [u8], content: Content, mark: &Mark) {
     match content {
         // RFC 6716, section 3.1: hybrid, 20 ms, mono, one frame.
         Content::Sound => payload[0] = 15 << 3,
         Content::Picture { first, key, picture } => {
-            // RFC 7741, section 4.2: extended, with a picture number of 15 bits.
+            // RFC 7741, section 4.2: extended, with a 15-bit picture ID.
             let [_, _, high, low] = (picture | 0x8000).to_be_bytes();
             payload[..4].copy_from_slice(&[0x80 | u8::from(first) << 4, 0x80, high, low]);
             if first {
-                // RFC 6386, section 9.1: 640×360 to be shown.
+                // RFC 6386, section 9.1: a shown frame of 640×360.
                 payload[4..7].copy_from_slice(&[0x10 | u8::from(!key), 0x01, 0x00]);
                 if key {
                     payload[7..14].copy_from_slice(&[0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
@@ -67,7 +67,7 @@ pub(crate) fn write(payload: &mut [u8], content: Content, mark: &Mark) {
     }
 }
 
-/// The mark of a payload of ours.
+/// Returns the mark of a payload.
 pub(crate) fn read(payload: &[u8]) -> Option<Mark> {
     let (magic, rest) = payload.get(AT..)?.split_first_chunk::<4>()?;
     let (source, rest) = rest.split_first_chunk::<4>()?;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_vp8_to_whoever_looks() {
+    fn pictures_are_valid_vp8() {
         let starts_keyframe = |first, key| {
             let mut payload = [0xa5; 100];
             write(&mut payload, Content::Picture { first, key, picture: 3 }, &MARK);

@@ -1,4 +1,4 @@
-//! A person's media: a socket, a microphone and a camera that are not there, and what is heard of others.
+//! A participant's media: a socket, simulated microphone and camera, and statistics of received media.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -22,42 +22,42 @@ const SOUND_EVERY: Duration = Duration::from_millis(20);
 /// Bytes of 20 ms of Opus: 32 to 40 kbit/s.
 const SOUND_BYTES: std::ops::RangeInclusive<usize> = 80..=100;
 const FRAME_EVERY: Duration = Duration::from_nanos(1_000_000_000 / camera::RATE as u64);
-/// The encodings of a picture in several sizes, and the percent of the bit rate that each has.
+/// Simulcast layers, and the percentage of the bit rate for each.
 pub(crate) const SIZES: [(&str, u32); 3] = [("f", 100), ("h", 25), ("q", 8)];
-/// Where connections end that are closed.
+/// Deadline of closed connections.
 pub(crate) const NEVER: Duration = Duration::from_secs(86_400);
 
-/// Somebody in a visit.
+/// A participant in a visit.
 pub(crate) struct Player {
     connection: Connection,
     person: Person,
     sends: Option<Sends>,
 }
 
-/// How media goes to and fro.
+/// The transport of media.
 pub(crate) enum Connection {
-    /// As a browser does it.
+    /// WebRTC, like a browser.
     WebRtc(Box<WebRtc>),
-    /// With nothing but encryption, for the floor.
+    /// Only encryption, for the floor.
     Bare(Box<Bare>),
 }
 
-/// What connections tell, and what they need.
+/// State shared with the connection.
 pub(crate) struct Person {
     socket: Socket,
     is_connected: bool,
     key_wanted: bool,
-    /// How many others are to be heard and seen.
+    /// The number of other participants whose media is expected.
     expects: usize,
     heard: HashMap<(u32, u8), Heard>,
-    /// Percent of media packets, each way, that are lost on purpose.
+    /// Simulated packet loss in percent, in each direction.
     loss: f64,
     dice: Rng,
 }
 
-/// What somebody sends.
+/// The media a participant sends.
 struct Sends {
-    /// Who it is, to whoever reads the marks.
+    /// The participant's number in marks.
     number: u32,
     sounds: u64,
     frames: u64,
@@ -65,7 +65,7 @@ struct Sends {
     scratch: Vec<u8>,
 }
 
-/// One encoding of the picture.
+/// One encoding of the video.
 struct Size {
     camera: Camera,
     packets: u64,
@@ -73,29 +73,29 @@ struct Size {
 
 /// A media packet to send.
 pub(crate) struct Packet {
-    /// [`SOUND`], or which of [`SIZES`] after it.
+    /// [`SOUND`], or the index in [`SIZES`] plus one.
     pub(crate) stream: u8,
     pub(crate) sequence: u64,
-    /// In the clock of its kind: 48 kHz for sound, 90 kHz for pictures.
+    /// Timestamp in units of the media clock: 48 kHz for audio, 90 kHz for video.
     pub(crate) time: u32,
-    /// The last of a frame.
+    /// Whether it is the last packet of a frame.
     pub(crate) marker: bool,
     pub(crate) payload: Arc<[u8]>,
 }
 
-/// What is due.
+/// An event that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
-    /// A packet of sound.
+    /// An audio packet.
     Sound,
-    /// A frame.
+    /// A video frame.
     Frame,
-    /// The connection's own time.
+    /// The connection's timeout.
     Timeout,
 }
 
 impl Player {
-    /// Somebody who sends, if they do, and is to hear and see `expects` others.
+    /// Creates a participant who sends media if `sends` is set, and expects the media of `expects` others.
     pub(crate) fn new(connection: Connection, person: Person, load: &Load, sends: bool) -> Self {
         Self { connection, person, sends: sends.then(|| Sends::new(load)) }
     }
@@ -108,7 +108,7 @@ impl Player {
         self.person.is_connected
     }
 
-    /// When its connection wants to be told the time.
+    /// Returns the connection's next timeout.
     pub(crate) fn deadline(&self) -> Instant {
         match &self.connection {
             Connection::WebRtc(rtc) => rtc.deadline,
@@ -116,7 +116,7 @@ impl Player {
         }
     }
 
-    /// When its first packet of sound and its first frame are due, if it sends: not all at the same moment.
+    /// Returns when the first audio packet and the first frame are due, if it sends. Start times are spread.
     pub(crate) fn beginnings(&mut self, now: Instant) -> Vec<(Instant, Due)> {
         let dice = &mut self.person.dice;
         let mut begin = |every: Duration, due| (now + every.mul_f64(dice.f64()), due);
@@ -124,7 +124,7 @@ impl Player {
         if self.sends.is_some() { both.to_vec() } else { Vec::new() }
     }
 
-    /// How many sounds and pictures it has yet to hear or see anything of.
+    /// Returns the number of streams from which nothing has arrived yet.
     pub(crate) fn missing(&self) -> usize {
         let sources = |sound: bool| {
             let streams = self.person.heard.keys().filter(|(_, stream)| (*stream == SOUND) == sound);
@@ -133,17 +133,17 @@ impl Player {
         2 * self.person.expects - sources(true) - sources(false)
     }
 
-    /// Forgets what it has heard.
+    /// Resets statistics of received media.
     pub(crate) fn begin(&mut self) {
         self.person.heard.clear();
     }
 
-    /// How many packets were lost since it began.
+    /// Returns the number of packets lost since counting began.
     pub(crate) fn lost(&self) -> u64 {
         self.person.heard.values().map(Heard::lost).sum()
     }
 
-    /// Does what was due at a moment, and says when it is due next.
+    /// Processes what was due at a time and returns when it is due next.
     pub(crate) fn act(&mut self, due: Due, at: Instant, now: Instant, tally: &mut Tally) -> Instant {
         match due {
             Due::Timeout => {
@@ -198,7 +198,7 @@ impl Player {
         }
     }
 
-    /// Receives at most so many datagrams. Says whether there may be more.
+    /// Receives at most `most` datagrams. Returns whether there may be more.
     pub(crate) fn receive(&mut self, most: usize, buffers: &mut Buffers, tally: &mut Tally) -> bool {
         for _ in 0..most {
             let Some(datagram) = self.person.socket.receive(buffers) else { return false };
@@ -225,7 +225,7 @@ impl Connection {
 }
 
 impl Person {
-    /// With a socket at an address, and `expects` others to hear and see.
+    /// Creates the state with a socket at an address, for `expects` other participants.
     pub(crate) fn new(address: IpAddr, load: &Load, expects: usize) -> Result<Self, BenchError> {
         Ok(Self {
             socket: Socket::bind(address)?,
@@ -242,7 +242,7 @@ impl Person {
         self.socket.local()
     }
 
-    /// For what is never lost on purpose.
+    /// Returns the socket, for datagrams exempt from simulated loss.
     pub(crate) const fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -251,19 +251,19 @@ impl Person {
         self.is_connected
     }
 
-    /// Media can flow, or cannot any more.
+    /// Sets whether media can flow.
     pub(crate) fn set_connected(&mut self, is_connected: bool) {
         self.is_connected = is_connected;
     }
 
-    /// Sends a datagram, unless it is to be lost.
+    /// Sends a datagram unless simulated loss drops it.
     pub(crate) fn send(&mut self, contents: &[u8], destination: SocketAddr) {
         if !self.is_lost(contents) {
             self.socket.send(contents, destination);
         }
     }
 
-    /// Somebody's media came.
+    /// Processes received media.
     pub(crate) fn hear(&mut self, payload: &[u8], arrived: u64, tally: &mut Tally) {
         let Some(mark) = payload::read(payload) else { return };
         tally.received += 1;
@@ -271,13 +271,14 @@ impl Person {
         self.heard.entry((mark.source, mark.stream)).or_default().note(mark.sequence);
     }
 
-    /// The server asks for a keyframe.
+    /// Records a keyframe request from the server.
     pub(crate) fn want_keyframe(&mut self, tally: &mut Tally) {
         tally.keyframes_asked += 1;
         self.key_wanted = true;
     }
 
-    /// Whether this datagram is to be lost: only media, so that what is measured is not how long connecting takes.
+    /// Returns whether simulated loss drops this datagram. Only media is dropped, so that connection setup is not
+    /// delayed.
     fn is_lost(&mut self, datagram: &[u8]) -> bool {
         let is_rtp = matches!(datagram, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)));
         self.loss > 0.0 && self.is_connected && is_rtp && self.dice.f64() * 100.0 < self.loss
@@ -296,7 +297,7 @@ impl Sends {
         Self { number, sounds: 0, frames: 0, sizes: sizes.iter().map(size).collect(), scratch: vec![0xa5; 2_048] }
     }
 
-    /// The payload of a packet that is sent now.
+    /// Returns the payload of a packet that is sent now.
     fn payload(&mut self, bytes: usize, content: Content, stream: u8, sequence: u64) -> Arc<[u8]> {
         let payload = &mut self.scratch[..bytes];
         payload::write(payload, content, &Mark { source: self.number, stream, sequence, sent: clock::wall() });
@@ -304,8 +305,8 @@ impl Sends {
     }
 }
 
-/// RTP's numbers begin again at 2^32.
-#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are wanted")]
+/// RTP timestamps are modulo 2^32.
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
 pub(crate) fn low(number: u64) -> u32 {
     number as u32
 }

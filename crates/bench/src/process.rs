@@ -1,4 +1,4 @@
-//! What a process costs, seen from outside (proc(5)).
+//! Resource usage of a process (proc(5)).
 
 use std::fs;
 use std::ops::Sub;
@@ -7,24 +7,24 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::BenchError;
 
-/// Processor time and context switches of all threads of a process until now, or between two readings.
+/// CPU time and context switches of all threads of a process since it started, or between two readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// Nanoseconds on a processor, as the scheduler counts them.
+    /// CPU time in nanoseconds, from the scheduler.
     pub(crate) cpu: u64,
-    /// Of the threads that move media, where they are named.
+    /// CPU time of media threads, if they are named.
     pub(crate) media_cpu: u64,
-    /// Ticks in the program itself and in the kernel; their proportion shares out the nanoseconds.
+    /// Ticks in user mode and in the kernel. Their ratio divides the nanoseconds.
     pub(crate) user_ticks: u64,
     pub(crate) system_ticks: u64,
-    /// Times a thread waited for something.
+    /// Voluntary context switches.
     pub(crate) voluntary: u64,
-    /// Times a thread was made to wait.
+    /// Involuntary context switches.
     pub(crate) involuntary: u64,
 }
 
 impl Usage {
-    /// Reads it.
+    /// Reads the usage of a process.
     pub(crate) fn read(pid: u32) -> Result<Self, BenchError> {
         let file = |name: &str| {
             fs::read_to_string(format!("/proc/{pid}/{name}")).map_err(BenchError::system(format!("process {pid}")))
@@ -33,7 +33,7 @@ impl Usage {
         (usage.user_ticks, usage.system_ticks) = ticks(&file("stat")?);
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(BenchError::system(format!("process {pid}")))?;
         for task in tasks.flatten() {
-            // A thread may end meanwhile.
+            // A thread may end in the meantime.
             let part = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
             let cpu = scheduled(&part("schedstat"));
             usage.cpu += cpu;
@@ -47,7 +47,7 @@ impl Usage {
         Ok(usage)
     }
 
-    /// Nanoseconds in the kernel.
+    /// Returns kernel time in nanoseconds.
     #[expect(clippy::cast_precision_loss, reason = "of a run")]
     pub(crate) fn kernel(&self) -> f64 {
         let ticks = (self.user_ticks + self.system_ticks).max(1);
@@ -70,42 +70,42 @@ impl Sub for Usage {
     }
 }
 
-/// As many files as this process may have: each page is one, here and in a server that is started from here.
+/// Raises the limit of open files to the maximum: every page needs one, here and in servers started from here.
 pub(crate) fn allow_many_files() {
     let now = getrlimit(Resource::Nofile);
-    // What is not allowed is told by what then cannot be opened.
+    // If that is not permitted, opening files fails later.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
 }
 
-/// Resident memory of a process, KiB.
+/// Returns the resident memory of a process in KiB.
 pub(crate) fn resident(pid: u32) -> u64 {
     field(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmRSS")
 }
 
-/// Nanoseconds, not idle, of one processor since the machine began. It counts in ticks of 10 ms.
+/// Returns the nanoseconds since boot in which a core was not idle, in ticks of 10 ms.
 pub(crate) fn processor(number: usize) -> u64 {
     busy(&fs::read_to_string("/proc/stat").unwrap_or_default(), number)
 }
 
-/// utime and stime: the 12th and 13th word behind the name, which may have anything in it.
+/// Returns utime and stime: the 12th and 13th field after the name, which may contain any character.
 fn ticks(stat: &str) -> (u64, u64) {
     let mut words = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
     let mut next = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
     (next(), next())
 }
 
-/// The first of `time on a processor, time waiting for one, turns`.
+/// Returns the first of `CPU time, run queue wait time, timeslices`.
 fn scheduled(schedstat: &str) -> u64 {
     schedstat.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-/// A number of /proc/PID/status.
+/// Returns a number from /proc/PID/status.
 fn field(status: &str, name: &str) -> u64 {
     let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     value.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// `cpuN user nice system idle iowait irq softirq steal …`.
+/// Parses `cpuN user nice system idle iowait irq softirq steal …`.
 fn busy(stat: &str, number: usize) -> u64 {
     let name = format!("cpu{number}");
     let line = stat.lines().find(|line| line.split_whitespace().next() == Some(name.as_str())).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What was measured, as a table, as JSON, and between two marks of a document.
+//! Formats results as a table, as JSON, and for a document.
 
 use serde_json::{Map, Value, json};
 
@@ -6,40 +6,40 @@ use crate::machine::Machine;
 use crate::options::{Options, Target};
 use crate::sample::{FIGURES, Figure, Sample, Spread};
 
-/// Between these two lines a document has what was measured last.
+/// Markers around the generated part of a document.
 const BEGIN: &str = "<!-- bench media: written by `cargo xtask bench media --write-docs` -->";
 const END: &str = "<!-- bench media: end -->";
 
-/// All of a run.
+/// The results of a run.
 pub(crate) struct Report {
     /// In the order of the table.
     pub(crate) results: Vec<Outcome>,
     pub(crate) machine: Machine,
-    /// How to do it again.
+    /// The command that repeats the run.
     pub(crate) command: String,
-    /// What was offered to each.
+    /// The load on each server.
     pub(crate) load: String,
-    /// What must be known to believe it.
+    /// Remarks on the reliability of the results.
     pub(crate) remarks: Vec<String>,
 }
 
 /// The measurements of one server.
 pub(crate) struct Outcome {
     pub(crate) target: Target,
-    /// As people call it.
+    /// Its display name.
     pub(crate) name: String,
     pub(crate) samples: Vec<Sample>,
 }
 
 impl Outcome {
-    /// The middle of one figure.
+    /// Returns the median of a figure.
     pub(crate) fn median(&self, figure: fn(&Sample) -> f64) -> f64 {
         Spread::of(&self.samples, figure).map_or(0.0, |spread| spread.median)
     }
 }
 
 impl Report {
-    /// A table in Markdown, with the medians, and in brackets the least and the most.
+    /// Returns a Markdown table of the medians, with minimum and maximum in parentheses.
     pub(crate) fn table(&self) -> String {
         let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let names = self.results.iter().map(|result| result.name.clone());
@@ -53,19 +53,19 @@ impl Report {
         table
     }
 
-    /// Remarks and where it was measured, below the table.
+    /// Returns the text below the table: remarks, load and machine.
     fn notes(&self) -> String {
         let remarks: String = self.remarks.iter().map(|remark| format!("* {remark}\n")).collect();
         let remarks = if remarks.is_empty() { remarks } else { format!("\n{remarks}") };
         format!("{remarks}\n{}. {}.\n`{}`\n", self.load, self.machine, self.command)
     }
 
-    /// What goes to the terminal.
+    /// Returns the text for the terminal.
     pub(crate) fn text(&self) -> String {
         format!("\n{}{}", self.table(), self.notes())
     }
 
-    /// For programs: the median of each figure, and each measurement.
+    /// Returns the results as JSON: the medians of all figures, and each measurement.
     pub(crate) fn json(&self) -> Value {
         let targets = self.results.iter().map(|result| {
             let name = match result.target {
@@ -96,7 +96,7 @@ impl Report {
         Value::Object(all)
     }
 
-    /// A document with this between its marks; `None` if it has none.
+    /// Returns a document with the results between its markers; `None` if it has no markers.
     pub(crate) fn written_into(&self, document: &str) -> Option<String> {
         let (before, rest) = document.split_once(BEGIN)?;
         let (_, after) = rest.split_once(END)?;
@@ -104,29 +104,29 @@ impl Report {
     }
 }
 
-/// The load in words.
+/// Describes the load.
 pub(crate) fn load(options: &Options) -> String {
     let load = &options.load;
     let mut words = format!(
-        "{} visits of {}, each person sending 30 pictures a second at {} kbit/s{} and 50 packets of Opus; \
+        "{} visits of {}, each participant sending 30 frames a second at {} kbit/s{} and 50 Opus packets; \
          measured for {} s",
         load.visits,
         load.people,
         load.bitrate / 1000,
-        if load.simulcast { " in three sizes" } else { "" },
+        if load.simulcast { " with simulcast" } else { "" },
         options.seconds,
     );
     if options.repetitions > 1 {
-        words += &format!(", {} times in turns", options.repetitions);
+        words += &format!(", {} times alternately", options.repetitions);
     }
     if load.loss > 0.0 {
-        words += &format!(", with {} % of the packets lost each way", load.loss);
+        words += &format!(", with {} % packet loss in each direction", load.loss);
     }
     if load.waiting > 0 {
-        words += &format!(", {} patients in their waiting rooms besides", load.waiting);
+        words += &format!(", plus {} patients in waiting rooms", load.waiting);
     }
     if let Some(every) = load.churn {
-        words += &format!(", somebody leaving and coming again every {every} ms");
+        words += &format!(", one participant leaving and rejoining every {every} ms");
     }
     words
 }
@@ -166,7 +166,7 @@ pub(crate) mod tests {
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 2 + FIGURES.len());
         assert_eq!(lines[0], "|  | floor | Bedside | Janus 1.1.2 |");
-        assert_eq!(lines[2], "| processor time a packet (µs) | 5.0 | 11.0 (10.0 – 12.0) | 55.0 (50.0 – 60.0) |");
+        assert_eq!(lines[2], "| CPU time per packet (µs) | 5.0 | 11.0 (10.0 – 12.0) | 55.0 (50.0 – 60.0) |");
         assert!(lines.iter().all(|line| line.matches('|').count() == 5));
     }
 

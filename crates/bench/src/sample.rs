@@ -1,4 +1,4 @@
-//! What one measurement gave, and what several of the same give together.
+//! The results of one measurement, and statistics over several.
 
 use std::time::Duration;
 
@@ -8,86 +8,86 @@ use serde::Serialize;
 use crate::process::Usage;
 use crate::tally::Tally;
 
-/// From here on the generator is too busy for its own figures to be good, percent of its core.
+/// Above this CPU usage in percent, the generator distorts the results.
 const BUSY: f64 = 85.0;
-/// And from here on it is too late, milliseconds of the 99th percentile.
+/// Above this 99th percentile of send delay in milliseconds, the generator distorts the results.
 const LATE: f64 = 2.0;
 
-/// The figures of one measurement. Each packet counts once a receiver.
+/// The results of one measurement. Each packet counts once per receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Sample {
-    /// Seconds of processor time that the server takes for a million packets; the same number is microseconds a packet.
+    /// CPU seconds of the server per million packets, which equals microseconds per packet.
     pub(crate) cpu_s_per_million: f64,
-    /// What of it is in the kernel.
+    /// Of these, in the kernel.
     pub(crate) kernel_s_per_million: f64,
-    /// What of it are threads that move media, where they have names of their own.
+    /// Of these, in media threads, if they are named.
     pub(crate) media_s_per_million: f64,
-    /// Times that a thread of the server waited for something, for each packet.
+    /// Voluntary context switches of the server per packet.
     pub(crate) waits_per_packet: f64,
-    /// Times that one was made to wait, for each packet.
+    /// Involuntary context switches of the server per packet.
     pub(crate) preemptions_per_packet: f64,
-    /// Milliseconds that a packet takes from its sender to its receiver's network stack.
+    /// Median latency in milliseconds, from the sender to the receiver's network stack.
     pub(crate) p50_ms: f64,
-    /// The same, of the slowest hundredth.
+    /// 99th percentile of the latency.
     pub(crate) p99_ms: f64,
-    /// And of the slowest thousandth.
+    /// 99.9th percentile of the latency.
     pub(crate) p999_ms: f64,
-    /// Memory that each person's coming took, KiB.
+    /// Memory per participant in KiB.
     pub(crate) rss_kib_per_participant: f64,
-    /// Packets that receivers had, a second.
+    /// Packets received per second.
     pub(crate) packets_per_second: f64,
-    /// Percent of what was sent that receivers had: below 100 also where whole streams are silent.
+    /// Received packets in percent of sent ones. Below 100 also if whole streams are missing.
     pub(crate) arrived_percent: f64,
-    /// Percent of packets that are missing between others that came.
+    /// Percentage of packets missing within received streams.
     pub(crate) lost_percent: f64,
-    /// Sounds and pictures of which a receiver had nothing.
+    /// Expected streams from which nothing arrived.
     pub(crate) silent: f64,
-    /// Percent of its core that the server takes.
+    /// CPU usage of the server on its core in percent.
     pub(crate) server_percent: f64,
-    /// Percent of the same core that others take.
+    /// CPU usage of other processes on the same core in percent.
     pub(crate) others_percent: f64,
-    /// Percent of its core that the generator takes.
+    /// CPU usage of the generator on its core in percent.
     pub(crate) generator_percent: f64,
-    /// How late the generator sends, milliseconds of the 99th percentile.
+    /// 99th percentile of the generator's send delay in milliseconds.
     pub(crate) lateness_p99_ms: f64,
 }
 
-/// What is seen beside the server and the load.
+/// Further inputs of a sample.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Surroundings {
     pub(crate) people: u32,
-    /// How many are to have each packet.
+    /// Number of receivers per packet.
     pub(crate) others: u64,
-    /// KiB that the server has grown by.
+    /// Growth of the server's memory in KiB.
     pub(crate) grown: u64,
-    /// Nanoseconds that the server's core was not idle.
+    /// Nanoseconds in which the server's core was not idle.
     pub(crate) core: u64,
-    /// Nanoseconds of processor time that the generator's process took.
+    /// CPU time of the generator's process in nanoseconds.
     pub(crate) generator: u64,
 }
 
-/// A figure by its name, its unit and how many digits of it mean something.
+/// A figure with name, unit and number of significant decimals.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) digits: usize,
     pub(crate) of: fn(&Sample) -> f64,
 }
 
-/// What tables show, in order.
+/// The rows of the table, in order.
 pub(crate) const FIGURES: [Figure; 13] = [
-    Figure { name: "processor time a packet (µs)", digits: 1, of: |s| s.cpu_s_per_million },
-    Figure { name: "of it in the kernel (µs)", digits: 1, of: |s| s.kernel_s_per_million },
+    Figure { name: "CPU time per packet (µs)", digits: 1, of: |s| s.cpu_s_per_million },
+    Figure { name: "of which kernel (µs)", digits: 1, of: |s| s.kernel_s_per_million },
     Figure { name: "latency, p50 (ms)", digits: 3, of: |s| s.p50_ms },
     Figure { name: "latency, p99 (ms)", digits: 3, of: |s| s.p99_ms },
     Figure { name: "latency, p99.9 (ms)", digits: 3, of: |s| s.p999_ms },
-    Figure { name: "memory a person (KiB)", digits: 0, of: |s| s.rss_kib_per_participant },
-    Figure { name: "waits a packet", digits: 2, of: |s| s.waits_per_packet },
+    Figure { name: "memory per participant (KiB)", digits: 0, of: |s| s.rss_kib_per_participant },
+    Figure { name: "waits per packet", digits: 2, of: |s| s.waits_per_packet },
     Figure { name: "packets forwarded (1/s)", digits: 0, of: |s| s.packets_per_second },
-    Figure { name: "arrived, of those sent (%)", digits: 1, of: |s| s.arrived_percent },
+    Figure { name: "delivered (% of sent)", digits: 1, of: |s| s.arrived_percent },
     Figure { name: "lost (%)", digits: 3, of: |s| s.lost_percent },
-    Figure { name: "the server's core: the server (%)", digits: 0, of: |s| s.server_percent },
-    Figure { name: "the server's core: other programs (%)", digits: 0, of: |s| s.others_percent },
-    Figure { name: "the generator's core: the generator (%)", digits: 0, of: |s| s.generator_percent },
+    Figure { name: "server core: server (%)", digits: 0, of: |s| s.server_percent },
+    Figure { name: "server core: other processes (%)", digits: 0, of: |s| s.others_percent },
+    Figure { name: "generator core: generator (%)", digits: 0, of: |s| s.generator_percent },
 ];
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a run")]
@@ -118,7 +118,7 @@ impl Sample {
         }
     }
 
-    /// What is wrong with the generator, if anything is: then latencies are not the server's alone.
+    /// Returns how the generator is overloaded, if it is. Latencies then include those of the generator.
     pub(crate) fn saturation(&self) -> Option<String> {
         let Self { generator_percent: busy, lateness_p99_ms: late, .. } = self;
         (*busy > BUSY || *late > LATE)
@@ -126,7 +126,7 @@ impl Sample {
     }
 }
 
-/// The middle of several measurements, and how far they are apart.
+/// Median and range of several measurements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -135,7 +135,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Of one figure. Nothing, of no measurements.
+    /// Returns the spread of a figure, or `None` without measurements.
     pub(crate) fn of(samples: &[Sample], figure: fn(&Sample) -> f64) -> Option<Self> {
         let mut values: Vec<f64> = samples.iter().map(figure).collect();
         values.sort_by(f64::total_cmp);
@@ -144,7 +144,7 @@ impl Spread {
         Some(Self { median: f64::midpoint(low, high), least, most })
     }
 
-    /// As tables have it.
+    /// Formats it for a table.
     pub(crate) fn text(&self, digits: usize) -> String {
         let Self { median, least, most } = self;
         let [median, least, most] = [median, least, most].map(|value| format!("{value:.digits$}"));

@@ -1,4 +1,4 @@
-//! More and more visits, until a core is full: what a packet costs must not grow.
+//! Increases the number of visits until a core is full. The cost per packet must not grow.
 
 use std::path::Path;
 
@@ -8,18 +8,18 @@ use crate::network::Network;
 use crate::options::{Options, Target};
 use crate::print;
 
-/// A core is full at so many percent.
+/// Percentage of CPU usage at which a core is full.
 const FULL: f64 = 95.0;
-/// So many visits are tried, and then twice as many as before.
+/// The first numbers of visits; then the number is doubled.
 const STEPS: [u32; 4] = [1, 5, 10, 20];
-/// No more than the server's own limits have room for.
+/// Maximum allowed by the server's limits.
 const MOST: u32 = 1_000;
 
-/// Prints a line for each number of visits.
+/// Prints one line per number of visits.
 pub(crate) async fn scale(options: &Options, bedside: &Path, network: &Network) -> Result<(), BenchError> {
     print(
-        "| visits | packets/s | processor time a packet (µs) | of it media threads (µs) | p50 (ms) | p99 (ms) | lost (%) | \
-         memory a person (KiB) | server's core (%) | generator's core (%) |\n\
+        "| visits | packets/s | CPU time per packet (µs) | of which media threads (µs) | p50 (ms) | p99 (ms) | lost (%) | \
+         memory per participant (KiB) | server core (%) | generator core (%) |\n\
          |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     );
     let target = options.only.first().copied().unwrap_or(Target::Bedside);
@@ -29,9 +29,9 @@ pub(crate) async fn scale(options: &Options, bedside: &Path, network: &Network) 
         options.load.visits = visits;
         let sample = match measure(&options, target, bedside, network).await {
             Ok(sample) => sample,
-            // An overloaded machine does not let everybody in.
+            // On an overloaded machine, participants may fail to join.
             Err(error) => {
-                print(&format!("\nIt ends here: with {visits} visits, {error}."));
+                print(&format!("\nStopped: with {visits} visits, {error}."));
                 return Ok(());
             }
         };
@@ -48,11 +48,11 @@ pub(crate) async fn scale(options: &Options, bedside: &Path, network: &Network) 
             sample.generator_percent,
         ));
         if sample.server_percent > FULL {
-            print("\nThe server's core is full.");
+            print("\nThe server core is full.");
             return Ok(());
         }
         if let Some(words) = sample.saturation() {
-            print(&format!("\nIt ends here although the server has room: {words}."));
+            print(&format!("\nStopped although the server is not at its limit: {words}."));
             return Ok(());
         }
     }

@@ -1,4 +1,4 @@
-//! A server under test, whichever it is.
+//! A server under test of any kind.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    /// Starts one. `bedside` is Bedside's program.
+    /// Starts a server. `bedside` is the path of Bedside's binary.
     pub(crate) async fn start(target: Target, bedside: &Path, network: &Network) -> Result<Self, BenchError> {
         Ok(match target {
             Target::Bedside => Self::Bedside(Box::new(Bedside::start(bedside, network).await?)),
@@ -35,7 +35,7 @@ impl Server {
         }
     }
 
-    /// KiB that it had before the first came in.
+    /// Returns the resident memory in KiB before anyone joined.
     pub(crate) fn resident_before(&self) -> u64 {
         match self {
             Self::Bedside(bedside) => bedside.resident_before,
@@ -44,7 +44,7 @@ impl Server {
         }
     }
 
-    /// Lets everybody come in.
+    /// Lets all participants join.
     pub(crate) async fn fill(
         &mut self,
         load: &Load,
@@ -58,7 +58,7 @@ impl Server {
         }
     }
 
-    /// Somebody leaves and comes again, where that is known how.
+    /// Lets a participant leave and rejoin, if supported.
     pub(crate) async fn churn(
         &mut self,
         load: &Load,

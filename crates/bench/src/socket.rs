@@ -1,4 +1,4 @@
-//! A UDP socket that knows when the kernel received what is in it.
+//! A UDP socket with the kernel's receive timestamps.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
@@ -14,16 +14,16 @@ use nix::sys::time::TimeSpec;
 use crate::clock;
 use crate::error::BenchError;
 
-/// More than any datagram here.
+/// Larger than any datagram used here.
 const MOST: usize = 2_048;
 
-/// One person's socket.
+/// The socket of one participant.
 pub(crate) struct Socket {
     socket: UdpSocket,
     local: SocketAddr,
 }
 
-/// Where datagrams are received into, for all sockets.
+/// Receive buffers shared by all sockets.
 pub(crate) struct Buffers {
     contents: Vec<u8>,
     control: Vec<u8>,
@@ -32,8 +32,8 @@ pub(crate) struct Buffers {
 /// A received datagram.
 pub(crate) struct Datagram<'a> {
     pub(crate) source: SocketAddr,
-    /// When it reached this machine's network stack, in nanoseconds of the wall clock. What it waited for until this
-    /// program looked is not in it.
+    /// When it reached this machine's network stack, as wall clock in nanoseconds. Excludes the time it waited in the
+    /// socket buffer.
     pub(crate) arrived: u64,
     pub(crate) contents: &'a [u8],
 }
@@ -64,16 +64,16 @@ impl Socket {
         registry.deregister(&mut self.socket)
     }
 
-    /// Sends one datagram by itself: people share no socket. What the kernel does not take is lost, as on a network.
+    /// Sends a datagram. Datagrams that do not fit into the socket buffer are lost, as on a network.
     pub(crate) fn send(&self, contents: &[u8], destination: SocketAddr) {
         let _ = self.socket.send_to(contents, destination);
     }
 
-    /// The next datagram, if there is one.
+    /// Returns the next datagram, if any.
     pub(crate) fn receive<'a>(&self, buffers: &'a mut Buffers) -> Option<Datagram<'a>> {
         let mut parts = [IoSliceMut::new(&mut buffers.contents)];
         let control = Some(buffers.control.as_mut_slice());
-        // Nothing there, or an ICMP error that an earlier datagram caused: the next call tells.
+        // Nothing was received, or an ICMP error for an earlier datagram; the next call shows which.
         let received =
             recvmsg::<SockaddrIn>(self.socket.as_raw_fd(), &mut parts, control, MsgFlags::MSG_DONTWAIT).ok()?;
         let source = SocketAddr::V4(SocketAddrV4::from(received.address?));

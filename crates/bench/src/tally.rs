@@ -1,26 +1,26 @@
-//! What the load counts while it is measured.
+//! Counters of a measurement.
 
 use hdrhistogram::Histogram;
 
-/// The longest time that is told from a longer one, in nanoseconds.
+/// Maximum value of histograms in nanoseconds.
 const LONGEST: u64 = 60_000_000_000;
 
-/// Counts of a window of time.
+/// Counters of a period.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
-    /// Media packets that were sent to the server, of pictures in several sizes those of the largest.
+    /// Media packets sent to the server; with simulcast, only those of the largest layer.
     pub(crate) sent: u64,
-    /// Media packets that came from the server, counted once a receiver.
+    /// Media packets received from the server, counted once per receiver.
     pub(crate) received: u64,
-    /// Media packets that are missing between two that came.
+    /// Media packets missing between two received ones.
     pub(crate) lost: u64,
-    /// Sounds and pictures of which nothing came.
+    /// Streams from which nothing arrived.
     pub(crate) silent: usize,
-    /// Nanoseconds from sending to the arrival at a receiver's network stack.
+    /// Latency in nanoseconds from sending to arrival at the receiver's network stack.
     pub(crate) latency: Histogram<u64>,
-    /// Nanoseconds from when a packet was due until it was sent.
+    /// Delay in nanoseconds from when a packet was due until it was sent.
     pub(crate) lateness: Histogram<u64>,
-    /// Keyframes that were asked for.
+    /// Keyframe requests received.
     pub(crate) keyframes_asked: u64,
 }
 
@@ -38,8 +38,8 @@ impl Tally {
     }
 }
 
-/// Times up to a minute, in nanoseconds, with an error of at most a thousandth.
-#[expect(clippy::expect_used, reason = "the bounds are constants, and right")]
+/// Creates a histogram of times up to a minute in nanoseconds, with an error of at most 0.1 %.
+#[expect(clippy::expect_used, reason = "the bounds are valid constants")]
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, LONGEST, 3).expect("bounds")
 }
@@ -49,7 +49,7 @@ pub(crate) fn record(histogram: &mut Histogram<u64>, nanoseconds: u64) {
     histogram.saturating_record(nanoseconds);
 }
 
-/// What was heard of one stream.
+/// Statistics of one received stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Heard {
     first: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    /// A packet of this number came.
+    /// Records a packet with this number.
     pub(crate) fn note(&mut self, sequence: u64) {
         if self.count == 0 {
             (self.first, self.last) = (sequence, sequence);
@@ -68,7 +68,7 @@ impl Heard {
         self.count += 1;
     }
 
-    /// How many are missing in between.
+    /// Returns the number of packets missing in between.
     pub(crate) fn lost(&self) -> u64 {
         if self.count == 0 { 0 } else { (self.last - self.first + 1).saturating_sub(self.count) }
     }

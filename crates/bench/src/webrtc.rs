@@ -1,4 +1,4 @@
-//! A connection as a browser makes it: str0m.
+//! A WebRTC connection like a browser's, built on str0m.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -19,20 +19,20 @@ use crate::player::{Connection, NEVER, Packet, Person, Player, SIZES};
 use crate::socket::Datagram;
 use crate::tally::Tally;
 
-/// str0m asks to be woken for much that can wait for a little.
+/// Minimum interval of timeouts. str0m asks to be woken for many things that can wait.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// One peer connection.
 pub(crate) struct WebRtc {
     rtc: Rtc,
-    /// When str0m wants to be told the time.
+    /// When str0m's next timeout is due.
     pub(crate) deadline: Instant,
     microphone: Option<(Mid, Pt)>,
-    /// With the names of its sizes, if it has several.
+    /// With the names of its layers, if it uses simulcast.
     camera: Option<(Mid, Pt, Vec<Rid>)>,
 }
 
-/// One that has made its offer.
+/// A connection that has made its offer.
 pub(crate) struct Offered {
     connection: WebRtc,
     person: Person,
@@ -41,7 +41,7 @@ pub(crate) struct Offered {
 }
 
 impl Offered {
-    /// Offers to send, if it `sends`, and to receive so many `others`.
+    /// Creates an offer to send, if `sends` is set, and to receive from `others` participants.
     pub(crate) fn new(address: IpAddr, load: &Load, sends: bool, others: usize) -> Result<(Self, String), BenchError> {
         let person = Person::new(address, load, others)?;
         let mut connection = WebRtc::new(&person)?;
@@ -60,15 +60,15 @@ impl Offered {
             add(MediaKind::Audio, Direction::RecvOnly, None);
             add(MediaKind::Video, Direction::RecvOnly, None);
         }
-        let (offer, pending) = api.apply().ok_or_else(|| BenchError::Server("there is nothing to offer".to_owned()))?;
+        let (offer, pending) = api.apply().ok_or_else(|| BenchError::Server("the offer is empty".to_owned()))?;
         Ok((Self { connection, person, pending, own }, offer.to_sdp_string()))
     }
 
-    /// Takes the answer.
+    /// Applies the answer.
     pub(crate) fn answered(mut self, answer: &str, load: &Load) -> Result<Player, BenchError> {
         let answer = SdpAnswer::from_sdp_string(answer).map_err(BenchError::server("reading an answer"))?;
         let rtc = &mut self.connection.rtc;
-        rtc.sdp_api().accept_answer(self.pending, answer).map_err(BenchError::server("taking an answer"))?;
+        rtc.sdp_api().accept_answer(self.pending, answer).map_err(BenchError::server("applying an answer"))?;
         if let Some((microphone, camera)) = self.own {
             let rids = SIZES.iter().filter(|_| load.simulcast).map(|(rid, _)| Rid::from(*rid)).collect();
             self.connection.microphone = Some((microphone, agreed(rtc, microphone, Codec::Opus)?));
@@ -78,7 +78,8 @@ impl Offered {
     }
 }
 
-/// Somebody who only receives: takes the server's offer to send so many `others`, and answers it.
+/// Creates a participant who only receives: applies the server's offer to send from `others` participants, and answers
+/// it.
 pub(crate) fn answering(
     address: IpAddr,
     load: &Load,
@@ -88,19 +89,17 @@ pub(crate) fn answering(
     let person = Person::new(address, load, others)?;
     let mut connection = WebRtc::new(&person)?;
     let offer = SdpOffer::from_sdp_string(offer).map_err(BenchError::server("reading an offer"))?;
-    let answer = connection.rtc.sdp_api().accept_offer(offer).map_err(BenchError::server("taking an offer"))?;
+    let answer = connection.rtc.sdp_api().accept_offer(offer).map_err(BenchError::server("applying an offer"))?;
     let player = Player::new(Connection::WebRtc(Box::new(connection)), person, load, false);
     Ok((player, answer.to_sdp_string()))
 }
 
-/// The payload type that both sides know a codec by.
+/// Returns the payload type negotiated for a codec.
 fn agreed(rtc: &Rtc, mid: Mid, codec: Codec) -> Result<Pt, BenchError> {
     let theirs = rtc.media(mid).map(|media| media.remote_pts().to_vec()).unwrap_or_default();
     let mut params = rtc.codec_config().params().iter();
     let found = params.find(|params| params.spec().codec == codec && theirs.contains(&params.pt()));
-    found
-        .map(str0m::format::PayloadParams::pt)
-        .ok_or_else(|| BenchError::Server(format!("{codec} was not agreed upon")))
+    found.map(str0m::format::PayloadParams::pt).ok_or_else(|| BenchError::Server(format!("{codec} was not negotiated")))
 }
 
 impl WebRtc {
@@ -129,7 +128,7 @@ impl WebRtc {
         let mut api = self.rtc.direct_api();
         if let Some(stream) = api.stream_tx_by_mid(mid, rid) {
             stream.write_rtp(write.marker(packet.marker).nackable(!is_sound));
-            // What was written is sent once str0m has been told the time.
+            // str0m sends what was written after the next timeout.
             self.timeout(now, person, tally);
         }
     }
@@ -143,7 +142,7 @@ impl WebRtc {
         }
     }
 
-    /// Takes all that str0m has to say. Media it speaks of arrived then.
+    /// Polls all output of str0m. Media it returns arrived at `arrived`.
     fn poll(&mut self, now: Instant, arrived: u64, person: &mut Person, tally: &mut Tally) {
         loop {
             match self.rtc.poll_output() {

@@ -1,10 +1,10 @@
-//! Last touches to the answer that str0m writes.
+//! Post-processing of the SDP answer that str0m writes.
 
 use std::fmt::Write as _;
 
 use crate::command::IceCredentials;
 
-/// Replaces the ICE credentials that str0m drew for a restart by those the shell drew.
+/// Replaces the ICE credentials that str0m generated for an ICE restart by those of the caller.
 pub(crate) fn with_credentials(sdp: &str, old_ufrag: &str, ice: &IceCredentials) -> String {
     rewrite(sdp, |line, out| {
         if line.starts_with("a=ice-ufrag:") {
@@ -19,8 +19,8 @@ pub(crate) fn with_credentials(sdp: &str, old_ufrag: &str, ice: &IceCredentials)
     })
 }
 
-/// Names the stream of each receive slot after its person: a browser keeps sound and picture in step
-/// only within one stream.
+/// Gives all receive slots of a user the same stream ID, because browsers synchronize audio and video only within one
+/// stream.
 pub(crate) fn with_streams(sdp: &str, stream_of: impl Fn(&str) -> Option<String>) -> String {
     let mut stream = None;
     let sections: Vec<&str> = sdp.lines().collect();
@@ -39,7 +39,7 @@ pub(crate) fn with_streams(sdp: &str, stream_of: impl Fn(&str) -> Option<String>
     out
 }
 
-/// Splits `a=msid:STREAM TRACK` and `a=ssrc:N msid:STREAM TRACK` around the stream.
+/// Splits `a=msid:STREAM TRACK` and `a=ssrc:N msid:STREAM TRACK` around the stream ID.
 fn msid(line: &str) -> Option<(&str, &str)> {
     let start = if line.starts_with("a=msid:") {
         "a=msid:".len()

@@ -1,4 +1,4 @@
-//! Which payload type means what to a peer, and how a packet is said to another peer.
+//! Negotiated payload types, and their translation between peers.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use str0m::rtp::RedDecoder;
 
 use crate::event::MediaClass;
 
-/// What a payload type says about the payload.
+/// The encoding of a payload, as identified by its payload type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Opus,
-    /// Opus with redundancy (RFC 2198).
+    /// Opus with redundancy (RED, RFC 2198).
     Red,
     Vp8,
 }
@@ -34,18 +34,18 @@ impl Encoding {
     }
 }
 
-/// The payload types that were negotiated with one peer.
+/// The payload types negotiated with one peer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Codecs {
     opus: Option<Pt>,
     red: Option<Pt>,
     vp8: Option<Pt>,
-    /// Pictures that are sent again (RFC 4588).
+    /// Video retransmission (RTX, RFC 4588).
     repair: Option<Pt>,
 }
 
 impl Codecs {
-    /// Reads the result of the negotiation.
+    /// Reads the negotiated payload types.
     pub(crate) fn negotiated(rtc: &Rtc, mids: &[Mid]) -> Self {
         let mut codecs = Self::default();
         let agreed =
@@ -62,7 +62,7 @@ impl Codecs {
         codecs
     }
 
-    /// Given ones.
+    /// Creates a mapping from given payload types.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of(opus: u8, red: Option<u8>, vp8: u8, repair: Option<u8>) -> Self {
         Self {
@@ -86,17 +86,17 @@ impl Codecs {
         }
     }
 
-    /// Whether packets of this type carry what was sent before.
+    /// Returns whether packets of this type are retransmissions.
     pub(crate) fn is_repair(&self, pt: Pt) -> bool {
         self.repair == Some(pt)
     }
 
-    /// The type of pictures that are sent again.
+    /// Returns the payload type of video retransmissions.
     pub(crate) fn repair(&self) -> Option<Pt> {
         self.repair
     }
 
-    /// Says a payload of this peer the way another peer understands it.
+    /// Translates a payload of this peer to the payload types of another peer.
     pub(crate) fn translate<'a>(
         &self,
         encoding: Encoding,
@@ -114,7 +114,7 @@ impl Codecs {
         }
     }
 
-    /// What an encrypted datagram to this peer carries, as far as its clear header tells.
+    /// Returns what an encrypted datagram to this peer carries, judged by its unencrypted header.
     pub(crate) fn class(&self, datagram: &[u8]) -> MediaClass {
         match datagram {
             [128..=191, second, ..] => match second & 0x7f {
@@ -132,7 +132,7 @@ fn red_primary(payload: &[u8]) -> Option<Vec<u8>> {
     RedDecoder::decode(payload).ok()?.last().map(|block| block.payload.to_vec())
 }
 
-/// Replaces the payload type in each block header (RFC 2198, section 3).
+/// Replaces the payload type in each RED block header (RFC 2198, section 3).
 fn red_with_type(payload: &[u8], pt: u8) -> Option<Vec<u8>> {
     RedDecoder::decode(payload).ok()?;
     let mut bytes = payload.to_vec();
@@ -156,7 +156,7 @@ mod tests {
         Codecs::of(opus, red, 96, Some(97))
     }
 
-    /// One redundant block of two bytes, then the primary of three.
+    /// One redundant block of two bytes, then a primary block of three.
     fn red(pt: u8) -> Vec<u8> {
         vec![0x80 | pt, 0, 0, 2, pt, 1, 2, 3, 4, 5]
     }

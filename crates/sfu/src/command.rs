@@ -1,15 +1,15 @@
-//! What goes into the machine.
+//! Inputs of the SFU.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use bedside_visit::{Layer, UserId, VisitId};
 
-/// One page's media connection. Drawn by the shell, never reused while the program runs.
+/// Identifies one page's media connection. Assigned by the caller and never reused while the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u64);
 
-/// How a datagram travels.
+/// The transport of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     /// A UDP datagram.
@@ -18,111 +18,110 @@ pub enum Transport {
     Tcp,
 }
 
-/// An input of the machine. The time it happened goes beside it.
+/// An input of the SFU. Its time is passed separately.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A datagram arrived.
+    /// A datagram was received.
     Datagram {
-        /// How it travelled.
+        /// Its transport.
         transport: Transport,
-        /// Who sent it.
+        /// The sender's address.
         source: SocketAddr,
-        /// Which of our candidates it was sent to.
+        /// The local candidate it was sent to.
         destination: SocketAddr,
-        /// The bytes.
+        /// The payload.
         contents: &'a [u8],
     },
-    /// The server wants something.
+    /// A command from the server.
     Command(Command),
-    /// The deadline has come.
+    /// The deadline has passed.
     Timeout,
 }
 
-/// What the server wants.
+/// A command from the server.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// A page connects. Answered by `Answered` or `Refused`.
+    /// Connects a page. Answered by `Answered` or `Refused`.
     Join(Box<Join>),
-    /// A page repeats its offer on the same connection, to restart ICE. Answered by `Answered` or
-    /// `Refused`.
+    /// Renegotiates an existing connection with an ICE restart. Answered by `Answered` or `Refused`.
     Renegotiate {
         /// The connection.
         peer: PeerId,
         /// The page's new offer.
         offer: String,
-        /// Our credentials from now on, used if the offer does restart ICE.
+        /// The server's new credentials, used if the offer restarts ICE.
         ice: IceCredentials,
     },
-    /// A connection ends.
+    /// Closes a connection.
     Leave {
         /// The connection.
         peer: PeerId,
     },
-    /// A person may take part, or no longer may.
+    /// Starts or stops forwarding for a user.
     Admit {
         /// The room.
         room: VisitId,
-        /// The person.
+        /// The user.
         user: UserId,
-        /// Whether media may flow to and from the person.
+        /// Whether media may be forwarded to and from the user.
         admitted: bool,
     },
-    /// A person's microphone and camera are on or off.
+    /// Turns forwarding of a user's microphone and camera on or off.
     Publish {
         /// The room.
         room: VisitId,
-        /// The person.
+        /// The user.
         user: UserId,
-        /// Whether the person may be heard.
+        /// Whether the user's audio may be forwarded.
         microphone: bool,
-        /// Whether the person may be seen.
+        /// Whether the user's video may be forwarded.
         camera: bool,
     },
-    /// How large a person's page shows the others.
+    /// Sets how large a user's page displays the other participants.
     Watch {
         /// The room.
         room: VisitId,
-        /// The person.
+        /// The user.
         user: UserId,
-        /// The largest layer that the page has a use for, of each of the others; `None`: it shows none of theirs. Of those
-        /// who are not named it takes the largest there is.
+        /// The largest layer the page can use for each participant; `None` if it does not display their video.
+        /// Participants not listed are forwarded at their largest layer.
         most: Vec<(UserId, Option<Layer>)>,
     },
 }
 
-/// A page connects.
+/// A page that connects.
 #[derive(Debug, Clone)]
 pub struct Join {
-    /// The connection's name.
+    /// The connection's ID.
     pub peer: PeerId,
     /// The room.
     pub room: VisitId,
-    /// The person.
+    /// The user.
     pub user: UserId,
-    /// The others of the visit, in the order of the offer's receive slots.
+    /// The other participants, in the order of the offer's receive slots.
     pub others: Vec<UserId>,
     /// The page's offer.
     pub offer: String,
-    /// Our ICE credentials for this connection.
+    /// The server's ICE credentials for this connection.
     pub ice: IceCredentials,
-    /// What may be forwarded at first. Of a person who is in the room already, it can only take away:
-    /// an offer travels for a while, and `Admit` and `Publish` may have overtaken it.
+    /// What may be forwarded at first. For a user who is already in the room it can only restrict forwarding: `Admit`
+    /// and `Publish` may have been processed while the offer was on its way.
     pub forwarding: Forwarding,
 }
 
-/// What the server lets through for one person.
+/// What may be forwarded for a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Forwarding {
-    /// Media may flow to and from the person.
+    /// Media may be forwarded to and from the user.
     pub admitted: bool,
-    /// The person may be heard.
+    /// The user's audio may be forwarded.
     pub microphone: bool,
-    /// The person may be seen.
+    /// The user's video may be forwarded.
     pub camera: bool,
 }
 
 impl Forwarding {
-    /// What both let through.
+    /// Returns what both allow.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             admitted: self.admitted && other.admitted,
@@ -132,18 +131,18 @@ impl Forwarding {
     }
 }
 
-/// ICE credentials (RFC 8839). The user name fragment also finds the peer of a first datagram, so it
-/// must be unique. Debug output hides the password.
+/// ICE credentials (RFC 8839). The username fragment also identifies the peer of a first datagram, so it must be
+/// unique. Debug output hides the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceCredentials {
-    /// User name fragment: 8 to 256 characters of `[A-Za-z0-9+/]`.
+    /// Username fragment: 8 to 256 characters of `[A-Za-z0-9+/]`.
     pub ufrag: String,
-    /// Password: 24 to 256 such characters.
+    /// Password: 24 to 256 characters of the same set.
     pub password: String,
 }
 
 impl IceCredentials {
-    /// Whether the credentials have the form and the length that RFC 8839 and uniqueness ask for.
+    /// Returns whether the credentials have the format of RFC 8839 and sufficient length.
     #[must_use]
     pub fn are_valid(&self) -> bool {
         let ice_text = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');

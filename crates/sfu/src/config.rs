@@ -1,4 +1,4 @@
-//! What the machine is made with.
+//! Configuration of the SFU.
 
 use std::net::SocketAddr;
 
@@ -6,40 +6,40 @@ use str0m::config::DtlsCert;
 
 use crate::command::Transport;
 
-/// What an [`Sfu`](crate::Sfu) is made with.
+/// Configuration of an [`Sfu`](crate::Sfu).
 #[derive(Debug, Clone)]
 pub struct SfuConfig {
-    /// Our ICE candidates: the addresses pages are told to send to.
+    /// The server's ICE candidates, i.e. the addresses to which pages send.
     pub candidates: Vec<(Transport, SocketAddr)>,
-    /// The certificate of this process.
+    /// The DTLS certificate of this process.
     pub certificate: DtlsCert,
-    /// Bounds.
+    /// Limits.
     pub limits: Limits,
-    /// What packets of media pass through.
+    /// The packet path for media.
     pub path: PacketPath,
 }
 
-/// What packets of media pass through, once a connection is up.
+/// How media packets are processed once a connection is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PacketPath {
-    /// The short way: opened, rewritten and sealed here, where the connection agreed on AES-GCM, as all browsers do;
-    /// the rest through str0m.
+    /// Fast path: SRTP is handled by this crate, bypassing str0m, if AES-GCM was negotiated, as all browsers do. Other
+    /// connections use str0m.
     #[default]
     Short,
-    /// All through str0m. It costs several times as much, and is what the short way is compared with.
+    /// Everything through str0m. Costs several times as much CPU; the reference to which the fast path is compared.
     Str0m,
 }
 
-/// Bounds on what one machine holds.
+/// Limits of one SFU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Rooms.
+    /// Maximum number of rooms.
     pub rooms: usize,
-    /// People in a room.
+    /// Maximum number of participants in a room.
     pub people_per_room: usize,
-    /// Source addresses a peer may send from.
+    /// Maximum number of source addresses per peer.
     pub addresses_per_peer: usize,
-    /// Outputs waiting to be polled. Above it video is dropped, above twice of it audio too.
+    /// Maximum number of outputs waiting to be polled. Above it video is dropped, above twice of it audio as well.
     pub queued_outputs: usize,
 }
 

@@ -1,28 +1,27 @@
-//! Tells the protocols on one port apart, and finds the peer that a first datagram is for.
+//! Demultiplexes the protocols on one port, and identifies the peer of a first datagram.
 
-/// What a datagram is, by its first byte (RFC 7983).
+/// The protocol of a datagram, by its first byte (RFC 7983).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// A STUN binding request, with our part of its USERNAME: the fragment that names the peer.
+    /// A STUN binding request with the server's part of its USERNAME, which identifies the peer.
     BindingRequest {
-        /// Our ICE user name fragment.
+        /// The server's ICE username fragment.
         ufrag: &'a str,
-        /// Whether the page wants to send over this path (USE-CANDIDATE).
+        /// Whether the page nominates this path (USE-CANDIDATE).
         nominates: bool,
     },
-    /// Another STUN message. An ICE-lite server has no use for one.
+    /// Another STUN message. An ICE-lite server ignores it.
     OtherStun,
     /// DTLS.
     Dtls,
-    /// RTP or RTCP, encrypted.
+    /// Encrypted RTP or RTCP.
     Rtp {
-        /// Which stream an RTP packet is of, and its number there: what a header says in the clear.
-        /// `None` for RTCP.
+        /// SSRC and sequence number, from the unencrypted header of an RTP packet. `None` for RTCP.
         stream: Option<(u32, u16)>,
     },
 }
 
-/// Datagrams above this cannot be forwarded and are not expected on the Internet.
+/// Larger datagrams cannot be forwarded and are not expected on the Internet.
 pub(crate) const MAX_DATAGRAM: usize = 1500;
 
 const STUN_HEADER: usize = 20;
@@ -31,7 +30,7 @@ const BINDING_REQUEST: u16 = 0x0001;
 const USERNAME: u16 = 0x0006;
 const USE_CANDIDATE: u16 = 0x0025;
 
-/// Classifies a datagram. `None` is one to drop.
+/// Classifies a datagram. Returns `None` if it must be dropped.
 #[must_use]
 pub fn classify(datagram: &[u8]) -> Option<Packet<'_>> {
     if datagram.len() > MAX_DATAGRAM {
@@ -45,7 +44,7 @@ pub fn classify(datagram: &[u8]) -> Option<Packet<'_>> {
     }
 }
 
-/// RFC 8489, section 5: the header, then attributes that are padded to four bytes.
+/// RFC 8489, section 5: a header, followed by attributes padded to four bytes.
 fn stun(datagram: &[u8]) -> Option<Packet<'_>> {
     let (header, mut attributes) = datagram.split_at_checked(STUN_HEADER)?;
     let length = usize::from(be16(header, 2)?);
@@ -62,7 +61,7 @@ fn stun(datagram: &[u8]) -> Option<Packet<'_>> {
         let length = usize::from(be16(attributes, 2)?);
         let value = attributes.get(4..4 + length)?;
         if kind == USERNAME {
-            // RFC 8445, section 7.2.2: the fragment of the receiver, a colon, that of the sender.
+            // RFC 8445, section 7.2.2: the receiver's fragment, a colon, the sender's fragment.
             ours = ours.or(Some(std::str::from_utf8(value).ok()?.split_once(':')?.0));
         }
         nominates |= kind == USE_CANDIDATE;
@@ -71,7 +70,7 @@ fn stun(datagram: &[u8]) -> Option<Packet<'_>> {
     ours.map(|ufrag| Packet::BindingRequest { ufrag, nominates })
 }
 
-/// RFC 3550, section 5.1; RFC 5761, section 4 for what is RTCP.
+/// RFC 3550, section 5.1; RFC 5761, section 4 for distinguishing RTCP.
 fn rtp_stream(datagram: &[u8]) -> Option<(u32, u16)> {
     let is_rtcp = matches!(datagram.get(1)? & 0x7f, 64..=95);
     let ssrc = u32::from_be_bytes(datagram.get(8..12)?.try_into().ok()?);

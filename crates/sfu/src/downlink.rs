@@ -1,109 +1,108 @@
-//! What a receiver's network carries, and what its senders may send because of it.
+//! Congestion control: estimates the bandwidth towards a receiver and limits senders accordingly.
 //!
-//! str0m's own estimate (GCC) costs 600 wake-ups and 120 kbit/s of padding for each page; this one reads
-//! what is known anyway, twice a second: the time until a packet is reported (TWCC) and the loss. A queue
-//! that builds is a network that is too narrow; loss alone is weather, unless there is a lot of it for long.
+//! str0m's own estimator (GCC) costs 600 wake-ups per second and 120 kbit/s of padding per page. This one evaluates
+//! what is known anyway, twice a second: the time until a packet is reported (TWCC) and packet loss. A growing queueing
+//! delay is treated as congestion. Random loss without queueing delay is not, unless it is heavy and sustained.
 
 use std::time::{Duration, Instant};
 
-/// Bits a second that sound takes, with its redundancy and the headers of everything.
+/// Bit rate of audio with its redundancy, including all headers, in bits per second.
 const SOUND: u64 = 100_000;
-/// What a page sends of one picture at most, with something to spare: above it there is nothing to ask.
+/// Upper bound of a page's bit rate for one video, with some margin. Above it no limit is needed.
 const WHOLE_PICTURE: u64 = 1_700_000;
-/// What is asked of a sender at least: an encoder makes something of it.
+/// The lowest bit rate requested of a sender; an encoder can still produce usable video.
 const LEAST: u64 = 80_000;
-/// How often a bound is repeated: it travels in RTCP, which may be lost.
+/// How often a limit is repeated. RTCP packets may be lost.
 const REPEAT: Duration = Duration::from_secs(1);
-/// Waiting time in the network: none to speak of, too much, far too much. A report itself takes up to
-/// 100 ms to be sent.
+/// Thresholds of queueing delay: none, congestion, heavy congestion. A report itself may be delayed by up to 100 ms.
 const NO_QUEUE: Duration = Duration::from_millis(130);
 const QUEUE: Duration = Duration::from_millis(250);
 const LONG_QUEUE: Duration = Duration::from_millis(500);
-/// What is lost, in one report after the other, where a narrow network has no queue. Radio that loses
-/// three packets of ten loses four of ten in some seconds, and loses no less when less is sent.
+/// Loss in two successive reports that indicates congestion in a network without queues. Radio links that lose 30 % on
+/// average lose 40 % in some seconds, and sending less does not reduce the loss.
 const MUCH_LOSS: f32 = 0.45;
 const MOST_LOST: f32 = 0.6;
-/// What is lost where sound needs more redundancy, and for how long it gets it.
+/// Loss above which more audio redundancy is used, and for how long.
 const SOME_LOSS: f32 = 0.02;
 const SHELTER: Duration = Duration::from_secs(10);
-/// With so much of what it carries a network gets rid of its queue.
+/// Sending at this share of the capacity drains the queue.
 const DRAINS: f64 = 0.7;
-/// A path without waiting is found again in this time, when the path has become longer.
+/// After this time a longer path is accepted as the new minimum round trip.
 const MEMORY: Duration = Duration::from_secs(30);
-/// How long after a strain more is asked for slowly.
+/// How long after congestion the rate is increased slowly.
 const CAUTION: Duration = Duration::from_secs(3);
-/// Pictures stop when the network is this much too narrow for this long even at the least, and come back
-/// when there has been no queue for as long.
+/// Video is stopped when the network is congested for this long even at the lowest rate, and resumed when there has
+/// been no queue for as long.
 const HOPELESS: Duration = Duration::from_secs(4);
 
-/// What a receiver's pictures ask of its network.
+/// The videos forwarded to a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Demand {
-    /// How many are sent to it.
+    /// The number of videos forwarded.
     pub(crate) pictures: u64,
-    /// How many of them it gets in any case: others stop when there is no room for their smallest layer.
+    /// The number that is always forwarded. The others stop when there is no bandwidth for their smallest layer.
     pub(crate) at_least: u64,
 }
 
-/// A report on the way to one receiver.
+/// A report about the path to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Report {
-    /// From sending a packet to the report of its arrival.
+    /// Time from sending a packet to the report of its arrival.
     pub(crate) round_trip: Duration,
-    /// The share that was lost in the last second.
+    /// Share of packets lost in the last second.
     pub(crate) loss: f32,
-    /// Everything that has been sent, in bytes.
+    /// Total bytes sent.
     pub(crate) sent: u64,
-    /// What of it has arrived, if that is known.
+    /// Total bytes delivered, if known.
     pub(crate) delivered: Option<u64>,
 }
 
-/// What is known of one receiver's network.
+/// The state of the path to one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Downlink {
-    /// What it is taken to carry, in bits a second; `None`: more than it is asked to.
+    /// Estimated capacity in bits per second; `None` if the path is not the bottleneck.
     capacity: Option<u64>,
-    /// The shortest round trip in this stretch of time and in the one before.
+    /// The minimum round trip in the current period and in the previous one.
     shortest: [Option<Duration>; 2],
     turned: Option<Instant>,
     last: Option<(Instant, Report)>,
-    /// What arrived a second where more was sent: so much the network does carry.
+    /// The delivered bit rate when more was sent, which is a lower bound of the capacity.
     carried: Option<u64>,
-    /// The waiting time and the loss of the last report.
+    /// Queueing delay and loss of the last report.
     queue: Duration,
     loss: f32,
-    /// When it was too narrow last.
+    /// When the path was last congested.
     strained: Option<Instant>,
-    /// Since when it has been too narrow for the least, or wide enough again.
+    /// Since when the path has been congested at the lowest rate, or free again.
     hopeless: Option<Instant>,
     without_pictures: bool,
-    /// Until when sound is sent with more redundancy.
+    /// Until when audio is sent with more redundancy.
     lossy: Option<Instant>,
 }
 
 impl Downlink {
-    /// Notes what was lost, whatever is sent.
+    /// Records packet loss.
     pub(crate) fn note_loss(&mut self, now: Instant, loss: f32) {
         if loss >= SOME_LOSS {
             self.lossy = Some(now + SHELTER);
         }
     }
 
-    /// Whether packets are lost, and there is room to do something about it.
+    /// Returns whether packets are lost and there is enough bandwidth for more redundancy.
     pub(crate) fn wants_redundancy(&self, now: Instant) -> bool {
         let lossy = self.lossy.is_some_and(|until| now < until);
         lossy && self.capacity.is_none_or(|capacity| capacity >= 2 * SOUND)
     }
 
-    /// Reads a report. Says whether pictures may flow again.
+    /// Processes a report. Returns whether video may be forwarded again.
     pub(crate) fn read(&mut self, now: Instant, report: &Report, Demand { pictures, at_least }: Demand) -> bool {
         let Some((rate, delivered)) = self.rates(now, report) else { return false };
         let queue = report.round_trip.saturating_sub(self.path(now, report.round_trip));
         let before = std::mem::replace(&mut self.queue, queue);
-        // A page that was busy for a moment is no queue, and one that drains is being mended.
+        // A page that was busy for a moment is not congestion, and a queue that drains is already being handled.
         let lasting = queue.min(before);
         let lost = report.loss.min(std::mem::replace(&mut self.loss, report.loss));
-        tracing::trace!(?queue, loss = report.loss, rate, capacity = self.capacity, "the way to a receiver");
+        tracing::trace!(?queue, loss = report.loss, rate, capacity = self.capacity, "downlink report");
         let draining = queue < before * 9 / 10;
         if lost >= MOST_LOST || (lasting >= LONG_QUEUE && !draining) {
             self.narrow(now, (rate, delivered), 0.5, at_least);
@@ -118,27 +117,27 @@ impl Downlink {
         self.decide(now, narrow)
     }
 
-    /// Whether there is room for sound alone.
+    /// Returns whether the bandwidth suffices for audio only.
     pub(crate) fn is_without_pictures(&self) -> bool {
         self.without_pictures
     }
 
-    /// What all pictures may take together; `None`: as much as they like.
+    /// Returns the bandwidth for all videos together; `None` if unlimited.
     pub(crate) fn room(&self) -> Option<u64> {
         self.capacity.map(|capacity| capacity.saturating_sub(SOUND))
     }
 
-    /// What was seen to arrive of pictures the last time that more was sent than the network carries, in bits a second.
+    /// Returns the bit rate of video that was delivered the last time more was sent than the network carries.
     pub(crate) fn carried(&self) -> Option<u64> {
         self.carried.map(|carried| carried.saturating_sub(SOUND))
     }
 
-    /// What each of so many pictures may take; `None`: as much as it likes.
+    /// Returns the bandwidth for each of `pictures` videos; `None` if unlimited.
     pub(crate) fn share(&self, pictures: u64) -> Option<u64> {
         Some((self.capacity?.saturating_sub(SOUND) / pictures.max(1)).max(LEAST))
     }
 
-    /// What was sent since the last report, and what arrived, in bits a second.
+    /// Returns the bit rates sent and delivered since the last report.
     fn rates(&mut self, now: Instant, report: &Report) -> Option<(u64, Option<u64>)> {
         let (at, before) = self.last.replace((now, *report))?;
         let milliseconds = u64::try_from(now.saturating_duration_since(at).as_millis()).ok()?;
@@ -147,7 +146,7 @@ impl Downlink {
         Some((rate(report.sent, before.sent)?, delivered))
     }
 
-    /// The round trip without waiting, as far as is known.
+    /// Returns the estimated round trip without queueing delay.
     fn path(&mut self, now: Instant, round_trip: Duration) -> Duration {
         let turned = *self.turned.get_or_insert(now);
         if now.saturating_duration_since(turned) >= MEMORY {
@@ -163,8 +162,8 @@ impl Downlink {
         let rate = self.capacity.map_or(rate, |capacity| capacity.min(rate));
         let same = self.strained.is_some_and(|at| now.saturating_duration_since(at) < CAUTION);
         self.strained = Some(now);
-        // What is there already takes a while to drain. Meanwhile what arrives is what the network carries: there is no
-        // need to go far below that. A share of a rate below some gigabits is exact enough.
+        // The queue takes a while to drain. In the meantime the delivered rate is the network's capacity, so the limit
+        // need not go far below it. Floating point is exact enough for rates below some gigabits.
         let floor = delivered.map_or(0, |delivered| (delivered as f64 * factor.min(DRAINS)) as u64);
         self.capacity = Some(((rate as f64 * factor) as u64).max(floor).min(rate).max(least(pictures)));
         self.carried = if same { self.carried.max(delivered) } else { delivered };
@@ -173,7 +172,7 @@ impl Downlink {
     fn widen(&mut self, now: Instant, rate: u64, pictures: u64) {
         let Some(capacity) = self.capacity else { return };
         let strained = self.strained.is_some_and(|at| now.saturating_duration_since(at) < CAUTION);
-        // What is used has been proved to be there.
+        // Bandwidth that is used is proved to be available.
         let used = rate > capacity * 6 / 10;
         let more = capacity
             + capacity
@@ -203,12 +202,12 @@ impl Downlink {
     }
 }
 
-/// What a receiver of so many pictures gets at least.
+/// Returns the lowest rate for a receiver of `pictures` videos.
 fn least(pictures: u64) -> u64 {
     SOUND + LEAST * pictures.max(1)
 }
 
-/// What one sender is asked not to exceed, by REMB (draft-alvestrand-rmcat-remb-03).
+/// The bit rate limit for one sender, sent as REMB (draft-alvestrand-rmcat-remb-03).
 #[derive(Debug, Default)]
 pub(crate) struct Bound {
     wanted: Option<u64>,
@@ -216,15 +215,15 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// "No bound", said in numbers.
+    /// A value that means "no limit".
     const NONE: u64 = 50_000_000;
 
-    /// The picture may take so much; `None`: as much as it likes.
+    /// Sets the limit for video; `None` for unlimited.
     pub(crate) fn want(&mut self, bits: Option<u64>) {
         self.wanted = bits;
     }
 
-    /// When the bound is to be said next; nothing has to be said of a bound that never was.
+    /// Returns when the limit is to be sent next. Nothing is sent if there never was a limit.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         match (self.sent, self.total()) {
             (None, Self::NONE) => None,
@@ -235,7 +234,7 @@ impl Bound {
         }
     }
 
-    /// The bound to say now, in bits a second, sound included. It counts as said.
+    /// Returns the limit to send now in bits per second, including audio, and marks it as sent.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<u64> {
         let due = self.deadline(now).is_some_and(|at| at <= now);
         let bits = self.total();
@@ -250,7 +249,7 @@ impl Bound {
     }
 }
 
-/// The application part of a REMB message: a bit rate for these streams.
+/// Returns the application part of a REMB message: a bit rate for these streams.
 pub(crate) fn remb(bits: u64, streams: &[u32]) -> Vec<u8> {
     // 18 bits of mantissa, 6 of exponent.
     let exponent = (64 - bits.leading_zeros()).saturating_sub(18);
@@ -279,20 +278,20 @@ mod tests {
     fn loss_asks_for_redundancy_where_there_is_room_for_it() {
         let (mut downlink, now) = (Downlink::default(), Instant::now());
         downlink.note_loss(now, 0.01);
-        assert!(!downlink.wants_redundancy(now), "a packet now and then is mended anyway");
+        assert!(!downlink.wants_redundancy(now), "single losses are recovered anyway");
         downlink.note_loss(now, 0.1);
         assert!(downlink.wants_redundancy(now));
         assert!(!downlink.wants_redundancy(now + SHELTER));
         downlink.capacity = Some(SOUND);
-        assert!(!downlink.wants_redundancy(now), "more of it would be lost");
+        assert!(!downlink.wants_redundancy(now), "more redundancy would increase the loss");
     }
 
-    /// A link of so many bits a second with a queue, and a sender that does as it is told.
+    /// A simulated link with a given bit rate and a queue, and a sender that follows its limit.
     struct Link {
         downlink: Downlink,
         now: Instant,
         sent: u64,
-        /// What has come out at the other end, if that is reported.
+        /// Bytes that have arrived, if that is reported.
         arrived: Option<u64>,
         waiting: f64,
         back: usize,
@@ -303,7 +302,7 @@ mod tests {
             Self { downlink: Downlink::default(), now: Instant::now(), sent: 0, arrived: None, waiting: 0.0, back: 0 }
         }
 
-        /// Half seconds over a link of this capacity; what the picture may take at the end.
+        /// Runs the link for `halves` half seconds at this capacity and returns the final limit for video.
         fn run(&mut self, halves: usize, capacity: f64, loss: f32) -> Option<u64> {
             for _ in 0..halves {
                 self.now += Duration::from_millis(500);
@@ -328,7 +327,7 @@ mod tests {
         assert_eq!(link.run(40, 5e6, 0.0), None);
         assert_eq!(link.run(40, 5e6, 0.2), None);
         assert_eq!(link.run(40, 5e6, 0.4), None);
-        // A second in which most is lost is a burst.
+        // Heavy loss within a single second is a burst.
         assert_eq!(link.run(1, 5e6, 0.7), None);
         assert_eq!(link.run(1, 5e6, 0.3), None);
     }
@@ -354,8 +353,8 @@ mod tests {
         for _ in 0..8 {
             least = least.min(link.run(1, 700e3, 0.0).unwrap_or(u64::MAX));
         }
-        assert!((200_000..600_000).contains(&least), "it is not made much smaller than it has to be: {least}");
-        let carried = link.downlink.carried().expect("more was sent");
+        assert!((200_000..600_000).contains(&least), "the limit is not much lower than necessary: {least}");
+        let carried = link.downlink.carried().expect("a delivered rate");
         assert!((500_000..=700_000).contains(&carried), "{carried}");
         assert_eq!(link.run(20, 5e6, 0.0), None);
     }

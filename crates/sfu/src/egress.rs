@@ -1,14 +1,15 @@
-//! Where a peer's media is sent: where ICE says, or where the page's own media comes from since.
+//! Selects the path on which media is sent to a peer: the one ICE selected, or the one from which the page's media has
+//! arrived since.
 //!
-//! A NAT that forgets a mapping gives a page another address without the page knowing; its next STUN
-//! check may be seconds away, but its media arrives at once. So the sending follows an authenticated
-//! packet, as QUIC does (RFC 9000, section 9): only the newest packet counts, one from the former
-//! address takes it back, and until a STUN check has proved the new address it is on probation, for a
-//! short time and with a bound on what it is sent.
+//! When a NAT rebinds, the page's address changes without the page noticing. Its next STUN check may be seconds away,
+//! but its media arrives immediately. So sending follows authenticated packets, as in QUIC connection migration (RFC
+//! 9000, section 9): only the newest packet counts, a newer one from the old address reverts the move, and until a STUN
+//! check validates the new address it is on probation for a short time with a limit on the bytes sent.
 //!
-//! A STUN check proves that its sender has the password, not that anybody at the source address asked for media: a
-//! participant can send one in another host's name. So an address that only checks have come from is on probation as
-//! well, with a smaller bound, until DTLS or authentic media arrives from it. Over TCP the handshake has shown that.
+//! A STUN check proves that its sender has the password, not that the host at the source address asked for media: a
+//! participant can spoof the address of another host. So an address from which only checks have arrived is on probation
+//! as well, with a smaller limit, until DTLS or authenticated media arrives from it. For TCP the handshake has proved
+//! that.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,30 +18,31 @@ use std::time::{Duration, Instant};
 use crate::command::Transport;
 use crate::event::MediaClass;
 
-/// A page with a microphone sends every 20 ms: an address that is silent this long is being left.
+/// A page with a microphone sends every 20 ms; an address silent for this long may have been abandoned.
 const LEAVING: Duration = Duration::from_millis(60);
-/// A page without devices sends RTCP alone.
+/// The same for a page without devices, which sends only RTCP.
 const LEFT: Duration = Duration::from_secs(1);
-/// The least time between two moves.
+/// Minimum time between two moves.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A browser checks its path every two and a half seconds.
+/// How long an address may be on probation. A browser sends a STUN check every 2.5 s.
 const PROBATION: Duration = Duration::from_secs(5);
-/// How long after a probation that came to nothing only what it lacked moves the media.
+/// After a failed probation, only the missing kind of proof moves the media for this long.
 const DISTRUST: Duration = Duration::from_secs(30);
-/// Packets of strangers that are tried in a second.
+/// Maximum number of packets from unknown addresses tried per second.
 const TRIES: u32 = 50;
-/// What pictures may cost an address on probation: three times what it sent, as in QUIC, and this much
-/// to begin with. It lasts until the next check even if the page sends sound alone.
+/// Limit of video bytes to an address on probation, in addition to three times the bytes received from it, as in QUIC.
+/// It lasts until the next check even if the page sends only audio.
 const ALLOWANCE: u64 = 256 * 1024;
-/// What anything may cost an address that only checks have come from, beside three times what it sent: a third of a
-/// second of a call, in which a page's own media arrives.
+/// Limit of all bytes to an address from which only checks have arrived, in addition to three times the bytes received
+/// from it. It lasts a third of a second of a call, within which a genuine page's media arrives.
 const UNHEARD_ALLOWANCE: u64 = 64 * 1024;
-/// Ways to a page that are remembered because DTLS or media has come over them.
+/// Number of remembered paths from which DTLS or media has arrived.
 const ANSWERING: usize = 8;
-/// A page sends sound, up to three layers of a picture and their repair; a reload of its encoder may add others.
+/// Number of tracked streams. A page sends audio, up to three video layers and their retransmissions; restarting its
+/// encoder may add others.
 const STREAMS: usize = 10;
 
-/// A way to a page: how, from which of our addresses, and to which of theirs.
+/// A network path to a page: transport, local address and remote address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) transport: Transport,
@@ -48,23 +50,23 @@ pub(crate) struct Path {
     pub(crate) remote: SocketAddr,
 }
 
-/// Where a peer's media is sent.
+/// The state of the path selection of one peer.
 #[derive(Debug, Default)]
 pub(crate) struct Egress {
-    /// Where ICE sends, once something has come from there.
+    /// The path selected by ICE from which traffic has arrived.
     nominated: Option<Path>,
-    /// What ICE chose last, heard or not.
+    /// The path last selected by ICE, whether traffic has arrived from it or not.
     chosen: Option<Path>,
     moved: Option<Moved>,
-    /// Where DTLS or authentic media has come from, the newest last.
+    /// Paths from which DTLS or authenticated media has arrived, newest last.
     answering: VecDeque<Path>,
-    /// When RTP or RTCP last came from where we send to.
+    /// When RTP or RTCP last arrived from the current path.
     heard: Option<Instant>,
-    /// The newest packet of each stream.
+    /// The newest packet number of each stream.
     newest: Vec<(u32, u64)>,
     last_move: Option<Instant>,
     distrusted: Option<Instant>,
-    /// Until when checks alone move nothing.
+    /// Until when checks alone cannot move the media.
     doubted: Option<Instant>,
     tries: Option<(Instant, u32)>,
 }
@@ -83,30 +85,30 @@ struct Probation {
     sent: u64,
 }
 
-/// What has not come from an address on probation.
+/// The kind of proof an address on probation still lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
-    /// A STUN check. Media has.
+    /// A STUN check. Media has arrived.
     Check,
-    /// Media. A STUN check has.
+    /// Media. A STUN check has arrived.
     Media,
 }
 
 impl Egress {
-    /// Where to send what ICE would send over `nominated`; `None` if it may not be sent now.
+    /// Returns the path for a datagram that ICE would send over `nominated`, or `None` if it must not be sent now.
     pub(crate) fn route(&mut self, now: Instant, nominated: Path, class: MediaClass, length: usize) -> Option<Path> {
         self.nominate(now, nominated);
         self.take(class, length)
     }
 
-    /// Where ICE would send now.
+    /// Sets the path selected by ICE.
     pub(crate) fn nominate(&mut self, now: Instant, nominated: Path) {
         if self.chosen == Some(nominated) {
             return;
         }
         self.chosen = Some(nominated);
         if self.nominated.is_none() || self.has_answered(nominated) {
-            // ICE has found something out: it knows better.
+            // A new decision by ICE takes precedence.
             self.nominated = Some(nominated);
             self.moved = None;
         } else if self.current() != Some(nominated) && self.may_check(now) {
@@ -114,7 +116,7 @@ impl Egress {
         }
     }
 
-    /// DTLS or authentic media came over a path that a STUN check has proved.
+    /// Records that DTLS or authenticated media arrived over a path validated by a STUN check.
     pub(crate) fn answered(&mut self, path: Path) {
         let newest = self.answering.back() == Some(&path);
         if newest && self.moved.is_none() && self.nominated == Some(path) {
@@ -138,7 +140,7 @@ impl Egress {
         }
     }
 
-    /// Where to send so many bytes of media; `None` if they may not be sent now.
+    /// Returns the path for `length` bytes of media, or `None` if they must not be sent now.
     pub(crate) fn take(&mut self, class: MediaClass, length: usize) -> Option<Path> {
         let Some(moved) = &mut self.moved else { return self.nominated };
         if let Some(probation) = &mut moved.probation {
@@ -154,7 +156,7 @@ impl Egress {
         Some(moved.path)
     }
 
-    /// A datagram of RTP or RTCP came over a path that belongs to this peer, authentic or not.
+    /// Records RTP or RTCP from a path that belongs to this peer, whether authentic or not.
     pub(crate) fn heard(&mut self, now: Instant, path: Path, length: usize) {
         if self.current() == Some(path) {
             self.heard = Some(now);
@@ -166,7 +168,7 @@ impl Egress {
         }
     }
 
-    /// Whether to find out if a packet of a stranger is this peer's. Counts as a try.
+    /// Returns whether a packet from an unknown address may be tried for this peer, and counts the try.
     pub(crate) fn may_try(&mut self, now: Instant, path: Path) -> bool {
         let known = self.current().is_some_and(|current| {
             let same_kind = current.remote.is_ipv4() == path.remote.is_ipv4();
@@ -181,21 +183,21 @@ impl Egress {
         count < TRIES
     }
 
-    /// An authenticated packet of the page came over `path`, which a STUN check has proved or not.
+    /// Records an authenticated packet from `path`. `proved` is whether a STUN check has validated that path.
     pub(crate) fn authenticated(&mut self, now: Instant, path: Path, ssrc: u32, sequence: u64, proved: bool) {
         let newest = self.note(ssrc, sequence);
         if !newest || self.current().is_none_or(|current| current == path) {
             return;
         }
         if proved && self.on_probation().is_some() {
-            // The page still speaks from where it was: a copy of its packet was faster than itself.
+            // The page still sends from the old path: a copy of its packet had arrived earlier from another address.
             self.back(now);
         } else if self.may_move(now) {
             self.go(now, path, (!proved).then_some(Proof::Check));
         }
     }
 
-    /// A STUN check proved `path`; `nominates` if the page sends over it (USE-CANDIDATE).
+    /// Records a STUN check that validates `path`; `nominates` if the page selects it (USE-CANDIDATE).
     pub(crate) fn checked(&mut self, now: Instant, path: Path, nominates: bool) {
         self.distrusted = None;
         if let Some(moved) = &mut self.moved
@@ -204,7 +206,7 @@ impl Egress {
             moved.probation = moved.probation.filter(|probation| probation.lacks == Proof::Media);
             return;
         }
-        // Before any media a NAT can move a page as well, and DTLS must find it.
+        // A NAT can rebind before there is any media, and DTLS must still reach the page.
         let silent = self.heard.is_none_or(|heard| now.saturating_duration_since(heard) >= LEFT);
         let elsewhere = self.current().is_some_and(|current| current != path);
         let answers = self.has_answered(path);
@@ -213,24 +215,24 @@ impl Egress {
         }
     }
 
-    /// When a probation ends.
+    /// Returns when the probation ends.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.moved?.probation.map(|probation| probation.until)
     }
 
-    /// Ends a probation whose time is over.
+    /// Ends an expired probation.
     pub(crate) fn age(&mut self, now: Instant) {
         if self.deadline().is_some_and(|until| until <= now) {
             self.back(now);
         }
     }
 
-    /// The streams that have been heard from this peer.
+    /// Returns the streams received from this peer.
     pub(crate) fn streams(&self) -> impl Iterator<Item = u32> {
         self.newest.iter().map(|(ssrc, _)| *ssrc)
     }
 
-    /// The path on probation.
+    /// Returns the path on probation.
     pub(crate) fn on_probation(&self) -> Option<Path> {
         self.moved.filter(|moved| moved.probation.is_some()).map(|moved| moved.path)
     }
@@ -244,12 +246,13 @@ impl Egress {
         silent && self.last_move.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL)
     }
 
-    /// Whether a check alone may move what is sent.
+    /// Returns whether a STUN check alone may move the media.
     fn may_check(&self, now: Instant) -> bool {
         self.may_move(now) && self.doubted.is_none_or(|until| until <= now)
     }
 
-    /// Whether something at the other end asked for this: only it can have answered DTLS, media or a TCP handshake.
+    /// Returns whether the remote end asked for traffic: only a genuine one can have sent DTLS, authenticated media or
+    /// completed a TCP handshake.
     fn has_answered(&self, path: Path) -> bool {
         path.transport == Transport::Tcp || self.answering.contains(&path)
     }
@@ -269,7 +272,7 @@ impl Egress {
         }
     }
 
-    /// Whether the packet is the newest of its stream. The streams that were heard first stay.
+    /// Records a packet number and returns whether it is the newest of its stream. The first streams seen are kept.
     fn note(&mut self, ssrc: u32, sequence: u64) -> bool {
         if let Some((_, newest)) = self.newest.iter_mut().find(|(known, _)| *known == ssrc) {
             let is_newer = *newest < sequence;

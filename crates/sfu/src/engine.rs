@@ -1,4 +1,4 @@
-//! What str0m is told, and what it says, in its terms and in ours.
+//! Conversions between str0m's types and those of this crate.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::egress::Path;
 use crate::packet::Packet;
 use crate::rtp::{self, Name, SenderTime};
 
-/// How often the way to a page is looked at.
+/// Interval of reports about the path to a page.
 const REPORTS: Duration = Duration::from_millis(500);
-/// How often a page is told what was lost of its sound, by which it decides on more redundancy.
+/// Interval of receiver reports on audio, from which a page decides on more redundancy.
 const SOUND_REPORTS: Duration = Duration::from_secs(2);
 
-/// The RTP header extensions that are offered back to pages (RFC 8285), by their usual numbers.
+/// The RTP header extensions offered to pages (RFC 8285), with their usual IDs.
 ///
-/// Without `urn:3gpp:video-orientation`: Firefox does not read it, and would show a turned picture lying on its side. A
-/// sender whose answer lacks it turns the picture itself, before encoding it, so it is upright at every receiver.
+/// `urn:3gpp:video-orientation` is not included: Firefox ignores it and would display rotated video sideways. A sender
+/// without the extension rotates the video before encoding, so it is upright at every receiver.
 const EXTENSIONS: [(u8, Extension); 6] = [
     (1, Extension::AudioLevel),
     (2, Extension::AbsoluteSendTime),
@@ -33,8 +33,8 @@ const EXTENSIONS: [(u8, Extension); 6] = [
     (11, Extension::RepairedRtpStreamId),
 ];
 
-/// DTLS 1.2: with 1.3 a browser's preference wins and SRTP loses AES-GCM. VP8 alone: every browser has
-/// it, and one codec for all is what makes forwarding possible at all.
+/// Configures DTLS 1.2, because with 1.3 the browser's preference applies and SRTP would not use AES-GCM. Configures
+/// VP8 only: every browser supports it, and forwarding requires one codec that all participants share.
 pub(crate) fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConfig {
     let config = EXTENSIONS
         .into_iter()
@@ -53,12 +53,12 @@ pub(crate) fn configured(ice: &IceCredentials, certificate: DtlsCert) -> RtcConf
         .set_crypto_provider(Arc::new(rtp::keeping()))
 }
 
-/// Ours, as str0m has them.
+/// Converts ICE credentials for str0m.
 pub(crate) fn credentials(ice: &IceCredentials) -> IceCreds {
     IceCreds { ufrag: ice.ufrag.clone(), pass: ice.password.clone() }
 }
 
-/// One of our addresses, as str0m has it.
+/// Converts a local address to a str0m host candidate.
 pub(crate) fn host_candidate(transport: Transport, address: SocketAddr) -> Option<Candidate> {
     match transport {
         Transport::Udp => Candidate::host(address, Protocol::Udp).ok(),
@@ -66,7 +66,7 @@ pub(crate) fn host_candidate(transport: Transport, address: SocketAddr) -> Optio
     }
 }
 
-/// What str0m says of a sender report.
+/// Converts a sender report from str0m.
 fn sender_time(report: &str0m::rtp::rtcp::SenderInfo) -> SenderTime {
     let since = report.ntp_time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
@@ -74,12 +74,12 @@ fn sender_time(report: &str0m::rtp::rtcp::SenderInfo) -> SenderTime {
     SenderTime { ntp: (since.as_secs() << 32) | fraction, timestamp: report.rtp_time.numer() as u32 }
 }
 
-/// Whether a datagram is RTP or RTCP (RFC 7983).
+/// Returns whether a datagram is RTP or RTCP (RFC 7983).
 pub(crate) fn is_media(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| matches!(first, 128..=191))
 }
 
-/// Where str0m wants something sent.
+/// Returns the path of a datagram that str0m wants to send.
 pub(crate) fn path_of(transmit: &str0m::net::Transmit) -> Path {
     let transport = match transmit.proto {
         Protocol::Udp => Transport::Udp,
@@ -88,7 +88,7 @@ pub(crate) fn path_of(transmit: &str0m::net::Transmit) -> Path {
     Path { transport, local: transmit.source, remote: transmit.destination }
 }
 
-/// A packet as str0m gives it.
+/// Converts a packet from str0m.
 pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding, rid: Option<Name>) -> Packet<'a> {
     let header = &packet.header;
     let level = header.ext_vals.audio_level.map(|level| level.unsigned_abs() & 0x7f);
@@ -107,7 +107,7 @@ pub(crate) fn packet_of<'a>(packet: &'a RtpPacket, encoding: Encoding, rid: Opti
     }
 }
 
-/// str0m's name of a transport.
+/// Converts a transport for str0m.
 pub(crate) fn protocol(transport: Transport) -> Protocol {
     match transport {
         Transport::Udp => Protocol::Udp,

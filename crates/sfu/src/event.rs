@@ -1,4 +1,4 @@
-//! What comes out of the machine.
+//! Outputs of the SFU.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use bedside_visit::{Layer, UserId, VisitId};
 use crate::command::{PeerId, Transport};
 use crate::offer::OfferRefusal;
 
-/// An output of the machine.
+/// An output of the SFU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Send a datagram.
@@ -16,47 +16,47 @@ pub enum Output {
     Answered {
         /// The connection.
         peer: PeerId,
-        /// The answer for the page.
+        /// The SDP answer for the page.
         sdp: String,
-        /// Whose media each receive slot (`mid`) of the page carries.
+        /// The user whose media each receive slot (`mid`) of the page carries.
         tracks: Vec<(String, UserId)>,
     },
-    /// `Join` or `Renegotiate` did not happen. A connection that existed before goes on.
+    /// `Join` or `Renegotiate` failed. An existing connection is unaffected.
     Refused {
         /// The connection.
         peer: PeerId,
-        /// Why.
+        /// The reason.
         why: Refusal,
     },
-    /// Media can flow: the first time, or again after `Lost`.
+    /// Media can flow, for the first time or again after `Lost`.
     Up {
         /// The connection.
         peer: PeerId,
     },
-    /// Nothing has been heard from the page for a few seconds.
+    /// Nothing has been received from the page for a few seconds.
     Lost {
         /// The connection.
         peer: PeerId,
     },
-    /// Which layers of a page's picture somebody has a use for. Of a page that offered several only.
+    /// The layers of a page's video that at least one receiver uses. Only for pages that offered several.
     Wanted {
         /// The connection.
         peer: PeerId,
-        /// The smallest first; at least one.
+        /// The layers, smallest first; at least one.
         layers: Vec<Layer>,
     },
-    /// Who speaks, in a room of three and more, each time that changes.
+    /// The active speaker in a room of three or more participants changed.
     Speaking {
         /// The room.
         room: VisitId,
-        /// Nobody, when there has been silence for a moment.
+        /// The speaker; `None` after a period of silence.
         user: Option<UserId>,
     },
-    /// The connection has ended; its name means nothing any more.
+    /// The connection has ended, and its ID is no longer valid.
     Gone {
         /// The connection.
         peer: PeerId,
-        /// Why.
+        /// The reason.
         why: GoneReason,
     },
 }
@@ -64,60 +64,60 @@ pub enum Output {
 /// A datagram to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
-    /// How it travels.
+    /// Its transport.
     pub transport: Transport,
-    /// Which of our candidates sends it.
+    /// The local candidate to send from.
     pub source: SocketAddr,
-    /// To whom.
+    /// The destination.
     pub destination: SocketAddr,
     /// What it carries, so that a full queue drops video before audio.
     pub class: MediaClass,
-    /// The bytes.
+    /// The payload.
     pub contents: Vec<u8>,
 }
 
 /// What a datagram carries, most important first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MediaClass {
-    /// STUN, DTLS, RTCP.
+    /// STUN, DTLS or RTCP.
     Control,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Pictures.
+    /// Video.
     Video,
 }
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GoneReason {
-    /// The server ended it with `Leave`.
+    /// The server closed it with `Leave`.
     Left,
-    /// The person connected again, from another page or after a reload.
+    /// The user connected again, from another page or after a reload.
     Replaced,
-    /// It was lost and did not come back.
+    /// It was lost and did not recover.
     TimedOut,
-    /// It was never up.
+    /// It was never established.
     NeverCame,
     /// The page closed it (DTLS `close_notify`).
     Closed,
-    /// It failed inside: the page should connect again.
+    /// An internal error. The page should connect again.
     Failed,
 }
 
-/// Why `Join` or `Renegotiate` did not happen.
+/// Why `Join` or `Renegotiate` failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The offer is not one that a page of ours makes.
+    /// The offer is not one that a Bedside page creates.
     #[error("the offer was refused: {0}")]
     Offer(#[from] OfferRefusal),
-    /// The media engine did not accept the offer.
+    /// The media engine rejected the offer.
     #[error("the offer could not be answered")]
     Unanswerable,
     /// A limit of the server is reached.
-    #[error("the media server is full")]
+    #[error("the media server is at capacity")]
     Full,
-    /// The shell's own mistake: a peer name or credentials that cannot be used.
-    #[error("the connection's name or credentials cannot be used")]
+    /// The caller's mistake: an invalid peer ID or invalid credentials.
+    #[error("the connection's ID or credentials are invalid")]
     Unusable,
     /// `Renegotiate` for a connection that does not exist.
     #[error("there is no such connection")]

@@ -1,14 +1,14 @@
-//! Makes one continuous RTP stream for a receiver out of whatever the publisher sends over time.
+//! Rewrites a publisher's packets into one continuous RTP stream for a receiver.
 
 use std::time::{Duration, Instant};
 
 use crate::command::PeerId;
 use crate::vp8::{Numbers, Shift};
 
-/// Another SSRC of the same publisher takes over only when the present one has been silent this long.
+/// Another SSRC of the same publisher takes over only after the current one has been silent for this long.
 const SILENCE: Duration = Duration::from_millis(200);
 
-/// What the rewriting needs to know of a packet.
+/// The properties of a packet needed for rewriting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming {
     /// The publisher and its SSRC.
@@ -18,34 +18,34 @@ pub(crate) struct Incoming {
     pub(crate) timestamp: u32,
     pub(crate) arrived: Instant,
     pub(crate) clock_rate: u32,
-    /// Whether a decoder can start here. Always so for sound.
+    /// Whether decoding can start with this packet. Always `true` for audio.
     pub(crate) can_start: bool,
-    /// The numbers inside of a VP8 payload.
+    /// The picture numbers in a VP8 payload.
     pub(crate) numbers: Option<Numbers>,
 }
 
-/// What becomes of a packet.
+/// The result of rewriting a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rewritten {
-    /// It goes out with these numbers, and those inside shifted.
+    /// Forward with these numbers, shifting those in the payload.
     Forward { sequence: u64, timestamp: u32, shift: Shift },
-    /// It cannot be decoded without a keyframe before it: ask for one.
+    /// It cannot be decoded without a keyframe: request one.
     NeedsKeyframe,
-    /// It belongs to a time that was not forwarded.
+    /// It belongs to a period that was not forwarded.
     Skip,
 }
 
-/// The numbers of one outgoing stream. They start low, go on without a gap over pauses and changes of
-/// the source, and so need no signalling (RFC 3711, section 3.3.1).
+/// The numbering of one outgoing stream. Numbers start low and continue without gaps across pauses and source changes,
+/// so that the receiver's roll-over counter needs no signalling (RFC 3711, section 3.3.1).
 #[derive(Debug, Default)]
 pub(crate) struct Rewriter {
     segment: Option<Segment>,
-    /// Whether the present segment is still being forwarded.
+    /// Whether the current segment is still being forwarded.
     open: bool,
     last: Option<Sent>,
 }
 
-/// A stretch of one source that is forwarded without interruption.
+/// A run of packets from one source that is forwarded without interruption.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     source: (PeerId, u32),
@@ -55,7 +55,7 @@ struct Segment {
     shift: Shift,
 }
 
-/// The newest packet that went out.
+/// The newest packet sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     sequence: u64,
@@ -65,7 +65,7 @@ struct Sent {
 }
 
 impl Rewriter {
-    /// Forwarding was interrupted: the next packet that can start a decoder begins a new segment.
+    /// Interrupts forwarding. The next packet with which decoding can start begins a new segment.
     pub(crate) fn interrupt(&mut self) {
         self.open = false;
     }
@@ -79,7 +79,7 @@ impl Rewriter {
         }
     }
 
-    /// Two sources of one publisher at the same time: the first stays.
+    /// With two concurrent sources of one publisher, the first one is kept.
     fn was_just_sent(&self, packet: &Incoming) -> bool {
         let same_publisher = self.segment.is_some_and(|segment| segment.source.0 == packet.source.0);
         let recent = |last: Sent| packet.arrived.saturating_duration_since(last.at) < SILENCE;
@@ -92,7 +92,7 @@ impl Rewriter {
             (_, Some(last)) => {
                 let elapsed = packet.arrived.saturating_duration_since(last.at).as_micros();
                 let ticks = elapsed * u128::from(packet.clock_rate) / 1_000_000;
-                // Decoders want time to advance: by a fiftieth of a second at least.
+                // Decoders require timestamps to advance, by at least 20 ms.
                 let ticks = u32::try_from(ticks).unwrap_or(u32::MAX / 2).max(packet.clock_rate / 50);
                 last.timestamp.wrapping_add(ticks).wrapping_sub(packet.timestamp)
             }
@@ -158,7 +158,7 @@ mod tests {
             })
         }
 
-        /// A packet of a layer. Its numbers as they go out, if it does: outside, and inside.
+        /// Sends a packet of a layer. Returns its RTP and VP8 numbers if it is forwarded.
         fn frame(
             &mut self,
             ssrc: u32,
@@ -197,17 +197,13 @@ mod tests {
         let mut stream = Stream::new();
         assert_eq!(stream.frame(7, 500, 9000, 0, picture(50, 20, true)), Some((1, 9000, 50, 20)));
         assert_eq!(stream.frame(7, 501, 12_000, 33, picture(51, 21, false)), Some((2, 12_000, 51, 21)));
-        assert_eq!(
-            stream.frame(8, 90, 77, 34, picture(9, 200, true)),
-            None,
-            "the present one stays until it is stopped"
-        );
+        assert_eq!(stream.frame(8, 90, 77, 34, picture(9, 200, true)), None, "the current source stays until it stops");
         stream.rewriter.interrupt();
         let (moment, later) = (12_000 + 1800, 12_000 + 4800);
         assert_eq!(stream.frame(8, 91, 3077, 36, picture(10, 201, true)), Some((3, moment, 52, 22)), "time advances");
         assert_eq!(stream.frame(8, 92, 3077, 36, picture(10, 201, false)), Some((4, moment, 52, 22)));
         assert_eq!(stream.frame(8, 93, 6077, 69, picture(11, 202, false)), Some((5, later, 53, 23)));
-        assert_eq!(stream.frame(8, 90, 77, 70, picture(9, 200, false)), None, "of a time that was not forwarded");
+        assert_eq!(stream.frame(8, 90, 77, 70, picture(9, 200, false)), None, "from a period that was not forwarded");
     }
 
     #[test]

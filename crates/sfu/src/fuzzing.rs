@@ -1,4 +1,4 @@
-//! A page that says with its own keys what no browser would: for the fuzz target `session`.
+//! A page that sends authenticated but malformed packets, for the fuzz target `session`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,20 +16,20 @@ use crate::rtp::{
 };
 use crate::vp8::Numbers;
 
-/// What an RTP packet that is sent again is longer by than its payload, in bytes, at most.
+/// Maximum overhead of a retransmitted RTP packet over its payload, in bytes.
 const OVERHEAD: u64 = 64;
 
-/// A connection whose media takes the short way, and the page at its other end.
+/// A connection on the fast path, and the page at its other end.
 pub struct HostilePage {
     session: Session,
     sealer: Sealer,
     opener: Opener,
     ids: ExtensionIds,
     codecs: Codecs,
-    /// How another page of the room names the same.
+    /// The payload types of other pages in the room.
     others: [Codecs; 2],
     redundancy: Redundancy,
-    /// The numbers of its streams that the server has seen.
+    /// The sequence numbers per stream that the server has seen.
     seen: HashMap<u32, Window>,
     now: Instant,
     plain: Vec<u8>,
@@ -46,7 +46,7 @@ impl fmt::Debug for HostilePage {
 }
 
 impl HostilePage {
-    /// A page whose connection has just come up. `None`: the cryptographic library refuses to work.
+    /// Creates a page whose connection has just come up. Returns `None` if the cryptographic library fails.
     #[must_use]
     pub fn new(now: Instant) -> Option<Self> {
         let material: Vec<u8> = (0..56).collect();
@@ -78,11 +78,11 @@ impl HostilePage {
         })
     }
 
-    /// Sends an RTP packet that is authentic, whatever is in it.
+    /// Sends an authenticated RTP packet with arbitrary contents.
     ///
     /// # Panics
     ///
-    /// When something that must always hold does not, as all that follows.
+    /// If an invariant is violated, as in all following methods.
     pub fn send_rtp(&mut self, packet: &[u8]) {
         let mut packet = packet.to_vec();
         let mut stream = None;
@@ -94,14 +94,14 @@ impl HostilePage {
         let mut plain = std::mem::take(&mut self.plain);
         match self.session.receive(self.now, &packet, &mut plain) {
             Ok(opened) => {
-                let (ssrc, number) = opened.stream.or(stream).expect("RTP is of a stream");
+                let (ssrc, number) = opened.stream.or(stream).expect("an RTP packet has a stream");
                 self.seen.entry(ssrc).or_default().note(number);
                 if let Some(packet) = opened.packet {
                     self.redundancy.deepen(packet.timestamp, packet.payload);
                     self.translate(packet.encoding, packet.payload);
                 }
             }
-            // Seen before, of no payload type of ours, or of a stream that has been forgotten meanwhile.
+            // A replay, an unknown payload type, or a stream that has been dropped in the meantime.
             Err(_) => drop(stream.and_then(|(ssrc, _)| self.seen.remove(&ssrc))),
         }
         self.plain = plain;
@@ -116,22 +116,22 @@ impl HostilePage {
             let _ = numbers.start_keyframe(payload);
             let mut again = payload.to_vec();
             numbers.write(&mut again);
-            assert_eq!(again, payload, "numbers that are not moved stay");
+            assert_eq!(again, payload, "numbers without a shift are unchanged");
         }
     }
 
-    /// Sends a compound RTCP packet that is authentic, whatever is in it.
+    /// Sends an authenticated compound RTCP packet with arbitrary contents.
     pub fn send_rtcp(&mut self, packet: &[u8]) {
         let mut packet = packet.to_vec();
         if packet.len() < 8 || !(192..=223).contains(&packet[1]) || self.sealer.seal_rtcp(&mut packet).is_err() {
             return;
         }
         let opened = self.session.receive(self.now, &packet, &mut self.plain).map(|opened| opened.packet.is_none());
-        assert_eq!(opened.ok(), Some(true), "what is authentic is opened, and carries no media");
+        assert_eq!(opened.ok(), Some(true), "authenticated RTCP is accepted and carries no media");
         self.settle();
     }
 
-    /// Is sent so many packets of the other person's picture.
+    /// Forwards `packets` packets of another participant's video to the page.
     pub fn watch(&mut self, packets: u8) {
         for _ in 0..packets {
             let payload = [0x10; 900];
@@ -145,7 +145,7 @@ impl HostilePage {
                 payload: &payload,
                 numbers: None,
             };
-            assert!(self.session.send(self.now, 1, &outgoing, &mut Vec::new()), "it is sealed");
+            assert!(self.session.send(self.now, 1, &outgoing, &mut Vec::new()), "the packet is encrypted");
             self.given += 1;
             self.given_bytes += payload.len() as u64;
         }
@@ -157,7 +157,7 @@ impl HostilePage {
         self.now += time;
         if self.session.deadline() <= self.now {
             self.session.tick(self.now);
-            assert!(self.session.deadline() > self.now, "what was due has been done");
+            assert!(self.session.deadline() > self.now, "everything due has been done");
         }
         self.settle();
     }
@@ -168,7 +168,7 @@ impl HostilePage {
             match class {
                 MediaClass::Control => {
                     let opened = self.opener.open_rtcp(&datagram, &mut self.plain);
-                    assert!(opened.is_ok(), "RTCP of ours is authentic");
+                    assert!(opened.is_ok(), "RTCP from the server is authentic");
                 }
                 MediaClass::Audio | MediaClass::Video => {
                     self.resent += 1;
@@ -177,7 +177,7 @@ impl HostilePage {
             }
         }
         let most = self.given_bytes * 2 / 5 + self.resent * OVERHEAD;
-        assert!(self.resent_bytes <= most, "{} bytes of {} are sent again", self.resent_bytes, self.given_bytes);
+        assert!(self.resent_bytes <= most, "{} bytes of {} were retransmitted", self.resent_bytes, self.given_bytes);
         while let Some(feedback) = self.session.take_feedback() {
             match feedback {
                 Feedback::KeyframeWanted { slot } => assert!(slot < 2),

@@ -1,8 +1,8 @@
-//! Asks a publisher for keyframes, but not more often than it can make use of.
+//! Rate-limits keyframe requests to a publisher.
 
 use std::time::{Duration, Instant};
 
-/// The least time between two requests that receivers cause.
+/// Minimum time between two requests caused by receivers.
 const INTERVAL: Duration = Duration::from_millis(300);
 
 /// The keyframe requests of one publisher.
@@ -13,23 +13,23 @@ pub(crate) struct KeyframeRequests {
 }
 
 impl KeyframeRequests {
-    /// A keyframe is wanted, as soon as the interval allows.
+    /// Requests a keyframe as soon as the interval allows.
     pub(crate) fn want(&mut self) {
         self.wanted = true;
     }
 
-    /// A keyframe is wanted at once: someone new is watching.
+    /// Requests a keyframe immediately, for a new receiver.
     pub(crate) fn want_now(&mut self) {
         self.wanted = true;
         self.last = None;
     }
 
-    /// When the wanted request may go out.
+    /// Returns when the pending request may be sent.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         self.wanted.then(|| self.last.map_or(now, |last| last + INTERVAL))
     }
 
-    /// Whether to send a request now. It counts as sent.
+    /// Returns whether to send a request now, and marks it as sent.
     pub(crate) fn take_due(&mut self, now: Instant) -> bool {
         let due = self.deadline(now).is_some_and(|at| at <= now);
         if due {

@@ -1,8 +1,8 @@
-//! A picture in several sizes (simulcast, RFC 8853): what a page sends of it, and what each receiver gets.
+//! Simulcast (RFC 8853): the layers a page sends, and those each receiver gets.
 //!
-//! [`Encodings`] knows what arrives of a publisher's picture and what of it anybody has a use for; [`Choice`] decides, for
-//! one receiver, which layer of each picture it gets; [`Selection`] holds a slot to that, packet by packet. None of them
-//! knows a socket, a clock or a peer.
+//! [`Encodings`] tracks which layers of a publisher's video arrive and which are used; [`Choice`] decides for one
+//! receiver which layer of each video it gets; [`Selection`] applies that to a slot packet by packet. None of them
+//! depends on sockets, clocks or peers.
 
 mod choice;
 mod encodings;
@@ -16,19 +16,19 @@ pub(crate) use choice::{Choice, Chosen, Picture, Space};
 pub(crate) use encodings::{Encodings, Rate};
 pub(crate) use selection::{Admission, Selection};
 
-/// Something of each layer.
+/// One value per layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct PerLayer<T>([T; 3]);
 
 impl<T> PerLayer<T> {
-    /// Made of what each layer gives.
+    /// Creates it from a function of the layer.
     pub(crate) fn of(make: impl FnMut(Layer) -> T) -> Self {
         Self(Layer::ALL.map(make))
     }
 }
 
 impl PerLayer<bool> {
-    /// The layers for which it is true, the smallest first.
+    /// Returns the layers whose value is true, smallest first.
     pub(crate) fn set(self) -> impl DoubleEndedIterator<Item = Layer> {
         Layer::ALL.into_iter().filter(move |layer| self[*layer])
     }

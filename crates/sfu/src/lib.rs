@@ -1,12 +1,12 @@
-//! Forwards media between the people of a visit.
+//! Forwards media between the participants of a visit.
 //!
-//! A selective forwarding unit (SFU) as a pure machine around str0m: datagrams, commands and the
-//! time go in through [`Sfu::handle_input`]; datagrams to send and events come out of
-//! [`Sfu::poll_output`]; [`Sfu::next_deadline`] says when to call again. There is no socket, no
-//! thread and no clock here, and identifiers, credentials and the certificate come in as arguments.
+//! A selective forwarding unit (SFU) as a pure state machine around str0m. Datagrams, commands and the time go in
+//! through [`Sfu::handle_input`]; datagrams to send and events come out of [`Sfu::poll_output`]; [`Sfu::next_deadline`]
+//! says when to call again. There are no sockets, threads or clocks, and IDs, credentials and the certificate are
+//! arguments.
 //!
-//! Who is heard and seen is decided by the server, not by the pages: a packet of A goes to B only
-//! while both are admitted to the room and A's microphone (or camera) is published.
+//! The server, not the page, decides what is forwarded: a packet from A reaches B only while both are admitted to the
+//! room and A's microphone (or camera) is published.
 
 mod answer;
 mod codec;
@@ -46,23 +46,23 @@ pub use statistics::{LAYERS, LOSS_BOUNDS, ROUND_TRIP_BOUNDS, Statistics};
 
 pub use str0m::config::DtlsCert;
 
-/// Installs the cryptography that every peer uses. Call it once before the first [`Sfu`] is made.
+/// Installs the cryptography provider used by all peers. Must be called once before the first [`Sfu`] is created.
 pub fn install_crypto() {
     str0m::crypto::from_feature_flags().install_process_default();
 }
 
-/// Makes the certificate of this process: ECDSA P-256, fresh, never written to disk.
+/// Generates the certificate of this process: ECDSA P-256, never written to disk.
 ///
 /// # Errors
 ///
-/// When the cryptographic library cannot make one.
+/// If the cryptographic library fails.
 pub fn generate_certificate() -> Result<DtlsCert, NoCertificate> {
     str0m::crypto::from_feature_flags().dtls_provider.generate_certificate().ok_or(NoCertificate)
 }
 
-/// The cryptographic library made no certificate.
+/// The cryptographic library could not generate a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the DTLS certificate could not be made")]
+#[error("the DTLS certificate could not be generated")]
 pub struct NoCertificate;
 
 #[cfg(test)]

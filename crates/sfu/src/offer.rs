@@ -1,4 +1,4 @@
-//! What a page may offer. Checked before str0m sees it: everything here was written by a stranger.
+//! Validates a page's SDP offer before str0m parses it, because offers are untrusted input.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,71 +7,72 @@ use bedside_visit::Layer;
 use str0m::change::SdpOffer;
 use str0m::media::MediaKind;
 
-/// Chromium's offer to eight others has 52 KiB and 1,713 lines.
+/// Chromium's offer with eight other participants has 52 KiB and 1,713 lines.
 const MAX_BYTES: usize = 96 * 1024;
 const MAX_LINES: usize = 4000;
-/// One's own microphone and camera, and those of eight others.
+/// The page's own microphone and camera, and those of eight others.
 const MAX_SECTIONS: usize = 2 + 2 * 8;
 
-/// Sound, three layers of a picture and what repairs them are seven; some name streams of what they only receive too.
+/// Audio, three video layers and their retransmissions need seven. Some browsers also list streams of receive-only
+/// sections.
 const MAX_STREAMS: usize = 64;
 
-/// Why an offer was refused.
+/// Why an offer was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OfferRefusal {
-    /// More bytes, lines or media sections than a page of ours sends.
-    #[error("it is too long")]
+    /// More bytes, lines or media sections than a Bedside page sends.
+    #[error("the offer is too long")]
     TooLong,
-    /// Not SDP, or not SDP of a browser.
-    #[error("it is malformed")]
+    /// Not SDP, or not a browser's SDP.
+    #[error("the offer is malformed")]
     Malformed,
-    /// No SHA-256 fingerprint, a weaker one, or several that differ (RFC 8122).
-    #[error("its certificate fingerprint is missing or weak")]
+    /// No SHA-256 fingerprint, a weaker one, or several different ones (RFC 8122).
+    #[error("the certificate fingerprint is missing or weak")]
     Fingerprint,
-    /// A renegotiation names another certificate: that would be another connection.
-    #[error("its certificate has changed")]
+    /// A renegotiation with another certificate, which would be another connection.
+    #[error("the certificate has changed")]
     FingerprintChanged,
-    /// Not everything is in one BUNDLE group (RFC 8843).
-    #[error("its sections are not bundled")]
+    /// Not all sections are in one BUNDLE group (RFC 8843).
+    #[error("the sections are not bundled")]
     NotBundled,
-    /// RTCP on a port of its own.
-    #[error("it does not multiplex RTCP")]
+    /// RTCP on a separate port.
+    #[error("RTCP is not multiplexed")]
     NoRtcpMux,
-    /// A data channel, or anything else that is neither audio nor video.
-    #[error("it has a section that is neither audio nor video")]
+    /// A data channel, or any section that is neither audio nor video.
+    #[error("a section is neither audio nor video")]
     NotMedia,
     /// ICE credentials are missing, malformed or differ between sections.
-    #[error("its ICE credentials are missing or malformed")]
+    #[error("the ICE credentials are missing or malformed")]
     IceCredentials,
-    /// The page wants to be the DTLS server.
-    #[error("it asks for an unusual DTLS role")]
+    /// The page asks to be the DTLS server.
+    #[error("unsupported DTLS role")]
     DtlsRole,
-    /// A payload type out of range or twice.
+    /// A payload type is out of range or duplicated.
     #[error("a payload type is out of range")]
     PayloadType,
-    /// A media identification is missing, malformed or twice.
-    #[error("a section has no usable identification")]
+    /// A media section's `a=mid` is missing, malformed or duplicated.
+    #[error("a section has no valid mid")]
     Mid,
-    /// A section is neither `sendonly`, `recvonly` nor `inactive`, or two send the same kind.
+    /// A section is not `sendonly`, `recvonly` or `inactive`, or two sections send the same kind of media.
     #[error("a section has an unexpected direction")]
     Direction,
-    /// Several encodings of something else than the picture that is sent, or others than a page of ours sends.
-    #[error("its encodings are not the ones that a page sends")]
+    /// Simulcast in a section other than the sent video, or with encodings that a Bedside page does not send.
+    #[error("unexpected simulcast encodings")]
     Simulcast,
     /// A renegotiation adds, removes or reorders sections.
-    #[error("its sections have changed")]
+    #[error("the sections have changed")]
     SectionsChanged,
 }
 
-/// An offer that may be shown to str0m.
+/// An offer that passed validation.
 pub(crate) struct Offer {
     pub(crate) sdp: SdpOffer,
     pub(crate) sections: Vec<Section>,
-    /// The page's certificate, as text in lower case.
+    /// The page's certificate fingerprint in lower case.
     pub(crate) fingerprint: String,
-    /// The streams the page says it sends (`a=ssrc`, RFC 5576); none: it does not say.
+    /// The streams the page declares (`a=ssrc`, RFC 5576); empty if it declares none.
     pub(crate) streams: Vec<u32>,
-    /// Which stream is repaired by which, as far as the page says (`a=ssrc-group:FID`, RFC 5576).
+    /// Pairs of stream and retransmission stream, if declared (`a=ssrc-group:FID`, RFC 5576).
     pub(crate) repairs: Vec<(u32, u32)>,
 }
 
@@ -81,11 +82,11 @@ pub(crate) struct Section {
     pub(crate) mid: String,
     pub(crate) kind: MediaKind,
     pub(crate) direction: SectionDirection,
-    /// The encodings of the picture, the smallest first; empty: one, without a name.
+    /// The simulcast encodings, smallest first; empty if there is one unnamed encoding.
     pub(crate) layers: Vec<Layer>,
 }
 
-/// The directions a page of ours offers.
+/// The directions that a page may offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SectionDirection {
     SendOnly,
@@ -93,7 +94,7 @@ pub(crate) enum SectionDirection {
     Inactive,
 }
 
-/// Checks an offer and parses it.
+/// Validates and parses an offer.
 pub(crate) fn parse(text: &str) -> Result<Offer, OfferRefusal> {
     if text.len() > MAX_BYTES {
         return Err(OfferRefusal::TooLong);
@@ -130,7 +131,7 @@ pub(crate) fn parse(text: &str) -> Result<Offer, OfferRefusal> {
 
     let repairs = blocks.iter().flat_map(|block| attribute(block, "ssrc-group")).filter_map(repair).collect();
 
-    // An ICE-lite agent sends no checks: it has no use for the page's candidates.
+    // An ICE-lite agent sends no checks and does not need the page's candidates.
     let kept: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("a=candidate:")).collect();
     let sdp = catch_unwind(AssertUnwindSafe(|| SdpOffer::from_sdp_string(&(kept.join("\r\n") + "\r\n"))));
     match sdp {
@@ -198,8 +199,8 @@ fn section(block: &[&str]) -> Result<Section, OfferRefusal> {
     }
 }
 
-/// `a=rid:q send` for each encoding, and `a=simulcast:send q;h;f` over all of them (RFC 8851, RFC 8853). No restrictions,
-/// no alternatives, nothing that begins paused: a page of ours writes none.
+/// Parses `a=rid:q send` for each encoding, and `a=simulcast:send q;h;f` for all of them (RFC 8851, RFC 8853).
+/// Restrictions, alternatives and initially paused encodings are rejected, as Bedside pages do not send them.
 fn layers(block: &[&str]) -> Result<Vec<Layer>, OfferRefusal> {
     let known = |rid: &str| Layer::of_rid(rid).ok_or(OfferRefusal::Simulcast);
     let named = attribute(block, "rid").map(|rid| known(rid.strip_suffix(" send").ok_or(OfferRefusal::Simulcast)?));
@@ -223,7 +224,7 @@ fn is_token(text: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b))
 }
 
-/// RFC 5761: types 64 to 95 cannot be told from RTCP.
+/// RFC 5761: types 64 to 95 cannot be distinguished from RTCP.
 fn check_payload_types<'a>(listed: impl Iterator<Item = &'a str>, block: &[&str]) -> Result<(), OfferRefusal> {
     let in_range = |word: &str| match word.parse::<u8>() {
         Ok(pt) if pt < 64 || (96..128).contains(&pt) => Ok(pt),
@@ -277,8 +278,8 @@ fn check_bundle(session: &[&str], sections: &[Section]) -> Result<(), OfferRefus
     if all { Ok(()) } else { Err(OfferRefusal::NotBundled) }
 }
 
-/// One certificate for the whole connection, named by SHA-256, which is what str0m verifies.
-/// SHA-384 and SHA-512 may stand beside it; SHA-1 may not.
+/// One certificate for the whole connection, identified by SHA-256, which str0m verifies. Additional SHA-384 and
+/// SHA-512 fingerprints are accepted; SHA-1 is not.
 fn fingerprint(session: &[&str], blocks: &[&[&str]]) -> Result<String, OfferRefusal> {
     let for_all = attribute(session, "fingerprint").next().is_some();
     let everywhere = blocks.iter().all(|block| attribute(block, "fingerprint").next().is_some());
@@ -403,7 +404,7 @@ mod tests {
         let layers = |text: &str| parse(text).unwrap().sections[1].layers.clone();
         assert_eq!(layers(TWO), []);
         assert_eq!(layers(LAYERS), Layer::ALL);
-        assert_eq!(layers(&LAYERS.replace("send q;h;f", "send f;q;h")), Layer::ALL, "in whatever order");
+        assert_eq!(layers(&LAYERS.replace("send q;h;f", "send f;q;h")), Layer::ALL, "in any order");
         let two = LAYERS.replace("a=rid:q send\r\n", "").replace("send q;h;f", "send h;f");
         assert_eq!(layers(&two), [Layer::Half, Layer::Full]);
         let one = TWO.replace("a=mid:1\r\n", "a=mid:1\r\na=rid:f send\r\n");
@@ -428,7 +429,7 @@ mod tests {
             LAYERS.replace("a=rid:f send", "a=rid:f send max-width=1280"),
             LAYERS.replace("a=rid:f send", "a=rid:f send pt=96"),
             LAYERS.replace("rid:f", "rid:x").replace("q;h;f", "q;h;x"),
-            // In a section of sound, and in one that receives.
+            // In an audio section, and in a receiving section.
             LAYERS.replace("a=mid:0\r\n", "a=mid:0\r\na=rid:f send\r\n"),
             LAYERS.replace("a=mid:3\r\n", "a=mid:3\r\na=rid:f send\r\n"),
             LAYERS.replace("a=mid:3\r\n", "a=mid:3\r\na=rid:f recv\r\n"),

@@ -1,24 +1,24 @@
-//! A packet of media on its way from one person to others.
+//! Media packets.
 
 use std::time::Instant;
 
 use crate::codec::Encoding;
 use crate::rtp::{Name, SenderTime};
 
-/// A packet of media as its publisher sent it, opened.
+/// A decrypted media packet as its publisher sent it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Packet<'a> {
     pub(crate) ssrc: u32,
-    /// The layer it is of, where a picture is sent in several.
+    /// Its layer, for simulcast video.
     pub(crate) rid: Option<Name>,
-    /// The extended number.
+    /// The extended sequence number.
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
     pub(crate) encoding: Encoding,
     pub(crate) marker: bool,
-    /// A flag for voice, and decibels below the maximum (RFC 6464).
+    /// Voice flag, and level in decibels below the maximum (RFC 6464).
     pub(crate) audio_level: Option<u8>,
-    /// Where the publisher said it is on its own clock, last time.
+    /// The publisher's last sender report.
     pub(crate) sender_time: Option<SenderTime>,
     pub(crate) arrived: Instant,
     pub(crate) payload: &'a [u8],

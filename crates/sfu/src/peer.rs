@@ -1,4 +1,4 @@
-//! One page's connection: a str0m `Rtc` that cannot take the rest down with it.
+//! One page's connection: a str0m `Rtc`, isolated so that a panic does not affect others.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -28,31 +28,31 @@ use crate::redundancy::Redundancy;
 use crate::rtp::{self, ExtensionIds, KeySlot, Name, NewSession, Outbound, Outgoing, Session};
 use crate::sender_clock::SenderClock;
 
-/// How long a peer may take to come up, and to come back.
+/// Timeout for establishing a connection, and for recovering it.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A browser sends a STUN check every two and a half seconds at least.
+/// Time without packets until a peer is lost. A browser sends a STUN check at least every 2.5 s.
 const SILENCE: Duration = Duration::from_secs(4);
-/// A second of pictures to send again from; more costs memory, not quality.
+/// Retransmission buffer: one second of video. More costs memory and does not improve quality.
 const RESEND_PACKETS: usize = 200;
 const RESEND_AGE: Duration = Duration::from_secs(2);
-/// How much of what is sent may be sent again. At a fifth lost, calls are still held.
+/// Maximum share of retransmissions in the traffic sent. At 20 % packet loss, calls are still usable.
 const RESEND_SHARE: f32 = 0.4;
 
-/// A page that gets media reports on it several times a second. After such a silence what it missed is more
-/// than can be sent again, and a browser waits three seconds before it says so.
+/// A page that receives media sends several reports a second. After a gap this long, more was missed than can be
+/// retransmitted, and a browser waits three seconds before requesting a keyframe.
 const GAP: Duration = Duration::from_millis(600);
 
-/// How often a connection that is up, and whose page is not heard on it yet, looks whether the older one is silent.
+/// How often a new connection from which nothing has been received yet checks whether the older one is silent.
 const LOOKS: Duration = Duration::from_millis(100);
 
-/// str0m panicked: this peer is lost, the others are not.
+/// str0m panicked. This peer is lost; others are unaffected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
-/// Where a peer is in its life.
+/// The state of a peer's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// Joined, never up yet.
+    /// Joined, not established yet.
     Coming { until: Instant },
     /// Media can flow.
     Up,
@@ -60,7 +60,7 @@ pub(crate) enum Life {
     Lost { until: Instant },
 }
 
-/// What happened to the life of a peer.
+/// A change of a peer's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LifeEvent {
     Lost,
@@ -68,17 +68,17 @@ pub(crate) enum LifeEvent {
     NeverCame,
 }
 
-/// A receive slot of the page, bound to a person for good.
+/// A receive slot of the page, permanently assigned to a user.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) mid: Mid,
     pub(crate) name: String,
     pub(crate) kind: MediaKind,
     pub(crate) from: UserId,
-    /// The publisher's connection while its media may flow here.
+    /// The publisher's connection while its media may be forwarded here.
     pub(crate) source: Option<PeerId>,
     pub(crate) rewriter: Rewriter,
-    /// Of a picture: which layer was chosen, and which is shown.
+    /// For video: the chosen layer and the layer shown.
     pub(crate) chosen: Chosen,
     pub(crate) selection: Selection,
 }
@@ -91,10 +91,10 @@ pub(crate) struct Route {
     pub(crate) kind: MediaKind,
 }
 
-/// What a step of str0m brought.
+/// The result of a step of str0m.
 pub(crate) enum Step {
     Transmit(str0m::net::Transmit),
-    /// str0m would send media or RTCP of its own there, which this connection sends without it.
+    /// The path on which str0m would send its own media or RTCP. The session sends it instead.
     Nominated(Path),
     Packet(Box<RtpPacket>),
     Connected,
@@ -111,42 +111,42 @@ pub(crate) struct Peer {
     pub(crate) ufrag: String,
     pub(crate) fingerprint: String,
     pub(crate) sections: Vec<Section>,
-    /// The streams the page says it sends; empty if it does not say.
+    /// The streams the page declares; empty if it declares none.
     pub(crate) declared: Vec<u32>,
-    /// Which stream each of the page's repair streams repairs, as far as the page says so.
+    /// The declared pairs of stream and retransmission stream.
     repairs: Vec<(u32, u32)>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) routes: Vec<Route>,
     pub(crate) codecs: Codecs,
     pub(crate) keyframes: PerLayer<KeyframeRequests>,
-    /// What the page sends of its picture.
+    /// The layers of the page's video.
     pub(crate) encodings: Encodings,
-    /// Which layers of the others' pictures it gets.
+    /// The layers chosen of other participants' videos.
     pub(crate) choice: Choice,
     pub(crate) downlink: Downlink,
     pub(crate) redundancy: Redundancy,
-    /// What this page is asked not to exceed.
+    /// The bit rate limit for this page.
     pub(crate) bound: Bound,
     pub(crate) life: Life,
-    /// The source addresses that proved they belong here, the one proved last at the end.
+    /// Source addresses validated by STUN checks, most recent last.
     pub(crate) addresses: VecDeque<(Transport, SocketAddr)>,
     pub(crate) egress: Egress,
-    /// The address on probation that is in the machine's table.
+    /// The address on probation that is in the SFU's address table.
     pub(crate) probationer: Option<(Transport, SocketAddr)>,
-    /// The stream and the extended number of the last authenticated RTP packet.
+    /// SSRC and extended sequence number of the last authenticated RTP packet.
     pub(crate) last_packet: Option<(u32, u64)>,
-    /// Whether the last datagram of media was authentic, of RTP or RTCP.
+    /// Whether the last RTP or RTCP datagram was authentic.
     pub(crate) authentic: bool,
-    /// DTLS has completed here; whether it has at the page, the page has not shown. When to look again whether the
-    /// older connection is of no use any more.
+    /// Set while DTLS has completed on the server but the page has not yet sent anything on this connection. The time
+    /// of the next check whether the older connection can be replaced.
     pub(crate) unproved: Option<Instant>,
     /// Whether str0m has work that has not been polled.
     pub(crate) dirty: bool,
     /// The earliest entry of this peer in the schedule.
     pub(crate) scheduled: Option<Instant>,
-    /// What media passes through instead of str0m, from when the connection is up.
+    /// Handles media instead of str0m once the connection is up.
     session: Option<Box<Session>>,
-    /// Where the keys for that appear.
+    /// Receives the SRTP keys for the session.
     keys: Option<KeySlot>,
     heard: Instant,
     rtc_deadline: Instant,
@@ -157,7 +157,7 @@ pub(crate) struct Peer {
     pub(crate) panics_next: bool,
 }
 
-/// What a peer is made of.
+/// The parameters of a new peer.
 pub(crate) struct NewPeer<'a> {
     pub(crate) room: VisitId,
     pub(crate) user: UserId,
@@ -173,7 +173,7 @@ pub(crate) struct NewPeer<'a> {
 }
 
 impl Peer {
-    /// Makes a peer and answers its offer.
+    /// Creates a peer and answers its offer.
     pub(crate) fn new(now: Instant, new: NewPeer<'_>, offer: SdpOffer) -> Option<(Self, String)> {
         let made = catch_unwind(AssertUnwindSafe(|| {
             let mut rtc = Box::new(configured(new.ice, new.certificate).build(now));
@@ -183,7 +183,7 @@ impl Peer {
             }
             let answer = rtc.sdp_api().accept_offer(offer).ok()?.to_sdp_string();
             for section in new.sections.iter().filter(|section| section.kind == MediaKind::Video) {
-                // On the short way pictures are kept elsewhere.
+                // On the fast path, the session keeps packets for retransmission.
                 let kept = if keys.is_some() { 0 } else { RESEND_PACKETS };
                 if let Some(stream) = rtc.direct_api().stream_tx_by_mid(section.mid.as_str().into(), None) {
                     stream.set_rtx_cache(kept, RESEND_AGE, Some(RESEND_SHARE));
@@ -252,8 +252,8 @@ impl Peer {
         Some((peer, answer))
     }
 
-    /// Answers an offer on the same connection. Gives our old ICE user name fragment too if the offer
-    /// restarted ICE, in which case our new credentials are those given.
+    /// Answers an offer on the same connection. If the offer restarted ICE, also returns the server's old username
+    /// fragment, and the new credentials are those given.
     pub(crate) fn renegotiate(
         &mut self,
         offer: SdpOffer,
@@ -271,7 +271,7 @@ impl Peer {
         })
     }
 
-    /// Every touch of str0m goes through here.
+    /// All calls into str0m go through this function.
     fn call<R>(&mut self, work: impl FnOnce(&mut Rtc) -> R) -> Result<R, Panicked> {
         #[cfg(test)]
         let panics = std::mem::take(&mut self.panics_next);
@@ -283,7 +283,7 @@ impl Peer {
         .map_err(|_| Panicked)
     }
 
-    /// Every touch of the session goes through here. `None`: there is none.
+    /// All calls into the session go through this function. Returns `None` if there is no session.
     pub(crate) fn in_session<R>(&mut self, work: impl FnOnce(&mut Session) -> R) -> Result<Option<R>, Panicked> {
         let Some(session) = self.session.as_deref_mut() else { return Ok(None) };
         #[cfg(test)]
@@ -296,14 +296,14 @@ impl Peer {
         .map_err(|_| Panicked)
     }
 
-    /// Takes a datagram from an address that has proved it belongs to this peer, or one to try. What
-    /// str0m does not understand is dropped: datagrams can be forged.
+    /// Processes a datagram from a validated address, or one that is being tried. Datagrams that str0m cannot process
+    /// are dropped, because they may be forged.
     pub(crate) fn receive(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<(), Panicked> {
         self.call(|rtc| drop(rtc.handle_input(Input::Receive(now, datagram))))
     }
 
-    /// Takes a STUN request from any address, if its integrity shows that the sender has our
-    /// credentials. Says whether it did.
+    /// Processes a STUN request from any address if its integrity shows that the sender has the credentials. Returns
+    /// whether it did.
     pub(crate) fn receive_check(&mut self, now: Instant, datagram: str0m::net::Receive<'_>) -> Result<bool, Panicked> {
         let asks = self.session.is_some();
         let accepted = self.call(|rtc| {
@@ -313,7 +313,7 @@ impl Peer {
                 drop(rtc.handle_input(input));
             }
             if accepted && asks {
-                // What it would send says where: see `Step::Nominated`.
+                // Makes str0m send something, which reveals its path: see `Step::Nominated`.
                 rtc.direct_api().send_pli_feedback(1.into(), 1.into());
             }
             accepted
@@ -321,22 +321,23 @@ impl Peer {
         Ok(accepted)
     }
 
-    /// The page has been heard. Says whether it had been silent so long that it has missed pictures.
+    /// Records that something was received from the page. Returns whether it had been silent so long that video was
+    /// lost.
     pub(crate) fn hear(&mut self, now: Instant) -> bool {
         let silent = self.silent_for(now);
         self.heard = now;
         silent >= GAP
     }
 
-    /// Whether a packet of this stream may be shown to str0m, which binds a stream it does not know to a section before
-    /// it has authenticated the packet: a forged one would put the page's own stream out.
+    /// Returns whether a packet of this stream may be passed to str0m. It binds an unknown stream to a section before
+    /// authenticating the packet, so that a forged one would displace the page's own stream.
     pub(crate) fn sends(&self, stream: u32) -> bool {
-        // The streams of several layers no offer names; a session binds nothing that is not authentic.
+        // Offers do not declare the streams of several layers. A session binds only authenticated streams.
         let learnt = self.session.is_some() && self.encodings.are_several();
         self.declared.is_empty() || self.declared.contains(&stream) || learnt
     }
 
-    /// Whether a STUN check proved the address.
+    /// Returns whether a STUN check validated the address.
     pub(crate) fn has_proved(&self, from: (Transport, SocketAddr)) -> bool {
         self.addresses.contains(&from)
     }
@@ -368,13 +369,13 @@ impl Peer {
         })
     }
 
-    /// One step of what str0m has to say.
+    /// Polls str0m once.
     pub(crate) fn poll(&mut self, now: Instant) -> Result<Step, Panicked> {
         let output = self.call(|rtc| match rtc.poll_output() {
             Ok(output) if rtc.is_alive() => Some(output),
             Ok(_) | Err(_) => None,
         })?;
-        // str0m's events are many and grow with it: what is not named here does not matter here.
+        // str0m has many events, and new versions add more. Those not listed are irrelevant here.
         #[expect(clippy::wildcard_enum_match_arm)]
         Ok(match output {
             None => Step::Closed,
@@ -393,7 +394,7 @@ impl Peer {
                 Event::KeyframeRequest(request) => Step::KeyframeWanted(request.mid),
                 Event::Closed => Step::Closed,
                 Event::PeerStats(stats) => stats.rtt.map_or(Step::Other, |round_trip| {
-                    // Behind a long queue nothing of the last second has been reported yet.
+                    // With a long queue, nothing of the last second may have been reported yet.
                     let loss = stats.egress_loss_fraction.unwrap_or(0.0);
                     Step::Reported(Report { round_trip, loss, sent: stats.peer_bytes_tx, delivered: None })
                 }),
@@ -402,20 +403,20 @@ impl Peer {
         })
     }
 
-    /// Over which path to send what str0m wants sent; `None` if it may not be sent now.
+    /// Returns the path for a datagram from str0m, or `None` if it must not be sent now.
     pub(crate) fn route(&mut self, now: Instant, transmit: &str0m::net::Transmit, class: MediaClass) -> Option<Path> {
         let path = path_of(transmit);
-        // The answer to a STUN check goes where the check came from.
+        // The response to a STUN check goes to the address of the check.
         let is_stun = transmit.contents.first().is_some_and(|first| *first < 4);
         if is_stun { Some(path) } else { self.egress.route(now, path, class, transmit.contents.len()) }
     }
 
-    /// Says good-bye. What comes out of `poll` after that is to be sent still.
+    /// Closes the connection. Output that `poll` returns afterwards must still be sent.
     pub(crate) fn close(&mut self) -> Result<(), Panicked> {
         self.call(|rtc| drop(rtc.close()))
     }
 
-    /// Sends the keyframe requests to the page that are wanted and due. Says for how many layers one went out.
+    /// Sends the keyframe requests that are due and returns the number of layers for which one was sent.
     pub(crate) fn request_keyframes(&mut self, now: Instant) -> Result<u64, Panicked> {
         let mut count = 0;
         for layer in Layer::ALL {
@@ -444,12 +445,12 @@ impl Peer {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
                 true
             }
-            // Nothing has arrived yet; the first packet that cannot be decoded asks again.
+            // Nothing has been received yet. The first packet that cannot be decoded requests a keyframe again.
             None => false,
         })
     }
 
-    /// The layer that str0m takes a stream to be: packets name it only at first.
+    /// Returns the layer that str0m assigned to a stream. Packets carry its name only at first.
     pub(crate) fn rid_of(&mut self, ssrc: u32) -> Result<Option<Name>, Panicked> {
         self.call(|rtc| {
             let rid = rtc.direct_api().stream_rx(&ssrc.into())?.rid()?;
@@ -457,12 +458,12 @@ impl Peer {
         })
     }
 
-    /// How many pictures are sent to the page.
+    /// Returns the number of videos forwarded to the page.
     pub(crate) fn pictures(&self) -> u64 {
         self.slots.iter().filter(|slot| slot.kind == MediaKind::Video && slot.source.is_some()).count() as u64
     }
 
-    /// Asks the page not to send more than its receivers can take, if that is due.
+    /// Sends the bit rate limit to the page if it is due.
     pub(crate) fn send_bound(&mut self, now: Instant) -> Result<(), Panicked> {
         let Some(bits) = self.bound.take_due(now) else { return Ok(()) };
         let streams: Vec<u32> = self.egress.streams().collect();
@@ -473,17 +474,17 @@ impl Peer {
         self.call(|rtc| rtc.direct_api().send_app_specific_feedback(1.into(), 0.into(), remb(bits, &streams)))
     }
 
-    /// When the packet was made, on a clock that all media of this peer shares.
+    /// Returns when the packet was captured, on a clock shared by all media of this peer.
     pub(crate) fn wallclock(&mut self, packet: &Packet<'_>) -> Instant {
         self.clock.wallclock(packet)
     }
 
-    /// Whether media takes the short way.
+    /// Returns whether media uses the fast path.
     pub(crate) fn has_session(&self) -> bool {
         self.session.is_some()
     }
 
-    /// From now on media passes str0m by, if the connection agreed on AES-GCM.
+    /// Switches media to the fast path if AES-GCM was negotiated.
     pub(crate) fn start_session(&mut self, now: Instant) -> Result<(), Panicked> {
         let Some(keys) = self.keys.take().and_then(|slot| slot.get().cloned()) else { return Ok(()) };
         let slots: Vec<(Mid, MediaKind)> = self.slots.iter().map(|slot| (slot.mid, slot.kind)).collect();
@@ -533,7 +534,7 @@ impl Peer {
         others.into_iter().flatten().fold(life.min(keyframe).min(self.rtc_deadline), Instant::min)
     }
 
-    /// Lets time pass over the peer's life.
+    /// Updates the peer's state for the passing of time.
     pub(crate) fn age(&mut self, now: Instant) -> Option<LifeEvent> {
         self.egress.age(now);
         match self.life {
@@ -551,12 +552,12 @@ impl Peer {
         self.rtc_deadline <= now
     }
 
-    /// The page has to show that DTLS has completed there too.
+    /// Requires the page to show that DTLS has completed on its side as well.
     pub(crate) fn must_prove_itself(&mut self, now: Instant) {
         self.unproved = Some(now + LOOKS);
     }
 
-    /// Whether DTLS has completed, now or earlier.
+    /// Returns whether DTLS has completed, now or earlier.
     pub(crate) fn has_been_up(&self) -> bool {
         !matches!(self.life, Life::Coming { .. })
     }

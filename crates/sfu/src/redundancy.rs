@@ -1,26 +1,26 @@
-//! Sound that survives bursts of loss on the way to a receiver.
+//! Audio redundancy against bursts of packet loss towards a receiver.
 //!
-//! A browser sends each packet of sound with a copy of the one before it (RFC 2198), which mends single
-//! losses. Networks lose in bursts: for a receiver that reports loss the copies of more packets are added,
-//! which are here anyway. It costs bits, so it is done only where it helps.
+//! A browser sends each audio packet with a copy of the previous one (RED, RFC 2198), which recovers single losses.
+//! Networks often lose several packets in a row, so for a receiver that reports loss, copies of more packets are added,
+//! which are available here anyway. That costs bandwidth, so it is done only where it helps.
 
 use std::collections::VecDeque;
 
 use str0m::rtp::{RedDecoder, RedEncoder, RedundantBlock};
 
-/// How many packets before it a packet carries: at 20 ms each, a burst of 80 ms.
+/// Number of previous packets included in a packet; at 20 ms each this covers a burst of 80 ms.
 const DEPTH: usize = 4;
 
-/// The last packets of a page's sound.
+/// The most recent audio packets of a page.
 #[derive(Debug, Default)]
 pub(crate) struct Redundancy {
-    /// By RTP timestamp, oldest first.
+    /// Payloads with their RTP timestamps, oldest first.
     recent: VecDeque<(u32, Box<[u8]>)>,
 }
 
 impl Redundancy {
-    /// The same packet with all the redundancy there is. Remembers what it carries for the next ones.
-    /// `None`: it is malformed.
+    /// Returns the packet with all available redundancy and stores its payloads for the following packets. Returns
+    /// `None` if it is malformed.
     pub(crate) fn deepen(&mut self, timestamp: u32, payload: &[u8]) -> Option<Vec<u8>> {
         let blocks = RedDecoder::decode(payload).ok()?;
         let (primary, _) = blocks.split_last()?;
@@ -31,7 +31,7 @@ impl Redundancy {
             .recent
             .iter()
             .map(|(at, bytes)| (timestamp.wrapping_sub(*at), bytes))
-            // Later ones have overtaken this packet; much earlier ones do not fit the header's 14 bits.
+            // Later packets have overtaken this one; the offsets of much earlier ones do not fit into 14 bits.
             .filter(|(offset, _)| (1..=0x3fff).contains(offset))
             .map(|(timestamp_offset, bytes)| RedundantBlock {
                 pt: primary.pt,
@@ -60,14 +60,14 @@ impl Redundancy {
 mod tests {
     use super::*;
 
-    /// A packet as a browser makes it: itself, and the one before.
+    /// A packet as a browser sends it: its payload and the previous one.
     fn packet(number: u8) -> (u32, Vec<u8>) {
         let timestamp = (u32::MAX - 2_000).wrapping_add(u32::from(number) * 960);
         let before = RedundantBlock { pt: 111, timestamp_offset: 960, payload: vec![number - 1; 3] };
         (timestamp, RedEncoder::encode(111, &[number; 3], &[before]))
     }
 
-    /// The packets that a payload carries, by what is in them.
+    /// Returns the packets contained in a payload, by their contents.
     fn carried(payload: &[u8]) -> Vec<(u32, u8)> {
         let blocks = RedDecoder::decode(payload).expect("well formed");
         blocks.iter().map(|block| (block.timestamp_offset / 960, block.payload[0])).collect()
@@ -83,7 +83,7 @@ mod tests {
         let mut redundancy = Redundancy::default();
         assert_eq!(deepened(&mut redundancy, 1), [(1, 0), (0, 1)]);
         assert_eq!(deepened(&mut redundancy, 2), [(2, 0), (1, 1), (0, 2)]);
-        // Over the end of the timestamps.
+        // Across the wrap-around of timestamps.
         for number in 3..9 {
             deepened(&mut redundancy, number);
         }
@@ -95,9 +95,9 @@ mod tests {
         let mut redundancy = Redundancy::default();
         deepened(&mut redundancy, 1);
         deepened(&mut redundancy, 2);
-        // 3 and 4 are lost; 5 brings 4.
+        // 3 and 4 are lost; 5 contains 4.
         assert_eq!(deepened(&mut redundancy, 5), [(5, 0), (4, 1), (3, 2), (1, 4), (0, 5)]);
-        // A late one carries what came before it, and nothing after.
+        // A late packet includes earlier packets only.
         assert_eq!(deepened(&mut redundancy, 3), [(2, 1), (1, 2), (0, 3)]);
         assert_eq!(deepened(&mut redundancy, 6), [(4, 2), (3, 3), (2, 4), (1, 5), (0, 6)]);
     }

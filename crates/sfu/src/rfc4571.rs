@@ -1,31 +1,31 @@
-//! Frames on a TCP connection (RFC 4571): two bytes of length, then the packet.
+//! Framing for TCP (RFC 4571): two bytes of length, then the packet.
 
-/// The longest packet that either side may send.
+/// Maximum packet size in either direction.
 pub const MAX_FRAME: usize = crate::demux::MAX_DATAGRAM;
 
-/// A frame that is empty or longer than [`MAX_FRAME`]: the connection cannot be understood any more.
+/// A frame is empty or longer than [`MAX_FRAME`], after which the stream cannot be decoded any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame is empty or too long")]
 pub struct BadFrame;
 
-/// Cuts a stream of bytes into frames. Holds one frame at most.
+/// Splits a byte stream into frames. Buffers at most one frame.
 #[derive(Debug, Default)]
 pub struct Decoder {
     partial: Vec<u8>,
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection.
+    /// Creates a decoder for a new connection.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the bytes that arrived and hands over each frame that is complete.
+    /// Processes received bytes and calls `frame` for each complete frame.
     ///
     /// # Errors
     ///
-    /// When a frame has an impossible length. Close the connection.
+    /// If a frame has an invalid length. The connection must be closed.
     pub fn push(&mut self, mut bytes: &[u8], mut frame: impl FnMut(&[u8])) -> Result<(), BadFrame> {
         while !bytes.is_empty() {
             if self.partial.is_empty()
@@ -46,7 +46,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// How many bytes the header or the frame that has begun still lacks.
+    /// Returns how many bytes of the current header or frame are missing.
     fn missing(&self) -> Result<usize, BadFrame> {
         match self.partial.len() {
             have @ 0..2 => Ok(2 - have),
@@ -57,7 +57,7 @@ impl Decoder {
 
 type FrameAndRest<'a> = (&'a [u8], &'a [u8]);
 
-/// The first frame, if it is complete, and what follows it.
+/// Returns the first frame, if it is complete, and the remaining bytes.
 fn split(bytes: &[u8]) -> Result<Option<FrameAndRest<'_>>, BadFrame> {
     let [high, low, rest @ ..] = bytes else { return Ok(None) };
     Ok(rest.split_at_checked(length(*high, *low)?))
@@ -74,7 +74,7 @@ fn length(high: u8, low: u8) -> Result<usize, BadFrame> {
 ///
 /// # Errors
 ///
-/// When the packet is empty or too long; nothing is written then.
+/// If the packet is empty or too long. Nothing is written then.
 pub fn encode(packet: &[u8], buffer: &mut Vec<u8>) -> Result<(), BadFrame> {
     match u16::try_from(packet.len()) {
         Ok(length) if (1..=MAX_FRAME).contains(&packet.len()) => {

@@ -1,4 +1,4 @@
-//! Who is in a room, and whose media may go to whom.
+//! The members of a room, and whose media may be forwarded to whom.
 
 use bedside_visit::{Layer, UserId};
 use str0m::media::MediaKind;
@@ -6,23 +6,23 @@ use str0m::media::MediaKind;
 use crate::command::{Forwarding, PeerId};
 use crate::speaker::Speakers;
 
-/// The people of one visit who have connected.
+/// The connected users of one visit.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     pub(crate) members: Vec<Member>,
     pub(crate) speakers: Speakers,
 }
 
-/// A person and the person's connections.
+/// A user with their connections.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) user: UserId,
     pub(crate) forwarding: Forwarding,
-    /// The connection whose media counts.
+    /// The connection whose media is forwarded.
     pub(crate) live: PeerId,
     /// A newer connection that takes over when it is up.
     pub(crate) incoming: Option<PeerId>,
-    /// How large the person's page shows the others, as far as it said.
+    /// How large the user's page displays the others, as far as it reported.
     pub(crate) watches: Vec<(UserId, Option<Layer>)>,
 }
 
@@ -36,14 +36,14 @@ impl Member {
 }
 
 impl Member {
-    /// The largest layer of somebody's picture that the person's page has a use for.
+    /// Returns the largest layer of a participant's video that the user's page can use.
     pub(crate) fn most(&self, from: UserId) -> Option<Layer> {
         self.watches.iter().find(|(user, _)| *user == from).map_or(Some(Layer::Full), |(_, most)| *most)
     }
 }
 
 impl Room {
-    /// Whether more than two take part.
+    /// Returns whether more than two users are admitted.
     pub(crate) fn is_company(&self) -> bool {
         self.members.iter().filter(|member| member.forwarding.admitted).count() > 2
     }
@@ -56,7 +56,7 @@ impl Room {
         self.members.iter_mut().find(|member| member.user == user)
     }
 
-    /// The connection whose media of this kind goes from one person to another, if it may.
+    /// Returns the connection whose media of this kind may be forwarded from one user to another.
     pub(crate) fn source(&self, from: UserId, to: UserId, kind: MediaKind) -> Option<PeerId> {
         let (publisher, receiver) = (self.member(from)?, self.member(to)?);
         let allowed =
@@ -64,7 +64,7 @@ impl Room {
         allowed.then_some(publisher.live)
     }
 
-    /// Forgets a connection. The newer one, if there is one, counts from now on.
+    /// Removes a connection. A newer one, if any, takes its place.
     pub(crate) fn remove(&mut self, user: UserId, peer: PeerId) {
         let Some(at) = self.members.iter().position(|member| member.user == user) else { return };
         let member = &mut self.members[at];

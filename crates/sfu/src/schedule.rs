@@ -1,4 +1,4 @@
-//! Deadlines in order, so that only the peers that are due are visited.
+//! A queue of deadlines, so that only peers that are due are visited.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use crate::command::PeerId;
 
-/// A heap of deadlines. An entry may be early (its peer's deadline moved away) and is then put back;
-/// it is never late, because a peer adds an entry whenever its deadline moves before the last one.
+/// A heap of deadlines. An entry may be early because its peer's deadline was postponed, and is then put back. It is
+/// never late, because a peer adds an entry whenever its deadline moves forward.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     heap: BinaryHeap<Reverse<(Instant, PeerId)>>,
@@ -18,7 +18,7 @@ impl Schedule {
         self.heap.push(Reverse((at, peer)));
     }
 
-    /// Takes the next entry that is due.
+    /// Removes and returns the next entry that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, PeerId)> {
         let Reverse((at, _)) = self.heap.peek()?;
         if *at > now {

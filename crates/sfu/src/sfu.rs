@@ -1,4 +1,4 @@
-//! The machine: rooms and peers, what comes in and what goes out.
+//! The SFU: rooms and peers, inputs and outputs.
 
 mod flow;
 mod pictures;
@@ -20,7 +20,7 @@ use crate::room::Room;
 use crate::schedule::Schedule;
 use crate::statistics::Statistics;
 
-/// Empty buffers that are kept: a batch of datagrams.
+/// Maximum number of buffers kept for reuse: one batch of datagrams.
 const MOST_BUFFERS: usize = 256;
 
 /// A selective forwarding unit. See the crate's documentation.
@@ -32,23 +32,23 @@ pub struct Sfu {
     rooms: HashMap<VisitId, Room>,
     by_address: HashMap<(Transport, SocketAddr), PeerId>,
     by_ufrag: HashMap<String, PeerId>,
-    /// The streams that peers send, to recognise a page whose address has changed.
+    /// The streams of all peers, to recognize a page whose address has changed.
     by_stream: HashMap<u32, PeerId>,
     schedule: Schedule,
-    /// Peers whose str0m has work: written to, but not polled since.
+    /// Peers whose str0m has been written to but not polled.
     dirty: Vec<PeerId>,
-    /// Peers to end once nothing borrows them.
+    /// Peers to remove once nothing borrows them.
     ending: Vec<(PeerId, GoneReason)>,
     outputs: VecDeque<Output>,
-    /// Where a packet is opened.
+    /// Buffer for decrypted packets.
     plain: Vec<u8>,
-    /// Empty buffers for datagrams to send.
+    /// Unused buffers for outgoing datagrams.
     buffers: Vec<Vec<u8>>,
     statistics: Statistics,
 }
 
 impl Sfu {
-    /// A machine without rooms.
+    /// Creates an SFU without rooms.
     #[must_use]
     pub fn new(config: SfuConfig, now: Instant) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Sfu {
         }
     }
 
-    /// Takes an input. Poll the outputs afterwards; after a batch of datagrams is soon enough.
+    /// Processes an input. Afterwards, poll the outputs; once per batch of datagrams is enough.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.now = self.now.max(now);
         match input {
@@ -84,7 +84,7 @@ impl Sfu {
         self.end_peers();
     }
 
-    /// The next output, if there is one.
+    /// Returns the next output, if any.
     pub fn poll_output(&mut self) -> Option<Output> {
         if self.outputs.is_empty() {
             self.flush();
@@ -92,7 +92,7 @@ impl Sfu {
         self.outputs.pop_front()
     }
 
-    /// Takes the bytes of a datagram that has been sent: the next one is written into them.
+    /// Takes back the buffer of a sent datagram for reuse.
     pub fn recycle(&mut self, mut contents: Vec<u8>) {
         if self.buffers.len() < MOST_BUFFERS {
             contents.clear();
@@ -100,25 +100,25 @@ impl Sfu {
         }
     }
 
-    /// When to call `handle_input` with `Timeout`, once `poll_output` has nothing more.
+    /// Returns when to call `handle_input` with `Timeout`, once `poll_output` returned `None`.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.schedule.next()
     }
 
-    /// Tells pages that join from now on other addresses. Connections that are there keep theirs.
+    /// Sets the candidates for pages that join from now on. Existing connections keep theirs.
     pub fn set_candidates(&mut self, candidates: Vec<(Transport, SocketAddr)>) {
         self.config.candidates = candidates;
     }
 
-    /// Whether a STUN check has proved that this address belongs to a connection that is held here.
+    /// Returns whether a STUN check has validated that this address belongs to a current connection.
     #[must_use]
     pub fn is_proved(&self, transport: Transport, source: SocketAddr) -> bool {
         let from = (transport, source);
         self.by_address.get(&from).is_some_and(|id| self.peers.get(id).is_some_and(|peer| peer.has_proved(from)))
     }
 
-    /// What has been counted so far.
+    /// Returns the counters.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         Statistics { rooms: self.rooms.len() as u64, peers: self.peers.len() as u64, ..self.statistics }
@@ -169,13 +169,13 @@ impl Sfu {
         self.peers.get_mut(&id)
     }
 
-    /// Whether media of this peer takes the short way.
+    /// Returns whether this peer's media uses the fast path.
     #[cfg(test)]
     pub(crate) fn goes_short(&self, peer: u64) -> bool {
         self.peers.get(&PeerId(peer)).is_some_and(Peer::has_session)
     }
 
-    /// How much is held: addresses, fragments, streams, entries of the schedule.
+    /// Returns the number of addresses, fragments, streams and schedule entries held.
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> [usize; 4] {
         [self.by_address.len(), self.by_ufrag.len(), self.by_stream.len(), self.schedule.len()]
@@ -187,7 +187,7 @@ impl Sfu {
     }
 }
 
-/// Peer names are drawn by the shell: any spread of their bits will do.
+/// Peer IDs are assigned by the server, so the hash need not resist attacks.
 #[derive(Debug, Default)]
 struct PeerIdHasher(u64);
 

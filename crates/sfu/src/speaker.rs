@@ -1,34 +1,34 @@
-//! Who has the floor, by the loudness that pages say their sound has (RFC 6464).
+//! Active speaker detection from the audio levels that pages report (RFC 6464).
 
 use std::time::{Duration, Instant};
 
 use bedside_visit::UserId;
 
-/// What counts as speech, in decibels above the quietest there is (-127 dBov). A quiet room is below 70.
+/// Level counted as speech, in decibels above -127 dBov. A quiet room is below 70.
 const SPEECH: f32 = 77.0;
-/// How much louder than whoever has the floor somebody must be.
+/// How much louder than the active speaker another user must be, in decibels.
 const LOUDER: f32 = 6.0;
-/// For how long, so that a cough does not take it.
+/// For how long they must be louder, so that a cough does not count.
 const LONGER: Duration = Duration::from_millis(500);
-/// How long the floor is kept at least.
+/// Minimum time between speaker changes.
 const KEPT: Duration = Duration::from_millis(1500);
-/// After such a silence nobody speaks.
+/// After this long without speech there is no active speaker.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How quickly loudness is believed when it rises, and forgotten when it falls: to about two thirds.
+/// Time constants in seconds of the smoothed level when it rises and when it falls.
 const RISE: f32 = 0.1;
 const FALL: f32 = 0.4;
-/// Sound is heard every 20 ms; after a gap it counts as so much.
+/// Maximum weight in seconds of one packet. Audio packets arrive every 20 ms; a gap counts as this much.
 const MOST_AT_ONCE: f32 = 0.1;
 
-/// The voices of one room.
+/// The audio levels in one room.
 #[derive(Debug, Default)]
 pub(crate) struct Speakers {
     voices: Vec<Voice>,
-    /// Who has the floor, and since when. They keep it while nobody speaks.
+    /// The active speaker and since when. Kept during silence.
     floor: Option<(UserId, Instant)>,
-    /// Who is about to take it, and since when they are louder.
+    /// The user about to become the active speaker, and since when they have been louder.
     rival: Option<(UserId, Instant)>,
-    /// When speech was last heard from whoever has the floor.
+    /// When the active speaker last spoke.
     spoke: Option<Instant>,
     told: Option<UserId>,
 }
@@ -41,7 +41,7 @@ struct Voice {
 }
 
 impl Speakers {
-    /// Hears a packet of somebody's sound. `level` is that of RFC 6464 in dBov: from -127, silence, to 0.
+    /// Records the level of an audio packet in dBov (RFC 6464): from -127, silence, to 0.
     pub(crate) fn hear(&mut self, now: Instant, user: UserId, level: i8) {
         let loudness = 127.0 + f32::from(level.clamp(-127, 0));
         match self.voices.iter_mut().find(|voice| voice.user == user) {
@@ -55,17 +55,17 @@ impl Speakers {
         }
     }
 
-    /// Whoever is not among these has gone, or is not to be heard any more.
+    /// Removes users who have left or are no longer audible.
     pub(crate) fn keep(&mut self, is_heard: impl Fn(UserId) -> bool) {
         self.voices.retain(|voice| is_heard(voice.user));
         self.rival = self.rival.filter(|(user, _)| is_heard(*user));
         self.floor = self.floor.filter(|(user, _)| is_heard(*user));
     }
 
-    /// Who speaks now, if that is something new: somebody, or nobody.
+    /// Returns the active speaker (or `None` for silence) if it changed.
     pub(crate) fn look(&mut self, now: Instant) -> Option<Option<UserId>> {
         let since = |at: Instant| now.saturating_duration_since(at);
-        // What has not been heard for a moment is silence: a microphone that was taken away.
+        // No packets for a moment counts as silence: a microphone was turned off.
         let audible = self.voices.iter().filter(|voice| since(voice.heard) < KEPT);
         let speech = audible.filter(|voice| voice.loudness >= SPEECH);
         let loudest = speech.max_by(|a, b| a.loudness.total_cmp(&b.loudness));
@@ -94,7 +94,7 @@ impl Speakers {
         })
     }
 
-    /// Who has the floor: who spoke last, also while nobody does.
+    /// Returns the last active speaker, even during silence.
     pub(crate) fn floor(&self) -> Option<UserId> {
         self.floor.map(|(user, _)| user)
     }
@@ -120,7 +120,7 @@ mod tests {
         speakers: Speakers,
         start: Instant,
         now: Instant,
-        /// Who was told to speak, and when, in milliseconds.
+        /// The reported speakers with their times in milliseconds.
         told: Vec<(u128, Option<u128>)>,
     }
 
@@ -130,7 +130,7 @@ mod tests {
             Self { speakers: Speakers::default(), start: now, now, told: Vec::new() }
         }
 
-        /// Everyone's level for a while: that of person 1, of person 2 and so on.
+        /// Plays the levels of user 1, user 2 and so on for a while.
         fn hear(&mut self, ms: u64, levels: &[i8]) {
             for _ in 0..ms / 20 {
                 self.now += Duration::from_millis(20);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_speaks_has_the_floor_within_a_second_and_keeps_it_in_silence() {
+    fn a_speaker_has_the_floor_within_a_second_and_keeps_it_in_silence() {
         let mut room = Room::new();
         room.hear(1000, &[IS_QUIET, IS_QUIET]);
         assert_eq!(room.told, []);
@@ -169,9 +169,9 @@ mod tests {
         room.hear(200, &[SPEAKS, SHOUTS]);
         room.hear(2000, &[SPEAKS, IS_QUIET]);
         room.hear(3000, &[SPEAKS, SPEAKS]);
-        assert_eq!(room.names(), [Some(1)], "who had it keeps it among equals");
+        assert_eq!(room.names(), [Some(1)], "the active speaker stays among equals");
         room.hear(2000, &[IS_QUIET, SPEAKS]);
-        assert_eq!(room.names(), [Some(1), Some(2)], "no silence between two who speak in turn");
+        assert_eq!(room.names(), [Some(1), Some(2)], "no silence between two users who alternate");
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
             spoken.dedup_by_key(|(_, who)| *who);
             prop_assert!(spoken.windows(2).all(|pair| pair[1].0 - pair[0].0 >= KEPT.as_millis()), "{spoken:?}");
             let names = room.names();
-            prop_assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "nothing is told twice: {names:?}");
+            prop_assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "no change is reported twice: {names:?}");
         }
     }
 }

@@ -1,90 +1,89 @@
-//! Counters, as values.
+//! Counters.
 
 use std::time::Duration;
 
-/// What [`Statistics::round_trips`] tells apart, in milliseconds: each count is of what is at most this long and longer
-/// than the bound before; the count after the last is of everything longer.
+/// Upper bounds of the histogram buckets of [`Statistics::round_trips`], in milliseconds. The count after the last
+/// bound is for all longer times.
 pub const ROUND_TRIP_BOUNDS: [u64; 9] = [10, 25, 50, 100, 150, 250, 500, 1000, 2500];
 
-/// What [`Statistics::losses`] tells apart, in packets of a thousand, as [`ROUND_TRIP_BOUNDS`] does.
+/// Upper bounds of the histogram buckets of [`Statistics::losses`], in packets per thousand.
 pub const LOSS_BOUNDS: [u64; 9] = [0, 5, 10, 20, 50, 100, 200, 300, 500];
 
-/// How many sizes of one picture a page may send at once.
+/// Maximum number of simulcast layers of a page's video.
 pub const LAYERS: usize = 3;
 
-/// What the machine did since it was made, and what it holds now.
+/// What the SFU did since it was created, and what it currently holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
-    /// Datagrams that arrived.
+    /// Datagrams received.
     pub received_packets: u64,
     /// Their bytes.
     pub received_bytes: u64,
-    /// RTP packets that were forwarded, counted once a receiver.
+    /// RTP packets forwarded, counted once per receiver.
     pub forwarded_packets: u64,
     /// Their payload bytes.
     pub forwarded_bytes: u64,
-    /// Those of them with pictures, by the size of the picture, the smallest first. Where a page sends one size alone,
-    /// that is the last.
+    /// Of these, video packets by layer, smallest first. For a page that sends a single layer, the last count.
     pub forwarded_layers: [u64; LAYERS],
-    /// Datagrams that were sent.
+    /// Datagrams sent.
     pub sent_packets: u64,
     /// Their bytes.
     pub sent_bytes: u64,
-    /// Datagrams dropped because their source had not proved that it belongs to a peer.
+    /// Datagrams dropped because their source address was not validated for a peer.
     pub dropped_unknown_source: u64,
-    /// Times that media followed a page to an address that no STUN check had proved yet.
+    /// Times that media followed a page to an address that no STUN check had validated yet.
     pub moves: u64,
-    /// Datagrams dropped because they are malformed, oversized or of no known kind.
+    /// Datagrams dropped because they were malformed, oversized or of an unknown protocol.
     pub dropped_malformed: u64,
-    /// Datagrams of RTP and RTCP dropped because they are not authentic, or came before.
+    /// RTP and RTCP datagrams dropped because authentication failed or they were replayed.
     pub dropped_refused: u64,
     /// Outgoing datagrams dropped because the output queue was full.
     pub dropped_full: u64,
-    /// Packets with pictures that a receiver was not sent because it could not have decoded them: a keyframe was due.
+    /// Video packets withheld from a receiver that could not have decoded them without a keyframe.
     pub withheld_undecodable: u64,
-    /// Packets with pictures that a receiver was not sent because its network carries sound alone.
+    /// Video packets withheld from a receiver whose bandwidth suffices for audio only.
     pub withheld_narrow: u64,
-    /// Peers that ended because of a panic inside.
+    /// Peers that ended because of an internal panic.
     pub panics: u64,
-    /// Keyframes asked of publishers (PLI, RFC 4585, section 6.3.1).
+    /// Keyframes requested from publishers (PLI, RFC 4585, section 6.3.1).
     pub keyframe_requests: u64,
-    /// Keyframes that receivers asked for (PLI, and FIR of RFC 5104, section 4.3.1).
+    /// Keyframes requested by receivers (PLI, and FIR of RFC 5104, section 4.3.1).
     pub keyframe_requests_received: u64,
-    /// Packets that receivers asked to be sent again (NACK, RFC 4585, section 6.2.1).
+    /// Retransmissions requested by receivers (NACK, RFC 4585, section 6.2.1).
     pub nacks_received: u64,
-    /// Packets that publishers were asked to send again.
+    /// Retransmissions requested from publishers.
     pub nacks_sent: u64,
-    /// Packets that were sent again.
+    /// Packets retransmitted.
     pub resent_packets: u64,
-    /// From sending a packet to the report of its arrival, as receivers report it: counts by [`ROUND_TRIP_BOUNDS`]. The
-    /// wait for a report is part of it, up to 100 ms.
+    /// Time from sending a packet to the receiver's report of its arrival: counts by [`ROUND_TRIP_BOUNDS`]. Includes up
+    /// to 100 ms of waiting for a report.
     pub round_trips: [u64; ROUND_TRIP_BOUNDS.len() + 1],
-    /// Their sum, in milliseconds.
+    /// Their sum in milliseconds.
     pub round_trips_sum: u64,
-    /// What was lost on the way to a receiver in the second before each report: counts by [`LOSS_BOUNDS`].
+    /// Packet loss towards a receiver in the second before each report: counts by [`LOSS_BOUNDS`].
     pub losses: [u64; LOSS_BOUNDS.len() + 1],
-    /// Their sum, in packets of a thousand.
+    /// Their sum in packets per thousand.
     pub losses_sum: u64,
-    /// Rooms now.
+    /// Current rooms.
     pub rooms: u64,
-    /// Peers now.
+    /// Current peers.
     pub peers: u64,
 }
 
 impl Statistics {
-    /// Counts a receiver's report: `loss` is a share, 0 to 1.
+    /// Counts a receiver's report. `loss` is a share from 0 to 1.
     pub(crate) fn note_report(&mut self, round_trip: Duration, loss: f32) {
         let milliseconds = u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
         self.round_trips[at(&ROUND_TRIP_BOUNDS, milliseconds)] += 1;
         self.round_trips_sum = self.round_trips_sum.saturating_add(milliseconds);
-        // A share of a thousand: bounded, and not negative.
+        // Bounded and not negative.
         let of_thousand = (loss.clamp(0.0, 1.0) * 1000.0).round() as u64;
         self.losses[at(&LOSS_BOUNDS, of_thousand)] += 1;
         self.losses_sum += of_thousand;
     }
 }
 
-/// Which count a value belongs to.
+/// Returns the index of a value's bucket.
 fn at(bounds: &[u64], value: u64) -> usize {
     bounds.partition_point(|bound| *bound < value)
 }

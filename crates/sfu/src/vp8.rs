@@ -1,20 +1,21 @@
-//! The numbers inside of VP8 payloads (RFC 7741, section 4.2), made to go on where a receiver's picture changes its source.
+//! Rewrites the numbers in VP8 payload descriptors (RFC 7741, section 4.2), so that they are continuous when the source
+//! of a receiver's video changes.
 //!
-//! A decoder's buffer orders pictures by `PictureID` and knows which refer to which by `TL0PICIDX` and `KEYIDX`. Each
-//! encoding counts its own; one receiver must see one count.
+//! A decoder orders pictures by `PictureID` and tracks references by `TL0PICIDX` and `KEYIDX`. Each encoding has its
+//! own counters; a receiver must see one sequence.
 
 use crate::codec::Encoding;
 
-/// Where the numbers of one payload stand, and what they are.
+/// The numbers of a payload and their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Numbers {
-    /// Of the picture: where, how many bits, and which.
+    /// `PictureID`.
     picture: Option<Field>,
-    /// Of the newest picture of the lowest temporal layer.
+    /// `TL0PICIDX`: the newest picture of the lowest temporal layer.
     base: Option<Field>,
-    /// Of the newest keyframe; in the lower five bits of its octet.
+    /// `KEYIDX`: the newest keyframe; the lower five bits of its octet.
     key: Option<Field>,
-    /// Where the frame itself begins.
+    /// Offset of the VP8 frame.
     frame: usize,
     starts: bool,
 }
@@ -26,7 +27,7 @@ struct Field {
     value: u16,
 }
 
-/// What to add to the numbers of a stretch of one encoding.
+/// What to add to the numbers of a segment of one encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Shift {
     picture: u16,
@@ -35,7 +36,7 @@ pub(crate) struct Shift {
 }
 
 impl Numbers {
-    /// Reads the descriptor. `None`: not VP8, or malformed.
+    /// Parses the payload descriptor. Returns `None` if it is not VP8 or malformed.
     pub(crate) fn read(encoding: Encoding, payload: &[u8]) -> Option<Self> {
         if encoding != Encoding::Vp8 {
             return None;
@@ -71,12 +72,12 @@ impl Numbers {
         (numbers.frame < payload.len()).then_some(numbers)
     }
 
-    /// Whether a keyframe begins with this payload.
+    /// Returns whether a keyframe starts in this payload.
     pub(crate) fn start_keyframe(&self, payload: &[u8]) -> bool {
         self.starts && payload.get(self.frame).is_some_and(|header| header & 1 == 0)
     }
 
-    /// The same numbers, shifted.
+    /// Returns the numbers shifted.
     pub(crate) fn shifted(self, shift: Shift) -> Self {
         let add = |field: Option<Field>, amount: u16| {
             field.map(|field| Field { value: field.value.wrapping_add(amount) & mask(field.bits), ..field })
@@ -89,7 +90,7 @@ impl Numbers {
         }
     }
 
-    /// The shift that makes these numbers the next after `last`.
+    /// Returns the shift that makes these numbers follow `last`.
     pub(crate) fn to_follow(self, last: Self) -> Shift {
         let amount = |last: Option<Field>, first: Option<Field>| match (last, first) {
             (Some(last), Some(first)) => last.value.wrapping_add(1).wrapping_sub(first.value),
@@ -102,7 +103,8 @@ impl Numbers {
         }
     }
 
-    /// What was said last where these say nothing: a picture without them must not make a receiver's count begin anew.
+    /// Fills missing numbers from the previous packet, so that a picture without them does not restart a receiver's
+    /// count.
     pub(crate) fn or(self, before: Self) -> Self {
         Self {
             picture: self.picture.or(before.picture),
@@ -112,7 +114,7 @@ impl Numbers {
         }
     }
 
-    /// Writes these numbers into the payload that they were read from, or a copy of it.
+    /// Writes the numbers into the payload they were parsed from, or a copy of it.
     pub(crate) fn write(self, payload: &mut [u8]) {
         for Field { at, bits, value } in [self.picture, self.base, self.key].into_iter().flatten() {
             let [high, low] = value.to_be_bytes();
@@ -128,7 +130,7 @@ impl Numbers {
 }
 
 impl Shift {
-    /// Whether nothing has to be written.
+    /// Returns whether nothing needs to be written.
     pub(crate) fn is_nothing(self) -> bool {
         self == Self::default()
     }
@@ -150,7 +152,7 @@ mod tests {
         Numbers::read(Encoding::Vp8, payload).unwrap()
     }
 
-    /// As Chromium writes them: a picture of 15 bits, a base, a temporal layer with a key.
+    /// A payload as Chromium writes it: a 15-bit picture ID, TL0PICIDX, and a temporal layer with KEYIDX.
     fn payload(picture: u16, base: u8, key: u8) -> Vec<u8> {
         let [high, low] = picture.to_be_bytes();
         vec![0x90, 0xf0, 0x80 | high, low, base, 0x20 | key, 0x10, 1, 2]
@@ -173,7 +175,7 @@ mod tests {
         let mut second = payload(4001, 8, 3);
         read(&second).shifted(shift).write(&mut second);
         assert_eq!(shown(&second), (Some(1), Some(1), Some(0)));
-        assert_eq!(second[5] & 0xe0, 0x20, "the temporal layer stays");
+        assert_eq!(second[5] & 0xe0, 0x20, "the temporal layer is unchanged");
         assert_eq!(&second[6..], [0x10, 1, 2]);
     }
 
@@ -205,7 +207,7 @@ mod tests {
         assert!(starts(&[0x90, 0x80, 0x05, 0x10, 0]));
         assert!(!starts(&[0x80, 0x80, 0x05, 0x10, 0]));
         assert!(!starts(&[0x90, 0x80, 0x05, 0x11, 0]));
-        assert!(!starts(&[0x91, 0x80, 0x05, 0x10, 0]), "of another partition");
+        assert!(!starts(&[0x91, 0x80, 0x05, 0x10, 0]), "another partition");
     }
 
     #[test]

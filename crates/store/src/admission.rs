@@ -1,28 +1,28 @@
-//! Links that were used, and are opened on another device.
+//! Requests to use a link on another device after it was used.
 
 use bedside_visit::{AdmissionId, AppointmentId, Role, Timestamp, UserId};
 
 use crate::{InviteHash, SessionHash};
 
-/// Somebody's wish to come in on another device than the one that used their link.
+/// A request to join from another device than the one that used the link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdmissionRecord {
-    /// Which.
+    /// Its ID.
     pub id: AdmissionId,
     /// The link that was used.
     pub invite: InviteHash,
-    /// The appointment that it lets into. Not stored: the link's.
+    /// The appointment of the link. Read from the link, not stored here.
     pub appointment: AppointmentId,
-    /// Whose link it is. Not stored: the link's.
+    /// The user of the link. Read from the link, not stored here.
     pub user: UserId,
-    /// As what it lets in. Not stored: the link's.
+    /// The role of the link. Read from the link, not stored here.
     pub role: Role,
-    /// The session that the other device is to have.
+    /// The session that the other device will get.
     pub session: SessionHash,
-    /// The other device, as far as its browser said.
+    /// The other device as reported by its browser.
     pub device: Option<String>,
-    /// When they asked.
+    /// When the request was made.
     pub asked_at: Timestamp,
-    /// When it was answered, and whether they were let in.
+    /// When it was answered, and whether it was approved.
     pub answered: Option<(Timestamp, bool)>,
 }

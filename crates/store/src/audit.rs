@@ -5,16 +5,16 @@ use uuid::Uuid;
 
 use crate::AuditHash;
 
-/// Who does something.
+/// The actor of an audit event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
-    /// The person, or the program.
+    /// The user or integrator.
     pub user: UserId,
-    /// A program's client id (RFC 6749, section 2.2): with which of its keys.
+    /// The client ID (RFC 6749, section 2.2) of the key an integrator used.
     pub client: Option<Uuid>,
-    /// For whom a program says that it does so. It gives no right.
+    /// The user on whose behalf an integrator says it acts. Grants no permissions.
     pub on_behalf_of: Option<UserId>,
-    /// For a session that began with a link: who made the link.
+    /// For a session that was opened by a link: the user or integrator that created the link.
     pub link_made_by: Option<UserId>,
 }
 
@@ -24,63 +24,61 @@ impl From<UserId> for Actor {
     }
 }
 
-/// Something to be written into the audit log.
+/// An event to be appended to the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditEntry {
     /// When it happened.
     pub at: Timestamp,
-    /// Who did it. `None`: the passing of time, or somebody unknown.
+    /// The actor; `None` for a timeout or an unauthenticated client.
     pub actor: Option<Actor>,
-    /// What.
+    /// The action.
     pub action: AuditAction,
-    /// To whom: whose account or link it is, or whose data it is about. `None`: nobody in particular, or somebody
-    /// unknown.
+    /// The user affected: the owner of the account, link or data. `None` if there is none or they are unknown.
     pub subject: Option<UserId>,
-    /// Concerning which appointment.
+    /// The appointment concerned.
     pub appointment: Option<AppointmentId>,
-    /// Concerning which visit.
+    /// The visit concerned.
     pub visit: Option<VisitId>,
-    /// A code of at most 64 characters that tells more. Written in the program's text, so that
-    /// nothing about a patient can get in.
+    /// A code of at most 64 characters with further detail. A static string, so that no patient data can get into it.
     pub detail: Option<&'static str>,
 }
 
 impl AuditEntry {
-    /// That something happened. The rest is added with the methods below.
+    /// Creates an entry for an action. The other fields are set with the methods below.
     #[must_use]
     pub const fn new(at: Timestamp, action: AuditAction) -> Self {
         Self { at, actor: None, action, subject: None, appointment: None, visit: None, detail: None }
     }
 
-    /// By whom.
+    /// Sets the actor.
     #[must_use]
     pub fn by(mut self, actor: impl Into<Actor>) -> Self {
         self.actor = Some(actor.into());
         self
     }
 
-    /// Done to a person, or to what is theirs.
+    /// Sets the affected user.
     #[must_use]
     pub const fn about(mut self, subject: UserId) -> Self {
         self.subject = Some(subject);
         self
     }
 
-    /// Concerning an appointment.
+    /// Sets the appointment.
     #[must_use]
     pub const fn of_appointment(mut self, appointment: AppointmentId) -> Self {
         self.appointment = Some(appointment);
         self
     }
 
-    /// Concerning a visit.
+    /// Sets the visit.
     #[must_use]
     pub const fn of_visit(mut self, visit: VisitId) -> Self {
         self.visit = Some(visit);
         self
     }
 
-    /// With a code that tells more.
+    /// Sets the detail code.
     #[must_use]
     pub const fn with_detail(mut self, code: &'static str) -> Self {
         self.detail = Some(code);
@@ -88,40 +86,41 @@ impl AuditEntry {
     }
 }
 
-/// A line of the audit log.
+/// A row of the audit log.
 ///
-/// Codes are text here: a log outlives the list of actions of the version that reads it.
+/// Codes are strings here, because a log may contain actions that the version reading it does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Its place: 1 and up, never used twice.
+    /// Its sequence number, from 1. Never reused.
     pub sequence: i64,
     /// When it happened.
     pub at: Timestamp,
-    /// Who did it. `None`: the passing of time, or somebody unknown.
+    /// The actor; `None` for a timeout or an unauthenticated client.
     pub actor: Option<UserId>,
-    /// With which of its keys, if it was a program.
+    /// The client key, if the actor is an integrator.
     pub client: Option<Uuid>,
-    /// On whose behalf, if a program said so.
+    /// The user on whose behalf an integrator says it acted.
     pub on_behalf_of: Option<UserId>,
-    /// Who made the link that the actor's session began with, if it began with one.
+    /// The creator of the link that opened the actor's session, if a link did.
     pub link_made_by: Option<UserId>,
     /// The code of an [`AuditAction`].
     pub action: String,
-    /// To whom. `None`: nobody in particular, somebody unknown, or the line is older than that was noted.
+    /// The user affected. `None` if there is none, they are unknown, or the row was written before subjects were
+    /// recorded.
     pub subject: Option<UserId>,
-    /// Concerning which appointment.
+    /// The appointment concerned.
     pub appointment: Option<AppointmentId>,
-    /// Concerning which visit.
+    /// The visit concerned.
     pub visit: Option<VisitId>,
-    /// A code that tells more.
+    /// A code with further detail.
     pub detail: Option<String>,
-    /// The hash of this line and all before it. `None`: it is older than the chain.
+    /// The hash of this row and all rows before it; `None` if it was written before the hash chain was introduced.
     pub hash: Option<AuditHash>,
 }
 
 impl AuditRow {
-    /// For a line that the database was put back as it was earlier: the last line that is known to have been written after
-    /// that, 0 if none is known. Such lines are missing since. `None`: it is another line.
+    /// For a row that records a restore from backup, returns the last row known to have been written after that backup,
+    /// or 0 if none is known. Rows up to that number are missing since the restore. Returns `None` for any other row.
     #[must_use]
     pub fn restored_over(&self) -> Option<i64> {
         if self.action != AuditAction::DatabaseRestored.as_str() {
@@ -130,7 +129,7 @@ impl AuditRow {
         self.detail.as_deref()?.strip_prefix("through_")?.parse().ok()
     }
 
-    /// A line that is to be written.
+    /// Creates the row for an entry.
     #[must_use]
     pub fn of(sequence: i64, entry: &AuditEntry) -> Self {
         Self {

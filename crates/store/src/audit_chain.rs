@@ -1,7 +1,7 @@
-//! The chain that the lines of the audit log hang on: each has the hash of itself and of all before it, so
-//! that nothing can be changed, taken out, put in or moved without all that follows showing it.
+//! The hash chain of the audit log. Each row contains a hash over itself and all earlier rows, so that a change,
+//! removal, insertion or reordering invalidates all later hashes.
 //!
-//! What is cut off at the end shows only to who has seen a later head.
+//! Truncation at the end is only detected by comparing with a head that was saved earlier.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,29 +10,30 @@ use sha2::{Digest as _, Sha256};
 
 use crate::AuditRow;
 
-/// What the hash is of, so that it can be nothing else's.
+/// Domain separation for the hash.
 const DOMAIN: &[u8] = b"bedside audit line 1";
 
-/// What stands before a field in the hash.
+/// Prefix of an optional field in the hash.
 const ABSENT: [u8; 1] = [0];
 const PRESENT: [u8; 1] = [1];
-/// Before the fields which lines of earlier versions have not: where there is none, nothing stands in the hash.
+/// Prefixes of fields that earlier versions did not write. An absent field contributes nothing to the hash, so that old
+/// rows keep their hashes.
 const SUBJECT: [u8; 1] = [2];
 const CLIENT: [u8; 1] = [3];
 const ON_BEHALF_OF: [u8; 1] = [4];
 const LINK_MADE_BY: [u8; 1] = [5];
 
-/// The SHA-256 of a line of the audit log and, through the line before it, of all up to it.
+/// The SHA-256 of an audit row and, through the hash of the row before it, of all earlier rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AuditHash([u8; 32]);
 
-/// A text that is no hash.
+/// The text is not a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a hash has 64 hexadecimal digits")]
 pub struct NoHash;
 
 impl AuditHash {
-    /// Before the first line.
+    /// The hash before the first row.
     pub const NONE: Self = Self([0; 32]);
 
     /// Wraps a SHA-256.
@@ -41,14 +42,14 @@ impl AuditHash {
         Self(hash)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The hash of the line that follows. Every field goes in with its length, so that no two lines read alike; and of
-    /// the first ones each says whether it is there, so that what comes after them is none of them.
+    /// Returns the hash of the next row. Every field is hashed with its length, so that no two rows hash the same
+    /// input. Each optional field has a presence byte, so that it cannot be confused with a later field.
     #[must_use]
     pub fn then(self, line: &AuditRow) -> Self {
         let mut hasher = Sha256::new();
@@ -110,21 +111,21 @@ impl FromStr for AuditHash {
     }
 }
 
-/// Where the audit log is not as it was written.
+/// Where the audit log differs from what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
-    /// A line is not there: another one stands where it was.
+    /// A row is missing: another one is in its place.
     #[error("line {0} of the audit log is missing")]
     Missing(i64),
-    /// A line, or one before it that has no hash of its own, is not what was written.
+    /// A row, or an earlier row without its own hash, was changed.
     #[error("line {0} of the audit log is not what was written")]
     Altered(i64),
-    /// A line without a hash after lines that have one.
+    /// A row without a hash follows rows that have one.
     #[error("line {0} of the audit log was not written by this program")]
     Unsealed(i64),
 }
 
-/// Follows the chain, line by line.
+/// Verifies the chain row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chain {
     sequence: i64,
@@ -139,22 +140,22 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// The last line taken; 0: none.
+    /// Returns the sequence number of the last row taken; 0 if none.
     #[must_use]
     pub const fn sequence(&self) -> i64 {
         self.sequence
     }
 
-    /// The hash of all lines taken.
+    /// Returns the hash over all rows taken.
     #[must_use]
     pub const fn hash(&self) -> AuditHash {
         self.hash
     }
 
-    /// Takes the next line.
+    /// Verifies the next row.
     ///
     /// # Errors
-    /// [`ChainFault`] if it cannot be the next.
+    /// [`ChainFault`] if the row cannot follow the previous one.
     pub fn take(&mut self, line: &AuditRow) -> Result<(), ChainFault> {
         let wanted = self.sequence + 1;
         if line.sequence != wanted {
@@ -201,7 +202,7 @@ mod tests {
         }
     }
 
-    /// Five lines; the first two from before there was a chain.
+    /// Five rows. The first two were written before the hash chain was introduced.
     fn log() -> Vec<AuditRow> {
         let mut hash = AuditHash::NONE;
         let mut lines: Vec<_> = (1..=5).map(|sequence| line(sequence, Some("patient"))).collect();
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_was_written_holds() {
-        let chain = check(&log()).expect("nothing was touched");
+        let chain = check(&log()).expect("an unmodified log");
         assert_eq!((chain.sequence(), Some(chain.hash())), (5, log()[4].hash));
     }
 
@@ -235,19 +236,19 @@ mod tests {
             let mut lines = log();
             lines.remove(at);
             let missing = if at == 4 { Ok(()) } else { Err(ChainFault::Missing(sequence)) };
-            assert_eq!(check(&lines).map(|_| ()), missing, "taken out {sequence}");
+            assert_eq!(check(&lines).map(|_| ()), missing, "row {sequence} removed");
 
             let mut lines = log();
             lines[at].hash = None;
             let bad = if sequence > 3 { Err(ChainFault::Unsealed(sequence)) } else { Ok(()) };
-            assert_eq!(check(&lines).map(|_| ()), bad, "without its hash {sequence}");
+            assert_eq!(check(&lines).map(|_| ()), bad, "row {sequence} without its hash");
         }
         let mut lines = log();
         lines.swap(3, 4);
         assert_eq!(check(&lines), Err(ChainFault::Missing(4)));
         lines[3].sequence = 4;
         lines[4].sequence = 5;
-        assert_eq!(check(&lines), Err(ChainFault::Altered(4)), "moved and numbered anew");
+        assert_eq!(check(&lines), Err(ChainFault::Altered(4)), "reordered and renumbered");
     }
 
     #[test]
@@ -259,7 +260,7 @@ mod tests {
         assert_ne!(with("a", None), with("a", Some("")));
 
         let about = |subject, detail: Option<&str>| AuditHash::NONE.then(&AuditRow { subject, ..line(1, detail) });
-        // As the subject goes into the hash.
+        // The encoding of a subject in the hash.
         let as_hashed = format!("\u{2}\0\0\0\0\0\0\0\u{24}{ADA}");
         let hashes = [
             about(None, None),
@@ -290,10 +291,10 @@ mod tests {
             };
             log.into_iter().map(about).map(chained).collect()
         };
-        // Two lines without a hash, one without a subject, two with one.
+        // Two rows without a hash, one without a subject, two with both.
         let lines = with_subjects(log());
-        assert_eq!(lines[..3], log()[..3], "what was written before is as it was");
-        check(&lines).expect("nothing was touched");
+        assert_eq!(lines[..3], log()[..3], "the hashes of old rows are unchanged");
+        check(&lines).expect("an unmodified log");
         for (at, subject) in [(0, Some(ADA)), (2, Some(ADA)), (3, None), (3, Some(GRACE)), (4, None), (4, Some(GRACE))]
         {
             let mut altered = lines.clone();

@@ -1,35 +1,35 @@
-//! What a call backend's own service reported.
+//! Reports from a call backend's service (webhooks).
 
 use bedside_visit::{AppointmentId, Timestamp, UserId, VisitId};
 
-/// A report, as it is remembered.
+/// A stored report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendReport {
-    /// SHA-256 of what makes two reports the same.
+    /// SHA-256 of the fields that identify duplicates of a report.
     pub key: [u8; 32],
-    /// When it came.
+    /// When it was received.
     pub at: Timestamp,
-    /// What happened: a code of at most 64 characters.
+    /// The event: a code of at most 64 characters.
     pub event: &'static str,
-    /// The service's own name for the call, at most 200 characters.
+    /// The service's ID of the call, at most 200 characters.
     pub call_session: Option<String>,
-    /// Which two people it is about, if it says so.
+    /// The two users of the call, if the report names them.
     pub between: Option<[UserId; 2]>,
 }
 
-/// What became of a report.
+/// The result of storing a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    /// The same has come before; nothing has changed.
+    /// A duplicate; nothing was changed.
     Known,
-    /// It is remembered, with what it is about where that could be found.
+    /// Stored, with the visit it concerns if that could be determined.
     New(Option<ReportedVisit>),
 }
 
-/// What a report was found to be about.
+/// The visit that a report concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportedVisit {
-    /// The booking.
+    /// The appointment.
     pub appointment: AppointmentId,
     /// Its visit.
     pub visit: VisitId,

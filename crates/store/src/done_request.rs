@@ -1,19 +1,19 @@
-//! Requests that are done once, however often they come.
+//! Idempotent requests.
 
 use bedside_visit::Timestamp;
 use uuid::Uuid;
 
 use crate::RequestHash;
 
-/// A request that was done.
+/// A request that was completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoneRequest {
-    /// What names it: who asked, for what kind of thing, and the name that they gave it.
+    /// The idempotency key: hash of client, kind of resource and the client's key.
     pub key: RequestHash,
-    /// What was asked for.
+    /// Hash of the request's content.
     pub request: RequestHash,
-    /// What was made.
+    /// The ID of the resource it created.
     pub made: Uuid,
-    /// When.
+    /// When it was completed.
     pub at: Timestamp,
 }

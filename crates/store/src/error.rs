@@ -1,21 +1,21 @@
-//! What can go wrong with remembering.
+//! Errors of the store.
 
 use std::path::PathBuf;
 
 use crate::{CannotSeal, RootId};
 
-/// Why the store did not do what it was asked. No text of it contains a stored value.
+/// An error of the store. Its text never contains a stored value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database file cannot be opened or created.
     #[error("cannot open the database {}: {reason}", path.display())]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why, in words for an operator.
+        /// The reason, for an operator.
         reason: String,
     },
-    /// The database was made by a newer version of this program, which alone understands it.
+    /// The database was migrated by a newer version of Bedside and cannot be used with this one.
     #[error(
         "the database has version {database}, but this program knows only up to version {program}: \
          run the version of Bedside that last opened it, or a newer one"
@@ -23,61 +23,62 @@ pub enum StoreError {
     Newer {
         /// The last migration in the database.
         database: i64,
-        /// The last migration in this program.
+        /// The last migration in this version.
         program: i64,
     },
-    /// The database cannot be brought up to date; what was begun was undone.
+    /// Migration failed and was rolled back.
     #[error("cannot bring the database up to date")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Somebody else kept the database for too long. Trying again may help.
+    /// The database was locked for too long. Retrying may help.
     #[error("the database is busy")]
     Busy,
-    /// The database failed, and the cause is in the operating system or the file.
+    /// The database failed because of the operating system or the file.
     #[error("the database failed: {fault}")]
     Unavailable {
         /// The kind of failure.
         fault: StorageFault,
-        /// What the database library reported.
+        /// The error reported by the database library.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The change contradicts what is stored.
+    /// The change conflicts with stored data.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// A value that may not be stored, whatever else is.
-    #[error("a value breaks the rule {rule}")]
+    /// A value violates a constraint.
+    #[error("a value violates the constraint {rule}")]
     Invalid {
-        /// The name of the rule, as in the migrations.
+        /// The name of the constraint, as in the migrations.
         rule: String,
     },
-    /// What is sealed was sealed with a root key that the program does not have.
+    /// Data is encrypted under a root key that is not loaded.
     #[error(
-        "{table} is sealed with the root key {needs}, but the program has {has}: put the key file back that this \
-         database was used with (database.key), or, if it was replaced, give the one before it too (database.old_key)"
+        "{table} is sealed with the root key {needs}, but Bedside has {has}: restore the key file that \
+         this database was used with (database.key), or, if the key was replaced, also set the previous key file \
+         (database.old_key)"
     )]
     OtherKey {
-        /// In which table.
+        /// The table.
         table: &'static str,
-        /// The name of the root key that is missing.
+        /// The ID of the missing root key.
         needs: RootId,
-        /// The name of the one that is there.
+        /// The ID of the root key that is loaded.
         has: RootId,
     },
-    /// Nothing new is sealed with a root key that was replaced.
-    #[error("the root key {has} was replaced: start the program again with the new one (database.key)")]
+    /// The loaded root key has been replaced, so nothing new may be encrypted under it.
+    #[error("the root key {has} was replaced: restart Bedside with the new root key (database.key)")]
     ReplacedKey {
-        /// The name of the one that is there.
+        /// The ID of the root key that is loaded.
         has: RootId,
     },
-    /// Something sealed was to be read or written by a program that was given no key.
-    #[error("what people wrote is sealed, and the program was given no key (database.key)")]
+    /// Encrypted data was to be read or written, but no root key was given.
+    #[error("personal data is encrypted, but no root key was given (database.key)")]
     NoKey,
-    /// A stored value that this program cannot have written.
+    /// A stored value is not one that this version can have written.
     #[error("the database holds an unreadable value in {table}.{column}")]
     Corrupt {
-        /// In which table.
+        /// The table.
         table: &'static str,
-        /// In which column.
+        /// The column.
         column: &'static str,
     },
 }
@@ -88,37 +89,37 @@ impl StoreError {
     }
 }
 
-/// Why storage failed, as an operator has to tell it apart.
+/// The kind of storage failure, as far as an operator needs to distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StorageFault {
-    /// No space is left.
+    /// The disk is full.
     #[error("the disk is full")]
     DiskFull,
-    /// The operating system could not read or write.
+    /// A read or write failed in the operating system.
     #[error("I/O error: the disk cannot be read or written")]
     Io,
     /// The file's contents are inconsistent.
     #[error("the database file is damaged")]
     Damaged,
-    /// The file or its file system cannot be written.
+    /// The file or its file system is read-only.
     #[error("the database file is read-only")]
     ReadOnly,
-    /// A file cannot be opened: permissions, or no file descriptors are left.
+    /// A file cannot be opened because of permissions or the limit on open files.
     #[error("a database file cannot be opened")]
     CannotOpen,
-    /// No memory is left.
+    /// Out of memory.
     #[error("out of memory")]
     OutOfMemory,
-    /// The file is something else.
+    /// The file is not a database.
     #[error("the file is not a database")]
     NotADatabase,
-    /// Anything else.
+    /// Any other error.
     #[error("unexpected database error")]
     Other,
 }
 
 impl StorageFault {
-    /// Every kind, for metrics.
+    /// All kinds, for metrics.
     pub const ALL: [Self; 8] = [
         Self::DiskFull,
         Self::Io,
@@ -130,7 +131,7 @@ impl StorageFault {
         Self::Other,
     ];
 
-    /// A stable name.
+    /// Returns a stable name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -146,7 +147,7 @@ impl StorageFault {
     }
 }
 
-/// How a change contradicts what is stored.
+/// How a change conflicts with stored data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// Another user signs in with this e-mail address.
@@ -155,10 +156,10 @@ pub enum Conflict {
     /// The appointment already has a visit that has not ended.
     #[error("the appointment already has an open visit")]
     VisitOpen,
-    /// Something with this identifier exists.
-    #[error("the identifier is taken")]
+    /// The ID already exists.
+    #[error("the ID already exists")]
     AlreadyExists,
-    /// The change names a user, appointment or visit that does not exist.
-    #[error("something that is referred to does not exist")]
+    /// The change refers to a user, appointment or visit that does not exist.
+    #[error("a referenced row does not exist")]
     MissingReference,
 }

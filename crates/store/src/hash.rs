@@ -1,4 +1,4 @@
-//! Tokens as they are stored: only their hashes.
+//! Hashes of tokens. Tokens themselves are never stored.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ macro_rules! token_hash {
                 Self(hash)
             }
 
-            /// The bytes.
+            /// Returns the bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
@@ -37,8 +37,7 @@ macro_rules! token_hash {
 }
 
 token_hash!(
-    /// The SHA-256 of a session's token. A type of its own, so that it cannot be passed for an
-    /// [`InviteHash`].
+    /// The SHA-256 of a session token. A separate type, so that it cannot be passed as an [`InviteHash`].
     SessionHash
 );
 token_hash!(
@@ -46,14 +45,14 @@ token_hash!(
     InviteHash
 );
 token_hash!(
-    /// The SHA-256 of what names a request that is done once, or of what it asks for.
+    /// The SHA-256 of an idempotency key or of a request's content.
     RequestHash
 );
 token_hash!(
-    /// The SHA-256 of the secret in a client key.
+    /// The SHA-256 of the secret of a client key.
     ClientKeyHash
 );
 token_hash!(
-    /// The SHA-256 of the token in a link with which somebody sets a new password.
+    /// The SHA-256 of the token in a password reset link.
     ResetHash
 );

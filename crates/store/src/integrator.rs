@@ -1,4 +1,4 @@
-//! Other programs: the keys they get access tokens with, and the keys they sign join tokens with.
+//! Integrators: their client keys for access tokens and their signing keys for join tokens.
 
 use bedside_visit::permission::Grants;
 use bedside_visit::{Timestamp, UserId};
@@ -6,30 +6,30 @@ use uuid::Uuid;
 
 use crate::ClientKeyHash;
 
-/// A key with which another program gets access tokens.
+/// Client credentials with which an integrator gets access tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientKey {
-    /// Its public half, the client's id (RFC 6749, section 2.2).
+    /// The client ID (RFC 6749, section 2.2).
     pub id: Uuid,
-    /// Whose.
+    /// The integrator's user ID.
     pub user: UserId,
-    /// The hash of its secret half.
+    /// The hash of the client secret.
     pub secret_hash: ClientKeyHash,
-    /// What tokens may be asked for with it.
+    /// The scopes that may be requested with it.
     pub grants: Grants,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// Another program whose signed join tokens are taken.
+/// An integrator whose signed join tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
-    /// The name it puts in its tokens (`iss`).
+    /// The issuer in its tokens (`iss`).
     pub issuer: String,
-    /// Which program.
+    /// The integrator's user ID.
     pub user: UserId,
-    /// The public keys it signs with, as a JWK Set (RFC 7517).
+    /// Its public signing keys as a JWK Set (RFC 7517).
     pub jwks: String,
-    /// Whether it may sign for providers, and not for patients and companions alone.
+    /// Whether it may issue tokens for providers as well as for patients and companions.
     pub vouches_for_providers: bool,
 }

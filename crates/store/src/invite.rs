@@ -1,32 +1,33 @@
-//! Links into a visit.
+//! Patient links.
 
 use bedside_visit::{AppointmentId, Role, Timestamp, UserId};
 
 use crate::{InviteHash, SessionHash};
 
-/// A link that lets one person into one appointment, in one role, once, without an account.
+/// A link that admits one user to one appointment in one role, once, without an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {
     /// The hash of its token.
     pub token_hash: InviteHash,
-    /// The appointment that it lets into.
+    /// The appointment it is for.
     pub appointment: AppointmentId,
-    /// Whom it lets in.
+    /// The user it admits.
     pub user: UserId,
-    /// As what.
+    /// The role.
     pub role: Role,
-    /// Who made it. `None`: the operator, on the command line, or it is older than that was noted.
+    /// The user or integrator that created it. `None` if the operator did on the command line, or if it was created
+    /// before this was recorded.
     pub made_by: Option<UserId>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Until when it can be used for the first time.
+    /// When it expires unless used before.
     pub expires_at: Timestamp,
-    /// When and for which session it was used, if it was.
+    /// When it was used and for which session, if it was.
     pub used: Option<(Timestamp, SessionHash)>,
 }
 
 impl Invite {
-    /// A link that nobody has used.
+    /// Creates an unused link.
     #[must_use]
     pub const fn new(
         token_hash: InviteHash,
@@ -38,7 +39,7 @@ impl Invite {
         Self { token_hash, appointment, user, role, made_by: None, created_at, expires_at, used: None }
     }
 
-    /// Made by this user.
+    /// Sets its creator.
     #[must_use]
     pub const fn made_by(mut self, user: Option<UserId>) -> Self {
         self.made_by = user;

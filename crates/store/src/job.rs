@@ -1,19 +1,20 @@
-//! Work that follows a change: written with it in one transaction, and done until it succeeds or has lost its use.
+//! Background jobs. A job is queued in the same transaction as the change it belongs to, and retried until it succeeds or
+//! is no longer needed.
 
 use bedside_visit::{Timestamp, UserId};
 use uuid::Uuid;
 
-/// A job that waits. It holds no text and no secret: those are made when it is done.
+/// A queued job. It contains no text and no secrets; these are created when it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Its own name.
+    /// Its ID.
     pub id: Uuid,
-    /// For whom. `None`: for nobody; there is no such account, and asking takes as long.
+    /// The user it is for. `None` if there is no such account; the request is then processed in the same time.
     pub user: Option<UserId>,
-    /// What is to be done, as the program names it: 1 to 64 characters.
+    /// The kind of job, as named by the server: 1 to 64 characters.
     pub kind: String,
-    /// Since when it waits.
+    /// When it was queued.
     pub created_at: Timestamp,
-    /// How often it was tried.
+    /// The number of attempts.
     pub tries: u32,
 }

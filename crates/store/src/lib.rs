@@ -1,9 +1,8 @@
-//! What Bedside remembers: people, sessions, patient links, appointments, visits, the audit log.
+//! Storage for users, sessions, patient links, appointments, visits and the audit log.
 //!
-//! This is the only crate with SQL in it. The rest of the program holds an `Arc<dyn Store>`.
-//! [`Store`] reads; [`Store::begin`] gives a [`Transaction`], which writes and commits explicitly:
-//! dropping it leaves nothing behind, so a handler that fails half-way has changed nothing, and a
-//! change and its audit row are there together or not at all.
+//! This is the only crate that contains SQL. The server holds an `Arc<dyn Store>`. [`Store`] reads; [`Store::begin`]
+//! returns a [`Transaction`], which writes and must be committed explicitly. Dropping it rolls back, so a handler that
+//! fails half-way changes nothing, and a change and its audit row are committed together or not at all.
 //!
 //! ```no_run
 //! # use bedside_store::{AuditEntry, SqliteStore, Store, StoreError};
@@ -20,11 +19,11 @@
 //! # }
 //! ```
 //!
-//! What was committed survives a power cut. What is not there is `None`, not an error. Nothing here
-//! decides by a clock: `now` and `at` are arguments.
+//! Committed data survives a power failure. A missing row is `None`, not an error. Nothing here reads a clock: `now`
+//! and `at` are arguments.
 //!
-//! [`SqliteStore`] is the implementation for one machine. Another database is another directory
-//! beside `sqlite/`, file for file alike, and `tests/story.rs` is run against it.
+//! [`SqliteStore`] is the implementation for a single server. Another database would be another directory beside
+//! `sqlite/` with the same files, and `tests/story.rs` would run against it.
 
 mod admission;
 mod audit;

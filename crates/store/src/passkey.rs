@@ -1,20 +1,20 @@
-//! Passkeys: keys that people's devices hold for them.
+//! Passkeys (WebAuthn credentials).
 
 use bedside_visit::{Private, Timestamp, UserId};
 
-/// The public half of a key that somebody's device holds.
+/// A user's passkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasskeyRecord {
-    /// The device's name for it, 16 to 1023 bytes. No secret.
+    /// The WebAuthn credential ID, 16 to 1023 bytes. Not a secret.
     pub credential_id: Vec<u8>,
-    /// Whose.
+    /// The user.
     pub user: UserId,
-    /// What they call it, 1–60 characters.
+    /// The name the user gave it, 1–60 characters.
     pub name: Private<String>,
-    /// Public key, counter and backup state. The program alone reads it.
+    /// Public key, signature counter and backup state, serialized by the server. Opaque to the store.
     pub credential: String,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When somebody last signed in with it.
+    /// When it was last used to sign in.
     pub used_at: Option<Timestamp>,
 }

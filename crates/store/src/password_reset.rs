@@ -1,18 +1,18 @@
-//! Links with which people set a new password.
+//! Password reset links.
 
 use bedside_visit::{Timestamp, UserId};
 
 use crate::ResetHash;
 
-/// A link that lets one person set a new password, once.
+/// A link that lets one user set a new password, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordReset {
     /// The hash of its token.
     pub token_hash: ResetHash,
-    /// Whose password.
+    /// The user.
     pub user: UserId,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Until when it can be used.
+    /// When it expires.
     pub expires_at: Timestamp,
 }

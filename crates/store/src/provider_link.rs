@@ -1,19 +1,19 @@
-//! Who people are elsewhere.
+//! Links between accounts and OpenID provider identities.
 
 use std::fmt;
 
 use bedside_visit::{Timestamp, UserId};
 
-/// Who somebody is at an OpenID provider. Does not print the subject.
+/// A user's identity at an OpenID provider. Its `Debug` output hides the subject.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProviderLink {
-    /// The provider, exactly as it names itself.
+    /// The issuer, exactly as the OpenID provider states it.
     pub issuer: String,
-    /// The provider's name for the person: never given to another, unlike an address.
+    /// The subject: the OpenID provider's ID of the user. Unlike an e-mail address, it is never reassigned.
     pub subject: String,
-    /// Who it is here.
+    /// The user here.
     pub user: UserId,
-    /// Since when.
+    /// When they were linked.
     pub created_at: Timestamp,
 }
 

@@ -1,18 +1,18 @@
 use bedside_visit::{AppointmentId, Timestamp, UserId};
 
-/// An appointment that is old enough to be forgotten.
+/// An appointment whose retention period has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired {
-    /// Which.
+    /// The appointment's ID.
     pub appointment: AppointmentId,
-    /// Whose data it is.
+    /// The patient.
     pub patient: UserId,
-    /// When it was due.
+    /// The scheduled start.
     pub start: Timestamp,
-    /// How many messages were written in its visits.
+    /// The number of chat messages in its visits.
     pub messages: u64,
-    /// Whether it has a reason that was written down.
+    /// Whether it has a stored reason.
     pub reason: bool,
-    /// It is under legal hold, and stays.
+    /// Whether it is under legal hold and must be kept.
     pub held: bool,
 }

@@ -1,13 +1,13 @@
-//! Whose rights may have gone.
+//! Tracks permission revocations.
 
 use bedside_visit::UserId;
 
-/// What may have taken somebody's right away since an epoch: a session that ended, somebody who was shut out or is
-/// something else in the clinic, a companion who was taken out.
+/// Events since an epoch that may have revoked permissions: a session ended, a user was disabled, a clinic role
+/// changed, a companion was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RightChanges {
-    /// The epoch now.
+    /// The current epoch.
     pub epoch: i64,
-    /// Whose, each as often as it happened. `None`: too much has happened to tell; it may be anybody's.
+    /// The users affected, once per event. `None` if there were too many events to list; any user may be affected.
     pub of: Option<Vec<UserId>>,
 }

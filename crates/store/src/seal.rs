@@ -1,10 +1,11 @@
-//! What must not be readable in the database's file, nor in a copy of it.
+//! Encryption at rest, so that personal data cannot be read from the database file or a copy of it.
 //!
-//! An envelope. A root key, which the program has and the database has not, wraps data keys; a data key seals the values
-//! of one person or one appointment. Everything is AES-256-GCM with random nonces, and everything says where it belongs
-//! (table, column, row), so that it opens nowhere else.
+//! Envelope encryption: a root key, which is kept outside the database, wraps data keys, and a data key encrypts the
+//! values of one user or one appointment. All encryption is AES-256-GCM with random nonces. The additional
+//! authenticated data names the value's place (table, column, row), so that it cannot be decrypted in any other place.
 //!
-//! A sealed value: a version (1), the data key's id (8 bytes), a nonce (12), what is sealed, a tag (16).
+//! Format of a sealed value: version (1 byte, value 1), data key ID (8 bytes), nonce (12 bytes), ciphertext, tag (16
+//! bytes).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,25 +15,27 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
-/// How many unwrapped data keys are kept at hand.
+/// How many unwrapped data keys are cached.
 const AT_HAND: usize = 10_000;
 
-/// No key can be made, or nothing sealed: the system gives no random numbers.
+/// Encryption or key generation failed because the system provided no random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nothing can be sealed")]
+#[error("encryption failed: no random numbers available")]
 pub struct CannotSeal;
 
-/// A key that seals and opens. Its nonces are random: good for 2³² values.
+/// An AES-256-GCM key. Nonces are random, so a key is safe for 2³² values.
 pub struct SealingKey(RandomizedNonceKey);
 
 impl SealingKey {
+    /// Creates a key from its bytes.
+    ///
     /// # Errors
     /// [`CannotSeal`].
     pub fn new(key: &[u8; 32]) -> Result<Self, CannotSeal> {
         RandomizedNonceKey::new(&AES_256_GCM, key).map(Self).map_err(|_| CannotSeal)
     }
 
-    /// A nonce, what is sealed, a tag. `place` is where it belongs.
+    /// Encrypts a value for a place. Returns nonce, ciphertext and tag.
     ///
     /// # Errors
     /// [`CannotSeal`].
@@ -42,7 +45,7 @@ impl SealingKey {
         Ok([nonce.as_ref().as_slice(), &sealed].concat())
     }
 
-    /// `None`: it was sealed with another key, or for another place, or was altered.
+    /// Decrypts a value. Returns `None` if it was encrypted with another key or for another place, or was altered.
     #[must_use]
     pub fn open(&self, place: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>()?;
@@ -59,18 +62,18 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// The name of a root key, which tells nothing about it. Printed as 16 hexadecimal digits.
+/// The ID of a root key, which reveals nothing about the key. Displayed as 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RootId([u8; 8]);
 
 impl RootId {
-    /// Its eight bytes.
+    /// Wraps the eight bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
 
-    /// Its eight bytes.
+    /// Returns the eight bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
@@ -83,8 +86,8 @@ impl fmt::Display for RootId {
     }
 }
 
-/// What a program opens a database with: its root key, and perhaps the one before it. Without any, what is sealed stays
-/// so.
+/// The root keys for a database: the current one and possibly the previous one. Without a key, sealed values cannot be
+/// read.
 #[derive(Debug, Default)]
 pub struct Keyring {
     current: Option<(RootId, SealingKey)>,
@@ -92,11 +95,11 @@ pub struct Keyring {
     at_hand: Mutex<HashMap<KeyId, Arc<SealingKey>>>,
 }
 
-/// The name of a data key: random, so that none is ever another one's.
+/// The ID of a data key. Random, so that no two keys share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct KeyId(pub(crate) [u8; 8]);
 
-/// A data key as the database keeps it.
+/// A data key as stored, encrypted under a root key.
 #[derive(Debug)]
 pub(crate) struct WrappedKey {
     pub(crate) id: KeyId,
@@ -104,16 +107,16 @@ pub(crate) struct WrappedKey {
     pub(crate) wrapped: Vec<u8>,
 }
 
-/// Why a wrapped key does not open.
+/// Why a wrapped key could not be unwrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unopened {
-    /// Its root key is not on the ring.
+    /// Its root key is not loaded.
     Locked,
-    /// It was altered, or belongs to somebody else.
+    /// It was altered or belongs to another owner.
     Altered,
 }
 
-/// A data key, unwrapped.
+/// An unwrapped data key.
 #[derive(Debug)]
 pub(crate) struct DataKey {
     id: KeyId,
@@ -121,13 +124,13 @@ pub(crate) struct DataKey {
 }
 
 impl Keyring {
-    /// New keys are wrapped with `current`; what is wrapped with `old` opens too.
+    /// Creates a keyring. New keys are wrapped with `current`; keys wrapped with `old` can be read as well.
     #[must_use]
     pub fn new(current: (RootId, SealingKey), old: Option<(RootId, SealingKey)>) -> Self {
         Self { current: Some(current), old, at_hand: Mutex::default() }
     }
 
-    /// The root key that new keys are wrapped with, if there is one.
+    /// Returns the root key that new keys are wrapped with, if any.
     pub(crate) fn current(&self) -> Option<RootId> {
         self.current.as_ref().map(|(id, _)| *id)
     }
@@ -136,14 +139,14 @@ impl Keyring {
         self.root(root).is_some()
     }
 
-    /// A new data key, and what is to be kept of it. `None`: there is no root key.
+    /// Generates a data key and its wrapped form to be stored. Returns `None` if there is no root key.
     pub(crate) fn draw(&self, owner: &str) -> Result<Option<(DataKey, WrappedKey)>, CannotSeal> {
         let (mut id, mut bytes) = ([0; 8], Zeroizing::new([0; 32]));
         aws_lc_rs::rand::fill(&mut id).map_err(|_| CannotSeal)?;
         aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| CannotSeal)?;
         let id = KeyId(id);
         let Some(wrapped) = self.wrap(id, owner, &*bytes)? else { return Ok(None) };
-        // Not put at hand: its transaction may be given up.
+        // Not cached, because its transaction may be rolled back.
         Ok(Some((DataKey { id, key: Arc::new(SealingKey::new(&bytes)?) }, wrapped)))
     }
 
@@ -166,13 +169,13 @@ impl Keyring {
         Ok(DataKey { id: wrapped.id, key })
     }
 
-    /// The same key under the current root key. `None`: there is no root key.
+    /// Wraps the same key under the current root key. Returns `None` if there is no root key.
     pub(crate) fn rewrap(&self, wrapped: &WrappedKey, owner: &str) -> Result<Option<WrappedKey>, Unopened> {
         let bytes = self.bytes(wrapped, owner)?;
         self.wrap(wrapped.id, owner, &bytes).map_err(|CannotSeal| Unopened::Altered)
     }
 
-    /// A key that is to be used no more.
+    /// Removes a key from the cache.
     pub(crate) fn forget(&self, id: KeyId) {
         self.lock().remove(&id);
     }
@@ -201,7 +204,7 @@ impl DataKey {
         Ok([[VERSION].as_slice(), &self.id.0, &self.key.seal(place, value.as_bytes())?].concat())
     }
 
-    /// `None`: it was sealed with another key, or for another place, or was altered.
+    /// Decrypts a value. Returns `None` if it was encrypted with another key or for another place, or was altered.
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<String> {
         let rest = sealed.strip_prefix(&[VERSION])?.strip_prefix(&self.id.0)?;
         let value = self.key.open(place, rest)?;
@@ -238,7 +241,7 @@ mod tests {
         }
     }
 
-    /// AES-256-GCM as everybody has it (NIST SP 800-38D; key of zeroes, nonce of zeroes, no additional data).
+    /// Test vector for AES-256-GCM (NIST SP 800-38D): all-zero key and nonce, no additional data.
     #[test]
     fn it_opens_what_another_program_sealed() {
         let sealed = "000000000000000000000000cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919";

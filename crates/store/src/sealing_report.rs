@@ -1,27 +1,27 @@
-//! What is said about keys, without any.
+//! Reports about encryption keys. They contain no keys.
 
 use bedside_visit::Timestamp;
 
 use crate::{RootId, SealedSecret};
 
-/// What is sealed, and under which keys.
+/// What is encrypted, and under which keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealingReport {
-    /// How many data keys are wrapped with which root key.
+    /// The number of data keys per root key.
     pub roots: Vec<(RootId, u64)>,
-    /// When the oldest data key was made, if there is any.
+    /// When the oldest data key was created, if there is one.
     pub oldest: Option<Timestamp>,
-    /// Table, column, and how many values are sealed in it.
+    /// Table, column, and the number of encrypted values in it.
     pub values: Vec<(&'static str, &'static str, u64)>,
 }
 
-/// A root key of before.
+/// A previous root key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetiredRoot {
-    /// Which.
+    /// Its ID.
     pub root: RootId,
     /// When it was replaced.
     pub at: Timestamp,
-    /// What the program keeps of it. The store does not look inside.
+    /// Data the server keeps about it. Opaque to the store.
     pub sealed: SealedSecret,
 }

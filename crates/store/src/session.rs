@@ -10,22 +10,23 @@ use crate::SessionHash;
 pub struct SessionRecord {
     /// The hash of its token.
     pub token_hash: SessionHash,
-    /// Whose.
+    /// The user.
     pub user: UserId,
-    /// What they are in the clinic, as it is now. It is not stored with the session.
+    /// The user's current clinic role. Not stored with the session.
     pub clinic_role: Option<ClinicRole>,
-    /// `None`: from a sign-in. Otherwise from a link, good for this appointment and role only.
+    /// `None` for a sign-in. Otherwise the session was opened by a link and is valid for this appointment and role
+    /// only.
     pub invite: Option<(AppointmentId, Role)>,
-    /// The program whose join token it began with, if it began with one.
+    /// The integrator whose join token opened it, if one did.
     pub vouched_by: Option<UserId>,
-    /// Who made the link that it began with, if it began with one that a user or a program made.
+    /// The user or integrator that created the link that opened it, if any.
     pub link_made_by: Option<UserId>,
-    /// The browser and system that it began in, as far as they said so: "Firefox on Windows".
+    /// The browser and operating system as reported when it began: "Firefox on Windows".
     pub device: Option<String>,
     /// When it began.
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_seen_at: Timestamp,
-    /// When it ends, used or not.
+    /// When it expires, whether used or not.
     pub expires_at: Timestamp,
 }

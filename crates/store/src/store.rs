@@ -1,4 +1,4 @@
-//! The two traits that the rest of the program sees.
+//! The two traits of the store.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -18,113 +18,114 @@ use crate::{
     StoreError, StoreStatistics, Terms,
 };
 
-/// Where things are remembered. Every read sees all that was committed before it began.
+/// The storage backend. Every read sees everything that was committed before it began.
 ///
 /// # Errors
-/// Every method fails with [`StoreError::Busy`] or [`StoreError::Unavailable`] when the database
-/// does, and every read with [`StoreError::Corrupt`] for a row that does not parse. What is sealed can fail with
-/// [`StoreError::NoKey`], [`StoreError::OtherKey`] or [`StoreError::ReplacedKey`].
+/// Every method fails with [`StoreError::Busy`] or [`StoreError::Unavailable`] when the database does, and every read
+/// with [`StoreError::Corrupt`] for a row that cannot be parsed. Methods that read or write encrypted data can fail
+/// with [`StoreError::NoKey`], [`StoreError::OtherKey`] or [`StoreError::ReplacedKey`].
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
-    /// Begins a transaction. There is one writer at a time: this waits for its turn, for at most
-    /// 5 seconds behind the writers of this program and 5 behind another program's, then fails with
-    /// [`StoreError::Busy`].
+    /// Begins a transaction. There is one writer at a time. Waits for at most 5 seconds for other writers in this
+    /// process and 5 seconds for other processes, then fails with [`StoreError::Busy`].
     ///
-    /// To begin a second one while holding the first waits in vain.
+    /// A caller must not begin a second transaction while holding the first: it would wait until it times out.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
-    /// Brings the database up to date, and seals what an older version left plain. Does nothing if it is.
+    /// Migrates the database and encrypts values that an older version stored in plain text. Does nothing if the
+    /// database is up to date.
     ///
     /// # Errors
     /// [`StoreError::Newer`] or [`StoreError::Migration`].
     async fn migrate(&self) -> Result<(), StoreError>;
 
-    /// How many migrations [`Store::migrate`] would apply.
+    /// Returns how many migrations [`Store::migrate`] would apply.
     ///
     /// # Errors
     /// [`StoreError::Newer`].
     async fn pending_migrations(&self) -> Result<usize, StoreError>;
 
-    /// Writes something durably, to prove that the database can be written. Changes nothing that anything reads.
+    /// Checks that the database is writable by committing a change to a value that nothing reads.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
-    /// Reads all of it, to prove that it is whole.
+    /// Reads the whole database to check its integrity.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with [`StorageFault::Damaged`](crate::StorageFault::Damaged).
     async fn check_contents(&self) -> Result<(), StoreError>;
 
-    /// Writes a copy into a new file, as everything is at one moment, while others read and write.
+    /// Writes a consistent copy to a new file, while other connections read and write.
     async fn back_up(&self, file: &Path) -> Result<(), StoreError>;
 
-    /// How long what was written had to wait, since the store was opened.
+    /// Returns latency statistics since the store was opened.
     fn statistics(&self) -> StoreStatistics;
 
-    /// Waits for what is under way and closes the database. Nothing works after it.
+    /// Waits for running operations and closes the database. No method works afterwards.
     async fn close(&self);
 
-    /// A person.
+    /// Returns a person.
     async fn get_person(&self, id: UserId) -> Result<Option<Person>, StoreError>;
 
-    /// The account that signs in with `email`, also if it is disabled.
+    /// Returns the account that signs in with `email`, even if it is disabled.
     async fn get_account(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
 
-    /// The account of a user, also if it is disabled.
+    /// Returns the account of a user, even if it is disabled.
     async fn get_account_of(&self, user: UserId) -> Result<Option<Account>, StoreError>;
 
-    /// How many users there are, disabled ones too.
+    /// Returns the number of users, including disabled ones.
     async fn count_users(&self) -> Result<u64, StoreError>;
 
-    /// A session, unless its user is disabled. Whether it has expired is for the caller to see.
+    /// Returns a session unless its user is disabled. The caller must check whether it has expired.
     async fn get_session(&self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// The sign-ins of a user that have not expired by `now`, the latest used first; not those of patient links.
+    /// Returns a user's sign-in sessions that have not expired by `now`, most recently used first. Sessions opened by
+    /// patient links are not included.
     async fn list_sign_ins(&self, user: UserId, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Everyone but other programs, in no order.
+    /// Returns all people except integrators, in no particular order.
     async fn list_people(&self) -> Result<Vec<Listed>, StoreError>;
 
-    /// The key with which another program gets access tokens. `None` also if the program is shut out.
+    /// Returns a client key by client ID. `None` also if the integrator is disabled.
     async fn get_client_key(&self, id: Uuid) -> Result<Option<ClientKey>, StoreError>;
 
-    /// Another program whose join tokens are taken, by its name. `None` also if the program is shut out.
+    /// Returns the integrator whose join tokens have this issuer. `None` also if the integrator is disabled.
     async fn get_issuer(&self, name: &str) -> Result<Option<Issuer>, StoreError>;
 
-    /// A link to set a new password, unless its user is disabled. Whether it has expired is for the caller to see.
+    /// Returns a password reset link unless its user is disabled. The caller must check whether it has expired.
     async fn get_password_reset(&self, hash: &ResetHash) -> Result<Option<PasswordReset>, StoreError>;
 
-    /// Who somebody is that an OpenID provider knows by this subject.
+    /// Returns the account linked to a subject of an OpenID provider.
     async fn get_provider_link(&self, issuer: &str, subject: &str) -> Result<Option<ProviderLink>, StoreError>;
 
-    /// Who a user is at an OpenID provider.
+    /// Returns the OpenID provider identity linked to a user.
     async fn get_provider_link_of(&self, user: UserId, issuer: &str) -> Result<Option<ProviderLink>, StoreError>;
 
-    /// All that an OpenID provider knows of our users, the oldest first.
+    /// Returns all account links of an OpenID provider, oldest first.
     async fn list_provider_links(&self, issuer: &str) -> Result<Vec<ProviderLink>, StoreError>;
 
-    /// A passkey, also of a disabled user.
+    /// Returns a passkey, even of a disabled user.
     async fn get_passkey(&self, credential_id: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
 
-    /// The passkeys of a user, the oldest first.
+    /// Returns the passkeys of a user, oldest first.
     async fn list_passkeys(&self, user: UserId) -> Result<Vec<PasskeyRecord>, StoreError>;
 
-    /// A link, used or not, expired or not.
+    /// Returns a link, whether used or expired or not.
     async fn get_invite(&self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
 
-    /// The link that was used for a session.
+    /// Returns the link that was used to open a session.
     async fn get_invite_of_session(&self, session: &SessionHash) -> Result<Option<Invite>, StoreError>;
 
-    /// A wish to come in on another device, by the session that it is to have.
+    /// Returns the request to join from another device that would get this session.
     async fn get_admission_of_session(&self, session: &SessionHash) -> Result<Option<AdmissionRecord>, StoreError>;
 
-    /// The wishes to come in on another device that came later than `since` and are not answered, the oldest first.
+    /// Returns the pending requests to join from another device that were made after `since`, oldest first.
     async fn list_admissions(&self, since: Timestamp) -> Result<Vec<AdmissionRecord>, StoreError>;
 
-    /// An appointment with both its people, for the gate to open.
+    /// Returns an appointment with its participants. Reading it requires a permission check.
     async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
 
-    /// The appointments, for the gate to open, that `user` has a part in, whichever, and that start at `from` or later and
-    /// before `until`, by start.
+    /// Returns the appointments in which `user` has any role that start within `from..until`, ordered by start. Reading
+    /// them requires a permission check.
     async fn list_appointments(
         &self,
         user: UserId,
@@ -132,8 +133,8 @@ pub trait Store: Debug + Send + Sync {
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
 
-    /// All appointments, or those that somebody booked, for the gate to open, that start at `from` or later and before
-    /// `until`, by start.
+    /// Returns all appointments, or those booked by one user, that start within `from..until`, ordered by start.
+    /// Reading them requires a permission check.
     async fn list_bookings(
         &self,
         by: Option<UserId>,
@@ -141,65 +142,66 @@ pub trait Store: Debug + Send + Sync {
         until: Timestamp,
     ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
 
-    /// A number that goes up whenever somebody's right may have gone: a session ended, a user was shut out. By
-    /// whichever program.
+    /// Returns a counter that increases whenever a permission may have been revoked, e.g. because a session ended or a
+    /// user was disabled, by this process or another.
     async fn get_rights_epoch(&self) -> Result<i64, StoreError>;
 
-    /// Whose rights may have gone since an epoch.
+    /// Returns the users whose permissions may have been revoked since an epoch.
     async fn get_right_changes(&self, after: i64) -> Result<RightChanges, StoreError>;
 
-    /// How many appointments there are.
+    /// Returns the number of appointments.
     async fn count_appointments(&self) -> Result<u64, StoreError>;
 
-    /// The visit of an appointment that has not ended. There is at most one.
+    /// Returns the visit of an appointment that has not ended. There is at most one.
     async fn get_open_visit(&self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
 
-    /// The visit of an appointment that began last, ended or not.
+    /// Returns the most recently begun visit of an appointment, whether it has ended or not.
     async fn get_latest_visit(&self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
 
-    /// All visits that have started and not ended, for a restarted program to continue.
+    /// Returns all visits that have started and not ended, to be resumed after a restart.
     async fn list_started_visits(&self) -> Result<Vec<VisitRecord>, StoreError>;
 
-    /// What was written in a visit, in order.
+    /// Returns the chat messages of a visit, in order.
     async fn list_messages(&self, visit: VisitId) -> Result<Vec<ChatMessage>, StoreError>;
 
-    /// Who agreed to the clinic's terms, and took it back, in an appointment's visits, in order.
+    /// Returns the consents given and withdrawn in an appointment's visits, in order.
     async fn list_consents(&self, appointment: AppointmentId) -> Result<Vec<ConsentRecord>, StoreError>;
 
-    /// Terms as they were shown.
+    /// Returns terms as they were displayed.
     async fn get_terms(&self, id: TermsId) -> Result<Option<Terms>, StoreError>;
 
-    /// What is sealed, and under which keys.
+    /// Returns what is encrypted and under which keys.
     async fn get_sealing_report(&self) -> Result<SealingReport, StoreError>;
 
-    /// The root keys of before, the first one first.
+    /// Returns the previous root keys, oldest first.
     async fn list_retired_roots(&self) -> Result<Vec<RetiredRoot>, StoreError>;
 
-    /// At most `limit` jobs that are due by now, the first due first.
+    /// Returns at most `limit` jobs due by `now`, in the order in which they are due.
     async fn list_due_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError>;
 
-    /// How many jobs wait.
+    /// Returns the number of queued jobs.
     async fn count_jobs(&self) -> Result<u64, StoreError>;
 
-    /// Appointments before `before` that are not forgotten and have no visit under way, oldest first.
+    /// Returns appointments before `before` that still hold free text and have no visit under way, oldest first.
     async fn list_expired(&self, before: Timestamp) -> Result<Vec<Expired>, StoreError>;
 
-    /// At most `limit` lines of the audit log with a sequence above `after` (0 for the beginning).
+    /// Returns at most `limit` rows of the audit log with a sequence above `after` (0 for the beginning).
     async fn list_audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
 
-    /// The last line of the audit log and the hash of all lines. `None`: there is none, or it is older than the chain.
+    /// Returns the last row of the audit log and the hash over all rows. `None` if there is none, or if it was written
+    /// before the hash chain was introduced.
     async fn get_audit_end(&self) -> Result<Option<(i64, AuditHash)>, StoreError>;
 }
 
-/// A change in the making. [`Transaction::commit`] makes it durable; dropping it undoes all of it.
+/// A write transaction. [`Transaction::commit`] makes it durable; dropping it rolls it back.
 ///
 /// # Errors
-/// Every method fails as those of [`Store`] do, and every write with [`StoreError::Conflict`] if it
-/// contradicts what is stored or [`StoreError::Invalid`] if it breaks a rule of its own. After a
-/// failure the transaction is of no more use: drop it.
+/// Every method fails as those of [`Store`] do. Every write also fails with [`StoreError::Conflict`] if it conflicts
+/// with stored data or [`StoreError::Invalid`] if it violates a constraint. After an error, the transaction cannot be
+/// used any further and must be dropped.
 #[async_trait]
 pub trait Transaction: Send {
-    /// Makes the change durable: when this returns, it survives a power cut.
+    /// Commits. When this returns, the change survives a power failure.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 
     /// Adds a user.
@@ -209,93 +211,92 @@ pub trait Transaction: Send {
     /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists).
     async fn insert_user(&mut self, user: &NewUser, at: Timestamp) -> Result<(), StoreError>;
 
-    /// The account that signs in with `email`, also if it is disabled.
+    /// Returns the account that signs in with `email`, even if it is disabled.
     async fn get_account(&mut self, email: &EmailAddress) -> Result<Option<Account>, StoreError>;
 
-    /// Gives a user another password. False: there is no such user.
+    /// Sets a user's password. Returns `false` if there is no such user.
     async fn update_password(&mut self, user: UserId, password: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Gives a user a second step of signing in, or with `None` takes it away. False: there is no such user.
+    /// Sets or, with `None`, removes a user's TOTP secret. Returns `false` if there is no such user.
     async fn update_second_step(&mut self, user: UserId, secret: Option<&SealedSecret>) -> Result<bool, StoreError>;
 
-    /// Gives a user their first second step. False: they have one already, or there is no such user.
+    /// Sets a user's TOTP secret if they have none. Returns `false` if they have one, or if there is no such user.
     async fn insert_second_step(&mut self, user: UserId, secret: &SealedSecret) -> Result<bool, StoreError>;
 
-    /// Uses up a time step of a user's one-time passwords, and those before it. False: it was used up already.
+    /// Marks a TOTP time step and all earlier ones as used. Returns `false` if it was already used.
     async fn use_second_step(&mut self, user: UserId, step: u64) -> Result<bool, StoreError>;
 
-    /// Shuts a user out, or with `None` lets them in again. False: there is no such user.
+    /// Disables a user or, with `None`, enables them again. Returns `false` if there is no such user.
     async fn update_disabled(&mut self, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Adds a session.
     async fn insert_session(&mut self, session: &SessionRecord) -> Result<(), StoreError>;
 
-    /// A session, unless its user is disabled.
+    /// Returns a session unless its user is disabled.
     async fn get_session(&mut self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Notes that a session was used. Never moves backwards. False: there is no such session.
+    /// Records that a session was used. The time never moves backwards. Returns `false` if there is no such session.
     async fn update_session_seen(&mut self, hash: &SessionHash, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends a session, and gives what it was.
+    /// Ends a session and returns it.
     async fn delete_session(&mut self, hash: &SessionHash) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Ends all sessions of a user, and tells how many.
+    /// Ends all sessions of a user and returns their number.
     async fn delete_sessions_of(&mut self, user: UserId) -> Result<u64, StoreError>;
 
-    /// Ends all sessions that began with a join token of a program, and tells how many.
+    /// Ends all sessions opened with an integrator's join tokens and returns their number.
     async fn delete_sessions_vouched_by(&mut self, program: UserId) -> Result<u64, StoreError>;
 
-    /// Ends every session and everybody's links to set a new password, and tells how many sessions. For a restored copy, in
-    /// which sessions live again that had ended.
+    /// Ends all sessions and deletes all password reset links. Returns the number of sessions. For a database restored
+    /// from backup, in which ended sessions would be valid again.
     async fn delete_all_sessions(&mut self) -> Result<u64, StoreError>;
 
-    /// Removes the sessions whose end has come by `now`, and tells how many.
+    /// Deletes the sessions that have expired by `now` and returns their number.
     async fn delete_expired_sessions(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Gives a user another place in the clinic, or with `None` none. False: there is no such user.
+    /// Sets or, with `None`, removes a user's clinic role. Returns `false` if there is no such user.
     async fn update_clinic_role(&mut self, user: UserId, role: Option<ClinicRole>) -> Result<bool, StoreError>;
 
-    /// Adds a key with which another program gets access tokens.
+    /// Adds a client key of an integrator.
     async fn insert_client_key(&mut self, key: &ClientKey) -> Result<(), StoreError>;
 
-    /// Takes a key away. False: there is no such key.
+    /// Deletes a client key. Returns `false` if there is no such key.
     async fn delete_client_key(&mut self, id: Uuid) -> Result<bool, StoreError>;
 
-    /// Takes join tokens of another program, or keeps the keys it signs with from now on. False: another program has this
-    /// name.
+    /// Accepts an integrator's join tokens, or replaces its signing keys. Returns `false` if another integrator has
+    /// this issuer name.
     async fn save_issuer(&mut self, issuer: &Issuer, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Takes no join tokens of that name any more. False: there were none to be taken.
+    /// Stops accepting join tokens with this issuer name. Returns `false` if there is no such issuer.
     async fn delete_issuer(&mut self, name: &str, user: UserId) -> Result<bool, StoreError>;
 
-    /// Adds a link.
-    /// Adds a link to set a new password, in place of the user's older ones.
+    /// Adds a password reset link and deletes the user's older ones.
     async fn replace_password_reset(&mut self, reset: &PasswordReset) -> Result<(), StoreError>;
 
-    /// Uses up a link to set a new password, and tells whose. `None`: there is none, it has expired, or its user is
-    /// disabled.
+    /// Uses up a password reset link and returns its user. `None` if there is no such link, it has expired, or its user
+    /// is disabled.
     async fn use_password_reset(&mut self, hash: &ResetHash, now: Timestamp) -> Result<Option<UserId>, StoreError>;
 
-    /// Removes a user's links to set a new password, and tells how many.
+    /// Deletes a user's password reset links and returns their number.
     async fn delete_password_resets_of(&mut self, user: UserId) -> Result<u64, StoreError>;
 
-    /// Remembers who a user is at an OpenID provider.
+    /// Links a user's account to an OpenID provider identity.
     ///
     /// # Errors
-    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if the subject is somebody, or the user is known to
-    /// that provider by another.
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if the subject is linked to an account, or the user
+    /// is linked to another subject of that OpenID provider.
     async fn insert_provider_link(&mut self, link: &ProviderLink) -> Result<(), StoreError>;
 
-    /// Forgets who a user is at an OpenID provider. False: it was not known.
+    /// Unlinks a user's account from an OpenID provider. Returns `false` if it was not linked.
     async fn delete_provider_link(&mut self, user: UserId, issuer: &str) -> Result<bool, StoreError>;
 
     /// Adds a passkey.
     ///
     /// # Errors
-    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if somebody has it.
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if the credential ID is already registered.
     async fn insert_passkey(&mut self, passkey: &PasskeyRecord) -> Result<(), StoreError>;
 
-    /// Notes that a passkey was used, with what has changed of it. False: there is no such passkey.
+    /// Records that a passkey was used, with its updated state. Returns `false` if there is no such passkey.
     async fn update_passkey_used(
         &mut self,
         credential_id: &[u8],
@@ -303,18 +304,17 @@ pub trait Transaction: Send {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Removes a passkey of a user. False: they have no such passkey.
+    /// Deletes a passkey of a user. Returns `false` if the user has no such passkey.
     async fn delete_passkey(&mut self, user: UserId, credential_id: &[u8]) -> Result<bool, StoreError>;
 
     /// Adds a patient link.
     async fn insert_invite(&mut self, invite: &Invite) -> Result<(), StoreError>;
 
-    /// A link, used or not, expired or not.
+    /// Returns a link, whether used or expired or not.
     async fn get_invite(&mut self, hash: &InviteHash) -> Result<Option<Invite>, StoreError>;
 
-    /// Uses a link for a session. True: it was unused and not expired, and is now bound to
-    /// that session; or it was bound to that very session before. False: anything else, and nothing
-    /// has changed.
+    /// Uses a link for a session. Returns `true` if it was unused and not expired and is now bound to that session, or
+    /// if it was already bound to that session. Otherwise returns `false` and changes nothing.
     async fn use_invite(
         &mut self,
         hash: &InviteHash,
@@ -322,7 +322,7 @@ pub trait Transaction: Send {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Gives a used link to another session. False: it is not used, or was taken away, or its time is over.
+    /// Binds a used link to another session. Returns `false` if it is unused, revoked or expired.
     async fn rebind_invite(
         &mut self,
         hash: &InviteHash,
@@ -330,26 +330,26 @@ pub trait Transaction: Send {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Adds a wish to come in on another device.
+    /// Adds a request to join from another device.
     async fn insert_admission(&mut self, asked: &AdmissionRecord) -> Result<(), StoreError>;
 
-    /// Answers one. False: there is none, or it was answered before.
+    /// Answers such a request. Returns `false` if there is none or it was already answered.
     async fn answer_admission(&mut self, id: AdmissionId, admitted: bool, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Forgets those that came before then, and tells how many.
+    /// Deletes such requests made before `before` and returns their number.
     async fn delete_old_admissions(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// Removes somebody's unused links to an appointment, so that a new one replaces them; tells how many.
+    /// Deletes a user's unused links to an appointment, before a new one replaces them. Returns their number.
     async fn delete_unused_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError>;
 
-    /// Takes somebody's links to an appointment away, used or not, and ends the sessions that came of them; tells how many
-    /// links there were.
+    /// Revokes a user's links to an appointment, used or not, and ends the sessions they opened. Returns the number of
+    /// links.
     async fn revoke_invites(&mut self, appointment: AppointmentId, user: UserId) -> Result<u64, StoreError>;
 
-    /// Lets somebody come to an appointment as guest, interpreter or observer.
+    /// Adds a guest, interpreter or observer to an appointment.
     ///
     /// # Errors
-    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if they may already.
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if they were already added.
     async fn insert_companion(
         &mut self,
         appointment: AppointmentId,
@@ -358,112 +358,112 @@ pub trait Transaction: Send {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Lets somebody come no more, who was to be guest, interpreter or observer. False: they were none.
+    /// Removes a guest, interpreter or observer from an appointment. Returns `false` if they were none of these.
     async fn delete_companion(&mut self, appointment: AppointmentId, user: UserId) -> Result<bool, StoreError>;
 
-    /// Books an appointment. Its people must be users; only their identifiers are stored with it.
+    /// Books an appointment. Its participants must be existing users; only their IDs are stored with it.
     async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError>;
 
-    /// An appointment with both its people, for the gate to open.
+    /// Returns an appointment with its participants. Reading it requires a permission check.
     async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
 
-    /// Gives an appointment another status. False: there is no such appointment.
+    /// Sets an appointment's status. Returns `false` if there is no such appointment.
     async fn update_appointment_status(
         &mut self,
         id: AppointmentId,
         status: AppointmentStatus,
     ) -> Result<bool, StoreError>;
 
-    /// Lets another backend carry an appointment's calls. False: there is no such appointment.
+    /// Sets an appointment's call backend. Returns `false` if there is no such appointment.
     async fn update_appointment_backend(&mut self, id: AppointmentId, backend: CallBackend)
     -> Result<bool, StoreError>;
 
-    /// The visit of an appointment that has not ended.
+    /// Returns the visit of an appointment that has not ended.
     async fn get_open_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
 
-    /// The visit of an appointment that began last, ended or not.
+    /// Returns the most recently begun visit of an appointment, whether it has ended or not.
     async fn get_latest_visit(&mut self, appointment: AppointmentId) -> Result<Option<VisitRecord>, StoreError>;
 
-    /// Stores a visit with its participants, in place of what was stored of it before.
+    /// Saves a visit with its participants, replacing what was stored before.
     ///
     /// # Errors
-    /// [`Conflict::VisitOpen`](crate::Conflict::VisitOpen) if another visit of the appointment has
-    /// not ended; [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if it belongs to
-    /// another appointment.
+    /// [`Conflict::VisitOpen`](crate::Conflict::VisitOpen) if another visit of the appointment has not ended;
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if it belongs to another appointment.
     async fn save_visit(&mut self, visit: &VisitRecord) -> Result<(), StoreError>;
 
-    /// Adds what somebody wrote to a visit that is stored.
+    /// Adds a chat message to a stored visit.
     ///
     /// # Errors
-    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) for a number that is taken.
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if the number is taken.
     async fn insert_message(&mut self, visit: VisitId, message: &ChatMessage) -> Result<(), StoreError>;
 
-    /// Keeps terms as they are shown. Those that are known stay as they are.
+    /// Stores terms as they are displayed. Terms already stored are not changed.
     async fn insert_terms(&mut self, terms: &Terms, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Adds that somebody agreed to terms that are stored, or took it back, in a visit that is stored.
+    /// Records that consent was given or withdrawn. The terms and the visit must be stored.
     async fn insert_consent(&mut self, record: &ConsentRecord) -> Result<(), StoreError>;
 
-    /// Removes what people wrote about an appointment, and in it. Who met whom and when stays, with the audit log and
-    /// what was agreed to. `false`: there is none, it is under legal hold, or it was forgotten before.
+    /// Deletes an appointment's free text and the chat messages of its visits. Participants, times, the audit log and
+    /// consents are kept. Returns `false` if there is no such appointment, it is under legal hold, or this was done
+    /// before.
     async fn forget_appointment(&mut self, id: AppointmentId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Puts an appointment under legal hold, or lifts it. `false`: there is none.
+    /// Puts an appointment under legal hold or lifts it. Returns `false` if there is no such appointment.
     async fn update_hold(&mut self, id: AppointmentId, since: Option<Timestamp>) -> Result<bool, StoreError>;
 
-    /// Remembers what a call backend's service reported. It is about the visit of an earlier
-    /// report of the same call, or the last visit of the two people it names.
+    /// Stores a report from a call backend's service. It is assigned to the visit of an earlier report of the same
+    /// call, or to the last visit of the two users it names.
     async fn insert_backend_report(&mut self, report: &BackendReport) -> Result<Receipt, StoreError>;
 
-    /// Wraps at most `limit` data keys with the current root key that are wrapped with the one before it, and tells how
-    /// many.
+    /// Re-wraps at most `limit` data keys from the previous root key to the current one, and returns their number.
     async fn rewrap_keys(&mut self, limit: u32) -> Result<u64, StoreError>;
 
-    /// Gives at most `limit` people and appointments another data key whose keys are from before `before`, seals what
-    /// belongs to them anew, and tells how many they were.
+    /// Re-encrypts the data of at most `limit` users and appointments whose data keys were created before `before`
+    /// under new data keys, and returns their number.
     async fn rotate_keys(&mut self, before: Timestamp, at: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
-    /// At most `limit` second steps of users after `after` (`None`: from the first), by user.
+    /// Returns at most `limit` TOTP secrets of users after `after` (`None` to start), ordered by user.
     async fn list_second_steps(
         &mut self,
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, SealedSecret)>, StoreError>;
 
-    /// The same second step, sealed anew. What was used up stays so. False: the user has none.
+    /// Replaces a TOTP secret by the same secret encrypted again. Used time steps stay used. Returns `false` if the
+    /// user has none.
     async fn reseal_second_step(&mut self, user: UserId, secret: &SealedSecret) -> Result<bool, StoreError>;
 
-    /// The root keys of before, the first one first.
+    /// Returns the previous root keys, oldest first.
     async fn list_retired_roots(&mut self) -> Result<Vec<RetiredRoot>, StoreError>;
 
-    /// Keeps what is to be known of a root key of before, in place of what was kept of it.
+    /// Saves data about a previous root key, replacing what was saved before.
     async fn save_retired_root(&mut self, retired: &RetiredRoot) -> Result<(), StoreError>;
 
-    /// Has a job done, once this is committed.
+    /// Queues a job. It runs once this transaction is committed.
     async fn insert_job(&mut self, job: &Job) -> Result<(), StoreError>;
 
-    /// Lets a job that was tried wait. False: it does not wait any more.
+    /// Postpones a job after a failed attempt. Returns `false` if it is no longer queued.
     async fn postpone_job(&mut self, id: Uuid, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Forgets a job: it was done, or cannot be. False: it does not wait any more.
+    /// Removes a job from the queue because it succeeded or cannot succeed. Returns `false` if it is no longer queued.
     async fn delete_job(&mut self, id: Uuid) -> Result<bool, StoreError>;
 
-    /// A request that was done under this name.
+    /// Returns the completed request with this idempotency key.
     async fn get_done_request(&mut self, key: &RequestHash) -> Result<Option<DoneRequest>, StoreError>;
 
-    /// Remembers that a request was done.
+    /// Records a completed request.
     ///
     /// # Errors
-    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if one was done under that name.
+    /// [`Conflict::AlreadyExists`](crate::Conflict::AlreadyExists) if the idempotency key was used.
     async fn insert_done_request(&mut self, done: &DoneRequest) -> Result<(), StoreError>;
 
-    /// Forgets those that were done before then, and tells how many.
+    /// Deletes requests completed before `before` and returns their number.
     async fn delete_old_done_requests(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// Adds a line to the audit log.
+    /// Appends an entry to the audit log.
     async fn append_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError>;
 
-    /// Adds the line that the database was put back as it was earlier. `through`: the last line that is known to have been
-    /// written after that; 0 if none is known. The detail of the line says it.
+    /// Appends the row that records a restore from backup. `through` is the last row known to have been written after
+    /// the backup, or 0 if none is known. It is stored in the row's detail.
     async fn append_restored(&mut self, at: Timestamp, through: i64) -> Result<(), StoreError>;
 }

@@ -1,72 +1,72 @@
-//! People who can come in.
+//! Users.
 
 use std::fmt;
 
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{EmailAddress, Person, Private, Timestamp, UserId};
 
-/// A person to be added.
+/// A user to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// Who.
+    /// The person.
     pub person: Person,
-    /// Their sign-in name. `None`: they come by patient link only.
+    /// E-mail address for sign-in. `None` if they join by patient link only.
     pub email: Option<EmailAddress>,
-    /// Their password. `None`: they cannot sign in yet.
+    /// Password. `None` if they cannot sign in yet.
     pub password_hash: Option<PasswordHash>,
 }
 
-/// What a sign-in is checked against.
+/// The data that a sign-in is checked against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Whose.
+    /// The user's ID.
     pub user: UserId,
-    /// The name others see.
+    /// Display name.
     pub name: Private<String>,
-    /// The sign-in name. `None`: they come by patient link only.
+    /// E-mail address for sign-in. `None` if they join by patient link only.
     pub email: Option<EmailAddress>,
-    /// Their password. `None`: they cannot sign in.
+    /// Password. `None` if they cannot sign in with one.
     pub password_hash: Option<PasswordHash>,
-    /// The secret of their one-time passwords, sealed. `None`: they have no second step.
+    /// TOTP secret, encrypted. `None` if two-factor authentication is not enabled.
     pub second_step: Option<SealedSecret>,
-    /// Whether they are of the clinic's people: have a place in it, a field of their own, or were ever booked as a
-    /// provider. Nobody else can open what is another's.
+    /// Whether they belong to the clinic: have a clinic role or a specialty, or were ever booked as a provider. Only
+    /// these users can access other people's data.
     pub works_here: bool,
-    /// Since when they are shut out, if they are.
+    /// Since when the account has been disabled, if it is.
     pub disabled_at: Option<Timestamp>,
 }
 
-/// A person as the clinic's list has them.
+/// A person as shown in the clinic's list of people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Who.
+    /// The person.
     pub person: Person,
-    /// The sign-in name. `None`: they come by link only.
+    /// E-mail address for sign-in. `None` if they join by link only.
     pub email: Option<EmailAddress>,
-    /// What they are in the clinic as a whole.
+    /// Their clinic role.
     pub clinic_role: Option<ClinicRole>,
-    /// Whether somebody has ever been booked with them.
+    /// Whether an appointment was ever booked with them as provider.
     pub provides: bool,
-    /// Since when they are shut out, if they are.
+    /// Since when the account has been disabled, if it is.
     pub disabled_at: Option<Timestamp>,
 }
 
-/// A secret that the program alone can open. The store only keeps it.
+/// A secret encrypted by the server. Opaque to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedSecret(pub Vec<u8>);
 
-/// A password as it is stored: salted, hashed, in PHC string format. Never prints itself.
+/// A password hash in PHC string format, with salt. Its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Takes a PHC string into keeping.
+    /// Wraps a PHC string.
     #[must_use]
     pub const fn new(phc: String) -> Self {
         Self(phc)
     }
 
-    /// The PHC string, for checking a password against it.
+    /// Returns the PHC string, for verifying a password.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! What the database's files hold of people, and with which keys it opens.
+//! Tests of encryption at rest and of key handling.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -23,7 +23,7 @@ async fn run(directory: &Path, statement: &str) {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut shell(directory).await).await.unwrap();
 }
 
-/// A clinic in which something was said.
+/// A clinic in which a message was sent.
 async fn clinic(directory: &Path) -> SqliteStore {
     let store = support::sqlite(directory).await;
     book(&store).await;
@@ -39,7 +39,7 @@ async fn clinic(directory: &Path) -> SqliteStore {
     store
 }
 
-/// Everything sealed reads as it was written.
+/// Checks that all encrypted values read back as written.
 async fn is_whole(store: &dyn Store) {
     assert_eq!(store.get_person(user_id(1)).await.unwrap(), Some(patient().person));
     assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
@@ -50,7 +50,7 @@ async fn is_whole(store: &dyn Store) {
     assert_eq!(account.name, provider().person.name);
 }
 
-/// The plain words that are in any of the database's files.
+/// Returns the plain-text words found in any of the database's files.
 fn plain_words(directory: &Path) -> Vec<&'static str> {
     let files: Vec<Vec<u8>> =
         std::fs::read_dir(directory).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
@@ -70,10 +70,10 @@ async fn nothing_of_people_is_in_the_files_but_their_addresses() {
     assert_eq!(plain_words(directory.path()), [""; 0]);
     let address = b"ada@clinic.example";
     let wal = std::fs::read(directory.path().join("bedside.db-wal")).unwrap();
-    assert!(wal.windows(address.len()).any(|at| at == address), "what is plain is found");
+    assert!(wal.windows(address.len()).any(|at| at == address), "plain text is found");
 }
 
-/// Values and keys of others cannot be put in somebody's place.
+/// Values and keys cannot be swapped between rows or owners.
 #[tokio::test]
 async fn rows_that_were_swapped_do_not_open() {
     for (statement, place) in [
@@ -122,10 +122,10 @@ async fn another_key_is_refused_at_once_and_none_opens_nothing() {
     let locked = SqliteStore::open(&path).await.unwrap();
     assert!(matches!(locked.get_person(user_id(1)).await, Err(StoreError::NoKey)));
     assert!(matches!(locked.list_messages(visit_id(20)).await, Err(StoreError::NoKey)));
-    assert!(locked.list_audit(0, 10).await.is_ok(), "what is not sealed can be read");
+    assert!(locked.list_audit(0, 10).await.is_ok(), "plain columns stay readable");
     is_whole(&opened(directory.path(), keyring(1, None)).await).await;
 
-    // Keys that another program has put under another root key meanwhile.
+    // Another process has re-wrapped the keys under another root key in the meantime.
     let store = opened(directory.path(), keyring(1, None)).await;
     run(directory.path(), "UPDATE data_keys SET root = x'0303030303030303'").await;
     let error = store.get_person(user_id(1)).await.unwrap_err();
@@ -148,14 +148,14 @@ async fn another_root_key_takes_everything_over_bit_by_bit() {
     let mut transaction = store.begin().await.unwrap();
     assert_eq!(transaction.rewrap_keys(1).await.unwrap(), 1);
     drop(transaction);
-    assert_eq!(roots().await, [(one, 3)], "half a change is none");
+    assert_eq!(roots().await, [(one, 3)], "an uncommitted change has no effect");
     for left in [2, 1] {
         let mut transaction = store.begin().await.unwrap();
         assert_eq!(transaction.rewrap_keys(1).await.unwrap(), 1);
         transaction.commit().await.unwrap();
         assert_eq!(roots().await, [(one, left), (two, 3 - left)]);
         is_whole(&store).await;
-        // A stop half-way.
+        // Interrupted half-way.
         assert!(
             SqliteStore::open(&directory.path().join("bedside.db"))
                 .await
@@ -171,7 +171,7 @@ async fn another_root_key_takes_everything_over_bit_by_bit() {
     transaction.commit().await.unwrap();
     assert_eq!(roots().await, [(two, 3)]);
     is_whole(&opened(directory.path(), keyring(2, None)).await).await;
-    // A program that runs with the old one alone.
+    // A process that has only the old root key.
     assert!(matches!(before.get_person(user_id(2)).await, Err(StoreError::OtherKey { .. })));
     let mut transaction = store.begin().await.unwrap();
     let retired = RetiredRoot { root: one, at: at(5), sealed: SealedSecret(vec![1; 68]) };
@@ -198,7 +198,7 @@ async fn other_data_keys_seal_everything_anew() {
         is_whole(&store).await;
         rotated
     };
-    assert_eq!(rotate(at(0), 10).await, 0, "none is that old");
+    assert_eq!(rotate(at(0), 10).await, 0, "no key is that old");
     assert_eq!(rotate(at(100), 2).await, 2);
     assert_eq!(rotate(at(100), 2).await, 1);
     assert_eq!(rotate(at(100), 2).await, 0);
@@ -220,7 +220,7 @@ async fn second_steps_and_old_roots_are_kept_as_they_are_given() {
     assert_eq!(transaction.list_second_steps(Some(user_id(2)), 10).await.unwrap(), []);
     assert!(transaction.reseal_second_step(user_id(2), &SealedSecret(vec![8; 48])).await.unwrap());
     assert!(!transaction.reseal_second_step(user_id(1), &SealedSecret(vec![8; 48])).await.unwrap(), "has none");
-    assert!(!transaction.use_second_step(user_id(2), 5).await.unwrap(), "what was used up stays so");
+    assert!(!transaction.use_second_step(user_id(2), 5).await.unwrap(), "used time steps stay used");
     let retired = |byte| RetiredRoot { root: RootId::new([1; 8]), at: at(5), sealed: SealedSecret(vec![byte; 68]) };
     for byte in [1, 2] {
         transaction.save_retired_root(&retired(byte)).await.unwrap();
@@ -230,7 +230,7 @@ async fn second_steps_and_old_roots_are_kept_as_they_are_given() {
     assert_eq!(store.list_retired_roots().await.unwrap(), [retired(2)]);
 }
 
-/// A database of the version before sealing, with people in it.
+/// A database from the version before encryption, with people in it.
 async fn plain(directory: &Path) {
     let folder = TempDir::new().unwrap();
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap() {
@@ -268,14 +268,14 @@ async fn a_plain_database_is_sealed_once_and_nothing_plain_is_left() {
     plain(directory.path()).await;
     assert_eq!(plain_words(directory.path()).len(), 7);
 
-    // Without a key it gets as far as it can, and no plain text is lost.
+    // Without a key, migration goes as far as it can, and no plain text is lost.
     let locked = SqliteStore::open(&directory.path().join("bedside.db")).await.unwrap();
     assert!(matches!(locked.migrate().await, Err(StoreError::NoKey)));
     locked.close().await;
 
     let store = opened(directory.path(), keyring(1, None)).await;
     store.migrate().await.unwrap();
-    assert_eq!(plain_words(directory.path()), [""; 0], "while it is open");
+    assert_eq!(plain_words(directory.path()), [""; 0], "while the database is open");
     is_whole(&store).await;
     let other = store.get_appointment(appointment_id(11)).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
     assert_eq!((other.kind.as_str(), other.reason), ("Follow-up", None));
@@ -285,7 +285,7 @@ async fn a_plain_database_is_sealed_once_and_nothing_plain_is_left() {
     is_whole(&opened(directory.path(), keyring(1, None)).await).await;
 }
 
-/// Stopped after values were sealed and before what was plain was overwritten: the next start does that.
+/// If interrupted after values were encrypted and before the plain text was overwritten, the next start continues.
 #[tokio::test]
 async fn sealing_that_was_stopped_half_way_is_finished() {
     let directory = TempDir::new().unwrap();
@@ -297,12 +297,12 @@ async fn sealing_that_was_stopped_half_way_is_finished() {
     )
     .await;
     assert!(store.migrate().await.is_err());
-    assert!(store.get_person(user_id(1)).await.is_err(), "nothing is half sealed");
+    assert!(store.get_person(user_id(1)).await.is_err(), "no value is partially encrypted");
     run(directory.path(), "DROP TRIGGER stop").await;
     store.migrate().await.unwrap();
     is_whole(&store).await;
 
-    // A crash between the last value and the overwriting leaves the empty table, and remains in free pages.
+    // A crash between encrypting the last value and overwriting leaves the empty table, and remains in free pages.
     run(
         directory.path(),
         &format!(
@@ -317,10 +317,10 @@ async fn sealing_that_was_stopped_half_way_is_finished() {
     assert_eq!(plain_words(directory.path()), [""; 0]);
 }
 
-/// A new column with text in it is sealed, or somebody has decided here that it may be read.
+/// Every text column must either be encrypted or be listed here as plain.
 #[tokio::test]
 async fn every_plain_column_is_known() {
-    // Identifiers, codes, and what is said to be plain.
+    // IDs, codes, and texts that are documented as plain.
     const IDENTIFIERS: [&str; 9] =
         ["id", "owner", "user_id", "booked_by", "patient_id", "provider_id", "appointment_id", "visit_id", "terms_id"];
     const PLAIN: [&str; 41] = [
@@ -378,7 +378,7 @@ async fn every_plain_column_is_known() {
     let plain = columns.iter().filter(|(_, column)| !IDENTIFIERS.contains(&column.as_str()));
     let plain: Vec<String> = plain.map(|(table, column)| format!("{table}.{column}")).collect();
     for column in &plain {
-        assert!(PLAIN.contains(&column.as_str()), "{column} holds text in clear: seal it, or say why not");
+        assert!(PLAIN.contains(&column.as_str()), "{column} holds plain text: encrypt it or list it here");
     }
     assert_eq!(plain.len(), PLAIN.len(), "{plain:?}");
 }

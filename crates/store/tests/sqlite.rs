@@ -1,4 +1,4 @@
-//! What only SQLite does: files, settings, and what its own rules refuse.
+//! Tests specific to SQLite: files, settings and constraints.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -18,7 +18,7 @@ use support::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// A connection past the store, as an operator with a database shell has it.
+/// Opens a raw connection, like an operator with a database shell.
 async fn shell(directory: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(directory.join("bedside.db")).connect().await.unwrap()
 }
@@ -27,7 +27,7 @@ async fn run(shell: &mut SqliteConnection, statement: impl SqlSafeStr) -> Result
     sqlx::raw_sql(statement).execute(shell).await.map(drop).map_err(|error| error.to_string())
 }
 
-/// A disk of its own, of a few megabytes. `None`: only root may mount one.
+/// A mounted file system of a few megabytes. `None` unless run as root, which is required for mounting.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -43,7 +43,7 @@ impl SmallDisk {
         mounted.then_some(Self(folder))
     }
 
-    /// Leaves no space at all.
+    /// Fills the disk completely.
     fn fill(&self) {
         let mut file = std::fs::File::create(self.0.path().join("filler")).unwrap();
         for size in [65_536, 4_096, 1] {
@@ -62,7 +62,8 @@ impl Drop for SmallDisk {
     }
 }
 
-/// SQLite rolls back automatically when the disk is full; a connection that then cannot be rolled back is not used again.
+/// SQLite rolls back automatically when the disk is full. A connection that then cannot be rolled back is not used
+/// again.
 #[tokio::test]
 async fn after_a_full_disk_has_space_again_the_next_write_works() {
     let Some(disk) = SmallDisk::new(3) else { return };
@@ -70,7 +71,7 @@ async fn after_a_full_disk_has_space_again_the_next_write_works() {
     book(&store).await;
     disk.fill();
     let mut failed = None;
-    // What the log has room for is written; then nothing is.
+    // Writes succeed until the WAL is full; then they fail.
     for number in 0..2_000 {
         let wrote = async {
             let mut transaction = store.begin().await?;
@@ -86,7 +87,7 @@ async fn after_a_full_disk_has_space_again_the_next_write_works() {
     }
     let failed = failed.expect("the disk is full");
     assert_eq!(failed.to_string(), "the database failed: the disk is full", "{failed:?}");
-    assert!(store.get_appointment(appointment_id(10)).await.unwrap().is_some(), "reading goes on");
+    assert!(store.get_appointment(appointment_id(10)).await.unwrap().is_some(), "reads still work");
     disk.empty();
     store.check_writable().await.unwrap();
     let mut transaction = store.begin().await.unwrap();
@@ -129,7 +130,7 @@ async fn a_database_that_others_could_read_is_made_private() {
     }
 }
 
-/// Two programs that start for the first time at once.
+/// Two processes that start for the first time at the same time.
 #[tokio::test]
 async fn migrations_of_two_programs_wait_for_each_other() {
     for _ in 0..5 {
@@ -164,7 +165,7 @@ async fn a_database_that_was_not_closed_has_what_was_committed() {
     let mut transaction = store.begin().await.unwrap();
     transaction.insert_session(&session(1, 1)).await.unwrap();
 
-    // What a crash would leave on the disk at this point.
+    // The files as a crash at this point would leave them.
     let crashed = TempDir::new().unwrap();
     for file in ["bedside.db", "bedside.db-wal"] {
         std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
@@ -174,7 +175,7 @@ async fn a_database_that_was_not_closed_has_what_was_committed() {
     assert_eq!(store.get_session(&session(1, 1).token_hash).await.unwrap(), None);
 }
 
-/// What was written goes, and the key that it was sealed with: whatever is left of it somewhere stays sealed.
+/// Deletes the text and its data key, so that any remains stay encrypted.
 #[tokio::test]
 async fn what_is_forgotten_is_not_in_the_file_any_more() {
     let directory = TempDir::new().unwrap();
@@ -199,7 +200,7 @@ async fn what_is_forgotten_is_not_in_the_file_any_more() {
     assert!(!kept.iter().any(|bytes| is_in_files(directory.path(), bytes)));
 }
 
-/// A message of Ada's in the visit 20.
+/// Writes a message from Ada in visit 20.
 async fn write(store: &dyn Store, text: &str) {
     let mut transaction = store.begin().await.unwrap();
     transaction.save_visit(&visit(20, VisitPhase::Planned)).await.unwrap();
@@ -208,7 +209,7 @@ async fn write(store: &dyn Store, text: &str) {
     transaction.commit().await.unwrap();
 }
 
-/// Whether they are in any file of the database.
+/// Returns whether any file of the database contains these bytes.
 fn is_in_files(directory: &Path, wanted: &[u8]) -> bool {
     let files = ["bedside.db", "bedside.db-wal", "bedside.db-shm"];
     files.iter().any(|name| {
@@ -269,7 +270,7 @@ async fn a_migration_that_fails_is_undone() {
     assert!(run(&mut shell, "SELECT 1 FROM appointments").await.is_err());
 }
 
-/// A clinic that ran the first release brings its visits along.
+/// Migrates a database of the first release with its visits.
 #[tokio::test]
 async fn a_database_of_the_first_release_is_brought_up_to_date() {
     let directory = TempDir::new().unwrap();
@@ -306,7 +307,7 @@ async fn a_database_of_the_first_release_is_brought_up_to_date() {
         .fetch_one(&mut shell)
         .await
         .unwrap();
-    assert_eq!(next, 7, "the order in which visits began goes on");
+    assert_eq!(next, 7, "the order of visits continues");
     let broken: i64 =
         sqlx::query_scalar("SELECT count(*) FROM pragma_foreign_key_check").fetch_one(&mut shell).await.unwrap();
     assert_eq!(broken, 0);
@@ -336,7 +337,7 @@ async fn a_directory_without_permission_is_named() {
     let directory = TempDir::new().unwrap();
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o555)).unwrap();
     let path = directory.path().join("bedside.db");
-    // Root may write anywhere; then there is nothing to see here.
+    // Root can write anywhere, so there is nothing to test.
     if std::fs::write(directory.path().join("probe"), "").is_err() {
         let error = SqliteStore::open(&path).await.unwrap_err();
         assert_eq!(error.to_string(), format!("cannot open the database {}: permission denied", path.display()));
@@ -378,7 +379,7 @@ async fn the_audit_log_is_append_only() {
     assert_eq!(store.list_audit(0, 10).await.unwrap(), before);
 }
 
-/// Whoever can write into the file can drop the triggers. The chain tells.
+/// A process with write access to the file can drop the triggers. The hash chain detects changes.
 #[tokio::test]
 async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
     for (statement, fault) in [
@@ -408,7 +409,7 @@ async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
         let mut shell = shell(directory.path()).await;
         run(&mut shell, "DROP TRIGGER audit_is_not_updated; DROP TRIGGER audit_is_not_deleted").await.unwrap();
         run(&mut shell, statement).await.unwrap();
-        // The program goes on.
+        // The server continues to write.
         write(1).await;
         let mut chain = Chain::default();
         let lines = store.list_audit(0, 10).await.unwrap();
@@ -416,7 +417,7 @@ async fn what_is_done_to_the_audit_log_behind_the_programs_back_shows() {
     }
 }
 
-/// Lines of a version that noted no subjects, with the hashes that it gave them.
+/// Rows written by a version that recorded no subjects, with their hashes.
 const BEFORE_SUBJECTS: &str = "\
     INSERT INTO audit (sequence, at, actor, action, appointment_id, visit_id, detail, hash) VALUES
         (1, 1790000001000, NULL, 'user.added', NULL, NULL, 'operator',
@@ -430,7 +431,7 @@ const BEFORE_SUBJECTS: &str = "\
             '00000000-0000-0000-0000-000000000063', NULL, 'not_found',
             x'585bfe7157da2c39f45b94193cdbdd8f5eb5c179de4a0e40c38a108c61b72f5e');";
 
-/// What an earlier version wrote holds, is gone on from, and can be altered as little as before.
+/// Rows from an earlier version are valid, are continued, and are protected from changes.
 #[tokio::test]
 async fn an_audit_log_from_before_there_were_subjects_goes_on() {
     for (statement, fault) in [
@@ -605,7 +606,7 @@ async fn an_abandoned_transaction_lets_the_next_one_begin() {
     book(&store).await;
     for number in 0..50 {
         let mut transaction = store.begin().await.unwrap();
-        // Given up in the middle of a statement, as when a client goes away.
+        // Cancelled in the middle of a statement, as when a client disconnects.
         let session = session(number, 1);
         let insert = transaction.insert_session(&session);
         let _ = tokio::time::timeout(std::time::Duration::ZERO, insert).await;
@@ -654,7 +655,7 @@ async fn nothing_secret_is_printed() {
     }
 }
 
-/// Earlier versions took a domain as it was typed. Nobody could sign in with such an address since domains have one form.
+/// Earlier versions stored a domain as typed. Since domains are normalized, such an address no longer matched at sign-in.
 #[tokio::test]
 async fn addresses_of_earlier_versions_get_the_form_that_is_looked_for() {
     let directory = TempDir::new().unwrap();
@@ -688,8 +689,8 @@ async fn addresses_of_earlier_versions_get_the_form_that_is_looked_for() {
             one.email.as_ref().unwrap().reveal().to_owned()
         };
         assert_eq!(address(1), "ada@xn--mller-kva.example");
-        assert_eq!(address(2), "Ada@M\u{fc}LLER.example", "taken by the first");
-        assert_eq!(address(3), kelvin, "no address any more, and listed all the same");
+        assert_eq!(address(2), "Ada@M\u{fc}LLER.example", "the normalized address is taken by the first");
+        assert_eq!(address(3), kelvin, "no longer a valid address, but still listed");
         assert_eq!(address(4), "grace@example.org");
     }
 }

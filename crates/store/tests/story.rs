@@ -1,4 +1,4 @@
-//! One story of people who book, meet and meet again, for every implementation of the store.
+//! A test scenario of users who book, meet and meet again, run against every implementation of the store.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -88,7 +88,7 @@ async fn people(store: &dyn Store) {
     nameless.person.id = user_id(3);
     nameless.person.name = "".into();
     let refused = begin(store).await.insert_user(&nameless, at(1)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "a value breaks the rule name_has_1_to_600_characters");
+    assert_eq!(refused.to_string(), "a value violates the constraint name_has_1_to_600_characters");
 
     let mut transaction = begin(store).await;
     let password = PasswordHash::new("$argon2id$two".into());
@@ -99,14 +99,14 @@ async fn people(store: &dyn Store) {
     assert_eq!(store.get_account(&ada).await.unwrap().unwrap().password_hash, Some(password));
 }
 
-/// A first second step takes no other's place.
+/// Setting a first TOTP secret never replaces an existing one.
 async fn second_step(store: &dyn Store) {
     let secret = |byte| SealedSecret(vec![byte; 48]);
     let mut transaction = begin(store).await;
     assert!(transaction.insert_second_step(user_id(2), &secret(1)).await.unwrap());
     assert!(transaction.use_second_step(user_id(2), 5).await.unwrap());
-    assert!(!transaction.insert_second_step(user_id(2), &secret(2)).await.unwrap(), "they have one");
-    assert!(!transaction.use_second_step(user_id(2), 5).await.unwrap(), "and what was used up of it stays so");
+    assert!(!transaction.insert_second_step(user_id(2), &secret(2)).await.unwrap(), "the user already has one");
+    assert!(!transaction.use_second_step(user_id(2), 5).await.unwrap(), "used time steps stay used");
     assert!(!transaction.insert_second_step(user_id(9), &secret(1)).await.unwrap(), "nobody");
     transaction.commit().await.unwrap();
     assert_eq!(store.get_account_of(user_id(2)).await.unwrap().unwrap().second_step, Some(secret(1)));
@@ -229,7 +229,7 @@ async fn password_reset(store: &dyn Store) {
         transaction.replace_password_reset(one).await.unwrap();
     }
     transaction.commit().await.unwrap();
-    assert_eq!(store.get_password_reset(&first.token_hash).await.unwrap(), None, "a newer one took its place");
+    assert_eq!(store.get_password_reset(&first.token_hash).await.unwrap(), None, "replaced by a newer one");
     assert_eq!(store.get_password_reset(&second.token_hash).await.unwrap(), Some(second.clone()));
 
     disable(store, Some(at(1))).await;
@@ -256,8 +256,16 @@ async fn provider_link(store: &dyn Store) {
     transaction.insert_provider_link(&link("a", 1)).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(store.get_provider_link("https://id.example", "a").await.unwrap(), Some(link("a", 1)));
-    assert_eq!(store.get_provider_link("https://id.example/", "a").await.unwrap(), None, "to the letter");
-    assert_eq!(store.get_provider_link("https://id.example", "A").await.unwrap(), None, "to the letter");
+    assert_eq!(
+        store.get_provider_link("https://id.example/", "a").await.unwrap(),
+        None,
+        "issuers are compared exactly"
+    );
+    assert_eq!(
+        store.get_provider_link("https://id.example", "A").await.unwrap(),
+        None,
+        "subjects are compared exactly"
+    );
     assert_eq!(store.get_provider_link_of(user_id(1), "https://id.example").await.unwrap(), Some(link("a", 1)));
     assert_eq!(store.get_provider_link_of(user_id(2), "https://id.example").await.unwrap(), None);
     for taken in [link("a", 2), link("b", 1)] {
@@ -293,7 +301,7 @@ async fn passkey(store: &dyn Store) {
     let mut transaction = begin(store).await;
     assert!(transaction.update_passkey_used(&[1; 16], "{\"counter\":1}", at(9)).await.unwrap());
     assert!(!transaction.update_passkey_used(&[9; 16], "{}", at(9)).await.unwrap());
-    assert!(!transaction.delete_passkey(user_id(1), &[2; 16]).await.unwrap(), "somebody else's");
+    assert!(!transaction.delete_passkey(user_id(1), &[2; 16]).await.unwrap(), "another user's passkey");
     assert!(transaction.delete_passkey(user_id(2), &[2; 16]).await.unwrap());
     transaction.commit().await.unwrap();
     let used = PasskeyRecord { credential: "{\"counter\":1}".into(), used_at: Some(at(9)), ..passkey(1, 2) };
@@ -335,7 +343,7 @@ async fn patient_link(store: &dyn Store) {
     assert_eq!(store.get_session(&guest.token_hash).await.unwrap(), Some(guest));
 }
 
-/// The patient asks to come in on another device.
+/// The patient asks to join from another device.
 async fn another_device(store: &dyn Store) {
     let asked = |number: u128, byte: u8, second| AdmissionRecord {
         id: AdmissionId::new(uuid::Uuid::from_u128(number)),
@@ -362,8 +370,11 @@ async fn another_device(store: &dyn Store) {
     assert!(transaction.answer_admission(first.id, true, at(22)).await.unwrap());
     assert!(!transaction.answer_admission(first.id, false, at(23)).await.unwrap(), "once");
     assert!(transaction.rebind_invite(&invite_hash(1), &first.session, at(22)).await.unwrap());
-    assert!(!transaction.rebind_invite(&invite_hash(1), &first.session, at(500)).await.unwrap(), "its time is over");
-    assert!(!transaction.rebind_invite(&invite_hash(9), &first.session, at(22)).await.unwrap(), "there is none");
+    assert!(
+        !transaction.rebind_invite(&invite_hash(1), &first.session, at(500)).await.unwrap(),
+        "the link has expired"
+    );
+    assert!(!transaction.rebind_invite(&invite_hash(9), &first.session, at(22)).await.unwrap(), "no such link");
     transaction.commit().await.unwrap();
     let answered = AdmissionRecord { answered: Some((at(22), true)), ..first.clone() };
     assert_eq!(store.get_admission_of_session(&first.session).await.unwrap(), Some(answered));
@@ -377,7 +388,7 @@ async fn another_device(store: &dyn Store) {
     transaction.commit().await.unwrap();
 }
 
-/// An interpreter may come, does by a link, and may not any more.
+/// An interpreter is added, joins by a link, and is removed.
 async fn companions(store: &dyn Store) {
     let person = Person { id: user_id(5), name: "Ines".into(), specialty: None, birth_date: None, avatar_url: None };
     let ines = NewUser { person: person.clone(), email: None, password_hash: None };
@@ -399,7 +410,11 @@ async fn companions(store: &dyn Store) {
     session.invite = Some((appointment_id(10), Role::Interpreter));
     let mut transaction = begin(store).await;
     transaction.insert_invite(&link).await.unwrap();
-    assert_eq!(transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(), 0, "somebody else's");
+    assert_eq!(
+        transaction.delete_unused_invites(appointment_id(10), user_id(1)).await.unwrap(),
+        0,
+        "another user's links"
+    );
     transaction.insert_session(&session).await.unwrap();
     assert!(transaction.use_invite(&link.token_hash, &session.token_hash, at(10)).await.unwrap());
     transaction.commit().await.unwrap();
@@ -411,7 +426,7 @@ async fn companions(store: &dyn Store) {
     assert!(transaction.delete_companion(appointment_id(10), user_id(5)).await.unwrap());
     assert!(!transaction.delete_companion(appointment_id(10), user_id(5)).await.unwrap());
     transaction.commit().await.unwrap();
-    // Their session and their place.
+    // The end of their session and their removal.
     let changes = RightChanges { epoch: epoch + 2, of: Some(vec![user_id(5); 2]) };
     assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
     assert_eq!(store.get_rights_epoch().await.unwrap(), epoch + 2);
@@ -423,7 +438,7 @@ async fn companions(store: &dyn Store) {
     assert_eq!(store.list_appointments(user_id(5), at(0), at(86_400)).await.unwrap(), []);
 }
 
-/// Somebody comes to the front desk, and books.
+/// A user joins the front desk and books.
 async fn the_clinic(store: &dyn Store) {
     let mut booked = appointment();
     booked.id = appointment_id(13);
@@ -467,7 +482,7 @@ async fn the_clinic(store: &dyn Store) {
     assert!(!works_here(store, 5).await);
 }
 
-/// Whoever was to come hears of it, a companion too, and of nothing else that becomes of an appointment.
+/// Cancelling an appointment is reported to all its participants, including companions. Other status changes are not.
 async fn a_cancelled_appointment_changes_rights(store: &dyn Store) {
     let mut transaction = begin(store).await;
     transaction.insert_companion(appointment_id(13), user_id(5), Role::Guest, at(1)).await.unwrap();
@@ -483,7 +498,7 @@ async fn a_cancelled_appointment_changes_rights(store: &dyn Store) {
     assert_eq!(store.get_right_changes(epoch).await.unwrap(), changes);
 }
 
-/// A request comes twice, and is forgotten.
+/// A request is repeated, and later forgotten.
 async fn done_requests(store: &dyn Store) {
     let hash = |n: u8| RequestHash::new([n; 32]);
     let done = DoneRequest { key: hash(1), request: hash(2), made: appointment_id(13).uuid(), at: at(5) };
@@ -500,7 +515,7 @@ async fn done_requests(store: &dyn Store) {
     transaction.commit().await.unwrap();
 }
 
-/// Another program is let in, and shut out.
+/// An integrator is added and disabled.
 async fn programs(store: &dyn Store) {
     let ehr = Person { id: user_id(6), name: "Records".into(), specialty: None, birth_date: None, avatar_url: None };
     let grants = "appointments:read people:write".parse().unwrap();
@@ -518,7 +533,7 @@ async fn programs(store: &dyn Store) {
     transaction.insert_client_key(&key).await.unwrap();
     assert!(transaction.save_issuer(&signs(user_id(6), "{}"), at(0)).await.unwrap());
     transaction.commit().await.unwrap();
-    assert_eq!(store.get_client_key(key_id).await.unwrap(), None, "it is no program yet");
+    assert_eq!(store.get_client_key(key_id).await.unwrap(), None, "not an integrator yet");
     assert_eq!(store.get_issuer("https://ehr.example").await.unwrap(), None);
 
     let mut transaction = begin(store).await;
@@ -556,13 +571,13 @@ async fn programs(store: &dyn Store) {
     transaction.commit().await.unwrap();
 }
 
-/// A patient agrees, takes it back, and agrees again.
+/// A patient gives consent, withdraws it, and gives it again.
 async fn consents(store: &dyn Store, visit: &VisitRecord) -> Terms {
     let terms = Terms { id: TermsId::new([7; 16]), language: "en".to_owned(), text: "I agree.".to_owned() };
     let line =
         |given, second| ConsentRecord { visit: visit.id, user: user_id(1), given, terms: terms.id, at: at(second) };
     let mut transaction = begin(store).await;
-    assert!(transaction.insert_consent(&line(true, 21)).await.is_err(), "to nothing that was shown");
+    assert!(transaction.insert_consent(&line(true, 21)).await.is_err(), "unknown terms");
     drop(transaction);
 
     let mut transaction = begin(store).await;
@@ -573,14 +588,14 @@ async fn consents(store: &dyn Store, visit: &VisitRecord) -> Terms {
         transaction.insert_consent(each).await.unwrap();
     }
     transaction.commit().await.unwrap();
-    assert_eq!(store.get_terms(terms.id).await.unwrap(), Some(terms.clone()), "as they were shown first");
+    assert_eq!(store.get_terms(terms.id).await.unwrap(), Some(terms.clone()), "unchanged");
     assert_eq!(store.get_terms(TermsId::new([8; 16])).await.unwrap(), None);
     assert_eq!(store.list_consents(visit.appointment).await.unwrap(), lines);
     assert_eq!(store.list_consents(appointment_id(11)).await.unwrap(), []);
     terms
 }
 
-/// What people wrote goes when it is old, unless it is held.
+/// Free text is deleted when it is old, unless it is under legal hold.
 async fn forgetting(store: &dyn Store) {
     let booking = appointment_id(10);
     let start = appointment().start;
@@ -610,7 +625,7 @@ async fn forgetting(store: &dyn Store) {
     let kept = store.get_appointment(booking).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
     assert_eq!((kept.reason, kept.start), (None, start));
     assert_eq!(store.list_messages(visit_id(20)).await.unwrap(), []);
-    assert!(!store.list_consents(booking).await.unwrap().is_empty(), "what was agreed to stays");
+    assert!(!store.list_consents(booking).await.unwrap().is_empty(), "consents are kept");
 }
 
 async fn visits(store: &dyn Store) {
@@ -669,7 +684,7 @@ async fn visits(store: &dyn Store) {
     assert_eq!(store.get_latest_visit(booking).await.unwrap(), Some(first.clone()));
     assert_eq!(store.list_started_visits().await.unwrap(), []);
 
-    // Its identifier sorts before the first one's: the order is that in which visits began.
+    // Its ID sorts before the first one's, but the order is the one in which visits began.
     let second = visit(19, VisitPhase::Started { at: at(100) });
     save(store, &second).await;
     save(store, &first).await;
@@ -738,7 +753,7 @@ async fn half_a_change_is_none(store: &dyn Store) {
     let mut transaction = begin(store).await;
     transaction.update_appointment_status(appointment_id(10), AppointmentStatus::Cancelled).await.unwrap();
     transaction.append_audit(&AuditEntry::new(at(200), AuditAction::AppointmentCancelled)).await.unwrap();
-    // Nobody sees what has not been committed.
+    // Uncommitted changes are invisible to readers.
     assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), before);
     drop(transaction);
     assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), before);
@@ -782,7 +797,7 @@ async fn jobs(store: &dyn Store) {
     assert_eq!(store.count_jobs().await.unwrap(), 1);
     assert_eq!(store.list_due_jobs(at(59), 9).await.unwrap(), []);
     assert_eq!(store.list_due_jobs(at(60), 9).await.unwrap(), [Job { tries: 1, ..first.clone() }]);
-    // The link is made when the mail is sent, and leaves the mail where it is until that is done.
+    // The link is created when the mail is sent. The job stays queued until then.
     let reset = PasswordReset {
         token_hash: ResetHash::new([77; 32]),
         user: user_id(2),
@@ -793,14 +808,14 @@ async fn jobs(store: &dyn Store) {
     transaction.replace_password_reset(&reset).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(store.count_jobs().await.unwrap(), 1);
-    // A link to set a password that is on its way ends with those that have arrived.
+    // Pending reset mails are deleted together with the links.
     let mut transaction = begin(store).await;
     transaction.delete_password_resets_of(user_id(2)).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(store.count_jobs().await.unwrap(), 0);
 }
 
-/// A copy has everything as it was at that moment, and can be written; a file that is there is not overwritten.
+/// A backup contains everything as of that moment and is writable. An existing file is not overwritten.
 async fn copies(store: &dyn Store, directory: &std::path::Path) {
     store.check_writable().await.unwrap();
     store.check_contents().await.unwrap();
@@ -828,7 +843,7 @@ async fn audit(store: &dyn Store) {
         .about(user_id(1))
         .of_appointment(appointment_id(10))
         .of_visit(visit_id(19));
-    // Also of things that do not exist.
+    // Denials are recorded even for appointments that do not exist.
     let denied =
         AuditEntry::new(at(99), AuditAction::AccessDenied).of_appointment(appointment_id(99)).with_detail("not_found");
     let mut transaction = begin(store).await;

@@ -1,4 +1,4 @@
-//! The booking, and the time in which people may come in.
+//! Appointments and their join window.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AppointmentId, CallBackend, Participants, Private, TermsId, Timestamp, UserId};
 
-/// The state of a booking, as in FHIR R4 `Appointment.status`.
+/// The status of an appointment, as in FHIR R4 `Appointment.status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum AppointmentStatus {
-    /// Made; nobody has come yet.
+    /// Booked; nobody has joined yet.
     Booked,
     /// The patient has been in the waiting room.
     Arrived,
     /// The visit took place.
     Fulfilled,
-    /// Called off.
+    /// Cancelled.
     Cancelled,
     /// The patient did not come.
     NoShow,
 }
 
-/// A text that is no appointment status.
+/// The text is not an appointment status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown appointment status")]
 pub struct UnknownStatus;
 
 impl AppointmentStatus {
-    /// Whether an appointment that stands so can be cancelled: not one that took place, that the patient missed, or that
-    /// was cancelled before.
+    /// Returns whether an appointment with this status can be cancelled. It cannot if the visit took place, the patient
+    /// missed it, or it is already cancelled.
     #[must_use]
     pub const fn may_be_cancelled(self) -> bool {
         match self {
@@ -41,7 +41,7 @@ impl AppointmentStatus {
         }
     }
 
-    /// The FHIR code.
+    /// Returns the FHIR code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,43 +71,43 @@ impl FromStr for AppointmentStatus {
     }
 }
 
-/// A booking of one patient with one provider.
+/// An appointment of one patient with one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appointment {
-    /// Which.
+    /// Its ID.
     pub id: AppointmentId,
-    /// When it is due.
+    /// Scheduled start.
     pub start: Timestamp,
-    /// Planned length, 5 minutes to 24 hours.
+    /// Scheduled length, 5 minutes to 24 hours.
     pub duration: Duration,
-    /// What kind of visit, such as "Follow-up".
+    /// Visit type, such as "Follow-up".
     pub kind: String,
-    /// Why, in the words of whoever booked it.
+    /// Reason for the visit, as entered when it was booked.
     pub reason: Option<Private<String>>,
-    /// Where it stands.
+    /// Its status.
     pub status: AppointmentStatus,
-    /// Who meets.
+    /// Its participants.
     pub participants: Participants,
-    /// Who is to carry the media.
+    /// The call backend that was chosen for it.
     pub backend: CallBackend,
-    /// Who booked it: somebody at the front desk, or another program. `None`: the operator.
+    /// The front-desk user or integrator that booked it; `None` if the operator did.
     pub booked_by: Option<UserId>,
 }
 
-/// How an operator wants visits run.
+/// The operator's settings for visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisitRules {
-    /// How long before its time a patient may come into the waiting room.
+    /// How long before the scheduled start a patient may enter the waiting room.
     pub early: Duration,
-    /// How long after its planned end people may still come in.
+    /// How long after the scheduled end participants may still join.
     pub late: Duration,
     /// How long an absent patient is called before the provider is asked what to do.
     pub ring: Duration,
-    /// How long a seat is held for a person whose connection dropped.
+    /// How long a seat is held for a participant whose connection dropped.
     pub seat_held: Duration,
-    /// Whether there is an account at CometChat.
+    /// Whether a CometChat account is configured.
     pub cometchat: bool,
-    /// The terms that people are asked to agree to; `None`: nobody is asked.
+    /// The terms that participants are asked to accept; `None` if there are none.
     pub terms: Option<TermsId>,
 }
 
@@ -125,7 +125,7 @@ impl Default for VisitRules {
 }
 
 impl VisitRules {
-    /// Whether visits can go over a backend here.
+    /// Returns whether a backend is available on this server.
     #[must_use]
     pub const fn offers(&self, backend: CallBackend) -> bool {
         match backend {
@@ -135,37 +135,38 @@ impl VisitRules {
     }
 }
 
-/// Whether the door is open.
+/// The state of an appointment's join window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinWindow {
-    /// It opens at this moment.
+    /// It opens at this time.
     Early(Timestamp),
-    /// Come in.
+    /// Participants may join.
     Open,
     /// It has closed.
     Closed,
 }
 
 impl Appointment {
-    /// Who carries the media here: what is not offered any more falls back to the embedded server.
+    /// Returns the backend that carries the call. Falls back to the embedded SFU if the chosen one is no longer
+    /// available.
     #[must_use]
     pub const fn carrier(&self, rules: &VisitRules) -> CallBackend {
         if rules.offers(self.backend) { self.backend } else { CallBackend::Embedded }
     }
 
-    /// When it is planned to end.
+    /// Returns the scheduled end.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.start + self.duration
     }
 
-    /// When the door closes for good.
+    /// Returns when the join window closes.
     #[must_use]
     pub fn closes(&self, rules: &VisitRules) -> Timestamp {
         self.end() + rules.late
     }
 
-    /// Whether people may come in at `now`.
+    /// Returns the state of the join window at `now`.
     #[must_use]
     pub fn window(&self, rules: &VisitRules, now: Timestamp) -> JoinWindow {
         let opens = self.start - rules.early;

@@ -1,29 +1,29 @@
-//! Who carries the media of a visit. It never decides who may join.
+//! Call backends, which carry the media of a visit. A backend never decides who may join.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Who carries the media.
+/// The service that carries the media of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum CallBackend {
-    /// Bedside's own media server.
+    /// Bedside's own SFU.
     #[default]
     Embedded,
-    /// An account of the clinic's at CometChat.
+    /// The clinic's CometChat account.
     CometChat,
 }
 
-/// A text that is no call backend.
+/// The text does not name a call backend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown call backend")]
 pub struct UnknownCallBackend;
 
 impl CallBackend {
-    /// The word used on the wire and in the database.
+    /// Returns the name used on the wire and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

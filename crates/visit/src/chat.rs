@@ -1,4 +1,4 @@
-//! What people write to each other in a visit.
+//! Chat messages of a visit.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, UserId};
 
-/// The most messages of one person in a visit, and of all who come beside patient and provider together.
+/// Maximum number of messages per participant in a visit. All companions together share one such quota.
 const MOST_MESSAGES: usize = 250;
-/// The most bytes that the messages of one person may take in a page's snapshot: a third of a novel.
+/// Maximum size in bytes of one participant's messages in a snapshot.
 const MOST_BYTES: usize = 128 * 1024;
-/// The same of all who come beside patient and provider together.
+/// Maximum size in bytes of all companions' messages together in a snapshot.
 const MOST_BYTES_OF_COMPANY: usize = 256 * 1024;
-/// What a message takes in a snapshot beside its text: its number, its writer's id, its time and their names.
+/// Size in bytes of a message in a snapshot besides its text: number, sender ID, time and field names.
 const FRAME: usize = 128;
 
-/// What some people have written in a visit. Everybody has a share of their own, so that nobody can use up another's; and
-/// what all may write together fits into a snapshot ([`MAX_SERVER_MESSAGE`](crate::signalling::MAX_SERVER_MESSAGE)).
+/// How much has been written in a visit. Each participant has a separate quota, so that nobody can use up another's,
+/// and all quotas together fit into one snapshot ([`MAX_SERVER_MESSAGE`](crate::signalling::MAX_SERVER_MESSAGE)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Written {
     messages: usize,
@@ -24,72 +24,71 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Counts messages.
+    /// Adds up messages.
     pub(crate) fn count<'a>(messages: impl Iterator<Item = &'a ChatMessage>) -> Self {
         messages.fold(Self::default(), |all, message| all.and(&message.text))
     }
 
-    /// With one more.
+    /// Returns the total including one more message.
     pub(crate) fn and(self, text: &ChatText) -> Self {
         Self { messages: self.messages + 1, bytes: self.bytes + FRAME + text.bytes_in_json() }
     }
 
-    /// Whether it is no more than one person's share.
+    /// Returns whether the total is within one participant's quota.
     pub(crate) fn fits_one(self) -> bool {
         self.messages <= MOST_MESSAGES && self.bytes <= MOST_BYTES
     }
 
-    /// Whether it is no more than the share of everyone beside patient and provider.
+    /// Returns whether the total is within the companions' shared quota.
     pub(crate) fn fits_company(self) -> bool {
         self.messages <= MOST_MESSAGES && self.bytes <= MOST_BYTES_OF_COMPANY
     }
 }
 
-/// A message that somebody wrote in a visit.
+/// A chat message in a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ChatMessage {
-    /// Its number in the visit, from 1.
+    /// Its number in the visit, counting from 1.
     pub number: u32,
-    /// Who wrote it.
+    /// The sender.
     pub from: UserId,
-    /// When.
+    /// When it was sent.
     pub at: Timestamp,
-    /// What.
+    /// Its text.
     pub text: ChatText,
 }
 
-/// What a person may write: 1–2,000 characters, of which not all are white space. Line breaks and tabs are kept, as in a
-/// table that was pasted; what cannot be seen is removed, as from all text
-/// ([`text`](crate::text)). It holds patient data and does not
-/// print.
+/// The text of a chat message: 1–2,000 characters, not all of them white space. Line breaks and tabs are kept, e.g. in
+/// a pasted table; invisible characters are removed, as from all text ([`text`](crate::text)). It holds patient data, so
+/// `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub struct ChatText(String);
 
-/// A text that cannot be sent as a message.
+/// The text is not valid as a chat message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message has 1 to 2,000 characters")]
 pub struct InvalidChatText;
 
 impl ChatText {
-    /// The most characters a message may have.
+    /// Maximum length in characters.
     pub const MAX: usize = 2_000;
 
-    /// The text, for the database and the page.
+    /// Returns the text, for the database and the page.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// A message of the database, which an earlier version may have taken by another rule.
+    /// Wraps a message from the database, which an earlier version may have accepted under other rules.
     #[must_use]
     pub const fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// How long it is as a JSON string (RFC 8259, section 7).
+    /// Returns the length as a JSON string in bytes (RFC 8259, section 7).
     fn bytes_in_json(&self) -> usize {
         let escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\t');
         2 + self.0.len() + self.0.bytes().filter(escaped).count()
@@ -100,7 +99,7 @@ impl TryFrom<String> for ChatText {
     type Error = InvalidChatText;
 
     fn try_from(text: String) -> Result<Self, InvalidChatText> {
-        // Counted as it was typed: the composed form of some letters is longer.
+        // The length is checked as typed, because the composed form of some letters is longer.
         let typed = text.trim().chars().filter(|c| *c != '\r').count();
         let text = crate::text::message(&text);
         if text.is_empty() || typed > Self::MAX { Err(InvalidChatText) } else { Ok(Self(text)) }
@@ -142,7 +141,7 @@ mod tests {
         assert_eq!(text("Aspirin\t100 mg\r\nRamipril\t5 mg\r"), "Aspirin\t100 mg\nRamipril\t5 mg");
         assert_eq!(text("be\u{7}ll \u{0}\u{1b}[1m\u{85}\u{7f}x"), "bell [1m\nx");
         assert_eq!(text("one\u{202e}\u{200b} two\u{2028}three \u{fffd}"), "one two\nthree \u{fffd}");
-        // What is in the database already is read as it is.
+        // Normalizing a normalized text changes nothing.
         assert_eq!(text(&text("a\tb\nc")), "a\tb\nc");
     }
 

@@ -1,28 +1,28 @@
-//! The sizes in which a page sends its picture.
+//! Simulcast layers.
 
 use serde::{Deserialize, Serialize};
 
-/// One of the encodings of a picture (simulcast, RFC 8853), the smallest first. Its name on the wire is also the
+/// One simulcast encoding of a video (RFC 8853), ordered from smallest to largest. Its name on the wire is also the
 /// encoding's RTP stream identifier (`a=rid`, RFC 8851).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Layer {
-    /// A quarter as wide and as high.
+    /// A quarter of the camera's width and height.
     #[serde(rename = "q")]
     Quarter,
-    /// Half as wide and as high.
+    /// Half of the camera's width and height.
     #[serde(rename = "h")]
     Half,
-    /// As the camera films.
+    /// The camera's full resolution.
     #[serde(rename = "f")]
     Full,
 }
 
 impl Layer {
-    /// All of them, the smallest first.
+    /// All layers, smallest first.
     pub const ALL: [Self; 3] = [Self::Quarter, Self::Half, Self::Full];
 
-    /// The RTP stream identifier.
+    /// Returns the RTP stream identifier.
     #[must_use]
     pub const fn rid(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Layer {
         }
     }
 
-    /// The layer with this RTP stream identifier, if there is one.
+    /// Returns the layer with this RTP stream identifier, if any.
     #[must_use]
     pub fn of_rid(rid: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|layer| layer.rid() == rid)

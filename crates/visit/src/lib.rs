@@ -1,12 +1,10 @@
-//! What a visit is.
+//! The domain model of a video visit.
 //!
-//! Everything that decides lives here: who a person is to an appointment ([`permission`]), what a
-//! visit does when something happens ([`Visit`]), what each page is shown ([`view`]), and the words
-//! page and server exchange ([`signalling`]).
+//! All decisions are made here: a user's role in an appointment ([`permission`]), the state machine of a visit
+//! ([`Visit`]), what each page displays ([`view`]), and the messages between page and server ([`signalling`]).
 //!
-//! Nothing here does input or output. Time comes in as a [`Timestamp`], random identifiers come in
-//! as arguments, and effects go out as [`Output`]s: the same crate compiles for a target without an
-//! operating system.
+//! This crate performs no I/O. Time is passed in as a [`Timestamp`], random identifiers are passed in as arguments, and
+//! effects are returned as [`Output`]s, so it also compiles for targets without an operating system.
 
 mod appointment;
 mod backend;

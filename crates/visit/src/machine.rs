@@ -1,9 +1,8 @@
-//! The life of a visit, as one machine per appointment.
+//! The state machine of a visit, one per appointment.
 //!
-//! [`Visit::handle`] takes what happened and the time; [`Visit::poll_output`] gives what to do about
-//! it; [`Visit::next_deadline`] says when to come back with [`Input::Timeout`]. The machine is
-//! `Clone`: a shell that could not write down an output of a step throws the step's copy away, and
-//! nothing has happened.
+//! [`Visit::handle`] takes an input and the time, [`Visit::poll_output`] returns the resulting outputs, and
+//! [`Visit::next_deadline`] says when to call again with [`Input::Timeout`]. The machine is `Clone`: a caller that
+//! could not save the outputs of a step discards its copy, so that the step has no effect.
 
 use std::collections::VecDeque;
 
@@ -16,84 +15,84 @@ use crate::{
 };
 use pages::Page;
 
-/// How many people a visit has seats for.
+/// Maximum number of participants in a visit.
 pub const MAX_PARTICIPANTS: usize = 8;
 
-/// What a step needs from outside.
+/// The environment of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Context {
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// An unused identifier, taken if the step begins a new visit.
+    /// An unused ID, for the case that the step begins a new visit.
     pub fresh: VisitId,
 }
 
-/// Somebody's page, as it connects.
+/// A page that is connecting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
-    /// Who.
+    /// The user's ID.
     pub user: UserId,
-    /// Their name.
+    /// The user's name.
     pub name: Private<String>,
-    /// As what.
+    /// The user's role.
     pub role: Role,
-    /// Which page of theirs.
+    /// The page's ID.
     pub page: PageId,
-    /// Tells their sessions, and so their devices, apart. Means nothing else.
+    /// Distinguishes the user's sessions and thus devices. It has no other meaning.
     pub session: u64,
-    /// The number of the last message the page has heard, if it was connected before.
+    /// The number of the last message the page received, if it was connected before.
     pub after: Option<u64>,
 }
 
-/// What happened.
+/// An event for the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A person's page connected. The shell has asked `permission::decide`.
+    /// A page connected. The caller has already checked `permission::decide`.
     Connected {
-        /// Whose page.
+        /// The page.
         arrival: Arrival,
-        /// By which connection.
+        /// Its connection.
         connection: ConnectionId,
     },
-    /// A page's connection is gone.
+    /// A page's connection was lost or closed.
     Disconnected {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// The page said goodbye: it was closed or left, and its media with it.
+        /// The page announced that it closes, so its media has ended too.
         goodbye: bool,
     },
-    /// A page sent a command. The shell has asked `permission::decide`.
+    /// A page sent a command. The caller has already checked `permission::decide`.
     Command {
-        /// Over which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// The page's name for it.
+        /// The command's ID.
         id: CommandId,
-        /// What.
+        /// The command.
         command: Command,
     },
-    /// A person's media connection carries.
+    /// A user's media connection is established.
     MediaUp {
-        /// Whose.
+        /// The user.
         user: UserId,
     },
-    /// A person's media connection does not carry any more.
+    /// A user's media connection was lost.
     MediaLost {
-        /// Whose.
+        /// The user.
         user: UserId,
     },
-    /// A person has no part in the appointment any more.
+    /// A user was removed from the appointment.
     Removed {
-        /// Who.
+        /// The user.
         user: UserId,
     },
-    /// The appointment was cancelled, which is written down already.
+    /// The appointment was cancelled. This is already saved.
     Cancelled,
-    /// The program is about to stop: begin nothing new.
+    /// The server is shutting down; nothing new may begin.
     Stopping {
-        /// When at the latest.
+        /// The latest time at which it stops.
         until: Timestamp,
     },
-    /// Time passed.
+    /// A deadline has passed.
     Timeout,
 }
 
@@ -104,72 +103,72 @@ pub enum Closing {
     Moved,
     /// The same page has a newer connection.
     Superseded,
-    /// There are [`MAX_PARTICIPANTS`] already.
+    /// The visit already has [`MAX_PARTICIPANTS`].
     Full,
-    /// Not a person of this appointment.
+    /// The user is not a participant of this appointment.
     Denied,
 }
 
-/// What to do about it, in this order.
+/// An effect that the caller must perform, in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Write this down before any message that follows is sent.
+    /// Save this before any of the following messages is sent.
     Save(VisitRecord),
-    /// Give the appointment this status, in the same transaction.
+    /// Set the appointment's status, in the same transaction.
     SetStatus(AppointmentStatus),
-    /// Let this backend carry the appointment's calls, in the same transaction.
+    /// Set the appointment's call backend, in the same transaction.
     SetBackend(CallBackend),
-    /// Write this message down, in the same transaction.
+    /// Save a chat message, in the same transaction.
     SaveMessage {
-        /// In which visit.
+        /// The visit.
         visit: VisitId,
-        /// What.
+        /// The message.
         message: ChatMessage,
     },
-    /// Write down that somebody agreed to the clinic's terms, or took it back, in the same transaction.
+    /// Save a consent given or withdrawn, in the same transaction.
     SaveConsent(ConsentRecord),
-    /// Write this into the audit log, in the same transaction.
+    /// Append to the audit log, in the same transaction.
     Audit {
-        /// Who did it; `None` for the passing of time.
+        /// The user who did it; `None` if it was caused by a timeout.
         actor: Option<UserId>,
-        /// In which visit.
+        /// The visit.
         visit: VisitId,
-        /// What.
+        /// The action.
         action: AuditAction,
     },
-    /// Forward a person's media to and from the others who are admitted, or stop.
+    /// Start or stop forwarding media between a user and the other admitted users.
     Admit {
-        /// Whose.
+        /// The user.
         user: UserId,
-        /// Forward?
+        /// Whether to forward.
         admitted: bool,
     },
-    /// What of a person may be forwarded.
+    /// Set which of a user's media may be forwarded.
     Publish {
-        /// Whose.
+        /// The user.
         user: UserId,
         /// Their microphone.
         microphone: bool,
         /// Their camera.
         camera: bool,
     },
-    /// Drop a person's media connection.
+    /// Drop a user's media connection.
     DropMedia {
-        /// Whose.
+        /// The user.
         user: UserId,
     },
-    /// Send to a page.
+    /// Send a message to a page.
     Send {
-        /// Which.
+        /// The page's connection.
         connection: ConnectionId,
-        /// What.
+        /// The message.
         message: ServerMessage,
     },
-    /// Close a page's connection after what was sent.
+    /// Close a page's connection after the messages already queued.
     Close {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason.
         reason: Closing,
     },
 }
@@ -182,40 +181,40 @@ pub(crate) enum Ring {
     Forever,
 }
 
-/// An appointment's visit, live. After an end, the next one of the same appointment.
+/// The live visit of an appointment. After its end, the next visit of the same appointment.
 #[derive(Debug, Clone)]
 pub struct Visit {
     pub(crate) id: VisitId,
     appointment: AppointmentId,
     status: AppointmentStatus,
     pub(crate) rules: VisitRules,
-    /// When the door closes.
+    /// When the join window closes.
     closes: Timestamp,
-    /// Who carries the media.
+    /// The call backend.
     pub(crate) backend: CallBackend,
     pub(crate) phase: VisitPhase,
     pub(crate) connected: Option<Timestamp>,
     pub(crate) ring: Ring,
-    /// Since when neither patient nor provider has been in a started visit.
+    /// Since when neither patient nor provider has been in the started visit.
     empty: Option<Timestamp>,
-    /// When the program stops, if it is about to.
+    /// When the server stops, if it is shutting down.
     stopping: Option<Timestamp>,
-    /// The patient's, the provider's, then the others'.
+    /// The patient's seat, the provider's, then the companions'.
     pub(crate) seats: Vec<Seat>,
     pub(crate) messages: Vec<ChatMessage>,
-    /// At most one a seat.
+    /// At most one per seat.
     pages: Vec<Page>,
     saved: VisitRecord,
     outputs: VecDeque<Output>,
 }
 
-/// Where the patient sits.
+/// The index of the patient's seat.
 pub(crate) const PATIENT: usize = 0;
-/// Where the provider sits.
+/// The index of the provider's seat.
 pub(crate) const PROVIDER: usize = 1;
 
 impl Visit {
-    /// A visit that nobody has come to yet.
+    /// Creates a visit that nobody has joined yet.
     #[must_use]
     pub fn new(id: VisitId, appointment: &Appointment, rules: VisitRules) -> Self {
         let mut seats: Vec<Seat> = Vec::new();
@@ -253,8 +252,8 @@ impl Visit {
         visit
     }
 
-    /// Continues a visit that was written down. Whoever was in has a dropped connection and a held
-    /// seat. People who are in the record and not in the appointment any more have no seat.
+    /// Resumes a saved visit. Participants who were in have a dropped connection and a held seat. People in the record
+    /// who were removed from the appointment get no seat.
     #[must_use]
     pub fn restore(
         record: &VisitRecord,
@@ -285,13 +284,13 @@ impl Visit {
         visit
     }
 
-    /// Which visit this is now.
+    /// Returns the ID of the current visit.
     #[must_use]
     pub const fn id(&self) -> VisitId {
         self.id
     }
 
-    /// The durable part, but for the messages.
+    /// Returns the durable state, except for the messages.
     #[must_use]
     pub fn record(&self) -> VisitRecord {
         VisitRecord {
@@ -307,42 +306,42 @@ impl Visit {
         }
     }
 
-    /// Whether nobody's page is connected and no clock is running: the shell may forget it.
+    /// Returns whether no page is connected and no timer is running, so that the caller may drop the machine.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.seats.iter().all(|seat| seat.connection().is_none()) && self.next_deadline().is_none()
     }
 
-    /// Whether a started visit has somebody in it.
+    /// Returns whether the visit has started and has at least one participant in it.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         matches!(self.phase, VisitPhase::Started { .. }) && self.seats.iter().any(|seat| seat.entered().is_some())
     }
 
-    /// Everyone who has a seat and may be heard and seen.
+    /// Iterates over all participants with a seat whose role may send media.
     pub fn publishers(&self) -> impl Iterator<Item = UserId> {
         self.seats.iter().filter(|seat| seat.role.publishes()).map(|seat| seat.user)
     }
 
-    /// Who carries the media.
+    /// Returns the call backend.
     #[must_use]
     pub const fn backend(&self) -> CallBackend {
         self.backend
     }
 
-    /// What may be forwarded of `user`: microphone, camera. `None` for a stranger.
+    /// Returns which of a user's media may be forwarded, as (microphone, camera). `None` if they have no seat.
     #[must_use]
     pub fn published(&self, user: UserId) -> Option<(bool, bool)> {
         self.seats.iter().find(|seat| seat.user == user).map(|seat| (seat.microphone, seat.camera))
     }
 
-    /// Whether `user`'s media is forwarded now.
+    /// Returns whether a user's media is currently forwarded.
     #[must_use]
     pub fn is_admitted(&self, user: UserId) -> bool {
         self.seats.iter().any(|seat| seat.user == user && seat.admitted)
     }
 
-    /// Takes what happened. Then poll the outputs until there are none.
+    /// Processes an input. Afterwards, poll the outputs until there are none.
     pub fn handle(&mut self, context: Context, input: Input) {
         let now = context.now;
         self.expire(now);
@@ -350,7 +349,7 @@ impl Visit {
             Input::Connected { arrival, connection } => self.connect(now, arrival, connection),
             Input::Disconnected { connection, goodbye } => self.disconnect(now, connection, goodbye),
             Input::Command { connection, id, command } => self.command(context, connection, id, command),
-            // Of a connection that was there before the call moved.
+            // These concern an SFU connection from before the call moved to another backend.
             Input::MediaUp { .. } | Input::MediaLost { .. } if self.backend != CallBackend::Embedded => {}
             Input::MediaUp { user } => self.set_media_link(user, MediaLink::Up),
             Input::MediaLost { user } => {
@@ -360,22 +359,22 @@ impl Visit {
                 }
             }
             Input::Removed { user } => self.remove(now, user),
-            // Its status says the rest: what is cancelled expires at once.
+            // The status is enough: `expire` ends a cancelled visit immediately.
             Input::Cancelled => self.status = AppointmentStatus::Cancelled,
             Input::Stopping { until } => self.stop_at(until),
             Input::Timeout => {}
         }
-        // What was done may be over at once: a call that is cancelled after the door has closed.
+        // The input itself may have ended the visit, e.g. cancelling a call after the join window has closed.
         self.expire(now);
         self.settle(now);
     }
 
-    /// The next thing to do.
+    /// Returns the next effect to perform.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to come back with [`Input::Timeout`], if nothing else happens before.
+    /// Returns when to call again with [`Input::Timeout`] if no other input comes first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let ring = match (self.phase, self.ring) {
@@ -387,14 +386,14 @@ impl Visit {
         [ring, held, empty, self.door_closes(), self.is_called_off()].into_iter().flatten().min()
     }
 
-    /// A cancelled appointment has no visit any more: at once, whatever time it is.
+    /// Returns the deadline of a cancelled appointment, whose visit ends immediately.
     fn is_called_off(&self) -> Option<Timestamp> {
         let over = matches!(self.phase, VisitPhase::Ended { .. });
         let anybody = self.seats.iter().any(|seat| seat.entered().is_some() || seat.connection().is_some());
         (self.status == AppointmentStatus::Cancelled && !over && anybody).then_some(Timestamp::from_millis(0))
     }
 
-    /// When people who wait for a start are told that it will not come.
+    /// Returns when participants waiting for the start are told that the visit will not take place.
     fn door_closes(&self) -> Option<Timestamp> {
         let waiting = self.seats.iter().any(|seat| seat.entered().is_some());
         (matches!(self.phase, VisitPhase::Planned) && waiting).then_some(self.closes)
@@ -409,7 +408,7 @@ impl Visit {
         }
     }
 
-    // What time does.
+    // Applies everything that is due at `now`.
 
     fn expire(&mut self, now: Timestamp) {
         if let Ring::Until(at) = self.ring
@@ -436,7 +435,7 @@ impl Visit {
         }
     }
 
-    /// Nobody waits for a person who may not come back.
+    /// Removes a participant. Their seat is not held, because they may not come back.
     fn remove(&mut self, now: Timestamp, user: UserId) {
         let gone = |seat: &Seat| seat.user == user && seat.entered().is_some();
         if let Some(seat) = self.seats.iter().position(gone) {
@@ -476,7 +475,7 @@ impl Visit {
         self.outputs.push_back(Output::DropMedia { user });
     }
 
-    // What follows from all of it.
+    // Updates the state and the outputs that depend on the change just made.
 
     fn settle(&mut self, now: Timestamp) {
         let started = matches!(self.phase, VisitPhase::Started { .. });
@@ -501,8 +500,9 @@ impl Visit {
         self.update_pages();
     }
 
-    /// By the server's own media server: another backend does its own forwarding. The patient's page says "waiting
-    /// room" until they have met the provider: till then nobody who comes beside them sees them either.
+    /// Whether the embedded SFU may forward a seat's media; other backends do their own forwarding. The patient's page
+    /// shows the waiting room until they have met the provider, and until then companions do not see the patient
+    /// either.
     fn may_be_forwarded(&self, seat: usize) -> bool {
         self.backend == CallBackend::Embedded
             && matches!(self.phase, VisitPhase::Started { .. })

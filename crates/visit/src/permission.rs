@@ -1,5 +1,6 @@
-//! Who may do what. Pure functions decide, for HTTP, pages, signalling and media alike: [`decide`] what people do in
-//! their visits, [`arrange`] what is done about an appointment from outside, [`administer`] what concerns the clinic.
+//! Authorization. Pure functions decide for HTTP, pages, signalling and media alike: [`decide`] for actions of
+//! participants in a visit, [`arrange`] for managing an appointment from outside the visit, [`administer`] for
+//! clinic-wide operations.
 
 mod desk;
 
@@ -8,71 +9,71 @@ use crate::{Appointment, AppointmentId, AppointmentStatus, JoinWindow, Role, Tim
 
 pub use desk::{Arrangement, ClinicAction, ClinicRole, Grants, UnknownClinicRole, UnknownGrant, administer, arrange};
 
-/// Somebody who proved who they are.
+/// An authenticated user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Principal {
-    /// Who.
+    /// The user's ID.
     pub user: UserId,
-    /// How far their proof reaches.
+    /// The scope of the authentication.
     pub scope: Scope,
 }
 
-/// How far a proof of identity reaches.
+/// What an authentication gives access to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// A sign-in: all that is theirs, and what their place in the clinic adds.
+    /// A sign-in: all appointments the user takes part in, plus the permissions of their clinic role.
     Account(Option<ClinicRole>),
-    /// A link: one appointment, in one role, and nothing else.
+    /// A patient link: one appointment in one role.
     Invite(AppointmentId, Role),
-    /// An access token of another program's, and what it was asked for.
+    /// An integrator's access token with its scopes.
     Token(Grants),
 }
 
-/// What somebody wants in a visit of theirs.
+/// An action in a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// See its data.
+    /// Read its data.
     View,
     /// Open the page of a role.
     OpenPage(Role),
-    /// Hold a seat: the signalling and media connections.
+    /// Open the signalling and media connections and hold a seat.
     Join,
-    /// Do what a person in a visit may always do: leave, mute, report their device. Also after the
-    /// door has closed, for those still inside.
+    /// Actions always open to a participant: leave, mute, report the device. Allowed after the join window has closed
+    /// for those still inside.
     Attend,
-    /// Start, go on waiting, or move the call to another backend.
+    /// Start the visit, keep waiting, or move the call to another backend.
     Conduct,
-    /// Stop calling, mark as missed, end. Also after the door has closed.
+    /// Stop calling, mark as missed, or end the visit. Allowed after the join window has closed.
     Finish,
     /// Decline a call.
     Decline,
 }
 
-/// Why not.
+/// Why access was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
-    /// Not theirs. To be answered exactly as if it did not exist.
+    /// The user has no access. Must be answered exactly as if the appointment did not exist.
     NotFound,
-    /// Theirs, but this is for the other role.
+    /// The user is a participant, but the action is for another role.
     WrongRole {
-        /// What they are here.
+        /// The user's role.
         role: Role,
     },
-    /// The door opens at that time.
+    /// The join window has not opened yet.
     TooEarly {
-        /// When.
+        /// When it opens.
         opens: Timestamp,
     },
-    /// The door has closed.
+    /// The join window has closed.
     Closed,
-    /// The appointment was called off.
+    /// The appointment was cancelled.
     Cancelled,
-    /// It is for the front desk, an administrator, or a token with more scopes.
+    /// Requires the front desk, an admin, or a token with more scopes.
     NotAllowed,
 }
 
 impl Denial {
-    /// The stable code in the audit log.
+    /// Returns the stable code for the audit log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -86,11 +87,10 @@ impl Denial {
     }
 }
 
-/// Decides. The role that comes back is the one in which the person acts.
+/// Checks whether `principal` may perform `action`, and returns the role in which they act.
 ///
 /// # Errors
-/// A [`Denial`], which names the first reason in this order: not theirs, wrong role, cancelled,
-/// too early, closed.
+/// A [`Denial`] with the first reason that applies, in this order: no access, wrong role, cancelled, too early, closed.
 pub fn decide(
     principal: &Principal,
     action: Action,
@@ -110,7 +110,7 @@ pub fn decide(
     }
 }
 
-/// What a command needs.
+/// Returns the action that a command requires.
 #[must_use]
 pub const fn action_of(command: &Command) -> Action {
     match command {
@@ -129,7 +129,8 @@ pub const fn action_of(command: &Command) -> Action {
     }
 }
 
-/// What they are in it, as far as their proof reaches. Who is of the clinic has no part in a visit for that.
+/// The user's role in the appointment, as far as their authentication reaches. Clinic staff have no role in a visit
+/// unless they are participants.
 fn role_in(principal: &Principal, appointment: &Appointment) -> Result<Role, Denial> {
     let role = appointment.participants.role_of(principal.user).ok_or(Denial::NotFound)?;
     match principal.scope {
@@ -143,7 +144,8 @@ fn only(wanted: Role, role: Role) -> Result<Role, Denial> {
     if role == wanted { Ok(role) } else { Err(Denial::WrongRole { role }) }
 }
 
-/// A provider may come as early as they like: they open the door.
+/// Checks the join window. The provider may join at any time before it closes, because patients wait for the provider
+/// to start.
 fn open(appointment: &Appointment, role: Role, rules: &VisitRules, now: Timestamp) -> Result<Role, Denial> {
     if appointment.status == AppointmentStatus::Cancelled {
         return Err(Denial::Cancelled);
@@ -209,7 +211,7 @@ mod tests {
         Principal { user: user(n), scope: Scope::Account(None) }
     }
 
-    /// The whole table at the appointment's time: who (row) may do what (column of `EVERY`).
+    /// Every row is a principal, every column an action of `EVERY`, at the scheduled start.
     #[test]
     fn the_table() {
         let a = appointment();

@@ -1,4 +1,4 @@
-//! People and what they are to an appointment.
+//! People and their roles in an appointment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,28 +10,28 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::text;
 use crate::{Private, UserId};
 
-/// What a person is in a visit (FHIR: the participant's type).
+/// A participant's role in a visit (FHIR: participant type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// The person the appointment is for.
+    /// The patient the appointment is for.
     Patient,
-    /// The clinician who meets them.
+    /// The clinician.
     Provider,
-    /// Family or a friend, at the patient's side.
+    /// A family member or friend who accompanies the patient.
     Guest,
-    /// Who translates between them.
+    /// An interpreter.
     Interpreter,
-    /// Who watches and listens, and is neither seen nor heard.
+    /// An observer, who receives media but sends none.
     Observer,
 }
 
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Self; 5] = [Self::Patient, Self::Provider, Self::Guest, Self::Interpreter, Self::Observer];
 
-    /// The word used on the wire, in the database and in addresses.
+    /// Returns the name used on the wire, in the database and in URLs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,8 +43,8 @@ impl Role {
         }
     }
 
-    /// Whom this role's page is about: the provider's about the patient, everyone else's about the
-    /// provider.
+    /// Returns the role that this role's page shows as the other side: the patient for the provider, the provider for
+    /// everyone else.
     #[must_use]
     pub const fn counterpart(self) -> Self {
         match self {
@@ -53,7 +53,7 @@ impl Role {
         }
     }
 
-    /// Whether this role may be heard and seen.
+    /// Returns whether this role may send audio and video.
     #[must_use]
     pub const fn publishes(self) -> bool {
         match self {
@@ -80,55 +80,55 @@ impl FromStr for Role {
 /// A date of birth.
 pub type BirthDate = Private<Date>;
 
-/// A person as an appointment names them.
+/// A person as listed in an appointment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Who.
+    /// Their user ID.
     pub id: UserId,
-    /// The name others see, 1–200 characters.
+    /// Display name, 1–200 characters.
     pub name: Private<String>,
-    /// A provider's field, such as "Dermatology".
+    /// A provider's specialty, such as "Dermatology".
     pub specialty: Option<String>,
     /// A patient's date of birth.
     pub birth_date: Option<BirthDate>,
-    /// An address of a picture, on this server or `https`.
+    /// URL of a picture, on this server or `https`.
     pub avatar_url: Option<String>,
 }
 
-/// Somebody beside the patient and the provider.
+/// A participant other than the patient and the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Companion {
-    /// As what: guest, interpreter or observer.
+    /// Their role: guest, interpreter or observer.
     pub role: Role,
-    /// Who.
+    /// The person.
     pub person: Person,
 }
 
-/// The people of an appointment.
+/// The participants of an appointment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participants {
-    /// The person the appointment is for.
+    /// The patient the appointment is for.
     pub patient: Person,
     /// The clinician.
     pub provider: Person,
-    /// Who else may come.
+    /// Guests, interpreters and observers.
     pub companions: Vec<Companion>,
 }
 
 impl Participants {
-    /// A patient and a provider, and nobody else.
+    /// Creates the participants of an appointment without companions.
     #[must_use]
     pub const fn two(patient: Person, provider: Person) -> Self {
         Self { patient, provider, companions: Vec::new() }
     }
 
-    /// Everyone, each in one role: patient first, then the provider.
+    /// Iterates over all participants with their roles: patient first, then the provider. Each person has one role.
     pub fn iter(&self) -> impl Iterator<Item = (Role, &Person)> {
         let two = [(Role::Patient, &self.patient), (Role::Provider, &self.provider)];
         two.into_iter().chain(self.companions.iter().map(|companion| (companion.role, &companion.person)))
     }
 
-    /// Whom the page of a role is about (see [`Role::counterpart`]).
+    /// Returns the person shown as the other side to a role (see [`Role::counterpart`]).
     #[must_use]
     pub const fn counterpart(&self, role: Role) -> &Person {
         match role {
@@ -137,21 +137,21 @@ impl Participants {
         }
     }
 
-    /// What `user` is here, and who, if anyone.
+    /// Returns the role and details of `user`, if they are a participant.
     #[must_use]
     pub fn find(&self, user: UserId) -> Option<(Role, &Person)> {
         self.iter().find(|(_, person)| person.id == user)
     }
 
-    /// What `user` is here, if anything.
+    /// Returns the role of `user`, if they are a participant.
     #[must_use]
     pub fn role_of(&self, user: UserId) -> Option<Role> {
         self.find(user).map(|(role, _)| role)
     }
 }
 
-/// Whole years from `birth` to `today`; `None` if `birth` lies ahead. Someone born on 29 February
-/// comes of age on 1 March of a common year.
+/// Returns the age in whole years on `today`, or `None` if `birth` is in the future. In common years, a person born on
+/// 29 February turns a year older on 1 March.
 #[must_use]
 pub fn age_on(birth: Date, today: Date) -> Option<u16> {
     if birth > today {
@@ -162,28 +162,28 @@ pub fn age_on(birth: Date, today: Date) -> Option<u16> {
     u16::try_from(years).ok()
 }
 
-/// An e-mail address as a sign-in name: 3–254 characters, one `@` with something on both sides, no white space or
-/// invisible characters. One address has one form, whichever keyboard or browser it comes from: composed (NFC), ASCII
-/// letters in lower case, the domain as DNS has it (`müller.example` is `xn--mller-kva.example`).
+/// An e-mail address used as a sign-in name: 3–254 characters, one `@` with text on both sides, no white space or
+/// invisible characters. Each address has one normalized form whatever the keyboard or browser: NFC, ASCII letters in
+/// lower case, and the domain in its DNS form (`müller.example` is `xn--mller-kva.example`).
 ///
-/// Letters beyond ASCII are not folded before the `@`: there are letters whose lower case is an ASCII one, such as the
-/// Kelvin sign, and a mailbox is somebody else's then.
+/// Letters beyond ASCII are not case-folded before the `@`. Some of them fold to ASCII letters, such as the Kelvin sign
+/// to `k`, which would match another user's mailbox.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EmailAddress(String);
 
-/// A text that is not an e-mail address.
+/// The text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an e-mail address")]
 pub struct InvalidEmailAddress;
 
 impl EmailAddress {
-    /// An address of the database, which an earlier version may have taken by another rule.
+    /// Wraps an address from the database, which an earlier version may have accepted under other rules.
     #[must_use]
     pub const fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The address, for the database and the mail.
+    /// Returns the address, for the database and for mail.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -204,13 +204,13 @@ impl FromStr for EmailAddress {
         let (local, domain) = text.split_once('@').ok_or(InvalidEmailAddress)?;
         let local: String = local.nfc().collect::<String>().to_ascii_lowercase();
         let visible = text::label(text, 254).is_ok_and(|cleaned| cleaned == text.nfc().collect::<String>());
-        // Composed, some letters are ASCII ones.
+        // Some letters become ASCII letters in composed form.
         let passes_for_ascii = |c: char| !c.is_ascii() && std::iter::once(c).nfc().all(|c| c.is_ascii());
         let is_disguised = text.split('@').next().is_some_and(|local| local.chars().any(passes_for_ascii));
         if local.is_empty() || is_disguised || !visible || text.contains(char::is_whitespace) {
             return Err(InvalidEmailAddress);
         }
-        // UTS 46, as browsers do it for hosts.
+        // UTS 46, as browsers apply it to host names.
         let domain = idna::domain_to_ascii(domain).map_err(|_| InvalidEmailAddress)?;
         let address = format!("{local}@{domain}");
         let fits = !domain.is_empty() && !domain.contains('@') && (3..=254).contains(&address.chars().count());
@@ -233,7 +233,8 @@ mod tests {
         assert_eq!(age_on(date(2027, 1, 1), date(2026, 6, 15)), None);
     }
 
-    /// What any keyboard or browser sends for one address is one address, and nobody else's.
+    /// All spellings that keyboards and browsers produce for an address normalize to the same address, and never to
+    /// another user's.
     #[test]
     fn one_address_has_one_form() {
         let parsed = |text: &str| text.parse::<EmailAddress>().map(|address| address.reveal().to_owned());
@@ -244,7 +245,7 @@ mod tests {
             assert_eq!(parsed(same), one, "{same}");
         }
         assert_eq!(parsed("ada@EXAMPLE\u{3002}org"), Ok("ada@example.org".to_owned()), "a full stop of another script");
-        // The Kelvin sign is no k, nor is a dotless i an i.
+        // The Kelvin sign is not a `k`, and a dotless i is not an `i`.
         assert_ne!(parsed("\u{212a}ate@example.org"), parsed("kate@example.org"));
         assert_ne!(parsed("ada\u{131}@example.org"), parsed("adai@example.org"));
         assert!(parsed(&format!("{}@b.example", "a".repeat(245))).is_err());

@@ -1,21 +1,21 @@
-//! Values about people that must not reach a log.
+//! Wrapper for personal data that must not appear in a log.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A value that never prints itself. Reading it is spelled out with [`Private::reveal`].
+/// A value whose `Debug` output is redacted. Code reads it explicitly with [`Private::reveal`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct Private<T>(T);
 
 impl<T> Private<T> {
-    /// Takes a value into keeping.
+    /// Wraps a value.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value, for showing it to someone who may see it.
+    /// Returns the value, for a reader who is authorized to see it.
     pub const fn reveal(&self) -> &T {
         &self.0
     }

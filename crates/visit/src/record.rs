@@ -1,4 +1,4 @@
-//! What of a visit must outlive the program, and what is written down about it.
+//! The durable state of a visit, and the actions recorded in the audit log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,23 +14,23 @@ use crate::{AppointmentId, CommandId, Consent, Role, Timestamp, UserId, VisitId}
 pub enum EndReason {
     /// The provider ended it for everyone.
     Ended,
-    /// The provider marked the patient as not having come.
+    /// The provider marked the patient as missed.
     Missed,
-    /// Everyone was gone for longer than seats are held.
+    /// All participants were gone for longer than seats are held.
     Abandoned,
-    /// It was never started, and the door has closed.
+    /// It was never started before the join window closed.
     Closed,
     /// The appointment was cancelled.
     Cancelled,
 }
 
-/// A text that is no reason for an end.
+/// The text is not an end reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown end reason")]
 pub struct UnknownEndReason;
 
 impl EndReason {
-    /// The word used on the wire and in the database.
+    /// Returns the name used on the wire and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,152 +54,152 @@ impl FromStr for EndReason {
     }
 }
 
-/// Where a visit stands, whoever looks.
+/// The phase of a visit, the same for all participants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VisitPhase {
-    /// Not started: people may be waiting.
+    /// Not started. Participants may be waiting.
     Planned,
     /// The provider pressed "Start meeting".
     Started {
-        /// When.
+        /// When it started.
         at: Timestamp,
     },
-    /// Over.
+    /// The visit is over.
     Ended {
         /// When it had started, if it had.
         started: Option<Timestamp>,
         /// When it ended.
         at: Timestamp,
-        /// Why.
+        /// Why it ended.
         reason: EndReason,
     },
 }
 
-/// The durable part of a visit: what a restarted program continues from.
+/// The durable state of a visit, from which it resumes after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitRecord {
-    /// Which.
+    /// The visit's ID.
     pub id: VisitId,
-    /// Of which booking.
+    /// The appointment it belongs to.
     pub appointment: AppointmentId,
-    /// Where it stands.
+    /// Its phase.
     pub phase: VisitPhase,
-    /// When patient and provider were first in it together.
+    /// When patient and provider were first in the visit together.
     pub connected: Option<Timestamp>,
-    /// When the provider is asked, or was asked, what to do about a patient who does not come;
-    /// absent if nobody is called, or for as long as it takes.
+    /// When the provider is or was asked what to do about an absent patient. Absent if nobody is being called or the
+    /// provider chose to keep waiting.
     pub ring_until: Option<Timestamp>,
-    /// Everyone who has a seat in it: patient, provider, then the others.
+    /// All participants that have a seat: patient, provider, then companions.
     pub participants: Vec<ParticipantRecord>,
 }
 
-/// The durable part of a seat.
+/// The durable state of a seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParticipantRecord {
-    /// Whose.
+    /// The user's ID.
     pub user: UserId,
-    /// As what.
+    /// Their role.
     pub role: Role,
-    /// When they came in, if they are in the visit (also while their connection is down).
+    /// When they joined, if they are in the visit. Kept while their connection is down.
     pub entered: Option<Timestamp>,
-    /// When they left of their own accord, or their held seat ran out.
+    /// When they left or their held seat expired.
     pub left: Option<Timestamp>,
-    /// When they said "not now", if that still stands.
+    /// When they declined the call, if that still applies.
     pub declined: Option<Timestamp>,
     /// Whether their microphone may be forwarded.
     pub microphone: bool,
     /// Whether their camera may be forwarded.
     pub camera: bool,
-    /// That they agreed to the clinic's terms for video visits, if they did and have not taken it back.
+    /// Their consent to the clinic's terms for video visits, unless withdrawn.
     pub consent: Option<Consent>,
-    /// The names of their last commands, oldest first, so that none is done again after a restart.
+    /// IDs of their most recent commands, oldest first, so that none is applied twice after a restart.
     pub commands: Vec<CommandId>,
 }
 
-/// Something that is written into the audit log.
+/// An action recorded in the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
-    /// Somebody signed in. The detail says how, unless it was with a password.
+    /// A user signed in. The detail names the method unless it was a password.
     SignedIn,
-    /// A sign-in with a wrong name or password.
+    /// A sign-in failed because of a wrong name or password.
     SignInFailed,
-    /// Somebody signed out.
+    /// A user signed out.
     SignedOut,
-    /// Somebody ended a sign-in of theirs from elsewhere.
+    /// A user ended one of their other sessions.
     SessionEnded,
-    /// Somebody changed their password, which ends all their other sign-ins.
+    /// A user changed their password, which ends all their other sessions.
     PasswordChanged,
-    /// Somebody gave a wrong password when they were to change it.
+    /// A user entered a wrong current password while changing their password.
     PasswordChangeFailed,
-    /// Somebody gave a wrong password when they were to confirm another change of how they sign in.
+    /// A user entered a wrong password while confirming another change to their sign-in methods.
     ConfirmationFailed,
-    /// Somebody asked for a link to set a new password, for an address that is known or not.
+    /// A password reset was requested, for a known or unknown address.
     PasswordResetAsked,
-    /// Somebody set a new password with such a link, which ends all their sign-ins.
+    /// A user set a new password with a reset link, which ends all their sessions.
     PasswordReset,
-    /// Somebody was connected with who they are at an OpenID provider.
+    /// A user's account was linked to an OpenID provider identity.
     ProviderLinked,
-    /// Somebody was disconnected from an OpenID provider.
+    /// A user's account was unlinked from an OpenID provider.
     ProviderUnlinked,
-    /// What an OpenID provider said let nobody in.
+    /// A sign-in with an OpenID provider failed.
     ProviderRefused,
-    /// Somebody added a passkey.
+    /// A user added a passkey.
     PasskeyAdded,
-    /// Somebody removed a passkey, which ends all their other sign-ins.
+    /// A user removed a passkey, which ends all their other sessions.
     PasskeyRemoved,
-    /// A sign-in with a passkey that let nobody in.
+    /// A sign-in with a passkey failed.
     PasskeyRefused,
     /// A user was added.
     UserAdded,
-    /// A user was shut out.
+    /// A user was disabled.
     UserDisabled,
-    /// A user was let in again.
+    /// A user was enabled again.
     UserEnabled,
-    /// A user was given another place in the clinic.
+    /// A user's clinic role was changed.
     ClinicRoleChanged,
-    /// Somebody was given a second step of signing in.
+    /// Two-factor authentication was enabled for a user.
     SecondStepAdded,
-    /// A second step was taken away, by the person or by the operator.
+    /// Two-factor authentication was disabled, by the user or by the operator.
     SecondStepRemoved,
-    /// A wrong or used one-time password at a sign-in.
+    /// A sign-in had a wrong or reused one-time password.
     SecondStepFailed,
     /// An appointment was added.
     AppointmentAdded,
-    /// Somebody was shown an appointment. Once an hour for a session, however often it asks.
+    /// A user viewed an appointment. Recorded once an hour per session, however often the page requests it.
     AppointmentViewed,
-    /// Somebody looked at the list of people, with their names and dates of birth; noted once an hour.
+    /// A user viewed the list of people with their names and dates of birth. Recorded once an hour.
     PeopleViewed,
-    /// An appointment was called off.
+    /// An appointment was cancelled.
     AppointmentCancelled,
-    /// What people wrote about an appointment, and in it, was removed for its age.
+    /// Free text of an appointment and its chat messages were deleted by the retention policy.
     AppointmentForgotten,
-    /// An appointment was put under legal hold: nothing of it is removed.
+    /// An appointment was put under legal hold, so that nothing of it is deleted.
     AppointmentHeld,
     /// A legal hold was lifted.
     AppointmentReleased,
-    /// A link was made.
+    /// A link was created.
     InviteCreated,
     /// A link was used.
     InviteUsed,
-    /// Somebody's links to an appointment were taken away, and whoever came by them is out.
+    /// A participant's links to an appointment were revoked, which ends the sessions they opened.
     InviteRevoked,
-    /// Somebody asked to come in on another device than the one that used their link.
+    /// A request to join on a device other than the one that used the link.
     AdmissionAsked,
-    /// They were let in on it, and are out on the other.
+    /// The request was approved. The session on the first device ends.
     AdmissionGiven,
-    /// They were not.
+    /// The request was denied.
     AdmissionRefused,
     /// A guest, interpreter or observer was added to an appointment.
     CompanionAdded,
-    /// A guest, interpreter or observer may not come any more.
+    /// A guest, interpreter or observer was removed from an appointment.
     CompanionRemoved,
-    /// The operator gave another program a key, or trusts what it signs, or does so no more.
+    /// The operator added or revoked an integrator's client key or trusted signing key.
     IntegratorChanged,
-    /// Another program was given an access token.
+    /// An access token was issued to an integrator.
     TokenIssued,
-    /// Another program gave a wrong name or key.
+    /// An integrator sent a wrong client ID or secret.
     TokenRefused,
-    /// Somebody came into the waiting room or onto the provider's page.
+    /// A participant entered the waiting room, or the provider opened the visit.
     VisitEntered,
     /// The provider pressed "Start meeting".
     VisitStarted,
@@ -207,46 +207,46 @@ pub enum AuditAction {
     VisitCallCancelled,
     /// The patient declined a call.
     VisitCallDeclined,
-    /// Both people were in the started visit.
+    /// Patient and provider were both in the started visit.
     VisitConnected,
-    /// Somebody left.
+    /// A participant left.
     VisitLeft,
-    /// A held seat ran out.
+    /// A held seat expired.
     VisitSeatExpired,
     /// A seat moved to another page or device.
     VisitSeatMoved,
-    /// A person came with another session than before: on another device, or by another link.
+    /// A participant came with a different session, i.e. on another device or by another link.
     VisitDeviceChanged,
-    /// Somebody changed what they send.
+    /// A participant changed what they send.
     VisitMediaChanged,
-    /// Somebody agreed to the clinic's terms.
+    /// A participant accepted the clinic's terms.
     ConsentGiven,
-    /// Somebody took their agreement back.
+    /// A participant withdrew their consent.
     ConsentWithdrawn,
-    /// Somebody wrote a message.
+    /// A participant sent a message.
     VisitMessageSent,
     /// The provider moved the call to another backend.
     VisitBackendChanged,
-    /// A page refused a call that did not come from the other person of its appointment.
+    /// A page rejected a call that did not come from the other participant of its appointment.
     StrangerRefused,
-    /// A backend's own service reported something about a call.
+    /// A backend's service reported an event of a call.
     BackendReported,
     /// The patient was marked as missed.
     VisitMissed,
     /// The visit ended.
     VisitEnded,
-    /// Everything sealed was put under another root key, or a part of it.
+    /// All or some of the encrypted data keys were re-encrypted under a new root key.
     KeysRewrapped,
-    /// People and appointments were given other data keys.
+    /// Users and appointments were given new data keys.
     KeysRotated,
-    /// The database was put back as it was earlier, from a backup.
+    /// The database was restored from a backup.
     DatabaseRestored,
-    /// Somebody was refused.
+    /// Access was denied.
     AccessDenied,
 }
 
 impl AuditAction {
-    /// The stable code in the log.
+    /// Returns the stable code used in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,11 +1,11 @@
-//! What belongs to patients, under seal: whoever loads it cannot look at it before the gate has let somebody in.
+//! Patient data that was loaded but not yet authorized. Code that loads it cannot read it before a permission check.
 
 use std::fmt;
 
 use crate::permission::{Action, Arrangement, Denial, Principal, arrange, decide};
 use crate::{Appointment, AppointmentId, AppointmentStatus, Role, Timestamp, VisitRules};
 
-/// Something that was loaded and that nobody has been let see yet.
+/// A loaded value that is not readable until access to it has been authorized.
 ///
 /// ```compile_fail
 /// # fn show(appointment: bedside_visit::Sealed<bedside_visit::Appointment>) {
@@ -15,47 +15,46 @@ use crate::{Appointment, AppointmentId, AppointmentStatus, Role, Timestamp, Visi
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed<T>(T);
 
-/// What the program does by itself, for nobody's eyes. Every place that breaks a seal without asking the gate
-/// names one of these.
+/// A reason for reading patient data without a user. Every place that bypasses the permission check names one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnWork {
-    /// Visits under way go on after a restart.
+    /// Live visits resume after a restart.
     ContinueVisits,
-    /// A visit's outcome is written down at its appointment.
+    /// The outcome of a visit is saved to its appointment.
     RecordVisit,
-    /// The operator's commands, at the machine itself.
+    /// A command that the operator runs on the server itself.
     Operator,
 }
 
 impl<T> Sealed<T> {
-    /// Puts it under seal.
+    /// Wraps a value.
     pub const fn new(inner: T) -> Self {
         Self(inner)
     }
 
-    /// Breaks the seal for the program's own work.
+    /// Unwraps the value for work the server does on its own behalf.
     pub fn unseal_for(self, _work: OwnWork) -> T {
         self.0
     }
 }
 
 impl Sealed<Appointment> {
-    /// Where the booking stands, which tells nothing of anybody: for changes that depend on it.
+    /// Returns the appointment's status, which is not personal data, for changes that depend on it.
     #[must_use]
     pub const fn status(&self) -> AppointmentStatus {
         self.0.status
     }
 
-    /// Whether it goes on after a moment, which tells nothing of anybody either.
+    /// Returns whether the appointment ends after `moment`, which is not personal data either.
     #[must_use]
     pub fn lasts_beyond(&self, moment: Timestamp) -> bool {
         self.0.end() > moment
     }
 
-    /// Whether `principal` may, without a look at it.
+    /// Checks whether `principal` may perform `action`, without giving access to the data.
     ///
     /// # Errors
-    /// As [`decide`].
+    /// See [`decide`].
     pub fn ask(
         &self,
         principal: &Principal,
@@ -66,10 +65,10 @@ impl Sealed<Appointment> {
         decide(principal, action, &self.0, rules, now)
     }
 
-    /// Opens it for somebody who may, with what they are in it.
+    /// Unwraps the appointment if `principal` may perform `action`, and returns the principal's role in it.
     ///
     /// # Errors
-    /// As [`decide`].
+    /// See [`decide`].
     pub fn open(
         self,
         principal: &Principal,
@@ -81,19 +80,19 @@ impl Sealed<Appointment> {
         Ok((self.0, role))
     }
 
-    /// Opens it for somebody who may do something about it from outside of the visit.
+    /// Unwraps the appointment if `principal` may manage it from outside the visit.
     ///
     /// # Errors
-    /// As [`arrange`].
+    /// See [`arrange`].
     pub fn open_to(self, principal: &Principal, arrangement: Arrangement) -> Result<Appointment, Denial> {
         arrange(principal, arrangement, &self.0)?;
         Ok(self.0)
     }
 
-    /// Opens it for whoever holds a link, before they have used it: the link is the proof.
+    /// Unwraps the appointment for the holder of an unused patient link. The link itself is the authorization.
     ///
     /// # Errors
-    /// [`Denial::NotFound`] if the link is for another one.
+    /// [`Denial::NotFound`] if the link is for another appointment.
     pub fn open_by_link(self, link_is_for: AppointmentId) -> Result<Appointment, Denial> {
         if self.0.id == link_is_for { Ok(self.0) } else { Err(Denial::NotFound) }
     }

@@ -1,4 +1,4 @@
-//! A participant's held place. It belongs to a person, not to a connection.
+//! Seats. A seat belongs to a user, not to a connection.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CommandId, ConnectionId, Consent, ParticipantRecord, Private, Role, Timestamp, UserId};
 
-/// How far one of a page's own checks has come.
+/// The result of one of a page's device checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
@@ -14,77 +14,76 @@ pub enum Check {
     /// Not tried yet.
     #[default]
     Unknown,
-    /// The person is being asked.
+    /// The browser is asking for permission.
     Asking,
     /// It works.
     Works,
-    /// It is refused, in use or missing.
+    /// It is denied, in use or missing.
     Blocked,
 }
 
-/// What a page found out about its device, so that the provider sees how far the patient has come.
+/// The result of a page's device check, shown to the provider as the patient's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceCheck {
-    /// The browser can hold a video call.
+    /// The browser supports video calls.
     pub browser: Check,
     /// The camera.
     pub camera: Check,
     /// The microphone.
     pub microphone: Check,
-    /// The microphone has been heard making a sound.
+    /// The microphone has picked up sound.
     pub heard: bool,
-    /// The camera has been seen to deliver more than a dark picture. Pages that were loaded before this was there do not
-    /// say.
+    /// The camera has delivered a picture that is not black. Pages loaded before this field was added do not send it.
     #[serde(default)]
     pub seen: bool,
 }
 
-/// What keeps a page from sending camera and microphone although its person has not switched them
-/// off. Shown to the provider in words, instead of a frozen picture.
+/// Why a page cannot send camera or microphone although the user has not turned them off. The provider sees this as
+/// text instead of a frozen picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Capture {
-    /// Nothing.
+    /// Nothing prevents it.
     #[default]
     Live,
-    /// The page is in the background, and the system has stopped it.
+    /// The page is in the background and the operating system stopped capture.
     Hidden,
-    /// The system took the devices: a phone call, another app.
+    /// The operating system took the devices, e.g. for a phone call or another app.
     Interrupted,
-    /// A device was unplugged or has failed; the page is looking for another.
+    /// A device was unplugged or failed; the page is looking for another.
     Lost,
-    /// The page waits for the person's tap.
+    /// The page is waiting for the user's tap.
     Blocked,
 }
 
-/// Whether a person's page is connected.
+/// The state of a participant's signalling connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// No page of theirs has been connected.
+    /// No page has connected yet.
     Never,
     /// A page is connected.
     Up { connection: ConnectionId, since: Timestamp },
-    /// It was connected and dropped; the seat is held.
+    /// The connection dropped; the seat is held.
     Down { since: Timestamp },
 }
 
-/// Whether a person is in the visit.
+/// Whether a participant is in the visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attendance {
-    /// Not come in.
+    /// Has not joined.
     Out,
-    /// In the waiting room or the visit since then.
+    /// In the waiting room or the visit since this time.
     In { since: Timestamp },
-    /// Left at that time, of their own accord or because the held seat ran out.
+    /// Left at this time, either by choice or because the held seat expired.
     Left { at: Timestamp },
-    /// Asked to come while out, and said not now.
+    /// Declined a call while not in the visit.
     Declined { at: Timestamp },
 }
 
-/// Whether a person's media connection to the server carries.
+/// The state of a participant's media connection to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaLink {
     None,
@@ -105,20 +104,20 @@ pub(crate) struct Seat {
     pub(crate) consent: Option<Consent>,
     pub(crate) check: DeviceCheck,
     pub(crate) capture: Capture,
-    /// The session of their last page. `None` before the first, and after a restart.
+    /// The session of the last page. `None` before the first page and after a restart.
     pub(crate) session: Option<u64>,
-    /// When they came with another session than before: on another device.
+    /// When the participant last came with a different session, i.e. on another device.
     pub(crate) device_changed: Option<Timestamp>,
-    /// Whether their media is forwarded now.
+    /// Whether their media is currently forwarded.
     pub(crate) admitted: bool,
-    /// The last commands that changed something durable, so that none is done twice, not even over
-    /// a restart.
+    /// IDs of the most recent commands that changed durable state, saved so that none is applied twice, even after a
+    /// restart.
     pub(crate) done: VecDeque<CommandId>,
-    /// The last other commands that were done.
+    /// IDs of the most recent other commands.
     pub(crate) heeded: VecDeque<CommandId>,
 }
 
-/// How many command ids are remembered of each kind.
+/// How many command IDs of each kind are remembered.
 const REMEMBERED: usize = 16;
 
 impl Seat {
@@ -150,7 +149,7 @@ impl Seat {
         }
     }
 
-    /// When they came in, if they are in.
+    /// Returns when the participant joined, if they are in.
     pub(crate) const fn entered(&self) -> Option<Timestamp> {
         match self.attendance {
             Attendance::In { since } => Some(since),
@@ -158,8 +157,8 @@ impl Seat {
         }
     }
 
-    /// Since when their page is out of reach. Somebody who is seen and heard is there, although their
-    /// signalling connection dropped.
+    /// Returns since when the participant has been unreachable. A participant whose media still flows is present even
+    /// though the signalling connection dropped.
     pub(crate) const fn link_lost(&self) -> Option<Timestamp> {
         match (self.link, self.media) {
             (Link::Down { since }, MediaLink::None | MediaLink::Lost { .. }) => Some(since),
@@ -167,7 +166,7 @@ impl Seat {
         }
     }
 
-    /// Since when they are neither seen nor heard for the network's sake.
+    /// Returns since when the participant's media has been lost because of the network.
     pub(crate) const fn away(&self) -> Option<Timestamp> {
         match self.media {
             MediaLink::Lost { since } => Some(since),
@@ -175,12 +174,12 @@ impl Seat {
         }
     }
 
-    /// Whether a command of this name was done already.
+    /// Returns whether a command with this ID was already applied.
     pub(crate) fn has_done(&self, id: &CommandId) -> bool {
         self.done.contains(id) || self.heeded.contains(id)
     }
 
-    /// Remembers a command that was done.
+    /// Remembers a command that was applied.
     pub(crate) fn remember(&mut self, id: CommandId, durable: bool) {
         let list = if durable { &mut self.done } else { &mut self.heeded };
         if list.len() == REMEMBERED {
@@ -215,7 +214,7 @@ impl Seat {
         }
     }
 
-    /// Puts back what was durable. Whoever was in has, after a restart, a dropped connection.
+    /// Restores the durable state. After a restart, participants who were in have a dropped connection.
     pub(crate) fn restore(&mut self, record: &ParticipantRecord, now: Timestamp) {
         self.microphone = record.microphone;
         self.camera = record.camera;

@@ -1,10 +1,10 @@
-//! The words a page and the server exchange over a WebSocket, one JSON text message each.
+//! The signalling protocol: messages that a page and the server exchange over a WebSocket, one JSON text message each.
 //!
-//! The first message of a connection is a [`ServerMessage::Snapshot`], then come changes whose
-//! `sequence` rises by one. A page that was connected before says up to which number it has heard; if
-//! the server still holds what came after, the connection begins with [`ServerMessage::Resumed`] and
-//! the missed changes instead. A page sends [`Command`]s under ids of its own, again after a break
-//! until it is answered, and each is done once: acknowledged (and then durable) or refused. TypeScript's view of these types is generated into
+//! The first message of a connection is a [`ServerMessage::Snapshot`], followed by changes whose `sequence` increases
+//! by one. A reconnecting page sends the last number it received. If the server still has the later changes, the
+//! connection starts with [`ServerMessage::Resumed`] and the missed changes instead. A page sends [`Command`]s under
+//! IDs it chooses, and sends them again after a reconnect until they are answered. Each is applied once: acknowledged
+//! (and then durable) or refused. The TypeScript version of these types is generated into
 //! `web/src/signalling/messages.ts`.
 
 use std::fmt;
@@ -14,304 +14,305 @@ use serde::{Deserialize, Serialize};
 use crate::view::{Change, View};
 use crate::{AdmissionId, CallBackend, Capture, ChatText, CommandId, DeviceCheck, Layer, TermsId, UserId};
 
-/// The longest message a page may send, bytes. An SDP offer of a browser is about 6 KB.
+/// Maximum size in bytes of a message from a page. A browser's SDP offer is about 6 KB.
 pub const MAX_CLIENT_MESSAGE: usize = 64 * 1024;
 
-/// The longest message that the server sends, bytes: a snapshot of a visit in which everybody wrote all that they may.
+/// Maximum size in bytes of a message from the server: a snapshot of a visit in which every participant has used up
+/// their message quota.
 pub const MAX_SERVER_MESSAGE: usize = 768 * 1024;
 
-/// From a page to the server.
+/// A message from a page to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientMessage {
-    /// Something to do. Answered with `acknowledged` or `refused` under the same id.
+    /// A command. Answered with `acknowledged` or `refused` under the same ID.
     Command {
-        /// The page's name for it. Sending it again under the same id changes nothing.
+        /// The ID, chosen by the page. Sending the command again under the same ID has no effect.
         id: CommandId,
-        /// What.
+        /// The command.
         command: Command,
     },
-    /// An SDP offer for this page's media connection (RFC 8829). Answered with `answer` or
-    /// `media_failed` under the same `peer`.
+    /// An SDP offer for this page's media connection (RFC 8829). Answered with `answer` or `media_failed` under the
+    /// same `peer`.
     Offer {
-        /// The page's number for its `RTCPeerConnection`, drawn at random so that another page of the
-        /// same person does not have it. The number of the connection that is there renegotiates it
-        /// (an ICE restart); another number replaces it.
+        /// The page's number for its `RTCPeerConnection`, drawn at random so that it differs from that of the user's
+        /// other pages. The number of the current connection renegotiates it (an ICE restart); a new number replaces
+        /// it.
         peer: u32,
-        /// The description.
+        /// The session description.
         sdp: Sdp,
     },
-    /// How large this page shows the others, each time that changes and after every `answer`. Not answered.
+    /// The size at which this page displays each other participant's video. Sent whenever it changes and after every
+    /// `answer`. Not answered.
     Watch {
-        /// Whom. Those it does not name may come as large as they are sent.
+        /// The sizes. Videos of participants not listed may be forwarded at full size.
         pictures: Vec<Watched>,
     },
-    /// Are you there? Answered with `pong`.
+    /// A keep-alive. Answered with `pong`.
     Ping,
 }
 
-/// How large a page shows somebody.
+/// The size at which a page displays a participant's video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct Watched {
-    /// Whose picture.
+    /// The participant.
     pub user: UserId,
-    /// The largest layer it has a use for; nothing: it shows none of them.
+    /// The largest layer the page can use; absent if it does not display the video.
     pub most: Option<Layer>,
 }
 
-/// What a person can do in a visit.
+/// A command of a participant in a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// Come in. Sent by a page by itself as soon as its devices are settled; has no effect for
-    /// someone who left, or once the visit is over.
+    /// Join. Sent automatically by a page once its devices are ready. Has no effect if the user has left or the visit
+    /// is over.
     Enter,
-    /// Come in again, or into a new waiting room after the end. Sent for a person's own click.
+    /// Join again, or enter a new waiting room after the end. Sent when the user clicks.
     Rejoin,
-    /// Go. The visit goes on, and the door stays open.
+    /// Leave. The visit continues, and the user may rejoin.
     Leave,
-    /// Say "not now" to a call while not in the waiting room. Patient.
+    /// Decline a call while not in the waiting room. Patient only.
     Decline,
-    /// Start the meeting. Provider.
+    /// Start the meeting. Provider only.
     Start,
-    /// Stop calling an absent patient. Provider.
+    /// Stop calling an absent patient. Provider only.
     Cancel,
-    /// Go on waiting after the ring time-out. Provider.
+    /// Keep waiting after the ring timeout. Provider only.
     KeepWaiting,
-    /// Close the visit because the patient did not come. Provider.
+    /// End the visit because the patient did not come. Provider only.
     MarkMissed,
-    /// End the visit for everyone. Provider.
+    /// End the visit for everyone. Provider only.
     End,
-    /// What of yours may be forwarded.
+    /// Set which of your media may be forwarded.
     SetMedia {
         /// Your microphone.
         microphone: bool,
         /// Your camera.
         camera: bool,
     },
-    /// What your page found out about your device.
+    /// Report the result of your page's device check.
     ReportCheck {
-        /// All of it.
+        /// The complete result.
         check: DeviceCheck,
     },
-    /// What keeps your page from sending.
+    /// Report why your page cannot send media.
     ReportCapture {
-        /// That.
+        /// The reason.
         capture: Capture,
     },
-    /// Whether you can be reached over a backend that is not the server's own: a call of the other
-    /// person's would be heard, or there is one.
+    /// Report whether you can be reached over a backend other than the embedded SFU: the page is ready to receive a
+    /// call, or is in one.
     ReportMedia {
-        /// You can.
+        /// Whether you can be reached.
         carries: bool,
     },
-    /// Your page refused a call that did not come from the other person of this appointment.
+    /// Report that your page rejected a call that did not come from the other participant of this appointment.
     ReportStranger,
-    /// Move the call to another backend, before the visit or during it. Provider.
+    /// Move the call to another backend, before or during the visit. Provider only.
     MoveCall {
-        /// Which.
+        /// The backend.
         backend: CallBackend,
     },
-    /// Agree to the clinic's terms for video visits, or take it back.
+    /// Accept the clinic's terms for video visits, or withdraw consent.
     SetConsent {
-        /// Agree?
+        /// `true` to accept, `false` to withdraw.
         given: bool,
-        /// To which, as they were shown. Others than those of now cannot be agreed to.
+        /// The terms as they were displayed. Only the current terms can be accepted.
         terms: TermsId,
     },
-    /// Write something to everyone in the visit.
+    /// Send a chat message to everyone in the visit.
     Say {
-        /// What.
+        /// The text.
         text: ChatText,
     },
 }
 
-/// From the server to a page.
+/// A message from the server to a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
-    /// The whole state, first on every connection.
+    /// The complete state. The first message of a connection that does not resume.
     Snapshot {
         /// Its number. The first `changed` has the next one.
         #[cfg_attr(test, ts(type = "number"))]
         sequence: u64,
-        /// The server's clock, for showing durations.
+        /// The server's clock, for displaying durations.
         now: crate::Timestamp,
         /// The state.
         view: View,
     },
-    /// First on a connection, instead of a snapshot: the page's state up to `sequence` still holds,
-    /// and what it missed follows.
+    /// The first message of a resumed connection, instead of a snapshot. The page's state up to `sequence` is still
+    /// valid, and the missed changes follow.
     Resumed {
-        /// The last number the page has heard. The first `changed` has the next one.
+        /// The last number the page received. The first `changed` has the next one.
         #[cfg_attr(test, ts(type = "number"))]
         sequence: u64,
-        /// The number of the last `changed` that was missed; the same as `sequence` if none was.
+        /// The number of the last missed `changed`; equal to `sequence` if none was missed.
         #[cfg_attr(test, ts(type = "number"))]
         latest: u64,
-        /// The server's clock, for showing durations.
+        /// The server's clock, for displaying durations.
         now: crate::Timestamp,
     },
-    /// Parts of the state that have new values.
+    /// Parts of the state that changed.
     Changed {
-        /// One more than the message before.
+        /// The previous message's number plus one.
         #[cfg_attr(test, ts(type = "number"))]
         sequence: u64,
-        /// To apply in order.
+        /// The changes, to be applied in order.
         changes: Vec<Change>,
     },
-    /// Done, and durable.
+    /// The command was applied and is durable.
     Acknowledged {
-        /// The command.
+        /// The command's ID.
         id: CommandId,
     },
-    /// Not done, and nothing changed.
+    /// The command was refused and nothing changed.
     Refused {
-        /// The command.
+        /// The command's ID.
         id: CommandId,
-        /// Why.
+        /// The reason.
         refusal: Refusal,
     },
     /// The SDP answer to an offer.
     Answer {
         /// The page's number for its connection.
         peer: u32,
-        /// The description.
+        /// The session description.
         sdp: Sdp,
-        /// What each receiving section of the offer is there for.
+        /// The user whose media each receiving section of the offer carries.
         tracks: Vec<Track>,
     },
-    /// An offer was not accepted, or the server's side of the connection is gone. A fresh
-    /// connection may be offered.
+    /// An offer was rejected, or the server's side of the connection is gone. The page may offer a new connection.
     MediaFailed {
         /// The page's number for its connection.
         peer: u32,
-        /// Why.
+        /// The reason.
         reason: MediaFailure,
     },
-    /// Which layers of its picture somebody has a use for: what the page sends of the others is for nothing. A page that
-    /// has not been told sends all.
+    /// The layers of this page's video that at least one receiver uses. The page can stop sending the others. A page
+    /// sends all layers until it gets this message.
     Layers {
         /// The page's number for its connection.
         peer: u32,
-        /// The smallest first; at least one.
+        /// The layers, smallest first; at least one.
         wanted: Vec<Layer>,
     },
-    /// Who speaks, in a visit of three and more, each time that changes. To everyone who is in it.
+    /// The active speaker, in a visit of three or more participants. Sent to everyone in the visit whenever it changes.
     Speaking {
-        /// Nobody, when there has been silence for a moment.
+        /// The speaker; absent after a period of silence.
         user: Option<UserId>,
     },
-    /// I am here.
+    /// The answer to `ping`.
     Pong,
-    /// A message of this page could not be read, and is no command that could be refused under its id. The connection
-    /// stays.
+    /// A message from this page could not be parsed, and is not a command that could be refused under its ID. The
+    /// connection stays open.
     Malformed {
-        /// What is wrong, for a developer.
+        /// Details for developers.
         detail: String,
     },
-    /// This seat has moved to another page or device. The connection closes; do not come back by
-    /// yourself.
+    /// This seat has moved to another page or device. The connection closes, and the page must not reconnect
+    /// automatically.
     Moved,
-    /// Who asks to come in on another device than the one that used their link: all of them, each time that changes. To
-    /// the provider's page.
+    /// The pending requests to join from another device than the one that used the link. The complete list, sent to the
+    /// provider's page whenever it changes.
     Admissions {
-        /// The oldest first.
+        /// The requests, oldest first.
         waiting: Vec<Admission>,
     },
-    /// The server is about to stop. It begins no new meeting; what is under way goes on until it ends
-    /// or that moment, then the connection closes and the page comes back to the next server.
+    /// The server is shutting down. It starts no new meeting. Visits under way continue until they end or until that
+    /// time; then the connection closes and the page reconnects to the restarted server.
     Stopping {
-        /// The latest moment.
+        /// The latest time at which the connection closes.
         until: crate::Timestamp,
     },
 }
 
-/// Somebody whose link was used on one device, and who asks to come in on another. Answered over the API.
+/// A request to join from another device than the one that used the link. Answered over the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Admission {
-    /// Which.
+    /// Its ID.
     pub id: AdmissionId,
-    /// Whose link it is. Whether it is them is what the provider is asked.
+    /// The user the link belongs to. The provider decides whether the request really comes from this user.
     pub user: UserId,
-    /// The other device, as far as its browser said: "Safari on iPhone".
+    /// The other device as reported by its browser, e.g. "Safari on iPhone".
     pub device: Option<String>,
-    /// When they asked.
+    /// When the request was made.
     pub since: crate::Timestamp,
 }
 
-/// What a receiving media section carries.
+/// Maps a receiving media section to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Track {
     /// The section's `a=mid` (RFC 5888).
     pub mid: String,
-    /// Whose media it carries.
+    /// The user whose media it carries.
     pub user: UserId,
 }
 
-/// Why a command was not done. Each has a sentence in the page.
+/// Why a command was refused. The page displays a sentence for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// It is for the other role.
-    #[error("this is for the other person of the visit")]
+    /// The command is for another role.
+    #[error("this command is for another role")]
     WrongRole,
-    /// It makes no sense where the visit stands.
-    #[error("the visit has moved on")]
+    /// The command is not possible at the current stage of the visit.
+    #[error("not possible at this stage of the visit")]
     NotNow,
-    /// The door has not opened yet.
-    #[error("it is too early")]
+    /// The join window has not opened yet.
+    #[error("too early to join")]
     TooEarly,
-    /// The door has closed.
-    #[error("the time for this visit has passed")]
+    /// The join window has closed.
+    #[error("the join window has closed")]
     Closed,
-    /// The appointment was called off.
+    /// The appointment was cancelled.
     #[error("the appointment was cancelled")]
     Cancelled,
-    /// The session ended, or the right was withdrawn.
-    #[error("you are not signed in any more")]
+    /// The session ended or the user's access was revoked.
+    #[error("no longer signed in")]
     SignedOut,
-    /// It could not be written down. Try again.
-    #[error("it could not be saved")]
+    /// The change could not be saved. The page may try again.
+    #[error("the change could not be saved")]
     NotSaved,
-    /// The server is about to stop and begins nothing new. Try again in a minute.
+    /// The server is shutting down and starts nothing new. The page may try again in a minute.
     #[error("the server is about to restart")]
     Stopping,
-    /// There is no such backend here.
-    #[error("there is no such backend here")]
+    /// The backend is not available on this server.
+    #[error("the call backend is not available")]
     NoBackend,
-    /// There is no room for more messages of this person in this visit.
-    #[error("there is no room for more")]
+    /// The user's message quota for this visit is used up.
+    #[error("the message quota is used up")]
     Full,
-    /// The server cannot take it as it is: an unknown command, or a value that cannot be.
+    /// The command is unknown or has an invalid value.
     #[error("the command is malformed")]
     Malformed,
 }
 
-/// Why a media connection is not there.
+/// Why there is no media connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum MediaFailure {
-    /// The offer was not one the server takes.
+    /// The server could not accept the SDP offer.
     BadOffer,
-    /// You are not in this visit, or not any more.
+    /// The user is not in this visit, or no longer in it.
     NotAllowed,
-    /// The connection broke, or the server gave it up.
+    /// The connection failed, or the server closed it.
     Lost,
-    /// The server has no room for it.
+    /// The server is at capacity.
     Busy,
 }
 
-/// A session description. It holds addresses and keys and does not print.
+/// An SDP session description. It contains addresses and keys, so `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(transparent)]

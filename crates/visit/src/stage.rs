@@ -1,4 +1,4 @@
-//! Where the visit stands for each person: derived from the machine's state, never stored.
+//! The stage of a visit for each participant. Derived from the machine's state, never stored.
 
 use crate::machine::{PATIENT, PROVIDER, Ring, Visit};
 use crate::record::VisitPhase;
@@ -7,13 +7,13 @@ use crate::view::{ParticipantView, Presence, Stage, View};
 use crate::{Role, TermsId, Timestamp, UserId};
 
 impl Visit {
-    /// What a person is shown; `None` for a stranger.
+    /// Returns what `user` sees, or `None` if they have no seat.
     #[must_use]
     pub fn view(&self, user: UserId) -> Option<View> {
         self.seats.iter().position(|seat| seat.user == user).map(|seat| self.view_at(seat))
     }
 
-    /// What the provider is shown.
+    /// Returns what the provider sees.
     #[must_use]
     pub fn provider_view(&self) -> View {
         self.view_at(PROVIDER)
@@ -34,7 +34,7 @@ impl Visit {
         }
     }
 
-    /// The patient's, and likewise that of everyone who comes beside them.
+    /// The stage for every participant except the provider.
     fn stage_of(&self, you: &Seat) -> Stage {
         let provider = &self.seats[PROVIDER];
         let started = match self.phase {
@@ -42,7 +42,8 @@ impl Visit {
             VisitPhase::Planned => None,
             VisitPhase::Started { at } => Some(at),
         };
-        // A companion is with the provider as soon as both are in; the patient's moment is written down.
+        // A companion is connected once both they and the provider are in. For the patient, the moment of first
+        // connection is saved.
         let met = if you.role == Role::Patient { self.connected } else { started };
         match (you.attendance, started) {
             (Attendance::Left { at }, _) => Stage::Left { at },
@@ -83,7 +84,7 @@ impl Visit {
 }
 
 fn participant(seat: &Seat, in_full: bool, terms: Option<TermsId>) -> ParticipantView {
-    // To other terms is not to these.
+    // Consent to an earlier version of the terms does not count for the current one.
     let consent = seat.consent.filter(|consent| in_full && Some(consent.terms) == terms);
     ParticipantView {
         user: seat.user,
@@ -100,7 +101,7 @@ fn participant(seat: &Seat, in_full: bool, terms: Option<TermsId>) -> Participan
     }
 }
 
-/// Companions read what is written once they have come in, where the others see them.
+/// Companions can read messages only once they have joined, where the others see them.
 const fn may_read(seat: &Seat) -> bool {
     match seat.role {
         Role::Patient | Role::Provider => true,

@@ -1,4 +1,4 @@
-//! The clinic's terms for video visits, and who agreed to which of them.
+//! The clinic's terms for video visits, and users' consent to them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, UserId, VisitId};
 
-/// Which terms: 32 hexadecimal digits that the shell makes from language and text. Other words are other terms.
+/// Identifies one version of the terms: 32 hexadecimal digits derived from language and text. Changing the text changes
+/// the identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub struct TermsId(u128);
 
-/// A text that names no terms.
+/// The text is not a terms identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("terms are named by 32 hexadecimal digits")]
 pub struct InvalidTermsId;
 
 impl TermsId {
-    /// From the first half of a SHA-256.
+    /// Creates an identifier from the first half of a SHA-256 hash.
     #[must_use]
     pub const fn new(hash: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(hash))
@@ -58,27 +59,27 @@ impl From<TermsId> for String {
     }
 }
 
-/// That somebody agreed, and has not taken it back.
+/// A consent that was given and has not been withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consent {
-    /// When.
+    /// When it was given.
     pub at: Timestamp,
-    /// To what.
+    /// The terms consented to.
     pub terms: TermsId,
 }
 
-/// Somebody agreed, or took it back. Written once, never altered.
+/// One consent given or withdrawn. Written once and never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsentRecord {
-    /// In which visit.
+    /// The visit in which it happened.
     pub visit: VisitId,
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// Agreed, or took it back.
+    /// `true` if consent was given, `false` if it was withdrawn.
     pub given: bool,
-    /// To what.
+    /// The terms concerned.
     pub terms: TermsId,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
 }
 

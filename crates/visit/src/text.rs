@@ -1,27 +1,28 @@
-//! Text that people and programs give: names, kinds of visits, reasons. One rule for all of it, kept where it comes in.
+//! Normalization of text entered by users and integrators: names, visit types, reasons. The same rules apply everywhere
+//! and are enforced on input.
 //!
-//! What cannot be seen is removed, so that two names that look alike are alike, and nothing that stands beside a name is
-//! read in another order than it was written. What is left is in Unicode's composed form (NFC).
+//! Invisible characters are removed, so that two names that look the same are the same, and bidirectional controls
+//! cannot reorder the text next to a name. The result is in Unicode composed form (NFC).
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Why a text cannot be taken.
+/// Why a text was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
-    /// It has characters that stand for something unreadable.
-    #[error("a text that cannot be read")]
+    /// It contains replacement characters or noncharacters.
+    #[error("the text contains invalid characters")]
     Unreadable,
-    /// It has nothing that can be seen, or no letter or digit where one is needed.
-    #[error("a text without a letter or digit")]
+    /// It has no visible characters, or no letter or digit where one is required.
+    #[error("the text has no letter or digit")]
     Empty,
-    /// It is longer than it may be.
-    #[error("a text that is too long")]
+    /// It is too long.
+    #[error("the text is too long")]
     TooLong,
 }
 
-/// A text of one line with at least one letter or digit, such as a name. At most `longest` characters.
+/// Normalizes a single-line text with at least one letter or digit, such as a name. At most `longest` characters.
 ///
 /// # Errors
 /// [`TextFault`].
@@ -32,7 +33,8 @@ pub fn label(text: &str, longest: usize) -> Result<String, TextFault> {
     if line.chars().any(char::is_alphanumeric) { Ok(line) } else { Err(TextFault::Empty) }
 }
 
-/// A text of several lines, such as a reason; `None` if nothing of it can be seen. At most `longest` characters.
+/// Normalizes a multi-line text, such as a reason. Returns `None` if nothing visible remains. At most `longest`
+/// characters.
 ///
 /// # Errors
 /// [`TextFault::Unreadable`] or [`TextFault::TooLong`].
@@ -42,20 +44,20 @@ pub fn note(text: &str, longest: usize) -> Result<Option<String>, TextFault> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// What people write to each other: line breaks and tabs are kept, what cannot be seen is removed. What stands for something
-/// unreadable stays, where the reader sees that something is missing.
+/// Normalizes a chat message: line breaks and tabs are kept, invisible characters are removed. Replacement characters are
+/// kept, so that the reader sees that something is missing.
 pub(crate) fn message(text: &str) -> String {
     cleaned(&with_plain_line_breaks(text)).trim().to_owned()
 }
 
-/// With a frame around it that keeps what is written from right to left to itself (Unicode Annex 9, isolates). For places
-/// that hold plain text only, such as a choice of a list; elsewhere there is `<bdi>`.
+/// Wraps right-to-left text in directional isolates (Unicode Annex 9), so that it does not affect the text around it.
+/// For plain-text places such as the options of a list; elsewhere use `<bdi>`.
 #[must_use]
 pub fn isolated(text: &str) -> Cow<'_, str> {
     if text.chars().any(has_direction) { Cow::Owned(format!("\u{2068}{text}\u{2069}")) } else { Cow::Borrowed(text) }
 }
 
-/// The length is counted as it was typed, a line break as one character, before anything is taken out.
+/// The length is checked as typed, with a line break counted as one character, before anything is removed.
 fn taken(text: &str, longest: usize) -> Result<String, TextFault> {
     let text = with_plain_line_breaks(text);
     if text.chars().any(is_unreadable) {
@@ -74,7 +76,8 @@ fn cleaned(text: &str) -> String {
         let beside = at.and_then(|at| seen.get(at));
         beside.is_some_and(|c| !c.is_whitespace() && !is_joiner(*c))
     };
-    // Joiners shape the letters of some scripts; where there is nothing to join they only hide.
+    // Joiners shape the letters of some scripts. Where there is nothing to join they are invisible, so they are
+    // removed.
     let kept = seen
         .iter()
         .enumerate()
@@ -82,7 +85,7 @@ fn cleaned(text: &str) -> String {
     kept.map(|(_, c)| *c).nfc().collect()
 }
 
-/// What stands where something could not be decoded, and what is no character (Unicode, section 23.7).
+/// Replacement characters and noncharacters (Unicode, section 23.7).
 const fn is_unreadable(c: char) -> bool {
     matches!(c, '\u{fffd}' | '\u{fdd0}'..='\u{fdef}') || (c as u32) & 0xfffe == 0xfffe
 }
@@ -91,7 +94,7 @@ const fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Control characters but tabs and line breaks, marks that turn the direction of writing, and letters that are blank.
+/// Control characters except tab and line break, bidirectional controls, and blank letters.
 const fn is_invisible(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
@@ -102,8 +105,7 @@ const fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
-/// Letters of scripts that are written from right to left, and marks that turn the direction, which names from before
-/// this rule may have.
+/// Letters of right-to-left scripts, and bidirectional controls, which names stored before this rule may still contain.
 const fn has_direction(c: char) -> bool {
     matches!(c,
         '\u{590}'..='\u{8ff}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
@@ -124,9 +126,9 @@ mod tests {
             ("Ada\r\nLovelace\t", "Ada Lovelace"),
             ("\u{feff}A\u{0}d\u{7}a\u{3164}", "Ada"),
             ("Ada\u{a0}\u{3000}Lovelace", "Ada Lovelace"),
-            // Composed, whichever way a keyboard has it.
+            // Composed, regardless of the keyboard's form.
             ("Zofia Za\u{17c}o\u{301}\u{142}c\u{301}", "Zofia Zażółć"),
-            // A joiner is a part of words in Persian, and nothing at their ends.
+            // A joiner is part of some Persian words, but has no meaning at the start or end of one.
             ("\u{200c}مي\u{200c}خواهم\u{200d} ", "مي\u{200c}خواهم"),
             ("👩\u{200d}⚕️ Grace 1", "👩\u{200d}⚕️ Grace 1"),
             ("李 小龙", "李 小龙"),
@@ -148,13 +150,14 @@ mod tests {
         assert_eq!(note("ok \u{fffd}", 100), Err(TextFault::Unreadable));
     }
 
-    /// A form counts what it allows in units of UTF-16, and a line break as one; the API's description in characters.
+    /// An HTML form counts its limit in UTF-16 code units with a line break as one; the API description counts
+    /// characters.
     #[test]
     fn lengths_are_counted_as_they_are_typed() {
         assert!(label(&"𝔸".repeat(100), 100).is_ok());
         assert_eq!(label(&"a".repeat(101), 100), Err(TextFault::TooLong));
         assert!(note(&"a\r\n".repeat(50), 100).is_ok());
-        // Each of these is two characters when composed.
+        // Each of these becomes two characters in composed form.
         assert!(label(&"\u{958}".repeat(100), 100).is_ok());
         assert!(label(&format!("  {}  ", "a".repeat(100)), 100).is_ok());
     }

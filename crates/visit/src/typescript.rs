@@ -1,4 +1,4 @@
-//! The TypeScript of the wire, generated from the types above and held against the committed file.
+//! Generates TypeScript from the signalling types and compares it with the committed file.
 
 use ts_rs::{Config, TS};
 

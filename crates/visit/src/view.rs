@@ -1,46 +1,46 @@
-//! What one person's page is shown of a visit, and how a page's copy is kept up to date.
+//! The view of a visit for one participant, and how a page's copy is kept up to date.
 //!
-//! A page gets a whole [`View`] when it connects and ordered [`Change`]s after that: applying
-//! [`diff`]'s changes to the old view gives the new one.
+//! A page gets a whole [`View`] when it connects and ordered [`Change`]s after that. Applying the result of [`diff`] to
+//! the old view gives the new one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{CallBackend, Capture, ChatMessage, DeviceCheck, EndReason, Private, Role, Timestamp, UserId, VisitId};
 
-/// Where the visit stands for the person who looks. Times are moments of the server's clock.
+/// The stage of a visit as one participant sees it. Times are in the server's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Stage {
-    /// Patient: the page is open, they have not come into the waiting room yet.
+    /// Patient: the page is open, but the patient has not entered the waiting room yet.
     Preparing,
-    /// Patient: in the waiting room. They are connected by themselves when the provider starts.
+    /// Patient: in the waiting room. The patient is connected automatically when the provider starts the visit.
     Waiting {
-        /// When they came in.
+        /// When they entered.
         since: Timestamp,
     },
-    /// Patient: the provider has started and asks them in, but they are not in the waiting room.
+    /// Patient: the provider has started the visit and is calling them, but they are not in the waiting room.
     Called {
         /// When the provider started.
         since: Timestamp,
     },
-    /// Provider: nothing started yet.
+    /// Provider: not started yet.
     Idle,
-    /// Provider: the patient is being waited for.
+    /// Provider: waiting for the patient.
     Calling {
-        /// Since when.
+        /// When calling began.
         since: Timestamp,
         /// When the provider will be asked what to do; absent if they chose to keep waiting.
         until: Option<Timestamp>,
     },
-    /// Provider: the patient did not come within the ring time-out.
+    /// Provider: the patient did not join before the ring timeout.
     Unanswered {
         /// When calling began.
         since: Timestamp,
     },
-    /// Provider: the patient said that they cannot come now.
+    /// Provider: the patient declined the call.
     Declined {
-        /// When.
+        /// When they declined.
         at: Timestamp,
     },
     /// Both are in the visit and connected.
@@ -48,145 +48,145 @@ pub enum Stage {
         /// When the provider started.
         since: Timestamp,
     },
-    /// The other person's connection dropped. Their seat is held.
+    /// The other participant's connection dropped. Their seat is held.
     Reconnecting {
         /// When it dropped.
         since: Timestamp,
     },
-    /// The other person left. They may come back.
+    /// The other participant left. They may come back.
     Alone {
         /// When they left.
         since: Timestamp,
     },
     /// You left. You may come back.
     Left {
-        /// When.
+        /// When you left.
         at: Timestamp,
     },
     /// The visit is over.
     Ended {
-        /// When.
+        /// When it ended.
         at: Timestamp,
-        /// Why.
+        /// Why it ended.
         reason: EndReason,
     },
 }
 
-/// Where a person is.
+/// Where a participant is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Presence {
     /// Their page is not open.
     Absent,
-    /// Their page is open; they are not in the waiting room or the visit yet.
+    /// Their page is open; they have not entered the waiting room or the visit yet.
     Preparing {
-        /// Since when the page is connected.
+        /// When the page connected.
         since: Timestamp,
     },
     /// In the waiting room or the visit.
     Here {
-        /// When they came in.
+        /// When they entered.
         since: Timestamp,
     },
-    /// In, but their connection dropped.
+    /// In the visit, but their connection dropped.
     Away {
         /// When it dropped.
         since: Timestamp,
     },
     /// They left.
     Left {
-        /// When.
+        /// When they left.
         at: Timestamp,
     },
 }
 
-/// One person of the visit.
+/// One participant of the visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ParticipantView {
-    /// Who.
+    /// The user's ID.
     pub user: UserId,
-    /// Their name.
+    /// Their display name.
     #[cfg_attr(test, ts(as = "String"))]
     pub name: Private<String>,
-    /// As what.
+    /// Their role.
     pub role: Role,
     /// Where they are.
     pub presence: Presence,
-    /// Whether their microphone may be heard. The server's word, whatever a page sends.
+    /// Whether their microphone may be forwarded. The server enforces this whatever the page sends.
     pub microphone: bool,
-    /// Whether their camera may be seen. The server's word, whatever a page sends.
+    /// Whether their camera may be forwarded. The server enforces this whatever the page sends.
     pub camera: bool,
-    /// Whether their media connection to the server carries; over another backend: whether they can be reached there.
+    /// Whether their media connection to the server works. With another backend: whether they can be reached there.
     pub media: bool,
-    /// What keeps their page from sending, although they have not switched it off.
+    /// Why their page cannot send media, although they have not turned it off.
     pub capture: Capture,
-    /// When they agreed to the clinic's terms. Shown to the provider, and to the person themselves.
+    /// When they accepted the clinic's terms. Visible to the provider and to the participant.
     pub consent: Option<Timestamp>,
-    /// What their page reported of its device. Shown to the provider, and to the person themselves.
+    /// Their page's device check. Visible to the provider and to the participant.
     pub check: Option<DeviceCheck>,
-    /// When they came on another device than before, if they did. Shown to the provider, and to the person themselves.
+    /// When they last came on another device, if they did. Visible to the provider and to the participant.
     pub device_changed: Option<Timestamp>,
 }
 
-/// A visit as one person sees it.
+/// A visit as one participant sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct View {
-    /// Which visit. A new meeting of the same appointment is another visit.
+    /// The visit. A new meeting of the same appointment is another visit.
     pub visit: VisitId,
-    /// Where it stands for you.
+    /// The stage for you.
     pub stage: Stage,
-    /// Who carries the media.
+    /// The call backend.
     pub backend: CallBackend,
     /// You.
     pub you: ParticipantView,
-    /// Everyone else who has a seat, the person your page is about first.
+    /// Everyone else who has a seat, your counterpart first.
     pub others: Vec<ParticipantView>,
-    /// What was written, in order.
+    /// The chat messages, in order.
     pub messages: Vec<ChatMessage>,
 }
 
-/// A part of a [`View`] that has a new value.
+/// A part of a [`View`] that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Change {
-    /// It is another visit now, in which nothing has been written yet.
+    /// A new visit began, which has no messages yet.
     Visit {
-        /// Which.
+        /// Its ID.
         visit: VisitId,
     },
-    /// It stands elsewhere.
+    /// The stage changed.
     Stage {
-        /// Where.
+        /// The new stage.
         stage: Stage,
     },
-    /// Another backend carries the media.
+    /// The call moved to another backend.
     Backend {
-        /// Which.
+        /// The new backend.
         backend: CallBackend,
     },
-    /// Something about you.
+    /// Something about you changed.
     You {
-        /// All of it.
+        /// Your complete new state.
         you: ParticipantView,
     },
-    /// Something about somebody else: who is known already, or comes last.
+    /// Something about another participant changed. A new participant is added at the end.
     Other {
-        /// All of it.
+        /// Their complete new state.
         other: ParticipantView,
     },
-    /// Somebody wrote.
+    /// A message was sent.
     Said {
-        /// What.
+        /// The message.
         message: ChatMessage,
     },
 }
 
-/// The changes that turn `old` into `new`, an earlier and a later view of one machine and person;
-/// empty if they are equal.
+/// Returns the changes that turn `old` into `new`, an earlier and a later view of the same machine and user; empty if
+/// they are equal.
 #[must_use]
 pub fn diff(old: &View, new: &View) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -210,7 +210,7 @@ pub fn diff(old: &View, new: &View) -> Vec<Change> {
 }
 
 impl View {
-    /// Takes over a changed part, as a page does.
+    /// Applies a change, as a page does.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Visit { visit } => {
@@ -228,7 +228,7 @@ impl View {
         }
     }
 
-    /// The person this page is about: for the provider the patient, for everyone else the provider.
+    /// Returns the counterpart: the patient for the provider, the provider for everyone else.
     #[must_use]
     pub fn counterpart(&self) -> Option<&ParticipantView> {
         self.others.iter().find(|other| other.role == self.you.role.counterpart())

@@ -1,32 +1,32 @@
-//! What a bad link does to a frame. No clock and no socket: time comes in, a fate goes out.
+//! Link impairments. No clocks or sockets: time is an argument, and the fate of each frame is returned.
 
 use std::time::Duration;
 
-/// How bad one direction of a link is.
+/// The impairments of one direction of a link.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Condition {
-    /// One way.
+    /// One-way delay.
     pub(crate) delay: Duration,
-    /// At most this much more or less of it. Frames keep their order, as in a queue.
+    /// Maximum deviation from the delay. Frames keep their order, as in a queue.
     pub(crate) jitter: Duration,
-    /// The share of frames that are lost, 0 to 1.
+    /// Loss rate from 0 to 1.
     pub(crate) loss: f64,
-    /// How many are lost in a row, on average.
+    /// Mean number of consecutive losses.
     pub(crate) burst: f64,
-    /// The share of frames that come twice.
+    /// Share of duplicated frames, 0 to 1.
     pub(crate) duplicate: f64,
-    /// The share of frames with a bit turned over.
+    /// Share of frames with a flipped bit, 0 to 1.
     pub(crate) corrupt: f64,
-    /// kbit/s; `None` is as fast as this machine.
+    /// Bandwidth in kbit/s; `None` for unlimited.
     pub(crate) rate: Option<u32>,
-    /// Bytes that may wait for a limited rate. What comes on top is lost.
+    /// Queue size in bytes with limited bandwidth. Excess frames are dropped.
     pub(crate) queue: usize,
-    /// Nothing passes.
+    /// Whether the link is down.
     pub(crate) down: bool,
 }
 
 impl Condition {
-    /// Nothing but a delay.
+    /// Creates a condition with only a delay.
     pub(crate) const fn delayed(milliseconds: u64) -> Self {
         Self {
             delay: Duration::from_millis(milliseconds),
@@ -42,29 +42,29 @@ impl Condition {
     }
 }
 
-/// What becomes of a frame that is not lost.
+/// The fate of a frame that is not lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Delivery {
     /// When it arrives.
     pub(crate) at: Duration,
-    /// It arrives twice.
+    /// Whether it is duplicated.
     pub(crate) twice: bool,
-    /// A bit that is turned over: byte and bit.
+    /// The flipped bit, if any: byte offset and bit.
     pub(crate) flip: Option<(usize, u8)>,
 }
 
-/// One direction of a link, with what it remembers of earlier frames.
+/// One direction of a link with its state.
 #[derive(Debug)]
 pub(crate) struct Shaper {
     random: fastrand::Rng,
-    /// In a burst of loss (the bad state of Gilbert's model).
+    /// Whether the link is in a burst of loss (the bad state of the Gilbert model).
     bursting: bool,
-    /// When the limited rate is through with all it was given.
+    /// When all queued bytes will have been sent.
     idle_at: Duration,
     last_arrival: Duration,
 }
 
-/// Ethernet, IPv4 and UDP heads: a flipped bit hits what they carry.
+/// Size of Ethernet, IPv4 and UDP headers. Bit flips affect only the payload.
 const HEADS: usize = 42;
 
 impl Shaper {
@@ -77,7 +77,7 @@ impl Shaper {
         }
     }
 
-    /// Decides about a frame of `length` bytes that comes in `now`; `None`: it is lost.
+    /// Decides the fate of a frame of `length` bytes received at `now`; `None` if it is lost.
     pub(crate) fn admit(&mut self, now: Duration, length: usize, condition: &Condition) -> Option<Delivery> {
         if condition.down || self.loses(condition) {
             return None;
@@ -91,7 +91,7 @@ impl Shaper {
         Some(Delivery { at, twice, flip })
     }
 
-    /// Gilbert: bursts end with probability 1/burst, and begin as often as gives the wanted share.
+    /// Gilbert model: a burst ends with probability 1/burst, and bursts begin as often as needed for the loss rate.
     fn loses(&mut self, condition: &Condition) -> bool {
         if condition.loss <= 0.0 {
             self.bursting = false;
@@ -103,7 +103,7 @@ impl Shaper {
         self.bursting
     }
 
-    /// When the last bit is on its way; `None` if the queue is full.
+    /// Returns when the last bit is sent, or `None` if the queue is full.
     fn transmit(&mut self, now: Duration, length: usize, condition: &Condition) -> Option<Duration> {
         let Some(rate) = condition.rate else {
             self.idle_at = now;
@@ -141,7 +141,7 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// The fates of `count` frames, one each millisecond.
+    /// The fates of `count` frames, one per millisecond.
     fn fates(seed: u64, count: u64, condition: &Condition) -> Vec<Option<Delivery>> {
         let mut shaper = Shaper::new(seed);
         (0..count).map(|at| shaper.admit(millis(at), FRAME, condition)).collect()
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_rate_spreads_frames_and_its_queue_overflows() {
-        // 8 Mbit/s: a frame a millisecond. All at once, ten fit the queue.
+        // 8 Mbit/s: one frame per millisecond. Ten simultaneous frames fit into the queue.
         let condition = Condition { rate: Some(8000), queue: 10 * FRAME, ..Condition::delayed(0) };
         let mut shaper = Shaper::new(1);
         let at: Vec<Option<Duration>> =

@@ -1,6 +1,6 @@
-//! A bad link between two namespaces: two TAP devices, and a thread that carries frames from one to the other.
+//! An impaired link between two namespaces: two TAP devices and a thread that moves frames between them.
 //!
-//! The kernel's own `netem` is not everywhere; TAP devices are.
+//! TAP devices are used because the kernel's `netem` is not available everywhere.
 
 mod impairment;
 mod relay;
@@ -16,40 +16,40 @@ pub(crate) use self::impairment::Condition;
 use crate::error::LabError;
 use crate::namespace::Namespace;
 
-/// How bad a link is, both ways.
+/// The impairments of a link in both directions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Conditions {
-    /// From the person to the server.
+    /// From the client to the server.
     pub(crate) up: Condition,
-    /// From the server to the person.
+    /// From the server to the client.
     pub(crate) down: Condition,
 }
 
 impl Conditions {
-    /// The same both ways.
+    /// Creates the same condition for both directions.
     pub(crate) const fn both(condition: Condition) -> Self {
         Self { up: condition, down: condition }
     }
 
-    /// Nothing passes either way.
+    /// Returns the conditions with the link down in both directions.
     pub(crate) const fn cut(self) -> Self {
         Self { up: Condition { down: true, ..self.up }, down: Condition { down: true, ..self.down } }
     }
 }
 
-/// A link. Dropping it takes its devices away.
+/// A link. Dropping it removes its devices.
 pub(crate) struct Link {
     conditions: Arc<Mutex<Conditions>>,
     stop: Arc<AtomicBool>,
     relay: Option<JoinHandle<()>>,
 }
 
-/// An end of a link: a namespace, and what the device in it is called.
+/// An end of a link: a namespace, and the name of the device in it.
 #[derive(Clone, Copy)]
 pub(crate) struct End<'a>(pub(crate) &'a Namespace, pub(crate) &'a str);
 
 impl Link {
-    /// Makes one. `seed` draws its losses.
+    /// Creates a link. `seed` determines which frames are lost.
     pub(crate) fn between(
         person: End<'_>,
         server: End<'_>,
@@ -63,11 +63,11 @@ impl Link {
         let relay = std::thread::Builder::new()
             .name("link".to_owned())
             .spawn(move || relay::run(taps, seed, &shared, &stopping))
-            .map_err(LabError::system("a thread for a link"))?;
+            .map_err(LabError::system("starting a link thread"))?;
         Ok(Self { conditions, stop, relay: Some(relay) })
     }
 
-    /// From now on it is like this.
+    /// Changes the conditions.
     pub(crate) fn set(&self, conditions: Conditions) {
         *self.conditions.lock().unwrap_or_else(PoisonError::into_inner) = conditions;
     }
@@ -88,5 +88,5 @@ fn tap(End(namespace, name): End<'_>) -> Result<Tap, LabError> {
         tap.set_nonblocking(true)?;
         Ok(tap)
     })?;
-    made.map_err(|error| LabError::Unavailable(format!("a TAP device cannot be made (/dev/net/tun): {error}")))
+    made.map_err(|error| LabError::Unavailable(format!("cannot create a TAP device (/dev/net/tun): {error}")))
 }

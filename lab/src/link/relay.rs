@@ -14,19 +14,19 @@ use super::Conditions;
 use super::impairment::{Condition, Shaper};
 use crate::clock;
 
-/// How long the thread sleeps when nothing is due: it must notice that it is to stop.
+/// Maximum sleep of the thread, so that it notices when it must stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
-/// Frames taken from one device before the other one is looked at.
+/// Maximum frames read from one device before the other one is read.
 const BATCH: usize = 64;
 
-/// One direction: the frames under way, earliest first.
+/// One direction: the frames in flight, earliest first.
 struct Way {
     shaper: Shaper,
     under_way: BinaryHeap<Reverse<Frame>>,
     count: u64,
 }
 
-/// Ordered by arrival, then by coming in.
+/// Ordered by arrival, then by order of reception.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Frame {
     at: Duration,
@@ -34,7 +34,7 @@ struct Frame {
     bytes: Vec<u8>,
 }
 
-/// Carries frames until told to stop. `taps` are the person's end and the server's.
+/// Moves frames until `stop` is set. `taps` are the client's end and the server's.
 pub(super) fn run(taps: [Tap; 2], seed: u64, conditions: &Mutex<Conditions>, stop: &AtomicBool) {
     let epoch = clock::instant();
     let mut ways = [Way::new(seed), Way::new(seed.wrapping_add(1))];
@@ -66,8 +66,8 @@ impl Way {
     }
 
     fn take(&mut self, now: Duration, bytes: &[u8], condition: &Condition) {
-        // An ARP answer that is lost is asked for again after a second. Networks break behind the first hop, where
-        // nobody asks.
+        // Losing an ARP reply would delay everything by a second. Real networks lose packets behind the first hop,
+        // where there is no ARP.
         let condition = if is_arp(bytes) { &Condition::delayed(0) } else { condition };
         let Some(delivery) = self.shaper.admit(now, bytes.len(), condition) else { return };
         let mut bytes = bytes.to_vec();
@@ -85,7 +85,7 @@ impl Way {
         self.under_way.push(Reverse(Frame { at, number: self.count, bytes }));
     }
 
-    /// Hands over what is due, and says when the next frame is.
+    /// Delivers frames that are due and returns when the next one is.
     fn deliver(&mut self, now: Duration, to: &Tap, condition: &Condition) -> Option<Duration> {
         while let Some(Reverse(next)) = self.under_way.peek() {
             if next.at > now {
@@ -94,7 +94,7 @@ impl Way {
             if let Some(Reverse(frame)) = self.under_way.pop()
                 && (!condition.down || is_arp(&frame.bytes))
             {
-                // A device that is full or gone loses frames, as networks do.
+                // A device that is full or gone drops frames, like a real network.
                 let _ = to.send(&frame.bytes);
             }
         }

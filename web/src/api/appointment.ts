@@ -1,46 +1,46 @@
-/** One of the two people of an appointment, as the API shows them. */
+/** The patient or the provider of an appointment, as returned by the API. */
 export interface Person {
   userId: string;
   name: string;
   avatarUrl: string | null;
 }
 
-/** Who carries the media, and what a page needs to reach it. */
+/** The call backend, and what a page needs to connect to it. */
 export interface CallDescription {
   backend: string;
-  /** Path of the WebSocket that carries the visit's state. */
+  /** Path of the signalling WebSocket. */
   signalling: string;
   /** The clinic's time zone (IANA). */
   timeZone?: string;
-  /** The clinic's terms, if patients are asked to agree to them. */
+  /** The clinic's terms, if patients are asked to accept them. */
   terms?: Terms | null;
-  /** Where there is an account at CometChat. */
+  /** Present if a CometChat account is configured. */
   cometchat?: CometChatAccess;
 }
 
 /** The clinic's terms for video visits. */
 export interface Terms {
-  /** What an agreement says back. */
+  /** Sent back when the terms are accepted. */
   id: string;
   /** BCP 47. */
   language: string;
   text: string;
 }
 
-/** What a page needs to hold a call over CometChat. */
+/** What a page needs for a call over CometChat. */
 export interface CometChatAccess {
   appId: string;
   region: string;
-  /** Where its SDKs connect to, if not to the app's own hosts. */
+  /** Host that its SDKs connect to, if not the app's own hosts. */
   clientHost: string | null;
   patientUid: string;
   providerUid: string;
   ringSeconds: number;
-  /** Path of the document that the SDKs run in. */
+  /** Path of the document that runs the SDKs. */
   frame: string;
 }
 
-/** What `GET /api/appointments/{id}` says. */
+/** The response of `GET /api/appointments/{id}`. */
 export interface Appointment {
   id: string;
   /** RFC 3339, UTC. */
@@ -55,7 +55,7 @@ export interface Appointment {
   call: CallDescription;
 }
 
-/** Why an answer is not what was asked for. `status` is 0 when the server was not reached. */
+/** An error of an API request. `status` is 0 if the server could not be reached. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -66,20 +66,20 @@ export class Problem extends Error {
     this.name = "Problem";
   }
 
-  /** Whether asking again may help without anyone doing anything. */
+  /** Whether a retry may succeed without any other action. */
   get passing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
-/** `fetch`, or a test's double of it. */
+/** `fetch`, or a fake in tests. */
 export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
-/** The calls of the JSON API that the elements make. */
+/** The requests of the JSON API that the elements make. */
 export class Api {
   /**
-   * @param base origin of the server, without a slash at its end; empty for the page's own
-   * @param user on whose behalf, where several people are signed in in one browser. Grants nothing.
+   * @param base origin of the server without a trailing slash; empty for the page's own
+   * @param user the user to act as, if several are signed in in this browser. Grants no permissions.
    */
   constructor(
     private readonly base: string,
@@ -87,25 +87,25 @@ export class Api {
     private readonly fetch: Fetch,
   ) {}
 
-  /** The appointment with its people. */
+  /** Returns the appointment with its participants. */
   async appointment(id: string): Promise<Appointment> {
     const { data } = await this.#ask<{ data: Appointment }>(`/api/appointments/${encodeURIComponent(id)}`);
     return data;
   }
 
-  /** Makes a new patient link and gives its address. */
+  /** Creates a new patient link and returns its URL. */
   async invite(id: string): Promise<string> {
     const path = `/api/appointments/${encodeURIComponent(id)}/invites`;
     const { data } = await this.#post<{ data: { url: string } }>(path, {});
     return data.url;
   }
 
-  /** Lets somebody in on another device than the one that used their link, or does not. */
+  /** Approves or denies a request to join from another device than the one that used the link. */
   async admit(id: string, admission: string, admit: boolean): Promise<void> {
     await this.#post(`/api/appointments/${encodeURIComponent(id)}/admissions/${encodeURIComponent(admission)}`, { admit });
   }
 
-  /** A token for CometChat. `fresh`: the last one does not work any more. */
+  /** Returns an access token for CometChat. `fresh`: the previous one is no longer valid. */
   async callToken(appointmentId: string, fresh: boolean): Promise<string> {
     const { authToken } = await this.#post<{ authToken: string }>("/api/cometchat/user", {
       userId: this.user,
@@ -155,8 +155,8 @@ function text(value: unknown): string {
 }
 
 /**
- * The appointment that a page of the server carries inside the element, as JSON: the same that the
- * API would say. `undefined` if there is none for `id`.
+ * The appointment that a server-rendered page contains inside the element, as JSON in the API's format. `undefined` if
+ * there is none for `id`.
  */
 export function carried(element: ParentNode, id: string): Appointment | undefined {
   try {
@@ -168,7 +168,7 @@ export function carried(element: ParentNode, id: string): Appointment | undefine
   }
 }
 
-/** Where the visit's WebSocket is. */
+/** The URL of the signalling WebSocket. */
 export function signallingUrl(base: string, page: string, path: string, user: string): string {
   const url = new URL(path, base === "" ? page : `${base}/`);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";

@@ -5,50 +5,52 @@ import type { Role, UserId } from "../signalling/messages.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Published } from "./publication.ts";
 
-/** What a backend is to bring about. Given whole, each time something of it changes. */
+/** The target state of a backend. Passed as a whole whenever a part of it changes. */
 export interface MediaWish {
-  /** The person is in the waiting room or the visit: hold the media path ready. */
+  /** The user is in the waiting room or the visit: keep the media connection ready. */
   present: boolean;
-  /** They are connected: media may flow. Never true without `present`. */
+  /** The participants are connected: media may flow. Never true without `present`. */
   connected: boolean;
-  /** How many others may be heard and seen. */
+  /** The number of other participants who may send media. */
   people: number;
-  /** Three and more are of the visit: what this person sends goes to more than one. */
+  /** Three or more participants are in the visit, so that this user's media goes to more than one. */
   several: boolean;
-  /** What of the other person is to arrive, as far as the server says; and whether it is known that their devices work. */
+  /**
+   * The media expected from the other participant according to the server, and whether their devices are known to work.
+   */
   awaited: Awaited & { certain: boolean };
-  /** The other person's {@link MediaState.ready}, as they reported it. */
+  /** The other participant's {@link MediaState.ready}, as reported by them. */
   otherReady: boolean;
-  /** Their microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */
+  /** The user's microphone; `null` if there is none. It stays attached while muted (`enabled` is false). */
   microphone: MediaStreamTrack | null;
-  /** Their camera; `null` if there is none or it is off. */
+  /** The user's camera; `null` if there is none or it is off. */
   camera: MediaStreamTrack | null;
-  /** What of the person may be heard and seen, for a backend that captures itself. */
+  /** Which of the user's media may be sent, for a backend that captures devices itself. */
   published: Published;
 }
 
-/** How the media stands. */
+/** The current state of media. */
 export interface MediaState {
   link: "off" | "connecting" | "up" | "lost";
-  /** The other person's side can reach this one over the backend. */
+  /** The other participant can reach this one over the backend. */
   ready: boolean;
-  /** The other person, for a backend that delivers tracks. */
+  /** The other participant's media, for a backend that delivers tracks. */
   remote: MediaStream | null;
-  /** Everyone else, for a backend that delivers tracks. Another map when somebody is new in it. */
+  /** The media of all further participants, for a backend that delivers tracks. A new map whenever someone is added. */
   company: ReadonlyMap<UserId, MediaStream>;
-  /** The other person, for a backend that draws its own picture. */
+  /** The other participant's video, for a backend that renders it itself. */
   surface: HTMLElement | null;
-  /** Whether there is anything on it. */
+  /** Whether the surface shows anything. */
   shows: boolean;
-  /** A code for why the backend does not come about, {@link NO_PATH} for one; `null`: nothing is wrong. */
+  /** A code for why the backend cannot connect, e.g. {@link NO_PATH}; `null` without a problem. */
   trouble: string | null;
   quality: Qualities;
 }
 
-/** A trouble: sound and picture have found no way to the server for a while. */
+/** The trouble code for media that could not reach the server for a while. */
 export const NO_PATH = "no_path";
 
-/** Before anything is known. */
+/** The state before anything is known. */
 export const NO_MEDIA: MediaState = {
   link: "off",
   ready: false,
@@ -61,56 +63,56 @@ export const NO_MEDIA: MediaState = {
 };
 
 /**
- * Who carries the media of a visit. It never decides who may join nor where a visit stands: the
- * server does, and the store turns its word into wishes.
+ * A call backend, which carries the media of a visit. It never decides who may join or at which stage a visit is: the
+ * server does, and the store translates that into target states.
  */
 export interface CallBackend {
-  /** Whether it takes camera and microphone itself while connected: the page then lets go of them. */
+  /** Whether it captures camera and microphone itself while connected, so that the page must release them. */
   readonly captures: boolean;
-  /** How it stands now. */
+  /** The current state. */
   readonly state: MediaState;
-  /** Works towards a wish. Giving the same again changes nothing. */
+  /** Sets the target state. Passing the same state again has no effect. */
   update(wish: MediaWish): void;
-  /** The server can be reached, or not. `carried`: it holds a media connection of ours. */
+  /** Reports whether the server can be reached. `carried`: it holds a media connection of this page. */
   reachable(reachable: boolean, carried: boolean): void;
-  /** A message of the server about media. */
+  /** Processes a message from the server about media. */
   receive(message: MediaMessage): void;
-  /** Measurements for diagnostics, where there are any. */
+  /** WebRTC statistics for diagnostics, if available. */
   stats(): Promise<RTCStatsReport | undefined>;
-  /** Ends it. */
+  /** Closes the backend. */
   close(): void;
 }
 
-/** What a backend is given when it is made. */
+/** The parameters for creating a backend. */
 export interface BackendContext {
   appointment: Appointment;
   /** Origin of the server, empty for the page's own. */
   base: string;
-  /** What this person is in the visit. */
+  /** The user's role in the visit. */
   role: Role;
-  /** The person at this page. */
+  /** The user at this page. */
   self: UserId;
-  /** The one the page is about. For a backend that connects two: the only one whose media may be shown. */
+  /** The counterpart of the user. For a backend that connects two: the only participant whose media may be shown. */
   other: UserId;
   clock: Clock;
   random: () => number;
-  /** Sends an offer over the visit's signalling; `false` if the server cannot be reached now. */
+  /** Sends an SDP offer over signalling; `false` if the server cannot be reached now. */
   offer: (peer: number, sdp: string) => boolean;
-  /** A token for a backend with accounts of its own; `fresh`: the last one does not work any more. */
+  /** Returns an access token for a backend with separate accounts. `fresh`: the previous one is no longer valid. */
   callToken: (fresh: boolean) => Promise<string>;
-  /** Somebody who is not the other person called, and was refused. */
+  /** Reports a rejected call from someone other than the counterpart. */
   stranger: () => void;
-  /** {@link CallBackend.state} is different. */
+  /** Called when {@link CallBackend.state} has changed. */
   changed: () => void;
 }
 
-/** Makes a backend. */
+/** Creates a backend. */
 export type CreateBackend = (context: BackendContext) => CallBackend;
 
-/** Finds a backend by the name the server gave. */
+/** Loads a backend by the name the server gave. */
 export type LoadBackend = (name: string) => Promise<CreateBackend>;
 
-/** No way to be heard and seen: for whoever comes beside the two where the call is for two. */
+/** No media: for companions while the call's backend connects only two participants. */
 export const createNone: CreateBackend = () => ({
   captures: false,
   state: NO_MEDIA,

@@ -2,7 +2,7 @@ import type { LoadBackend } from "./backend.ts";
 import { createCometChat } from "./cometchat/backend.ts";
 import { createEmbedded } from "./embedded.ts";
 
-/** The backends there are. They are small: what an SDK weighs is in a document of its own, loaded when it is needed. */
+/** Loads a backend. The backends are small: large SDKs are in a separate document that is loaded on demand. */
 export const loadBackend: LoadBackend = async (name) => {
   switch (name) {
     case "embedded":

@@ -1,7 +1,7 @@
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import type { CallState } from "./state.ts";
 
-/** What this page found out about its device, in the server's words. */
+/** This page's device check in the server's format. */
 export function deviceCheck(state: Pick<CallState, "capture" | "heard" | "light">): DeviceCheck {
   const { status, camera, microphone, fault } = state.capture;
   const unfit = fault !== null && ["insecure", "unsupported", "in_app_browser"].includes(fault.kind);

@@ -23,7 +23,7 @@ let clock: FakeClock;
 let backend: CallBackend;
 let frames: { removed: boolean }[];
 
-/** A frame whose connections roam, as Chromium's do. */
+/** An iframe whose connections can roam, like Chromium's. */
 function frame(): object {
   const made = {
     removed: false,

@@ -8,18 +8,18 @@ import { nothing } from "../time/clock.ts";
 import { NO_MEDIA, NO_PATH, type BackendContext, type CallBackend, type MediaState, type MediaWish } from "./backend.ts";
 
 const MEASURE_EVERY = 2_000;
-/** After so long without a way to the server people are told what they can do. */
+/** After this long without a path to the server, users are told what they can do. */
 const NO_PATH_AFTER = 10_000;
 const LOSSY = 0.02;
 /**
- * Where packets are lost, media wait this long, in milliseconds: the copies of lost sound come up to 80 ms
- * later; a lost piece of a picture is asked for, and sent again, and that may be lost as well.
+ * Jitter buffer target in milliseconds with packet loss: redundant copies of lost audio arrive up to 80 ms later; lost
+ * video is retransmitted, and the retransmission may be lost as well.
  */
 const SHELTER = { audio: 120, video: 300 };
-/** So many quiet measurements in a row end it. */
+/** The target is reset after this many consecutive measurements without loss. */
 const CALM = 5;
 
-/** Bedside's own media server, reached over WebRTC. */
+/** The backend for Bedside's embedded SFU, over WebRTC. */
 export class Embedded implements CallBackend {
   readonly captures = false;
   readonly #context: BackendContext;
@@ -88,7 +88,7 @@ export class Embedded implements CallBackend {
     this.#connections.close();
   }
 
-  /** One stream a person for the whole visit: the elements that play them are never swapped. */
+  /** Each participant keeps one stream for the whole visit, so that media elements are never swapped. */
   #follow(): void {
     const { received } = this.#peer;
     const { other } = this.#context;
@@ -102,7 +102,7 @@ export class Embedded implements CallBackend {
     this.#set({ ...NO_MEDIA, link, ready: link === "up", remote: this.#remote, company: this.#company, quality, trouble });
   }
 
-  /** Notes when there has been no way to the server for too long. */
+  /** Detects that there has been no path to the server for too long. */
   #wait(link: MediaState["link"]): void {
     if (link === "up" || link === "off") {
       this.#stopWaiting?.();
@@ -160,7 +160,7 @@ function sameWords(a: Qualities, b: Qualities): boolean {
   return (["you", "other"] as const).every((side) => a[side].sound === b[side].sound && a[side].picture === b[side].picture);
 }
 
-/** What has to leave, and to arrive. */
+/** The media that must be sent and received. */
 function expectation(wish: MediaWish | null, remote: MediaStream): Parameters<QualityMeter["read"]>[1] {
   const sends = (track: MediaStreamTrack | null): boolean =>
     wish?.connected === true && track !== null && track.enabled && track.readyState === "live" && !track.muted;
@@ -173,5 +173,5 @@ function expectation(wish: MediaWish | null, remote: MediaStream): Parameters<Qu
   };
 }
 
-/** Makes the embedded backend. */
+/** Creates the embedded backend. */
 export const createEmbedded = (context: BackendContext): CallBackend => new Embedded(context);

@@ -1,25 +1,25 @@
-/** What of a person's may be heard and seen. */
+/** Which of a user's media may be sent. */
 export interface Published {
   microphone: boolean;
   camera: boolean;
 }
 
-/** What is left when both must agree. */
+/** Returns what both allow. */
 export function narrower(a: Published, b: Published): Published {
   return { microphone: a.microphone && b.microphone, camera: a.camera && b.camera };
 }
 
-/** Whether the two are the same. */
+/** Whether both are equal. */
 export function same(a: Published, b: Published): boolean {
   return a.microphone === b.microphone && a.camera === b.camera;
 }
 
-/** Whether `next` shows something that `now` does not. */
+/** Whether `next` allows something that `now` does not. */
 export function widens(now: Published, next: Published): boolean {
   return !same(next, narrower(now, next));
 }
 
-/** Sends what is let out; says whether such a message is still unanswered; takes those back. */
+/** Sends the choice; returns whether one is unanswered; discards unanswered ones. */
 export interface PublicationWire {
   send(published: Published): void;
   pending(): boolean;
@@ -27,20 +27,20 @@ export interface PublicationWire {
 }
 
 /**
- * What this person lets out. Their own click may widen it; a reconnect, a reload or a message of the
- * server never does.
+ * The media this user sends. Only the user's own click can turn something on; a reconnect, a reload or a server message
+ * never does.
  */
 export class Publication {
   #now: Published = { microphone: true, camera: true };
 
   constructor(private readonly wire: PublicationWire) {}
 
-  /** As far as this page knows. */
+  /** The current state as far as this page knows. */
   get now(): Published {
     return this.#now;
   }
 
-  /** The person's own choice. */
+  /** Applies the user's choice. */
   choose(change: Partial<Published>): void {
     const next = { ...this.#now, ...change };
     if (same(this.#now, next)) return;
@@ -48,18 +48,18 @@ export class Publication {
     this.wire.send(next);
   }
 
-  /** A fresh connection: a choice the server has not confirmed holds only where it lets out less. */
+  /** After a reconnect, an unconfirmed choice is kept only where it sends less. */
   reconnected(server: Published): void {
     this.wire.forget();
     this.#agree(server);
   }
 
-  /** The server said something new. It wins, except over a choice still on its way there. */
+  /** Applies the server's state, which takes precedence except over a choice that has not been answered. */
   changed(server: Published): void {
     if (!this.wire.pending()) this.#agree(server);
   }
 
-  /** The server did not take a choice. */
+  /** The server refused a choice. */
   refused(server: Published): void {
     this.#now = narrower(this.#now, server);
   }

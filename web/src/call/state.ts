@@ -8,60 +8,63 @@ import { accompanies, present } from "./company.ts";
 import type { Published } from "./publication.ts";
 import type { Shown } from "./view.ts";
 
-/** All that a page shows. Replaced whenever something changes, never changed in place. */
+/** Everything a page displays. Replaced on every change, never mutated. */
 export interface CallState {
-  /** Whose page it is: the provider's, or the patient's, which is also that of everyone beside them. */
+  /** The page's role: the provider's, or the patient's, which companions use as well. */
   role: Role;
-  /** What the person is in the visit; `null` as long as only the server knows. */
+  /** The user's role in the visit; `null` while only the server knows it. */
   part: Role | null;
-  /** Who the appointment is between; `null` until it was read. */
+  /** The appointment; `null` until it was loaded. */
   appointment: Appointment | null;
-  /** Why the appointment could not be read. */
+  /** Why the appointment could not be loaded. */
   problem: Problem | null;
   transport: Transport;
   /** The server's view; `null` before the first snapshot. */
   view: Shown | null;
-  /** When the server stops at the latest, if it is about to: nothing new begins until another answers. */
+  /**
+   * The latest time at which the server stops, if it is shutting down. Nothing new can be started until another server
+   * answers.
+   */
   stopping: Timestamp | null;
-  /** Who asks to come in on another device than the one that used their link. */
+  /** Pending requests to join from another device than the one that used the link. */
   admissions: readonly Admission[];
-  /** Who speaks, in a visit of three and more; `null`: nobody. */
+  /** The active speaker, in a visit of three or more; `null` if nobody speaks. */
   speaking: UserId | null;
-  /** Who spoke last. */
+  /** The last active speaker. */
   floor: UserId | null;
-  /** What to add to this computer's clock to get the server's. */
+  /** Milliseconds to add to the local clock to get the server's. */
   clockSkew: number;
   capture: CaptureState;
-  /** The backend has camera and microphone: this page holds none. */
+  /** The backend captures camera and microphone, so this page holds none. */
   lent: boolean;
-  /** Whether the microphone was heard. */
+  /** Whether the microphone has picked up sound. */
   heard: boolean;
-  /** What is seen of the camera's picture. */
+  /** The brightness check of the camera's picture. */
   light: Light;
   media: MediaState;
-  /** What this person lets out, as far as this page knows. Never wider than the server's word. */
+  /** The media this user sends, as far as this page knows. Never more than the server allows. */
   published: Published;
-  /** Commands that wait for their answer: their buttons are busy. */
+  /** Commands that have not been answered; their buttons are busy. */
   busy: ReadonlySet<Command["name"]>;
-  /** The last refusal of something the person did, until they do something else. */
+  /** The last refusal of a user's action, until the next action. */
   refusal: { command: Command["name"]; refusal: Refusal } | null;
-  /** Messages that the server did not take, the oldest first. */
+  /** Chat messages that the server refused, oldest first. */
   unsent: readonly Unsent[];
-  /** Whether the person wants to be here: false once they left, said "not now", or it ended. */
+  /** Whether the user wants to be in the visit: false once they left, declined, or it ended. */
   here: boolean;
-  /** They said "not now" to a call. */
+  /** The user declined a call. */
   declined: boolean;
-  /** Why the server does not let this person in by itself. */
+  /** Why the server did not let the user join automatically. */
   door: Refusal | null;
 }
 
-/** A message that was not sent, and why. */
+/** A chat message that was not sent, and why. */
 export interface Unsent {
   text: string;
   refusal: Refusal;
 }
 
-/** What the page is about: the server's stage, or what stands before it. */
+/** What the page shows: the server's stage, or a state that precedes it. */
 export type Scene =
   | "loading"
   | "problem"
@@ -72,7 +75,7 @@ export type Scene =
   | "apart"
   | View["stage"]["name"];
 
-/** Which scene a state is. */
+/** Returns the scene of a state. */
 export function sceneOf(state: CallState): Scene {
   switch (state.transport) {
     case "moved":
@@ -90,20 +93,20 @@ export function sceneOf(state: CallState): Scene {
   }
 }
 
-/** Another backend connects two: whoever comes beside them is not in its calls. */
+/** Whether the user is a companion while another backend carries the call, which connects only two. */
 function isApart({ part, view }: CallState): boolean {
   if (part === null || !accompanies(part) || view === null || view.backend === "embedded") return false;
   return view.stage.name !== "ended";
 }
 
-/** Whether the two are in the visit together, be it with a gap. */
+/** Whether patient and provider are in the visit together, even during an interruption. */
 export function inCall(scene: Scene): boolean {
   return scene === "connected" || scene === "reconnecting" || scene === "alone";
 }
 
 /**
- * Whether people are seen and heard at this page: in the call, and at the provider's while the patient is called
- * and somebody else has come already.
+ * Whether participants' media is shown on this page: in the call, and on the provider's page while the patient is being
+ * called and a companion has joined.
  */
 export function isTogether(view: Shown | null, scene: Scene): boolean {
   if (view === null) return false;
@@ -111,10 +114,10 @@ export function isTogether(view: Shown | null, scene: Scene): boolean {
   return inCall(scene) || (calls && view.backend === "embedded" && present(view).length > 0);
 }
 
-/** The few states that a page around the element is told of. */
+/** The states that are exposed to the page around the element. */
 export type PublicState = "waiting" | "idle" | "calling" | "connected" | "ended" | "error";
 
-/** The public name of a scene for a role. */
+/** Returns the public name of a scene for a role. */
 export function publicState(role: Role, scene: Scene): PublicState {
   switch (scene) {
     case "problem":

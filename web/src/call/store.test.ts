@@ -123,7 +123,7 @@ test("a provider comes in whatever their devices say", async () => {
   assert.deepEqual(named("enter"), [{ name: "enter" }]);
 });
 
-/** As a companion: somebody the appointment does not name. */
+/** Joins as a companion, whom the appointment does not list. */
 async function accompany(role: Role, stage: Stage = { name: "preparing" }, backend: View["backend"] = "embedded"): Promise<void> {
   await begin("patient", "c");
   const { you, others, ...view } = aView(stage);
@@ -158,7 +158,7 @@ test("places are wished for those who may be heard and seen", async () => {
   assert.equal(wishes.at(-1)?.people, 2);
 });
 
-test("a provider who calls is with whoever came before the patient", async () => {
+test("a provider who calls is with companions who came before the patient", async () => {
   await begin("provider");
   const calling: Stage = { name: "calling", since: 1, until: null };
   const view = aView(calling, "provider");
@@ -336,7 +336,7 @@ test("what the page finds out is reported, once each", async () => {
   assert.equal(new Set(checks.map((check) => JSON.stringify(check))).size, checks.length);
 });
 
-/** The answer to the last message that was written. */
+/** Answers the last chat message. */
 function refuse(refusal: Refusal): void {
   const said = server.last.sent.filter((message) => message.type === "command" && message.command.name === "say").at(-1);
   assert.ok(said?.type === "command");

@@ -13,24 +13,24 @@ import { type CallState, type Scene, type Unsent, isTogether, sceneOf } from "./
 import { apply, shown, type Shown } from "./view.ts";
 import { Watching } from "./watching.ts";
 
-/** How often a closed door is knocked at. */
+/** Retry interval while the join window is closed. */
 const KNOCK_EVERY = 15_000;
-/** After how many failed connects the API is asked whether coming back makes sense. */
+/** After this many failed connection attempts, the API is asked whether the user may still join. */
 const DOUBT_AFTER = 4;
 
 const CANCELLED = new Problem(403, "This appointment was cancelled.", "If you still need to be seen, ask your clinic for a new appointment.");
 
-/** What the store is made of. */
+/** The dependencies of the store. */
 export interface StoreOptions {
   role: Role;
   appointmentId: string;
   user: UserId;
-  /** What the API would say, if the page came with it: one round trip less. */
+  /** The appointment, if the page contains it, which saves a request. */
   given?: Appointment | undefined;
   api: Pick<Api, "admit" | "appointment" | "invite" | "callToken">;
   /** Origin of the server, empty for the page's own. */
   base: string;
-  /** Address of the visit's WebSocket from the path the API gave. */
+  /** Returns the URL of the signalling WebSocket for a path from the API. */
   url: (path: string) => string;
   socket: (url: string) => Socket;
   loadBackend: LoadBackend;
@@ -39,12 +39,12 @@ export interface StoreOptions {
   random: () => number;
 }
 
-/** A command that a person's click gives. */
+/** A command triggered by a user's click. */
 export type Act = Exclude<Command["name"], "enter" | "set_media" | "report_check" | "report_capture" | "set_consent" | "say" | "report_media" | "report_stranger" | "move_call">;
 
 /**
- * Unites the server's word, the person's devices and the media path into one {@link CallState}.
- * It decides nothing about a visit: it sends wishes and shows what comes back.
+ * Combines the server's state, the user's devices and the media connection into one {@link CallState}. It makes no
+ * decisions about a visit: it sends commands and displays the result.
  */
 export class CallStore {
   readonly capture: Capture;
@@ -62,7 +62,7 @@ export class CallStore {
   #captured: CaptureWord = "live";
   #toldCapture: CaptureWord = "live";
   #greeted = false;
-  /** They clicked to come back in; the server has not moved yet. */
+  /** The user clicked to rejoin, and the server has not answered yet. */
   #returning = false;
   #closed = false;
   #loads = 0;
@@ -107,23 +107,23 @@ export class CallStore {
     };
   }
 
-  /** How everything stands. */
+  /** The current state. */
   get state(): CallState {
     return this.#state;
   }
 
-  /** What the page is about. */
+  /** The current scene. */
   get scene(): Scene {
     return sceneOf(this.#state);
   }
 
-  /** Hears of every change; the result stops it. */
+  /** Subscribes to changes; the returned function unsubscribes. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Reads the appointment, connects, and asks for the devices. Also tries again after a problem. */
+  /** Loads the appointment, connects, and requests the devices. Also retries after a problem. */
   async start(): Promise<void> {
     const load = ++this.#loads;
     this.#stopRetry();
@@ -139,14 +139,14 @@ export class CallStore {
       this.#client = this.#connect(appointment.call.signalling);
       this.#carryBy(name, create, appointment);
       this.#client.start();
-      // Whether anyone else is to be asked for their devices, the server says first.
+      // For companions, the server's answer decides whether devices are requested.
       if (this.#state.part !== null) void this.capture.acquire();
     } catch (error) {
       if (!this.#closed && load === this.#loads) this.#onProblem(error);
     }
   }
 
-  /** Lets go of everything. */
+  /** Releases everything. */
   close(): void {
     this.#closed = true;
     this.#stopRetry();
@@ -158,7 +158,7 @@ export class CallStore {
     this.#listeners.clear();
   }
 
-  /** Does what the person clicked. */
+  /** Performs a user's action. */
   act(name: Act): void {
     const returns = name === "rejoin" || name === "start";
     this.#returning ||= returns;
@@ -169,15 +169,15 @@ export class CallStore {
     this.#follow();
   }
 
-  /** Takes the visit back to this page from wherever it moved. */
+  /** Takes the visit back from the page it moved to. */
   useHere(): void {
     this.#set({ here: true });
     this.#client?.start();
   }
 
   /**
-   * Lets more or less of the person out. Less bites at once, here and on the server. More needs the
-   * server to be within reach, so that nothing opens behind a person's back later.
+   * Turns media on or off. Turning off takes effect immediately, here and on the server. Turning on requires a
+   * connection to the server, so that nothing is turned on later without the user noticing.
    */
   publish(change: Partial<Published>): void {
     const next = { ...this.#state.published, ...change };
@@ -187,23 +187,23 @@ export class CallStore {
     this.#follow();
   }
 
-  /** How large somebody's picture is shown, as far as there is a use for it. */
+  /** Sets how large a participant's video is displayed, as far as that matters. */
   look(user: UserId, most: Layer): void {
     this.#watching.look(user, most);
   }
 
-  /** Whether anybody can see this page. */
+  /** Sets whether the page is visible. */
   show(visible: boolean): void {
     this.#watching.hide(!visible);
   }
 
-  /** Writes something to everyone in the visit. It goes out as soon as the server is within reach. */
+  /** Sends a chat message to everyone in the visit, as soon as the server can be reached. */
   say(text: string): void {
     this.#set({ refusal: null, busy: new Set([...this.#state.busy, "say"]) });
     this.#client?.command({ name: "say", text });
   }
 
-  /** Takes a message that was not sent out of the list: to send it again, to change it, or to do without. */
+  /** Removes an unsent message from the list, to send it again, edit it, or discard it. */
   drop(unsent: Unsent): void {
     this.#set({ unsent: this.#state.unsent.filter((other) => other !== unsent) });
   }
@@ -214,45 +214,45 @@ export class CallStore {
     this.#client?.command({ name: "move_call", backend });
   }
 
-  /** Agrees to the clinic's terms, or takes it back. */
+  /** Accepts the clinic's terms, or withdraws consent. */
   consent(given: boolean): void {
     const terms = this.#state.appointment?.call.terms?.id;
     if (terms !== undefined) this.#client?.command({ name: "set_consent", given, terms });
   }
 
-  /** The microphone was heard. */
+  /** The microphone has picked up sound. */
   noteHeard(): void {
     if (this.#state.heard) return;
     this.#set({ heard: true });
     this.#report();
   }
 
-  /** The camera's picture was looked at. */
+  /** Records the brightness check of the camera's picture. */
   noteLight(light: Light): void {
     if (this.#state.light === light) return;
     this.#set({ light });
     this.#report();
   }
 
-  /** The network, or the page, is back. */
+  /** The network is available again, or the page is visible again. */
   nudge(): void {
     this.#client?.nudge();
     if (this.#state.problem?.passing === true) void this.start();
   }
 
-  /** Tells the other person whether this one is captured, and if not, why. */
+  /** Reports to the other participants whether this user's media is captured, and if not, why. */
   reportCapture(capture: CaptureWord): void {
     this.#captured = capture;
     this.#report();
   }
 
-  /** What they were told last. */
+  /** The last report. */
   get captured(): CaptureWord {
     return this.#captured;
   }
 
-  /** Makes a new patient link. */
-  /** Lets somebody in on another device, or does not. */
+  /** Creates a new patient link. */
+  /** Approves or denies a request to join from another device. */
   async admit(admission: Admission, yes: boolean): Promise<void> {
     await this.#options.api.admit(this.#options.appointmentId, admission.id, yes);
     this.#set({ admissions: this.#state.admissions.filter(({ id }) => id !== admission.id) });
@@ -262,12 +262,12 @@ export class CallStore {
     return this.#options.api.invite(this.#options.appointmentId);
   }
 
-  /** Measurements of the media path, for diagnostics. */
+  /** WebRTC statistics of the media connection, for diagnostics. */
   async stats(): Promise<RTCStatsReport | undefined> {
     return this.#backend?.stats();
   }
 
-  /** Tries the camera again; having a picture again after a fault is what the person asked for. */
+  /** Retries the camera, and turns it on if that succeeds, as the user asked for it. */
   async retryDevices(): Promise<void> {
     const { camera, microphone } = this.#state.capture;
     await this.capture.acquire();
@@ -284,7 +284,7 @@ export class CallStore {
     return user === patient.userId ? "patient" : this.#state.part;
   }
 
-  /** Lets another backend carry the media. But for our own, they are for two. */
+  /** Creates the backend that carries the media. All but the embedded one connect only two participants. */
   #carryBy(name: string, load: CreateBackend, appointment: Appointment): void {
     const part = this.#partIn(appointment);
     const create = name === "embedded" || (part !== null && !accompanies(part)) ? load : createNone;
@@ -309,7 +309,7 @@ export class CallStore {
     this.#set({ media: this.#backend.state });
   }
 
-  /** The call was moved: the visit goes on, its media another way. */
+  /** The call was moved: the visit continues with media over another backend. */
   async #moveTo(name: BackendName): Promise<void> {
     const turn = ++this.#backends;
     this.#backendName = name;
@@ -361,12 +361,12 @@ export class CallStore {
     this.#follow();
   }
 
-  /** Many connects failed: the right to come may be gone, which only the API says. */
+  /** After many failed connection attempts, access may have been revoked, which only the API reports. */
   async #doubt(): Promise<void> {
     try {
       const { status } = await this.#options.api.appointment(this.#options.appointmentId);
       if (this.#closed || this.#state.transport !== "refused") return;
-      // They may still see it, and nobody comes into it any more.
+      // The appointment is still visible to the user, but nobody can join.
       if (status === "cancelled") this.#set({ problem: CANCELLED });
     } catch (error) {
       if (this.#closed || !(error instanceof Problem) || error.passing) return;
@@ -414,7 +414,7 @@ export class CallStore {
       this.#set({ door: refusal });
       if (refusal !== null) this.#knockLater();
     } else if (command.name === "say" && refusal !== null) {
-      // Whatever the reason, the text is not lost.
+      // The text is kept, whatever the reason.
       this.#set({ unsent: [...this.#state.unsent, { text: command.text, refusal }] });
     } else if (refusal === "signed_out") {
       this.#client?.close();
@@ -424,7 +424,7 @@ export class CallStore {
       if (refusal !== null && view !== null) this.#publication.refused(view.you);
       this.#set({ published: this.#publication.now });
     } else if (command.name !== "report_check" && command.name !== "report_media" && refusal !== null && refusal !== "not_now") {
-      // "Not now" needs no words: the visit has moved on, and the page with it.
+      // `not_now` needs no message: the visit's stage has changed, and the page with it.
       this.#set({ refusal: { command: command.name, refusal } });
     } else if (command.name === "rejoin" || command.name === "start") {
       this.#set({ door: null });
@@ -447,13 +447,13 @@ export class CallStore {
   #onCapture(): void {
     const { camera: before, microphone: spoken } = this.#state.capture;
     const now = this.capture.state;
-    // What was found out of one device says nothing of another.
+    // The checks of one device do not apply to another.
     const light = now.camera === before ? this.#state.light : "unknown";
     const heard = now.microphone === spoken && this.#state.heard;
     this.#set({ capture: now, light, heard });
     const { status, accepted, camera, microphone } = this.capture.state;
     if (accepted && (status === "ready" || status === "faulted")) {
-      // Going on without a device was chosen: it stays off until it is chosen otherwise.
+      // The user chose to continue without a device, so it stays off until they turn it on.
       const there = narrower(this.#state.published, { microphone: microphone !== null, camera: camera !== null });
       if (!same(there, this.#state.published)) this.publish(there);
     }
@@ -466,7 +466,8 @@ export class CallStore {
     const before = this.#state.media.link;
     this.#set({ media: this.#backend.state });
     this.#reportMedia();
-    // Media fall silent within a second; the signalling connection may be as dead, and not know it for ten.
+    // Media loss is detected within a second; the signalling connection may be dead as well, which would otherwise be
+    // noticed after ten.
     if (before === "up" && this.#state.media.link === "lost") this.#client?.nudge();
   }
 
@@ -484,7 +485,7 @@ export class CallStore {
     }
   }
 
-  /** Brings devices, greeting and media in line with the state. */
+  /** Updates devices, greeting and media for the current state. */
   #follow(): void {
     if (this.#closed) return;
     const wanted = this.#state.here && !isFinal(this.scene);
@@ -515,7 +516,7 @@ export class CallStore {
   }
 
   #greet(wanted: boolean): void {
-    // A provider comes in whatever their devices say: they have a patient to meet.
+    // A provider joins even with a device fault, because the patient is waiting.
     const { status } = this.capture.state;
     const settled = this.#state.lent || this.#state.part === "observer" || this.capture.settled || (this.#options.role === "provider" && status === "faulted");
     const greets = wanted && settled;
@@ -538,7 +539,7 @@ export class CallStore {
     this.#client?.command({ name: "report_check", check });
   }
 
-  /** Of its own media server the server knows itself. */
+  /** The server observes its own SFU and needs no reports. */
   #reportMedia(): void {
     const { media, view, transport } = this.#state;
     if (view === null || view.backend === "embedded" || transport !== "open") return;
@@ -553,12 +554,12 @@ export class CallStore {
   }
 }
 
-/** Whether nothing more comes from this page unless the person asks for it. */
+/** Whether this page stops all activity unless the user acts. */
 function isFinal(scene: Scene): boolean {
   return scene === "moved" || scene === "signed_out" || scene === "refused" || scene === "broken" || scene === "problem" || scene === "apart";
 }
 
-/** What of the other person is to arrive. What their own page says is shown to the provider alone. */
+/** The media expected from the other participant. Their device report is visible to the provider only. */
 function awaitedOf(view: Shown | null): MediaWish["awaited"] {
   const other = view?.other;
   const comes = other !== undefined && other.presence.name === "here" && other.media && other.capture === "live" && publishes(other.role);

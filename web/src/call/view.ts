@@ -1,15 +1,15 @@
 import type { Change, ParticipantView, View } from "../signalling/messages.ts";
 import { isolated } from "../words/isolate.ts";
 
-/** A view as the page uses it: the server's, and in it the one person the page is about. */
+/** The server's view, with the counterpart. */
 export interface Shown extends View {
-  /** For the provider the patient, for everyone else the provider. */
+  /** The patient for the provider, the provider for everyone else. */
   other: ParticipantView;
 }
 
 /**
- * The view as the page uses it. The person a page is about always has a seat, and it comes first. Names stand in the middle
- * of sentences: each keeps its direction of writing to itself.
+ * Prepares a view for the page. The counterpart always has a seat and comes first. Names appear in the middle of
+ * sentences, so they are wrapped in directional isolates.
  */
 export function shown(view: View): Shown {
   const wanted = view.you.role === "provider" ? "patient" : "provider";
@@ -18,7 +18,7 @@ export function shown(view: View): Shown {
   return { ...view, you, others, other: others.find((other) => other.role === wanted) ?? you };
 }
 
-/** The view after a change, as `View::apply` in the server's `view.rs`. */
+/** Applies a change to a view, like `View::apply` in the server's `view.rs`. */
 export function apply(view: View, change: Change): View {
   switch (change.name) {
     case "visit":

@@ -1,10 +1,10 @@
 import type { Layer, UserId, Watched } from "../signalling/messages.ts";
 import { nothing, type Clock } from "../time/clock.ts";
 
-/** How long sizes may change before they are told: a window is dragged for a while. */
+/** Debounce interval in milliseconds for size changes, e.g. while a window is resized. */
 const SETTLES = 300;
 
-/** Tells the server how large everyone is shown here, so that nobody's picture comes larger than it is looked at. */
+/** Tells the server how large each participant is displayed, so that no video is forwarded larger than necessary. */
 export class Watching {
   readonly #most = new Map<UserId, Layer>();
   #told = "";
@@ -16,13 +16,16 @@ export class Watching {
     private readonly send: (pictures: Watched[]) => void,
   ) {}
 
-  /** Somebody is shown so large from now on. */
+  /** Sets the displayed size of a participant. */
   look(user: UserId, most: Layer): void {
     this.#most.set(user, most);
     this.#later();
   }
 
-  /** Nobody looks at the page, or somebody does again. Hidden pictures stay warm: they are there at once on return. */
+  /**
+   * Sets whether the page is hidden. While it is hidden, the smallest layer is kept, so that video is available
+   * immediately on return.
+   */
   hide(hidden: boolean): void {
     if (hidden === this.#hidden) return;
     this.#hidden = hidden;
@@ -30,13 +33,13 @@ export class Watching {
     else this.#tell();
   }
 
-  /** The server may have forgotten. */
+  /** The server may have lost the sizes, so they are sent again. */
   repeat(): void {
     this.#told = "";
     this.#tell();
   }
 
-  /** Says nothing more. */
+  /** Stops sending sizes. */
   close(): void {
     this.#stop();
   }

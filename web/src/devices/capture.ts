@@ -3,23 +3,23 @@ import { type Captured, type InUse, type Listed, shouldSwitch } from "./follow.t
 import type { ChosenDevices, DeviceMemory } from "./memory.ts";
 import type { Health } from "./recovery.ts";
 
-/** A device that can be chosen. */
+/** A selectable device. */
 export interface Device {
   id: string;
   label: string;
 }
 
-/** How far capturing has come. */
+/** The progress of capturing. */
 export type CaptureStatus = "idle" | "asking" | "ready" | "faulted";
 
-/** What is captured, and what there is to choose from. */
+/** The captured tracks and selectable devices. */
 export interface CaptureState {
   status: CaptureStatus;
   stream: MediaStream | null;
   camera: MediaStreamTrack | null;
   microphone: MediaStreamTrack | null;
   fault: Fault | null;
-  /** The person chose to go on as it is; a fault does not hold them up. */
+  /** The user chose to continue despite a fault. */
   accepted: boolean;
   cameras: readonly Device[];
   microphones: readonly Device[];
@@ -27,16 +27,16 @@ export interface CaptureState {
   chosen: ChosenDevices;
 }
 
-/** What capturing needs of the browser. */
+/** The browser APIs used for capturing. */
 export interface CaptureOptions {
-  /** `null` where the browser has none. */
+  /** `null` if the browser has none. */
   devices: Pick<MediaDevices, "getUserMedia" | "enumerateDevices" | "addEventListener" | "removeEventListener"> | null;
-  /** The browser's word on a permission, where it gives one. */
+  /** Queries a permission, if the browser supports that. */
   permission: (name: "camera" | "microphone") => Promise<PermissionState | null>;
-  /** Why nothing can be captured here at all. */
+  /** Returns why capturing is not possible at all, if so. */
   surroundings: () => FaultKind | null;
   memory: DeviceMemory;
-  /** Makes one stream of tracks. */
+  /** Creates a stream from tracks. */
   compose: (tracks: MediaStreamTrack[]) => MediaStream;
   changed: () => void;
 }
@@ -46,12 +46,12 @@ interface Wanted {
   microphone: boolean;
 }
 
-/** The person's camera and microphone. */
+/** The user's camera and microphone. */
 export class Capture {
   readonly #options: CaptureOptions;
   #state: CaptureState;
   #turn = 0;
-  /** What there was to choose from when the devices in use were taken. */
+  /** The devices available when those in use were selected. */
   #listed: readonly Listed[] = [];
 
   constructor(options: CaptureOptions) {
@@ -71,17 +71,17 @@ export class Capture {
     options.devices?.addEventListener("devicechange", this.#onDeviceChange);
   }
 
-  /** How it stands. Replaced, never changed in place. */
+  /** The current state. Replaced on every change, never mutated. */
   get state(): CaptureState {
     return this.#state;
   }
 
-  /** Whether it is decided what this person brings: they were granted, or chose to go on without. */
+  /** Whether the devices are settled: they were granted, or the user chose to continue without. */
   get settled(): boolean {
     return this.#state.status === "ready" || this.#state.accepted;
   }
 
-  /** Asks for camera and microphone, or tries again. */
+  /** Requests camera and microphone, or retries. */
   async acquire(wanted: Wanted = { camera: true, microphone: true }): Promise<void> {
     const turn = ++this.#turn;
     const blocked = this.#options.surroundings() ?? (this.#options.devices === null ? "unsupported" : null);
@@ -99,18 +99,18 @@ export class Capture {
     await this.#enumerate();
   }
 
-  /** Goes on without the camera, asking for the microphone alone if it is not there yet. */
+  /** Continues without the camera, requesting only the microphone if necessary. */
   async acceptSoundOnly(): Promise<void> {
     this.#set({ accepted: true });
     if (this.#state.microphone === null) await this.acquire({ camera: false, microphone: true });
   }
 
-  /** Goes on with what there is, be it nothing. */
+  /** Continues with the devices available, even if there are none. */
   accept(): void {
     this.#set({ accepted: true });
   }
 
-  /** Uses another device from now on, and next time. An unusable one leaves all as it was. */
+  /** Switches to another device and remembers it. If that fails, the previous device is kept. */
   async choose(change: Partial<ChosenDevices>): Promise<void> {
     const chosen = { ...this.#state.chosen, ...change };
     this.#options.memory.save(chosen);
@@ -121,7 +121,7 @@ export class Capture {
     const turn = ++this.#turn;
     let { stream, kind } = await this.#get({ camera, microphone }, turn);
     if (stream === null && kind === "in_use" && turn === this.#turn) {
-      // Many phones have one camera at a time.
+      // Many phones can only open one camera at a time.
       stop(this.#state.stream);
       ({ stream, kind } = await this.#get({ camera, microphone }, turn));
     }
@@ -136,9 +136,8 @@ export class Capture {
   }
 
   /**
-   * Replaces what was taken away: asks for the devices whose tracks deliver nothing, or for those that
-   * are named, and leaves the others alone. What cannot be had leaves all as it was, except a device
-   * that is not there any more. Gives why it was not done.
+   * Replaces interrupted devices: requests those whose tracks deliver nothing, or those given, and keeps the others. If
+   * that fails, nothing changes except that missing devices are dropped. Returns why it failed.
    */
   async rebuild(which: Partial<Wanted> = { camera: this.#dead("camera"), microphone: this.#dead("microphone") }): Promise<FaultKind | null> {
     const wanted = { camera: which.camera === true, microphone: which.microphone === true };
@@ -160,7 +159,7 @@ export class Capture {
     return null;
   }
 
-  /** How the tracks of the named kinds do: the worst of them. */
+  /** Returns the state of the tracks of these kinds: the worst one. */
   health(of: Wanted): Health {
     const tracks = [of.camera ? this.#state.camera : null, of.microphone ? this.#state.microphone : null].filter((track) => track !== null);
     if (tracks.some((track) => track.readyState === "ended")) return "ended";
@@ -168,20 +167,20 @@ export class Capture {
     return tracks.length === 0 ? "absent" : "live";
   }
 
-  /** Turns camera and microphone off, lights and all. */
+  /** Releases camera and microphone, including their indicator lights. */
   release(): void {
     this.#turn += 1;
     stop(this.#state.stream);
     this.#set({ status: "idle", stream: null, camera: null, microphone: null, fault: null, accepted: false });
   }
 
-  /** Lets go for good. */
+  /** Releases everything permanently. */
   close(): void {
     this.#options.devices?.removeEventListener("devicechange", this.#onDeviceChange);
     this.release();
   }
 
-  /** Asks as long as the answer is still wanted: after a release, or another question, nothing more is asked. */
+  /** Requests devices. After a release or a newer request, nothing further is requested. */
   async #try(wanted: Wanted, turn: number): Promise<{ stream: MediaStream | null; fault: Fault | null }> {
     const first = await this.#get(wanted, turn);
     if (first.stream !== null || !wanted.camera || !wanted.microphone) {
@@ -201,7 +200,7 @@ export class Capture {
     return { stream: null, fault: { kind, device: blame } };
   }
 
-  /** A second question is put only where it does not open a second prompt for a "no" just given. */
+  /** Makes a second request only if that does not prompt the user again after a denial. */
   async #second(kind: FaultKind, blame: FaultDevice, wanted: Wanted, turn: number): Promise<MediaStream | null> {
     const refused = kind === "denied" || kind === "dismissed";
     if (refused && blame === "both") return null;
@@ -239,12 +238,12 @@ export class Capture {
   #take(stream: MediaStream | null, fault: Fault | null): void {
     const camera = stream?.getVideoTracks()[0] ?? null;
     const microphone = stream?.getAudioTracks()[0] ?? null;
-    // No camera in the machine is nothing a person can mend: their sound is enough to come in.
+    // A computer without a camera cannot be fixed by the user; audio is enough to join.
     const enough = fault === null || (fault.kind === "none" && fault.device === "camera");
     this.#use({ camera, microphone }, stream, { status: enough ? "ready" : "faulted", fault });
   }
 
-  /** As `#take`, for some of the devices of a person who is in already: a fault does not put them out. */
+  /** Like `#take`, for some of the devices of a user who has already joined: a fault does not remove them. */
   #replace(wanted: Wanted, stream: MediaStream | null, fault: Fault | null): void {
     const camera = wanted.camera ? (stream?.getVideoTracks()[0] ?? null) : this.#state.camera;
     const microphone = wanted.microphone ? (stream?.getAudioTracks()[0] ?? null) : this.#state.microphone;
@@ -262,7 +261,7 @@ export class Capture {
     for (const of of ["camera", "microphone"] as const) {
       const track = tracks[of];
       if (track === null || track === before[of]) continue;
-      // What replaces a muted track is muted from its first moment.
+      // A track that replaces a muted one is muted from the start.
       track.enabled = before[of]?.enabled ?? track.enabled;
       for (const event of ["ended", "mute", "unmute"]) track.addEventListener(event, () => this.#onTrack(track));
     }
@@ -279,7 +278,7 @@ export class Capture {
     void this.#follow();
   };
 
-  /** Uses what was plugged in, and leaves what was unplugged. */
+  /** Switches to devices that were plugged in, and away from those that were unplugged. */
   async #follow(): Promise<void> {
     const before = this.#listed;
     await this.#enumerate();
@@ -296,7 +295,7 @@ export class Capture {
     return { device: track === null ? null : (track.getSettings().deviceId ?? ""), wanted: track !== null || missing };
   }
 
-  /** Whether a track that should deliver was taken away, as by a phone call. */
+  /** Whether a track that should deliver media was interrupted, e.g. by a phone call. */
   #dead(of: Captured): boolean {
     const track = this.#state[of];
     return track !== null && (track.readyState === "ended" || track.muted);
@@ -347,7 +346,7 @@ function constraints(wanted: Wanted, chosen: ChosenDevices, relaxed: boolean): M
   };
 }
 
-/** What is left of a fault once these devices were asked for anew. */
+/** Returns the part of a fault that remains after these devices were requested again. */
 function remaining(fault: Fault | null, asked: Wanted): Fault | null {
   if (fault === null || (asked.camera && asked.microphone)) return null;
   const other: FaultDevice = asked.camera ? "microphone" : "camera";

@@ -1,6 +1,6 @@
 import { appOf } from "./in_app.ts";
 
-/** Why a camera or a microphone cannot be had. */
+/** Why a camera or a microphone is not available. */
 export type FaultKind =
   | "denied"
   | "denied_by_system"
@@ -13,16 +13,16 @@ export type FaultKind =
   | "overconstrained"
   | "unknown";
 
-/** Which device it is about. */
+/** The device concerned. */
 export type FaultDevice = "camera" | "microphone" | "both";
 
-/** A device fault, ready for a sentence. */
+/** A device fault. */
 export interface Fault {
   kind: FaultKind;
   device: FaultDevice;
 }
 
-/** What is known of the page's surroundings before any device is asked for. */
+/** Preconditions that are known before any device is requested. */
 export interface Surroundings {
   secure: boolean;
   mediaDevices: boolean;
@@ -30,7 +30,7 @@ export interface Surroundings {
   userAgent: string;
 }
 
-/** Reads what `getUserMedia` threw. */
+/** Maps an exception of `getUserMedia`. */
 export function faultKind(error: unknown): FaultKind {
   const { name, message } = describe(error);
   switch (name) {
@@ -57,7 +57,7 @@ export function faultKind(error: unknown): FaultKind {
   }
 }
 
-/** Why no device can be asked for at all; `null` if they can. */
+/** Returns why devices cannot be requested at all; `null` if they can. */
 export function surroundingsFault(surroundings: Surroundings): FaultKind | null {
   if (!surroundings.secure) return "insecure";
   if (surroundings.mediaDevices && surroundings.peerConnection) return null;

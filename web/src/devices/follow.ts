@@ -1,26 +1,26 @@
 import type { ChosenDevices } from "./memory.ts";
 
-/** One of the two that can be captured. */
+/** A kind of captured device. */
 export type Captured = "camera" | "microphone";
 
-/** What a browser lists of a device. */
+/** The properties of a listed device. */
 export type Listed = Pick<MediaDeviceInfo, "kind" | "deviceId" | "groupId" | "label">;
 
-/** What is in use of one kind. */
+/** The device in use of one kind. */
 export interface InUse {
-  /** Its device's id; empty if the browser does not say, `null` if nothing is in use. */
+  /** Its device ID; empty if the browser does not reveal it, `null` if none is in use. */
   device: string | null;
-  /** Whether the person wants one: it was there, or is only missing. */
+  /** Whether the user wants one: it was in use, or is only missing. */
   wanted: boolean;
 }
 
 const KIND: Record<Captured, MediaDeviceKind> = { camera: "videoinput", microphone: "audioinput" };
 
 /**
- * Whether another device is to be used from now on: one was plugged in where there was none, the chosen
- * one is back, or the system's default is another one.
+ * Whether to switch devices: one was plugged in where there was none, the chosen one is available again, or the
+ * system's default has changed.
  *
- * @param before the list at the time the device in use was taken
+ * @param before the devices available when the one in use was selected
  */
 export function shouldSwitch(of: Captured, use: InUse, chosen: ChosenDevices, before: readonly Listed[], now: readonly Listed[]): boolean {
   if (!use.wanted) return false;
@@ -32,18 +32,18 @@ export function shouldSwitch(of: Captured, use: InUse, chosen: ChosenDevices, be
   return follows(use.device) && standard(before, of) !== standard(now, of);
 }
 
-/** Only where the browser itself chose does its default matter. */
+/** The browser's default only matters if the browser chose the device. */
 function follows(device: string): boolean {
   return device === "default" || device === "";
 }
 
-/** What the system's default stands for, where the browser says. */
+/** The device that is the system's default, if the browser reveals it. */
 function standard(list: readonly Listed[], of: Captured): string {
   const found = list.find((device) => device.kind === KIND[of] && device.deviceId === "default");
   return found === undefined ? "" : `${found.groupId} ${found.label}`;
 }
 
-/** The speaker to play on: the chosen one while it is there, else the system's. */
+/** The speaker to play on: the chosen one while it is available, else the system's default. */
 export function speakerToUse(chosen: ChosenDevices, speakers: readonly { id: string }[]): string {
   return speakers.some(({ id }) => id === chosen.speaker) ? chosen.speaker : "";
 }

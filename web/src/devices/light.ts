@@ -1,18 +1,18 @@
 import { nothing, type Clock } from "../time/clock.ts";
 
 const EVERY = 1_000;
-/** A picture is looked at in so many points. */
+/** Size of the downscaled picture that is examined. */
 const WIDTH = 32;
 const HEIGHT = 18;
-/** A point is lit from this brightness on, of 255; limited video begins at 16. */
+/** Minimum brightness of a lit pixel, of 255; limited-range video starts at 16. */
 const LIT = 40;
-/** A picture is one if so large a share of its points is lit. */
+/** Minimum share of lit pixels for a picture that is not black. */
 const SHARE = 0.02;
 
-/** What is known of what a camera delivers. A dark picture may be a dark room, or a closed shutter. */
+/** The brightness check of a camera. A dark picture may be due to a dark room or a closed shutter. */
 export type Light = "unknown" | "dark" | "seen";
 
-/** Whether there is anything to see in these points, of four bytes each: red, green, blue and alpha. */
+/** Whether the picture shows anything. Pixels are four bytes each: red, green, blue and alpha. */
 export function isLit(points: Uint8ClampedArray): boolean {
   let lit = 0;
   for (let at = 0; at + 2 < points.length; at += 4) {
@@ -22,14 +22,14 @@ export function isLit(points: Uint8ClampedArray): boolean {
   return lit >= SHARE * (points.length / 4) && lit > 0;
 }
 
-/** Looks at a camera's own picture until it was seen to show something. */
+/** Examines the camera's picture until it has shown something. */
 export class LightMeter {
   #stop = nothing;
   #canvas: HTMLCanvasElement | null = null;
 
   /**
-   * @param video what plays the camera, if anything does
-   * @param found called with each look that says something new
+   * @param video the element that plays the camera, if any
+   * @param found called whenever the result changes
    */
   constructor(
     private readonly clock: Clock,
@@ -37,7 +37,7 @@ export class LightMeter {
     private readonly found: (light: Light) => void,
   ) {}
 
-  /** Looks at another camera's picture, or at none. */
+  /** Examines another camera, or none. */
   watch(track: MediaStreamTrack | null): void {
     this.#stop();
     this.#stop = nothing;
@@ -54,7 +54,7 @@ export class LightMeter {
 
   #look(): Light {
     const video = this.video();
-    // Two pixels are what a browser shows before the first picture.
+    // Browsers report a size of two pixels before the first frame.
     if (video === null || video.hidden || video.videoWidth <= 2) return "unknown";
     try {
       this.#canvas ??= document.createElement("canvas");
@@ -64,7 +64,7 @@ export class LightMeter {
       context.drawImage(video, 0, 0, WIDTH, HEIGHT);
       return isLit(context.getImageData(0, 0, WIDTH, HEIGHT).data) ? "seen" : "dark";
     } catch {
-      // A browser that lets no page read pictures: nothing is known.
+      // The browser does not let pages read pictures, so nothing is known.
       return "unknown";
     }
   }

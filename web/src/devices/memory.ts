@@ -1,4 +1,4 @@
-/** Which devices were chosen last. */
+/** The devices chosen last. */
 export interface ChosenDevices {
   camera: string;
   microphone: string;
@@ -8,11 +8,11 @@ export interface ChosenDevices {
 const KEY = "bedside.devices";
 const NONE: ChosenDevices = { camera: "", microphone: "", speaker: "" };
 
-/** Remembers chosen devices in this browser. Where storage is refused, it remembers nothing. */
+/** Remembers chosen devices in this browser, if storage is available. */
 export class DeviceMemory {
   constructor(private readonly storage: () => Pick<Storage, "getItem" | "setItem">) {}
 
-  /** What was chosen last; empty texts for "the browser's own choice". */
+  /** Returns the devices chosen last; empty strings for the browser's default. */
   load(): ChosenDevices {
     try {
       const saved: unknown = JSON.parse(this.storage().getItem(KEY) ?? "{}");
@@ -27,12 +27,12 @@ export class DeviceMemory {
     }
   }
 
-  /** Keeps a choice. */
+  /** Saves a choice. */
   save(chosen: ChosenDevices): void {
     try {
       this.storage().setItem(KEY, JSON.stringify(chosen));
     } catch {
-      // A private window or a full disk: the choice holds for this page.
+      // In a private window or with a full disk, the choice applies to this page only.
     }
   }
 }

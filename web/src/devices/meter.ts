@@ -1,12 +1,12 @@
 import { nothing, type Clock } from "../time/clock.ts";
 
 const EVERY = 80;
-/** Louder than a quiet room. */
+/** Level above that of a quiet room. */
 const HEARD = 0.03;
-/** How many samples above it make a voice rather than a click. */
+/** Minimum number of samples above it, to distinguish a voice from a click. */
 const HEARD_FOR = 4;
 
-/** Measures how loud a microphone is, with an analyser: no worker script to load. */
+/** Measures a microphone's level with an analyser node, which needs no worklet script. */
 export class LevelMeter {
   #context: AudioContext | null = null;
   #source: MediaStreamAudioSourceNode | null = null;
@@ -15,7 +15,7 @@ export class LevelMeter {
 
   /**
    * @param level called with 0…1, several times a second
-   * @param heard called once, when somebody was heard
+   * @param heard called once, when sound was picked up
    */
   constructor(
     private readonly clock: Clock,
@@ -23,7 +23,7 @@ export class LevelMeter {
     private readonly heard: () => void,
   ) {}
 
-  /** Listens to another microphone, or to none. */
+  /** Measures another microphone, or none. */
   listen(track: MediaStreamTrack | null): void {
     this.#stop();
     this.#source?.disconnect();
@@ -37,18 +37,18 @@ export class LevelMeter {
       this.#source.connect(analyser);
       this.#sample(analyser, new Float32Array(analyser.fftSize));
     } catch {
-      // No meter, then: the visit works without one.
+      // The visit works without a level meter.
     }
   }
 
-  /** Lets a browser that waited for a gesture begin. */
+  /** Resumes the audio context in browsers that require a user gesture. */
   wake(): void {
-    // "interrupted" is Safari's, for a phone call.
+    // "interrupted" is specific to Safari, e.g. during a phone call.
     const state: string | undefined = this.#context?.state;
     if (state === "suspended" || state === "interrupted") void this.#context?.resume().catch(nothing);
   }
 
-  /** Stops for good. */
+  /** Stops permanently. */
   close(): void {
     this.listen(null);
     void this.#context?.close().catch(nothing);
@@ -61,7 +61,7 @@ export class LevelMeter {
     const rms = Math.sqrt(power);
     this.#loud = rms > HEARD ? this.#loud + 1 : 0;
     if (this.#loud === HEARD_FOR) this.heard();
-    // Loudness is felt in ratios: −60 dB is nothing, −10 dB is full.
+    // Logarithmic scale: −60 dB is 0, −10 dB is 1.
     this.level(Math.min(1, Math.max(0, (20 * Math.log10(rms + 1e-6) + 60) / 50)));
     this.#stop = this.clock.after(EVERY, () => this.#sample(analyser, samples));
   }

@@ -46,7 +46,7 @@ test("a track that comes back within a second asks nobody and tells nobody", asy
   assert.deepEqual([attempts, recovery.asks, recovery.word], [0, false, "live"]);
 });
 
-test("a track that stays muted is replaced by itself", async () => {
+test("a track that stays muted is replaced automatically", async () => {
   befalls("muted");
   await clock.pass(1_000);
   assert.deepEqual([attempts, recovery.asks, recovery.word], [1, false, "live"]);

@@ -3,49 +3,49 @@ import type { Capture as Word } from "../signalling/messages.ts";
 import type { FaultKind } from "./fault.ts";
 
 /**
- * Whether this person is being captured, and if not, why: what the other one is told.
+ * Whether the user's media is captured, and if not, why. Reported to the other participants.
  *
- * - `hidden`: the page is in the background, and the phone has stopped capturing for it
- * - `interrupted`: the system took camera or microphone away, as for a phone call
- * - `lost`: a device is gone, and is being replaced
- * - `blocked`: it waits for a tap of the person's
+ * - `hidden`: the page is in the background, and the phone has stopped capturing
+ * - `interrupted`: the system took camera or microphone, e.g. for a phone call
+ * - `lost`: a device is gone and is being replaced
+ * - `blocked`: the page is waiting for the user's tap
  */
 export type CaptureWord = Word;
 
-/** How the tracks do that the person lets out: the worst of them. `absent` if there are none. */
+/** The state of the tracks the user sends: the worst one. `absent` if there are none. */
 export type Health = "absent" | "live" | "muted" | "ended";
 
-/** A track that the system muted may come back by itself within this time, and mostly does. */
+/** A track muted by the system often recovers automatically within this time. */
 const PROBE = 1_000;
-/** A browser that answers nothing for so long waits for the person. */
+/** A browser that does not answer for this long is waiting for the user. */
 const PATIENCE = 5_000;
-/** A device that something else has is tried again so often: the call may be over. */
+/** Retry interval for a device used by another app, e.g. for a phone call. */
 const AGAIN = 4_000;
 
-/** What recovery works with. */
+/** The dependencies of recovery. */
 export interface RecoveryOptions {
   clock: Clock;
   health: () => Health;
-  /** Asks for the devices anew, in the same seat. Gives why not; `null` if it was done. */
+  /** Requests the devices again in the same seat. Returns why it failed, or `null`. */
   rebuild: () => Promise<FaultKind | null>;
-  /** {@link Recovery.word} or {@link Recovery.asks} may be different. */
+  /** Called when {@link Recovery.word} or {@link Recovery.asks} may have changed. */
   changed: () => void;
 }
 
 type Phase = "well" | "away" | "probing" | "rebuilding" | "settling" | "waiting" | "accepted";
 
 /**
- * Brings capture back after a phone took it: by itself where the browser allows that, and with one
- * tap where it does not. Nothing is asked while the page is not looked at.
+ * Resumes capturing after an interruption: automatically where the browser allows it, otherwise with one tap. No device
+ * is requested while the page is in the background.
  */
 export class Recovery {
   readonly #options: RecoveryOptions;
   #phase: Phase = "well";
   #visible = true;
   #soundBlocked = false;
-  /** The person is asked for a tap, until it is well again. */
+  /** The user is asked for a tap until capturing has recovered. */
   #asking = false;
-  /** They tapped. */
+  /** The user has tapped. */
   #tapped = false;
   #busy = false;
   #failure: FaultKind | null = null;
@@ -56,7 +56,7 @@ export class Recovery {
     this.#options = options;
   }
 
-  /** What the other person is told. */
+  /** The reason reported to the other participants. */
   get word(): CaptureWord {
     const health = this.#options.health();
     if (health === "live" || health === "absent") return "live";
@@ -80,12 +80,12 @@ export class Recovery {
     return this.#visible && (this.#asking || this.#soundBlocked);
   }
 
-  /** Whether a tap is being answered. */
+  /** Whether a tap is being processed. */
   get busy(): boolean {
     return this.#busy;
   }
 
-  /** Whether it is only the other's sound that waits for the tap. */
+  /** Whether the tap is only needed to play the other participants' audio. */
   get soundOnly(): boolean {
     return this.#soundBlocked && !this.#asking;
   }
@@ -95,7 +95,7 @@ export class Recovery {
     return this.#asking && this.#tapped && !this.#busy ? this.#failure : null;
   }
 
-  /** Something may have happened to a track. */
+  /** Checks the tracks after a possible change. */
   look(): void {
     const health = this.#options.health();
     if (health === "live" || health === "absent") {
@@ -111,21 +111,21 @@ export class Recovery {
     this.#options.changed();
   }
 
-  /** The page is looked at again, or no longer. Coming back is a reason to try again, whatever was before. */
+  /** Sets whether the page is visible. Becoming visible always triggers another attempt. */
   show(visible: boolean): void {
     if (visible && !this.#visible) this.#settle();
     this.#visible = visible;
     this.look();
   }
 
-  /** The browser holds the other person's sound back, or plays it. */
+  /** Sets whether the browser blocks playback of audio. */
   sound(blocked: boolean): void {
     if (blocked === this.#soundBlocked) return;
     this.#soundBlocked = blocked;
     this.#options.changed();
   }
 
-  /** The person tapped. What needs a gesture has to be begun before this returns. */
+  /** Processes the user's tap. Calls that require a user gesture must start before this returns. */
   tap(): void {
     const health = this.#options.health();
     if (health !== "muted" && health !== "ended") return;
@@ -133,7 +133,7 @@ export class Recovery {
     void this.#rebuild();
   }
 
-  /** The person goes on without. */
+  /** The user continues without capturing. */
   accept(): void {
     this.#soundBlocked = false;
     if (this.#asking) this.#enter("accepted");
@@ -141,7 +141,7 @@ export class Recovery {
     this.#options.changed();
   }
 
-  /** Stops for good. */
+  /** Stops permanently. */
   close(): void {
     this.#turn += 1;
     this.#stopTimer();
@@ -158,13 +158,13 @@ export class Recovery {
     this.#stopTimer = this.#options.clock.after(PATIENCE, () => this.#ask("dismissed"));
     this.#options.changed();
     const failure = await this.#options.rebuild();
-    // A newer attempt decides; or it was decided meanwhile, as by a page that is not looked at any more.
+    // A newer attempt takes precedence, or the attempt was abandoned, e.g. because the page was hidden.
     if (turn !== this.#turn || this.#phase !== "rebuilding") return;
     const health = this.#options.health();
     if (health === "live" || health === "absent") {
       this.#settle();
     } else if (failure === null) {
-      // Some phones hand out a track that is silent for its first moments.
+      // On some phones, a new track is silent at first.
       this.#enter("settling");
       this.#stopTimer = this.#options.clock.after(PROBE, () => this.#ask("in_use"));
     } else {
@@ -178,7 +178,7 @@ export class Recovery {
     this.#asking = true;
     this.#busy = false;
     this.#enter("waiting");
-    // A "no" is not asked again without the person.
+    // After a denial, permission is not requested again without the user.
     if (failure === "in_use") this.#stopTimer = this.#options.clock.after(AGAIN, () => void this.#rebuild());
     this.#options.changed();
   }

@@ -10,24 +10,27 @@ import { SizeWatch } from "./sizes.ts";
 /** In the call: one encoding of up to 720p. */
 const FULL: Pace = { maxBitrate: 1_500_000, scaleResolutionDownBy: 1 };
 /**
- * While waiting: enough to keep the path and its estimate warm, and little of anyone's data plan. The
- * frame rate stays, so that the start finds an encoder at work.
+ * While waiting: enough to keep the path and its bandwidth estimate alive with little data usage. The frame rate is
+ * kept, so that the encoder is running when the call starts.
  */
 const WARM: Pace = { maxBitrate: 100_000, scaleResolutionDownBy: 4 };
 /**
- * Between the two: the bits first. An encoder that is given a whole picture while it has bits for a
- * small one makes it small itself, and then lets it grow over twenty seconds.
+ * Transition to the call: the bit rate first. An encoder given a full-size picture while it has bits for a small one
+ * downscales it itself, and then takes twenty seconds to grow.
  */
 const RISING: Pace = { ...FULL, scaleResolutionDownBy: WARM.scaleResolutionDownBy };
-/** From half a megabit a second on libwebrtc lets a picture of 720p be. It comes in any case after a while. */
+/**
+ * From half a megabit per second, libwebrtc does not downscale 720p. After the timeout, the full size is used in any
+ * case.
+ */
 const ENOUGH = 550_000;
 const RISEN_AFTER = 2_000;
 const LOOK_EVERY = 100;
 
-/** What the network is asked for when it is probed, in bits a second: the picture, the sound and room to spare. */
+/** Bit rate of a bandwidth probe in bits per second: video, audio and some margin. */
 const PROBE = 2_200_000;
 
-/** How long a picture may take to grow by itself. */
+/** How long libwebrtc may take to increase the resolution itself. */
 const GROW_AGAIN = 4_000;
 
 interface Pace {
@@ -35,19 +38,19 @@ interface Pace {
   scaleResolutionDownBy: number;
 }
 
-/** How long sound and picture wait, in milliseconds. */
+/** Jitter buffer targets in milliseconds. */
 export type Wait = Readonly<Record<"audio" | "video", number>>;
 
-/** How an `RTCPeerConnection` is to be made for a {@link Connection}. */
+/** The configuration with which an `RTCPeerConnection` for a {@link Connection} must be created. */
 export const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle" };
 
 /**
- * One `RTCPeerConnection` to the server, with sections that never change: our sound, our picture, and a sound
- * and a picture for each of the others. Devices come and go by replacing tracks, so that nothing is ever
- * negotiated again; for more people there is another connection.
+ * One `RTCPeerConnection` to the server with fixed media sections: the user's audio and video, and audio and video of
+ * each other participant. Devices change by replacing tracks, so that no renegotiation is needed. More participants
+ * need another connection.
  */
 export class Connection {
-  /** Whether the server is heard over it. */
+  /** Whether packets from the server arrive. */
   readonly pulse = new Pulse();
   readonly #sound: RTCRtpTransceiver;
   readonly #picture: RTCRtpTransceiver;
@@ -60,17 +63,17 @@ export class Connection {
   #answer = "";
   #bound = PROBE;
   #grown = Number.NEGATIVE_INFINITY;
-  /** Whether our picture is sent in several sizes, and which of them anybody has a use for. */
+  /** Whether video is sent with simulcast, and which layers are used. */
   readonly #layered: boolean;
   #wanted: ReadonlySet<Layer> = ALL;
 
   /**
-   * @param number what the server knows this connection by
-   * @param people how many others it can receive
-   * @param several whether our picture goes to more than one, and so in several sizes where the browser can
-   * @param pc a new one, made with {@link CONFIGURATION}
-   * @param worker what its sound is to be sent through, with more redundancy where it is lost; `null`: nothing
-   * @param tcp whether it is to go by TCP alone, where the server takes that
+   * @param number the connection's number in signalling
+   * @param people the number of other participants it can receive
+   * @param several whether video goes to more than one participant, and so uses simulcast if the browser supports it
+   * @param pc a new connection, created with {@link CONFIGURATION}
+   * @param worker the worker that adds audio redundancy under packet loss; `null` for none
+   * @param tcp whether to use only TCP, if the server supports it
    */
   constructor(
     readonly number: number,
@@ -93,7 +96,7 @@ export class Connection {
     }
   }
 
-  /** `null`: this browser knows only one size. */
+  /** Returns `null` if the browser does not support simulcast. */
   #addLayered(): RTCRtpTransceiver | null {
     try {
       return this.pc.addTransceiver("video", { direction: "sendonly", sendEncodings: encodings() });
@@ -102,12 +105,12 @@ export class Connection {
     }
   }
 
-  /** What is sent. `null` sends nothing in that section. */
+  /** Sets the tracks to send. `null` sends nothing in that section. */
   async send(sound: MediaStreamTrack | null, picture: MediaStreamTrack | null): Promise<void> {
     await Promise.all([replace(this.#sound.sender, sound), replace(this.#picture.sender, picture)]);
   }
 
-  /** Sends the whole picture, or only enough of it to keep the path warm. */
+  /** Switches between the full video and just enough to keep the path alive. */
   async pace(full: boolean): Promise<void> {
     if (this.#full === full) return;
     this.#full = full;
@@ -115,7 +118,7 @@ export class Connection {
     await this.#begin();
   }
 
-  /** Which of the sizes of our picture anybody has a use for. */
+  /** Sets which simulcast layers are used by receivers. */
   async want(layers: readonly Layer[]): Promise<void> {
     this.#wanted = new Set(layers);
     if (this.#layered) await this.#tune(FULL);
@@ -126,13 +129,13 @@ export class Connection {
     if (this.#full && !this.#layered) this.#rise(this.clock.now());
   }
 
-  /** Describes this side. The same again where the last offer was never answered. */
+  /** Creates an offer. Returns the same one again if the last offer was never answered. */
   async offer(): Promise<string> {
     if (this.pc.signalingState === "stable") await this.pc.setLocalDescription(await this.pc.createOffer());
     return this.pc.localDescription?.sdp ?? "";
   }
 
-  /** Takes the server's side, and from it whom each section carries. */
+  /** Applies the server's answer and the assignment of sections to users. */
   async answer(sdp: string, tracks: readonly Track[]): Promise<void> {
     this.#answer = this.tcp ? withoutUdp(sdp) : sdp;
     await this.pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
@@ -145,45 +148,45 @@ export class Connection {
     await this.#begin();
   }
 
-  /** The tracks of each of the others. */
+  /** The tracks of each other participant. */
   get received(): ReadonlyMap<UserId, readonly MediaStreamTrack[]> {
     return this.#received;
   }
 
-  /** How long media wait before they are played, at least; `null`: as the browser likes. */
+  /** Sets the minimum jitter buffer targets; `null` for the browser's default. */
   hold(wait: Wait | null): void {
     for (const receiver of this.pc.getReceivers()) {
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = wait?.[receiver.track.kind as keyof Wait] ?? null;
     }
   }
 
-  /** Whether much sound is lost on the way to the server, and this connection can do nothing about it. */
+  /** Whether there is heavy audio loss towards the server that this connection cannot counter. */
   get lossy(): boolean {
     return this.#deeper.wanted;
   }
 
-  /** Whether the sound is held back on its way out: another connection has to do without what holds it. */
+  /** Whether the transform blocks outgoing audio, so that a connection without it is needed. */
   get stifled(): boolean {
     return this.#deeper.stifles;
   }
 
-  /** Whether only small packets get through, as behind a tunnel that drops large ones. */
+  /** Whether only small packets get through, e.g. because a tunnel drops large ones. */
   get cramped(): boolean {
     return this.#sizes.cramped && !this.tcp;
   }
 
-  /** Whether a path was found, but no keys were agreed on over it. */
+  /** Whether a path was found but DTLS has not completed over it. */
   get unsealed(): boolean {
     const { iceConnectionState, connectionState } = this.pc;
     return connectionState !== "connected" && (iceConnectionState === "connected" || iceConnectionState === "completed");
   }
 
-  /** Whether media gets through, as far as is known. */
+  /** Whether media gets through, as far as known. */
   get carries(): boolean {
     return this.pc.connectionState === "connected" && !this.pulse.silent;
   }
 
-  /** Measures whether the server is heard, and whether the picture is short of bits. */
+  /** Measures whether packets from the server arrive, and whether video lacks bandwidth. */
   async listen(now: () => number): Promise<void> {
     const report = await this.pc.getStats();
     const counters = countersOf(report);
@@ -197,7 +200,7 @@ export class Connection {
     else if (!this.#layered && (allowance.picture ?? 0) >= ENOUGH && this.#isSmall(report)) await this.#grow(now());
   }
 
-  /** Whether the encoder makes the picture smaller than the camera's for want of bits it had not. */
+  /** Whether the encoder downscales the camera's picture because it lacked bandwidth earlier. */
   #isSmall(report: RTCStatsReport): boolean {
     const { frameHeight, qualityLimitationReason } = encodersOf(report)[0] ?? {};
     const whole = this.#picture.sender.track?.getSettings?.().height;
@@ -205,7 +208,7 @@ export class Connection {
     return qualityLimitationReason === "bandwidth" && comparable && frameHeight < 0.9 * whole;
   }
 
-  /** Makes libwebrtc forget how small it made the picture: to and from "balanced" it starts over. */
+  /** Makes libwebrtc reset its downscaling: switching away from "balanced" and back restarts it. */
   async #grow(now: number): Promise<void> {
     if (now - this.#grown < GROW_AGAIN) return;
     this.#grown = now;
@@ -213,7 +216,7 @@ export class Connection {
     await this.#tune(FULL);
   }
 
-  /** Negotiates the same again with itself, but for a higher bound: the server has no part in it. */
+  /** Renegotiates locally with a higher bandwidth limit, without the server. */
   async #probe(): Promise<void> {
     if (this.pc.signalingState !== "stable" || this.#answer === "") return;
     this.#bound += 1_000;
@@ -222,18 +225,18 @@ export class Connection {
       await this.pc.setLocalDescription(await this.pc.createOffer());
       await this.pc.setRemoteDescription({ type: "answer", sdp });
     } catch {
-      // A browser that will not: the estimate grows by itself, later.
+      // If the browser refuses, the bandwidth estimate grows automatically, but later.
     }
   }
 
-  /** Lets go of everything. */
+  /** Releases everything. */
   close(): void {
     this.#stopRising();
     this.pc.onconnectionstatechange = null;
     this.pc.close();
   }
 
-  /** Lets the picture be whole once there are bits for it. */
+  /** Switches to full-size video once there is enough bandwidth. */
   #rise(since: number): void {
     this.#stopRising();
     this.#stopRising = this.clock.after(LOOK_EVERY, () => void this.#look(since));
@@ -248,7 +251,10 @@ export class Connection {
     else this.#rise(since);
   }
 
-  /** The pace, which a picture of several sizes has its own of; and under strain, give up size and smoothness alike. */
+  /**
+   * Applies a pace, or the layers' own with simulcast. With "balanced", resolution and frame rate are reduced together
+   * under load.
+   */
   async #tune(pace: Pace, degradationPreference: RTCDegradationPreference = "balanced"): Promise<void> {
     const sender = this.#picture.sender;
     try {
@@ -258,24 +264,26 @@ export class Connection {
       const encodings = parameters.encodings.map(tuned);
       await sender.setParameters({ ...parameters, encodings, degradationPreference } as RTCRtpSendParameters);
     } catch {
-      // Before the answer there is nothing to set yet: it is set then. Elsewhere the browser's own choice will do.
+      // Before the answer, parameters cannot be set, and are set afterwards. Otherwise the browser's defaults are fine.
     }
   }
 }
 
-/** What is measured of the encoders of the picture: one for each of its sizes. */
+/** Returns the statistics of the video encoders, one per layer. */
 function encodersOf(report: RTCStatsReport | undefined): Record<string, unknown>[] {
   const entries = [...((report?.values() ?? []) as Iterable<Record<string, unknown>>)];
   return entries.filter(({ type, kind, active }) => type === "outbound-rtp" && kind === "video" && active !== false);
 }
 
-/** What the encoders of the picture are allowed together, in bits a second; `null`: this browser does not say. */
+/**
+ * Returns the total target bit rate of the video encoders in bits per second; `null` if the browser does not report it.
+ */
 function bitsFor(report: RTCStatsReport | undefined): number | null {
   const targets = encodersOf(report).map(({ targetBitrate }) => targetBitrate).filter((target) => typeof target === "number");
   return targets.length === 0 ? null : targets.reduce((sum, target) => sum + target, 0);
 }
 
-/** The server's side without its UDP addresses, if it has others. */
+/** Removes UDP candidates from the server's answer if it has others. */
 function withoutUdp(sdp: string): string {
   const lines = sdp.split(/(?<=\n)/);
   const speaks = (line: string, protocol: string): boolean => line.startsWith("a=candidate:") && line.split(" ")[2]?.toLowerCase() === protocol;
@@ -287,6 +295,6 @@ async function replace(sender: RTCRtpSender, track: MediaStreamTrack | null): Pr
   try {
     await sender.replaceTrack(track);
   } catch {
-    // The connection was closed meanwhile; the next one is given the tracks of its day.
+    // The connection was closed in the meantime. The next one gets the current tracks.
   }
 }

@@ -5,24 +5,24 @@ import { LossWatch } from "./losses.ts";
 /** The built redundancy.worker.ts, beside this module. */
 declare const REDUNDANCY_WORKER: string;
 
-/** What the worker is to do from now on: the RTP payload type of redundant sound, or nothing. */
+/** A message to the worker: the RTP payload type of redundant audio, or `null` to do nothing. */
 export type Order = { payloadType: number | null };
 
-/** How long a worker may take to load its script and say that it runs. */
+/** Timeout for loading and starting the worker. */
 const START_WITHIN = 5_000;
-/** After so many measurements without a packet of sound the transform holds the sound back. */
+/** After this many measurements without an audio packet, the transform is considered to block audio. */
 const STIFLED_AFTER = 5;
 
-/** Only a script that lies beside this one is a worker of ours. */
+/** Only a script in the same folder as this one is accepted. */
 const workerAddress = trusted("bedside-worker", "createScriptURL", (address) => {
-  if (new URL(".", address).href !== new URL(".", import.meta.url).href) throw new TypeError("no worker of ours");
+  if (new URL(".", address).href !== new URL(".", import.meta.url).href) throw new TypeError("unexpected worker URL");
   return address;
 });
 
 /**
- * Starts the worker that adds redundancy to sound. `null`: it does not run here, for example because the server was
- * upgraded and no longer has this script. A transform without a running worker would hold all sound back for good,
- * so the worker has to say that it runs before any sender gets one.
+ * Starts the worker that adds audio redundancy. Returns `null` if it does not start, e.g. because an upgraded server no
+ * longer has this script. A transform without a running worker would block all audio, so the worker must confirm that
+ * it runs before any sender uses it.
  */
 export async function startWorker(clock: Clock): Promise<Worker | null> {
   if (typeof RTCRtpScriptTransform === "undefined") return null;
@@ -30,7 +30,7 @@ export async function startWorker(clock: Clock): Promise<Worker | null> {
   try {
     worker = new Worker(workerAddress(new URL(REDUNDANCY_WORKER, import.meta.url).href));
   } catch {
-    // A page of another origin may not have this worker: the browser's own redundancy, then.
+    // Pages of another origin cannot load this worker and use only the browser's own redundancy.
     return null;
   }
   const runs = await new Promise<boolean>((settle) => {
@@ -44,8 +44,8 @@ export async function startWorker(clock: Clock): Promise<Worker | null> {
 }
 
 /**
- * Sends sound with more redundancy while much of it is lost on the way to the server. Browsers let that be
- * done only with a sender whose transform (W3C WebRTC Encoded Transform) was there from the beginning.
+ * Sends audio with more redundancy during heavy packet loss towards the server. Browsers allow this only for senders
+ * whose transform (W3C WebRTC Encoded Transform) was set from the beginning.
  */
 export class DeeperSound {
   readonly #losses: LossWatch;
@@ -55,7 +55,7 @@ export class DeeperSound {
   #sent = -1;
   #still = 0;
 
-  /** @param worker what the sender, just made, is transformed by: not every page is to have a worker for it */
+  /** @param worker the worker for the transform of the new sender; not every page needs one */
   constructor(
     private readonly sender: RTCRtpSender,
     worker: Worker | null,
@@ -65,18 +65,18 @@ export class DeeperSound {
     this.#losses = new LossWatch(this.#worker !== null);
   }
 
-  /** Whether so much is lost that it is worth another connection, one that is able to do something about it. */
+  /** Whether the loss justifies another connection that can add redundancy. */
   get wanted(): boolean {
     const able = typeof RTCRtpScriptTransform !== "undefined" && this.#payloadType() !== null;
     return !this.#given && able && this.#losses.much;
   }
 
-  /** Whether the transform holds the sound back: the connection has to be replaced by one without it. */
+  /** Whether the transform blocks audio, so that the connection must be replaced by one without it. */
   get stifles(): boolean {
     return this.#still >= STIFLED_AFTER;
   }
 
-  /** Reads a measurement of the connection. */
+  /** Processes a measurement of the connection. */
   read(now: number, report: RTCStatsReport): void {
     this.#losses.read(now, report.values() as Iterable<Record<string, unknown>>);
     this.#prove(report);
@@ -85,7 +85,7 @@ export class DeeperSound {
     this.#worker.postMessage({ payloadType: this.#deep ? this.#payloadType() : null } satisfies Order);
   }
 
-  /** Sound that is to be sent has to leave: a muted microphone sends silence, which is packets too. */
+  /** Checks that audio is sent. A muted microphone sends silence, which also counts. */
   #prove(report: RTCStatsReport): void {
     const { track } = this.sender;
     const due = this.#worker !== null && track !== null && track.readyState !== "ended" && !track.muted;
@@ -97,7 +97,7 @@ export class DeeperSound {
     this.#sent = sent;
     if (!this.stifles) return;
     this.#worker = null;
-    // Where a browser can do without a transform again, sound comes back before the other connection is there.
+    // Where the browser allows removing the transform, audio resumes before the other connection is up.
     if ("transform" in this.sender) this.sender.transform = null;
   }
 
@@ -116,7 +116,7 @@ function attach(sender: RTCRtpSender, worker: Worker): boolean {
   }
 }
 
-/** One worker for all connections of a page, started when one of them needs it. */
+/** One worker for all connections of a page, started on demand. */
 export class SoundWorker {
   #state: "none" | "starting" | "runs" | "failed" = "none";
   #worker: Worker | null = null;
@@ -129,7 +129,7 @@ export class SoundWorker {
     return this.#worker;
   }
 
-  /** Starts it, once. `ready` is called if it runs, `lost` if it fails later. */
+  /** Starts the worker once. Calls `ready` when it runs, `lost` if it fails later. */
   start(ready: () => void, lost: () => void): void {
     if (this.#state !== "none") return;
     this.#state = "starting";
@@ -144,14 +144,14 @@ export class SoundWorker {
     }, nothing);
   }
 
-  /** It does not do what it should: no connection gets it any more. */
+  /** The worker failed, so no connection uses it any more. */
   fail(): void {
     this.#worker?.terminate();
     this.#worker = null;
     this.#state = "failed";
   }
 
-  /** Lets go of it. */
+  /** Releases the worker. */
   close(): void {
     this.#turn += 1;
     this.#worker?.terminate();

@@ -1,6 +1,6 @@
 import type { Layer } from "../signalling/messages.ts";
 
-/** The sizes in which a picture is sent to more than one, the smallest first, and what each may take, in bits a second. */
+/** The simulcast layers, smallest first, with their maximum bit rates in bits per second. */
 const SIZES: Readonly<Record<Layer, { scaleResolutionDownBy: number; maxBitrate: number }>> = {
   q: { scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   h: { scaleResolutionDownBy: 2, maxBitrate: 500_000 },
@@ -9,23 +9,26 @@ const SIZES: Readonly<Record<Layer, { scaleResolutionDownBy: number; maxBitrate:
 
 const LAYERS = Object.keys(SIZES) as Layer[];
 
-/** While waiting: enough of the smallest to keep the path and its estimate warm. */
+/** While waiting: enough of the smallest layer to keep the path and its bandwidth estimate alive. */
 const WARM = 100_000;
 
-/** All layers, whether wanted or not. */
+/** All layers. */
 export const ALL: ReadonlySet<Layer> = new Set(LAYERS);
 
-/** How a sender of several layers begins: as while waiting. */
+/** The initial encodings of a simulcast sender: as while waiting. */
 export function encodings(): RTCRtpEncodingParameters[] {
   return LAYERS.map((rid) => paced({ rid }, false, ALL));
 }
 
-/** Whether a browser took {@link encodings}: an old one sends a picture of one size, whatever it is given. */
+/** Whether the browser accepted {@link encodings}. Older ones send a single encoding regardless. */
 export function areTaken({ encodings: taken }: RTCRtpSendParameters): boolean {
   return taken.length === LAYERS.length && taken.every(({ rid }) => rid !== undefined && isLayer(rid));
 }
 
-/** An encoding as it is to be sent: in the call, if somebody has a use for it; while waiting, the smallest. */
+/**
+ * Returns the parameters of an encoding: active in the call if the layer is used; while waiting, only the smallest
+ * layer.
+ */
 export function paced(encoding: RTCRtpEncodingParameters, full: boolean, wanted: ReadonlySet<Layer>): RTCRtpEncodingParameters {
   const { rid } = encoding;
   if (rid === undefined || !isLayer(rid)) return encoding;
@@ -34,19 +37,19 @@ export function paced(encoding: RTCRtpEncodingParameters, full: boolean, wanted:
   return { ...encoding, scaleResolutionDownBy, maxBitrate: Math.min(maxBitrate, WARM), active: rid === "q" };
 }
 
-/** What these layers may take together. */
+/** Returns the total bit rate of these layers. */
 export function bits(wanted: ReadonlySet<Layer>): number {
   return [...wanted].reduce((sum, layer) => sum + SIZES[layer].maxBitrate, 0);
 }
 
-/** A picture may be shown this much larger than it is sent before the next size is worth its bits. */
+/** Video may be upscaled by this factor before the next larger layer is worth its bandwidth. */
 const STRETCH = 1.25;
-/** More dots than this for each point of a small picture are not worth theirs. */
+/** Device pixel ratio above which small video gains no visible quality. */
 const DENSITY = 1.5;
-/** How high the smaller two are sent by a camera of 720 lines. */
+/** Heights of the two smaller layers for a camera with 720 lines. */
 const LINES = { q: 180, h: 360 };
 
-/** The largest layer that there is a use for where a picture is shown so wide and high, in CSS pixels. */
+/** Returns the largest useful layer for video displayed at this size in CSS pixels. */
 export function layerFor(width: number, height: number, density: number): Layer {
   const lines = Math.max(height, (width * 9) / 16) * Math.min(density, DENSITY);
   if (lines <= LINES.q * STRETCH) return "q";

@@ -1,17 +1,20 @@
 /**
- * What is lost where sound needs more redundancy than the browser's own, which mends losses of one packet; and
- * how long after the last such loss it gets it. More bits for sound are fewer for the picture.
+ * Loss above which audio needs more redundancy than the browser's own, which recovers only single losses, and how long
+ * it is kept after the last such loss. More bandwidth for audio leaves less for video.
  */
 const SOME = 0.1;
 const SHELTER = 10_000;
-/** What is lost where that is worth another connection. */
+/** Loss above which another connection is justified. */
 const MUCH = 0.16;
-/** How much a measurement counts, of two a second: what is lost is taken as a mean over some three seconds. */
+/** Weight of a measurement, at two per second: loss is averaged over about three seconds. */
 const WEIGHT = 0.15;
-/** A round trip so much longer than the shortest, in seconds, is a queue: more bits would make it longer. */
+/**
+ * A round trip this much longer than the shortest one, in seconds, indicates a queue, which more bandwidth would
+ * lengthen.
+ */
 const QUEUE = 0.3;
 
-/** Whether packets are lost on the way to the server though there is room to send more. */
+/** Detects packet loss towards the server that is not caused by congestion. */
 export class LossWatch {
   #now = 0;
   #until: number;
@@ -19,15 +22,15 @@ export class LossWatch {
   #much = false;
   #shortest = Number.POSITIVE_INFINITY;
 
-  /** @param lossy whether it is known already that some are */
+  /** @param lossy whether loss is already known */
   constructor(lossy: boolean) {
     this.#until = lossy ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   }
 
-  /** Reads what `getStats()` says, twice a second. */
+  /** Processes a `getStats()` report, twice a second. */
   read(now: number, report: Iterable<Record<string, unknown>>): void {
     let lost = 0;
-    // Where packets are lost some round trips are measured much too long; a queue makes all of them long.
+    // With packet loss, some round trips are measured too long; a queue makes all of them long.
     let roundTrip = Number.POSITIVE_INFINITY;
     for (const { type, kind, fractionLost, roundTripTime, currentRoundTripTime } of report) {
       if (type === "remote-inbound-rtp" && kind === "audio" && typeof fractionLost === "number") lost = fractionLost;
@@ -44,12 +47,12 @@ export class LossWatch {
     else if (this.#lost >= SOME || this.#until === Number.POSITIVE_INFINITY) this.#until = now + SHELTER;
   }
 
-  /** Some are, or were a moment ago. */
+  /** Whether packets are or were recently lost. */
   get some(): boolean {
     return this.#now < this.#until;
   }
 
-  /** Many are. */
+  /** Whether there is heavy loss. */
   get much(): boolean {
     return this.#much;
   }

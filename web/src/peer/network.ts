@@ -3,7 +3,7 @@ interface Observed {
   removeEventListener(type: string, listener: () => void): void;
 }
 
-/** Calls `changed` when the browser says that the network is another; the result stops it. */
+/** Calls `changed` when the browser reports a network change; the returned function unsubscribes. */
 export function watchNetwork(changed: () => void): () => void {
   const connection = (globalThis.navigator as { connection?: Observed } | undefined)?.connection;
   globalThis.addEventListener?.("online", changed);

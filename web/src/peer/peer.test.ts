@@ -98,7 +98,7 @@ test("there is a pair of sections for each of the others, and the tracks are the
   ]);
 });
 
-/** What is sent of each size: nothing, or so many bits a second at most. */
+/** The maximum bit rate of each layer sent, if it is active. */
 function sizes(at = -1): Record<string, unknown> {
   const encodings = pc(at).transceivers[1]?.sender.encodings ?? [];
   return Object.fromEntries(encodings.map(({ rid, active, maxBitrate }) => [rid, active === false ? 0 : maxBitrate]));
@@ -172,7 +172,7 @@ test("when a third one comes, a connection that sends several sizes takes over f
   assert.equal(FakePeerConnection.made.length, 2, "nothing is made anew when they go");
 });
 
-test("for somebody more a wider connection is made beside the old one, which stays until that one carries", async () => {
+test("for one more participant a wider connection is made beside the old one, which stays until that one carries", async () => {
   await connect();
   peer.meet(2, false);
   await settle();

@@ -6,52 +6,52 @@ import { Connection, CONFIGURATION, type Wait } from "./connection.ts";
 import { SoundWorker } from "./deepening.ts";
 import type { PeerConnections } from "./roaming.ts";
 
-/** How often it is measured whether the server is heard, and how often once it was not. */
+/** Interval of connection checks, normally and after packets stopped arriving. */
 const LISTEN_EVERY = 500;
 const LISTEN_CLOSELY = 200;
-/** ICE says that a path is shaky, and nothing else does; it may mend itself. */
+/** How long ICE may be in the "disconnected" state, which may recover, if that is the only symptom. */
 const SHAKY = 2_000;
-/** How long a fresh connection may take, and one that knows only UDP. */
+/** Timeouts for a new connection, and for a roaming one, which uses only UDP. */
 const RENEW_AFTER = 8_000;
 const ROAM_WITHIN = 2_000;
-/** How long DTLS may take on a plain one over a path that was found, which takes a fraction of a second. */
+/** Timeout for DTLS on a plain connection after ICE has connected, which normally takes a fraction of a second. */
 const SEALED_WITHIN = 4_000;
-/** A connection that was heard so shortly ago may be alive, whatever the server thought of it. */
+/** A connection from which packets arrived this recently may be alive even if the server dropped it. */
 const ALIVE = 600;
 /**
- * ICE fails at once without a network, and goes on by itself when the browser has found one, which
- * takes it two seconds: such a connection is not thrown away before.
+ * Without a network, ICE fails immediately, and recovers automatically when the browser finds one, which takes two
+ * seconds. Such a connection is kept for this long.
  */
 const PATIENCE = 2_500;
 
-/** Whether the media path carries. */
+/** The state of the media connection. */
 export type Link = "off" | "connecting" | "up" | "lost";
 
-/** What the media path needs. */
+/** The dependencies of the media connection. */
 export interface PeerOptions {
   clock: Clock;
   random: () => number;
   connections: PeerConnections;
   capabilities: Capabilities;
-  /** Sends an offer; `false` if the server cannot be reached now. */
+  /** Sends an SDP offer; `false` if the server cannot be reached now. */
   offer: (peer: number, sdp: string) => boolean;
-  /** Something of {@link Peer.link} or {@link Peer.received} is different. */
+  /** Called when {@link Peer.link} or {@link Peer.received} has changed. */
   changed: () => void;
 }
 
 /**
- * The media path to the server, kept alive. When the server is not heard for a second, ICE has been
- * shaky for two, or the server does not know the connection any more, a fresh one is made; the old
- * one stays until the fresh one carries, and whichever carries first is the one. An ICE restart of
- * the old one would be slower: Chromium holds on to the dead path for two and a half seconds more.
+ * Keeps a media connection to the server alive. If no packets arrive for a second, ICE is disconnected for two, or the
+ * server does not know the connection, a new one is created. The old one is kept until the new one is up, and whichever
+ * is up first is used. An ICE restart would be slower: Chromium keeps using the dead path for another two and a half
+ * seconds.
  *
- * A connection has room for as many people as were to be seen when it was made. For more, a fresh one is made beside it
- * in the same way, and what runs is not touched.
+ * A connection has sections for the number of participants known when it was created. For more participants, a new
+ * connection is created beside it in the same way without interrupting the current one.
  *
- * A connection that roams is made first, and again when the server comes back, since the network may be
- * another then. Where it does not carry, or is not heard while the server is reached, UDP may be blocked: the
- * next is a plain one. Where a path is found over which DTLS does not complete, or over which only small packets pass,
- * the network may drop large packets: the next goes by TCP alone, until the network is another.
+ * A roaming connection is tried first, and again when signalling reconnects, because the network may have changed. If
+ * it does not come up, or no packets arrive although the server can be reached, UDP may be blocked, and a plain
+ * connection is tried next. If ICE connects but DTLS does not complete, or only small packets get through, the network
+ * may drop large packets, and only TCP is used until the network changes.
  */
 export class Peer {
   readonly #options: PeerOptions;
@@ -62,18 +62,18 @@ export class Peer {
   #sound: MediaStreamTrack | null = null;
   #picture: MediaStreamTrack | null = null;
   #full = false;
-  /** How many others there are to receive. */
+  /** The number of other participants to receive. */
   #people = 1;
-  /** Whether what is sent goes to more than one. */
+  /** Whether media goes to more than one participant. */
   #several = false;
   #reachable = true;
   #unsent: (() => void) | null = null;
   #attempt = 0;
-  /** The server says that it holds no connection of ours. */
+  /** The server reports that it holds no connection of this page. */
   #doubted = false;
-  /** More redundancy for sound, once much of it has been lost in this visit. */
+  /** Adds audio redundancy, once there was heavy loss in this visit. */
   readonly #worker: SoundWorker;
-  /** UDP carries small packets alone. */
+  /** Over UDP, only small packets get through. */
   #tcp = false;
   #stopListening = nothing;
   #stopShaky = nothing;
@@ -83,28 +83,28 @@ export class Peer {
   constructor(options: PeerOptions) {
     this.#options = options;
     this.#worker = new SoundWorker(options.clock);
-    // A page that was reloaded must not be taken for the one before it.
+    // Random, so that a reloaded page is not confused with the previous one.
     this.#number = 1 + Math.floor(options.random() * 0x7fff_0000);
   }
 
-  /** How it stands. */
+  /** The current state. */
   get link(): Link {
     if (!this.#open) return "off";
     if (this.#current === null) return "connecting";
     return this.#current.carries ? "up" : "lost";
   }
 
-  /** The tracks of each of the others. */
+  /** The tracks of each other participant. */
   get received(): ReadonlyMap<UserId, readonly MediaStreamTrack[]> {
     return (this.#current ?? this.#next)?.received ?? new Map();
   }
 
-  /** The connection's measurements. */
+  /** The WebRTC statistics of the connection. */
   async stats(): Promise<RTCStatsReport | undefined> {
     return (this.#current ?? this.#next)?.pc.getStats();
   }
 
-  /** Makes the path, if there is none. */
+  /** Creates a connection if there is none. */
   open(): void {
     if (this.#open) return;
     this.#open = true;
@@ -113,7 +113,7 @@ export class Peer {
     this.#listenLater();
   }
 
-  /** Ends it. */
+  /** Closes all connections. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -127,7 +127,7 @@ export class Peer {
     this.#options.changed();
   }
 
-  /** What is sent from now on. */
+  /** Sets the tracks to send. */
   send(sound: MediaStreamTrack | null, picture: MediaStreamTrack | null): void {
     this.#sound = sound;
     this.#picture = picture;
@@ -135,7 +135,7 @@ export class Peer {
     void this.#next?.send(sound, picture);
   }
 
-  /** Whether the whole picture is wanted, or only a warm path. */
+  /** Sets whether to send full video or just enough to keep the path alive. */
   pace(full: boolean): void {
     this.#full = full;
     void this.#current?.pace(full);
@@ -143,13 +143,13 @@ export class Peer {
   }
 
   /**
-   * How many others there are to receive, at least one, and whether what is sent goes to more than one. Fewer change
-   * nothing: their places stay empty, and nobody takes the other sizes of a picture.
+   * Sets the number of other participants to receive, at least one, and whether media goes to more than one. With fewer
+   * participants the connection is kept: sections stay empty, and unused layers are not sent.
    */
   meet(people: number, several: boolean): void {
     this.#people = Math.max(1, people);
     this.#several = several;
-    // One that is under way and too small would have to be followed by another.
+    // A pending connection that is too small must be replaced right away.
     if (this.#open && this.#next !== null && this.#isNarrow(this.#next)) this.#renewWhenReachable(true);
     else this.#widen();
   }
@@ -158,17 +158,17 @@ export class Peer {
     return people < this.#people || (this.#several && !several);
   }
 
-  /** Makes a wider connection beside the one that is too narrow. */
+  /** Creates a larger connection beside one that is too small. */
   #widen(): void {
     if (this.#open && this.#current !== null && this.#isNarrow(this.#current)) this.#replaceSoon(0, true);
   }
 
-  /** How long media wait before they are played, at least; `null`: as the browser likes. */
+  /** Sets the minimum jitter buffer targets; `null` for the browser's default. */
   hold(wait: Wait | null): void {
     this.#current?.hold(wait);
   }
 
-  /** Takes the server's reaction to an offer. */
+  /** Processes the server's response to an offer. */
   receive(message: MediaMessage): void {
     const connection = [this.#next, this.#current].find((candidate) => candidate?.number === message.peer);
     if (connection === null || connection === undefined) return;
@@ -180,7 +180,7 @@ export class Peer {
         () => this.#failed(connection),
       );
     } else if (connection === this.#current && this.#next === null && this.#attempt === 0) {
-      // What worked until now has been lost by the server: that is no reason to wait.
+      // The server lost a working connection, which is no reason to back off.
       this.#attempt += 1;
       this.#renew();
     } else {
@@ -188,24 +188,24 @@ export class Peer {
     }
   }
 
-  /** The server cannot be reached, or can be again. */
+  /** Sets whether the server can be reached. */
   reachable(reachable: boolean): void {
     this.#reachable = reachable;
     if (reachable && this.#open) void this.#resume();
   }
 
-  /** The server says that it holds no media connection of ours. It may have thought so too early. */
+  /** The server reports that it holds no media connection of this page, possibly prematurely. */
   gone(): void {
     this.#doubted = true;
   }
 
-  /** The browser is on another network, or on one again. */
+  /** The browser has switched networks, or has a network again. */
   networkChanged(): void {
     this.#tcp = false;
     void this.#listen();
   }
 
-  /** The server can be reached again: what is missing is asked for at once. */
+  /** The server can be reached again: whatever is missing is requested immediately. */
   async #resume(): Promise<void> {
     const current = this.#current;
     const doubted = this.#doubted;
@@ -220,12 +220,12 @@ export class Peer {
     } else if (unsent !== null) {
       unsent();
     } else if (this.#next === null || this.#next.pc.signalingState === "have-local-offer") {
-      // The answer may have gone down with the old connection to the server.
+      // The answer may have been lost with the old signalling connection.
       this.#renew();
     }
   }
 
-  /** Whether a connection still carries; of one that the server does not know it takes a moment to say. */
+  /** Whether a connection still works. For one that the server does not know, the check takes a moment. */
   async #proves(connection: Connection, doubted: boolean): Promise<boolean> {
     await this.#listen();
     if (!connection.carries) return false;
@@ -247,7 +247,7 @@ export class Peer {
     });
   }
 
-  /** Finds out whether the server is still heard. */
+  /** Checks whether packets from the server still arrive. */
   async #listen(): Promise<void> {
     const connection = this.#current;
     if (connection === null) return;
@@ -268,7 +268,7 @@ export class Peer {
     }
   }
 
-  /** What should add redundancy to the sound holds it back: a connection without it takes over. */
+  /** The worker blocks audio, so a connection without it takes over. */
   #unstifle(): void {
     this.#worker.fail();
     if (this.#open && this.#current !== null) this.#replaceSoon(0, true);
@@ -279,7 +279,7 @@ export class Peer {
     this.#next?.close();
     this.#number += 1;
     const { clock, connections, capabilities } = this.#options;
-    // One that roams has no TCP.
+    // A roaming connection does not use TCP.
     const roams = roaming && !this.#tcp ? connections.roaming(CONFIGURATION) : null;
     const pc = roams ?? connections.plain(CONFIGURATION);
     const { running } = this.#worker;
@@ -327,14 +327,14 @@ export class Peer {
     this.#options.changed();
   }
 
-  /** `connection` carries: it is the one. */
+  /** `connection` is up and becomes the current one. */
   #settled(connection: Connection): void {
     if (connection === this.#next) {
       this.#current?.close();
       this.#current = connection;
       this.#next = null;
     } else if (this.#next !== null) {
-      // The old one is back first. But where the fresh one is half through, the server may have changed over.
+      // The old one recovered first. But if the new one is half-way up, the server may have switched already.
       if (this.#next.pc.iceConnectionState === "connected") return;
       this.#next.close();
       this.#next = null;
@@ -346,7 +346,7 @@ export class Peer {
     this.#widen();
   }
 
-  /** The path does not carry: make another, unless one is being made. */
+  /** The current connection failed: create another unless one is pending. */
   #replaceSoon(delay: number, roaming = false): void {
     if (this.#next !== null || this.#attempt > 0 || this.#unsent !== null) return;
     this.#stopShaky();
@@ -356,7 +356,7 @@ export class Peer {
     });
   }
 
-  /** A connection that takes too long is replaced by another. One that roams is given too little time to tell why. */
+  /** Replaces a connection that takes too long. A roaming one has too little time to tell the reason. */
   #giveUpLater(roams: boolean): void {
     const { clock } = this.#options;
     this.#stopRenew();
@@ -374,7 +374,7 @@ export class Peer {
     this.#renewWhenReachable();
   }
 
-  /** Without the server there is nobody to offer to; the coming back tries again. */
+  /** Without signalling there is nobody to send an offer to; a reconnect tries again. */
   #renewWhenReachable(roaming = false): void {
     if (this.#reachable) this.#renew(roaming);
     else this.#unsent = () => this.#renew();
@@ -387,7 +387,7 @@ export class Peer {
     });
   }
 
-  /** `connection` is of no use: make another, later and later. */
+  /** `connection` failed: create another, with exponential back-off. */
   #failed(connection: Connection): void {
     if (connection === this.#next) {
       this.#next = null;

@@ -1,23 +1,23 @@
-/** What is known of how much a page may send. */
+/** The current send bandwidth. */
 export interface Allowance {
-  /** What the picture may take now, in bits a second; `null`: this browser does not say, and nothing is known. */
+  /** The target bit rate of video in bits per second; `null` if the browser does not report it. */
   picture: number | null;
-  /** Whether a picture is being sent at all. */
+  /** Whether video is being sent. */
   sending: boolean;
 }
 
-/** The picture has enough from this share of its wish on. */
+/** Video has enough bandwidth from this share of its desired bit rate. */
 const ENOUGH = 0.85;
-/** How long it may be short before a probe, and how long the next waits after one. */
+/** How long bandwidth may be insufficient before a probe, and the interval between probes. */
 const SHORT_FOR = 1_500;
 const AGAIN_AFTER = 3_000;
 
-/** Says when to find out whether the network carries more than is sent. */
+/** Decides when to probe whether the network carries more than is sent. */
 export class ProbeTimer {
   #short = Number.POSITIVE_INFINITY;
   #probed = Number.NEGATIVE_INFINITY;
 
-  /** Reads a measurement; `wish` is what the picture would like. Says whether to probe now. */
+  /** Processes a measurement and returns whether to probe now; `wish` is the desired bit rate of video. */
   due(now: number, { picture, sending }: Allowance, wish: number): boolean {
     if (!sending || picture === null || picture >= ENOUGH * wish) {
       this.#short = Number.POSITIVE_INFINITY;
@@ -31,9 +31,9 @@ export class ProbeTimer {
 }
 
 /**
- * A server's answer with a bound on the section `mid`, in bits a second (RFC 3890). Raising the bound
- * makes libwebrtc send a short burst at that rate and take what arrives of it for the truth, where it
- * would feel its way up by 8 % a second otherwise.
+ * Returns the server's answer with a bandwidth limit for the section `mid` in bits per second (RFC 3890). When the
+ * limit is raised, libwebrtc sends a short burst at that rate and adopts the delivered rate as its estimate, instead of
+ * increasing it by 8 % per second.
  */
 export function bounded(answer: string, mid: string, bits: number): string {
   return answer

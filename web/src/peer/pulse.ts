@@ -1,21 +1,21 @@
-/** What a connection has carried so far. */
+/** Traffic counters of a connection. */
 export interface Counters {
   /** Packets. */
   sent: number;
-  /** Packets, or bytes where the browser counts no packets: only whether it grows matters. */
+  /** Packets, or bytes if the browser does not count packets: only increases matter. */
   received: number;
-  /** DTLS has ended: nothing can come any more. */
+  /** DTLS has ended, so nothing can arrive any more. */
   ended: boolean;
 }
 
-/** How long the server may say nothing to a page that sends. It answers media with RTCP every 100 ms or so. */
+/** How long the server may send nothing to a page that sends. It answers media with RTCP about every 100 ms. */
 const SILENT_AFTER = 1_000;
-/** So few packets need not have been answered. */
+/** This few packets may be unanswered. */
 const ANSWERED = 10;
 
 /**
- * Whether the server is still heard. ICE takes seven seconds to say that a path is dead; the packets
- * that do not come any more say it in one.
+ * Detects whether packets from the server still arrive. ICE takes seven seconds to detect a dead path; missing packets
+ * show it within one.
  */
 export class Pulse {
   #received = -1;
@@ -23,7 +23,7 @@ export class Pulse {
   #heard = 0;
   #silent = false;
 
-  /** Reads a measurement. A page that sends nothing is owed nothing: then the last word stands. */
+  /** Processes a measurement. If the page sends nothing, no answer is expected and the last result is kept. */
   read(now: number, { sent, received, ended }: Counters): void {
     if (ended) {
       this.#silent = true;
@@ -37,25 +37,25 @@ export class Pulse {
     }
   }
 
-  /** What has come, as far as was measured. */
+  /** The received count of the last measurement. */
   get received(): number {
     return Math.max(0, this.#received);
   }
 
-  /** Nothing has come for a while, though it should have. */
+  /** Nothing has arrived for a while although it should have. */
   get silent(): boolean {
     return this.#silent;
   }
 
-  /** Whether something came within these milliseconds, as far as was measured. */
+  /** Whether something arrived within this many milliseconds, as far as measured. */
   heardWithin(now: number, milliseconds: number): boolean {
     return this.#received > 0 && !this.#silent && now - this.#heard <= milliseconds;
   }
 }
 
 /**
- * What a report says that the connection has carried; `null`: nothing. Chromium counts packets of the transport, Firefox
- * bytes of the candidate pair in use.
+ * Extracts the counters from a report; `null` if there are none. Chromium counts packets of the transport, Firefox
+ * bytes of the selected candidate pair.
  */
 export function countersOf(report: RTCStatsReport): Counters | null {
   const entries = [...(report.values() as Iterable<Record<string, unknown>>)];
@@ -76,7 +76,7 @@ export function countersOf(report: RTCStatsReport): Counters | null {
   return { sent: out ?? 0, received: come, ended };
 }
 
-/** The candidate pair that is sent over. Firefox marks it, others name it or nominate one. */
+/** Returns the selected candidate pair. Firefox marks it; other browsers reference or nominate it. */
 export function pairInUse(entries: readonly Record<string, unknown>[], id: unknown): Record<string, unknown> | undefined {
   const pairs = entries.filter(({ type }) => type === "candidate-pair");
   return (

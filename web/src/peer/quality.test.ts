@@ -13,7 +13,7 @@ function inbound(kind: string, packetsReceived: number, packetsLost = 0, more: E
   return { type: "inbound-rtp", kind, mid: kind, packetsReceived, packetsLost, ...more };
 }
 
-/** What is measured of a kind that is sent: so many packets, and what the server said of them when. */
+/** Statistics of sent media of a kind: packets sent, and the server's receiver report. */
 function outbound(kind: string, packetsSent: number, timestamp: number, fractionLost = 0): Entry[] {
   return [
     { type: "outbound-rtp", kind, packetsSent },
@@ -21,7 +21,7 @@ function outbound(kind: string, packetsSent: number, timestamp: number, fraction
   ];
 }
 
-/** All goes well, for the turn-th time. */
+/** Statistics of the turn-th measurement without problems. */
 function well(turn: number): Entry[] {
   return [inbound("audio", 100 * turn), inbound("video", 200 * turn), ...outbound("audio", 100 * turn, turn), ...outbound("video", 200 * turn, turn)];
 }

@@ -1,47 +1,50 @@
-/** A plain word on one kind of media, one way. */
+/** The quality of one kind of media in one direction. */
 export type Quality = "unknown" | "good" | "weak" | "lost";
 
-/** How sound and picture fare one way; `null`: there is none to expect. */
+/** The quality of audio and video in one direction; `null` if none is expected. */
 export interface Flow {
   sound: Quality | null;
   picture: Quality | null;
 }
 
-/** Both directions: what of ours arrives at the server, and what of theirs arrives here. */
+/** Both directions: the user's media at the server, and the other participant's media here. */
 export interface Qualities {
   you: Flow;
   other: Flow;
 }
 
-/** Whether sound and picture are to be expected one way. */
+/** Whether audio and video are expected in one direction. */
 export interface Awaited {
   sound: boolean;
   picture: boolean;
 }
 
-/** What is to be expected: what cannot come is not missed. */
+/** The media that is expected; other media is not reported as missing. */
 export interface Expectation {
   you: Awaited;
   other: Awaited;
-  /** Whether it is known that the other person's devices work; if not, what never came at all is not missed. */
+  /**
+   * Whether the other participant's devices are known to work. If not, media that never arrived is not reported as
+   * missing.
+   */
   certain: boolean;
-  /** Which tracks are the other person's; empty: all that arrive. */
+  /** The other participant's tracks; empty for all tracks. */
   tracks: ReadonlySet<string>;
 }
 
-/** Before anything is known. */
+/** The state before anything is known. */
 export const UNKNOWN: Qualities = { you: { sound: "unknown", picture: "unknown" }, other: { sound: "unknown", picture: "unknown" } };
 
 type Kind = "audio" | "video";
 type Side = "you" | "other";
 
-/** What one measurement left for the next to compare with. */
+/** Counters of the previous measurement. */
 interface Counters {
   received: number;
   lost: number;
 }
 
-/** What is sent of a kind, as far as the server has reported on it. */
+/** Sent media of a kind, up to the server's last receiver report. */
 interface Report {
   packets: number;
   at: number;
@@ -50,30 +53,30 @@ interface Report {
 
 const WEAK_LOSS = 0.05;
 const WEAK_RTT = 0.4;
-/** Below this a picture is visibly reduced, bits a second. */
+/** Bit rate of video below which it is visibly degraded, in bits per second. */
 const WEAK_BITRATE = 500_000;
-/** So few packets say little about loss, unless most of them are missing. */
+/** This few packets say little about loss, unless most of them are missing. */
 const FEW = 20;
-/** After so many measurements in which packets were sent, and the server reported on none, it gets none. */
+/** If packets were sent but not reported in this many measurements, the server receives none. */
 const UNHEARD = 3;
 
-/** Turns `getStats()` reports, taken every two seconds, into words. */
+/** Rates `getStats()` reports that are taken every two seconds. */
 export class QualityMeter {
   /** By stream. */
   #last = new Map<string, Counters>();
-  /** What arrived of a kind of the other person's, while it was expected. */
+  /** The other participant's media received while it was expected. */
   #arrived: Record<Kind, number | null> = { audio: null, video: null };
-  /** What was sent of a kind, while it was to be. */
+  /** The user's media sent while it should be. */
   #sent: Record<Kind, Report | null> = { audio: null, video: null };
   #weak = new Map<string, number>();
   #downLoss = 0;
 
-  /** The share of packets that was lost on the way here, last time, of the stream that lost most. */
+  /** The share of packets lost on the way here in the last measurement, of the stream with the highest loss. */
   get downLoss(): number {
     return this.#downLoss;
   }
 
-  /** Reads one report. */
+  /** Processes one report. */
   read(report: Iterable<Record<string, unknown>>, expected: Expectation): Qualities {
     const entries = [...report];
     this.#downLoss = 0;
@@ -82,7 +85,7 @@ export class QualityMeter {
     for (const entry of entries) {
       const kind = entry["kind"];
       if (entry["type"] !== "inbound-rtp" || (kind !== "audio" && kind !== "video")) continue;
-      // What was lost of a picture is sent again, and then does not count as lost: sound says more.
+      // Retransmitted video packets do not count as lost, so audio loss says more.
       const counters = { received: number(entry["packetsReceived"]), lost: number(entry["packetsLost"]) };
       const lost = this.#lossSince(`${kind} ${String(entry["mid"])}`, counters);
       this.#downLoss = Math.max(this.#downLoss, lost);
@@ -101,7 +104,7 @@ export class QualityMeter {
     };
   }
 
-  /** Nothing at all is the worst of losses, and the only one that no counter of losses shows. */
+  /** Receiving nothing at all is the worst loss, and the only one that loss counters do not show. */
   #down(kind: Kind, due: boolean, certain: boolean, arrived: number, loss: number): Quality | null {
     const before = this.#arrived[kind];
     this.#arrived[kind] = due ? arrived : null;
@@ -142,7 +145,7 @@ export class QualityMeter {
     return lost / (lost + received);
   }
 
-  /** One bad report may be chance; two in a row are worth a word. */
+  /** A single bad report may be chance; two in a row are reported. */
   #steady(side: Side, kind: Kind, weak: boolean): Quality {
     const key = `${side} ${kind}`;
     const count = weak ? (this.#weak.get(key) ?? 0) + 1 : 0;
@@ -151,7 +154,7 @@ export class QualityMeter {
   }
 }
 
-/** The longest round trip, and whether the picture is smaller for want of bits. */
+/** The longest round trip, and whether video is limited by bandwidth. */
 function ways(entries: readonly Record<string, unknown>[]): { roundTrip: number; limited: boolean } {
   let roundTrip = 0;
   let limited = false;
@@ -163,7 +166,7 @@ function ways(entries: readonly Record<string, unknown>[]): { roundTrip: number;
       roundTrip = Math.max(roundTrip, number(entry["currentRoundTripTime"]));
       available = number(entry["availableOutgoingBitrate"]) || available;
     } else if (entry["type"] === "outbound-rtp" && entry["kind"] === "video") {
-      // Chromium also says "bandwidth" while a picture that began small grows, with bandwidth to spare.
+      // Chromium also reports "bandwidth" while a small video is growing with bandwidth to spare.
       limited ||= entry["qualityLimitationReason"] === "bandwidth";
     }
   }

@@ -10,14 +10,14 @@ function timestamp(number: number): number {
   return (FIRST + number * 960) >>> 0;
 }
 
-/** A packet as a browser makes it: itself, and the one before. */
+/** A packet as a browser sends it: its payload and the previous one. */
 function packet(number: number): Uint8Array {
   const length = 300;
   const before = [0x80 | 111, 960 >> 6, ((960 & 0x3f) << 2) | (length >> 8), length & 0xff];
   return new Uint8Array([...before, 111, ...new Array<number>(length).fill(number - 1), ...new Array<number>(4).fill(number)]);
 }
 
-/** The packets that a payload carries: how long ago, and what is in them. */
+/** The packets contained in a payload: age and contents. */
 function carried(payload: Uint8Array | null): [number, number][] {
   assert.ok(payload);
   const blocks: [number, number][] = [];
@@ -51,7 +51,7 @@ test("it stays small enough for every network", () => {
   let last: Uint8Array | null = null;
   for (let number = 1; number < 9; number += 1) last = redundancy.deepen(timestamp(number), packet(number));
   assert.ok(last !== null && last.length <= 1_000, String(last?.length));
-  // The oldest go first.
+  // The oldest are dropped first.
   assert.deepEqual(carried(last).map(([age]) => age), [4, 3, 2, 1, 0].slice(-carried(last).length));
 });
 
@@ -72,7 +72,7 @@ function report(fractionLost: number, roundTripTime: number, another = roundTrip
   ];
 }
 
-/** Reads the same for some seconds. */
+/** Processes the same measurement for some seconds. */
 function lasting(watch: LossWatch, from: number, seconds: number, ...measured: [number, number, number?]): LossWatch {
   for (let now = from; now < from + 1_000 * seconds; now += 500) watch.read(now, report(...measured));
   return watch;

@@ -1,28 +1,28 @@
-/** How many packets before it a packet carries: at 20 ms each, a burst of 80 ms. */
+/** Number of previous packets included in a packet; at 20 ms each this covers a burst of 80 ms. */
 const DEPTH = 4;
 /** An offset has 14 bits, a length 10 (RFC 2198, section 3). */
 const MAX_OFFSET = 0x3fff;
 const MAX_LENGTH = 0x3ff;
-/** What a packet may have in it, in bytes: below what every network carries in one piece. */
+/** Maximum payload size in bytes, below what every network carries without fragmentation. */
 const MAX_BYTES = 1_000;
 
 interface Block {
   /** Payload type. */
   type: number;
-  /** How long before the packet, in RTP ticks. */
+  /** Age relative to the packet, in RTP ticks. */
   offset: number;
   bytes: Uint8Array;
 }
 
 /**
- * Sound that survives bursts of loss on the way to the server. A browser sends each packet with a copy of
- * the one before it (RFC 2198), which mends single losses; this adds copies of more.
+ * Adds audio redundancy against bursts of packet loss towards the server. A browser sends each packet with a copy of
+ * the previous one (RED, RFC 2198), which recovers single losses; this adds copies of more packets.
  */
 export class Redundancy {
   /** By RTP timestamp, oldest first. */
   #recent: { timestamp: number; bytes: Uint8Array }[] = [];
 
-  /** The same packet with more redundancy. `null`: it is malformed, and should go as it is. */
+  /** Returns the packet with more redundancy, or `null` if it is malformed and should be sent unchanged. */
   deepen(timestamp: number, payload: Uint8Array): Uint8Array | null {
     const blocks = parse(payload);
     const primary = blocks?.at(-1);
@@ -45,7 +45,7 @@ export class Redundancy {
   }
 }
 
-/** The blocks of a payload, the primary one last. */
+/** Returns the blocks of a payload, the primary one last. */
 function parse(payload: Uint8Array): Block[] | null {
   const headers: { type: number; offset: number; length: number }[] = [];
   let at = 0;

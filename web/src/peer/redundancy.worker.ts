@@ -1,7 +1,7 @@
 import { Redundancy } from "./redundancy.ts";
 import type { Order } from "./deepening.ts";
 
-/** What the standard calls `RTCEncodedAudioFrame` (W3C WebRTC Encoded Transform). */
+/** `RTCEncodedAudioFrame` (W3C WebRTC Encoded Transform). */
 interface EncodedFrame {
   data: ArrayBuffer;
   timestamp?: number;
@@ -30,12 +30,12 @@ addEventListener("rtctransform", (event) => {
     try {
       deepen(frame);
     } catch {
-      // As the browser made it, then.
+      // Sends the frame unchanged.
     }
     out.enqueue(frame);
   };
   readable.pipeThrough(new TransformStream({ transform })).pipeTo(writable).catch(() => {});
 });
 
-// The page gives no sender to a worker that has not said that it runs.
+// The page uses the worker only after this confirmation.
 (self as unknown as { postMessage(message: string): void }).postMessage("runs");

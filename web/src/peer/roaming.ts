@@ -1,35 +1,37 @@
-/** Makes `RTCPeerConnection`s, or a test's doubles of them. */
+/** Creates `RTCPeerConnection`s, or fakes in tests. */
 export interface PeerConnections {
-  /** One that reaches the server by UDP or TCP. */
+  /** A connection that uses UDP or TCP. */
   plain(configuration: RTCConfiguration): RTCPeerConnection;
-  /** One that follows the machine from network to network, by UDP alone. `null`: this browser makes none. */
+  /**
+   * A connection that follows the device between networks, over UDP only. `null` if the browser does not support it.
+   */
   roaming(configuration: RTCConfiguration): RTCPeerConnection | null;
 }
 
-/** The browser's own, with what they leave in the page. */
+/** The browser's connections, with the resources they need in the page. */
 export interface BrowserConnections extends PeerConnections {
-  /** Takes it out again. */
+  /** Removes these resources. */
   close(): void;
 }
 
-/** A frame, with Chromium's word about what it may do. */
+/** An iframe with Chromium's permissions policy API. */
 type Frame = HTMLIFrameElement & { readonly featurePolicy?: { allowsFeature(name: string): boolean } };
 
 /**
- * The browser's own.
+ * Creates connections in the browser.
  *
- * Where a page may use camera or microphone, Chromium binds connections to the addresses that the networks
- * gave, and looks for other networks every two seconds: until then it stands still after a change. Where a page
- * may not, it binds to none, and the system's routes take the packets along at once (RFC 8828, mode 2; which also
- * tells nobody the machine's other addresses). So a roaming connection is made in a frame that may not; what it
- * sends is the page's all the same.
+ * In a page that may use camera or microphone, Chromium binds connections to the addresses of network interfaces and
+ * looks for other interfaces every two seconds, so media stops for that long after a change. In a page without these
+ * permissions, it does not bind, and packets follow the system's routes immediately (RFC 8828, mode 2, which also
+ * reveals no other addresses of the device). So a roaming connection is created in an iframe without permissions; the
+ * media it sends is still the page's.
  */
 export function browserConnections(): BrowserConnections {
   let frame: Frame | null = null;
   return {
     plain: (configuration) => new RTCPeerConnection(configuration),
     roaming(configuration) {
-      // Whoever renders the page may have thrown it away.
+      // The page's framework may have removed it.
       if (frame?.isConnected !== true) frame = withoutDevices();
       const Made = (frame.contentWindow as (Window & typeof globalThis) | null)?.RTCPeerConnection;
       const roams = frame.featurePolicy?.allowsFeature("camera") === false;

@@ -1,38 +1,38 @@
-/** Sound is in small packets, pictures are in large ones: so much is lost of one and so little of the other. */
+/** Audio uses small packets and video large ones: thresholds of loss for large and for small packets. */
 const MOST = 0.5;
 const LITTLE = 0.1;
-/** After so many measurements of that, of two a second, the network drops packets for their size. */
+/** After this many such measurements, at two per second, the network is considered to drop large packets. */
 const ENOUGH = 6;
-/** What a measurement without that takes back. */
+/** How much a measurement without these symptoms counts against them. */
 const FADES = 0.5;
-/** So long, in milliseconds, may the server say nothing about what it gets of a picture that is sent. */
+/** Maximum time in milliseconds without a receiver report for video that is sent. */
 const UNREPORTED = 2_500;
-/** Sound is reported on every two seconds: for so long, in milliseconds, a report on it holds. */
+/** Receiver reports for audio arrive every two seconds; each is valid for this many milliseconds. */
 const HEARD_FOR = 4_500;
-/** So few packets need not have been reported. */
+/** This few packets may be unreported. */
 const FEW = 10;
 
-/** What of one kind of media came, or was lost, so far. */
+/** Cumulative counters of one kind of media. */
 interface Totals {
   received: number;
   lost: number;
   decoded: number;
-  /** Requests to repeat what was lost. */
+  /** Retransmissions requested. */
   asked: number;
-  /** What was repeated, and came. */
+  /** Retransmissions received. */
   repeated: number;
 }
 
-/** What is known of what the page sends of a kind. */
+/** Sent media of a kind. */
 interface Sent {
   packets: number;
-  /** The share that the server lost. */
+  /** The share lost according to the server. */
   lost: number;
-  /** When the server last said so, by the browser's clock. */
+  /** When the server last reported it, by the browser's clock. */
   reported: number;
 }
 
-/** What was sent and when, as the server last reported on the picture. */
+/** Packets sent by the time of the server's last report on video. */
 interface Reported {
   at: number;
   now: number;
@@ -40,35 +40,38 @@ interface Reported {
 }
 
 /**
- * Finds out whether only small packets get through. Behind a tunnel with a small MTU whose ICMP messages are dropped,
- * sound passes, and large pieces of pictures vanish with every repetition. Senders take that for a narrow network, and
- * make pictures so small that most pass: what stays is that nothing that was repeated ever comes.
+ * Detects that only small packets get through. Behind a tunnel with a small MTU whose ICMP messages are dropped, audio
+ * passes, while large video packets are lost including all retransmissions. Senders treat that as low bandwidth and
+ * reduce video until most packets pass; the remaining symptom is that no retransmission ever arrives.
  */
 export class SizeWatch {
   #before: { audio: Totals; video: Totals } | null = null;
   #reported: Reported = { at: -1, now: 0, packets: 0 };
   #heard: { at: number; now: number } = { at: -1, now: 0 };
-  /** Whether this browser says what was repeated. */
+  /** Whether this browser reports retransmissions. */
   #counts = false;
   #up = 0;
   #down = 0;
 
-  /** Whether it is so. */
+  /** Whether large packets are dropped. */
   get cramped(): boolean {
     return this.#up >= ENOUGH || this.#down >= ENOUGH;
   }
 
-  /** Reads what `getStats()` says, twice a second. */
+  /** Processes a `getStats()` report, twice a second. */
   read(now: number, report: Iterable<Record<string, unknown>>): void {
     const entries = [...report];
     const down = this.#isDownCramped(entries);
-    // Where repetitions are counted one that came tells otherwise, and nothing else needs to.
+    // If retransmissions are counted, one that arrives disproves it, and nothing else is needed.
     const fades = this.#counts ? 0.1 : FADES;
     this.#down = down === null ? 0 : Math.max(0, this.#down + (down ? 1 : -fades));
     this.#up = Math.max(0, this.#up + (this.#isUpCramped(now, entries) ? 1 : -FADES));
   }
 
-  /** `null`: it is certainly not so, for a repetition that came has the size of what was lost. */
+  /**
+   * Returns `null` if it is certainly not so, because a retransmission of a lost packet arrived, which has the same
+   * size.
+   */
   #isDownCramped(entries: readonly Record<string, unknown>[]): boolean | null {
     const now = { audio: totals(entries, "audio"), video: totals(entries, "video") };
     const before = this.#before;
@@ -84,7 +87,7 @@ export class SizeWatch {
     const [audio, video] = [since("audio"), since("video")];
     if (video.repeated > 0) return null;
     if (audio.received < FEW || share(audio) > LITTLE) return false;
-    // Firefox does not say what was repeated, nor how much it could send.
+    // Firefox reports neither retransmissions nor available bandwidth.
     this.#counts ||= entries.some((entry) => typeof entry["availableOutgoingBitrate"] === "number");
     if (this.#counts && audio.lost === 0 && video.asked > 0) return true;
     return video.received > 0 && video.decoded === 0 && share(video) > MOST;
@@ -96,7 +99,7 @@ export class SizeWatch {
       this.#reported = { at: video.reported, now, packets: video.packets };
     }
     if (audio.reported !== this.#heard.at) this.#heard = { at: audio.reported, now };
-    // Where the server hears no sound either, the path is dead, or one way.
+    // If the server receives no audio either, the path is dead in one or both directions.
     if (audio.reported < 0 || audio.lost > LITTLE || now - this.#heard.now > HEARD_FOR) return false;
     const silent = now - this.#reported.now >= UNREPORTED && video.packets - this.#reported.packets >= FEW;
     return silent || (video.reported >= 0 && video.lost > MOST);

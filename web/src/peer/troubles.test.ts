@@ -7,10 +7,10 @@ import { FakePeerConnection } from "../testing/peer.ts";
 
 beforeEach(begin);
 
-/** Workers as the browser would make them. */
+/** Workers as the browser would create them. */
 class FakeWorker {
   static made: FakeWorker[] = [];
-  /** What becomes of its script. */
+  /** What happens to its script. */
   static script: "runs" | "gone" | "silent" = "runs";
   onmessage: (() => void) | null = null;
   onerror: (() => void) | null = null;
@@ -83,7 +83,7 @@ test("a sound worker whose script is gone gets no sender", () => getsNoSender("g
 
 test("a sound worker that does not say that it runs gets no sender", () => getsNoSender("silent"));
 
-/** A connection whose sound goes through a worker that runs. */
+/** A connection whose audio passes through a running worker. */
 async function deepened(): Promise<FakePeerConnection> {
   peer.send({ kind: "audio", enabled: true, readyState: "live", muted: false } as MediaStreamTrack, null);
   await connect();
@@ -203,7 +203,7 @@ test("where no path was found, UDP stays", async () => {
   assert.match(pc().answers.at(-1) ?? "", / udp /);
 });
 
-/** What is measured of sound, and of a picture, on their ways to the server. */
+/** Statistics of audio and of video towards the server. */
 function reports(turn: number, video: { sent: number; lost: number; at: number }): Record<string, unknown>[] {
   return [
     { type: "remote-inbound-rtp", kind: "audio", fractionLost: 0, timestamp: turn },
@@ -246,7 +246,10 @@ test("pictures that arrive here in parts, none of which can be shown, are asked 
   assert.equal(FakePeerConnection.made.length, 2);
 });
 
-/** What Chromium measured, once a second, of a picture whose packets above 1,172 bytes vanished; and at 10 % loss. */
+/**
+ * Measurements from Chromium, once a second, of video whose packets above 1,172 bytes were dropped, and of 10 % random
+ * loss.
+ */
 const ASKED = { vanishing: [27, 66, 80, 80, 110, 144, 180, 180, 192, 239, 284, 284], lossy: [4, 20, 23, 28, 33, 37, 37, 40, 46, 47, 53, 55] };
 
 function arriving(turn: number, of: keyof typeof ASKED, more: Record<string, unknown>): Record<string, unknown>[] {

@@ -2,54 +2,55 @@ import { nothing, type Clock } from "../time/clock.ts";
 import type { ClientMessage } from "./messages.ts";
 import type { Socket } from "./socket.ts";
 
-/** After how long an attempt that is not answered gets another one beside it, and how many are waited for at a time. */
+/** After how long an unanswered attempt gets another one beside it, and the maximum number of concurrent attempts. */
 const HASTY: Pace = { besideAfter: 1_000, atATime: 6 };
 /**
- * Once it lasts. Chromium counts the WebSockets of a page that came to nothing within six minutes: with n of them
- * under way and f failed for each that did not, a new one waits up to 5 s / 2^(16 − n − f) before it sends anything.
+ * The same for a longer outage. Chromium counts the WebSockets of a page that failed within six minutes: with n pending
+ * and f failed per success, a new one waits up to 5 s / 2^(16 − n − f) before it sends anything.
  */
 const PATIENT: Pace = { besideAfter: 4_000, atATime: 3 };
-/** How long those that have knocked are kept once one was answered. */
+/** How long attempts that sent a message are kept after another one was answered, in milliseconds. */
 const SPARE_FOR = 2_000;
-/** What is said on the attempt that is chosen: the server lets in only those that say something. */
+/** The message sent on the chosen attempt. The server counts a connection only after its first message. */
 const KNOCK = JSON.stringify({ type: "ping" } satisfies ClientMessage);
 
 interface Pace {
   besideAfter: number;
-  /** The oldest makes way. */
+  /** Beyond this number the oldest is closed. */
   atATime: number;
 }
 
-/** What the attempts need. */
+/** The dependencies of the attempts. */
 export interface AttemptsOptions {
   clock: Clock;
   random: () => number;
-  /** Whether the search is young. */
+  /** Whether the outage is still short. */
   hasty: () => boolean;
-  /** Opens a connection; one that knocks counts to the server only once something is said on it. */
+  /** Opens a connection. With `knocks`, the server counts it only after the first message. */
   open: (knocks: boolean) => Socket;
-  /** One was answered. The others are spare. */
+  /** An attempt was answered. The others are spare. */
   answered: (socket: Socket, data: unknown) => void;
-  /** Another was begun, because those under way are not answered. */
+  /** Another attempt was started because the pending ones are not answered. */
   unanswered: () => void;
-  /** None is left. The close code of the last. */
+  /** All attempts failed; the close code of the last one. */
   failed: (code: number) => void;
 }
 
 /**
- * Attempts at a connection. A network that swallows packets answers neither yes nor no, and one attempt
- * repeats its opening packet ever more seldom; so others are begun beside it. When the network is back, all of
- * them get through, and to the server the last is the page: so those beside the first are silent, and count
- * only when they knock, which the first that is open does. Should one more be answered, it is the page.
+ * Parallel connection attempts. On a network that drops packets, an attempt neither succeeds nor fails, and TCP
+ * retransmits its SYN at growing intervals, so further attempts are started beside it. When the network recovers, all
+ * of them get through, and the server would treat the last one as the page. So all but the first stay silent, and the
+ * server counts them only after their first message, which the first open one sends. If another one is answered as
+ * well, that one is used.
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
   #sockets: Socket[] = [];
-  /** Those that are open, but silent. */
+  /** Open connections on which nothing was sent yet. */
   #silent: Socket[] = [];
-  /** Those that the server answers: they have knocked, or need not. */
+  /** Connections that the server counts: a message was sent, or none is needed. */
   #heard = new Set<Socket>();
-  /** One has knocked just now. */
+  /** A message was just sent on one of them. */
   #knocked = false;
   #begun = Number.NEGATIVE_INFINITY;
   #stopNext = nothing;
@@ -59,22 +60,22 @@ export class Attempts {
     this.#options = options;
   }
 
-  /** Whether one is under way. */
+  /** Whether an attempt is pending. */
   get active(): boolean {
     return this.#sockets.length > 0;
   }
 
-  /** Whether one is under way, and another is begun if it is not answered. */
+  /** Whether an attempt is pending, and another is started if it is not answered. */
   get seeking(): boolean {
     return this.active && this.#stopSpare === null;
   }
 
-  /** How long ago the last was begun, in milliseconds. */
+  /** Milliseconds since the last attempt was started. */
   get age(): number {
     return this.#options.clock.now() - this.#begun;
   }
 
-  /** Begins one now, beside those that are under way, and beside a connection that is in doubt. */
+  /** Starts an attempt now, beside pending ones and beside a connection that is in doubt. */
   begin(beside = this.active): void {
     this.#unspare();
     const socket = this.#options.open(beside);
@@ -96,7 +97,7 @@ export class Attempts {
     socket.onclose = ({ code }) => {
       if (this.#heard.has(socket)) this.#knocked = false;
       this.#forget(socket);
-      // A code of ours is an answer to all of them.
+      // An application close code from the server applies to all attempts.
       if (this.active && code < 4000) return this.#knock();
       this.stop();
       this.#options.failed(code);
@@ -104,20 +105,20 @@ export class Attempts {
     this.#beginAnotherLater();
   }
 
-  /** There is an answer: nothing more is begun. What has knocked may be answered too. */
+  /** An attempt was answered: no more are started. Others that sent a message may still be answered. */
   settle(): void {
     this.#stopNext();
     for (const socket of this.#sockets) if (!this.#heard.has(socket)) this.#abandon(socket);
     if (this.active) this.#stopSpare ??= this.#options.clock.after(SPARE_FOR, () => this.stop());
   }
 
-  /** The answer was of no use after all: those under way are what there is. */
+  /** The answered connection failed after all: the pending ones remain. */
   unsettle(): void {
     this.#unspare();
     this.#beginAnotherLater();
   }
 
-  /** Gives all of them up. */
+  /** Closes all attempts. */
   stop(): void {
     this.#stopNext();
     this.#unspare();
@@ -129,7 +130,7 @@ export class Attempts {
     this.#stopNext();
     const delay = this.#pace.besideAfter * (0.8 + 0.4 * this.#options.random());
     this.#stopNext = this.#options.clock.after(delay, () => {
-      // The one that knocked has not been answered either.
+      // The one on which a message was sent has not been answered either.
       this.#knocked = false;
       this.#knock();
       this.begin(true);
@@ -166,7 +167,7 @@ export class Attempts {
     socket.onopen = null;
     socket.onmessage = null;
     socket.onclose = null;
-    // Not a goodbye: another attempt is this page as well.
+    // Not a goodbye, because another attempt belongs to the same page.
     socket.close(3000);
   }
 }

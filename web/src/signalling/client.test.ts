@@ -151,7 +151,7 @@ test("of attempts that were on their way together, the server's last is the one,
   third?.open();
   second?.say({ type: "resumed", sequence: 40, latest: 41, now: 9 });
   second?.say({ type: "changed", sequence: 41, changes: [{ name: "visit", visit: "w" }] });
-  // The server has taken the third for the page since.
+  // By now the server treats the third connection as the page's.
   second?.drop(4001);
   third?.say({ type: "resumed", sequence: 40, latest: 42, now: 9 });
   third?.say({ type: "changed", sequence: 41, changes: [{ name: "visit", visit: "w" }] });
@@ -352,7 +352,7 @@ test("changes are applied in order; a gap asks for a fresh snapshot", async () =
   assert.equal(views.length, 2);
 });
 
-test("a seat that moved is not taken back by itself, but by a person", async () => {
+test("a seat that moved is not taken back automatically, but by the user", async () => {
   server.last.snapshot();
   server.last.say({ type: "moved" });
   await clock.pass(60_000);

@@ -6,27 +6,27 @@ import type { Socket } from "./socket.ts";
 
 const PING_EVERY = 5_000;
 const DEAD_AFTER = 10_000;
-/** Close codes: this page ends; it comes back on another connection, and its media go on. */
+/** Close codes: the page ends, or it reconnects and its media continues. */
 const GOODBYE = 1000;
 const COMING_BACK = 3000;
-/** So many attempts follow one another quickly; then it may last. */
+/** This many attempts follow each other quickly; after that the outage may last. */
 const HASTY = 10;
-/** The longest delay between two attempts, from beginning to beginning once it lasts. */
+/** Maximum delay in milliseconds between the starts of two attempts, during a short and a long outage. */
 const LONGEST_HASTY = 1_500;
 const LONGEST = 4_000;
-/** How long a connection may be silent after the network changed under it. */
+/** How long a connection may be silent after the network changed. */
 const PROVE_WITHIN = 1_500;
 
 /**
- * How the page reaches the server. `open` only after a snapshot, or after what was missed. The last
+ * The state of the signalling connection. `open` only after a snapshot, or after missed changes were received. The last
  * five are final until {@link SignallingClient.start} is called again.
  */
 export type Transport = "connecting" | "open" | "reconnecting" | "moved" | "signed_out" | "refused" | "broken" | "closed";
 
-/** Messages for whoever carries the media. */
+/** Messages for the call backend. */
 export type MediaMessage = Extract<ServerMessage, { type: "answer" | "media_failed" | "layers" }>;
 
-/** What the client tells its owner. */
+/** Callbacks of the client. */
 export interface SignallingEvents {
   transport(transport: Transport, attempt: number): void;
   snapshot(view: View, now: Timestamp): void;
@@ -34,15 +34,15 @@ export interface SignallingEvents {
   acknowledged(command: Command): void;
   refused(command: Command, refusal: Refusal): void;
   media(message: MediaMessage): void;
-  /** Who speaks now; `null`: nobody. */
+  /** The active speaker; `null` for none. */
   speaking(user: UserId | null): void;
-  /** Who asks to come in on another device: all of them. */
+  /** All pending requests to join from another device. */
   admissions(waiting: readonly Admission[]): void;
-  /** The server is about to stop, at that time at the latest; `null`: this one is not. */
+  /** The latest time at which the server stops, if it is shutting down; `null` if it is not. */
   stopping(until: Timestamp | null): void;
 }
 
-/** What the client needs. */
+/** The dependencies of the client. */
 export interface SignallingOptions {
   url: string;
   socket: (url: string) => Socket;
@@ -52,9 +52,9 @@ export interface SignallingOptions {
 }
 
 /**
- * One page's conversation with the server. It comes back by itself for as long as the page is open,
- * asks for what it missed, and sends unanswered commands again under their old ids. Where something
- * does not fit it forgets what it heard and asks for the whole state.
+ * A page's signalling connection to the server. It reconnects automatically while the page is open, requests missed
+ * changes, and sends unanswered commands again with the same IDs. On any inconsistency it discards its state and
+ * requests a snapshot.
  */
 export class SignallingClient {
   readonly #options: SignallingOptions;
@@ -62,11 +62,11 @@ export class SignallingClient {
   readonly #page: string;
   readonly #attempts: Attempts;
   #socket: Socket | null = null;
-  /** The number of the last message that was heard, kept over breaks. */
+  /** The last sequence number received, kept across reconnects. */
   #heard: number | null = null;
-  /** The number with which this connection has caught up; `null` once it has. */
+  /** The sequence number up to which this connection still has to catch up; `null` once it has. */
   #catchingUp: number | null = null;
-  /** Up to this number this connection repeats what was heard on another. */
+  /** Up to this number, this connection repeats changes received on another. */
   #repeated = 0;
   #attempt = 0;
   #greeting: Command | null = null;
@@ -94,7 +94,7 @@ export class SignallingClient {
     });
   }
 
-  /** Connects; also after a final state, when the person asked for it. */
+  /** Connects. Also after a final state, if the user asked for it. */
   start(): void {
     if (this.#socket !== null || this.#attempts.active) return;
     this.#attempt = 0;
@@ -102,49 +102,49 @@ export class SignallingClient {
     this.#connect("connecting");
   }
 
-  /** Stops for good. */
+  /** Stops permanently. */
   close(): void {
     this.#end("closed");
   }
 
-  /** Gives a command. It is sent now or after the next connect, until it is answered. */
+  /** Queues a command, which is sent now or after the next reconnect until it is answered. */
   command(command: Command): void {
     const id = this.#queue.add(command);
     if (this.#isOpen()) this.#send({ type: "command", id, command });
   }
 
-  /** Whether a command of this name has no answer yet. */
+  /** Whether a command with this name is unanswered. */
   pending(name: Command["name"]): boolean {
     return this.#queue.has(name);
   }
 
-  /** Takes back the commands of a name that have no answer yet. */
+  /** Discards unanswered commands with this name. */
   forget(name: Command["name"]): void {
     this.#queue.drop(name);
   }
 
-  /** What to say first to a server that gives its whole state; said at once if there is one. `null`: nothing. */
+  /** Sets the first command after a snapshot, and sends it immediately if there was one. `null` for none. */
   greet(command: Command | null): void {
     this.#greeting = command;
     if (command === null) this.#queue.drop("enter");
     else if (this.#isOpen()) this.command(command);
   }
 
-  /** Offers a media connection; `false` if the server cannot be reached now. */
+  /** Sends an SDP offer; `false` if the server cannot be reached now. */
   offer(peer: number, sdp: string): boolean {
     if (!this.#isOpen()) return false;
     this.#send({ type: "offer", peer, sdp });
     return true;
   }
 
-  /** Says how large everyone is shown here, if the server can be reached now. */
+  /** Sends displayed video sizes if the server can be reached now. */
   watch(pictures: Watched[]): void {
     if (this.#isOpen()) this.#send({ type: "watch", pictures });
   }
 
   /**
-   * The network or the page came back, or the server is not heard elsewhere. A connection that is there has to
-   * prove itself, with another begun beside it; whichever is answered first is the one.
+   * The network is available again, the page is visible again, or media from the server stopped. The current connection
+   * must prove that it works while another one is started beside it; whichever is answered first is used.
    */
   nudge(): void {
     if (this.#socket === null) {
@@ -172,7 +172,7 @@ export class SignallingClient {
     this.#attempts.begin();
   }
 
-  /** The first of the attempts that is answered carries the conversation. */
+  /** The first attempt that is answered becomes the connection. */
   #adopt(socket: Socket, data: unknown): void {
     this.#let();
     this.#socket = socket;
@@ -201,7 +201,7 @@ export class SignallingClient {
     this.#stopWatch = this.#options.clock.after(milliseconds, () => this.#silent());
   }
 
-  /** The connection is of no use. What was begun beside it goes on. */
+  /** The connection has failed. Attempts started beside it continue. */
   #silent(): void {
     if (!this.#attempts.active) return this.#reconnect();
     this.#attempts.unsettle();
@@ -258,19 +258,22 @@ export class SignallingClient {
     }
   }
 
-  /** The whole state, be it for the first time or because too much was missed. */
+  /** Processes a snapshot, at first or because too much was missed. */
   #begin(sequence: number, view: View, now: Timestamp): void {
     const socket = this.#socket;
     this.#queue.drop("enter");
-    // Before anything is sent again: the owner may take back what the server's word overrules, and
-    // what it gives meanwhile comes after the greeting.
+    // Before commands are sent again: the owner may discard commands that the snapshot overrides, and commands it
+    // queues now come after the greeting.
     this.#options.events.snapshot(view, now);
     if (this.#socket !== socket) return;
     this.#heard = sequence;
     this.#opened(this.#greeting);
   }
 
-  /** What was missed since `sequence` follows. Where this was asked some time ago, part of it has been heard since. */
+  /**
+   * Processes a resumption: changes since `sequence` follow. Some may have been received on another connection since
+   * the request.
+   */
   #resume(sequence: number, latest: number): void {
     if (this.#heard === null || sequence > this.#heard || latest < this.#heard) return this.#startOver();
     this.#catchingUp = latest;
@@ -306,11 +309,11 @@ export class SignallingClient {
     const end = finalOf(code);
     if (end !== undefined) return this.#end(end);
     this.#silent();
-    // A newer connection of this page has taken over, but it was not the one that is listened to.
+    // A newer connection of this page has taken over, but not the one in use.
     if (code === 4001 && !this.#attempts.active) this.nudge();
   }
 
-  /** All attempts have failed, or one was answered with a reason. */
+  /** All attempts failed, or one was rejected with a reason. */
   #failed(code: number): void {
     const end = finalOf(code);
     if (end !== undefined) return this.#end(end);
@@ -325,7 +328,8 @@ export class SignallingClient {
   #retryLater(): void {
     const { clock, random } = this.#options;
     const again = (attempt: number, longest: number): number => backOff(attempt, 250, 1.5, longest, random);
-    // A server that restarts is back in seconds. Later on, an attempt that took its time to fail is followed soon.
+    // A restarting server is back within seconds. During a longer outage, an attempt that took long to fail is followed
+    // soon by the next.
     const delay =
       this.#attempt < HASTY
         ? again(this.#attempt, LONGEST_HASTY)
@@ -349,7 +353,7 @@ export class SignallingClient {
     this.#let(code);
   }
 
-  /** Lets go of the connection that carries the conversation. */
+  /** Releases the current connection. */
   #let(code = COMING_BACK): void {
     const socket = this.#socket;
     this.#socket = null;
@@ -370,7 +374,7 @@ export class SignallingClient {
   }
 }
 
-/** Close codes after which a page does not come back by itself (see the server's `CloseReason`). */
+/** Close codes after which a page does not reconnect automatically (see the server's `CloseReason`). */
 function finalOf(code: number): Transport | undefined {
   switch (code) {
     case 4000:

@@ -20,7 +20,7 @@ export type Check = "unknown" | "asking" | "works" | "blocked";
 
 export type DeviceCheck = { 
 /**
- * The browser can hold a video call.
+ * The browser supports video calls.
  */
 browser: Check, 
 /**
@@ -32,12 +32,11 @@ camera: Check,
  */
 microphone: Check, 
 /**
- * The microphone has been heard making a sound.
+ * The microphone has picked up sound.
  */
 heard: boolean, 
 /**
- * The camera has been seen to deliver more than a dark picture. Pages that were loaded before this was there do not
- * say.
+ * The camera has delivered a picture that is not black. Pages loaded before this field was added do not send it.
  */
 seen: boolean, };
 
@@ -49,25 +48,25 @@ export type ChatText = string;
 
 export type ChatMessage = { 
 /**
- * Its number in the visit, from 1.
+ * Its number in the visit, counting from 1.
  */
 number: number, 
 /**
- * Who wrote it.
+ * The sender.
  */
 from: UserId, 
 /**
- * When.
+ * When it was sent.
  */
 at: Timestamp, 
 /**
- * What.
+ * Its text.
  */
 text: ChatText, };
 
 export type Stage = { "name": "preparing" } | { "name": "waiting", 
 /**
- * When they came in.
+ * When they entered.
  */
 since: Timestamp, } | { "name": "called", 
 /**
@@ -75,7 +74,7 @@ since: Timestamp, } | { "name": "called",
  */
 since: Timestamp, } | { "name": "idle" } | { "name": "calling", 
 /**
- * Since when.
+ * When calling began.
  */
 since: Timestamp, 
 /**
@@ -87,7 +86,7 @@ until: Timestamp | null, } | { "name": "unanswered",
  */
 since: Timestamp, } | { "name": "declined", 
 /**
- * When.
+ * When they declined.
  */
 at: Timestamp, } | { "name": "connected", 
 /**
@@ -103,25 +102,25 @@ since: Timestamp, } | { "name": "alone",
  */
 since: Timestamp, } | { "name": "left", 
 /**
- * When.
+ * When you left.
  */
 at: Timestamp, } | { "name": "ended", 
 /**
- * When.
+ * When it ended.
  */
 at: Timestamp, 
 /**
- * Why.
+ * Why it ended.
  */
 reason: EndReason, };
 
 export type Presence = { "name": "absent" } | { "name": "preparing", 
 /**
- * Since when the page is connected.
+ * When the page connected.
  */
 since: Timestamp, } | { "name": "here", 
 /**
- * When they came in.
+ * When they entered.
  */
 since: Timestamp, } | { "name": "away", 
 /**
@@ -129,21 +128,21 @@ since: Timestamp, } | { "name": "away",
  */
 since: Timestamp, } | { "name": "left", 
 /**
- * When.
+ * When they left.
  */
 at: Timestamp, };
 
 export type ParticipantView = { 
 /**
- * Who.
+ * The user's ID.
  */
 user: UserId, 
 /**
- * Their name.
+ * Their display name.
  */
 name: string, 
 /**
- * As what.
+ * Their role.
  */
 role: Role, 
 /**
@@ -151,45 +150,45 @@ role: Role,
  */
 presence: Presence, 
 /**
- * Whether their microphone may be heard. The server's word, whatever a page sends.
+ * Whether their microphone may be forwarded. The server enforces this whatever the page sends.
  */
 microphone: boolean, 
 /**
- * Whether their camera may be seen. The server's word, whatever a page sends.
+ * Whether their camera may be forwarded. The server enforces this whatever the page sends.
  */
 camera: boolean, 
 /**
- * Whether their media connection to the server carries; over another backend: whether they can be reached there.
+ * Whether their media connection to the server works. With another backend: whether they can be reached there.
  */
 media: boolean, 
 /**
- * What keeps their page from sending, although they have not switched it off.
+ * Why their page cannot send media, although they have not turned it off.
  */
 capture: Capture, 
 /**
- * When they agreed to the clinic's terms. Shown to the provider, and to the person themselves.
+ * When they accepted the clinic's terms. Visible to the provider and to the participant.
  */
 consent: Timestamp | null, 
 /**
- * What their page reported of its device. Shown to the provider, and to the person themselves.
+ * Their page's device check. Visible to the provider and to the participant.
  */
 check: DeviceCheck | null, 
 /**
- * When they came on another device than before, if they did. Shown to the provider, and to the person themselves.
+ * When they last came on another device, if they did. Visible to the provider and to the participant.
  */
 device_changed: Timestamp | null, };
 
 export type View = { 
 /**
- * Which visit. A new meeting of the same appointment is another visit.
+ * The visit. A new meeting of the same appointment is another visit.
  */
 visit: VisitId, 
 /**
- * Where it stands for you.
+ * The stage for you.
  */
 stage: Stage, 
 /**
- * Who carries the media.
+ * The call backend.
  */
 backend: CallBackend, 
 /**
@@ -197,37 +196,37 @@ backend: CallBackend,
  */
 you: ParticipantView, 
 /**
- * Everyone else who has a seat, the person your page is about first.
+ * Everyone else who has a seat, your counterpart first.
  */
 others: Array<ParticipantView>, 
 /**
- * What was written, in order.
+ * The chat messages, in order.
  */
 messages: Array<ChatMessage>, };
 
 export type Change = { "name": "visit", 
 /**
- * Which.
+ * Its ID.
  */
 visit: VisitId, } | { "name": "stage", 
 /**
- * Where.
+ * The new stage.
  */
 stage: Stage, } | { "name": "backend", 
 /**
- * Which.
+ * The new backend.
  */
 backend: CallBackend, } | { "name": "you", 
 /**
- * All of it.
+ * Your complete new state.
  */
 you: ParticipantView, } | { "name": "other", 
 /**
- * All of it.
+ * Their complete new state.
  */
 other: ParticipantView, } | { "name": "said", 
 /**
- * What.
+ * The message.
  */
 message: ChatMessage, };
 
@@ -241,31 +240,31 @@ microphone: boolean,
  */
 camera: boolean, } | { "name": "report_check", 
 /**
- * All of it.
+ * The complete result.
  */
 check: DeviceCheck, } | { "name": "report_capture", 
 /**
- * That.
+ * The reason.
  */
 capture: Capture, } | { "name": "report_media", 
 /**
- * You can.
+ * Whether you can be reached.
  */
 carries: boolean, } | { "name": "report_stranger" } | { "name": "move_call", 
 /**
- * Which.
+ * The backend.
  */
 backend: CallBackend, } | { "name": "set_consent", 
 /**
- * Agree?
+ * `true` to accept, `false` to withdraw.
  */
 given: boolean, 
 /**
- * To which, as they were shown. Others than those of now cannot be agreed to.
+ * The terms as they were displayed. Only the current terms can be accepted.
  */
 terms: TermsId, } | { "name": "say", 
 /**
- * What.
+ * The text.
  */
 text: ChatText, };
 
@@ -273,35 +272,35 @@ export type Layer = "q" | "h" | "f";
 
 export type Watched = { 
 /**
- * Whose picture.
+ * The participant.
  */
 user: UserId, 
 /**
- * The largest layer it has a use for; nothing: it shows none of them.
+ * The largest layer the page can use; absent if it does not display the video.
  */
 most: Layer | null, };
 
 export type ClientMessage = { "type": "command", 
 /**
- * The page's name for it. Sending it again under the same id changes nothing.
+ * The ID, chosen by the page. Sending the command again under the same ID has no effect.
  */
 id: CommandId, 
 /**
- * What.
+ * The command.
  */
 command: Command, } | { "type": "offer", 
 /**
- * The page's number for its `RTCPeerConnection`, drawn at random so that another page of the
- * same person does not have it. The number of the connection that is there renegotiates it
- * (an ICE restart); another number replaces it.
+ * The page's number for its `RTCPeerConnection`, drawn at random so that it differs from that of the user's
+ * other pages. The number of the current connection renegotiates it (an ICE restart); a new number replaces
+ * it.
  */
 peer: number, 
 /**
- * The description.
+ * The session description.
  */
 sdp: Sdp, } | { "type": "watch", 
 /**
- * Whom. Those it does not name may come as large as they are sent.
+ * The sizes. Videos of participants not listed may be forwarded at full size.
  */
 pictures: Array<Watched>, } | { "type": "ping" };
 
@@ -309,19 +308,19 @@ export type AdmissionId = string;
 
 export type Admission = { 
 /**
- * Which.
+ * Its ID.
  */
 id: AdmissionId, 
 /**
- * Whose link it is. Whether it is them is what the provider is asked.
+ * The user the link belongs to. The provider decides whether the request really comes from this user.
  */
 user: UserId, 
 /**
- * The other device, as far as its browser said: "Safari on iPhone".
+ * The other device as reported by its browser, e.g. "Safari on iPhone".
  */
 device: string | null, 
 /**
- * When they asked.
+ * When the request was made.
  */
 since: Timestamp, };
 
@@ -331,7 +330,7 @@ export type Track = {
  */
 mid: string, 
 /**
- * Whose media it carries.
+ * The user whose media it carries.
  */
 user: UserId, };
 
@@ -345,7 +344,7 @@ export type ServerMessage = { "type": "snapshot",
  */
 sequence: number, 
 /**
- * The server's clock, for showing durations.
+ * The server's clock, for displaying durations.
  */
 now: Timestamp, 
 /**
@@ -353,35 +352,35 @@ now: Timestamp,
  */
 view: View, } | { "type": "resumed", 
 /**
- * The last number the page has heard. The first `changed` has the next one.
+ * The last number the page received. The first `changed` has the next one.
  */
 sequence: number, 
 /**
- * The number of the last `changed` that was missed; the same as `sequence` if none was.
+ * The number of the last missed `changed`; equal to `sequence` if none was missed.
  */
 latest: number, 
 /**
- * The server's clock, for showing durations.
+ * The server's clock, for displaying durations.
  */
 now: Timestamp, } | { "type": "changed", 
 /**
- * One more than the message before.
+ * The previous message's number plus one.
  */
 sequence: number, 
 /**
- * To apply in order.
+ * The changes, to be applied in order.
  */
 changes: Array<Change>, } | { "type": "acknowledged", 
 /**
- * The command.
+ * The command's ID.
  */
 id: CommandId, } | { "type": "refused", 
 /**
- * The command.
+ * The command's ID.
  */
 id: CommandId, 
 /**
- * Why.
+ * The reason.
  */
 refusal: Refusal, } | { "type": "answer", 
 /**
@@ -389,11 +388,11 @@ refusal: Refusal, } | { "type": "answer",
  */
 peer: number, 
 /**
- * The description.
+ * The session description.
  */
 sdp: Sdp, 
 /**
- * What each receiving section of the offer is there for.
+ * The user whose media each receiving section of the offer carries.
  */
 tracks: Array<Track>, } | { "type": "media_failed", 
 /**
@@ -401,7 +400,7 @@ tracks: Array<Track>, } | { "type": "media_failed",
  */
 peer: number, 
 /**
- * Why.
+ * The reason.
  */
 reason: MediaFailure, } | { "type": "layers", 
 /**
@@ -409,22 +408,22 @@ reason: MediaFailure, } | { "type": "layers",
  */
 peer: number, 
 /**
- * The smallest first; at least one.
+ * The layers, smallest first; at least one.
  */
 wanted: Array<Layer>, } | { "type": "speaking", 
 /**
- * Nobody, when there has been silence for a moment.
+ * The speaker; absent after a period of silence.
  */
 user: UserId | null, } | { "type": "pong" } | { "type": "malformed", 
 /**
- * What is wrong, for a developer.
+ * Details for developers.
  */
 detail: string, } | { "type": "moved" } | { "type": "admissions", 
 /**
- * The oldest first.
+ * The requests, oldest first.
  */
 waiting: Array<Admission>, } | { "type": "stopping", 
 /**
- * The latest moment.
+ * The latest time at which the connection closes.
  */
 until: Timestamp, };

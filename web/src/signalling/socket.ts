@@ -1,4 +1,4 @@
-/** The part of a `WebSocket` that is used. */
+/** The part of `WebSocket` that is used. */
 export interface Socket {
   onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;

@@ -1,2 +1,2 @@
-/** Says that a page asks by itself: nobody uses their session with it. */
+/** A header that marks automatic requests, which do not count as session activity. */
 export const AUTOMATIC = { "bedside-automatic": "1" };

@@ -1,4 +1,7 @@
-/** What was just made: one press copies it, and where there is no clipboard it is selected for the keyboard. */
+/**
+ * Adds a copy button to newly created links and secrets. Without clipboard access, the text is selected for copying
+ * with the keyboard.
+ */
 export function offerToCopy(page: Document): void {
   for (const place of page.querySelectorAll<HTMLElement>("[data-copyable]")) {
     const text = place.querySelector<HTMLElement>("[data-copied-text]");

@@ -5,7 +5,7 @@ import { localTimes, takeClock } from "./times.ts";
 
 const EVERY = 10_000;
 
-/** Keeps `<main data-live-dashboard>` fresh while it is looked at. */
+/** Refreshes `<main data-live-dashboard>` while the page is visible. */
 export function liveDashboard(page: Document): void {
   if (page.querySelector("main[data-live-dashboard]") === null) return;
   const title = page.title.replace(/^\(\d+\)\s*/, "");
@@ -27,13 +27,16 @@ export function liveDashboard(page: Document): void {
   page.addEventListener("visibilitychange", () => void refresh());
 }
 
-/** A person in the middle of something in the list is not disturbed. */
+/** Whether the user is interacting with the list, which must not be replaced then. */
 function isBusy(page: Document): boolean {
   const active = page.activeElement;
   return active !== null && active.matches("#today input, #today select, #today textarea");
 }
 
-/** What this server rendered for this address. It is read into a document of its own, where no script runs. */
+/**
+ * Accepts only markup that this server rendered for this URL. It is parsed into an inert document, in which no script
+ * runs.
+ */
 const ownPage = trusted("bedside-page", "createHTML", (text) => text);
 
 async function replace(page: Document): Promise<void> {
@@ -57,7 +60,7 @@ async function replace(page: Document): Promise<void> {
   if (key !== null) fresh.querySelector<HTMLElement>(key)?.focus();
 }
 
-/** How to find the focused link again in the fresh list. */
+/** A key for finding the focused link again in the refreshed list. */
 function focusKey(list: Element, active: Element | null): string | null {
   if (active === null || !list.contains(active)) return null;
   if (active.id !== "") return `#${CSS.escape(active.id)}`;
@@ -65,7 +68,7 @@ function focusKey(list: Element, active: Element | null): string | null {
   return href === null ? null : `[href="${CSS.escape(href)}"]`;
 }
 
-/** Puts the count into the title, and says who waits. */
+/** Updates the count in the title, and returns who is waiting. */
 function show(page: Document, title: string): string[] {
   const rows = [...page.querySelectorAll("#today .appointment")].filter((row) => row.querySelector(".badge--waiting") !== null);
   page.title = rows.length > 0 ? `(${rows.length}) ${title}` : title;

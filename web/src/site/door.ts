@@ -2,7 +2,7 @@ import { AUTOMATIC } from "./automatic.ts";
 
 const EVERY = 3_000;
 
-/** Somebody waits to be let in on another device: the page goes on by itself as soon as it is answered. */
+/** On the page that waits for approval of another device: continues automatically once the request is answered. */
 export function waitAtDoor(page: Document): void {
   if (page.querySelector("[data-waits-at-door]") === null) return;
   const look = async (): Promise<void> => {
@@ -11,7 +11,7 @@ export function waitAtDoor(page: Document): void {
       const waits = response.ok && (await response.text()).includes("data-waits-at-door");
       if (!waits) return location.reload();
     } catch {
-      // No network just now: the next look may find one.
+      // Without a network, the next poll may succeed.
     }
     setTimeout(() => void look(), EVERY);
   };

@@ -1,8 +1,9 @@
 import { surroundingsFault } from "../devices/fault.ts";
 
 /**
- * On a link's page, before it is used: a browser that can't hold a visit is told so, and every person can
- * take the link along. The server has recognised the apps it knows already. False: a visit cannot be held here.
+ * On a link's page before it is used: tells users of unsupported browsers, and lets everyone copy the link to another
+ * browser. The server has already detected known in-app browsers. Returns `false` if a visit is not possible in this
+ * browser.
  */
 export function offerElsewhere(page: Document): boolean {
   const advice = page.querySelector<HTMLElement>("[data-elsewhere]");
@@ -34,7 +35,7 @@ function offerCopy(advice: HTMLElement): void {
       await navigator.clipboard.writeText(location.href);
       said.textContent = "Copied. Now open your browser and paste it there.";
     } catch {
-      // Apps give pages no clipboard either: then by hand.
+      // In-app browsers often have no clipboard access, so the link is shown for manual copying.
       byHand.hidden = false;
       field.value = location.href;
       field.focus();

@@ -1,10 +1,10 @@
-/** Loads a module by its address. */
+/** Loads a module by URL. */
 export type Load = (address: string) => Promise<unknown>;
 
 /**
- * Offers "Join visit" once the script that holds the call has run in this browser: a link is never used up by a
- * browser that could not go on. It comes from the cache on the next page. What is shown where it does not come needs no
- * script: the style sheet shows it after 10 s.
+ * Shows "Join visit" once the call's script has run in this browser, so that a link is never used up by a browser that
+ * cannot continue. The next page loads the script from the cache. If it does not load, the style sheet shows a message
+ * after 10 s without any script.
  */
 export async function offerJoin(page: ParentNode, load: Load = (address) => import(address)): Promise<void> {
   const form = page.querySelector<HTMLElement>("form[data-join]");

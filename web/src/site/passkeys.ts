@@ -1,4 +1,4 @@
-/** What the server says in its options: WebAuthn's own members, with bytes as base64url. */
+/** The server's WebAuthn options, with bytes encoded as base64url. */
 type Described = { readonly id: string; readonly type: PublicKeyCredentialType; readonly transports?: AuthenticatorTransport[] };
 type Creation = Omit<PublicKeyCredentialCreationOptions, "challenge" | "user" | "excludeCredentials"> & {
   readonly challenge: string;
@@ -7,7 +7,7 @@ type Creation = Omit<PublicKeyCredentialCreationOptions, "challenge" | "user" | 
 };
 type Request = Omit<PublicKeyCredentialRequestOptions, "challenge" | "allowCredentials"> & { readonly challenge: string };
 
-/** Shows what passkeys are offered with, where the browser has them, and makes it work. */
+/** Shows and activates the passkey controls if the browser supports passkeys. */
 export function offerPasskeys(page: Document): void {
   if (globalThis.PublicKeyCredential === undefined || !isSecureContext) return;
   for (const element of page.querySelectorAll<HTMLElement>("[data-passkey]")) element.hidden = false;
@@ -24,7 +24,7 @@ export function offerPasskeys(page: Document): void {
   });
 }
 
-/** Does it, and goes where that leads; or says why not. */
+/** Runs an action and navigates to its result, or displays why it failed. */
 async function attempt(root: ParentNode, button: HTMLButtonElement, what: Action, action: () => Promise<string>): Promise<void> {
   const said = root.querySelector("[data-passkey-fault]");
   if (said !== null) said.textContent = "";
@@ -84,7 +84,7 @@ async function add(name: string, current: string): Promise<string> {
   );
 }
 
-/** What the server has to say to a person about a request it did not do. */
+/** A user-readable error from the server. */
 class Refused extends Error {}
 
 async function post(path: string, body: object): Promise<unknown> {
@@ -104,10 +104,10 @@ function follow(answer: unknown): string {
   return typeof next === "string" ? next : "/";
 }
 
-/** What is done with a passkey. */
+/** An operation with a passkey. */
 type Action = "sign-in" | "add";
 
-/** What happened, and what to do. */
+/** Returns a message for an error: what happened and what to do. */
 export function sentence(error: unknown, action: Action): string {
   if (error instanceof Refused) return error.message;
   const name = error instanceof Error ? error.name : "";
@@ -116,7 +116,7 @@ export function sentence(error: unknown, action: Action): string {
       return "This device has a passkey for you already.";
     case "AbortError":
       return "No passkey was used. Try again.";
-    // Browsers tell pages no more than this of a cancelled question, a wrong PIN, and a key that cannot do it.
+    // Browsers reveal no more about a cancelled prompt, a wrong PIN, or an unsuitable key.
     case "NotAllowedError":
       return action === "add"
         ? "No passkey was made. Try again. A security key needs a PIN, and free space for the passkey. Older security keys (U2F) can't hold passkeys."
@@ -145,7 +145,7 @@ export function toText(bytes: ArrayBuffer): string {
   return plain.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-/** The other way. */
+/** The inverse. */
 export function toBytes(text: string): Uint8Array {
   return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
 }

@@ -1,4 +1,4 @@
-/** Buttons that show what is typed into a password field, and hide it again before it is sent. */
+/** Activates buttons that show a password field's text, and hides it again before the form is sent. */
 export function offerReveal(page: Document): void {
   for (const button of page.querySelectorAll<HTMLButtonElement>("button[data-reveal]")) {
     const field = page.getElementById(button.dataset["reveal"] ?? "");
@@ -9,7 +9,7 @@ export function offerReveal(page: Document): void {
     };
     button.hidden = false;
     button.addEventListener("click", () => show(field.type === "password"));
-    // A browser offers to keep what is in a field for passwords only.
+    // Browsers offer to save a password only from a password field.
     field.form?.addEventListener("submit", () => show(false));
   }
 }

@@ -13,7 +13,7 @@ class Page {
     this.#listener = listener;
   }
 
-  /** Whether the form goes out. */
+  /** Whether the form is sent. */
   press(form: object, defaultPrevented = false): boolean {
     let prevented = defaultPrevented;
     this.#listener({ target: form, defaultPrevented, preventDefault: () => (prevented = true) });
@@ -24,7 +24,7 @@ class Page {
     this.#back();
   }
 
-  /** Time passes, up to then. */
+  /** Advances time to `ms`. */
   pass(ms: number): void {
     const due = this.later.filter((one) => one.ms <= ms);
     for (const { action } of due) action();

@@ -1,7 +1,7 @@
-/** How long a form stays as it was sent when no other page comes. */
+/** How long a sent form stays disabled if no other page loads. */
 const GIVEN_UP_AFTER = 10_000;
 
-/** A form that is sent is not sent again while its answer is on the way: its buttons are disabled until then. */
+/** Prevents duplicate submission: a form's buttons are disabled until the response arrives. */
 export function sendOnce(page: Document, later: (action: () => void, ms: number) => void = (action, ms) => void setTimeout(action, ms)): void {
   const sent = new Set<HTMLFormElement>();
   const set = (form: HTMLFormElement, isSent: boolean): void => {
@@ -14,11 +14,11 @@ export function sendOnce(page: Document, later: (action: () => void, ms: number)
     if (event.defaultPrevented) return;
     if (sent.has(form)) return event.preventDefault();
     sent.add(form);
-    // What is pressed is a part of what is sent, and would not be if it were disabled already.
+    // The pressed button's value is sent only if the button is not disabled yet.
     later(() => set(form, true), 0);
     later(() => set(form, false), GIVEN_UP_AFTER);
   });
-  // Who comes back finds the page as it was left.
+  // A page restored from the back/forward cache is enabled again.
   page.defaultView?.addEventListener("pageshow", () => {
     for (const form of [...sent]) set(form, false);
   });

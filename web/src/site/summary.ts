@@ -1,4 +1,4 @@
-/** Brings a person to the summary of what is wrong with their form. */
+/** Moves focus to the error summary of a form. */
 export function focusSummary(root: ParentNode): void {
   const summary = root.querySelector<HTMLElement>(".summary");
   if (summary === null) return;

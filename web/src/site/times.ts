@@ -1,16 +1,16 @@
 import { pageLocale } from "../words/locale.ts";
 
-/** How far the server's clock is ahead of this computer's. */
+/** How far the server's clock is ahead of the local clock, in milliseconds. */
 let ahead = 0;
 
-/** Takes the server's clock from a page that has just come. */
+/** Reads the server's clock from a newly loaded page. */
 export function takeClock(page: Document, now = Date.now()): void {
   const server = Date.parse(page.body?.dataset["now"] ?? "");
-  // What is lost on the way is seconds.
+  // The error is only a few seconds of loading time.
   if (!Number.isNaN(server)) ahead = server - now;
 }
 
-/** Shows every `<time datetime data-local>` where the reader is, with the clinic's own time where that is another one. */
+/** Formats every `<time datetime data-local>` in the reader's time zone, with the clinic's time if it differs. */
 export function localTimes(root: ParentNode, now = Date.now() + ahead): void {
   for (const element of root.querySelectorAll<HTMLTimeElement>("time[data-local]")) {
     const date = new Date(element.dateTime);
@@ -25,7 +25,7 @@ const TIME: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit" };
 const NAMED: Intl.DateTimeFormatOptions = { ...TIME, timeZoneName: "long" };
 const DAY: Intl.DateTimeFormatOptions = { weekday: "long", day: "numeric", month: "long" };
 
-/** The reader's own time; where the clinic's clocks show another one, both, each with the name of its zone. */
+/** The reader's local time; if the clinic's time differs, both, each with its time zone. */
 export function local(date: Date, zone: string | undefined, locale?: string, own?: string): string {
   const here = own ?? ownZone();
   const show = (options: Intl.DateTimeFormatOptions, timeZone: string): string => format(date, { ...options, timeZone }, locale);
@@ -34,7 +34,7 @@ export function local(date: Date, zone: string | undefined, locale?: string, own
   return `${show(NAMED, here)} (${clinic} at the clinic)`;
 }
 
-/** The same with its day: "Monday, November 23, 2:05 PM". */
+/** The same with the day: "Monday, November 23, 2:05 PM". */
 export function day(date: Date, zone: string | undefined, locale?: string, own?: string): string {
   return `${format(date, { ...DAY, timeZone: own ?? ownZone() }, locale)}, ${local(date, zone, locale, own)}`;
 }
@@ -61,7 +61,7 @@ function offset(date: Date, timeZone: string): string {
   return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
 }
 
-/** Of a zone that the browser does not know there is one time. */
+/** Whether the browser knows a time zone. For an unknown one, only one time is shown. */
 function knows(timeZone: string): boolean {
   try {
     new Intl.DateTimeFormat("en", { timeZone });

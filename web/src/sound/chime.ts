@@ -3,7 +3,7 @@ const NOTES: readonly [frequency: number, at: number][] = [
   [880, 0.16],
 ];
 
-/** Two short soft notes. Silent where the browser wants a gesture first. */
+/** Plays two short soft notes. Silent if the browser requires a user gesture first. */
 export function chime(): void {
   try {
     const context = new AudioContext();
@@ -21,6 +21,6 @@ export function chime(): void {
     }
     setTimeout(() => void context.close(), 1_200);
   } catch {
-    // No sound here; the words and the title say the same.
+    // Without audio, the text and the title give the same information.
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../time/clock.ts";
 
-/** A clock that stands still until a test moves it. */
+/** A clock that a test advances. */
 export class FakeClock implements Clock {
   #now = 1_000_000;
   #timers = new Map<number, { at: number; run: () => void }>();
@@ -16,7 +16,7 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(id);
   }
 
-  /** Moves time on, running what falls due in order; promises settle in between. */
+  /** Advances time, running due timers in order; promises settle in between. */
   async pass(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     await settle();
@@ -32,7 +32,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets promises that are ready run. */
+/** Runs promise callbacks that are ready. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await Promise.resolve();
 }

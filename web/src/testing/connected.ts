@@ -9,7 +9,7 @@ export let offers: { peer: number; sdp: string }[];
 export let peer: Peer;
 let roams: boolean;
 
-/** A new page, with fakes for what a browser gives. */
+/** Creates a new page with fake browser APIs. */
 export function begin(): void {
   clock = new FakeClock();
   offers = [];
@@ -29,25 +29,25 @@ export function begin(): void {
   });
 }
 
-/** From now on the browser can make connections that roam. */
+/** From now on the browser supports roaming connections. */
 export function roam(): void {
   roams = true;
 }
 
-/** A connection that was made, the last one unless said otherwise. */
+/** Returns a created connection, by default the last one. */
 export function pc(at = -1): FakePeerConnection {
   const made = FakePeerConnection.made.at(at);
   assert.ok(made);
   return made;
 }
 
-/** The server answers the last offer. */
+/** Answers the last offer as the server. */
 export async function answer(tracks = [{ mid: "2", user: "d" }, { mid: "3", user: "d" }]): Promise<void> {
   peer.receive({ type: "answer", peer: offers.at(-1)?.peer ?? 0, sdp: "v=0\r\nm=video 9 X 96\r\na=mid:1\r\n", tracks });
   await settle();
 }
 
-/** The page connects. */
+/** Connects the page. */
 export async function connect(): Promise<void> {
   peer.open();
   await settle();
@@ -55,14 +55,14 @@ export async function connect(): Promise<void> {
   pc().become("connected");
 }
 
-/** The server has come back, and knows nothing of the connection. */
+/** Simulates a restarted server that does not know the connection. */
 export async function lose(): Promise<void> {
   peer.gone();
   peer.reachable(true);
   await settle();
 }
 
-/** Lets time pass while the page sends, and the server is heard or not. */
+/** Lets time pass while the page sends media, with or without packets from the server. */
 export async function talk(milliseconds: number, heard = true, at = 0): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 100) {
     const { packets } = pc(at);

@@ -4,7 +4,7 @@ import { settle } from "./clock.ts";
 
 let made = 0;
 
-/** A track that knows whether it is on, and what was taken from it. */
+/** A fake track that records changes. */
 export function aTrack(kind: "audio" | "video"): MediaStreamTrack {
   const listeners = new Map<string, (() => void)[]>();
   const track = {
@@ -28,7 +28,7 @@ export function aTrack(kind: "audio" | "video"): MediaStreamTrack {
   return track as unknown as MediaStreamTrack;
 }
 
-/** What a phone, or a pulled plug, does to a track. */
+/** Simulates an event of a track, as caused by a phone or an unplugged device. */
 export function befall(track: MediaStreamTrack | null, what: "mute" | "unmute" | "ended"): void {
   if (track === null) return;
   if (what === "ended") track.stop();
@@ -50,16 +50,16 @@ export function aStream({ audio, video }: MediaStreamConstraints): MediaStream {
   return streamOf([...(audio ? [aTrack("audio")] : []), ...(video ? [aTrack("video")] : [])]);
 }
 
-/** Devices that answer as a test says. */
+/** Fake media devices. */
 export class FakeDevices {
   asked: MediaStreamConstraints[] = [];
   kinds: MediaDeviceKind[] = ["audioinput", "videoinput"];
   permissions: Partial<Record<string, PermissionState>> = {};
   stored = new Map<string, string>();
-  /** What `enumerateDevices` adds to the kinds' own names. */
+  /** Further devices for `enumerateDevices`. */
   listed: MediaDeviceInfo[] = [];
   #changed: (() => void)[] = [];
-  /** What `getUserMedia` throws for a question, if anything. */
+  /** The exception that `getUserMedia` throws for a request, if any. */
   fault: (constraints: MediaStreamConstraints) => string | null = () => null;
 
   capture(changed: () => void): Capture {
@@ -89,7 +89,7 @@ export class FakeDevices {
     });
   }
 
-  /** A device was plugged in or pulled out. */
+  /** Simulates plugging in or unplugging a device. */
   async plug(kinds: MediaDeviceKind[], listed: MediaDeviceInfo[] = this.listed): Promise<void> {
     this.kinds = kinds;
     this.listed = listed;

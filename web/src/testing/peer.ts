@@ -1,4 +1,4 @@
-/** A fake `RTCPeerConnection`: a test says how it fares. */
+/** A fake `RTCPeerConnection` controlled by a test. */
 export class FakePeerConnection {
   static made: FakePeerConnection[] = [];
   connectionState: RTCPeerConnectionState = "new";
@@ -6,15 +6,15 @@ export class FakePeerConnection {
   localDescription: { sdp: string } | null = null;
   onconnectionstatechange: (() => void) | null = null;
   offers = 0;
-  /** The answers it was given. */
+  /** The answers applied. */
   answers: string[] = [];
-  /** The share of its sound that the server says it lost. */
+  /** The share of its audio that the server reports as lost. */
   fractionLost = 0;
-  /** What is measured of the encoder of its picture. */
+  /** Statistics of its video encoder. */
   encoder: Record<string, unknown> = {};
   closed = false;
   iceConnectionState: RTCIceConnectionState = "new";
-  /** What the transport has sent and received, in packets. `null`: this browser does not count them. */
+  /** Packets sent and received by the transport. `null` if this browser does not count them. */
   packets: { sent: number; received: number } | null = null;
   dtlsState: RTCDtlsTransportState = "connected";
   readonly transceivers: { mid: string; kind: string; direction: string; sender: FakeSender; receiver: { track: object } }[] = [];
@@ -26,7 +26,7 @@ export class FakePeerConnection {
     FakePeerConnection.made.push(this);
   }
 
-  /** Whether this browser knows pictures of several sizes; it may also not like to be asked. */
+  /** Whether this browser supports simulcast; it may also throw. */
   static layers: "known" | "ignored" | "refused" = "known";
 
   addTransceiver(kind: string, { direction, sendEncodings = [] }: { direction: string; sendEncodings?: Record<string, unknown>[] }): object {
@@ -62,9 +62,9 @@ export class FakePeerConnection {
     this.signalingState = "stable";
   }
 
-  /** What else is measured. */
+  /** Further statistics. */
   more: Record<string, unknown>[] = [];
-  /** A browser that counts as Firefox does: no packets of the transport, no bits of encoders. */
+  /** A browser with Firefox's statistics: no transport packets, no encoder bit rates. */
   firefox = false;
 
   async getStats(): Promise<Map<string, object>> {
@@ -98,7 +98,7 @@ export class FakePeerConnection {
 class FakeSender {
   track: unknown = null;
   transform: unknown = null;
-  /** As they were last set. */
+  /** The encodings last set. */
   encodings: Record<string, unknown>[];
 
   constructor(encodings: Record<string, unknown>[]) {
@@ -108,12 +108,12 @@ class FakeSender {
   async replaceTrack(track: unknown): Promise<void> {
     this.track = track;
   }
-  /** The first of them. */
+  /** The first encoding. */
   get encoding(): Record<string, unknown> {
     return this.encodings[0] ?? {};
   }
 
-  /** What the encoder is allowed, in bits a second. */
+  /** The encoder's target bit rate in bits per second. */
   targetBitrate = 0;
 
   async getStats(): Promise<Map<string, object>> {
@@ -124,7 +124,7 @@ class FakeSender {
     return { encodings: this.encodings.map((encoding) => ({ ...encoding })), codecs: [{ mimeType: "audio/red", payloadType: 63 }] };
   }
 
-  /** What was to be given up under strain. */
+  /** The degradation preferences set. */
   preferences: unknown[] = [];
 
   async setParameters(parameters: { encodings: Record<string, unknown>[]; degradationPreference?: string }): Promise<void> {

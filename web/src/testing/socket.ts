@@ -2,7 +2,7 @@ import type { ClientMessage, Command, ServerMessage, View } from "../signalling/
 import type { Socket } from "../signalling/socket.ts";
 import { aView } from "./views.ts";
 
-/** One fake WebSocket: remembers what was sent, and says what a test tells it to. */
+/** A fake WebSocket that records sent messages and delivers those of a test. */
 export class FakeSocket implements Socket {
   onopen: Socket["onopen"] = null;
   onmessage: Socket["onmessage"] = null;
@@ -22,7 +22,7 @@ export class FakeSocket implements Socket {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  /** It is open; nothing has been said on it. */
+  /** Opens it without any message. */
   open(): void {
     this.onopen?.();
   }

@@ -11,13 +11,13 @@ const PERSON: Omit<ParticipantView, "user" | "name" | "role"> = {
   device_changed: null,
 };
 
-/** Somebody who comes beside the two. */
+/** A companion. */
 export function aCompanion(user: string, role: Role, change: Partial<ParticipantView> = {}): ParticipantView {
   const publishes = role !== "observer";
   return { ...PERSON, microphone: publishes, camera: publishes, user, name: `The ${role}`, role, ...change };
 }
 
-/** A view for tests: the patient's, in the waiting room, unless said otherwise. */
+/** A view for tests: by default the patient's, in the waiting room. */
 export function aView(stage: Stage = { name: "waiting", since: 1 }, role: Role = "patient", you: Partial<ParticipantView> = {}): View {
   const patient: ParticipantView = { ...PERSON, user: "p", name: "Rosa", role: "patient" };
   const provider: ParticipantView = { ...PERSON, user: "d", name: "Dr. Okafor", role: "provider" };

@@ -1,8 +1,8 @@
-/** Time as the modules see it, so that a test can turn it by hand. */
+/** A source of time that tests can replace. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Runs something later; the result takes it back. */
+  /** Runs a function later; the returned function cancels it. */
   after(milliseconds: number, run: () => void): () => void;
 }
 
@@ -15,12 +15,12 @@ export const systemClock: Clock = {
   },
 };
 
-/** Does nothing: a timer that is not running. */
+/** Does nothing: for a timer that is not running. */
 export const nothing = (): void => {};
 
 /**
- * How long to wait before attempt `attempt` (from 0): a growing delay with a jitter of ±30 %, so
- * that a room full of pages does not come back in one moment.
+ * Returns the exponential back-off for `attempt` (from 0) with a jitter of ±30 %, so that not all pages reconnect at
+ * the same moment.
  */
 export function backOff(attempt: number, first: number, factor: number, longest: number, random: () => number): number {
   const delay = Math.min(longest, first * factor ** Math.min(attempt, 50));

@@ -6,7 +6,7 @@ import type { ViewContext } from "./context.ts";
 import { html } from "./html.ts";
 import { button, notice, type Part } from "./parts.ts";
 
-/** Somebody's link was used on one device, and they ask to come in on another: is it them? */
+/** Asks whether a request to join from another device than the one that used the link is from the same person. */
 export function admissions(context: ViewContext): Part {
   const [asked] = context.state.admissions;
   if (asked === undefined || context.state.transport !== "open") return nothing;
@@ -22,7 +22,7 @@ function words({ state }: ViewContext, asked: Admission): string {
 }
 
 function answers({ store }: ViewContext, asked: Admission): Part {
-  // A failure leaves the question where it is.
+  // If it fails, the question stays.
   const answer = (yes: boolean) => () => void store.admit(asked, yes).catch(() => {});
   return html`<span class="actions">${button("Let them in", answer(true), "plain")} ${button("Don't", answer(false), "quiet")}</span>`;
 }

@@ -3,50 +3,50 @@ import { repeat } from "lit/directives/repeat.js";
 
 import { html } from "./html.ts";
 
-/** So many that are said at once are said. What was said before gives way: it is not true any more. */
+/** Maximum number of announcements kept. Earlier ones are outdated and dropped. */
 const KEPT = 3;
 
 interface Announcement {
   number: number;
-  /** In which region: 0 is that of the page, others are those of dialogs. */
+  /** The live region: 0 is the page's, others belong to dialogs. */
   region: number;
   text: string;
 }
 
 /**
- * What a screen reader is told, each once.
+ * Screen reader announcements, each made once.
  *
- * While a dialog is open modally everything around it is inert, a live region too: each dialog has one of its own. What
- * is said is put into an element of its own, so that the same text said again is news again.
+ * While a modal dialog is open, everything outside it is inert including live regions, so each dialog has its own. Each
+ * announcement gets a separate element, so that repeating the same text is announced again.
  */
 export class Announcer {
   #said: readonly Announcement[] = [];
   #number = 0;
-  /** The last one that has been put into the page. */
+  /** The last announcement inserted into the page. */
   #shown = 0;
   #region = 0;
   #regions = 0;
 
-  /** Says something, where it is heard now. */
+  /** Announces a text in the active region. */
   say(text: string): void {
     this.#number += 1;
     const kept = this.#said.filter(({ region, number }) => region === this.#region && number > this.#shown).slice(1 - KEPT);
     this.#said = [...kept, { number: this.#number, region: this.#region, text }];
   }
 
-  /** A dialog was opened, or the last one was closed. What was said before is not said again. */
+  /** A dialog was opened, or the last one was closed. Earlier announcements are not repeated. */
   move(to: "page" | "dialog"): void {
     if (to === "page") this.#region = 0;
     else if (this.#region === 0) this.#region = this.#regions += 1;
   }
 
-  /** Forgets all. */
+  /** Removes all announcements. */
   clear(): void {
     this.#said = [];
     this.#region = 0;
   }
 
-  /** What one of the regions holds, the oldest first. */
+  /** Returns the announcements in a region, oldest first. */
   heard(where: "page" | "dialog"): readonly Announcement[] {
     return this.#said.filter(({ region }) => (where === "page" ? region === 0 : region !== 0 && region === this.#region));
   }

@@ -19,7 +19,7 @@ import { avatar, button, control, heading, level, mediaButtons, notice, selfPict
 import { deviceLine } from "./provider.ts";
 import { nextCorner, type CornerDrag } from "./corner.ts";
 
-/** The two together: the other person fills the stage. */
+/** The connected call: the other participant fills the stage. */
 export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
   const { state, ui, names } = context;
   const provider = state.role === "provider";
@@ -49,19 +49,19 @@ export function call(context: ViewContext, drag: CornerDrag): TemplateResult {
   `;
 }
 
-/** What watches only has no picture, and what a backend captures itself is on its own surface. */
+/** Observers have no self-view, and a backend that captures devices shows it on its own surface. */
 function showsSelf(context: ViewContext): boolean {
   return !context.state.lent && !watches(context);
 }
 
-/** Which side the small pictures leave to our own. */
+/** The side on which the strip leaves space for the self-view. */
 function beside(context: ViewContext): string {
   const { corner, selfHidden } = context.ui;
   if (!showsSelf(context) || selfHidden || corner.startsWith("top")) return "";
   return corner === "bottom-end" ? "company--before" : "company--after";
 }
 
-/** Our own picture. */
+/** The self-view. */
 function corner(context: ViewContext, drag: CornerDrag): TemplateResult {
   const { state, ui } = context;
   return html`
@@ -81,7 +81,7 @@ function corner(context: ViewContext, drag: CornerDrag): TemplateResult {
 
 function qualityWord(context: ViewContext): Part {
   const { quality, words } = connectionWords(context.state, context.scene);
-  // Just up, and not measured yet: nothing to say.
+  // Just connected and not measured yet.
   if (quality === "unknown" && context.state.media.link === "up") return nothing;
   return html`<span class="chip__word chip__word--${quality}">${words}</span>`;
 }
@@ -90,13 +90,13 @@ function otherMuted({ state }: ViewContext): Part {
   return state.view?.other.microphone === false ? html`<span class="chip__muted">${icon("micOff")}Muted</span>` : nothing;
 }
 
-/** In a visit of more than two: who of them speaks is not always plain. */
+/** With more than two participants, indicates the active speaker. */
 function otherSpeaks({ state }: ViewContext): Part {
   const speaks = state.view !== null && state.speaking === state.view.other.user;
   return speaks ? html`<span class="chip__word chip__word--speaks">Speaking</span>` : nothing;
 }
 
-/** What stands in the place of a picture. */
+/** The content shown instead of a video. */
 function absence(context: ViewContext): Part {
   const { scene, names, state, ui } = context;
   const stage = state.view?.stage;
@@ -117,7 +117,7 @@ function absence(context: ViewContext): Part {
   const { media } = context.state;
   if (media.shows) return nothing;
   if (media.surface !== null) return standIn(names.other, backendWords(media.trouble, names.other));
-  // A notice says it, with what to do.
+  // A notice already says so and what to do.
   if (media.trouble === NO_PATH && state.transport === "open") return nothing;
   const waits = waitingWords(context.state, names.other);
   if (waits !== null) return standIn(names.other, waits.words, waits.more);
@@ -132,7 +132,7 @@ function standIn(name: string, words: string, more = "", extra = ""): TemplateRe
   return html`<div class="standin ${extra}">${avatar(name)}<p>${words}</p>${more === "" ? nothing : html`<p class="standin__more">${more}</p>`}</div>`;
 }
 
-/** Our own connection. Talking goes on while only the signalling is away. */
+/** The user's own connection. The call continues while only signalling is interrupted. */
 function ownTrouble(context: ViewContext): Part {
   const { state } = context;
   const open = state.transport === "open";
@@ -145,7 +145,7 @@ function ownTrouble(context: ViewContext): Part {
   return ownFault(context);
 }
 
-/** A device of ours went away in mid-call. */
+/** A device of the user was lost during the call. */
 function ownFault(context: ViewContext): Part {
   const { capture } = context.state;
   if (capture.fault === null || capture.accepted || capture.status === "asking") return newDevice(context);
@@ -156,7 +156,7 @@ function ownFault(context: ViewContext): Part {
   return html`<div class="stage__notice">${notice(goneWords(capture.fault, context.browser, context.names.other), "warn", actions)}</div>`;
 }
 
-/** For its first minute: later it stands in the details. */
+/** Shown for one minute; afterwards it is in the details. */
 function newDevice(context: ViewContext): Part {
   const at = context.state.view?.other.device_changed ?? null;
   if (context.state.role !== "provider" || at === null || context.now - at > 60_000) return nothing;
@@ -165,7 +165,7 @@ function newDevice(context: ViewContext): Part {
 
 function more(context: ViewContext): TemplateResult {
   const { ui, change } = context;
-  // What draws its own picture has its own settings for it, too.
+  // A backend that renders its own surface has its own settings for it as well.
   const none = !showsSelf(context);
   const item = (label: string, act: () => void): TemplateResult =>
     html`<button type="button" class="menu__item" @click=${act}>${label}</button>`;
@@ -209,7 +209,7 @@ function moveByKey({ ui, change }: ViewContext, event: KeyboardEvent): void {
   change({ corner });
 }
 
-/** A backend that draws its own picture measures nothing, and has its own sign. */
+/** A backend that renders its own surface provides no measurements and has its own indicator. */
 function connectionLine(label: string, { quality, words }: Grade, lent: boolean): Part {
   if (lent && quality === "unknown") return nothing;
   return html`<div><dt>${label}</dt><dd class="word word--${quality}">${words}</dd></div>`;

@@ -108,7 +108,7 @@ function goodbye(context: ViewContext): Part {
   return context.ui.closing ? html`<p class="remark" role="status">You can close this window now.</p>` : nothing;
 }
 
-/** The seat went to another page. */
+/** The seat has moved to another page. */
 export function moved(context: ViewContext): TemplateResult {
   return card(html`
     ${heading("This visit is open in another window or on another device.")}
@@ -117,7 +117,7 @@ export function moved(context: ViewContext): TemplateResult {
   `);
 }
 
-/** The session is over. */
+/** The session has ended. */
 export function signedOut(context: ViewContext): TemplateResult {
   const patient = context.state.role === "patient";
   return card(html`
@@ -135,7 +135,7 @@ export function signedOut(context: ViewContext): TemplateResult {
   `);
 }
 
-/** The server does not let this person in. */
+/** The server denied access. */
 export function refused(context: ViewContext): TemplateResult {
   const problem = context.state.problem;
   return card(html`
@@ -145,7 +145,7 @@ export function refused(context: ViewContext): TemplateResult {
   `);
 }
 
-/** Page and server do not understand each other: mostly an old page after an update. */
+/** Page and server are incompatible, usually because the page predates an update. */
 export function broken(): TemplateResult {
   return card(html`
     ${heading("This page needs a fresh start.")}
@@ -154,7 +154,7 @@ export function broken(): TemplateResult {
   `);
 }
 
-/** Somebody beside the two, while another backend carries the call. */
+/** A companion while another backend carries the call. */
 export function apart(context: ViewContext): TemplateResult {
   return card(
     html`
@@ -168,7 +168,7 @@ export function apart(context: ViewContext): TemplateResult {
   );
 }
 
-/** The appointment could not be read. */
+/** The appointment could not be loaded. */
 export function problem(context: ViewContext): TemplateResult {
   const fault = context.state.problem;
   if (fault?.passing === true) {
@@ -199,7 +199,7 @@ export function loading(): TemplateResult {
   return card(html`${heading("Opening your visit…")}`, icon("busy", "icon--turning icon--large"));
 }
 
-/** How long ago something was: "just now", "2 minutes ago". */
+/** The time since something: "just now", "2 minutes ago". */
 export function ago(context: ViewContext, since: number): string {
   const past = context.now - since;
   return past < 60_000 ? "just now" : `${spell(past)} ago`;

@@ -8,16 +8,16 @@ import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { avatar, type Part } from "./parts.ts";
 
-/** Whether the person at this page only watches. */
+/** Whether the user is an observer. */
 export function watches({ state }: Pick<ViewContext, "state">): boolean {
   return state.part === "observer";
 }
 
-/** Everyone who is there beside the one the page is about: a small picture each. */
+/** A strip with a small video of each companion who is present. */
 export function strip(context: ViewContext, extra = ""): Part {
   const { view } = context.state;
   if (view === null || view.backend !== "embedded" || present(view).length === 0) return nothing;
-  // Those who went keep their place, hidden: a picture that is moved about in a page stops.
+  // Companions who left keep their place, hidden, because moving a video element pauses it.
   return html`<ul class="company ${extra}" tabindex="0" aria-label="Also in this visit">
     ${company(view).map((person) => tile(context, person))}
   </ul>`;
@@ -40,7 +40,7 @@ function tile({ state, pictures }: ViewContext, person: ParticipantView): Templa
   </li>`;
 }
 
-/** What stands in the place of somebody's picture; `null` where there is one. */
+/** The text shown instead of a video; `null` if there is a video. */
 function instead({ role, presence, camera, capture }: ParticipantView, picture: boolean): string | null {
   if (presence.name === "away") return "Connection lost";
   if (!publishes(role)) return "Sees and hears";
@@ -49,7 +49,7 @@ function instead({ role, presence, camera, capture }: ParticipantView, picture: 
   return picture ? null : "";
 }
 
-/** Who else is of this visit, and where they are: a fact among others. */
+/** Lists the companions of this visit and where they are. */
 export function alsoHere({ state: { view } }: ViewContext): Part {
   const people = view === null ? [] : company(view);
   if (view === null || people.length === 0) return nothing;
@@ -61,7 +61,7 @@ export function alsoHere({ state: { view } }: ViewContext): Part {
   </div>`;
 }
 
-/** What an observer is told for as long as they watch. */
+/** A note for observers. */
 export function observing(): TemplateResult {
   return html`<p class="chip chip--line">${icon("eye")}<span>${OBSERVING}</span></p>`;
 }

@@ -5,7 +5,7 @@ import type { ViewContext } from "./context.ts";
 import { html } from "./html.ts";
 import { button, checkLine, type Part } from "./parts.ts";
 
-/** The clinic's terms for video visits, asked of the patient while they wait. Nothing hangs on them here. */
+/** Asks the patient to accept the clinic's terms while they wait. Joining does not depend on it. */
 export function consentQuestion({ state, store }: ViewContext): Part {
   const terms = state.appointment?.call.terms ?? null;
   if (terms === null || state.view === null) return nothing;
@@ -22,7 +22,7 @@ export function consentQuestion({ state, store }: ViewContext): Part {
   </section>`;
 }
 
-/** How the provider sees it. */
+/** The state of consent, for the provider. */
 export function consentLine({ state }: ViewContext): Part {
   if ((state.appointment?.call.terms ?? null) === null || state.view === null) return nothing;
   const { consent } = state.view.other;

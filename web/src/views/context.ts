@@ -6,54 +6,54 @@ import type { Recovery } from "../devices/recovery.ts";
 import type { CompanyPictures } from "./pictures.ts";
 import type { Browser } from "../words/browser.ts";
 
-/** Where the self-view is in the call. */
+/** The position of the self-view in the call. */
 export type Corner = "top-start" | "top-end" | "bottom-start" | "bottom-end";
 
-/** A dialog that can be open. */
+/** A dialog. */
 export type DialogName = "help" | "devices" | "end" | "messages";
 
-/** What only this page knows: nothing of it survives a reload. */
+/** State of this page only, lost on reload. */
 export interface Ui {
   dialog: DialogName | null;
   menu: boolean;
   panel: boolean;
   selfHidden: boolean;
   corner: Corner;
-  /** A picture of the other person is arriving. */
+  /** Video of the other participant is arriving. */
   picture: boolean;
-  /** The mouse rests: the controls may fade. */
+  /** The mouse is idle, so the controls may fade. */
   resting: boolean;
   invite: { state: "idle" | "making" | "copied" | "shown" | "failed"; url: string };
   copied: boolean;
-  /** The number of the last message that was looked at. */
+  /** The number of the last message read. */
   read: number;
   closing: boolean;
 }
 
-/** What a view is drawn from, and what it may do. */
+/** The input of a view. */
 export interface ViewContext {
   state: CallState;
   scene: Scene;
   store: CallStore;
   ui: Ui;
   change: (ui: Partial<Ui>) => void;
-  /** The server's time now. */
+  /** The server's current time. */
   now: number;
-  /** Since when the two are connected, also while one of them is away. */
+  /** When patient and provider connected, kept while one of them is away. */
   connectedSince: number | null;
   browser: Browser;
-  /** Names: this person, and the other. */
+  /** Names of the user and the other participant. */
   names: { self: string; other: string };
-  /** Where "back" goes for staff, if the page said. */
+  /** The URL of the "back" link for staff, if the page provides one. */
   home: string | null;
   signIn: string;
-  /** Everyone else's pictures. */
+  /** The companions' videos. */
   pictures: Pick<CompanyPictures, "element" | "shows">;
-  /** Whether a tap is needed to be captured, and to hear. */
+  /** Whether a tap is needed to capture, and to play audio. */
   recovery: Pick<Recovery, "asks" | "busy" | "soundOnly" | "failure" | "accept">;
-  /** That tap. */
+  /** Handles that tap. */
   resume: () => void;
-  /** What a screen reader is told while a dialog is open: in it, for all around it is inert then. */
+  /** The live region for screen readers inside an open dialog, because everything outside it is inert. */
   live: () => TemplateResult;
   chime: () => void;
   invite: () => Promise<void>;

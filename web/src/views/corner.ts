@@ -2,12 +2,12 @@ import type { Corner } from "./context.ts";
 
 const ORDER: readonly Corner[] = ["bottom-end", "bottom-start", "top-start", "top-end"];
 
-/** The corner after this one: a way to move the picture without dragging. */
+/** The next corner, for moving the self-view without dragging. */
 export function nextCorner(corner: Corner): Corner {
   return ORDER[(ORDER.indexOf(corner) + 1) % ORDER.length] ?? "bottom-end";
 }
 
-/** Drags the self-view; let go, it takes the nearest corner of its frame. */
+/** Drags the self-view, which snaps to the nearest corner of its frame when released. */
 export class CornerDrag {
   constructor(private readonly moved: (corner: Corner) => void) {}
 

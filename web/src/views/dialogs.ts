@@ -11,7 +11,7 @@ import { icon } from "./icons.ts";
 import { messages } from "./messages.ts";
 import { actButton, button, level, selfPicture, type Part } from "./parts.ts";
 
-/** The dialog that is open, if one is. The element shows it modally. */
+/** The open dialog, if any. The element shows it modally. */
 export function dialog(context: ViewContext): Part {
   switch (context.ui.dialog) {
     case null:
@@ -37,7 +37,7 @@ function frame(context: ViewContext, title: string, content: TemplateResult): Te
   </dialog>`;
 }
 
-/** A second dialog, above this one, says what there is to say. */
+/** Whether a second dialog above this one shows the instructions. */
 function resumes({ recovery }: ViewContext): boolean {
   return recovery.asks;
 }
@@ -157,7 +157,7 @@ function remedies(context: ViewContext): [string, readonly string[]][] {
   ];
   const path: [string, readonly string[]][] = [["Neither sound nor picture arrives", noPath(context.browser).steps]];
   const now = watches(context) ? all.slice(0, 1) : all;
-  // What is the matter now comes first.
+  // Current problems first.
   return context.state.media.trouble === NO_PATH ? [...path, ...now] : [...now, ...path];
 }
 

@@ -48,12 +48,12 @@ const FRESH: Ui = {
 };
 
 /**
- * A video visit in one element: what both roles share. It renders the server's snapshots and never
- * infers where a visit stands.
+ * A video visit in one custom element; the code shared by both roles. It renders the server's state and never infers
+ * the stage of a visit.
  *
  * @fires bedside-state detail `{state, stage}` whenever the stage changes
- * @fires bedside-ended once a visit is over for this person
- * @fires bedside-close cancelable, when the person presses "Close"
+ * @fires bedside-ended once a visit is over for this user
+ * @fires bedside-close cancelable, when the user presses "Close"
  */
 export abstract class VideoCall extends LitElement {
   static override properties: PropertyDeclarations = {
@@ -66,31 +66,31 @@ export abstract class VideoCall extends LitElement {
 
   static override styles: CSSResultGroup = [unsafeCSS(tokens), unsafeCSS(sheet)];
 
-  /** Which appointment. */
+  /** The appointment's ID. */
   declare appointmentId: string;
-  /** Who looks at the page. The server checks it against the session. */
+  /** The user of the page. The server checks it against the session. */
   declare currentUserId: string;
-  /** Their name, for their own picture. */
+  /** The user's name, for the self-view. */
   declare currentUserName: string;
-  /** Origin of the server, if it is another than the page's. */
+  /** Origin of the server, if it differs from the page's. */
   declare baseUrl: string;
-  /** Where "Back to my day" leads; without it there is a "Close". */
+  /** Target of "Back to my day"; without it there is a "Close" button. */
   declare homeUrl: string;
 
-  /** Which of the two people this element is for. */
+  /** The role this element is for. */
   protected abstract readonly seat: Role;
 
   #store: CallStore | null = null;
   #ui: Ui = FRESH;
   #scene: Scene = "loading";
   readonly #announcer = new Announcer();
-  /** What was last said of the scene. */
+  /** The last announced scene. */
   #told = "";
   #company: readonly ParticipantView[] | null = null;
   #connectedSince: number | null = null;
   #patientHere = false;
   #heardMessage = 0;
-  /** When the other person came on another device, as far as it was announced. */
+  /** When the other participant came on another device, if it was announced. */
   #deviceChanged: number | null = null;
   #unsent = 0;
   #stopTick = idle;
@@ -104,9 +104,9 @@ export abstract class VideoCall extends LitElement {
   );
   #presence: Presence | null = null;
   #recovery: Recovery | null = null;
-  /** Where the focus was before a tap was asked for. */
+  /** The focused element before a tap was requested. */
   #focused: HTMLElement | null = null;
-  /** Room for the details beside the picture. */
+  /** Whether there is room for the details beside the video. */
   readonly #wide = globalThis.matchMedia?.("(min-width: 900px)");
   readonly #onWidth = ({ matches }: { matches: boolean }): void => this.#change({ panel: matches });
   readonly #drag = new CornerDrag((corner) => this.#change({ corner }));
@@ -132,7 +132,7 @@ export abstract class VideoCall extends LitElement {
     this.homeUrl = "";
   }
 
-  /** The media connection's WebRTC statistics. For diagnostics. */
+  /** The media connection's WebRTC statistics, for diagnostics. */
   async stats(): Promise<RTCStatsReport | undefined> {
     return this.#store?.stats();
   }
@@ -158,7 +158,7 @@ export abstract class VideoCall extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#wide?.removeEventListener("change", this.#onWidth);
-    // Being moved within the page is not leaving.
+    // Moving the element within the page must not disconnect it.
     queueMicrotask(() => {
       if (!this.isConnected) this.#shut();
     });
@@ -231,7 +231,7 @@ export abstract class VideoCall extends LitElement {
     this.#pictures.play();
   }
 
-  /** One tap is enough for everyone's sound. */
+  /** One tap unblocks everyone's audio. */
   #onSound(): void {
     this.#recovery?.sound((this.#blocked && inCall(this.#scene)) || this.#pictures.blocked);
     this.requestUpdate();
@@ -256,7 +256,7 @@ export abstract class VideoCall extends LitElement {
     this.requestUpdate();
   }
 
-  /** The tap: what a browser gives for a gesture only is begun before this returns. */
+  /** Handles the tap. Calls that require a user gesture start before this returns. */
   readonly #resume = (): void => {
     if (this.#recovery?.busy === true) return;
     this.#meter.wake();
@@ -278,7 +278,7 @@ export abstract class VideoCall extends LitElement {
     this.requestUpdate();
   }
 
-  /** Keeps what is around the page in line with the state. */
+  /** Updates the page around the element for the current state. */
   #follow({ state, scene }: CallStore): void {
     const other = this.#other();
     const stage = state.view?.stage;
@@ -350,7 +350,7 @@ export abstract class VideoCall extends LitElement {
     this.requestUpdate();
   }
 
-  /** Durations on the page move once a second. */
+  /** Updates displayed durations once a second. */
   #tick(): void {
     this.#stopTick = systemClock.after(1_000, () => {
       const still = this.seat === "patient" && !inCall(this.#scene);
@@ -434,7 +434,7 @@ export abstract class VideoCall extends LitElement {
     this.#showFloor();
   }
 
-  /** Whoever spoke last is in sight, also where there are more people than fit. */
+  /** Scrolls the last active speaker into view if there are more participants than fit. */
   #showFloor(): void {
     const { floor } = this.#store?.state ?? { floor: null };
     if (floor === this.#floor) return;
@@ -445,7 +445,7 @@ export abstract class VideoCall extends LitElement {
   #showDialogs(): void {
     for (const open of this.renderRoot.querySelectorAll("dialog")) {
       if (open.open) {
-        // What had the focus may have gone: the next thing to do takes it.
+        // The focused element may be gone, so the next action gets the focus.
         if (open.matches(".resume") && !open.matches(":focus-within")) open.querySelector<HTMLElement>("[autofocus]")?.focus();
         continue;
       }
@@ -458,7 +458,7 @@ export abstract class VideoCall extends LitElement {
     }
   }
 
-  /** What is on the screen is read; the newest is where the eye is. */
+  /** Marks displayed messages as read and scrolls to the newest one. */
   #read(): void {
     const last = this.#store?.state.view?.messages.length ?? 0;
     if (last === this.#ui.read) return;
@@ -480,7 +480,7 @@ export abstract class VideoCall extends LitElement {
     const context = this.#context(this.#store, this.#recovery);
     const known = context.state.part === "patient";
     if (context.scene === "loading" && this.childElementCount > 0 && !known) {
-      // The server's own words are better than a spinner.
+      // The server-rendered content is better than a spinner.
       return html`<div class="frame"><slot></slot>${this.#remote.element}${this.#announcer.region("page")}</div>`;
     }
     const { scene } = context;
@@ -502,7 +502,7 @@ export abstract class VideoCall extends LitElement {
   }
 }
 
-/** The server restarts soon. What is under way goes on by itself, before and after. */
+/** A notice that the server restarts soon. Visits under way continue automatically. */
 function stopping({ state, scene }: ViewContext): Part {
   if (state.stopping === null || state.transport !== "open") return nothing;
   if (!inCall(scene)) return notice("The clinic's system is about to restart. This page comes back by itself.", "warn");

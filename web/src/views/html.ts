@@ -2,11 +2,11 @@ import { html as plain, noChange, nothing, type TemplateResult } from "lit";
 import { Directive, directive, type ChildPart, type DirectiveResult } from "lit/directive.js";
 
 /**
- * Puts text that changes into a text node of its own each time.
+ * Renders changing text into a new text node each time.
  *
- * A browser's translator replaces text nodes by elements. Lit would go on writing into the node that it once made, which
- * is in the page no longer: a button would say "Mute" in another language for good. A new node takes the place of
- * whatever stands there, and the translator translates it anew.
+ * Browser translation replaces text nodes by elements. Lit would continue to update its original node, which is no
+ * longer in the page, so that a translated "Mute" button would never change. A new node replaces whatever is there, and
+ * is translated again.
  */
 class FreshText extends Directive {
   #shown: string | null = null;
@@ -24,7 +24,7 @@ class FreshText extends Directive {
 
 const freshText = directive(FreshText);
 
-/** Which values of a template are children, not parts of attributes. */
+/** Which values of a template are children rather than parts of attributes. */
 const children = new WeakMap<TemplateStringsArray, readonly boolean[]>();
 
 function childrenOf(strings: TemplateStringsArray): readonly boolean[] {
@@ -41,7 +41,7 @@ function childrenOf(strings: TemplateStringsArray): readonly boolean[] {
   return known;
 }
 
-/** Lit's `html`, whose texts survive a translator. */
+/** Lit's `html` with text that works with browser translation. */
 export function html(strings: TemplateStringsArray, ...values: unknown[]): TemplateResult {
   const isChild = childrenOf(strings);
   const kept = values.map((value, at): unknown => {

@@ -1,6 +1,6 @@
 import { html, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 
-// Drawings from Lucide 1.62.0, ISC licence: see LICENSES.md.
+// Icons from Lucide 1.62.0, ISC licence: see LICENSES.md.
 const DRAWINGS = {
   mic: svg`<path d="M12 19v3"/><path d="M19 10v2a7 7 0 0 1-14 0v-2"/><rect x="9" y="2" width="6" height="13" rx="3"/>`,
   micOff: svg`<path d="M12 19v3"/><path d="M15 9.34V5a3 3 0 0 0-5.68-1.33"/><path d="M16.95 16.95A7 7 0 0 1 5 12v-2"/><path d="M18.89 13.23A7 7 0 0 0 19 12v-2"/><path d="m2 2 20 20"/><path d="M9 9v3a3 3 0 0 0 5.12 2.12"/>`,
@@ -27,10 +27,10 @@ const DRAWINGS = {
   busy: svg`<path d="M21 12a9 9 0 1 1-6.219-8.56"/>`,
 } satisfies Record<string, SVGTemplateResult>;
 
-/** The name of a drawing. */
+/** The name of an icon. */
 export type IconName = keyof typeof DRAWINGS;
 
-/** A drawing beside words that say the same: hidden from screen readers. */
+/** An icon next to text with the same meaning: hidden from screen readers. */
 export function icon(name: IconName, extra = ""): TemplateResult {
   return html`<svg class="icon ${extra}" viewBox="0 0 24 24" aria-hidden="true" focusable="false">${DRAWINGS[name]}</svg>`;
 }

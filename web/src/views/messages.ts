@@ -11,16 +11,16 @@ import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 
-/** The longest message, as `ChatText::MAX` in the server. */
+/** Maximum message length, like `ChatText::MAX` in the server. */
 const LONGEST = 2_000;
 
-/** What others wrote that this person has not looked at. */
+/** Messages from others that the user has not read. */
 export function unread({ state, ui }: ViewContext): readonly ChatMessage[] {
   const { view } = state;
   return view === null ? [] : view.messages.filter(({ number, from }) => number > ui.read && from !== view.you.user);
 }
 
-/** Opens what was written. */
+/** The button that opens the messages. */
 export function messagesButton(context: ViewContext): TemplateResult {
   const lost = context.state.unsent.length;
   if (lost > 0) return button(`Messages (${lost} not sent)`, () => open(context), "primary", "message");
@@ -28,7 +28,7 @@ export function messagesButton(context: ViewContext): TemplateResult {
   return button(count === 0 ? "Messages" : `Messages (${count} new)`, () => open(context), count === 0 ? "plain" : "primary", "message");
 }
 
-/** The last unread message, where its reader sees it whatever they look at. */
+/** The latest unread message, displayed above whatever else is shown. */
 export function newMessage(context: ViewContext): Part {
   if (context.ui.dialog === "messages") return nothing;
   if (context.state.unsent.length > 0) {
@@ -43,7 +43,7 @@ export function newMessage(context: ViewContext): Part {
   </div>`;
 }
 
-/** The dialog: what was written, and a line to write in. */
+/** The dialog with messages and a text field. */
 export function messages(context: ViewContext): TemplateResult {
   const { state, names } = context;
   const written = state.view?.messages ?? [];
@@ -65,7 +65,7 @@ export function messages(context: ViewContext): TemplateResult {
   `;
 }
 
-/** What was not sent, with its text and why: no text is lost. */
+/** Unsent messages with the reason, so that no text is lost. */
 function unsent(context: ViewContext): Part {
   const { store, state } = context;
   if (state.unsent.length === 0) return nothing;
@@ -83,7 +83,7 @@ function unsent(context: ViewContext): Part {
   </ul>`;
 }
 
-/** Puts it back into the field. What stands there already stays, below. */
+/** Puts an unsent message back into the text field, above its current text. */
 function change({ store }: ViewContext, message: Unsent): void {
   const field = deepField();
   if (field === null) return;
@@ -92,14 +92,14 @@ function change({ store }: ViewContext, message: Unsent): void {
   store.drop(message);
 }
 
-/** The field that is written in: of the element whose dialog is open. */
+/** The text field in the element whose dialog is open. */
 function deepField(): HTMLTextAreaElement | null {
   let active: Element | null = document.activeElement;
   while (active?.shadowRoot?.activeElement != null) active = active.shadowRoot.activeElement;
   return active?.closest("dialog")?.querySelector("textarea") ?? null;
 }
 
-/** An observer says nothing, nor writes. */
+/** Observers can read messages but not send any. */
 function read(context: ViewContext, written: readonly ChatMessage[]): TemplateResult {
   return html`${written.length === 0 ? html`<p class="remark">Nothing written yet.</p>` : list(context, written)}
     <p class="remark">As an observer you read what is written, and write nothing.</p>`;
@@ -135,7 +135,7 @@ function send(context: ViewContext, event: SubmitEvent): void {
   field.focus();
 }
 
-/** Enter sends; with Shift it is a new line. */
+/** Enter sends; Shift+Enter inserts a line break. */
 function sendByKey(event: KeyboardEvent): void {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();

@@ -8,30 +8,30 @@ import type { ViewContext } from "./context.ts";
 import { html } from "./html.ts";
 import { icon, type IconName } from "./icons.ts";
 
-/** Anything a template can hold. */
+/** Anything that a template can contain. */
 export type Part = TemplateResult | typeof nothing;
 
-/** The heading that takes focus when the page moves on. */
+/** The heading that receives focus when the scene changes. */
 export function heading(text: string, hidden = false): TemplateResult {
   return html`<h1 tabindex="-1" data-heading class=${hidden ? "vh" : ""}>${text}</h1>`;
 }
 
-/** A person's initials, where there is no picture. */
+/** A participant's initials, in place of a video. */
 export function avatar(name: string): TemplateResult {
   return html`<span class="avatar" aria-hidden="true">${initials(name)}</span>`;
 }
 
-/** How a button looks. */
+/** The style of a button. */
 export type Weight = "primary" | "plain" | "danger" | "quiet";
 
-/** A button that does something here. */
+/** A button for a local action. */
 export function button(label: string, click: () => void, weight: Weight = "plain", image?: IconName): TemplateResult {
   return html`<button type="button" class="button button--${weight}" @click=${click}>
     ${image === undefined ? nothing : icon(image)}<span>${label}</span>
   </button>`;
 }
 
-/** A button that gives the server a command. It waits for the answer, saying so. */
+/** A button that sends a command to the server, and indicates that the answer is pending. */
 export function actButton(context: ViewContext, act: Act, label: string, weight: Weight = "plain", image?: IconName, waits = false): TemplateResult {
   const busy = waits || context.state.busy.has(act);
   return html`<button
@@ -44,13 +44,13 @@ export function actButton(context: ViewContext, act: Act, label: string, weight:
   </button>`;
 }
 
-/** A line with a tick, a cross or a wait in front. */
+/** A line with a check mark, a warning or a waiting icon. */
 export function checkLine(state: "good" | "bad" | "wait" | "off", text: string): TemplateResult {
   const image = ({ good: "check", bad: "alert", wait: "clock", off: "off" } as const)[state];
   return html`<li class="check check--${state}">${icon(image)}<span>${text}</span></li>`;
 }
 
-/** What is wrong with a device, and the way out, beside everything else. */
+/** A device fault with its solution, beside other content. */
 export function faultBox(context: ViewContext, fault: Fault): TemplateResult {
   const { title, steps } = remedy(fault, context.browser);
   return html`<div class="fault">
@@ -62,7 +62,7 @@ export function faultBox(context: ViewContext, fault: Fault): TemplateResult {
   </div>`;
 }
 
-/** There is no way for sound and picture yet: what can be done about it. */
+/** There is no path for media yet: shows what can be done. */
 export function pathBox(context: ViewContext): TemplateResult {
   const { text, steps } = noPath(context.browser);
   return html`<div class="fault">
@@ -74,7 +74,7 @@ export function pathBox(context: ViewContext): TemplateResult {
   </div>`;
 }
 
-/** A remark across the top: something is wrong, and it is being seen to. */
+/** A banner: something is wrong and is being resolved. */
 export function notice(text: string, kind: "plain" | "warn" = "plain", actions: Part = nothing): TemplateResult {
   return html`<div class="notice notice--${kind}">
     ${icon(kind === "warn" ? "alert" : "busy", kind === "warn" ? "" : "icon--turning")}
@@ -83,12 +83,12 @@ export function notice(text: string, kind: "plain" | "warn" = "plain", actions: 
   </div>`;
 }
 
-/** One card in the middle of the page. */
+/** A single card in the middle of the page. */
 export function card(content: TemplateResult, image?: Part): TemplateResult {
   return html`<section class="single"><div class="card card--single">${image ?? nothing}${content}</div></section>`;
 }
 
-/** The person's own picture, mirrored, as they know themselves; or why there is none. */
+/** The mirrored self-view, or why there is none. */
 export function selfPicture(context: ViewContext): TemplateResult {
   const { capture, published } = context.state;
   const shown = capture.camera !== null && published.camera;
@@ -111,12 +111,12 @@ function selfOffWords({ state: { capture } }: ViewContext): string {
   return capture.camera === null ? "No camera" : "Your camera is off";
 }
 
-/** How loud the microphone is; moved by the element, which knows. */
+/** The microphone's level, updated by the element. */
 export function level(): TemplateResult {
   return html`<span class="level" aria-hidden="true"><span class="level__bar" data-level></span></span>`;
 }
 
-/** Microphone and camera, one button each. */
+/** Buttons for microphone and camera. */
 export function mediaButtons(context: ViewContext): TemplateResult {
   const { capture, published, transport, lent } = context.state;
   const none = { microphone: !lent && capture.microphone === null, camera: !lent && capture.camera === null };
@@ -149,12 +149,12 @@ function toggle(label: string, image: IconName, off: boolean, disabled: boolean,
   </button>`;
 }
 
-/** A button of the call's bar. */
+/** A button of the call's control bar. */
 export function control(label: string, image: IconName, click: () => void, extra = ""): TemplateResult {
   return html`<button type="button" class="control ${extra}" @click=${click}>${icon(image)}<span>${label}</span></button>`;
 }
 
-/** What was refused last, if a person should know. */
+/** The last refusal, if it matters to the user. */
 export function refusalNotice(context: ViewContext, words: (text: string) => string): Part {
   const refusal = context.state.refusal?.refusal;
   return refusal === undefined ? nothing : html`<p class="refusal" role="alert">${icon("alert")}${words(refusal)}</p>`;

@@ -15,7 +15,7 @@ import { icon } from "./icons.ts";
 import { messagesButton } from "./messages.ts";
 import { actButton, button, card, checkLine, faultBox, heading, level, mediaButtons, notice, pathBox, selfPicture, type Part } from "./parts.ts";
 
-/** Before the waiting room: the permission question, a device fault, a closed door, or a way back in. */
+/** Before the waiting room: permission prompt, device fault, closed join window, or a way to rejoin. */
 export function preparing(context: ViewContext): TemplateResult {
   const { capture, door, here, declined } = context.state;
   const { other } = context.names;
@@ -49,7 +49,7 @@ export function preparing(context: ViewContext): TemplateResult {
   );
 }
 
-/** A device that does not come, and every way on from there. */
+/** A device fault with all options for continuing. */
 export function deviceFault(context: ViewContext): TemplateResult {
   const { store, state } = context;
   const fault = state.capture.fault ?? { kind: "unknown", device: "both" };
@@ -83,7 +83,7 @@ async function copyAddress(): Promise<void> {
   try {
     await navigator.clipboard.writeText(location.href);
   } catch {
-    // The steps above say how to do it by hand.
+    // The steps above describe the manual way.
   }
 }
 
@@ -100,7 +100,7 @@ export function waiting(context: ViewContext): TemplateResult {
   );
 }
 
-/** Their own picture, whom they will meet, and how their device does. */
+/** The self-view, the provider, and the device checks. */
 function room(context: ViewContext, title: string, lead: TemplateResult, leave: Part): TemplateResult {
   const { other } = context.names;
   const { appointment } = context.state;
@@ -171,7 +171,10 @@ function checks(context: ViewContext): TemplateResult[] {
   return lines;
 }
 
-/** "Works" is said of what was seen or heard to deliver. A dark picture or a quiet room is not called broken. */
+/**
+ * Only devices that demonstrably delivered something are reported as working. A dark picture or a quiet room is not
+ * reported as broken.
+ */
 function cameraCheck(on: boolean, light: Light): TemplateResult {
   if (!on) return checkLine("off", "Your camera is off");
   if (light === "seen") return checkLine("good", "Your camera works");
@@ -183,14 +186,14 @@ function microphoneCheck(on: boolean, heard: boolean): TemplateResult {
   return heard ? checkLine("good", "Your microphone works") : checkLine("wait", "Your microphone is on. Say something to test it");
 }
 
-/** There is no way for sound and picture, or they came in without a device: how to have it after all. */
+/** Shows how to fix a missing media path or a missing device after joining. */
 function deviceRemark(context: ViewContext): Part {
   const { capture, media } = context.state;
   if (media.trouble === NO_PATH) return pathBox(context);
   return capture.fault === null || capture.fault.kind === "none" ? nothing : faultBox(context, capture.fault);
 }
 
-/** The provider has started and asks them in. */
+/** The provider has started the visit and is calling the patient. */
 export function called(context: ViewContext): TemplateResult {
   const { other } = context.names;
   return html`

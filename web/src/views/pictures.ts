@@ -2,37 +2,37 @@ import { isThere } from "../call/company.ts";
 import type { Layer, ParticipantView, UserId } from "../signalling/messages.ts";
 import { RemotePicture } from "./remote.ts";
 
-/** What plays everyone beside the two: an element a person, kept for the whole visit. */
+/** The videos of companions, with one media element per participant for the whole visit. */
 export class CompanyPictures {
   readonly #pictures = new Map<UserId, RemotePicture>();
   readonly #seen = new Set<UserId>();
   readonly #blocked = new Set<UserId>();
 
   /**
-   * @param changed {@link shows} or {@link blocked} may be different
-   * @param looked somebody is shown so large now
+   * @param changed {@link shows} or {@link blocked} may have changed
+   * @param looked a participant's displayed size has changed
    */
   constructor(
     private readonly changed: () => void,
     private readonly looked: (user: UserId, most: Layer) => void,
   ) {}
 
-  /** Whether the browser holds somebody's sound back until a tap. */
+  /** Whether the browser blocks a participant's audio until a tap. */
   get blocked(): boolean {
     return this.#blocked.size > 0;
   }
 
-  /** Whether somebody's picture arrives. */
+  /** Whether a participant's video is arriving. */
   shows(user: UserId): boolean {
     return this.#seen.has(user);
   }
 
-  /** What plays somebody, if there is anything of theirs. */
+  /** The media element of a participant, if there is one. */
   element(user: UserId): HTMLVideoElement | null {
     return this.#pictures.get(user)?.element ?? null;
   }
 
-  /** Plays those who are there while `on`. */
+  /** Plays those who are present while `on`. */
   show(people: readonly ParticipantView[], streams: ReadonlyMap<UserId, MediaStream>, on: boolean, speaker: string): void {
     for (const person of people) {
       const { user, name } = person;
@@ -42,7 +42,7 @@ export class CompanyPictures {
     }
   }
 
-  /** Plays all of them, as after a tap. */
+  /** Plays all of them, e.g. after a tap. */
   play(): void {
     for (const picture of this.#pictures.values()) if (!picture.element.hidden) void picture.play();
   }

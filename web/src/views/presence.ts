@@ -1,12 +1,12 @@
-/** The window around the element: its title, its screen, and its coming back to life. */
+/** The window around the element: title, screen wake lock, and page lifecycle. */
 export class Presence {
   readonly #title = document.title;
   #awake = false;
   #lock: WakeLockSentinel | null = null;
 
   /**
-   * @param back called when the network or the page is back
-   * @param seen called when the page is looked at, and when it no longer is
+   * @param back called when the network is available or the page visible again
+   * @param seen called when the page becomes visible or hidden
    */
   constructor(
     private readonly back: () => void,
@@ -15,17 +15,17 @@ export class Presence {
     addEventListener("online", this.#onOnline);
     addEventListener("pageshow", this.#onVisible);
     document.addEventListener("visibilitychange", this.#onVisible);
-    // Of the page life cycle: a phone freezes pages in the background, and says so.
+    // Page Lifecycle API: phones freeze background pages and fire these events.
     document.addEventListener("freeze", this.#onFreeze);
     document.addEventListener("resume", this.#onVisible);
   }
 
-  /** Names the window. */
+  /** Sets the window's title. */
   title(text: string): void {
     if (document.title !== text) document.title = text;
   }
 
-  /** Keeps the screen on while there is something to wait for or to see. */
+  /** Keeps the screen on while the user waits or watches. */
   keepAwake(awake: boolean): void {
     if (awake === this.#awake) return;
     this.#awake = awake;
@@ -33,7 +33,7 @@ export class Presence {
     else void this.#release();
   }
 
-  /** Puts all back. */
+  /** Restores everything. */
   close(): void {
     removeEventListener("online", this.#onOnline);
     removeEventListener("pageshow", this.#onVisible);
@@ -53,7 +53,7 @@ export class Presence {
     this.seen(visible);
     if (!visible) return;
     this.back();
-    // A browser lets go of the lock whenever the page is hidden.
+    // Browsers release the lock whenever the page is hidden.
     if (this.#awake) void this.#request();
   };
 
@@ -62,7 +62,7 @@ export class Presence {
       this.#lock = (await navigator.wakeLock?.request("screen")) ?? null;
       if (!this.#awake) await this.#release();
     } catch {
-      // Low battery, or an old browser: the screen may sleep, and the place is kept.
+      // With a low battery or in an old browser, the screen may turn off; the seat is held.
     }
   }
 

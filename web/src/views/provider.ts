@@ -17,7 +17,7 @@ import { icon } from "./icons.ts";
 import { messagesButton } from "./messages.ts";
 import { actButton, avatar, button, checkLine, faultBox, heading, level, mediaButtons, pathBox, selfPicture, type Part } from "./parts.ts";
 
-/** Before the visit: whom, why, whether they are here, and the one button. */
+/** Before the visit: the patient, the reason, their status, and the start button. */
 export function desk(context: ViewContext): TemplateResult {
   const { scene, names } = context;
   const first = names.other;
@@ -82,7 +82,7 @@ function patientFacts(context: ViewContext): Part {
   </dl>`;
 }
 
-/** Whoever came before the patient is with the provider already. */
+/** Companions who joined before the patient are already with the provider. */
 function together(context: ViewContext): Part {
   if (!isTogether(context.state.view, context.scene)) return nothing;
   return html`<div class="early">
@@ -122,13 +122,16 @@ function presence(context: ViewContext): Part {
   </div>`;
 }
 
-/** The person at another device may be another person. */
+/** A device change may mean that it is a different person. */
 export function deviceLine(context: ViewContext): Part {
   const at = context.state.view?.other.device_changed ?? null;
   return at === null ? nothing : html`<p class="presence__paused">${icon("alert")}${deviceWords(ago(context, at))}</p>`;
 }
 
-/** Of our own server it is known whether they have reached it; over another backend there is nothing to reach yet. */
+/**
+ * With the embedded SFU, it is known whether the patient's media has connected; other backends have no connection
+ * before the start.
+ */
 function mediaLine({ state: { view } }: ViewContext): Part {
   if (view === null || view.backend !== "embedded" || view.other.presence.name !== "here") return nothing;
   return view.other.media ? checkLine("good", "Connection for sound and picture is ready") : checkLine("wait", "No connection for sound and picture yet");

@@ -2,23 +2,23 @@ import { layerFor } from "../peer/layers.ts";
 import type { Layer } from "../signalling/messages.ts";
 import { nothing, systemClock } from "../time/clock.ts";
 
-/** Cropping away more of a picture than this would lose the patient's hands, or the doctor's face. */
+/** Maximum share of a video to crop, so that the patient's hands or the provider's face stay visible. */
 const MOST_CROPPED = 0.34;
 
-/** A picture that has stood still for so many looks is none; a look a second. */
+/** A video without new frames in this many checks, at one per second, counts as missing. */
 const STILL = 4;
 
-/** What the page learns of a person's picture. */
+/** A change in a participant's video. */
 export interface RemoteChange {
   picture?: boolean;
   soundBlocked?: boolean;
-  /** How large it is shown. */
+  /** The largest layer useful at its displayed size. */
   most?: Layer;
 }
 
 /**
- * The one element that plays a person, sound and picture, for the whole visit: browsers that
- * allowed it to play once allow it again.
+ * The media element of one participant for the whole visit. It is kept, because browsers that allowed playback once
+ * allow it again.
  */
 export class RemotePicture {
   readonly element: HTMLVideoElement;
@@ -29,8 +29,8 @@ export class RemotePicture {
   #stopLooking = nothing;
 
   /**
-   * @param crops a wide picture may be cut to a square on an upright phone, so that a face is a face:
-   * for the patient, who looks at a head and shoulders, not for the provider, who looks at everything
+   * @param crops whether wide video may be cropped on an upright phone to show a face: for the patient, who sees head
+   * and shoulders, but not for the provider, who needs the whole picture
    */
   constructor(
     private readonly changed: (change: RemoteChange) => void,
@@ -49,7 +49,7 @@ export class RemotePicture {
     this.#resize.observe(video);
   }
 
-  /** Plays what there is while `on`. */
+  /** Plays the stream while `on`. */
   show(stream: MediaStream | null, on: boolean, speaker: string, name: string): void {
     const { element } = this;
     if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
@@ -65,7 +65,7 @@ export class RemotePicture {
     this.#on = on;
   }
 
-  /** Plays; where the browser wants a tap first, the page shows a button for it. */
+  /** Starts playback. If the browser requires a tap first, the page shows a button for it. */
   async play(): Promise<void> {
     if (this.element.srcObject === null) return;
     try {
@@ -90,7 +90,7 @@ export class RemotePicture {
     this.#fit();
   };
 
-  /** Nobody is shown a frozen face: what stands still gives way to words. */
+  /** Replaces frozen video by text. */
   #look(): void {
     this.#stopLooking();
     this.#stopLooking = systemClock.after(1_000, () => {
@@ -107,7 +107,7 @@ export class RemotePicture {
     return this.element.videoWidth > 2;
   }
 
-  /** Nobody here pauses it: a phone call does, or pulled headphones. */
+  /** Playback is only paused externally, e.g. by a phone call or unplugged headphones. */
   readonly #paused = (): void => {
     if (this.#on && document.visibilityState === "visible") void this.play();
   };

@@ -9,7 +9,7 @@ import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { button, type Part } from "./parts.ts";
 
-/** The one thing to do after a phone took camera, microphone or sound away. The element shows it modally. */
+/** A dialog with a single action after camera, microphone or audio was interrupted. The element shows it modally. */
 export function resume(context: ViewContext): Part {
   const { recovery } = context;
   if (!recovery.asks) return nothing;
@@ -42,7 +42,7 @@ function tap(context: ViewContext): TemplateResult {
   `;
 }
 
-/** A tap was not enough: what is in the way, and every way on from there. */
+/** The tap did not help: shows the fault and all options for continuing. */
 function stillNot(context: ViewContext): TemplateResult {
   const { published } = context.state;
   const device: FaultDevice = published.camera && published.microphone ? "both" : published.camera ? "camera" : "microphone";

@@ -7,11 +7,11 @@ import type { CornerDrag } from "./corner.ts";
 import { called, preparing, waiting } from "./patient.ts";
 import { desk } from "./provider.ts";
 
-/** The page for where the visit stands. Every scene has one, for both roles. */
+/** The view for the current scene. Every scene has one for both roles. */
 export function scene(context: ViewContext, drag: CornerDrag): TemplateResult {
   switch (context.scene) {
     case "loading":
-      // Who and when are known, the devices are being asked for: the waiting room takes shape meanwhile.
+      // The participants and the time are known and devices are being requested, so the waiting room is shown already.
       return context.state.part === "patient" ? preparing(context) : loading();
     case "problem":
       return problem(context);

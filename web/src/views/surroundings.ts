@@ -8,17 +8,17 @@ import type { Role } from "../signalling/messages.ts";
 import type { Socket } from "../signalling/socket.ts";
 import { systemClock } from "../time/clock.ts";
 
-/** What an element's attributes say. */
+/** The values of an element's attributes. */
 export interface Settings {
   role: Role;
   appointmentId: string;
   user: string;
   base: string;
-  /** The appointment, if the page came with it. */
+  /** The appointment, if the page contains it. */
   given: Appointment | undefined;
 }
 
-/** Makes a store that stands on the browser's own things. */
+/** Creates a store with the browser's APIs. */
 export function browserStore({ role, appointmentId, user, base, given }: Settings): CallStore {
   return new CallStore({
     role,
@@ -73,7 +73,7 @@ async function readPermission(name: "camera" | "microphone"): Promise<Permission
   }
 }
 
-/** 0…1 of the browser's strong source: ids of two pages must not meet. */
+/** A cryptographically strong random number 0…1, so that IDs of two pages never collide. */
 function strongRandom(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
   return ((high & 0x1f_ffff) * 2 ** 32 + low) / 2 ** 53;

@@ -1,9 +1,9 @@
 import { appOf } from "../devices/in_app.ts";
 
-/** The browsers whose settings we can name. */
+/** The browsers for which there are specific instructions. */
 export type Browser = "in-app" | "safari-phone" | "safari-mac" | "chrome-phone" | "samsung" | "firefox" | "edge" | "chrome" | "other";
 
-/** Which browser a page runs in, as far as its words for settings go. */
+/** Detects the browser, as far as needed for instructions. */
 export function browserOf(userAgent: string): Browser {
   if (appOf(userAgent) !== null) return "in-app";
   const apple = /\b(iPhone|iPad|iPod)\b/.test(userAgent);

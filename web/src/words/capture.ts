@@ -1,6 +1,6 @@
 import type { CaptureWord } from "../devices/recovery.ts";
 
-/** Why the other person is not seen or heard; empty if they are. */
+/** Why the other participant's media is missing; empty if it is not. */
 export function captureWords(capture: CaptureWord, name: string): string {
   switch (capture) {
     case "live":
@@ -16,7 +16,7 @@ export function captureWords(capture: CaptureWord, name: string): string {
   }
 }
 
-/** The same in a few words, for a list. */
+/** A short form for lists. */
 export function captureNote(capture: CaptureWord): string {
   switch (capture) {
     case "live":

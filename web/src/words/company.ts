@@ -1,19 +1,19 @@
 import type { ParticipantView, Presence, Role } from "../signalling/messages.ts";
 
-/** What an observer is told of their part. */
+/** The note for observers. */
 export const OBSERVING = "You see and hear; nobody sees or hears you.";
 
-/** What a person is in the visit. */
+/** The display name of a role. */
 export function roleWord(role: Role): string {
   return { patient: "Patient", provider: "Clinician", guest: "Guest", interpreter: "Interpreter", observer: "Observer" }[role];
 }
 
-/** A name with what the person is. */
+/** A name with its role. */
 export function withRole({ name, role }: Pick<ParticipantView, "name" | "role">): string {
   return `${name} (${roleWord(role).toLowerCase()})`;
 }
 
-/** Where somebody is, in a few words. */
+/** A participant's presence in a few words. */
 export function whereabouts(presence: Presence): string {
   switch (presence.name) {
     case "absent":
@@ -29,7 +29,7 @@ export function whereabouts(presence: Presence): string {
   }
 }
 
-/** What is new among these people since `before`, for a screen reader; empty for nothing. */
+/** What changed among the participants since `before`, for a screen reader; empty if nothing did. */
 export function comings(before: readonly ParticipantView[], now: readonly ParticipantView[]): string {
   const isIn = (people: readonly ParticipantView[], user: string): boolean => people.some((person) => person.user === user);
   const came = now.filter(({ user }) => !isIn(before, user)).map((person) => `${withRole(person)} has joined${person.role === "observer" ? ": sees and hears you" : ""}.`);

@@ -13,7 +13,7 @@ import { announcement } from "./scenes.ts";
 const GOOD = { sound: "good", picture: "good" } as const;
 const UP: Partial<MediaState> = { link: "up", quality: { you: GOOD, other: GOOD } };
 
-/** In the call; whether the other person's media have come to the server. */
+/** In the call; `other` is whether the other participant's media has reached the server. */
 function inCall(role: Role, media: Partial<MediaState>, other: boolean): CallState {
   const view = shown(aView({ name: "connected", since: 1 }, role));
   view.other = { ...view.other, media: other };

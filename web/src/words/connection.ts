@@ -3,13 +3,13 @@ import { CONNECTING, grade, LOST, worse, type Grade } from "./quality.ts";
 
 type Known = Pick<CallState, "role" | "view" | "media" | "transport" | "lent">;
 
-/** Whether media can flow between the two, as far as is known. What another backend carries it says itself. */
+/** Whether media can flow between patient and provider, as far as known. Other backends report this themselves. */
 export function carries({ view, media }: Pick<CallState, "view" | "media">): boolean {
   if (view === null || view.backend !== "embedded") return true;
   return media.link === "up" && view.other.media;
 }
 
-/** The connection of one of the two, at this page. */
+/** The connection of one side, as displayed on this page. */
 export function sideConnection(state: Known, scene: Scene, of: "you" | "other"): Grade {
   const { media, transport, view } = state;
   if (of === "you") return transport !== "open" && media.link !== "up" ? LOST : grade(media.quality.you, "you");
@@ -18,7 +18,10 @@ export function sideConnection(state: Known, scene: Scene, of: "you" | "other"):
   return grade(media.quality.other, "other");
 }
 
-/** The one word beside the other's name: their own connection for a patient, the patient's for the provider, or what is worse. */
+/**
+ * The connection status displayed next to the other participant's name: for a patient their own connection, for the
+ * provider the patient's, or whichever is worse.
+ */
 export function connectionWords(state: Known, scene: Scene): Grade {
   if (scene === "reconnecting") return LOST;
   const [you, other] = [sideConnection(state, scene, "you"), sideConnection(state, scene, "other")];
@@ -27,7 +30,7 @@ export function connectionWords(state: Known, scene: Scene): Grade {
   return second.quality === "lost" ? worse(first, second) : first;
 }
 
-/** What stands in the place of a picture while there is no connection for it; `null`: there is one. */
+/** The text shown instead of video while there is no connection for it; `null` if there is one. */
 export function waitingWords({ role, view, media }: Known, other: string): { words: string; more: string } | null {
   if (view === null || view.backend !== "embedded") return null;
   if (media.link !== "up") return { words: `Connecting you with ${other}…`, more: "" };

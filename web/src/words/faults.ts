@@ -14,7 +14,7 @@ const NAMES: Record<FaultDevice, string> = {
   both: "camera and microphone",
 };
 
-/** The sentence and the steps for a device fault, in the words of the person's own browser. */
+/** The sentence and the steps for a device fault, with instructions for the user's browser. */
 export function remedy(fault: Fault, browser: Browser): Remedy {
   const device = NAMES[fault.device];
   switch (fault.kind) {
@@ -82,7 +82,7 @@ export function remedy(fault: Fault, browser: Browser): Remedy {
   }
 }
 
-/** Sound and picture have found no way to the clinic's server for a while. */
+/** Media could not reach the clinic's server for a while. */
 export function noPath(browser: Browser): Remedy {
   const firefox = browser === "firefox" ? ["In Firefox, open about:config and set media.peerconnection.ice.proxy_only to false."] : [];
   return {
@@ -98,7 +98,7 @@ export function noPath(browser: Browser): Remedy {
   };
 }
 
-/** A device that went away in mid-call. */
+/** A device that was lost during the call. */
 export function goneWords(fault: Fault, browser: Browser, other: string): string {
   if (fault.kind !== "none") return remedy(fault, browser).title;
   const back = "Plug it in or switch it on: it comes back by itself.";

@@ -1,6 +1,6 @@
 import type { Flow, Quality } from "../peer/quality.ts";
 
-/** How a connection is, in a word for its look and a few to read. */
+/** The quality of a connection with its display text. */
 export interface Grade {
   quality: Quality;
   words: string;
@@ -8,17 +8,17 @@ export interface Grade {
 
 const RANK: Record<Quality, number> = { unknown: 0, good: 1, weak: 2, lost: 3 };
 
-/** The worse of two. */
+/** Returns the worse of two. */
 export function worse(a: Grade, b: Grade): Grade {
   return RANK[b.quality] > RANK[a.quality] ? b : a;
 }
 
-/** A whole connection that is gone. */
+/** A connection that is lost. */
 export const LOST: Grade = { quality: "lost", words: "Lost" };
-/** One that is not there yet. */
+/** A connection that is not established yet. */
 export const CONNECTING: Grade = { quality: "unknown", words: "Connecting…" };
 
-/** What sound and picture make together: the worse counts, and is named. */
+/** Combines audio and video: the worse one counts and is named. */
 export function grade({ sound, picture }: Flow, of: "you" | "other"): Grade {
   const words = [sound, picture].filter((word) => word !== null);
   const quality = words.reduce<Quality | null>((worst, word) => (worst === null || RANK[word] > RANK[worst] ? word : worst), null) ?? "good";

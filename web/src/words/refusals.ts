@@ -1,6 +1,6 @@
 import type { Refusal } from "../signalling/messages.ts";
 
-/** Why a message was not sent, and what helps. */
+/** Why a message was not sent, and what to do. */
 export function unsentWords(refusal: Refusal): string {
   switch (refusal) {
     case "not_now":
@@ -20,7 +20,7 @@ export function unsentWords(refusal: Refusal): string {
   }
 }
 
-/** The sentence for a command that was not done. */
+/** The sentence for a refused command. */
 export function refusalWords(refusal: Refusal): string {
   switch (refusal) {
     case "wrong_role":

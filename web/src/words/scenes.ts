@@ -6,7 +6,7 @@ import { noPath } from "./faults.ts";
 
 const NO_PATH_WORDS = noPath("other").title;
 
-/** What a screen reader is told when the page moves on; empty for nothing. */
+/** The screen reader announcement for a scene change; empty for none. */
 export function announcement(state: CallState, scene: Scene, other: string): string {
   if (scene !== "loading" && (state.transport === "reconnecting" || state.media.link === "lost")) {
     return "Your connection dropped. Getting you back.";

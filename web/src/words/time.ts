@@ -2,7 +2,7 @@ import { local } from "../site/times.ts";
 import { bare } from "./isolate.ts";
 import { pageLocale } from "./locale.ts";
 
-/** A clock: 4:05, or 1:04:05. */
+/** Formats a duration as 4:05 or 1:04:05. */
 export function elapsed(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const two = (n: number): string => String(n).padStart(2, "0");
@@ -12,7 +12,7 @@ export function elapsed(milliseconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** How long, in words: "less than a minute", "1 minute", "2 hours". */
+/** Formats a duration in words: "less than a minute", "1 minute", "2 hours". */
 export function spell(milliseconds: number): string {
   const minutes = Math.floor(Math.max(0, milliseconds) / 60_000);
   if (minutes < 1) return "less than a minute";
@@ -21,7 +21,7 @@ export function spell(milliseconds: number): string {
   return hours === 1 ? "1 hour" : `${hours} hours`;
 }
 
-/** A time of day where the reader is, and at the clinic where that is another; with the day if it is not today. */
+/** A time of day for the reader, and at the clinic if that differs; with the day if it is not today. */
 export function when(datetime: string, now: number, zone?: string, locale = pageLocale()): string {
   const date = new Date(datetime);
   if (Number.isNaN(date.getTime())) return "";
@@ -31,12 +31,12 @@ export function when(datetime: string, now: number, zone?: string, locale = page
   return `${day}, ${time}`;
 }
 
-/** A moment's time of day where the reader is. */
+/** The reader's local time of day. */
 export function clockTime(at: number, locale = pageLocale()): string {
   return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(at);
 }
 
-/** Up to two letters to stand for a person. Titles are left out. */
+/** Up to two initials of a person's name, without titles. */
 export function initials(name: string): string {
   const words = bare(name)
     .split(/\s+/)

@@ -38,7 +38,7 @@ test("a time names its zone only where the clinic's is another", () => {
 test("the WebSocket is where the API said, for who is said", () => {
   assert.equal(signallingUrl("", "https://a.example/x?y", "/s", "u 1"), "wss://a.example/s?as=u+1");
   assert.equal(signallingUrl("http://b.example:8080", "https://a.example/", "/s", "u"), "ws://b.example:8080/s?as=u");
-  // What the server says of the way is kept.
+  // The query of the server's URL is kept.
   assert.equal(signallingUrl("", "https://a.example/x", "/s?journey=1-2", "u"), "wss://a.example/s?journey=1-2&as=u");
 });
 

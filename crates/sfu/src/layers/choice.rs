@@ -1,7 +1,8 @@
-//! Which layer of each picture one receiver gets.
+//! Chooses the layer of each video for one receiver.
 //!
-//! A picture begins with the smallest layer that arrives and is made larger step by step while there is room; it is made
-//! smaller at once when there is not. Where making it larger had to be taken back, the next try waits longer each time.
+//! A video starts with the smallest layer that arrives and is upgraded step by step while there is bandwidth. It is
+//! downgraded immediately when there is not. After an upgrade that had to be reverted, the next attempt waits longer
+//! each time.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -10,79 +11,79 @@ use bedside_visit::Layer;
 
 use super::{PerLayer, Rate};
 
-/// The least time a picture keeps its size before it is made larger.
+/// Minimum time a video keeps its layer before an upgrade.
 const DWELL: Duration = Duration::from_millis(1500);
-/// After one picture of a receiver was made larger, the next one waits: so much shows whether the network takes it.
+/// Minimum time between upgrades of different videos of a receiver, to see whether the network carries the first.
 const ONE_BY_ONE: Duration = Duration::from_secs(1);
-/// So many times a picture may be made larger in this time.
+/// Maximum number of upgrades of a video within this period.
 const RAISES: usize = 5;
 const RAISES_IN: Duration = Duration::from_secs(60);
-/// How long what was too much is not tried again: at first, and at most.
+/// How long a bit rate that was too high is not tried again: initially, and at most.
 const FIRST_PATIENCE: Duration = Duration::from_secs(8);
 const MOST_PATIENCE: Duration = Duration::from_secs(64);
-/// After such a time without trouble the patience is forgotten.
+/// After this long without congestion, the waiting time is reset.
 const CALM: Duration = Duration::from_secs(90);
-/// What is too much for this long is one and the same trouble.
+/// Congestion within this time counts as one event.
 const ONE_TROUBLE: Duration = Duration::from_secs(3);
-/// How long a picture that is too much may stay as it is until the smaller layer arrives.
+/// How long a video that exceeds the bandwidth may continue until the smaller layer arrives.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A picture, as one receiver could get it.
+/// A video available to one receiver.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Picture {
-    /// Its layers. Of somebody who is not there none is offered.
+    /// Its layers. None is offered if the participant is not connected.
     pub(crate) rates: PerLayer<Rate>,
-    /// The largest layer that the page has a use for; `None`: it shows no picture of theirs.
+    /// The largest layer the page can use; `None` if it does not display this video.
     pub(crate) most: Option<Layer>,
-    /// It is of whoever has the floor: they come first.
+    /// Whether it belongs to the active speaker, who has priority.
     pub(crate) speaks: bool,
 }
 
-/// What was decided of a picture.
+/// The decision for a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Chosen {
-    /// The layer the receiver gets; it arrives. `None`: none.
+    /// The layer forwarded to the receiver, which currently arrives; `None` for no video.
     pub(crate) take: Option<Layer>,
-    /// The layer the publisher should send for this receiver.
+    /// The layer that the publisher should send for this receiver.
     pub(crate) wish: Option<Layer>,
-    /// Whether what is shown may go on until the keyframe of `take` comes.
+    /// Whether the current layer continues until a keyframe of `take` arrives.
     pub(crate) holds: bool,
 }
 
-/// What a receiver's network has for pictures, in bits a second.
+/// A receiver's bandwidth for video, in bits per second.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Space {
-    /// What they may take together now; `None`: as much as they like.
+    /// The current limit for all videos together; `None` if unlimited.
     pub(crate) room: Option<u64>,
-    /// What was seen to arrive when more was sent, the last time.
+    /// The delivered bit rate when more was sent, at the last congestion.
     pub(crate) carried: Option<u64>,
 }
 
-/// What they may take together, and what is not tried for a while.
+/// The limit for all videos together, and the bit rate not tried again for a while.
 #[derive(Debug, Clone, Copy)]
 struct Budget {
     room: Option<u64>,
     ceiling: Option<u64>,
 }
 
-/// How it stands with the room.
+/// How the current use compares to the limit.
 #[derive(Debug, Clone, Copy)]
 struct Pressure {
-    /// More is taken than there is room for.
+    /// More is used than the limit allows.
     tight: bool,
-    /// Twice as much.
+    /// Twice as much is used.
     crowded: bool,
 }
 
-/// One receiver's pictures.
+/// The state of one receiver's videos.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     states: Vec<State>,
-    /// More than this was too much, and is not tried again before that time.
+    /// A bit rate that was too high, and until when it is not tried again.
     ceiling: Option<(u64, Instant)>,
     patience: Option<Duration>,
     troubled: Option<Instant>,
-    /// When a picture was made larger last.
+    /// When a video was last upgraded.
     raised: Option<Instant>,
 }
 
@@ -90,16 +91,16 @@ pub(crate) struct Choice {
 struct State {
     take: Option<Layer>,
     wish: Option<Layer>,
-    /// When `take` changed last; `None`: the picture has not begun.
+    /// When `take` last changed; `None` if the video has not started.
     changed: Option<Instant>,
-    /// Since when it should be smaller, and cannot.
+    /// Since when a downgrade has been waiting for the smaller layer.
     stranded: Option<Instant>,
-    /// When it was made larger, the last times.
+    /// The times of the most recent upgrades.
     raises: [Option<Instant>; RAISES],
 }
 
 impl Choice {
-    /// Decides anew. The pictures keep their order from one call to the next.
+    /// Recomputes the choice. The videos must be in the same order in every call.
     pub(crate) fn choose(&mut self, now: Instant, Space { room, carried }: Space, pictures: &[Picture]) -> Vec<Chosen> {
         self.states.resize_with(pictures.len(), State::default);
         for (state, picture) in self.states.iter_mut().zip(pictures) {
@@ -117,7 +118,7 @@ impl Choice {
         for number in order {
             let picture = &pictures[number];
             let take = self.states[number].take;
-            // Where there has been trouble, one step at a time.
+            // After congestion, upgrade one step at a time.
             let next =
                 take.filter(|_| self.is_troubled(now)).and_then(|take| picture.rates.offered().find(|l| *l > take));
             let fit = fits[number].map(|fit| next.map_or(fit, |next| fit.min(next)));
@@ -135,19 +136,19 @@ impl Choice {
         self.states.iter().map(chosen).collect()
     }
 
-    /// What the present choice takes, in bits a second.
+    /// Returns the bit rate of the current choice.
     fn used(&self, pictures: &[Picture]) -> u64 {
         let taken = self.states.iter().zip(pictures);
         taken.filter_map(|(state, picture)| Some(picture.rates[state.take?].bits)).sum()
     }
 
-    /// Whether there has been trouble that is not forgotten yet.
+    /// Returns whether there was congestion recently.
     fn is_troubled(&self, now: Instant) -> bool {
         let patience = self.patience.unwrap_or_default();
         self.troubled.is_some_and(|at| now.saturating_duration_since(at) < CALM + patience)
     }
 
-    /// Notes that there is room for so much only, and more is used; `None`: all is well.
+    /// Records the limit and whether the use exceeds it; `None` for unlimited.
     fn note_trouble(&mut self, now: Instant, room: Option<u64>, carried: Option<u64>) {
         let since = |at: Instant| now.saturating_duration_since(at);
         let Some(room) = room else { return };
@@ -164,11 +165,11 @@ impl Choice {
         self.troubled = Some(now);
     }
 
-    /// The largest layers that fit, whether they arrive now or would have to be asked for.
+    /// Returns the largest layers that fit, whether they arrive now or would have to be requested.
     fn fit(&self, budget: Budget, pictures: &[Picture], order: &[usize]) -> Vec<Option<Layer>> {
         let mut levels: Vec<Option<Layer>> = vec![None; pictures.len()];
         let mut spent = 0;
-        // What is there may fill the room; what is added leaves some of it.
+        // Current layers may use the whole limit; upgrades leave some of it free.
         let limit = |number: usize, layer: Layer| {
             let kept = self.states[number].take.is_some_and(|take| layer <= take);
             let room = budget.room.map(|bits| if kept { bits } else { bits * 85 / 100 });
@@ -205,7 +206,7 @@ impl Choice {
     }
 }
 
-/// Whoever has the floor first, then those who are shown largest.
+/// Orders the active speaker first, then by displayed size.
 fn order(pictures: &[Picture]) -> Vec<usize> {
     let there = |number: &usize| pictures[*number].most.is_some() && pictures[*number].rates.offered().next().is_some();
     let mut order: Vec<usize> = (0..pictures.len()).filter(there).collect();
@@ -218,21 +219,22 @@ impl PerLayer<Rate> {
         Layer::ALL.into_iter().filter(|layer| self[*layer].offered)
     }
 
-    /// The layers that arrive, up to one, the smallest first.
+    /// Returns the layers up to `most` that arrive, smallest first.
     fn live(&self, most: Layer) -> impl DoubleEndedIterator<Item = Layer> {
         Layer::ALL.into_iter().filter(move |layer| *layer <= most && self[*layer].live)
     }
 }
 
 impl State {
-    /// Whether it has kept its size for long enough, and was not made larger too often.
+    /// Returns whether the video has kept its layer for long enough and was not upgraded too often.
     fn may_grow(&self, now: Instant) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
         let rested = self.changed.is_none_or(|at| since(at) >= DWELL);
         rested && self.raises.iter().any(|at| at.is_none_or(|at| since(at) >= RAISES_IN))
     }
 
-    /// Follows what fits as far as it arrives and may be followed now. Says whether the picture was made larger.
+    /// Moves towards the layer that fits, as far as it arrives and may be used now. Returns whether the video was
+    /// upgraded.
     fn settle(&mut self, now: Instant, picture: &Picture, fit: Option<Layer>, may: bool, pressure: Pressure) -> bool {
         let Some(fit) = fit else {
             self.wish = None;
@@ -244,7 +246,7 @@ impl State {
         let wish = if fit <= take || may || pending { fit } else { take };
         self.wish = Some(wish);
         let Some(best) = picture.rates.live(wish).next_back() else {
-            // The smaller ones have to be sent first.
+            // The smaller layers must be sent first.
             let Pressure { tight, crowded } = pressure;
             let since = *self.stranded.filter(|_| tight).get_or_insert(now);
             self.stranded = Some(since);
@@ -267,7 +269,7 @@ impl State {
         grows
     }
 
-    /// Begins with the smallest that arrives; where none does, it is asked for.
+    /// Starts with the smallest layer that arrives, or requests one if none does.
     fn begin(&mut self, now: Instant, picture: &Picture, fit: Layer, may: bool) -> bool {
         let awaited = self.wish.is_some_and(|wish| wish <= fit);
         let first = self.changed.is_none();
@@ -276,7 +278,7 @@ impl State {
             return false;
         }
         let smallest = picture.rates.offered().next();
-        // A larger one may be too much again: after a pause the smallest is given some time to come.
+        // A larger layer may exceed the bandwidth again, so after a pause the smallest one gets some time to arrive.
         let waits = now.saturating_duration_since(*self.stranded.get_or_insert(now)) < GRACE;
         let most = if first || !waits { Some(fit) } else { smallest };
         let smallest_live = most.and_then(|most| picture.rates.live(most).next());

@@ -1,4 +1,4 @@
-//! What a publisher sends of its picture, and what of it anybody has a use for.
+//! The layers a publisher sends, and which of them are used.
 
 use std::time::{Duration, Instant};
 
@@ -6,26 +6,27 @@ use bedside_visit::Layer;
 
 use super::PerLayer;
 
-/// A layer of which nothing has come for so long is not there. A dark room makes a camera slow, but not that slow.
+/// A layer from which nothing has arrived for this long is not live. Low light reduces a camera's frame rate, but not
+/// that much.
 const SILENT: Duration = Duration::from_secs(1);
-/// The time over which bits are counted; the mean of two counts is taken.
+/// Interval over which bits are counted. The bit rate is the mean of two intervals.
 const COUNT: Duration = Duration::from_millis(500);
-/// How long a layer is kept up after the last one who took it: whoever was about to come back finds it.
+/// How long a layer is requested after its last use, in case the receiver returns.
 const LINGER: Duration = Duration::from_secs(2);
-/// The page is told again, this often, while it does something else than it was told: a word may have been lost.
+/// How often the request is repeated while the page does not follow it, as messages may be lost.
 const REPEAT: Duration = Duration::from_secs(5);
 
-/// What a page of ours lets each layer have at most, in bits a second; taken until there is a measurement.
+/// Maximum bit rate per layer that pages configure, used until there is a measurement.
 const USUAL: [u64; 3] = [150_000, 500_000, 1_500_000];
 
-/// What is known of one layer.
+/// The state of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Rate {
-    /// It was negotiated.
+    /// Whether it was negotiated.
     pub(crate) offered: bool,
-    /// It arrives.
+    /// Whether it arrives.
     pub(crate) live: bool,
-    /// Bits a second: as measured, while it was last there; else what it usually takes.
+    /// Bits per second: the last measurement, or the usual rate.
     pub(crate) bits: u64,
 }
 
@@ -61,37 +62,37 @@ impl Meter {
     }
 }
 
-/// The layers of one publisher's picture.
+/// The layers of one publisher's video.
 #[derive(Debug, Default)]
 pub(crate) struct Encodings {
     offered: PerLayer<bool>,
     meters: PerLayer<Meter>,
     wanted: PerLayer<bool>,
-    /// When somebody last wanted each.
+    /// When each layer was last used.
     last_wanted: PerLayer<Option<Instant>>,
-    /// What the page was told last, and when. A page that was told nothing sends everything.
+    /// The last request to the page and its time. Without a request, a page sends all layers.
     told: Option<(Instant, PerLayer<bool>)>,
 }
 
 impl Encodings {
-    /// Of a page that offered these layers. None, or one: a picture of one size.
+    /// Creates the state for a page that offered these layers. With none or one there is no simulcast.
     pub(crate) fn new(offered: &[Layer]) -> Self {
         Self { offered: PerLayer::of(|layer| offered.contains(&layer)), ..Self::default() }
     }
 
-    /// Whether there is anything to choose from.
+    /// Returns whether there is more than one layer.
     pub(crate) fn are_several(&self) -> bool {
         self.offered.set().count() > 1
     }
 
-    /// Counts a packet. Says whether the layer was not there before.
+    /// Counts a packet and returns whether the layer was not live before.
     pub(crate) fn note(&mut self, now: Instant, layer: Layer, bytes: usize) -> bool {
         let was_live = self.meters[layer].is_live(now);
         self.meters[layer].note(now, bytes);
         !was_live
     }
 
-    /// What is known of each layer.
+    /// Returns the state of each layer.
     pub(crate) fn rates(&self, now: Instant) -> PerLayer<Rate> {
         PerLayer::of(|layer| {
             let meter = self.meters[layer];
@@ -100,7 +101,7 @@ impl Encodings {
         })
     }
 
-    /// What the receivers have a use for, all together.
+    /// Sets the layers that the receivers use, all together.
     pub(crate) fn want(&mut self, now: Instant, wanted: PerLayer<bool>) {
         self.wanted = wanted;
         for layer in wanted.set() {
@@ -108,8 +109,8 @@ impl Encodings {
         }
     }
 
-    /// What to tell the page now, if anything: what it should send. A layer that is wanted is asked for at once, one
-    /// that nobody wants any more is given up after a moment. It counts as told.
+    /// Returns the layers to request from the page if that changed, and marks them as requested. A newly used layer is
+    /// requested immediately; an unused one is dropped after a delay.
     pub(crate) fn take_news(&mut self, now: Instant) -> Option<Vec<Layer>> {
         if !self.are_several() {
             return None;
@@ -119,7 +120,7 @@ impl Encodings {
         let mut due =
             PerLayer::of(|layer| everything[layer] && (self.wanted[layer] || lingers(self.last_wanted[layer])));
         if due.set().next().is_none() {
-            // Something has to keep the path and its estimate warm.
+            // The smallest layer is always requested to keep the path and its bandwidth estimate alive.
             let smallest = everything.set().next()?;
             due[smallest] = true;
         }
@@ -161,8 +162,8 @@ mod tests {
         assert!(rate.live && (390_000..=410_000).contains(&rate.bits), "{rate:?}");
         assert!(!encodings.rates(at(3000))[Half].live);
         assert_eq!(encodings.rates(at(3000))[Half].bits, rate.bits);
-        assert!(encodings.note(at(60_000), Half, 1000), "it is back");
-        assert!(encodings.rates(at(60_000))[Half].bits == rate.bits, "its silence is not counted");
+        assert!(encodings.note(at(60_000), Half, 1000), "the layer arrives again");
+        assert!(encodings.rates(at(60_000))[Half].bits == rate.bits, "the gap is not counted");
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut encodings = Encodings::new(&ALL);
         encodings.want(at(0), set(&[Quarter, Full]));
-        assert_eq!(encodings.take_news(at(0)), Some(vec![Quarter, Full]), "nobody ever took the half");
+        assert_eq!(encodings.take_news(at(0)), Some(vec![Quarter, Full]), "the half layer was never used");
         encodings.want(at(100), set(&[Full]));
         assert_eq!(encodings.take_news(at(1999)), None);
         assert_eq!(encodings.take_news(at(2000)), Some(vec![Full]));
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(encodings.take_news(at(2100)), Some(vec![Quarter, Full]));
         encodings.want(at(2200), set(&[]));
         assert_eq!(encodings.take_news(at(2300)), None);
-        assert_eq!(encodings.take_news(at(4200)), Some(vec![Quarter]), "something keeps the path warm");
+        assert_eq!(encodings.take_news(at(4200)), Some(vec![Quarter]), "the smallest layer keeps the path alive");
     }
 
     #[test]

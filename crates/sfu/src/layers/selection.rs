@@ -1,31 +1,32 @@
-//! What of a publisher's layers goes through to one receiver, packet by packet.
+//! Applies the layer choice of one receiver packet by packet.
 
 use bedside_visit::Layer;
 
-/// What becomes of a packet of a picture.
+/// The decision for a video packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It goes on in the layer that is shown.
+    /// Forward: it belongs to the current layer.
     Pass,
-    /// It begins another layer: the numbers go on in a new segment.
+    /// Forward: it starts another layer, so the numbering continues in a new segment.
     Switch,
-    /// It would begin the layer that is wanted, but only a keyframe can: ask for one of this layer.
+    /// It belongs to the target layer, but only a keyframe can start it: request one of this layer.
     NeedsKeyframe,
-    /// It is of a layer that this receiver does not get.
+    /// Drop: it belongs to another layer.
     Skip,
 }
 
-/// The layer a receiver gets of one picture, and the one it is about to get.
+/// The current and the target layer of one video for a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Selection {
     target: Option<Layer>,
     current: Option<Layer>,
-    /// While the target has not begun, the current one goes on.
+    /// Whether the current layer continues until the target has started.
     holds: bool,
 }
 
 impl Selection {
-    /// Aims at a layer; none: nothing goes through. Until its keyframe comes what is shown goes on, if it `holds`.
+    /// Sets the target layer; `None` forwards nothing. With `holds`, the current layer continues until the target's
+    /// keyframe arrives.
     pub(crate) fn aim(&mut self, target: Option<Layer>, holds: bool) {
         self.target = target;
         self.holds = holds;
@@ -34,28 +35,28 @@ impl Selection {
         }
     }
 
-    /// The picture begins anew: with the next keyframe.
+    /// Restarts the video with the next keyframe.
     pub(crate) fn restart(&mut self) {
         self.current = None;
     }
 
-    /// The layer whose keyframe is waited for.
+    /// Returns the layer whose keyframe is awaited.
     pub(crate) fn awaited(&self) -> Option<Layer> {
         self.target.filter(|_| self.current != self.target)
     }
 
-    /// The layer that a receiver which cannot decode needs a keyframe of.
+    /// Returns the layer to request a keyframe of when the receiver cannot decode.
     pub(crate) fn shown_or_awaited(&self) -> Option<Layer> {
         self.current.or(self.target)
     }
 
-    /// Takes a packet of a layer. `can_start`: a decoder can begin with it.
+    /// Decides on a packet of a layer. `can_start` is whether decoding can start with it.
     pub(crate) fn admit(&mut self, layer: Layer, can_start: bool) -> Admission {
         let Some(target) = self.target else { return Admission::Skip };
         if self.current == Some(layer) {
             return Admission::Pass;
         }
-        // Where nothing is shown yet, a smaller picture is better than none.
+        // If nothing is shown yet, a smaller layer is better than none.
         let begins = layer == target || (self.current.is_none() && layer < target);
         if begins && can_start {
             self.current = Some(layer);
@@ -82,7 +83,7 @@ mod tests {
         assert_eq!(selection.admit(Quarter, true), Admission::Skip);
         selection.aim(Some(Quarter), true);
         assert_eq!(selection.admit(Quarter, false), Admission::NeedsKeyframe);
-        assert_eq!(selection.admit(Full, true), Admission::Skip, "larger than wanted");
+        assert_eq!(selection.admit(Full, true), Admission::Skip, "larger than the target");
         assert_eq!(selection.admit(Quarter, true), Admission::Switch);
         assert_eq!(selection.admit(Quarter, false), Admission::Pass);
     }

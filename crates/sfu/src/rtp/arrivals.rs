@@ -1,40 +1,40 @@
-//! Tells a sender when its packets arrived, by which it finds out how much the network carries
+//! Transport-wide congestion control feedback: reports to a sender when its packets arrived
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use std::time::{Duration, Instant};
 
 use super::window::Window;
 
-/// How long arrivals wait to be told of together.
+/// How long arrivals are collected before they are reported together.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Times are told in quarters of a millisecond, the first of them from a multiple of 64 ms.
+/// Times are in units of 250 µs; the reference time is a multiple of 64 ms.
 const TICK: u128 = 250;
 const TICKS_PER_REFERENCE: i64 = 256;
-/// A larger gap is a sender that began anew.
+/// A larger gap means that the sender has restarted its numbering.
 const MOST_SKIPPED: u64 = 2000;
-/// Arrivals that are told of in one go: more do not fit into a datagram.
+/// Maximum arrivals in one feedback packet; more do not fit into a datagram.
 const MOST_ARRIVALS: usize = 300;
 
-/// What became of a packet, as two bits say it.
+/// Packet status symbols (two bits).
 const NOT_RECEIVED: u16 = 0;
 const SMALL_DELTA: u16 = 1;
 const LARGE_DELTA: u16 = 2;
 
-/// The arrivals that the sender does not know of yet.
+/// Arrivals that have not been reported yet.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     seen: Window,
-    /// Extended numbers in order, and the time in ticks since `start`.
+    /// Extended sequence numbers in order, with their times in ticks since `start`.
     untold: Vec<(u64, i64)>,
     start: Option<Instant>,
-    /// The first number that has not been told of.
+    /// The first number that has not been reported.
     next: Option<u64>,
     feedbacks: u8,
     due: Option<Instant>,
 }
 
 impl Arrivals {
-    /// A packet with this number among all of the connection arrived.
+    /// Records the arrival of a packet with this transport-wide sequence number.
     pub(crate) fn note(&mut self, now: Instant, number: u16) {
         let number = self.seen.extend(number);
         if !self.seen.is_new(number) {
@@ -42,7 +42,7 @@ impl Arrivals {
         }
         self.seen.note(number);
         let start = *self.start.get_or_insert(now);
-        // 2^63 quarters of a millisecond are a very long time.
+        // 2^63 ticks never elapse.
         let ticks = i64::try_from(now.saturating_duration_since(start).as_micros() / TICK).unwrap_or(i64::MAX);
         let at = self.untold.iter().rposition(|(before, _)| *before < number).map_or(0, |before| before + 1);
         self.untold.insert(at, (number, ticks));
@@ -52,12 +52,12 @@ impl Arrivals {
         }
     }
 
-    /// When to tell the sender.
+    /// Returns when to send feedback.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.due
     }
 
-    /// The body of the feedback that is due: as much as fits.
+    /// Returns the body of the feedback that is due, with as many arrivals as fit.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Vec<u8>> {
         if self.due.is_none_or(|due| due > now) {
             return None;
@@ -70,7 +70,7 @@ impl Arrivals {
         let (mut told, mut before) = (0, reference * TICKS_PER_REFERENCE);
         for (number, time) in self.untold.iter().take(MOST_ARRIVALS) {
             let Ok(delta) = i16::try_from(time - before) else { break };
-            // At most `MOST_SKIPPED` are skipped before the first, and a window between the others.
+            // At most `MOST_SKIPPED` are skipped before the first arrival, and at most a window between others.
             let skipped = usize::try_from(number - base).unwrap_or(usize::MAX).saturating_sub(symbols.len());
             if symbols.len() + skipped >= usize::from(u16::MAX) {
                 break;
@@ -94,7 +94,7 @@ impl Arrivals {
         self.due = (!self.untold.is_empty()).then_some(now);
 
         let mut body = Vec::with_capacity(16 + deltas.len() + symbols.len() / 4);
-        // The low bits of both are what is said.
+        // The fields contain the low bits.
         body.extend_from_slice(&low16(base).to_be_bytes());
         body.extend_from_slice(&low16(symbols.len() as u64).to_be_bytes());
         let [.., high, middle, low] = reference.to_be_bytes();
@@ -111,7 +111,7 @@ fn low16(number: u64) -> u16 {
     u16::from_be_bytes([high, low])
 }
 
-/// Runs of one symbol, or vectors of fourteen one-bit or seven two-bit ones.
+/// Writes run-length chunks, or vectors of fourteen one-bit or seven two-bit symbols.
 fn write_chunks(mut symbols: &[u16], body: &mut Vec<u8>) {
     while let Some(first) = symbols.first() {
         let run = symbols.iter().take(0x1fff).take_while(|symbol| *symbol == first).count();
@@ -162,7 +162,7 @@ mod tests {
         let expected = [(65_534, true), (65_535, true), (0, true), (1, true), (2, false), (3, false), (4, true)];
         assert_eq!(first, expected);
         assert_eq!(arrivals.deadline(), None);
-        // What came late is told too, and then it goes on where it was.
+        // A late packet is reported too; afterwards the numbering continues.
         arrivals.note(at(410), 3);
         arrivals.note(at(420), 3);
         assert_eq!(told(&mut arrivals, at(510)), [(3, true)]);
@@ -202,7 +202,7 @@ mod tests {
             heard.extend(told(&mut arrivals, now + Duration::from_secs(1)));
             let came: Vec<u16> = heard.iter().filter(|(_, arrived)| *arrived).map(|(number, _)| *number).collect();
             prop_assert_eq!(came, noted);
-            // Without a gap, and nothing twice.
+            // There are no gaps, and nothing is reported twice.
             prop_assert!(heard.windows(2).all(|pair| pair[1].0 == pair[0].0.wrapping_add(1)));
         }
     }

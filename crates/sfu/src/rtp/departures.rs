@@ -1,13 +1,13 @@
-//! What a receiver says of when our packets arrived: how much is lost, and how long the way is.
+//! Evaluates a receiver's transport-wide congestion control feedback: packet loss and round trip.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Feedback on a packet comes within this time, or does not matter any more.
+/// Feedback later than this is ignored.
 const MEMORY: Duration = Duration::from_secs(3);
 const MOST: usize = 4096;
 const TENTH: Duration = Duration::from_micros(100);
-/// Loss is that of the packets of the last second.
+/// Loss is computed over the packets of the last second.
 const SPAN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,29 +17,29 @@ enum Fate {
     Arrived,
 }
 
-/// Small, as there are hundreds for each page.
+/// Kept small, because there are hundreds per page.
 #[derive(Debug, Clone, Copy)]
 struct Departure {
-    /// Tenths of a millisecond since the first.
+    /// Time in units of 100 µs since the first packet.
     at: u32,
     bytes: u16,
     fate: Fate,
 }
 
-/// The packets that were sent, each with a number of its own among all of the connection.
+/// The packets sent, identified by their transport-wide sequence numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
-    /// When the first left.
+    /// When the first packet was sent.
     first: Option<Instant>,
     sent: VecDeque<Departure>,
-    /// The number of the next packet.
+    /// The next packet's number.
     next: u64,
     round_trip: Option<Duration>,
     delivered: u64,
 }
 
 impl Departures {
-    /// Gives the number of a packet of so many bytes that is sent now.
+    /// Records a packet of `bytes` bytes that is sent now and returns its number.
     pub(crate) fn note(&mut self, now: Instant, bytes: usize) -> u16 {
         let first = *self.first.get_or_insert(now);
         let now = tenths(now.saturating_duration_since(first));
@@ -55,7 +55,7 @@ impl Departures {
         u16::from_be_bytes([high, low])
     }
 
-    /// Reads the body of a feedback. What is malformed is ignored.
+    /// Parses the body of a feedback packet. Malformed ones are ignored.
     pub(crate) fn read(&mut self, now: Instant, body: &[u8]) {
         let Some(statuses) = statuses(body) else { return };
         let (mut newest, now) = (None, self.tenths_at(now));
@@ -81,17 +81,17 @@ impl Departures {
         }
     }
 
-    /// From sending a packet to the feedback on it, last time.
+    /// Returns the time from sending a packet to its feedback, for the latest feedback.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 
-    /// The bytes that have arrived, of all that were sent.
+    /// Returns the total number of bytes delivered.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// The share that was lost of what was sent in the last second, as far as is known.
+    /// Returns the share of packets lost among those sent in the last second, as far as known.
     pub(crate) fn loss(&self, now: Instant) -> Option<f32> {
         let (now, span) = (self.tenths_at(now), tenths(SPAN));
         let recent = self.sent.iter().rev().take_while(|departure| now.wrapping_sub(departure.at) <= span);
@@ -114,13 +114,13 @@ impl Departures {
     }
 }
 
-/// Modulo 2^32, which is five days.
+/// Modulo 2^32, i.e. five days.
 fn tenths(time: Duration) -> u32 {
     let seconds = (time.as_secs() & u64::from(u32::MAX)) as u32;
     seconds.wrapping_mul(10_000).wrapping_add(time.subsec_micros() / 100)
 }
 
-/// Which packets a feedback speaks of, and whether they arrived. `None`: it is malformed.
+/// Returns the packets that a feedback reports and whether they arrived, or `None` if it is malformed.
 pub(crate) fn statuses(body: &[u8]) -> Option<impl Iterator<Item = (u16, bool)>> {
     let (&[base_high, base_low, count_high, count_low, _, _, _, _], chunks) = body.split_first_chunk()?;
     let (base, count) = (u16::from_be_bytes([base_high, base_low]), u16::from_be_bytes([count_high, count_low]));
@@ -133,7 +133,7 @@ pub(crate) fn statuses(body: &[u8]) -> Option<impl Iterator<Item = (u16, bool)>>
         };
         (0..length).map(move |at| symbol(chunk, at))
     });
-    // The third symbol of two bits is reserved.
+    // The fourth two-bit symbol is reserved.
     Some((0..count).zip(symbols).map(move |(at, symbol)| (base.wrapping_add(at), symbol == 1 || symbol == 2)))
 }
 
@@ -161,7 +161,7 @@ mod tests {
         let body = arrivals.take_due(at(250)).expect("due");
         departures.read(at(290), &body);
         assert_eq!(departures.round_trip(), Some(Duration::from_millis(100)));
-        // Of the last, that was lost, nothing is known yet.
+        // Nothing is known yet about the last packet, which was lost.
         assert_eq!(departures.loss(at(290)), Some(4.0 / 20.0));
         assert_eq!(departures.delivered(), 16 * 100);
         assert_eq!(departures.loss(at(1500)), None);

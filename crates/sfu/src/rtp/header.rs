@@ -1,15 +1,15 @@
-//! The header of an RTP packet (RFC 3550, section 5.1) and the extensions that matter here (RFC 8285).
+//! RTP headers (RFC 3550, section 5.1) and header extensions (RFC 8285).
 
 use str0m::rtp::{Extension, ExtensionMap};
 
-/// The fixed part of a header.
+/// Size of the fixed part.
 const FIXED: usize = 12;
-/// Extensions with a byte of identifier and length each.
+/// Profile of one-byte extension headers.
 const ONE_BYTE: u16 = 0xbede;
-/// Extensions with a byte of identifier and a byte of length; the low four bits are free.
+/// Profile of two-byte extension headers; the low four bits are free.
 const TWO_BYTES: u16 = 0x1000;
 
-/// Under which numbers a connection knows the extensions.
+/// Negotiated extension IDs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ExtensionIds {
     mid: Option<u8>,
@@ -20,7 +20,7 @@ pub(crate) struct ExtensionIds {
 }
 
 impl ExtensionIds {
-    /// Reads what was negotiated.
+    /// Reads the negotiated IDs.
     pub(crate) fn negotiated(map: &ExtensionMap) -> Self {
         Self {
             mid: map.id_of(Extension::RtpMid),
@@ -31,7 +31,7 @@ impl ExtensionIds {
         }
     }
 
-    /// What holds for a whole connection: in a bundle a number means the same in all sections (RFC 8843, section 15).
+    /// Merges the IDs of all sections: in a bundle, an ID has the same meaning in all sections (RFC 8843, section 15).
     pub(crate) fn of_all(sections: &[Self]) -> Self {
         let first = |of: fn(&Self) -> Option<u8>| sections.iter().find_map(of);
         Self {
@@ -43,13 +43,13 @@ impl ExtensionIds {
         }
     }
 
-    /// Whether packets are counted for congestion control.
+    /// Returns whether transport-wide congestion control was negotiated.
     pub(crate) fn counts(&self) -> bool {
         self.transport_cc.is_some()
     }
 }
 
-/// A short name in an extension: of a media section or of a layer.
+/// A short name in an extension: an mid or a rid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
     bytes: [u8; 16],
@@ -57,7 +57,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// `None`: it is empty, or longer than a one-byte extension takes.
+    /// Returns `None` if the name is empty or too long for a one-byte extension header.
     pub(crate) fn new(name: &[u8]) -> Option<Self> {
         let length = u8::try_from(name.len()).ok().filter(|length| (1..=16).contains(length))?;
         let mut bytes = [0; 16];
@@ -70,22 +70,22 @@ impl Name {
     }
 }
 
-/// What the extensions of a packet say.
+/// The extensions of a packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extensions {
     /// The media section.
     pub(crate) mid: Option<Name>,
     /// The layer (RFC 8852).
     pub(crate) rid: Option<Name>,
-    /// The layer that the packet repairs.
+    /// The layer of the packet that this one retransmits.
     pub(crate) repaired_rid: Option<Name>,
-    /// The number among all packets of the connection (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    /// The transport-wide sequence number (draft-holmer-rmcat-transport-wide-cc-extensions-01).
     pub(crate) transport_cc: Option<u16>,
-    /// How loud the sound is: a flag for voice, and decibels below the maximum (RFC 6464).
+    /// Voice flag, and audio level in decibels below the maximum (RFC 6464).
     pub(crate) audio_level: Option<u8>,
 }
 
-/// A header.
+/// An RTP header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) marker: bool,
@@ -93,13 +93,13 @@ pub(crate) struct Header {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) ssrc: u32,
-    /// Whether the last byte of the payload counts bytes to cut off.
+    /// Whether the payload ends with padding, whose length is in its last byte.
     pub(crate) padded: bool,
     pub(crate) extensions: Extensions,
 }
 
 impl Header {
-    /// Reads a header, and how long it is. `None`: it is malformed.
+    /// Parses a header and returns it with its length, or `None` if it is malformed.
     pub(crate) fn read(packet: &[u8], ids: &ExtensionIds) -> Option<(Self, usize)> {
         let (fixed, rest) = packet.split_at_checked(FIXED)?;
         if fixed[0] >> 6 != 2 {
@@ -194,7 +194,7 @@ impl Extensions {
 
     fn write(&self, ids: &ExtensionIds, packet: &mut Vec<u8>) {
         let mut add = |id: Option<u8>, value: Option<&[u8]>| {
-            // Identifiers above 14 need the other form, which no browser asks for with so few.
+            // IDs above 14 need two-byte headers, which no browser negotiates with so few extensions.
             let (Some(id), Some(value)) = (id.filter(|id| (1..=14).contains(id)), value) else { return };
             let Some(length) = u8::try_from(value.len()).ok().and_then(|length| length.checked_sub(1)) else { return };
             if length < 16 {
@@ -211,7 +211,7 @@ impl Extensions {
     }
 }
 
-/// Cuts off the padding that the last byte counts (RFC 3550, section 5.1). `None`: it is malformed.
+/// Removes padding (RFC 3550, section 5.1). Returns `None` if it is malformed.
 pub(crate) fn unpadded(payload: &[u8], padded: bool) -> Option<&[u8]> {
     if !padded {
         return Some(payload);

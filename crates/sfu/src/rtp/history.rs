@@ -1,15 +1,15 @@
-//! The pictures that were sent last, to send again what a page has missed (RFC 4588).
+//! The retransmission buffer: recently sent video packets (RFC 4588).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A second of pictures at a megabit and a half; more costs memory, not quality.
+/// One second of video at 1.5 Mbit/s. More costs memory and does not improve quality.
 const ROOM: usize = 192 * 1024;
 const OLD: Duration = Duration::from_secs(2);
 const MOST: usize = 512;
-/// How much of what is sent may be sent again, in hundredths. At a fifth lost, calls are still held.
+/// Maximum share of retransmissions in the traffic sent, in percent. At 20 % packet loss, calls are still usable.
 const SHARE: usize = 40;
-/// What may be sent again at once.
+/// Maximum bytes that can be retransmitted in one burst.
 const MOST_CREDIT: usize = 96 * 1024;
 
 /// A packet that was sent.
@@ -25,15 +25,15 @@ pub(crate) struct Kept {
 struct Entry {
     kept: Kept,
     at: Instant,
-    /// Where the payload begins, counted over all laps of the ring.
+    /// Offset of the payload, counted over all laps of the ring buffer.
     start: usize,
     length: u16,
 }
 
-/// The last packets to one page, of all its pictures.
+/// The most recent packets of all videos sent to one page.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// Empty until there is something to keep.
+    /// Allocated when the first packet is kept.
     ring: Vec<u8>,
     end: usize,
     entries: VecDeque<Entry>,
@@ -41,7 +41,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Keeps a packet that is sent now.
+    /// Adds a packet that is being sent.
     pub(crate) fn keep(&mut self, now: Instant, kept: Kept, payload: &[u8]) {
         let Ok(length) = u16::try_from(payload.len()) else { return };
         if self.ring.is_empty() {
@@ -60,7 +60,7 @@ impl History {
         self.credit = (self.credit + payload.len() * SHARE / 100).min(MOST_CREDIT);
     }
 
-    /// Finds a packet by the low bits of its number, if it may be sent again. It counts as sent.
+    /// Returns a packet by the low bits of its sequence number if it may be retransmitted, and counts it as sent.
     pub(crate) fn take(&mut self, ssrc: u32, sequence: u16) -> Option<(Kept, &[u8])> {
         let is_it = |entry: &&Entry| entry.kept.ssrc == ssrc && entry.kept.sequence & 0xffff == u64::from(sequence);
         let entry = self.entries.iter().rev().find(is_it)?;

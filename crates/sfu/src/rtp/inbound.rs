@@ -1,4 +1,4 @@
-//! One stream that a page sends.
+//! A stream received from a page.
 
 use std::time::Instant;
 
@@ -7,32 +7,32 @@ use super::missing::Missing;
 use super::rtcp::Reception;
 use super::window::Window;
 
-/// Where a sender's media is on its own clock.
+/// The clock of a sender report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SenderTime {
-    /// NTP: 32.32 bits of seconds.
+    /// NTP time in 32.32 fixed-point seconds.
     pub(crate) ntp: u64,
-    /// The media's time then.
+    /// The RTP timestamp at that time.
     pub(crate) timestamp: u32,
 }
 
-/// What is known of a stream that a page sends.
+/// The state of a stream received from a page.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) ssrc: u32,
-    /// Ticks of its timestamps in a second.
+    /// Clock rate of its timestamps in Hz.
     pub(crate) clock_rate: u32,
-    /// Its layer, once a packet has named it.
+    /// Its layer, once a packet has carried the rid.
     pub(crate) rid: Option<Name>,
-    /// Whether it carries what was sent before (RFC 4588).
+    /// Whether it carries retransmissions (RFC 4588).
     pub(crate) repairs: bool,
-    /// The numbers that have been seen.
+    /// The sequence numbers received.
     pub(crate) window: Window,
     pub(crate) missing: Missing,
     report: Option<(SenderTime, Instant)>,
     first: u64,
     received: u64,
-    /// What was expected and received up to the last report.
+    /// Packets expected and received up to the last receiver report.
     reported: (u64, u64),
     transit: Option<u32>,
     /// Sixteen times the jitter (RFC 3550, appendix A.8).
@@ -59,7 +59,7 @@ impl Inbound {
         }
     }
 
-    /// Notes a packet that is new and authentic; `wants_all` if what is missing is to be asked for.
+    /// Records a new authenticated packet. With `wants_all`, missing packets will be requested.
     pub(crate) fn note(&mut self, now: Instant, number: u64, timestamp: u32, wants_all: bool) {
         match self.window.newest() {
             Some(newest) if number > newest + 1 && wants_all => self.missing.skipped(now, newest + 1..number),
@@ -75,7 +75,7 @@ impl Inbound {
         self.note_jitter(now, timestamp);
     }
 
-    /// One that was missed arrived over another stream.
+    /// Records that a missing packet arrived as a retransmission.
     pub(crate) fn repaired(&mut self, number: u64) {
         self.missing.arrived(number);
         self.window.note(number);
@@ -84,7 +84,7 @@ impl Inbound {
     fn note_jitter(&mut self, now: Instant, timestamp: u32) {
         let began = *self.began.get_or_insert(now);
         let micros = now.saturating_duration_since(began).as_micros();
-        // Modulo 2^32, as timestamps are.
+        // Modulo 2^32, like RTP timestamps.
         let ticks = ((micros * u128::from(self.clock_rate) / 1_000_000) & u128::from(u32::MAX)) as u32;
         let transit = ticks.wrapping_sub(timestamp);
         if let Some(before) = self.transit.replace(transit) {
@@ -93,18 +93,18 @@ impl Inbound {
         }
     }
 
-    /// A sender report came.
+    /// Records a sender report.
     pub(crate) fn note_report(&mut self, now: Instant, time: SenderTime) {
         self.report = Some((time, now));
     }
 
-    /// Where the sender said it is, last time.
+    /// Returns the last sender report.
     pub(crate) fn sender_time(&self) -> Option<SenderTime> {
         self.report.map(|(time, _)| time)
     }
 
-    /// How reception went since the last time this was asked (RFC 3550, appendix A.3). `None`: nothing has come since, and
-    /// such a stream is not reported on (section 6.4): by that its sender sees that it does not arrive.
+    /// Returns the reception statistics since the last call (RFC 3550, appendix A.3), or `None` if nothing has been
+    /// received since. Such a stream is not reported (section 6.4), which tells its sender that it does not arrive.
     pub(crate) fn take_reception(&mut self, now: Instant) -> Option<Reception> {
         let newest = self.window.newest().filter(|_| self.received > self.reported.1)?;
         let expected = newest - self.first + 1;
@@ -114,14 +114,14 @@ impl Inbound {
         let fraction_lost = (lost_since * 256).checked_div(expected_since).unwrap_or(0);
         let (last_report, delay) = self.report.map_or((0, 0), |(time, at)| {
             let since = now.saturating_duration_since(at).as_micros() * 65_536 / 1_000_000;
-            // The middle of 64 bits.
+            // The middle 32 of 64 bits.
             ((time.ntp >> 16 & u64::from(u32::MAX)) as u32, u32::try_from(since).unwrap_or(u32::MAX))
         });
         Some(Reception {
             ssrc: self.ssrc,
             fraction_lost: u8::try_from(fraction_lost).unwrap_or(u8::MAX),
             lost: i32::try_from(expected.cast_signed() - self.received.cast_signed()).unwrap_or(i32::MAX),
-            // The roll-over counter and the number.
+            // The roll-over counter and the sequence number.
             newest: (newest & u64::from(u32::MAX)) as u32,
             jitter: self.jitter / 16,
             last_report,
@@ -154,7 +154,7 @@ mod tests {
         let second = stream.take_reception(start).expect("heard");
         assert_eq!((second.fraction_lost, second.lost), (0, 3));
         assert!(second.jitter > 0);
-        assert_eq!(stream.take_reception(start), None, "of a stream that is not heard any more there is no report");
+        assert_eq!(stream.take_reception(start), None, "a stream that is no longer received is not reported");
         stream.note(start, 118, 1700, true);
         assert!(stream.take_reception(start).is_some());
     }

@@ -1,7 +1,7 @@
-//! The keys of a connection's media, as DTLS exported them (RFC 5764, section 4.2).
+//! The SRTP keys of a connection, as exported by DTLS (RFC 5764, section 4.2).
 //!
-//! str0m keeps them to itself. What it does DTLS with is a provider that is given to it: ours wraps the one that it
-//! would use, and keeps a copy of what passes.
+//! str0m does not expose them. But its DTLS provider can be replaced: this one wraps the default provider and keeps a
+//! copy of the keys.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -40,10 +40,10 @@ impl Profile {
     }
 }
 
-/// The length of a master salt in both profiles (RFC 7714, section 12).
+/// Length of a master salt in both profiles (RFC 7714, section 12).
 pub(crate) const SALT: usize = 12;
 
-/// A master key and its salt, for one direction.
+/// A master key with its salt, for one direction.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MasterKey {
     pub(crate) profile: Profile,
@@ -65,7 +65,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Cuts up what DTLS exported: the client's key, the server's, the client's salt, the server's.
+    /// Splits the material exported by DTLS: client key, server key, client salt, server salt.
     pub(crate) fn cut(profile: Profile, material: &[u8], we_are_client: bool) -> Option<Self> {
         let (keys, salts) = material.split_at_checked(2 * profile.key_length())?;
         let (client_key, server_key) = keys.split_at(profile.key_length());
@@ -77,20 +77,20 @@ impl Keys {
     }
 }
 
-/// Where the keys of one connection appear once DTLS has them. Nothing appears for other profiles than ours.
+/// Receives the keys of one connection when DTLS has completed. Stays empty for profiles not supported here.
 pub(crate) type KeySlot = Arc<OnceLock<Keys>>;
 
 thread_local! {
-    /// The slot of the DTLS instance that was made last on this thread.
+    /// The slot of the DTLS instance most recently created on this thread.
     static MADE: RefCell<Option<KeySlot>> = const { RefCell::new(None) };
 }
 
-/// A provider that keeps the keys of the connections made with it.
+/// Returns a provider that keeps the keys of the connections created with it.
 pub(crate) fn keeping() -> CryptoProvider {
     CryptoProvider { dtls_provider: &Keeping, ..str0m::crypto::from_feature_flags() }
 }
 
-/// The slot of the connection that has just been made on this thread.
+/// Returns the slot of the connection just created on this thread.
 pub(crate) fn take_slot() -> Option<KeySlot> {
     MADE.take()
 }
@@ -138,7 +138,7 @@ impl DtlsInstance for Kept {
         if let DtlsOutput::KeyingMaterial(material, profile) = &output
             && let Some(keys) = Profile::of(*profile).and_then(|profile| Keys::cut(profile, material.as_ref(), active))
         {
-            // DTLS says this once.
+            // DTLS exports the keys only once.
             let _ = self.slot.set(keys);
         }
         output

@@ -1,17 +1,17 @@
-//! Packets of a stream that have not arrived, and when to ask for them (RFC 4585, section 6.2.1).
+//! Missing packets of a stream, and when to request their retransmission (NACK, RFC 4585, section 6.2.1).
 
 use std::time::{Duration, Instant};
 
-/// A packet may have been overtaken: it is asked for after this time.
+/// Delay before the first request, in case the packet was only reordered.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// The way there and back, while nothing is known.
+/// Assumed round trip until it has been measured.
 const USUAL_ROUND_TRIP: Duration = Duration::from_millis(100);
-/// A packet that is asked for again has had the round trip and this much more to arrive.
+/// A request is repeated after the round trip plus this margin.
 const MARGIN: Duration = Duration::from_millis(10);
 const MOST_TRIES: u8 = 10;
-/// A picture that is this late is not worth mending.
+/// Video packets older than this are not requested any more.
 const OLD: Duration = Duration::from_secs(1);
-/// With more missing a keyframe is cheaper.
+/// With more missing packets, a keyframe is cheaper.
 const MOST: usize = 300;
 
 #[derive(Debug, Clone, Copy)]
@@ -22,14 +22,14 @@ struct Gap {
     tries: u8,
 }
 
-/// What is missed of one stream, in order.
+/// The missing packets of one stream, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Missing {
     gaps: Vec<Gap>,
 }
 
 impl Missing {
-    /// These have been overtaken or lost.
+    /// Records a gap: these packets were reordered or lost.
     pub(crate) fn skipped(&mut self, now: Instant, numbers: std::ops::Range<u64>) {
         let count = usize::try_from(numbers.end.saturating_sub(numbers.start)).unwrap_or(usize::MAX);
         if self.gaps.len().saturating_add(count) > MOST {
@@ -38,19 +38,19 @@ impl Missing {
         self.gaps.extend(numbers.map(|number| Gap { number, since: now, next: now + PATIENCE, tries: 0 }));
     }
 
-    /// One of them is here.
+    /// Records that a missing packet arrived.
     pub(crate) fn arrived(&mut self, number: u64) {
         if let Ok(at) = self.gaps.binary_search_by_key(&number, |gap| gap.number) {
             self.gaps.remove(at);
         }
     }
 
-    /// When to ask for something.
+    /// Returns when the next request is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.gaps.iter().map(|gap| gap.next).min()
     }
 
-    /// The low bits of the numbers to ask for now. They count as asked for.
+    /// Returns the low bits of the sequence numbers to request now, and counts them as requested.
     pub(crate) fn take_due(&mut self, now: Instant, round_trip: Option<Duration>) -> Vec<u16> {
         self.gaps.retain(|gap| gap.tries < MOST_TRIES && now.saturating_duration_since(gap.since) < OLD);
         let again = round_trip.unwrap_or(USUAL_ROUND_TRIP) + MARGIN;

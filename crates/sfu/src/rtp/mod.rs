@@ -1,8 +1,8 @@
-//! RTP without str0m: what a packet passes through between two people once their connections are up.
+//! RTP without str0m: the fast path for media once connections are up.
 //!
-//! `keys` gets the keys out of DTLS, `srtp` opens and seals with them, `header` and `rtcp` read and write, `inbound`,
-//! `outbound`, `missing`, `history`, `arrivals` and `departures` keep count, and `session` is all of it for one
-//! connection.
+//! `keys` extracts the keys from DTLS; `srtp` decrypts and encrypts; `header` and `rtcp` parse and write packets;
+//! `inbound`, `outbound`, `missing`, `history`, `arrivals` and `departures` keep the state; and `session` combines them
+//! for one connection.
 
 mod arrivals;
 mod departures;

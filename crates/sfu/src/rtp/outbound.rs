@@ -1,30 +1,30 @@
-//! One stream that is sent to a page.
+//! A stream sent to a page.
 
 use std::time::{Duration, Instant};
 
 use super::header::Name;
 use super::rtcp;
 
-/// How often a page is told how far a stream is: by it sound and picture are kept together.
+/// Interval of sender reports, by which a page synchronizes audio and video.
 const REPORTS: Duration = Duration::from_secs(1);
-/// Seconds from 1900 to some day: any will do, as only differences matter.
+/// An arbitrary NTP time in seconds since 1900; only differences matter.
 const EPOCH: u64 = 3_900_000_000;
 
-/// What is known of a stream that is sent to a page.
+/// The state of a stream sent to a page.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    /// The media section it is of.
+    /// Its media section.
     pub(crate) mid: Option<Name>,
     pub(crate) ssrc: u32,
-    /// The stream and the payload type for what is sent again.
+    /// SSRC and payload type of its retransmissions.
     pub(crate) repair: Option<(u32, u8)>,
-    /// Ticks of its timestamps in a second.
+    /// Clock rate of its timestamps in Hz.
     pub(crate) clock_rate: u32,
-    /// The next number of the repair stream.
+    /// The next sequence number of the retransmission stream.
     next_repair: u64,
     packets: u32,
     octets: u32,
-    /// The media time of the newest packet, and when it was made.
+    /// RTP timestamp of the newest packet, and its capture time.
     newest: Option<(u32, Instant)>,
     reported: Option<Instant>,
 }
@@ -34,7 +34,7 @@ impl Outbound {
         Self { mid, ssrc, repair, clock_rate, next_repair: 1, packets: 0, octets: 0, newest: None, reported: None }
     }
 
-    /// Notes a packet that is sent.
+    /// Records a packet that is being sent.
     pub(crate) fn note(&mut self, timestamp: u32, made: Instant, octets: usize) {
         // Both counters are modulo 2^32 (RFC 3550, section 6.4.1).
         self.packets = self.packets.wrapping_add(1);
@@ -42,26 +42,26 @@ impl Outbound {
         self.newest = Some((timestamp, made));
     }
 
-    /// The number of the next packet of the repair stream.
+    /// Returns the next sequence number of the retransmission stream.
     pub(crate) fn take_repair_number(&mut self) -> u64 {
         self.next_repair += 1;
         self.next_repair - 1
     }
 
-    /// Appends a sender report, if one is due.
+    /// Appends a sender report if one is due.
     pub(crate) fn write_due_report(&mut self, now: Instant, epoch: Instant, cname: &str, packet: &mut Vec<u8>) {
         let due = self.reported.is_none_or(|at| now.saturating_duration_since(at) >= REPORTS);
         let Some((timestamp, made)) = self.newest.filter(|_| due) else { return };
         self.reported = Some(now);
         let since = now.saturating_duration_since(made).as_micros() * u128::from(self.clock_rate) / 1_000_000;
-        // Media time is modulo 2^32.
+        // RTP timestamps are modulo 2^32.
         let timestamp = timestamp.wrapping_add((since & u128::from(u32::MAX)) as u32);
         rtcp::write_sender_report(packet, self.ssrc, ntp(now, epoch), timestamp, (self.packets, self.octets));
         rtcp::write_description(packet, self.ssrc, cname);
     }
 }
 
-/// A moment as NTP: 32.32 bits of seconds.
+/// Converts a time to NTP: 32.32 fixed-point seconds.
 fn ntp(now: Instant, epoch: Instant) -> u64 {
     let since = now.saturating_duration_since(epoch);
     let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;

@@ -1,15 +1,15 @@
-//! RTCP (RFC 3550, section 6) with the feedback of RFC 4585 and RFC 5104: what is read of it, and what is written.
+//! Parses and writes RTCP (RFC 3550, section 6) with the feedback messages of RFC 4585 and RFC 5104.
 
-/// A part of a compound packet.
+/// A packet of a compound packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part<'a> {
-    /// How far a sender is: its clock (NTP, 32.32 bits of seconds) and the media time at that moment.
+    /// Sender report: NTP time (32.32 fixed point) and the RTP timestamp at that time.
     SenderReport { ssrc: u32, ntp: u64, timestamp: u32 },
-    /// Packets that are missed, as pairs of a number and a mask of the sixteen that follow it.
+    /// Generic NACK: pairs of a sequence number and a bit mask of the sixteen following ones.
     Nack { ssrc: u32, pairs: &'a [u8] },
-    /// A picture cannot be decoded: a keyframe is asked for (PLI, FIR).
+    /// A keyframe request (PLI or FIR).
     KeyframeWanted { ssrc: u32 },
-    /// What arrived when, of all streams: the body of the feedback after both SSRCs.
+    /// Transport-wide congestion control feedback: the body after both SSRCs.
     TransportFeedback { body: &'a [u8] },
 }
 
@@ -18,16 +18,16 @@ const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
-/// Formats of feedback.
+/// Feedback message types.
 const NACK: u8 = 1;
 const TRANSPORT_WIDE: u8 = 15;
 const PLI: u8 = 1;
 const FIR: u8 = 4;
 const APPLICATION: u8 = 15;
-/// The item of a source description that names the participant.
+/// The CNAME item of a source description.
 const CNAME: u8 = 1;
 
-/// Reads the parts of a compound packet that mean something here, and stops at what is malformed.
+/// Calls `each` for every relevant packet of a compound packet, and stops at the first malformed one.
 pub(crate) fn read(mut packet: &[u8], mut each: impl FnMut(Part<'_>)) {
     while let Some((&[first, kind, high, low], _)) = packet.split_first_chunk() {
         let length = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
@@ -70,7 +70,7 @@ fn read_part(kind: u8, format: u8, body: &[u8], each: &mut impl FnMut(Part<'_>))
     }
 }
 
-/// The numbers that a NACK names (RFC 4585, section 6.2.1).
+/// Returns the sequence numbers listed in a NACK (RFC 4585, section 6.2.1).
 pub(crate) fn missed(pairs: &[u8]) -> impl Iterator<Item = u16> {
     pairs.as_chunks::<4>().0.iter().flat_map(|[a, b, c, d]| {
         let (first, mask) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
@@ -79,24 +79,24 @@ pub(crate) fn missed(pairs: &[u8]) -> impl Iterator<Item = u16> {
     })
 }
 
-/// How reception of one stream went (RFC 3550, section 6.4.1).
+/// A report block: reception statistics of one stream (RFC 3550, section 6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reception {
     pub(crate) ssrc: u32,
-    /// The share lost since the last report, in 256ths.
+    /// Share of packets lost since the last report, in units of 1/256.
     pub(crate) fraction_lost: u8,
     /// Packets lost since the beginning: 24 bits, signed.
     pub(crate) lost: i32,
-    /// The newest number, extended.
+    /// Extended highest sequence number received.
     pub(crate) newest: u32,
-    /// In units of the media's clock.
+    /// Interarrival jitter in timestamp units.
     pub(crate) jitter: u32,
-    /// The middle of the last sender report's clock, and how long ago it came, in 65,536ths of a second.
+    /// Middle 32 bits of the last sender report's NTP time, and the delay since then in units of 1/65536 s.
     pub(crate) last_report: u32,
     pub(crate) delay: u32,
 }
 
-/// Appends a header; the length is filled in by `close`.
+/// Appends a header, whose length is filled in by `close`.
 fn open(packet: &mut Vec<u8>, kind: u8, format: u8, sender: u32) -> usize {
     let start = packet.len();
     packet.extend_from_slice(&[0x80 | format, kind, 0, 0]);
@@ -106,12 +106,12 @@ fn open(packet: &mut Vec<u8>, kind: u8, format: u8, sender: u32) -> usize {
 
 fn close(packet: &mut [u8], start: usize) {
     let words = (packet.len() - start) / 4 - 1;
-    // What is written here fits into a datagram.
+    // Everything written here fits into a datagram.
     let words = u16::try_from(words).unwrap_or(u16::MAX);
     packet[start + 2..start + 4].copy_from_slice(&words.to_be_bytes());
 }
 
-/// Appends what the sender of a stream has sent so far.
+/// Appends a sender report for a stream.
 pub(crate) fn write_sender_report(packet: &mut Vec<u8>, ssrc: u32, ntp: u64, timestamp: u32, counts: (u32, u32)) {
     let start = open(packet, SENDER_REPORT, 0, ssrc);
     packet.extend_from_slice(&ntp.to_be_bytes());
@@ -121,7 +121,7 @@ pub(crate) fn write_sender_report(packet: &mut Vec<u8>, ssrc: u32, ntp: u64, tim
     close(packet, start);
 }
 
-/// Appends how reception of some streams went: of 31 at most.
+/// Appends a receiver report with at most 31 report blocks.
 pub(crate) fn write_receiver_report(packet: &mut Vec<u8>, sender: u32, receptions: &[Reception]) {
     let receptions = &receptions[..receptions.len().min(31)];
     let count = u8::try_from(receptions.len()).unwrap_or(0);
@@ -137,18 +137,18 @@ pub(crate) fn write_receiver_report(packet: &mut Vec<u8>, sender: u32, reception
     close(packet, start);
 }
 
-/// Appends the name of a stream's source.
+/// Appends a source description with the CNAME.
 pub(crate) fn write_description(packet: &mut Vec<u8>, ssrc: u32, cname: &str) {
     let start = open(packet, SOURCE_DESCRIPTION, 1, ssrc);
     let name = &cname.as_bytes()[..cname.len().min(255)];
     packet.extend_from_slice(&[CNAME, u8::try_from(name.len()).unwrap_or(0)]);
     packet.extend_from_slice(name);
-    // At least one zero ends the list.
+    // The list ends with at least one zero.
     packet.resize(start + (packet.len() - start + 1).next_multiple_of(4), 0);
     close(packet, start);
 }
 
-/// Appends what is missed of a stream, given in order.
+/// Appends a generic NACK; `numbers` must be in order.
 pub(crate) fn write_nack(packet: &mut Vec<u8>, sender: u32, ssrc: u32, numbers: &[u16]) {
     let start = open(packet, TRANSPORT_FEEDBACK, NACK, sender);
     packet.extend_from_slice(&ssrc.to_be_bytes());
@@ -163,14 +163,14 @@ pub(crate) fn write_nack(packet: &mut Vec<u8>, sender: u32, ssrc: u32, numbers: 
     close(packet, start);
 }
 
-/// Appends a request for a keyframe.
+/// Appends a PLI.
 pub(crate) fn write_pli(packet: &mut Vec<u8>, sender: u32, ssrc: u32) {
     let start = open(packet, PAYLOAD_FEEDBACK, PLI, sender);
     packet.extend_from_slice(&ssrc.to_be_bytes());
     close(packet, start);
 }
 
-/// Appends feedback of an application, for example REMB; its length is a multiple of four.
+/// Appends application layer feedback such as REMB. The body's length must be a multiple of four.
 pub(crate) fn write_application(packet: &mut Vec<u8>, sender: u32, body: &[u8]) {
     let start = open(packet, PAYLOAD_FEEDBACK, APPLICATION, sender);
     packet.extend_from_slice(&0_u32.to_be_bytes());
@@ -178,7 +178,7 @@ pub(crate) fn write_application(packet: &mut Vec<u8>, sender: u32, body: &[u8]) 
     close(packet, start);
 }
 
-/// Appends feedback on what arrived when; the body follows both SSRCs.
+/// Appends transport-wide congestion control feedback. The body follows both SSRCs.
 pub(crate) fn write_transport_feedback(packet: &mut Vec<u8>, sender: u32, ssrc: u32, body: &[u8]) {
     let start = open(packet, TRANSPORT_FEEDBACK, TRANSPORT_WIDE, sender);
     packet.extend_from_slice(&ssrc.to_be_bytes());
@@ -186,7 +186,7 @@ pub(crate) fn write_transport_feedback(packet: &mut Vec<u8>, sender: u32, ssrc: 
     let padding = (packet.len() - start).next_multiple_of(4) - (packet.len() - start);
     if padding > 0 {
         packet.resize(packet.len() + padding, 0);
-        // RFC 3550, section 6.4.1: the last byte counts them.
+        // RFC 3550, section 6.4.1: the last byte is the padding count.
         if let Some(last) = packet.last_mut() {
             *last = u8::try_from(padding).unwrap_or(0);
         }

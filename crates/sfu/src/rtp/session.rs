@@ -1,5 +1,5 @@
-//! The media of one connection, once DTLS has given its keys: packets are opened, sealed, counted and reported on here,
-//! without str0m, whose bookkeeping costs more than the rest of forwarding.
+//! The media of one connection once DTLS has completed: decrypts, encrypts, counts and reports on packets without
+//! str0m, whose bookkeeping costs more than the rest of forwarding.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -21,36 +21,37 @@ use crate::vp8::Numbers;
 use bedside_visit::Layer;
 use str0m::media::MediaKind;
 
-/// Header, extensions and tag of a packet, in bytes, about.
+/// Approximate size of header, extensions and tag of a packet, in bytes.
 const OVERHEAD: usize = 44;
-/// How often it is looked whether there is something to report.
+/// Interval at which reports are considered.
 const BEAT: Duration = Duration::from_millis(500);
-/// Streams of one page: sound, three layers of a picture, their repair, and those of an encoder that began anew.
+/// Maximum number of streams of a page: audio, three video layers, their retransmissions, and those of a restarted
+/// encoder.
 const MOST_STREAMS: usize = 16;
-/// A stream that is silent this long gives its place to another.
+/// A stream silent for this long may be replaced by a new one.
 const SILENCE: Duration = Duration::from_secs(5);
-/// How often a page is told what was lost of its sound, by which it decides on more redundancy, and of its pictures.
+/// Interval of receiver reports on audio, from which a page decides on more redundancy, and on video.
 const SOUND_REPORTS: Duration = Duration::from_secs(2);
 
-/// What a page says about what it receives.
+/// Feedback from a page about what it receives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Feedback {
-    /// The picture in this slot cannot be decoded.
+    /// The video in this slot cannot be decoded.
     KeyframeWanted { slot: usize },
-    /// What was measured on the way to the page.
+    /// Measurements of the path to the page.
     Reported(Report),
 }
 
-/// A datagram of the page that is authentic.
+/// An authenticated datagram from the page.
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
-    /// The stream it was of, and its extended number there; `None` for RTCP.
+    /// SSRC and extended sequence number; `None` for RTCP.
     pub(crate) stream: Option<(u32, u64)>,
-    /// What it carries.
+    /// The media packet it contains, if any.
     pub(crate) packet: Option<Packet<'a>>,
 }
 
-/// A packet as a receiver gets it.
+/// A packet as sent to a receiver.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) payload_type: u8,
@@ -58,10 +59,10 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) audio_level: Option<u8>,
-    /// When it was made.
+    /// Its capture time.
     pub(crate) made: Instant,
     pub(crate) payload: &'a [u8],
-    /// What the numbers inside of a VP8 payload have to be, if they are not.
+    /// New numbers for the VP8 payload descriptor, if they must be changed.
     pub(crate) numbers: Option<Numbers>,
 }
 
@@ -76,25 +77,25 @@ impl Outgoing<'_> {
     }
 }
 
-/// What a session is made of.
+/// The parameters of a new session.
 pub(crate) struct NewSession {
     pub(crate) ids: ExtensionIds,
     pub(crate) codecs: Codecs,
-    /// One for each slot, in their order.
+    /// One per slot, in order.
     pub(crate) outbound: Vec<Outbound>,
-    /// Which stream each repair stream of the page repairs, as far as the page says so (RFC 5576).
+    /// Declared pairs of stream and retransmission stream (RFC 5576).
     pub(crate) repairs: Vec<(u32, u32)>,
     pub(crate) cname: String,
 }
 
-/// What happened since it was last asked.
+/// Counters since the last call.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// Packets that the page asked for again.
+    /// Retransmissions requested by the page.
     pub(crate) nacks_received: u64,
-    /// Packets that the page was asked for again.
+    /// Retransmissions requested from the page.
     pub(crate) nacks_sent: u64,
-    /// Packets that were sent again.
+    /// Packets retransmitted.
     pub(crate) resent: u64,
 }
 
@@ -108,7 +109,7 @@ pub(crate) struct Session {
     outbound: Vec<Outbound>,
     repairs: Vec<(u32, u32)>,
     cname: String,
-    /// Any moment: the zero of the clock in sender reports.
+    /// An arbitrary time: zero of the clock in sender reports.
     epoch: Instant,
     arrivals: Arrivals,
     departures: Departures,
@@ -116,14 +117,14 @@ pub(crate) struct Session {
     sent_bytes: u64,
     beat: Instant,
     sound_reported: Instant,
-    /// Sealed datagrams to send, in order.
+    /// Encrypted datagrams to send, in order.
     outbox: VecDeque<(MediaClass, Vec<u8>)>,
     feedback: VecDeque<Feedback>,
     counts: Counts,
 }
 
 impl Session {
-    /// `None`: the cryptographic library refuses the keys.
+    /// Creates a session. Returns `None` if the cryptographic library rejects the keys.
     pub(crate) fn new(now: Instant, keys: &Keys, new: NewSession) -> Option<Self> {
         Some(Self {
             opener: Opener::new(&keys.theirs)?,
@@ -147,7 +148,7 @@ impl Session {
         })
     }
 
-    /// Takes a datagram of RTP or RTCP. `plain` is where its contents go.
+    /// Processes an RTP or RTCP datagram, and decrypts it into `plain`.
     pub(crate) fn receive<'a>(
         &mut self,
         now: Instant,
@@ -211,7 +212,7 @@ impl Session {
         Ok(Opened { stream: opened, packet })
     }
 
-    /// Takes up a stream that has just been heard authentically.
+    /// Adds a stream from which an authenticated packet has arrived.
     fn enrol(&mut self, now: Instant, stream: Inbound) -> Result<usize, Refused> {
         if self.inbound.len() >= MOST_STREAMS {
             let silent = |(_, heard): &(Inbound, Instant)| now.saturating_duration_since(*heard) >= SILENCE;
@@ -222,7 +223,8 @@ impl Session {
         Ok(self.inbound.len() - 1)
     }
 
-    /// Which stream and packet a repair packet repairs, if that is known and still missing (RFC 4588, section 4).
+    /// Returns the stream and packet that a retransmission recovers, if they are known and the packet is still missing
+    /// (RFC 4588, section 4).
     fn repaired(&self, repair: usize, payload: &[u8]) -> Option<(usize, u64)> {
         let original = payload.first_chunk().map(|number| u16::from_be_bytes(*number))?;
         let repair = &self.inbound[repair].0;
@@ -282,7 +284,7 @@ impl Session {
         }
     }
 
-    /// Writes a packet for a slot into an empty buffer, sealed. Says whether there is something to send.
+    /// Writes an encrypted packet for a slot into an empty buffer. Returns whether there is something to send.
     pub(crate) fn send(&mut self, now: Instant, slot: usize, outgoing: &Outgoing<'_>, packet: &mut Vec<u8>) -> bool {
         let Some(stream) = self.outbound.get_mut(slot) else { return false };
         let extensions = Extensions {
@@ -314,14 +316,14 @@ impl Session {
         sealed
     }
 
-    /// Asks the page for a keyframe of a stream.
+    /// Requests a keyframe of a stream from the page.
     pub(crate) fn request_keyframe(&mut self, ssrc: u32) {
         let mut packet = Vec::new();
         rtcp::write_pli(&mut packet, self.own_ssrc(), ssrc);
         self.post_rtcp(packet);
     }
 
-    /// The streams of the page's picture that were heard in the last seconds; of one layer, if there are several.
+    /// Returns the video streams received in the last seconds; only those of one layer if there are several.
     pub(crate) fn pictures(&self, now: Instant, layer: Option<Layer>) -> impl Iterator<Item = u32> {
         let rid = layer.and_then(|layer| Name::new(layer.rid().as_bytes()));
         let heard = move |heard: Instant| now.saturating_duration_since(heard) < SILENCE;
@@ -334,14 +336,14 @@ impl Session {
             .map(|stream| stream.ssrc)
     }
 
-    /// Sends the page feedback of an application, for example REMB.
+    /// Sends application layer feedback such as REMB to the page.
     pub(crate) fn send_application(&mut self, body: &[u8]) {
         let mut packet = Vec::new();
         rtcp::write_application(&mut packet, self.own_ssrc(), body);
         self.post_rtcp(packet);
     }
 
-    /// When to call `tick`.
+    /// Returns when to call `tick`.
     pub(crate) fn deadline(&self) -> Instant {
         let missing = self.inbound.iter().filter_map(|(stream, _)| stream.missing.deadline());
         missing.chain(self.arrivals.deadline()).fold(self.beat, Instant::min)
@@ -359,7 +361,7 @@ impl Session {
                 .for_each(|stream| stream.write_due_report(now, self.epoch, &self.cname, &mut packet));
             self.write_receptions(now, &mut packet);
             if let Some(round_trip) = self.departures.round_trip() {
-                // Behind a long queue nothing of the last second has been reported yet.
+                // With a long queue, nothing of the last second may have been reported yet.
                 let loss = self.departures.loss(now).unwrap_or(0.0);
                 let delivered = Some(self.departures.delivered());
                 self.feedback.push_back(Feedback::Reported(Report {
@@ -407,17 +409,17 @@ impl Session {
         }
     }
 
-    /// The next sealed datagram to send.
+    /// Returns the next encrypted datagram to send.
     pub(crate) fn take_datagram(&mut self) -> Option<(MediaClass, Vec<u8>)> {
         self.outbox.pop_front()
     }
 
-    /// What is to be counted.
+    /// Returns and resets the counters.
     pub(crate) fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
     }
 
-    /// The next thing that the page said.
+    /// Returns the next feedback from the page.
     pub(crate) fn take_feedback(&mut self) -> Option<Feedback> {
         self.feedback.pop_front()
     }

@@ -9,23 +9,23 @@ use aws_lc_rs::iv::FixedLength;
 use super::keys::{MasterKey, Profile, SALT};
 use super::window::Window;
 
-/// What a packet grows by when it is sealed.
+/// Size of the authentication tag, by which encryption extends a packet.
 pub(crate) const TAG: usize = 16;
-/// What follows the sealed part of SRTCP: a flag and the index.
+/// Size of the SRTCP trailer after the ciphertext: a flag and the index.
 const INDEX: usize = 4;
-/// The part of RTCP that stays readable: its first header and who sent it.
+/// Size of the unencrypted part of RTCP: first header and sender SSRC.
 const RTCP_HEADER: usize = 8;
 const ENCRYPTED: u32 = 0x8000_0000;
-/// SRTCP may use so many indices with one key.
+/// Maximum number of SRTCP packets with one key.
 const MOST_INDICES: u32 = 0x7fff_ffff;
 
-/// Labels of derived keys (RFC 3711, section 4.3.2).
+/// Key derivation labels (RFC 3711, section 4.3.2).
 const RTP_KEY: u8 = 0;
 const RTP_SALT: u8 = 2;
 const RTCP_KEY: u8 = 3;
 const RTCP_SALT: u8 = 5;
 
-/// A packet is not authentic, or came before.
+/// Authentication failed, or the packet is a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused;
 
@@ -47,7 +47,8 @@ impl Cipher {
         Some(Self { key, salt })
     }
 
-    /// RFC 7714, section 8.1: two zero bytes, the SSRC, the roll-over counter, the sequence number; exclusive-or salt.
+    /// RFC 7714, section 8.1: two zero bytes, the SSRC, the roll-over counter and the sequence number, XORed with the
+    /// salt.
     fn rtp_nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let mut nonce = self.salt;
         // An index has 48 bits.
@@ -57,13 +58,13 @@ impl Cipher {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    /// RFC 7714, section 9.1: the same, with two zero bytes and the SRTCP index in place of the packet's.
+    /// RFC 7714, section 9.1: the same with two zero bytes and the SRTCP index instead of the packet index.
     fn rtcp_nonce(&self, ssrc: u32, index: u32) -> Nonce {
         self.rtp_nonce(ssrc, u64::from(index))
     }
 }
 
-/// RFC 3711, section 4.3.3: the key stream of the master key, from the label and the salt.
+/// RFC 3711, section 4.3.3: the key stream of the master key, from label and salt.
 fn derive(master: &MasterKey, label: u8, length: usize) -> Option<Vec<u8>> {
     let mut block = [0; 16];
     block[..SALT].copy_from_slice(&master.salt);
@@ -78,11 +79,11 @@ fn derive(master: &MasterKey, label: u8, length: usize) -> Option<Vec<u8>> {
     Some(stream)
 }
 
-/// Opens what the other side sealed.
+/// Decrypts packets from the remote side.
 pub(crate) struct Opener {
     rtp: Cipher,
     rtcp: Cipher,
-    /// The SRTCP indices that have been seen.
+    /// The SRTCP indices received.
     indices: Window,
 }
 
@@ -93,7 +94,7 @@ impl fmt::Debug for Opener {
 }
 
 impl Opener {
-    /// `None`: the cryptographic library refuses the key.
+    /// Returns `None` if the cryptographic library rejects the key.
     pub(crate) fn new(master: &MasterKey) -> Option<Self> {
         Some(Self {
             rtp: Cipher::derived(master, RTP_KEY, RTP_SALT)?,
@@ -102,8 +103,8 @@ impl Opener {
         })
     }
 
-    /// Opens an RTP packet whose header takes `header` bytes into `plain`. The index is what the receiver takes the
-    /// packet's number for; whether it came before is the caller's to know.
+    /// Decrypts an RTP packet with a header of `header` bytes into `plain`. `index` is the receiver's estimate of the
+    /// packet index. The caller must check for replays.
     pub(crate) fn open_rtp(
         &self,
         packet: &[u8],
@@ -116,7 +117,7 @@ impl Opener {
         self.rtp.open(self.rtp.rtp_nonce(ssrc, index), header, rest, plain)
     }
 
-    /// Opens a compound RTCP packet into `plain`, header included.
+    /// Decrypts a compound RTCP packet into `plain`, including its header.
     pub(crate) fn open_rtcp(&mut self, packet: &[u8], plain: &mut Vec<u8>) -> Result<(), Refused> {
         let (packet, trailer) = packet.split_at_checked(packet.len().saturating_sub(INDEX)).ok_or(Refused)?;
         let (header, rest) = packet.split_at_checked(RTCP_HEADER).ok_or(Refused)?;
@@ -144,7 +145,7 @@ impl Cipher {
     }
 }
 
-/// Seals what this side sends.
+/// Encrypts packets to the remote side.
 pub(crate) struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
@@ -159,7 +160,7 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// `None`: the cryptographic library refuses the key.
+    /// Returns `None` if the cryptographic library rejects the key.
     pub(crate) fn new(master: &MasterKey) -> Option<Self> {
         Some(Self {
             rtp: Cipher::derived(master, RTP_KEY, RTP_SALT)?,
@@ -168,7 +169,8 @@ impl Sealer {
         })
     }
 
-    /// Seals an RTP packet in place, whose header takes `header` bytes. An SSRC and index must never come twice.
+    /// Encrypts an RTP packet with a header of `header` bytes in place. A combination of SSRC and index must never be
+    /// reused.
     pub(crate) fn seal_rtp(&self, packet: &mut Vec<u8>, header: usize, ssrc: u32, index: u64) -> Result<(), Refused> {
         let (header, payload) = packet.split_at_mut_checked(header).ok_or(Refused)?;
         let nonce = self.rtp.rtp_nonce(ssrc, index);
@@ -177,9 +179,9 @@ impl Sealer {
         Ok(())
     }
 
-    /// Seals a compound RTCP packet in place.
+    /// Encrypts a compound RTCP packet in place.
     pub(crate) fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Refused> {
-        // Long before the end the connection has been replaced: at a hundred a second it takes eight months.
+        // Never reached in practice: at a hundred packets a second it takes eight months.
         let index = Some(self.index).filter(|index| *index < MOST_INDICES).ok_or(Refused)?;
         let (header, rest) = packet.split_at_mut_checked(RTCP_HEADER).ok_or(Refused)?;
         let ssrc = header[4..8].try_into().map(u32::from_be_bytes).map_err(|_| Refused)?;
@@ -243,8 +245,8 @@ mod tests {
         MasterKey { profile, key: vec![seed; profile.key_length()], salt: [seed ^ 0x55; SALT] }
     }
 
-    /// RFC 3711, appendix B.3: its salt of 14 bytes ends in two that matter, so only the shape of the derivation can be
-    /// taken from it; that ours is everybody's is shown where str0m's pages open what we seal.
+    /// The salt of RFC 3711, appendix B.3, has 14 bytes of which the last two matter, so its vectors only confirm the
+    /// structure of the derivation. Interoperability is tested with pages built on str0m.
     #[test]
     fn labels_and_profiles_give_different_keys() {
         let mut seen = std::collections::HashSet::new();

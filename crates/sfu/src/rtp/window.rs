@@ -1,10 +1,10 @@
-//! Which numbers have been seen (RFC 3711, section 3.3.2), and what a short number stands for (section 3.3.1).
+//! Replay protection (RFC 3711, section 3.3.2) and extension of sequence numbers (section 3.3.1).
 
-/// How far behind the newest a number may come: a second of video at several megabits.
+/// How far behind the newest number a packet may arrive: one second of video at several Mbit/s.
 const WIDTH: u64 = 1024;
 const WORDS: usize = 16;
 
-/// The numbers of a stream that have been seen, as far back as it matters.
+/// The sequence numbers received of a stream, as far back as the window reaches.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Window {
     newest: Option<u64>,
@@ -12,7 +12,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// The number with these low 16 bits that is nearest to the newest one.
+    /// Returns the number with these low 16 bits that is nearest to the newest one.
     pub(crate) fn extend(&self, low: u16) -> u64 {
         let Some(newest) = self.newest else { return u64::from(low) };
         let candidate = (newest & !0xffff) | u64::from(low);
@@ -25,12 +25,12 @@ impl Window {
         }
     }
 
-    /// The newest number.
+    /// Returns the newest number.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.newest
     }
 
-    /// Whether the number has not been seen and is not too old to tell.
+    /// Returns whether the number is new and within the window.
     pub(crate) fn is_new(&self, number: u64) -> bool {
         let Some(newest) = self.newest else { return true };
         if number > newest {
@@ -39,12 +39,12 @@ impl Window {
         newest - number < WIDTH && self.seen[word(number)] & bit(number) == 0
     }
 
-    /// Notes a number that is new and authentic.
+    /// Records a new authenticated number.
     pub(crate) fn note(&mut self, number: u64) {
         match self.newest {
             Some(newest) if number <= newest => (),
             Some(newest) if number - newest < WIDTH => {
-                // What lies between has not been seen, whatever stood there a window ago.
+                // Clears the bits of the numbers in between, which still hold older numbers.
                 (newest + 1..number).for_each(|skipped| self.seen[word(skipped)] &= !bit(skipped));
                 self.newest = Some(number);
             }
@@ -84,7 +84,7 @@ mod tests {
         window.note(65_546);
         assert_eq!(window.extend(65_535), 65_535);
         assert_eq!(window.extend(11), 65_547);
-        // Before the beginning there is nothing.
+        // Numbers before the first one do not exist.
         let mut young = Window::default();
         young.note(5);
         assert_eq!(young.extend(65_000), 65_000);

@@ -1,4 +1,4 @@
-//! Media from one person to another.
+//! Forwarding of media between participants.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::peer::{Life, Panicked, Route};
 use crate::rtp::Outgoing;
 use crate::vp8::Numbers;
 
-/// A page that sends is heard every 20 ms. One that is not heard for so long does not send there.
+/// A page that sends media sends every 20 ms. If nothing arrives for this long, it does not use this connection.
 const UNHEARD: Duration = Duration::from_millis(300);
 
 impl Sfu {
@@ -36,9 +36,9 @@ impl Sfu {
         self.connect_routes(room);
     }
 
-    /// A newer connection is of use once the page is connected too: with the last flight of DTLS lost that can be
-    /// seconds later. Until it is heard there, the older one counts as long as the page is heard on that; and one that
-    /// the page has given up is not to take over in a moment in which nothing is heard at all.
+    /// Switches to a newer connection once the page uses it as well. If the last DTLS flight was lost, that can be
+    /// seconds after the server's side is up. Until something arrives on it, the older connection is kept as long as
+    /// the page sends there. A moment of silence on both must not switch to a connection that the page has abandoned.
     pub(super) fn prove(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else { return };
         let live = self.rooms.get(&peer.room).and_then(|room| room.member(peer.user)).map(|member| member.live);
@@ -53,7 +53,7 @@ impl Sfu {
         }
     }
 
-    /// Puts a newer connection in the place of the older one.
+    /// Replaces the older connection by the newer one.
     pub(super) fn take_over(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.unproved = None;
@@ -69,7 +69,7 @@ impl Sfu {
         self.connect_routes(room);
     }
 
-    /// Works out anew who gets whose media. Cheap enough for every change of a room of nine.
+    /// Recomputes the routes of a room. Cheap enough for every change in a room of nine.
     pub(super) fn connect_routes(&mut self, room: VisitId) {
         let Some(place) = self.rooms.get(&room) else { return };
         let mut routes: Vec<(PeerId, Route)> = Vec::new();
@@ -105,7 +105,7 @@ impl Sfu {
         }
     }
 
-    /// Something was measured on the way to a receiver.
+    /// Processes a report about the path to a receiver.
     pub(super) fn way_reported(&mut self, id: PeerId, report: &Report) {
         self.tell_wanted(id);
         let Some(peer) = self.peers.get(&id) else { return };
@@ -124,7 +124,7 @@ impl Sfu {
         self.bound_senders(room);
     }
 
-    /// Tells each sender of a picture of one size what the narrowest of its receivers can take.
+    /// Limits each sender of non-simulcast video to what its slowest receiver can take.
     fn bound_senders(&mut self, room: VisitId) {
         let Some(place) = self.rooms.get(&room) else { return };
         let senders: Vec<PeerId> = place.members.iter().map(|member| member.live).collect();
@@ -154,7 +154,7 @@ impl Sfu {
         }
     }
 
-    /// A receiver missed something: all its pictures start over.
+    /// Restarts all videos of a receiver that missed packets.
     pub(super) fn refresh_pictures(&mut self, id: PeerId) {
         let slots = self.peers.get(&id).map_or(0, |peer| peer.slots.len());
         for slot in 0..slots {
@@ -162,7 +162,7 @@ impl Sfu {
         }
     }
 
-    /// A receiver's picture starts over, at once.
+    /// Restarts one video of a receiver immediately.
     fn refresh_picture(&mut self, id: PeerId, slot: usize) {
         let Some(slot) = self.peers.get(&id).and_then(|peer| peer.slots.get(slot)) else { return };
         if let Some((source, layer)) = slot.source.zip(slot.selection.shown_or_awaited()) {
@@ -170,7 +170,7 @@ impl Sfu {
         }
     }
 
-    /// Its receivers missed something of a sender's picture: it starts over.
+    /// Restarts a sender's video, of which its receivers missed packets.
     pub(super) fn restart_picture(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else { return };
         for layer in self.shown_layers(peer).set() {
@@ -215,7 +215,7 @@ impl Sfu {
         }
     }
 
-    /// Whether sound is lost on the way to one of them.
+    /// Returns whether audio is lost on the way to any of these receivers.
     fn is_lossy(&self, routes: &[Route]) -> bool {
         let mut heard_by = routes.iter().filter(|route| route.kind == MediaKind::Audio);
         heard_by.any(|route| {
@@ -316,7 +316,7 @@ impl Sfu {
         }
     }
 
-    /// Sends a packet on its last leg.
+    /// Sends a packet to a receiver.
     fn send(&mut self, route: &Route, outgoing: &Outgoing<'_>) {
         let Some(receiver) = self.peers.get_mut(&route.peer) else { return };
         let class = if route.kind == MediaKind::Video { MediaClass::Video } else { MediaClass::Audio };

@@ -1,4 +1,4 @@
-//! Which layer of whose picture goes to whom, what each publisher is told of that, and who has the floor.
+//! Layer selection for every receiver, the layers requested of publishers, and the active speaker.
 
 use bedside_visit::{Layer, UserId, VisitId};
 use str0m::media::MediaKind;
@@ -13,7 +13,7 @@ use crate::peer::{Peer, Route, Slot};
 use crate::room::Room;
 
 impl Sfu {
-    /// A page says how large it shows the others.
+    /// Sets how large a page displays the other participants.
     pub(super) fn watch(&mut self, room: VisitId, user: UserId, most: Vec<(UserId, Option<Layer>)>) {
         let Some(member) = self.rooms.get_mut(&room).and_then(|room| room.member_mut(user)) else { return };
         member.watches = most;
@@ -21,7 +21,7 @@ impl Sfu {
         self.choose_layers(live);
     }
 
-    /// Decides anew which layers everyone in a room gets.
+    /// Recomputes the layers for all receivers in a room.
     pub(super) fn choose_all_layers(&mut self, room: VisitId) {
         let Some(place) = self.rooms.get(&room) else { return };
         let receivers: Vec<PeerId> = place.members.iter().map(|member| member.live).collect();
@@ -31,7 +31,7 @@ impl Sfu {
         self.tell_all_wanted(room);
     }
 
-    /// Decides anew which layer of each picture one receiver gets, and asks for what it needs for that.
+    /// Recomputes the layers for one receiver, and requests what it needs.
     pub(super) fn choose_layers(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else { return };
         let Some(place) = self.rooms.get(&peer.room) else { return };
@@ -48,7 +48,7 @@ impl Sfu {
         for ((slot, picture), chosen) in slots.zip(&pictures).zip(chosen) {
             slot.chosen = chosen;
             if picture.rates == PerLayer::default() {
-                // Of one size, or nobody's.
+                // Not simulcast, or without a publisher.
                 slot.selection.aim(Some(Layer::Full), true);
                 continue;
             }
@@ -64,12 +64,12 @@ impl Sfu {
         }
     }
 
-    /// The slots in which a receiver is shown pictures.
+    /// Returns the video slots of a receiver.
     fn shown<'a>(&self, peer: &'a Peer) -> impl Iterator<Item = &'a Slot> {
         peer.slots.iter().filter(|slot| slot.kind == MediaKind::Video)
     }
 
-    /// A picture as the choice sees it; of one size there is nothing to choose.
+    /// Returns the input of the layer choice for one video. Without simulcast there is nothing to choose.
     fn picture(&self, receiver: &Peer, place: &Room, slot: &Slot) -> Picture {
         let source = slot.source.and_then(|source| self.peers.get(&source));
         let Some(source) = source.filter(|source| source.encodings.are_several()) else { return Picture::default() };
@@ -81,8 +81,7 @@ impl Sfu {
         }
     }
 
-    /// What the pictures of one size take of a receiver's room, in bits a second: their senders are asked for no more than
-    /// a share.
+    /// Returns the bit rate of non-simulcast videos, whose senders are limited to a share.
     fn inflexible(&self, peer: &Peer) -> u64 {
         let share = peer.downlink.share(peer.pictures());
         let single = |slot: &Slot| {
@@ -94,7 +93,7 @@ impl Sfu {
         self.shown(peer).filter_map(single).sum()
     }
 
-    /// What a receiver's pictures ask of its network.
+    /// Returns the demand of a receiver's videos.
     pub(super) fn demand(&self, peer: &Peer) -> Demand {
         let is_layered = |source: PeerId| self.peers.get(&source).is_some_and(|source| source.encodings.are_several());
         let sources = self.shown(peer).filter_map(|slot| slot.source);
@@ -102,7 +101,7 @@ impl Sfu {
         Demand { pictures: peer.pictures(), at_least: (peer.pictures() - layered).max(1) }
     }
 
-    /// Whether a sender's picture is made smaller by choosing, and not by asking.
+    /// Returns whether a sender's video is adapted by choosing layers instead of limiting its bit rate.
     pub(super) fn is_layered(&self, id: PeerId) -> bool {
         self.peers.get(&id).is_some_and(|peer| peer.encodings.are_several())
     }
@@ -115,7 +114,7 @@ impl Sfu {
         }
     }
 
-    /// Tells a page which layers of its picture somebody has a use for, if that is news.
+    /// Tells a page which layers of its video are used, if that changed.
     pub(super) fn tell_wanted(&mut self, id: PeerId) {
         let told = |peer: &&Peer| peer.encodings.are_several() && peer.has_been_up();
         let Some(peer) = self.peers.get(&id).filter(told) else { return };
@@ -133,13 +132,13 @@ impl Sfu {
         }
     }
 
-    /// The slots to which a picture goes.
+    /// Returns the slots to which a video is forwarded.
     fn slots_of(&self, routes: &[Route]) -> impl Iterator<Item = &Slot> {
         let pictures = routes.iter().filter(|route| route.kind == MediaKind::Video);
         pictures.filter_map(|route| self.peers.get(&route.peer)?.slots.get(route.slot))
     }
 
-    /// The layers of a sender's picture that are shown to somebody, or are about to be.
+    /// Returns the layers of a sender's video that are shown or about to be shown.
     pub(super) fn shown_layers(&self, peer: &Peer) -> PerLayer<bool> {
         let mut shown = PerLayer::default();
         for layer in self.slots_of(&peer.routes).filter_map(|slot| slot.selection.shown_or_awaited()) {
@@ -148,8 +147,8 @@ impl Sfu {
         shown
     }
 
-    /// Counts a packet of a picture. Gives its layer; nothing, while that is not known. Where a layer begins to arrive,
-    /// those who wait for it need not wait any longer.
+    /// Counts a video packet and returns its layer, if known. When a layer starts to arrive, the layers of its
+    /// receivers are recomputed.
     pub(super) fn layer_of(&mut self, id: PeerId, packet: &Packet<'_>) -> Option<Layer> {
         let now = self.now;
         let peer = self.peers.get_mut(&id)?;
@@ -174,7 +173,8 @@ impl Sfu {
         Some(layer)
     }
 
-    /// Hears how loud somebody is, where others hear them (RFC 6464: a flag for voice, and decibels below the maximum).
+    /// Records a publisher's audio level, if their audio is forwarded (RFC 6464: voice flag and decibels below the
+    /// maximum).
     pub(super) fn listen(&mut self, id: PeerId, audio_level: u8) {
         let Some(peer) = self.peers.get(&id) else { return };
         let is_heard = peer.routes.iter().any(|route| route.kind == MediaKind::Audio);
@@ -192,7 +192,7 @@ impl Sfu {
         }
     }
 
-    /// Forgets the voices of those who have gone or are not heard any more. Between two there is no question who speaks.
+    /// Removes the audio levels of users who left or are muted. With two participants there is no active speaker.
     pub(super) fn keep_voices(&mut self, room: VisitId) {
         let Some(place) = self.rooms.get_mut(&room) else { return };
         let company = place.is_company();

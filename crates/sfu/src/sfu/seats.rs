@@ -49,14 +49,14 @@ impl Sfu {
         if full { Err(Refusal::Full) } else { Ok(()) }
     }
 
-    /// Gives a new connection its place: beside an older one that has been up, also if it is lost now,
-    /// for it may be back first; else instead of it.
+    /// Places a new connection beside an older one that has been up, even if that is currently lost, because either may
+    /// be the first to come up. Otherwise replaces the older one.
     fn seat(&mut self, id: PeerId, room: VisitId, user: UserId, forwarding: Forwarding) {
         let place = self.rooms.entry(room).or_default();
         match place.member_mut(user) {
             None => place.members.push(Member { user, forwarding, live: id, incoming: None, watches: Vec::new() }),
             Some(member) => {
-                // What was ordered for the person holds; what the page's offer was given may be older.
+                // Commands already applied to the user take precedence; those of the offer may be older.
                 member.forwarding = member.forwarding.and(forwarding);
                 let live_counts = self.peers.get(&member.live).is_some_and(Peer::has_been_up);
                 let replaced = if live_counts {
@@ -93,7 +93,7 @@ impl Sfu {
                 self.by_ufrag.insert(ice.ufrag.clone(), id);
                 self.answered_again(id, &answer::with_credentials(&sdp, &drawn, ice));
             }
-            // str0m may have applied half of the offer: the page is better off connecting anew.
+            // str0m may have applied the offer partially, so the page should connect again.
             Ok(None) => {
                 self.ending.push((id, GoneReason::Failed));
                 return Err(Refusal::Unanswerable);
@@ -156,7 +156,7 @@ impl Sfu {
         self.outputs.push_back(Output::Gone { peer: id, why });
     }
 
-    /// DTLS `close_notify`, so that the page need not wait to find out.
+    /// Sends DTLS `close_notify`, so that the page notices immediately.
     fn say_goodbye(&mut self, peer: &mut Peer) {
         if peer.close().is_err() {
             return;

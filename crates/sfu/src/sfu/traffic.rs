@@ -1,4 +1,4 @@
-//! Datagrams in and out, and time.
+//! Incoming and outgoing datagrams, and timeouts.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::event::{GoneReason, MediaClass, Output, Transmit};
 use crate::peer::{Life, LifeEvent, Panicked, Peer, Step};
 use crate::rtp::{Feedback, Name, Opened, Refused, Session};
 
-/// An address whose peer spoke within this time is not given to another peer.
+/// An address whose peer was active within this time is not assigned to another peer.
 const ADDRESS_IN_USE: Duration = Duration::from_secs(4);
 
 impl Sfu {
@@ -43,7 +43,7 @@ impl Sfu {
             Some(Packet::Dtls) => match (known.filter(|id| self.has_proved(*id, from)), receive()) {
                 (Some(id), Ok(datagram)) => {
                     self.feed(id, datagram);
-                    // Afterwards there is no DTLS that a page has to send: its like can be forged.
+                    // Afterwards the page has no reason to send DTLS, and unauthenticated records can be forged.
                     if let Some(peer) = self.peers.get_mut(&id).filter(|peer| !peer.has_been_up()) {
                         peer.egress.answered(path);
                     }
@@ -55,7 +55,7 @@ impl Sfu {
                 Some(id) => self.media(id, path, stream, contents),
                 None => self.strange_media(path, stream, contents),
             },
-            // Answers to checks that we never send, and indications that prove nothing.
+            // Responses to checks that the server never sends, and indications, which prove nothing.
             Some(Packet::OtherStun) => (),
             None => self.statistics.dropped_malformed += 1,
         }
@@ -65,7 +65,7 @@ impl Sfu {
         self.peers.get(&id).is_some_and(|peer| peer.has_proved(from))
     }
 
-    /// The only way into the address table for good: a STUN check with our password (ASVS 17.2.6).
+    /// Adds an address to the address table. Only a STUN check with the password can do so permanently (ASVS 17.2.6).
     fn binding_request(&mut self, id: PeerId, path: Path, nominates: bool, datagram: Receive<'_>) {
         let from = (path.transport, path.remote);
         let other = self.by_address.get(&from).filter(|other| **other != id && self.has_proved(**other, from));
@@ -107,7 +107,7 @@ impl Sfu {
         }
     }
 
-    /// RTP or RTCP from an address that belongs to a peer, if only on probation.
+    /// Processes RTP or RTCP from an address that belongs to a peer or is on probation.
     fn media(&mut self, id: PeerId, path: Path, stream: Option<(u32, u16)>, contents: &[u8]) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if stream.is_some_and(|(ssrc, _)| !peer.sends(ssrc)) {
@@ -116,7 +116,7 @@ impl Sfu {
         }
         peer.egress.heard(self.now, path, contents.len());
         peer.last_packet = None;
-        // Of RTCP str0m does not say whether it was.
+        // str0m does not report whether RTCP was authentic.
         peer.authentic = !peer.has_session() && stream.is_none();
         if peer.has_session() {
             self.open(id, contents);
@@ -135,7 +135,7 @@ impl Sfu {
         self.follow(id, path);
     }
 
-    /// RTP from an address that nobody proved: a page's NAT may have given it another one.
+    /// Processes RTP from an unknown address: a NAT rebinding may have changed the page's address.
     fn strange_media(&mut self, path: Path, stream: Option<(u32, u16)>, contents: &[u8]) {
         let id = stream.and_then(|(ssrc, _)| self.by_stream.get(&ssrc)).copied();
         let found = id.and_then(|id| Some((id, stream?, self.peers.get_mut(&id)?)));
@@ -147,7 +147,7 @@ impl Sfu {
             self.statistics.dropped_unknown_source += 1;
             return;
         }
-        // What str0m has to say of earlier packets must not be taken for a word on this one.
+        // Drains str0m's output first, so that results for earlier packets are not attributed to this one.
         self.drain(id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.last_packet = None;
@@ -168,7 +168,7 @@ impl Sfu {
         self.heard(id);
     }
 
-    /// The layer of a stream that came through str0m.
+    /// Returns the layer of a stream received through str0m.
     fn rid_of(&mut self, id: PeerId, ssrc: u32) -> Option<Name> {
         let peer = self.peers.get_mut(&id).filter(|peer| peer.encodings.are_several())?;
         peer.rid_of(ssrc).unwrap_or_else(|Panicked| {
@@ -177,7 +177,7 @@ impl Sfu {
         })
     }
 
-    /// Takes a datagram of media the short way.
+    /// Processes a media datagram on the fast path.
     fn open(&mut self, id: PeerId, contents: &[u8]) {
         let mut plain = std::mem::take(&mut self.plain);
         match self.in_session(id, |session, now| session.receive(now, contents, &mut plain)) {
@@ -203,7 +203,7 @@ impl Sfu {
         self.post(id);
     }
 
-    /// Sends what the peer's session has written, and reads what its page has said there.
+    /// Sends what the peer's session has written, and processes the page's feedback.
     pub(super) fn post(&mut self, id: PeerId) {
         if let Some(counts) = self.in_session(id, |session, _| session.take_counts()) {
             self.statistics.nacks_received += counts.nacks_received;
@@ -246,7 +246,7 @@ impl Sfu {
         }
     }
 
-    /// Lets what is sent follow the packet that has just been authenticated, if there was one.
+    /// Lets the path selection follow the packet just authenticated, if any.
     fn follow(&mut self, id: PeerId, path: Path) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some((ssrc, sequence)) = peer.last_packet.take() else { return };
@@ -263,7 +263,7 @@ impl Sfu {
         self.keep_probationer(id);
     }
 
-    /// Lets an address on probation be heard, and none that no longer is.
+    /// Adds the address on probation to the address table, and removes a previous one.
     fn keep_probationer(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let now = peer.egress.on_probation().map(|path| (path.transport, path.remote));
@@ -280,7 +280,7 @@ impl Sfu {
         self.reschedule(id);
     }
 
-    /// A lost peer that is heard again is up again. After a gap the pictures start over, both ways.
+    /// Marks a lost peer as up when something arrives. After a gap, videos restart in both directions.
     fn heard(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let missed = peer.hear(self.now);
@@ -318,7 +318,7 @@ impl Sfu {
         }
     }
 
-    /// Lets str0m do what its time has come for, and reschedules the peer.
+    /// Lets str0m and the session handle timeouts, and reschedules the peer.
     fn advance(&mut self, id: PeerId) {
         let ticks = |session: &mut Session, now| {
             session.deadline() <= now && {
@@ -340,7 +340,7 @@ impl Sfu {
         }
     }
 
-    /// Polls the peers that were written to since the last time.
+    /// Polls the peers that were written to since the last call.
     pub(super) fn flush(&mut self) {
         while let Some(id) = self.dirty.pop() {
             self.advance(id);
@@ -348,9 +348,10 @@ impl Sfu {
         self.end_peers();
     }
 
-    /// Takes everything str0m has to say.
+    /// Polls all output from str0m.
     pub(super) fn drain(&mut self, id: PeerId) {
-        // str0m asks to be called again at once after some steps; a bound keeps a defect from looping.
+        // Some steps make str0m ask to be called again immediately. The bound prevents an endless loop in case of a
+        // defect.
         for _ in 0..4 {
             loop {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
@@ -398,7 +399,7 @@ impl Sfu {
 
     pub(super) fn reschedule(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        // Work that is due now has been tried now: next time, a little time has passed.
+        // Work that is due now has been tried now, so the next try is at least a millisecond later.
         let at = peer.deadline(self.now).max(self.now + Duration::from_millis(1));
         if peer.scheduled.is_none_or(|scheduled| at < scheduled) {
             peer.scheduled = Some(at);

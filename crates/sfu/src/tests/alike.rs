@@ -1,9 +1,9 @@
-//! Both ways of packets side by side: what pages receive over one is what they receive over the other.
+//! Compares both packet paths: pages must receive the same over either.
 
 use super::short::world::{Received, World, room, user};
 use crate::{Command, PacketPath};
 
-/// What happens in a visit, the same on both ways.
+/// An event of a visit, the same on both paths.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Talk(u64),
@@ -25,15 +25,15 @@ fn play(path: PacketPath, steps: &[Step], loss: Option<usize>) -> (World, [Vec<R
             Step::Silence(ms) => world.run(ms),
         }
     }
-    // What was lost at the end is mended.
+    // Packets lost at the end are retransmitted.
     world.pages[ann].loss = None;
     world.run(1000);
     let received = [ann, bob].map(|page| std::mem::take(&mut world.pages[page].received));
     (world, received)
 }
 
-/// All that a page can tell of packets, stream by stream; the payload type says which section they are of. When exactly
-/// a keyframe was asked for, which the second byte tells, is not forwarding.
+/// Everything a page can observe of packets, per stream; the payload type identifies the section. The second payload
+/// byte depends on when exactly a keyframe was requested, which is not part of forwarding.
 fn told(received: &[Received]) -> Vec<(u8, u64, u32, &[u8])> {
     let tell = |packet: &'_ Received| (packet.pt, packet.sequence, packet.timestamp);
     let mut told: Vec<_> = received.iter().map(|packet| (tell(packet), packet.payload.get(2..).unwrap())).collect();

@@ -1,4 +1,4 @@
-//! Three and more people whose pages send their pictures in several layers, and do as they are told.
+//! Visits of three and more participants whose pages send simulcast video and follow layer requests.
 
 use std::time::Instant;
 
@@ -9,15 +9,15 @@ use str0m::rtp::{ExtensionValues, RtpWrite};
 use super::world::*;
 use crate::*;
 
-/// How loud somebody is: dBov.
+/// Audio level of a speaking user, in dBov.
 pub(super) const SPEAKS: i8 = -25;
 pub(super) const IS_QUIET: i8 = -75;
 
-/// Bytes of a picture in each layer, ten a second: 150, 500 and 1500 kbit/s.
+/// Bytes of a picture in each layer, at ten pictures a second: 150, 500 and 1500 kbit/s.
 const BYTES: [usize; 3] = [1_875, 6_250, 18_750];
 const MTU: usize = 1_100;
 
-/// What a page sends of one layer.
+/// The state of one layer that a page sends.
 #[derive(Debug, Clone, Copy)]
 struct Encoder {
     active: bool,
@@ -28,7 +28,7 @@ struct Encoder {
     base: u8,
 }
 
-/// Somebody and their page.
+/// A user with their page.
 pub(super) struct Guest {
     pub(super) page: usize,
     pub(super) user: u128,
@@ -37,12 +37,12 @@ pub(super) struct Guest {
     encoders: [Encoder; 3],
     said: u64,
     pub(super) level: i8,
-    /// What the page was told to send, each time.
+    /// The layer requests to the page.
     pub(super) told: Vec<Vec<Layer>>,
     peer: u64,
 }
 
-/// A packet of a picture, as somebody got it.
+/// A received video packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) sequence: u64,
@@ -53,17 +53,17 @@ pub(super) struct Seen {
     starts_keyframe: bool,
 }
 
-/// A visit of so many.
+/// A visit with several users.
 pub(super) struct Company {
     pub(super) world: World,
     pub(super) guests: Vec<Guest>,
     events_read: usize,
-    /// Who was said to speak.
+    /// The active speakers reported.
     pub(super) spoke: Vec<Option<u128>>,
 }
 
 impl Company {
-    /// Everyone connected and admitted. Whoever sends one layer names none.
+    /// Connects and admits everyone. Pages that send one layer do not use simulcast.
     pub(super) fn of(layers: &[&[Layer]]) -> Self {
         let mut company = Self { world: World::new(), guests: Vec::new(), events_read: 0, spoke: Vec::new() };
         let users: Vec<u128> = (1..=layers.len() as u128).collect();
@@ -75,12 +75,12 @@ impl Company {
         company
     }
 
-    /// Three who all send everything.
+    /// Three users who send all layers.
     pub(super) fn three() -> Self {
         Self::of(&[&Layer::ALL[..]; 3])
     }
 
-    /// Somebody's page makes another connection.
+    /// Opens another connection of a user's page.
     pub(super) fn rejoin(&mut self, guest: usize, peer: u64) {
         let users: Vec<u128> = self.guests.iter().map(|guest| guest.user).collect();
         let (user, layers) = (self.guests[guest].user, self.guests[guest].layers.clone());
@@ -102,7 +102,7 @@ impl Company {
         })));
         self.world.give_answer(page, peer);
         let encoder = |layer: Layer| {
-            // Each begins with numbers of its own.
+            // Each layer has different numbers.
             let number = 1000 * (layer as u16 + 1);
             let active = if layers.is_empty() { layer == Layer::Full } else { layers.contains(&layer) };
             let (sequence, timestamp) = (u64::from(number) * 7, u32::from(number) * 100_000);
@@ -121,7 +121,7 @@ impl Company {
         });
     }
 
-    /// Lets time pass while everyone sends sound and pictures.
+    /// Lets time pass while everyone sends audio and video.
     pub(super) fn talk(&mut self, ms: u64) {
         for step in 0..ms / 20 {
             let now = self.world.now;
@@ -138,7 +138,7 @@ impl Company {
         }
     }
 
-    /// Does what pages do with what they are told.
+    /// Follows layer requests as pages do.
     fn obey(&mut self) {
         for event in &self.world.events[self.events_read..] {
             match event {
@@ -159,7 +159,7 @@ impl Company {
         self.events_read = self.world.events.len();
     }
 
-    /// The pictures of one that another got since the last time.
+    /// Returns the video packets of one user that another received since the last call.
     pub(super) fn seen(&mut self, receiver: usize, publisher: usize) -> Vec<Seen> {
         let publisher = self.guests[publisher].user;
         let guest = &self.guests[receiver];
@@ -168,7 +168,7 @@ impl Company {
         packets.iter().map(|packet| Seen::of(packet, publisher)).collect()
     }
 
-    /// The same, of what they got in the next so many milliseconds: which layers, the smallest first.
+    /// Returns the layers received in the next `ms` milliseconds, smallest first.
     pub(super) fn layers(&mut self, receiver: usize, publisher: usize, ms: u64) -> Vec<Layer> {
         self.seen(receiver, publisher);
         self.talk(ms);
@@ -210,7 +210,7 @@ impl Guest {
         api.stream_tx_by_mid(page.microphone, None).unwrap().write_rtp(packet.ext_vals(levels));
     }
 
-    /// Sends a picture in each layer that is active: a keyframe where one was asked for.
+    /// Sends a picture in each active layer; a keyframe where one was requested.
     fn show(&mut self, page: &mut Page, now: Instant) {
         for rid in std::mem::take(&mut page.keyframes_of) {
             let of = |layer: &Layer| rid.is_none_or(|rid| *rid == *layer.rid()) || self.layers.is_empty();
@@ -249,7 +249,7 @@ impl Guest {
 impl Seen {
     fn of(packet: &Received, publisher: u128) -> Self {
         let payload = &packet.payload;
-        assert_eq!((payload[1], u128::from(payload[8])), (0xe0, publisher), "whose picture it is");
+        assert_eq!((payload[1], u128::from(payload[8])), (0xe0, publisher), "the publisher of the video");
         Self {
             sequence: packet.sequence,
             timestamp: packet.timestamp,
@@ -261,7 +261,7 @@ impl Seen {
     }
 }
 
-/// A decoder can show all of it: every number goes on, and another layer begins with a keyframe.
+/// Asserts that a decoder can decode everything: numbers are continuous, and every layer starts with a keyframe.
 pub(super) fn assert_decodable(seen: &[Seen]) {
     assert!(seen.len() > 2, "only {} packets", seen.len());
     for pair in seen.windows(2) {
@@ -278,7 +278,8 @@ pub(super) fn assert_decodable(seen: &[Seen]) {
     }
 }
 
-/// Chromium does not name the streams of several layers in its offer. Over str0m they have to be named.
+/// Removes the stream names, as Chromium does not declare the streams of several layers. Over str0m they must be
+/// declared.
 fn unnamed(offer: &str, layered: bool) -> String {
     if !layered || super::PATH == PacketPath::Str0m {
         return offer.to_owned();

@@ -1,19 +1,19 @@
-//! What forwarding costs, in instructions: a fixed trace, to be run under callgrind by `cargo xtask test cost`.
+//! The cost of forwarding in instructions: a fixed trace, run under callgrind by `cargo xtask test cost`.
 
 use super::world::*;
 use crate::{Input, Output, Sfu, Transport};
 
-/// Packets of each frame, and how many frames of a second.
+/// Packets per frame, and frames per second.
 const FRAME: usize = 6;
 const FRAMES: usize = 30;
 
-/// The only part that is counted: see `xtask/src/cost.rs`, which knows this name.
+/// The only part that is counted. `xtask/src/cost.rs` refers to this name.
 #[inline(never)]
 fn counted_trace(sfu: &mut Sfu, world_now: std::time::Instant, source: std::net::SocketAddr, trace: &[Vec<u8>]) -> u64 {
     let destination = SERVER_UDP.parse().unwrap();
     let mut sent = 0;
     for (at, contents) in (1_u32..).zip(trace) {
-        // In batches of a frame, as a worker receives them.
+        // In batches of one frame, as a worker receives them.
         let now = world_now + std::time::Duration::from_micros(5000) * at;
         sfu.handle_input(now, Input::Datagram { transport: Transport::Udp, source, destination, contents });
         if !(at as usize).is_multiple_of(FRAME) {

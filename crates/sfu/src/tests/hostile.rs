@@ -1,4 +1,4 @@
-//! What strangers try.
+//! Attacks by unauthenticated senders.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn datagram(world: &mut World, source: &str, contents: &[u8]) {
     world.sfu.handle_input(world.now, input);
 }
 
-/// A binding request as a page with these credentials would send it, with a wrong integrity.
+/// A binding request like that of a page with these credentials, but with an invalid integrity.
 fn forged_check(ours: &str) -> Vec<u8> {
     let name = format!("{ours}:them");
     let mut attributes = Vec::new();
@@ -64,7 +64,7 @@ fn a_sha_1_fingerprint_is_refused() {
     assert_eq!(world.sfu.statistics().peers, 0);
 }
 
-/// RFC 8827, section 6.5: keys come from the certificate that signalling named, or not at all.
+/// RFC 8827, section 6.5: keys must belong to the certificate named in the signalling.
 #[test]
 fn a_certificate_that_signalling_did_not_name_brings_no_media() {
     let connect = |named: Option<String>| {
@@ -90,7 +90,7 @@ fn a_certificate_that_signalling_did_not_name_brings_no_media() {
     assert!(connect(None).is_up(1));
     let another = connect(Some(format!("sha-256 {}", ["AB"; 32].join(":"))));
     assert!(!another.is_up(1));
-    assert!(another.gone(1).is_some(), "it is not waited for without end");
+    assert!(another.gone(1).is_some(), "the connection times out");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn dtls_and_rtp_from_strangers_are_dropped() {
     let mut world = World::new();
     let ann = world.join(1, 1, 2, EVERYTHING);
     world.pages[ann].unplugged = true;
-    // ASVS 17.2.6: a ClientHello that comes before the page's first check must not win the race.
+    // ASVS 17.2.6: a ClientHello that arrives before the page's first check must not win the race.
     let hello = [&[22, 254, 253][..], &[0; 60]].concat();
     datagram(&mut world, "203.0.113.9:9", &hello);
     datagram(&mut world, "203.0.113.9:9", &[0x80; 100]);

@@ -1,4 +1,4 @@
-//! Pictures in several layers: who gets which, and what publishers are told.
+//! Simulcast: which layers receivers get, and which are requested of publishers.
 
 use Layer::{Full, Half, Quarter};
 use bedside_visit::Layer;
@@ -15,11 +15,11 @@ fn everyone_gets_the_largest_where_there_is_room_and_can_decode_all_of_it() {
     for (receiver, publisher) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
         let seen = company.seen(receiver, publisher);
         assert_decodable(&seen);
-        assert_eq!(seen.first().map(|seen| seen.layer), Some(Quarter), "it begins with the smallest");
+        assert_eq!(seen.first().map(|seen| seen.layer), Some(Quarter), "it starts with the smallest");
         assert_eq!(seen.last().map(|seen| seen.layer), Some(Full));
     }
     for guest in 0..3 {
-        assert_eq!(company.sends(guest), [Full], "nobody takes the others any more");
+        assert_eq!(company.sends(guest), [Full], "the others are no longer used");
     }
     assert_eq!(company.world.sfu.statistics().panics, 0);
 }
@@ -34,7 +34,7 @@ fn a_narrow_receiver_gets_small_pictures_and_a_wide_one_large_ones() {
     assert_eq!(company.layers(2, 0, 2000), [Full]);
     let (mut narrow, mut wide) = (0, 0);
     for _ in 0..10 {
-        // Now and then it is tried whether there is more room.
+        // Upgrades are tried from time to time.
         let small = company.layers(1, 0, 1000) == [Quarter] || company.layers(1, 2, 1000) == [Quarter];
         narrow += usize::from(small);
         wide += usize::from(company.layers(2, 0, 1000) == [Full]);
@@ -70,16 +70,16 @@ fn layers_that_nobody_takes_are_paused_and_resumed() {
     let seen = company.seen(1, 0);
     assert_decodable(&seen);
     assert_eq!(seen.last().map(|seen| seen.layer), Some(Full));
-    assert_eq!(company.sends(0), [Quarter, Full], "the other one still has a small picture");
+    assert_eq!(company.sends(0), [Quarter, Full], "the other receiver still shows a small video");
     assert_eq!(company.layers(2, 0, 1000), [Quarter]);
     company.watch(1, &[(0, None)]);
     company.watch(2, &[(0, None)]);
     company.talk(3000);
-    assert_eq!(company.sends(0), [Quarter], "it keeps the path warm");
+    assert_eq!(company.sends(0), [Quarter], "it keeps the path alive");
     assert_eq!(company.layers(1, 0, 500), []);
     let told = company.guests[0].told.len();
     company.talk(4000);
-    assert_eq!(company.guests[0].told.len(), told, "what is heeded is not said again");
+    assert_eq!(company.guests[0].told.len(), told, "a request that was followed is not repeated");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn many_requests_for_keyframes_are_one_for_each_layer_in_300_ms() {
         asked.append(&mut company.world.pages[page].keyframes_of);
     }
     let of = |layer: Layer| asked.iter().filter(|rid| rid.is_some_and(|rid| *rid == *layer.rid())).count();
-    assert_eq!((of(Quarter), of(Half), of(Full)), (2, 0, 2), "in 500 ms, of those that are shown: {asked:?}");
+    assert_eq!((of(Quarter), of(Half), of(Full)), (2, 0, 2), "in 500 ms, of the layers shown: {asked:?}");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn pictures_of_one_size_go_to_company_as_they_are() {
 }
 
 #[test]
-fn whoever_speaks_is_told_and_comes_first() {
+fn the_speaker_is_told_and_comes_first() {
     let mut company = Company::three();
     company.talk(1000);
     assert_eq!(company.spoke, []);
@@ -156,7 +156,7 @@ fn whoever_speaks_is_told_and_comes_first() {
     assert_eq!(company.spoke, [Some(3), Some(2)]);
     company.world.command(Command::Publish { room: room(), user: user(2), microphone: false, camera: true });
     company.talk(500);
-    assert_eq!(company.spoke, [Some(3), Some(2), None], "what is not heard does not count");
+    assert_eq!(company.spoke, [Some(3), Some(2), None], "muted audio does not count");
     company.guests[2].level = SPEAKS;
     company.talk(2000);
     company.narrow(0, Some(1_000_000));
@@ -169,7 +169,7 @@ fn whoever_speaks_is_told_and_comes_first() {
     assert!(speaker.iter().max() > other.iter().min(), "{speaker:?} {other:?}");
     company.world.command(Command::Leave { peer: PeerId(2) });
     company.talk(500);
-    assert_eq!(company.spoke.last(), Some(&None), "between two nobody has to be pointed out");
+    assert_eq!(company.spoke.last(), Some(&None), "no active speaker with two participants");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_new_connection_of_a_publisher_goes_on_in_the_same_pictures() {
     let seen = [before, company.seen(1, 0)].concat();
     assert_eq!(company.world.gone(1), Some(GoneReason::Replaced));
     let pairs = seen.windows(2).filter(|pair| pair[0].sequence + 1 != pair[1].sequence);
-    assert_eq!(pairs.count(), 0, "the numbers go on");
+    assert_eq!(pairs.count(), 0, "the numbers are continuous");
     assert_eq!(seen.last().map(|seen| seen.layer), Some(Full));
 }
 
@@ -239,20 +239,20 @@ fn three_sizes_of_chromium_are_answered_and_its_loudness_is_read() {
     for extension in ["rtp-stream-id", "repaired-rtp-stream-id"] {
         assert!(sections[1].contains(&format!("urn:ietf:params:rtp-hdrext:sdes:{extension}\r\n")), "{extension}");
     }
-    assert!(!sections[2..].iter().any(|section| section.contains("simulcast")), "what is received is one stream");
+    assert!(!sections[2..].iter().any(|section| section.contains("simulcast")), "receiving sections have one stream");
 }
 
 #[test]
 fn a_forged_stream_takes_no_layers_place() {
     if PATH == PacketPath::Str0m {
-        // There only named streams are let in.
+        // On that path only declared streams are accepted.
         return;
     }
     let mut company = Company::three();
     company.talk(4000);
     let source = company.world.pages[company.guests[0].page].address.to_string();
     for layer in Layer::ALL {
-        // A mid and a rid in the clear, as str0m numbers them, and nothing that is authentic.
+        // An mid and a rid in the header extensions, with str0m's IDs, and an invalid authentication tag.
         let mut forged = vec![0x90, 96, 0, 1, 0, 0, 0, 1, 0xde, 0xad, 0xbe, layer as u8, 0xbe, 0xde, 0, 1];
         forged.extend([0xa0, layer.rid().as_bytes()[0], 0, 0]);
         forged.extend([7; 60]);

@@ -1,8 +1,8 @@
-//! A link between a page and the server, as bad as wished, and the same again for the same seed.
+//! A simulated link between a page and the server. Its impairments are deterministic for a given seed.
 
 use std::time::Duration;
 
-/// Random numbers that a seed decides (xorshift64*).
+/// A seeded random number generator (xorshift64*).
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
 
@@ -11,7 +11,7 @@ impl Dice {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// A number below `most`.
+    /// Returns a number below `most`.
     pub(super) fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -19,28 +19,28 @@ impl Dice {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % most
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with a probability of `share` percent.
     pub(super) fn percent(&mut self, share: u64) -> bool {
         self.below(100) < share
     }
 }
 
-/// How a link fares, both ways alike.
+/// The impairments of a link, the same in both directions.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Weather {
-    /// Percent of packets that are lost, and of how many in a row a loss is on average.
+    /// Packet loss in percent, and the mean number of packets in a burst of loss.
     pub(super) loss: u64,
     pub(super) burst: u64,
-    /// Milliseconds on the way, and how many more at most. Packets overtake each other by it.
+    /// Delay in milliseconds, and maximum additional jitter, which causes reordering.
     pub(super) delay: u64,
     pub(super) jitter: u64,
-    /// Percent of packets that come twice.
+    /// Duplicated packets in percent.
     pub(super) duplicates: u64,
-    /// Nothing gets through.
+    /// Whether the link is down.
     pub(super) down: bool,
 }
 
-/// One link.
+/// A link.
 #[derive(Debug, Clone)]
 pub(in crate::tests) struct Link {
     pub(super) weather: Weather,
@@ -53,7 +53,7 @@ impl Link {
         Self { weather: Weather::default(), dice: Dice::new(seed), losing: [false; 2] }
     }
 
-    /// When the copies of a packet arrive: none if it is lost, two if it is doubled.
+    /// Returns the delay of each copy of a packet: none if it is lost, two if it is duplicated.
     pub(super) fn carry(&mut self, up: bool) -> Vec<Duration> {
         if self.weather.down || self.loses(up) {
             return Vec::new();
@@ -66,7 +66,7 @@ impl Link {
         Duration::from_micros(1000 * self.weather.delay + self.dice.below(1000 * self.weather.jitter + 1))
     }
 
-    /// Gilbert's model: bursts of a mean length, and as many of them as make up the share.
+    /// Gilbert model: loss occurs in bursts of a mean length, as many as needed for the loss rate.
     fn loses(&mut self, up: bool) -> bool {
         let Weather { loss, burst, .. } = self.weather;
         if loss == 0 {

@@ -1,4 +1,4 @@
-//! What people see and hear.
+//! Audio and video between participants.
 
 use super::world::*;
 use crate::*;
@@ -11,7 +11,7 @@ fn assert_continuous(packets: &[Received]) {
     assert!(packets.len() > 2, "only {} packets", packets.len());
     for pair in packets.windows(2) {
         assert_eq!(pair[1].sequence, pair[0].sequence + 1, "in {:?}", sequences(packets));
-        assert!(pair[1].timestamp.wrapping_sub(pair[0].timestamp).cast_signed() > 0, "time went back");
+        assert!(pair[1].timestamp.wrapping_sub(pair[0].timestamp).cast_signed() > 0, "the timestamp went backwards");
     }
 }
 
@@ -25,7 +25,7 @@ fn two_people_hear_and_see_each_other() {
         assert_continuous(&sound);
         assert_continuous(&pictures);
         assert!(sound.len() >= 49 && pictures.len() >= 9);
-        assert!(sound[0].sequence < 10, "streams start low: {}", sound[0].sequence);
+        assert!(sound[0].sequence < 10, "sequence numbers start low: {}", sound[0].sequence);
         assert_eq!(sound[0].payload, 1u64.to_be_bytes());
     }
     assert_eq!(world.sfu.statistics().panics, 0);
@@ -39,7 +39,7 @@ fn what_is_forwarded_and_what_receivers_report_of_it_is_counted() {
     let statistics = world.sfu.statistics();
     let pictures = [ann, bob].map(|page| world.take(page, |page| page.seen).len() as u64).iter().sum::<u64>();
     assert_eq!(statistics.forwarded_layers, [0, 0, pictures]);
-    // Every half second, of each of the two.
+    // Every half second, from each of the two.
     let reports = statistics.round_trips.iter().sum::<u64>();
     assert!((8..=14).contains(&reports), "{statistics:?}");
     assert_eq!(statistics.losses.iter().sum::<u64>(), reports);
@@ -54,8 +54,8 @@ fn the_connection_uses_dtls_12_and_aes_gcm() {
     world.pages[bob].sizes.clear();
     world.say(ann);
     world.run(20);
-    // The header with its extensions is a multiple of four; the payload has eight bytes. AES-GCM adds
-    // a tag of 16 bytes, AES-CM with SHA-1 one of 10.
+    // The header with its extensions is a multiple of four; the payload has eight bytes. AES-GCM adds a tag of 16
+    // bytes, AES-CM with SHA-1 one of 10.
     assert_eq!(world.pages[bob].sizes.len(), 1);
     assert_eq!(world.pages[bob].sizes[0] % 4, 0);
 }
@@ -72,7 +72,7 @@ fn nothing_is_forwarded_before_admission() {
 
     world.command(Command::Admit { room: room(), user: user(2), admitted: true });
     world.run(5);
-    assert_eq!(world.pages[ann].keyframes_asked, 1, "the picture starts at once");
+    assert_eq!(world.pages[ann].keyframes_asked, 1, "the video starts immediately");
     world.talk(&[ann, bob], 500);
     for page in [ann, bob] {
         assert_continuous(&world.take(page, |page| page.heard));
@@ -113,14 +113,14 @@ fn camera_off_stops_pictures_alone_and_on_starts_with_a_keyframe() {
 
     world.pages[ann].keyframes_asked = 0;
     world.command(Command::Publish { room: room(), user: user(1), microphone: true, camera: true });
-    // A picture that was on its way cannot be decoded, and does not go through.
+    // Video that was in flight cannot be decoded and is not forwarded.
     world.show(ann, false);
     world.run(50);
     assert!(world.take(bob, |page| page.seen).is_empty());
     assert!(world.pages[ann].keyframes_asked > 0);
     world.talk(&[ann], 500);
     let after = world.take(bob, |page| page.seen);
-    assert_eq!(after[0].payload[1], 0, "a keyframe comes first");
+    assert_eq!(after[0].payload[1], 0, "the video starts with a keyframe");
     assert_continuous(&[before, after].concat());
 }
 
@@ -129,7 +129,7 @@ fn hop_by_hop_header_extensions_are_made_anew() {
     let (mut world, ann, bob) = World::two();
     world.talk(&[ann], 100);
     let sound = world.take(bob, |page| page.heard);
-    assert!(sound.iter().all(|packet| packet.transport_cc), "the receiver's own numbers are there");
+    assert!(sound.iter().all(|packet| packet.transport_cc), "packets carry the receiver's transport-wide numbers");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn receivers_asking_for_keyframes_cause_one_request_in_300_ms() {
     }
     world.run(600);
     let asked = world.sfu.statistics().keyframe_requests - asked;
-    assert_eq!(asked, 2, "at once, and once more when the interval has ended");
+    assert_eq!(asked, 2, "immediately, and again after the interval");
 }
 
 #[test]
@@ -208,14 +208,14 @@ fn a_new_connection_takes_over_when_it_is_up() {
     let again = world.join(3, 1, 2, EVERYTHING);
     world.pages[again].unplugged = true;
     world.talk(&[ann, bob], 300);
-    assert_eq!(world.gone(1), None, "the old connection goes on");
+    assert_eq!(world.gone(1), None, "the old connection stays");
     sound.extend(world.take(bob, |page| page.heard));
 
     world.pages[again].unplugged = false;
     world.run(3000);
     assert!(world.is_up(3));
     assert_eq!(world.gone(1), Some(GoneReason::Replaced));
-    assert!(world.pages[ann].closed, "the old page is told");
+    assert!(world.pages[ann].closed, "the old page is notified");
     pictures.extend(world.take(bob, |page| page.seen));
     world.talk(&[again, bob], 500);
     sound.extend(world.take(bob, |page| page.heard));
@@ -249,7 +249,7 @@ fn a_lost_connection_that_is_back_before_its_successor_goes_on() {
 fn a_new_connection_takes_away_but_never_adds() {
     let (mut world, _, bob) = World::two();
     world.command(Command::Publish { room: room(), user: user(1), microphone: false, camera: true });
-    // The offer was on its way when the microphone was turned off.
+    // The offer was in flight when the microphone was turned off.
     let again = world.join(3, 1, 2, EVERYTHING);
     world.run(2000);
     world.forget_media();
@@ -283,7 +283,7 @@ fn a_newer_connection_counts_once_the_page_is_heard_on_it() {
     let again = world.join(3, 1, 2, EVERYTHING);
     world.forget_media();
     world.talk(&[ann], 2000);
-    assert_eq!(world.gone(1), None, "its end of the newer one may not know yet that it is up");
+    assert_eq!(world.gone(1), None, "the page may not know yet that the newer connection is up");
     assert!(!world.take(bob, |page| page.heard).is_empty());
     world.talk(&[again], 100);
     assert_eq!(world.gone(1), Some(GoneReason::Replaced));
@@ -302,7 +302,7 @@ fn a_newer_connection_that_the_page_gave_up_does_not_take_over() {
     world.pages[ann].unplugged = true;
     world.talk(&[bob], 500);
     world.pages[ann].unplugged = false;
-    assert_eq!(world.gone(1), None, "a moment's silence is no reason to go to where nobody is");
+    assert_eq!(world.gone(1), None, "a moment of silence does not switch connections");
     world.forget_media();
     world.talk(&[ann], 500);
     assert!(!world.take(bob, |page| page.heard).is_empty());
@@ -336,8 +336,8 @@ fn after_a_gap_pictures_start_over_both_ways_as_soon_as_the_page_is_heard_again(
         world.talk(&[ann, bob], 500);
         world.sfu.statistics().keyframe_requests - asked
     };
-    assert_eq!(asked_after(&mut world, 200), 0, "what is missing is sent again");
-    assert_eq!(asked_after(&mut world, 1000), 2, "for what it shows, and for what it sends");
+    assert_eq!(asked_after(&mut world, 200), 0, "missing packets are retransmitted");
+    assert_eq!(asked_after(&mut world, 1000), 2, "for the video it receives and the video it sends");
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn silence_is_noticed_forgiven_and_in_the_end_not() {
     world.events.clear();
     world.pages[ann].unplugged = false;
     world.run(5000);
-    assert!(world.is_up(1), "it is up again");
+    assert!(world.is_up(1), "the connection is up again");
     world.forget_media();
     world.talk(&[ann, bob], 300);
     assert!(!world.take(bob, |page| page.heard).is_empty());
@@ -410,7 +410,7 @@ fn chromium_is_answered_with_what_it_needs() {
         assert!(sections[1].contains(line) && sections[3].contains(line), "{line}");
     }
     let stream = format!("a=msid:{} ", user(2));
-    assert!(sections[2].contains(&stream) && sections[3].contains(&stream), "one stream a person");
+    assert!(sections[2].contains(&stream) && sections[3].contains(&stream), "one stream per user");
     assert!(sdp.contains("a=ice-lite\r\n") && sdp.contains("a=group:BUNDLE 0 1 2 3\r\n"));
     assert!(sdp.contains("192.0.2.1 50000 typ host"));
     assert!(sdp.contains("tcptype passive"));
@@ -447,7 +447,7 @@ fn media_follows_when_a_nat_gives_the_page_another_address() {
     assert_continuous(&world.take(bob, |page| page.heard));
 }
 
-/// Firefox does not read it: a picture that a phone turned would lie on its side there. Without it the sender turns it.
+/// Firefox ignores it and would display rotated video sideways. Without it the sender rotates the video.
 #[test]
 fn no_answer_takes_video_orientation() {
     let mut world = World::new();
@@ -481,7 +481,7 @@ fn no_answer_takes_video_orientation() {
     }
 }
 
-/// 1,200 bytes with the headers of IPv4 and UDP.
+/// 1,200 bytes minus the headers of IPv4 and UDP.
 const SMALLEST_NETWORK: usize = 1200 - 28;
 
 #[test]

@@ -1,4 +1,4 @@
-//! The machine in virtual time: two pages, no sockets. Everything is tried over each way that packets can take.
+//! Tests of the SFU in virtual time, with two pages and no sockets. Everything runs over both packet paths.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::wildcard_enum_match_arm, clippy::duplicate_mod)]
 
 mod alike;

@@ -1,4 +1,4 @@
-//! The server of a simulated visit: both machines, as the program holds them.
+//! The server of a simulated visit: the visit's state machine and the SFU.
 
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,14 @@ use crate::*;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// From a page to the server.
+/// A message from a page to the server.
 pub(super) enum Up {
     Open { page: PageId, after: Option<u64> },
     Command { id: CommandId, command: Order },
     Offer,
 }
 
-/// What the program holds: both machines, what is written down, and the connections.
+/// The server's state: both state machines, saved data, and connections.
 pub(super) struct Office {
     pub(super) world: World,
     pub(super) appointment: Appointment,
@@ -36,7 +36,7 @@ pub(super) struct Office {
     peers: Vec<(u64, usize)>,
     next_peer: u64,
     events_read: usize,
-    /// To whom, over which connection.
+    /// Messages with their recipient and connection.
     pub(super) outbox: Vec<(usize, ConnectionId, Option<ServerMessage>)>,
 }
 
@@ -81,7 +81,7 @@ impl Office {
         START + self.world.elapsed()
     }
 
-    /// As the program does it: write down, then act.
+    /// Saves first, then acts, as the server does.
     pub(super) fn step(&mut self, input: VisitInput) {
         self.fresh += 1;
         let context = Context { now: self.now(), fresh: VisitId::new(Uuid::from_u128(self.fresh)) };
@@ -130,7 +130,7 @@ impl Office {
         match up {
             Up::Open { page, after } => {
                 self.connections.push((connection, at));
-                let arrival = Arrival { user: user(who), name: "Somebody".into(), role, page, after, session: 1 };
+                let arrival = Arrival { user: user(who), name: "Name".into(), role, page, after, session: 1 };
                 self.step(VisitInput::Connected { arrival, connection });
             }
             _ if self.connections.iter().all(|(open, _)| *open != connection) => {}
@@ -148,7 +148,7 @@ impl Office {
         None
     }
 
-    /// Time, and what the media machine has to say.
+    /// Handles timeouts and the SFU's output.
     pub(super) fn turn(&mut self) {
         let now = self.world.now;
         let noticed = |(at, _): &(Instant, ConnectionId)| *at <= now;
@@ -189,7 +189,7 @@ impl Office {
         }
     }
 
-    /// `kill -9`, and started again on what was written down.
+    /// Kills the server and restarts it from the saved data.
     pub(super) fn crash(&mut self) {
         self.world.restart_server();
         self.peers.clear();

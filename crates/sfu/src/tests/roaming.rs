@@ -1,4 +1,4 @@
-//! A page whose address changes under it, and strangers who pretend that it did.
+//! NAT rebinding of a page's address, and attackers who simulate one.
 
 use std::net::SocketAddr;
 
@@ -11,12 +11,12 @@ fn elsewhere() -> SocketAddr {
     ELSEWHERE.parse().unwrap()
 }
 
-/// Two who talk, and the next packet of the first one's sound, not delivered.
+/// Two users in a call, and the next audio packet of the first one, captured instead of delivered.
 fn with_a_captured_packet() -> (World, usize, usize, Vec<u8>) {
     captured_after(1000)
 }
 
-/// The first packets of a stream say to which section it belongs.
+/// The first packets of a stream carry its mid.
 fn captured_after(ms: u64) -> (World, usize, usize, Vec<u8>) {
     let (mut world, ann, bob) = World::two();
     world.talk(&[ann, bob], ms);
@@ -28,7 +28,7 @@ fn captured_after(ms: u64) -> (World, usize, usize, Vec<u8>) {
     (world, ann, bob, packet.unwrap())
 }
 
-/// Whether something for page `ann` went to the address.
+/// Returns whether something for page `ann` was sent to the address.
 fn sent_to(world: &World, address: SocketAddr) -> bool {
     world.stray.iter().any(|transmit| transmit.destination == address)
 }
@@ -49,7 +49,7 @@ fn media_follows_at_once_when_a_nat_gives_the_page_another_address() {
     world.talk(&[ann, bob], 20_000);
     world.forget_media();
     world.talk(&[ann, bob], 300);
-    assert!(world.take(ann, |page| page.heard).len() >= 14, "also after its checks");
+    assert!(world.take(ann, |page| page.heard).len() >= 14, "also after its STUN checks");
     assert_eq!(world.sfu.statistics().moves, 1);
 }
 
@@ -116,7 +116,7 @@ fn a_held_back_packet_moves_nothing() {
     world.talk(&[bob], 200);
     world.datagram_from(ELSEWHERE, &packet);
     world.talk(&[bob], 200);
-    assert!(!sent_to(&world, elsewhere()), "newer packets have come from the page since");
+    assert!(!sent_to(&world, elsewhere()), "newer packets have arrived from the page since");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_page_that_speaks_again_is_moved_back_at_once() {
     world.talk(&[bob], 100);
     world.datagram_from(ELSEWHERE, &packet);
     world.talk(&[bob], 40);
-    assert!(sent_to(&world, elsewhere()), "a copy that is faster wins, for a moment");
+    assert!(sent_to(&world, elsewhere()), "a copy that arrives earlier wins briefly");
     world.pages[ann].unplugged = false;
     world.say(ann);
     world.settle();
@@ -188,7 +188,7 @@ fn dtls_from_an_address_on_probation_is_dropped() {
     assert_eq!(world.sfu.statistics().dropped_unknown_source, before + 1);
 }
 
-/// One of the checks that the first page sends, which are good from any address.
+/// Captures a STUN check from the first page, which is valid from any address.
 fn captured_check(world: &mut World, ann: usize, bob: usize) -> Vec<u8> {
     world.pages[ann].captured = Some(Vec::new());
     let check = loop {
@@ -202,7 +202,7 @@ fn captured_check(world: &mut World, ann: usize, bob: usize) -> Vec<u8> {
     check
 }
 
-/// A participant has the password that a check is made with, and can send one in another host's name.
+/// A participant knows the password used for checks and can spoof one from another host's address.
 #[test]
 fn an_address_that_only_checks_come_from_gets_little_and_not_for_long() {
     let (mut world, ann, bob) = World::two();
@@ -220,7 +220,7 @@ fn an_address_that_only_checks_come_from_gets_little_and_not_for_long() {
         }
         world.run(5);
     }
-    assert!(sent_to(&world, elsewhere()), "what comes first on a new path may be a check");
+    assert!(sent_to(&world, elsewhere()), "a check may be the first packet on a new path");
     let media = world.stray.iter().filter(|transmit| transmit.contents[0] >= 128);
     let bytes: usize = media.map(|transmit| transmit.contents.len()).sum();
     assert!(bytes < 100_000, "{bytes} bytes");
@@ -246,5 +246,5 @@ fn a_page_whose_check_comes_before_its_media_is_followed() {
         world.show_large(bob, 1000);
         world.run(20);
     }
-    assert!(world.take(ann, |page| page.seen).len() > 150, "200 kB are more than an address on probation gets");
+    assert!(world.take(ann, |page| page.seen).len() > 150, "200 kB exceed the limit of an address on probation");
 }

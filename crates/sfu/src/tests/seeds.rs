@@ -1,10 +1,10 @@
-//! Plays stories that seeds decide: a few in an ordinary test run, thousands when asked to.
+//! Runs randomized scenarios from seeds: a few in an ordinary test run, thousands on request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Plays so many seeds, as many at a time as there are processors: `SEEDS=5000` in front of the test plays that many,
-/// `SEED=17` that one, with its story told. A story that fails says its seed.
+/// Runs `usual` seeds in parallel on all processors. `SEEDS=5000` before the test command runs that many, `SEED=17`
+/// runs that one with verbose output. A failing scenario prints its seed.
 pub(super) fn play_all(test: &str, usual: u64, play: impl Fn(u64, bool) + Sync) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = number("SEED") {

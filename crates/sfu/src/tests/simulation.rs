@@ -1,7 +1,7 @@
-//! People who come, leave, move and are muted, over links that fail, in virtual time.
+//! Users who join, leave, change addresses and are muted, over unreliable links, in virtual time.
 //!
-//! `cargo test -p bedside-sfu simulation` plays a few seeds; `SEEDS=5000` in front plays so many, and
-//! `SEED=17` one, with its story told. Use `--release` for thousands.
+//! `cargo test -p bedside-sfu simulation` runs a few seeds; `SEEDS=5000` runs that many, and `SEED=17` runs one with
+//! verbose output. Use `--release` for thousands.
 
 use std::time::{Duration, Instant};
 
@@ -10,25 +10,25 @@ use super::seeds::play_all;
 use super::world::*;
 use crate::*;
 
-/// Longer than a packet of before can be on its way: the link's worst delay, and what is sent again.
+/// Maximum age of an old packet in flight: the link's worst delay plus retransmission.
 const ECHO: Duration = Duration::from_secs(3);
-/// How soon after everything is well again everyone must hear and see.
+/// Time in milliseconds within which media must flow again after all impairments end.
 const HEALED_WITHIN: u64 = 6_000;
 
-/// A person, and what the server says of them.
+/// A user with the permissions set by the server.
 struct Person {
     user: u128,
-    /// The person they hear and see.
+    /// The user they receive media from.
     other: u128,
     page: usize,
     peer: u64,
     forwarding: Forwarding,
-    /// Since when they have not been heard, and not been seen, by the server's word.
+    /// Since when their audio and their video have been off, according to the server.
     quiet: Option<Instant>,
     dark: Option<Instant>,
 }
 
-/// A story that a seed decides.
+/// A scenario determined by a seed.
 struct Story {
     world: World,
     people: Vec<Person>,
@@ -67,7 +67,7 @@ impl Story {
         (page, self.peers)
     }
 
-    /// The person's page makes a fresh connection. The one before it goes on, or its window is closed.
+    /// Opens a new connection of the user's page. The previous one continues, or its page is closed.
     fn rejoin(&mut self, at: usize) {
         let Person { user, other, page, peer, forwarding, .. } = self.people[at];
         let closed = self.dice.percent(50);
@@ -77,7 +77,7 @@ impl Story {
         if closed {
             self.world.pages[page].unplugged = true;
         }
-        // The offer may have been overtaken: it tells of a time when the person was heard and seen.
+        // The offer may be stale, from a time when the user's media was on.
         let stale =
             if self.dice.percent(30) { Forwarding { admitted: forwarding.admitted, ..EVERYTHING } } else { forwarding };
         let weather = self.world.pages[page].link.as_ref().map(|link| link.weather).unwrap_or_default();
@@ -89,7 +89,7 @@ impl Story {
         (self.people[at].page, self.people[at].peer) = (page, peer);
     }
 
-    /// One thing happens.
+    /// Performs one random event.
     fn turn(&mut self) {
         let at = usize::try_from(self.dice.below(self.people.len() as u64)).expect("few people");
         let user = self.people[at].user;
@@ -160,14 +160,14 @@ impl Story {
         self.mark();
     }
 
-    /// Notes from when on nobody may hear or see whom.
+    /// Records since when whose media may not be received.
     fn mark(&mut self) {
         let now = self.world.now;
         let admitted = |people: &[Person], user| people.iter().any(|p| p.user == user && p.forwarding.admitted);
         for at in 0..self.people.len() {
             let person = &self.people[at];
-            // Whom this one hears.
-            let other = self.people.iter().find(|p| p.user == person.other).expect("somebody");
+            // The participant this one receives media from.
+            let other = self.people.iter().find(|p| p.user == person.other).expect("a participant");
             let both = person.forwarding.admitted && admitted(&self.people, other.user);
             let (heard, seen) = (both && other.forwarding.microphone, both && other.forwarding.camera);
             let person = &mut self.people[at];
@@ -183,7 +183,7 @@ impl Story {
         self.check(before);
     }
 
-    /// What holds at any time.
+    /// Checks the invariants.
     fn check(&mut self, forwarded_before: u64) {
         let statistics = self.world.sfu.statistics();
         assert_eq!(statistics.panics, 0, "str0m panicked");
@@ -192,7 +192,7 @@ impl Story {
         let sizes = self.world.sfu.sizes();
         assert!(sizes.iter().all(|size| *size <= 64 * self.people.len()), "tables grow: {sizes:?}");
         if self.people.iter().filter(|person| person.forwarding.admitted).count() < 2 {
-            assert_eq!(statistics.forwarded_packets, forwarded_before, "forwarded although nobody is admitted");
+            assert_eq!(statistics.forwarded_packets, forwarded_before, "nothing is forwarded unless two users are admitted");
         }
         let now = self.world.now;
         for at in 0..self.people.len() {
@@ -200,14 +200,14 @@ impl Story {
             let over = |since: Option<Instant>| since.is_some_and(|since| now - since > ECHO);
             let sound = self.world.take(page, |page| page.heard).len();
             let pictures = self.world.take(page, |page| page.seen).len();
-            assert!(sound == 0 || !over_since(quiet, now, over), "{user} hears what must not be heard");
-            assert!(pictures == 0 || !over_since(dark, now, over), "{user} sees what must not be seen");
+            assert!(sound == 0 || !over_since(quiet, now, over), "{user} receives audio that is off");
+            assert!(pictures == 0 || !over_since(dark, now, over), "{user} receives video that is off");
         }
     }
 
-    /// All is well again: everybody must hear and see soon.
+    /// Ends all impairments: media must flow to everyone soon.
     fn heal(&mut self) {
-        self.say(|| "all is well".to_owned());
+        self.say(|| "all impairments end".to_owned());
         for at in 0..self.people.len() {
             self.people[at].forwarding = EVERYTHING;
             self.order(at);
@@ -236,15 +236,15 @@ impl Story {
             let gone = self.world.gone(peer);
             assert!(
                 sound >= 40 && pictures >= 5,
-                "{user} ({peer}, {gone:?}) gets {sound} of sound, {pictures} of pictures"
+                "{user} ({peer}, {gone:?}) receives {sound} audio and {pictures} video packets"
             );
         }
     }
 }
 
-/// Whether it had been over already when the stretch that was just played began.
+/// Returns whether the state was over before the period just simulated began.
 fn over_since(since: Option<Instant>, now: Instant, over: impl Fn(Option<Instant>) -> bool) -> bool {
-    // A stretch is at most 1.6 s: what arrived in it is younger than that.
+    // A period is at most 1.6 s, so packets that arrived in it are younger.
     since.is_some_and(|since| now - since > ECHO + Duration::from_millis(1600)) && over(since)
 }
 

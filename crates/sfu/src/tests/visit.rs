@@ -1,7 +1,8 @@
-//! A whole visit in virtual time: the visit's machine and the media machine together, as a server holds them, and two
-//! people's pages that reach both over links that fail.
+//! A whole visit in virtual time: the visit's state machine and the SFU together, as in the server, and the pages of
+//! two users that connect to both over unreliable links.
 //!
-//! `cargo test -p bedside-sfu visit` plays a few seeds; see [`play_all`] for thousands, and for one that failed.
+//! `cargo test -p bedside-sfu visit` runs a few seeds; see [`play_all`] for running thousands or repeating a failed
+//! one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,16 +17,16 @@ use super::seeds::play_all;
 use super::world::*;
 
 const TICK: u64 = 20;
-/// Longer than a packet of before can be on its way: the link's worst delay, and what is sent again.
+/// Maximum age of an old packet in flight: the link's worst delay plus retransmission.
 const ECHO: Duration = Duration::from_secs(3);
-/// A media connection that has not come up by then is given up by the page.
+/// A page gives up a media connection that has not come up within this time.
 const RENEW_AFTER: Duration = Duration::from_secs(8);
-/// How soon after everything is well again both must hear and see: as soon as the page has given up what it began in bad
-/// weather, at the latest.
+/// Time in milliseconds within which media must flow again after all impairments end: at the latest when the page has
+/// given up a connection attempt made during them.
 const HEALED_WITHIN: u64 = 12_000;
 const GOOD: Weather = Weather { loss: 0, burst: 1, delay: 20, jitter: 0, duplicates: 0, down: false };
 
-/// One direction of a signalling connection: in order, and whole, but late.
+/// One direction of a signalling connection: ordered and reliable, but delayed.
 struct Pipe<T> {
     items: VecDeque<(Instant, T)>,
     last: Option<Instant>,
@@ -44,7 +45,7 @@ impl<T> Pipe<T> {
     }
 }
 
-/// A person with their page.
+/// A user with their page.
 struct Guest {
     number: u128,
     role: Role,
@@ -59,18 +60,18 @@ struct Guest {
     heard: Option<u64>,
     catching_up: Option<u64>,
     unanswered: Vec<(CommandId, Order)>,
-    /// What was written and acknowledged.
+    /// Messages that were sent and acknowledged.
     said: Vec<String>,
-    /// The world's page, and the server's number for its media connection, made then.
+    /// The simulated page and the server's ID of its media connection.
     media: Option<(usize, u64)>,
     made: Option<Instant>,
-    /// An offer is on its way.
+    /// Whether an offer is in flight.
     offering: bool,
     quiet: Option<Instant>,
     dark: Option<Instant>,
 }
 
-/// A story that a seed decides.
+/// A scenario determined by a seed.
 struct Story {
     office: Office,
     guests: Vec<Guest>,
@@ -119,7 +120,7 @@ impl Story {
         self.names
     }
 
-    /// How long a message takes now: what is lost of it is sent again.
+    /// Returns the current delay of a message, including retransmission after loss.
     fn delay(&mut self, at: usize) -> Duration {
         let weather = self.guests[at].weather;
         let again = u64::from(self.dice.percent(weather.loss)) * (200 + self.dice.below(800));
@@ -140,7 +141,7 @@ impl Story {
         self.send(at, open);
     }
 
-    /// The connection breaks: what was on its way is lost. The server notices at some time, or never.
+    /// Breaks the connection: messages in flight are lost. The server notices at some time, or never.
     fn disconnect(&mut self, at: usize) {
         let (now, retry, notice) = (self.office.world.now, self.dice.below(1_500), self.dice.below(15_000));
         let noticed = self.dice.percent(70);
@@ -154,7 +155,7 @@ impl Story {
         }
     }
 
-    /// The person opens the page anew, here or on another device.
+    /// The user reloads the page, on this device or on another.
     fn reload(&mut self, at: usize) {
         self.disconnect(at);
         let page = PageId::try_from(format!("page-{}", self.fresh())).unwrap();
@@ -181,7 +182,7 @@ impl Story {
         }
     }
 
-    /// The page can talk: it comes in, and repeats what had no answer.
+    /// The signalling connection is open: the page joins and sends unanswered commands again.
     fn opened(&mut self, at: usize, greet: bool) {
         self.guests[at].catching_up = None;
         let unanswered = self.guests[at].unanswered.clone();
@@ -203,7 +204,7 @@ impl Story {
         }
     }
 
-    /// A page reads a message.
+    /// Processes a message as a page does.
     fn read(&mut self, at: usize, message: ServerMessage) {
         let guest = &mut self.guests[at];
         match message {
@@ -213,7 +214,7 @@ impl Story {
                 self.opened(at, true);
             }
             ServerMessage::Resumed { sequence, latest, .. } => {
-                assert_eq!(guest.heard, Some(sequence), "it goes on where the page is");
+                assert_eq!(guest.heard, Some(sequence), "it resumes at the page's sequence number");
                 guest.catching_up = Some(latest);
                 if latest == sequence {
                     self.opened(at, false);
@@ -253,7 +254,7 @@ impl Story {
         }
     }
 
-    /// One thing happens.
+    /// Performs one random event.
     fn turn(&mut self) {
         let at = usize::try_from(self.dice.below(2)).unwrap();
         let who = self.guests[at].number;
@@ -271,7 +272,7 @@ impl Story {
                 self.disconnect(at);
             }
             5 => {
-                self.say(|| format!("{who} opens the page anew"));
+                self.say(|| format!("{who} reloads the page"));
                 self.reload(at);
             }
             6 => {
@@ -348,7 +349,7 @@ impl Story {
         self.mark();
     }
 
-    /// Whatever is due on a person's signalling connection, both ways.
+    /// Delivers everything due on a user's signalling connection, in both directions.
     fn exchange(&mut self, at: usize) {
         let now = self.office.world.now;
         for (to, connection, message) in std::mem::take(&mut self.office.outbox) {
@@ -376,7 +377,8 @@ impl Story {
         self.mend(at);
     }
 
-    /// The server's answer to an offer. The connection before goes when this one carries; here at once.
+    /// Processes the server's answer to an offer. A page closes the previous connection when the new one is up; here it
+    /// does so immediately.
     fn answered(&mut self, at: usize, page: usize, peer: u64) {
         self.hang_up(at);
         let seed = self.dice.below(u64::MAX >> 34);
@@ -387,7 +389,7 @@ impl Story {
         self.guests[at].made = Some(self.office.world.now);
     }
 
-    /// A page has a media connection while the person has not left; one that is dead is replaced.
+    /// Opens a media connection unless the user has left, and replaces one that has failed.
     fn mend(&mut self, at: usize) {
         let left = |view: &View| matches!(view.stage, Stage::Left { .. } | Stage::Ended { .. });
         if self.guests[at].view.as_ref().is_some_and(left) {
@@ -411,7 +413,7 @@ impl Story {
         }
     }
 
-    /// Notes since when nobody may hear or see whom.
+    /// Records since when whose media may not be received.
     fn mark(&mut self) {
         let (now, visit) = (self.office.world.now, &self.office.visit);
         let both = visit.is_admitted(user(1)) && visit.is_admitted(user(2));
@@ -423,7 +425,7 @@ impl Story {
         }
     }
 
-    /// What holds at any time.
+    /// Checks the invariants.
     fn check(&mut self) {
         let now = self.office.world.now;
         assert_eq!(self.office.world.sfu.statistics().panics, 0, "str0m panicked");
@@ -435,27 +437,27 @@ impl Story {
             let connected = self.office.connections.iter().any(|(open, _)| Some(*open) == guest.connection);
             if idle && connected && guest.view.is_some() {
                 let truth = self.office.visit.view(user(guest.number));
-                assert_eq!(guest.view, truth, "the page of {} shows what is", guest.number);
+                assert_eq!(guest.view, truth, "the page of {} shows the current state", guest.number);
             }
-            // A stretch is at most 1.6 s: what arrived in it is younger than that.
+            // A period is at most 1.6 s, so packets that arrived in it are younger.
             let over =
                 |since: Option<Instant>| since.is_some_and(|since| now - since > ECHO + Duration::from_millis(1600));
             let (quiet, dark) = (over(guest.quiet), over(guest.dark));
             let (sound, pictures) = self.received(at);
-            assert!(sound == 0 || !quiet, "{} hears what must not be heard", at + 1);
-            assert!(pictures == 0 || !dark, "{} sees what must not be seen", at + 1);
+            assert!(sound == 0 || !quiet, "{} receives audio that is off", at + 1);
+            assert!(pictures == 0 || !dark, "{} receives video that is off", at + 1);
         }
         let mut texts: Vec<&str> = self.office.messages.iter().map(|message| message.text.reveal()).collect();
         texts.sort_unstable();
-        assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "nothing is said twice: {texts:?}");
+        assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "no message is duplicated: {texts:?}");
         for said in self.guests.iter().flat_map(|guest| &guest.said) {
             assert!(texts.contains(&said.as_str()), "{said} was acknowledged");
         }
     }
 
-    /// All is well again: both must be connected, hear and see soon.
+    /// Ends all impairments: both must be connected and receive media soon.
     fn heal(&mut self) {
-        self.say(|| "all is well".to_owned());
+        self.say(|| "all impairments end".to_owned());
         for at in 0..2 {
             self.set_weather(at, GOOD);
         }
@@ -479,17 +481,17 @@ impl Story {
         for guest in &self.guests {
             let Some((page, peer)) = guest.media else { continue };
             let (up, ice) = (self.office.world.is_up(peer), self.office.world.pages[page].ice);
-            self.say(|| format!("{} is by {peer}: up {up}, {ice:?}", guest.number));
+            self.say(|| format!("{} is on connection {peer}: up {up}, {ice:?}", guest.number));
         }
         for (guest, (sound, pictures)) in self.guests.iter().zip(media) {
             let (number, stage) = (guest.number, guest.view.as_ref().map(|view| view.stage.clone()));
             assert!(matches!(stage, Some(Stage::Connected { .. })), "{number} is at {stage:?}");
             assert!(guest.unanswered.is_empty(), "{:?} has no answer", guest.unanswered);
-            assert!(sound >= 40 && pictures >= 5, "{number} gets {sound} of sound, {pictures} of pictures in a second");
+            assert!(sound >= 40 && pictures >= 5, "{number} receives {sound} audio and {pictures} video packets in a second");
         }
     }
 
-    /// What a page received since it was last asked: packets of sound and of pictures.
+    /// Returns the number of audio and video packets a page received since the last call.
     fn received(&mut self, at: usize) -> (usize, usize) {
         let Some((page, _)) = self.guests[at].media else { return (0, 0) };
         let world = &mut self.office.world;

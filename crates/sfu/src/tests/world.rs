@@ -1,4 +1,4 @@
-//! A network without sockets: pages made of str0m, the machine, and a wire between them.
+//! A simulated network without sockets: pages built on str0m, the SFU, and links between them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -51,30 +51,30 @@ pub(in crate::tests) struct Page {
     pub(in crate::tests) camera: Mid,
     pub(in crate::tests) heard: Mid,
     pub(in crate::tests) seen: Mid,
-    /// Sound and picture of each of the others, the first ones again.
+    /// Audio and video slots per participant; the first are duplicated for convenience.
     pub(in crate::tests) slots: Vec<(Mid, Mid)>,
     pub(in crate::tests) received: Vec<Received>,
     pub(in crate::tests) keyframes_asked: usize,
-    /// Of which layers, each time.
+    /// The layer of each keyframe request received.
     pub(in crate::tests) keyframes_of: Vec<Option<Rid>>,
-    /// What the way to the page carries, in bits a second, and until when it is busy.
+    /// Capacity of the path to the page in bits per second, and until when it is busy.
     pub(in crate::tests) narrow: Option<(u64, Instant)>,
     pub(in crate::tests) ice: Option<IceConnectionState>,
     pub(in crate::tests) closed: bool,
-    /// The wire of this page is cut.
+    /// Whether the page's link is unplugged.
     pub(in crate::tests) unplugged: bool,
-    /// What the page's address looks like from outside, once its NAT has given it another.
+    /// The page's external address after a NAT rebinding.
     pub(in crate::tests) outside: Option<SocketAddr>,
-    /// What the page sends is kept here instead of being delivered.
+    /// Captures what the page sends instead of delivering it.
     pub(in crate::tests) captured: Option<Vec<Vec<u8>>>,
-    /// What is between the page and the server; nothing: a wire.
+    /// The simulated link to the server; `None` for an ideal one.
     pub(in crate::tests) link: Option<Link>,
-    /// Every so many media datagrams to and from the page are lost.
+    /// Drops every n-th media datagram to and from the page.
     pub(in crate::tests) loss: Option<usize>,
     lossy: usize,
-    /// The size of the RTP datagrams that arrived.
+    /// The sizes of received RTP datagrams.
     pub(in crate::tests) sizes: Vec<usize>,
-    /// The largest of the other datagrams that arrived.
+    /// The largest of the other datagrams received.
     pub(in crate::tests) largest_control: usize,
     pub(in crate::tests) deadline: Instant,
     audio: u64,
@@ -103,7 +103,7 @@ fn server(path: PacketPath) -> SfuConfig {
 pub(in crate::tests) struct World {
     path: PacketPath,
     pub(in crate::tests) sfu: Sfu,
-    /// Which visit's pages join.
+    /// The visit that pages join.
     pub(in crate::tests) room: VisitId,
     start: Instant,
     pub(in crate::tests) now: Instant,
@@ -111,7 +111,7 @@ pub(in crate::tests) struct World {
     flown: u64,
     pub(in crate::tests) pages: Vec<Page>,
     pub(in crate::tests) events: Vec<Output>,
-    /// What was sent to addresses that no page has.
+    /// Datagrams sent to addresses that no page has.
     pub(in crate::tests) stray: Vec<Transmit>,
 }
 
@@ -120,7 +120,7 @@ impl World {
         Self::over(super::PATH)
     }
 
-    /// A world whose server carries media this way.
+    /// Creates a world whose server uses this packet path.
     pub(in crate::tests) fn over(path: PacketPath) -> Self {
         install_crypto();
         let now = Instant::now();
@@ -139,12 +139,12 @@ impl World {
         }
     }
 
-    /// A page that has made its offer.
+    /// Creates a page with an offer.
     pub(in crate::tests) fn page(&mut self, transport: Transport, red: bool) -> (usize, String) {
         self.page_among(transport, red, 1, &[])
     }
 
-    /// A page with room for so many others, that sends its picture in these layers.
+    /// Creates a page with slots for several participants that sends video in these layers.
     pub(in crate::tests) fn page_among(
         &mut self,
         transport: Transport,
@@ -205,12 +205,12 @@ impl World {
         (number, offer.to_sdp_string())
     }
 
-    /// The server is killed and started again.
+    /// Kills and restarts the server.
     pub(in crate::tests) fn restart_server(&mut self) {
         self.sfu = Sfu::new(server(self.path), self.now);
     }
 
-    /// How long the world has been there.
+    /// Returns the virtual time elapsed.
     pub(in crate::tests) fn elapsed(&self) -> Duration {
         self.now - self.start
     }
@@ -219,7 +219,7 @@ impl World {
         self.sfu.handle_input(self.now, Input::Command(command));
     }
 
-    /// Joins a new page as a person, and gives the page the answer.
+    /// Joins a new page for a user and applies the answer.
     pub(in crate::tests) fn join(&mut self, id: u64, who: u128, other: u128, forwarding: Forwarding) -> usize {
         self.join_over(Transport::Udp, true, id, who, other, forwarding)
     }
@@ -247,7 +247,7 @@ impl World {
         page
     }
 
-    /// The page restarts ICE, if it has not been closed; the server may refuse.
+    /// Restarts ICE from the page unless it is closed. The server may refuse.
     pub(in crate::tests) fn restart_without_answer(&mut self, page: usize, id: u64, ice: IceCredentials) {
         let before = self.events.len();
         if self.pages[page].closed || !self.pages[page].rtc.is_alive() {
@@ -265,7 +265,7 @@ impl World {
         }
     }
 
-    /// The page restarts ICE.
+    /// Restarts ICE from the page.
     pub(in crate::tests) fn restart(&mut self, page: usize, id: u64, ice: IceCredentials) {
         let mut api = self.pages[page].rtc.sdp_api();
         api.ice_restart(true);
@@ -292,7 +292,7 @@ impl World {
         page.deadline = self.now;
     }
 
-    /// Two admitted people who publish everything, connected.
+    /// Two admitted users who publish everything, connected.
     pub(in crate::tests) fn two() -> (Self, usize, usize) {
         Self::two_over(super::PATH)
     }
@@ -317,7 +317,7 @@ impl World {
         })
     }
 
-    /// Lets time pass, and everything happen that its time has come for.
+    /// Lets time pass and processes everything that becomes due.
     pub(in crate::tests) fn run(&mut self, ms: u64) {
         let until = self.now + Duration::from_millis(ms);
         loop {
@@ -332,7 +332,7 @@ impl World {
         self.settle();
     }
 
-    /// As `run`, with both sending a packet of sound each 20 ms and a picture each 100 ms.
+    /// Like `run`, with the pages sending an audio packet every 20 ms and a picture every 100 ms.
     pub(in crate::tests) fn talk(&mut self, pages: &[usize], ms: u64) {
         for step in 0..ms / 20 {
             for page in pages {
@@ -358,7 +358,7 @@ impl World {
         page.deadline = now;
     }
 
-    /// Sends a picture of one packet: a keyframe if asked for one, or told to.
+    /// Sends a picture of one packet: a keyframe if one was requested or `key` is set.
     pub(in crate::tests) fn show(&mut self, page: usize, key: bool) {
         let now = self.now;
         let page = &mut self.pages[page];
@@ -389,7 +389,7 @@ impl World {
         page.deadline = now;
     }
 
-    /// A datagram from anywhere.
+    /// Sends a datagram to the server from any address.
     pub(in crate::tests) fn datagram_from(&mut self, source: &str, contents: &[u8]) {
         let input = Input::Datagram {
             transport: Transport::Udp,
@@ -400,7 +400,7 @@ impl World {
         self.sfu.handle_input(self.now, input);
     }
 
-    /// Delivers until nobody has anything to say at this instant.
+    /// Delivers datagrams until nothing is left to do at this time.
     pub(in crate::tests) fn settle(&mut self) {
         loop {
             if self.sfu.next_deadline().is_some_and(|at| at <= self.now) {
@@ -448,7 +448,7 @@ impl World {
         }
     }
 
-    /// Puts a datagram on its way over the page's link.
+    /// Puts a datagram in flight over the page's link.
     fn fly(&mut self, page: usize, up: bool, datagram: Flying) {
         let Some(link) = &mut self.pages[page].link else { return self.land(datagram) };
         for time in link.carry(up) {
@@ -476,7 +476,7 @@ impl World {
     }
 
     fn deliver(&mut self, transmit: &Transmit) {
-        // A NAT that gave a page another address knows the old one no longer.
+        // After a rebinding, the NAT drops packets to the old address.
         let at = |page: &Page| page.outside.unwrap_or(page.address) == transmit.destination;
         let Some(number) = self.pages.iter().position(at) else {
             self.stray.push(transmit.clone());
@@ -510,7 +510,7 @@ impl World {
         self.flying.push(Reverse((self.now + waits, self.flown, datagram)));
     }
 
-    /// What a page received in one of its slots since it was last asked.
+    /// Returns what a page received in one of its slots since the last call.
     pub(in crate::tests) fn take(&mut self, page: usize, mid: impl Fn(&Page) -> Mid) -> Vec<Received> {
         let page = &mut self.pages[page];
         let mid = mid(page);

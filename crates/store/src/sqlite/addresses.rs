@@ -1,5 +1,5 @@
-//! E-mail addresses that an earlier version took in another form than [`EmailAddress`] has now: such as with a domain that
-//! is not written as DNS has it.
+//! Normalizes e-mail addresses that an earlier version stored in another form than [`EmailAddress`] has now, e.g. with a
+//! domain that is not in its DNS form.
 
 use bedside_visit::EmailAddress;
 use sqlx::Connection as _;
@@ -9,8 +9,8 @@ use super::errors::failed;
 use super::row::Columns;
 use crate::StoreError;
 
-/// Gives each address the form that a sign-in looks for. An address whose form another account has already, and a text that
-/// is no address any more, stay as they are: nobody signs in with them, and `bedside user` changes them.
+/// Normalizes all addresses as sign-in does. An address whose normalized form belongs to another account, and a text that is
+/// no longer a valid address, are kept. They cannot be used to sign in; `bedside user` changes them.
 pub(super) async fn normalize(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let rows = sqlx::query("SELECT id, email FROM users WHERE email GLOB '*[^ -~]*' ORDER BY created_at, id")

@@ -7,7 +7,7 @@ use super::errors::failed;
 use super::row::Columns;
 use crate::{AdmissionRecord, InviteHash, SessionHash, StoreError};
 
-/// Admissions with what their links say, one query whatever the condition.
+/// Selects admissions joined with their links, with a given condition.
 macro_rules! select_admissions {
     ($rest:literal) => {
         concat!(
@@ -57,7 +57,7 @@ pub(super) async fn list_waiting(
     rows.iter().map(admission).collect()
 }
 
-/// One statement, so that of two that answer at once only one does.
+/// A single statement, so that only one of two concurrent answers takes effect.
 pub(super) async fn answer(
     connection: &mut SqliteConnection,
     id: AdmissionId,

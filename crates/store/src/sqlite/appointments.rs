@@ -1,4 +1,4 @@
-//! The table `appointments`, read together with its two people.
+//! The table `appointments`, read together with the patient and the provider.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{Keyring, StoreError};
 
 const TABLE: &str = "appointments";
 
-/// Appointments with both people and all their keys, one query whatever the condition.
+/// Selects appointments joined with patient, provider and data keys, with a given condition.
 macro_rules! select_appointments {
     ($rest:literal) => {
         concat!(
@@ -119,7 +119,7 @@ pub(super) async fn list(
     appointments(connection, keyring, &rows).await
 }
 
-/// All, or those that somebody booked.
+/// Returns all appointments, or those booked by one user.
 pub(super) async fn list_booked(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -170,7 +170,7 @@ pub(super) async fn delete_companion(
     Ok(done.rows_affected() == 1)
 }
 
-/// In the order in which they were added.
+/// Returns companions in the order in which they were added.
 async fn list_companions(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -229,7 +229,7 @@ pub(super) async fn update_backend(
     Ok(done.rows_affected() == 1)
 }
 
-/// Whole minutes; the database sees to their range.
+/// Returns whole minutes. The database checks the range.
 fn minutes(duration: Duration) -> Result<i64, StoreError> {
     let whole = i64::try_from(duration.as_secs() / 60).ok();
     whole

@@ -1,4 +1,4 @@
-//! The table `audit`, which the database lets nobody change.
+//! The table `audit`. Triggers make it append-only.
 
 use bedside_visit::{AuditAction, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -7,7 +7,7 @@ use super::errors::failed;
 use super::row::Columns;
 use crate::{AuditEntry, AuditHash, AuditRow, StoreError};
 
-/// How many lines are read at once where all are.
+/// Batch size for reading the whole log.
 const BATCH: u32 = 1_000;
 
 pub(super) async fn append(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), StoreError> {
@@ -49,8 +49,8 @@ async fn insert(connection: &mut SqliteConnection, line: &AuditRow, hash: AuditH
     Ok(())
 }
 
-/// The last number given out, and the hash of all lines. Where lines were cut off at the end, their numbers are not
-/// given out again: what follows shows that they are missing.
+/// Returns the last sequence number assigned and the hash over all rows. If rows at the end were deleted, their numbers
+/// are not reused, so that the next row shows that they are missing.
 async fn end(connection: &mut SqliteConnection) -> Result<(i64, AuditHash), StoreError> {
     let row = sqlx::query(
         "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) AS last,
@@ -67,7 +67,7 @@ async fn end(connection: &mut SqliteConnection) -> Result<(i64, AuditHash), Stor
     }
 }
 
-/// The last line that is there, if it has a hash.
+/// Returns the last row, if it has a hash.
 pub(super) async fn get_end(connection: &mut SqliteConnection) -> Result<Option<(i64, AuditHash)>, StoreError> {
     let row = sqlx::query("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
         .fetch_optional(connection)
@@ -79,7 +79,7 @@ pub(super) async fn get_end(connection: &mut SqliteConnection) -> Result<Option<
     Ok(columns.hash_optional("hash")?.map(|hash| (sequence, AuditHash::new(hash))))
 }
 
-/// The hash of lines that are older than the chain.
+/// Computes the hash of rows written before the hash chain was introduced.
 async fn of_all(connection: &mut SqliteConnection) -> Result<AuditHash, StoreError> {
     let (mut hash, mut after) = (AuditHash::NONE, 0);
     loop {

@@ -9,7 +9,7 @@ use crate::{BackendReport, Receipt, ReportedVisit, StoreError};
 
 const TABLE: &str = "backend_reports";
 
-/// Remembers a report, unless it is known already.
+/// Stores a report unless it is a duplicate.
 pub(super) async fn insert(connection: &mut SqliteConnection, report: &BackendReport) -> Result<Receipt, StoreError> {
     let about = find(connection, report).await?;
     let done = sqlx::query(
@@ -28,7 +28,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, report: &BackendRe
     Ok(if done.rows_affected() == 1 { Receipt::New(about) } else { Receipt::Known })
 }
 
-/// By an earlier report of the same call, or else by the people: the last visit that two people have begun.
+/// Finds the visit of an earlier report of the same call, or else the last visit that the two users began.
 async fn find(connection: &mut SqliteConnection, report: &BackendReport) -> Result<Option<ReportedVisit>, StoreError> {
     if let Some(session) = &report.call_session {
         let row = sqlx::query(

@@ -1,4 +1,4 @@
-//! Whether the database works and is whole, and copies of it.
+//! Health checks and backups of the database.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::errors::failed;
 use crate::{StorageFault, StoreError};
 
-/// A durable write that changes nothing of value: a number in the file's header that nothing else uses.
+/// Commits a write that has no other effect: a number in the file header that nothing else uses.
 pub(super) async fn write(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let before: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
@@ -17,20 +17,20 @@ pub(super) async fn write(connection: &mut SqliteConnection) -> Result<(), Store
     transaction.commit().await.map_err(failed)
 }
 
-/// Reads every page and every reference.
+/// Reads every page and checks every foreign key.
 pub(super) async fn contents(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let damaged = |what: String| StoreError::Unavailable { fault: StorageFault::Damaged, source: what.into() };
     let said: Vec<String> =
         sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_all(&mut *connection).await.map_err(failed)?;
     if said.first().is_none_or(|said| said != "ok") {
-        // What SQLite says names pages and indexes, and nothing that people wrote.
+        // SQLite's messages name pages and indexes, and contain no stored values.
         return Err(damaged(said.into_iter().next().unwrap_or_default()));
     }
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_optional(connection).await.map_err(failed)?;
-    if dangling.is_some() { Err(damaged("a row refers to one that is not there".to_owned())) } else { Ok(()) }
+    if dangling.is_some() { Err(damaged("a row violates a foreign key".to_owned())) } else { Ok(()) }
 }
 
-/// Writes the database as it is at this moment into a new file.
+/// Writes a copy of the database's current state into a new file.
 pub(super) async fn copy(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
     let name = file
         .to_str()

@@ -7,7 +7,7 @@ use super::errors::failed;
 use super::row::Columns;
 use crate::{StoreError, Terms};
 
-/// Terms that are known already stay as they are.
+/// Adds terms. Existing terms are not changed.
 pub(super) async fn insert_terms(
     connection: &mut SqliteConnection,
     terms: &Terms,
@@ -50,7 +50,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, record: &ConsentRe
     Ok(())
 }
 
-/// What was agreed to and taken back in an appointment's visits, in order.
+/// Returns the consents given and withdrawn in an appointment's visits, in order.
 pub(super) async fn list(
     connection: &mut SqliteConnection,
     appointment: AppointmentId,

@@ -1,14 +1,14 @@
-//! What SQLite's errors mean.
+//! Maps SQLite errors.
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
 use crate::{Conflict, StorageFault, StoreError};
 
-// https://www.sqlite.org/rescode.html; the low byte of an extended code.
+// See https://www.sqlite.org/rescode.html; these are the low bytes of extended codes.
 const SQLITE_BUSY: u32 = 5;
 const SQLITE_LOCKED: u32 = 6;
 
-/// The meaning of a failed statement or connection.
+/// Maps an error of a statement or connection.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return StoreError::Busy;
@@ -17,7 +17,7 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     meaning.unwrap_or_else(|| StoreError::Unavailable { fault: fault(&error), source: Box::new(error) })
 }
 
-/// Which kind of failure of storage it is: <https://www.sqlite.org/rescode.html>.
+/// Returns the kind of storage failure: <https://www.sqlite.org/rescode.html>.
 pub(super) fn fault(error: &sqlx::Error) -> StorageFault {
     match error.as_database_error().and_then(code) {
         Some(7) => StorageFault::OutOfMemory,
@@ -31,7 +31,7 @@ pub(super) fn fault(error: &sqlx::Error) -> StorageFault {
     }
 }
 
-/// SQLite's primary result code, if the error is one of SQLite's.
+/// Returns SQLite's primary result code, if the error is from SQLite.
 pub(super) fn code(error: &dyn DatabaseError) -> Option<u32> {
     let extended: u32 = error.code()?.parse().ok()?;
     Some(extended & 0xff)
@@ -53,13 +53,13 @@ fn refused(error: &dyn DatabaseError) -> Option<StoreError> {
 fn taken(message: &str) -> Conflict {
     match after_colon(message) {
         "users.email" => Conflict::EmailTaken,
-        // The index open_visit_of_appointment.
+        // The index `open_visit_of_appointment`.
         "visits.appointment_id" => Conflict::VisitOpen,
         _ => Conflict::AlreadyExists,
     }
 }
 
-/// SQLite names the columns or the rule, and no values: "UNIQUE constraint failed: users.email".
+/// Returns the columns or constraint that SQLite names, without values: "UNIQUE constraint failed: users.email".
 fn after_colon(message: &str) -> &str {
     message.rsplit_once(": ").map_or(message, |(_, name)| name)
 }

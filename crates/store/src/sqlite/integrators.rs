@@ -21,7 +21,7 @@ pub(super) async fn insert_key(connection: &mut SqliteConnection, key: &ClientKe
     Ok(())
 }
 
-/// Not that of a program that is shut out, or is none any more.
+/// Excludes keys of disabled users and of users that are no longer integrators.
 pub(super) async fn get_key(connection: &mut SqliteConnection, id: Uuid) -> Result<Option<ClientKey>, StoreError> {
     let row = sqlx::query(
         "SELECT k.id, k.user_id, k.secret_hash, k.scopes, k.created_at
@@ -74,7 +74,7 @@ pub(super) async fn save_issuer(
     Ok(done.rows_affected() == 1)
 }
 
-/// Not of a program that is shut out, or is none any more.
+/// Excludes issuers of disabled users and of users that are no longer integrators.
 pub(super) async fn get_issuer(connection: &mut SqliteConnection, name: &str) -> Result<Option<Issuer>, StoreError> {
     let row = sqlx::query(
         "SELECT i.issuer, i.user_id, i.jwks, i.vouches_for_providers FROM issuers i JOIN users u ON u.id = i.user_id

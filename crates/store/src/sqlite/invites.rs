@@ -40,7 +40,7 @@ pub(super) async fn get(connection: &mut SqliteConnection, hash: &InviteHash) ->
     row.as_ref().map(invite).transpose()
 }
 
-/// The last one, should a session ever have used several.
+/// Returns the last one if a session has used several.
 pub(super) async fn get_of_session(
     connection: &mut SqliteConnection,
     session: &SessionHash,
@@ -56,7 +56,7 @@ pub(super) async fn get_of_session(
     row.as_ref().map(invite).transpose()
 }
 
-/// One statement, so that of two that use the same link at once only one succeeds.
+/// A single statement, so that only one of two concurrent uses of a link succeeds.
 pub(super) async fn use_for(
     connection: &mut SqliteConnection,
     hash: &InviteHash,
@@ -90,7 +90,7 @@ pub(super) async fn delete_unused(
     Ok(done.rows_affected())
 }
 
-/// Gives a used link to another session, unless it was taken away or its time is over.
+/// Binds a used link to another session, unless it was revoked or has expired.
 pub(super) async fn rebind(
     connection: &mut SqliteConnection,
     hash: &InviteHash,
@@ -110,7 +110,7 @@ pub(super) async fn rebind(
     Ok(done.rows_affected() == 1)
 }
 
-/// They stay known, so that a signed token that was used, and is one of them, is not used again.
+/// Revoked links stay in the table, so that a signed join token stored as one cannot be used again.
 pub(super) async fn revoke(
     connection: &mut SqliteConnection,
     appointment: AppointmentId,

@@ -18,13 +18,13 @@ macro_rules! key_columns {
 }
 pub(super) use key_columns;
 
-/// What belongs to which owner, and how it is wrapped.
+/// A wrapped data key and its owner.
 pub(super) struct Owned {
     pub(super) owner: String,
     pub(super) key: WrappedKey,
 }
 
-/// An owner's data key. It is made if there is none.
+/// Returns an owner's data key, creating it if there is none.
 pub(super) async fn of_owner(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -43,8 +43,8 @@ pub(super) async fn of_owner(
     }
 }
 
-/// A new data key for an owner who has none. Not under a root key that was replaced: whoever has the new one alone could
-/// not open it.
+/// Creates a data key for an owner who has none. Fails if the loaded root key was replaced, because a server with only
+/// the new root key could not unwrap the data key.
 pub(super) async fn make(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -73,7 +73,7 @@ pub(super) async fn make(
     Ok(key)
 }
 
-/// Destroys an owner's data key: what it sealed is gone for good.
+/// Deletes an owner's data key, which makes everything encrypted with it permanently unreadable.
 pub(super) async fn destroy(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -90,7 +90,7 @@ pub(super) async fn destroy(
     Ok(())
 }
 
-/// At most `limit` keys that are not wrapped with the current root key are wrapped with it. How many were.
+/// Re-wraps at most `limit` keys with the current root key, and returns their number.
 pub(super) async fn rewrap(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -122,7 +122,7 @@ pub(super) async fn rewrap(
     Ok(rows.len() as u64)
 }
 
-/// At most `limit` keys that were made before `before`, the oldest first.
+/// Returns at most `limit` keys created before `before`, oldest first.
 pub(super) async fn list_older(
     connection: &mut SqliteConnection,
     before: Timestamp,
@@ -141,7 +141,7 @@ pub(super) async fn list_older(
     rows.iter().map(owned).collect()
 }
 
-/// Under which root keys data keys are wrapped, and how many under each.
+/// Returns the root keys in use, with the number of data keys wrapped by each.
 pub(super) async fn roots(connection: &mut SqliteConnection) -> Result<Vec<(RootId, u64)>, StoreError> {
     let rows = sqlx::query("SELECT root, count(*) AS keys FROM data_keys GROUP BY root ORDER BY root")
         .fetch_all(connection)
@@ -154,7 +154,7 @@ pub(super) async fn roots(connection: &mut SqliteConnection) -> Result<Vec<(Root
     rows.iter().map(root).collect()
 }
 
-/// When the oldest data key was made.
+/// Returns when the oldest data key was created.
 pub(super) async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, StoreError> {
     let oldest: Option<i64> =
         sqlx::query_scalar("SELECT min(created_at) FROM data_keys").fetch_one(connection).await.map_err(failed)?;
@@ -191,7 +191,7 @@ pub(super) async fn save_retired(connection: &mut SqliteConnection, retired: &Re
     Ok(())
 }
 
-/// Whether there is such a table yet.
+/// Returns whether a table exists.
 pub(super) async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, StoreError> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)")
         .bind(name)

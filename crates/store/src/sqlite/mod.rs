@@ -1,8 +1,8 @@
-//! The store on SQLite: one file, one writer, several readers.
+//! The SQLite implementation of the store: one file, one writer, several readers.
 //!
-//! WAL with `synchronous=FULL`: readers never wait for the writer, and a commit that returned is on
-//! the disk. The writer begins with `BEGIN IMMEDIATE`, so that two writers wait for each other at
-//! the start and never fail half-way. Reading connections refuse to write.
+//! WAL with `synchronous=FULL`: readers never wait for the writer, and a commit that returned is on disk. The writer
+//! uses `BEGIN IMMEDIATE`, so that lock contention occurs at the start of a transaction and never half-way. Reader
+//! connections are read-only.
 
 mod addresses;
 mod admissions;
@@ -61,7 +61,7 @@ use crate::{
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    /// One connection: whoever has it is the writer.
+    /// A pool of one connection, which serializes writers.
     writer: SqlitePool,
     readers: SqlitePool,
     keyring: Arc<Keyring>,
@@ -69,13 +69,12 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in the file `path`, or makes an empty one that only this program's user
-    /// may read. Its directory must exist. Does not migrate, and does not open what is sealed: see
-    /// [`SqliteStore::with_keys`].
+    /// Opens the database file at `path`, or creates an empty one readable only by the current OS user. Its directory
+    /// must exist. Does not migrate, and cannot read encrypted values: see [`SqliteStore::with_keys`].
     ///
     /// # Errors
-    /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or
-    /// [`StoreError::Busy`] if another program keeps the database locked.
+    /// [`StoreError::Open`] with the file and the reason; [`StoreError::Newer`]; or [`StoreError::Busy`] if another
+    /// process keeps the database locked.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let timing = Arc::default();
         let (writer, readers) = open::pools(path, &timing).await?;
@@ -84,10 +83,10 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// What is sealed opens with these keys from now on.
+    /// Sets the keys for encrypted values.
     ///
     /// # Errors
-    /// [`StoreError::OtherKey`] if anything was sealed with another root key.
+    /// [`StoreError::OtherKey`] if anything is encrypted under another root key.
     pub async fn with_keys(mut self, keyring: Keyring) -> Result<Self, StoreError> {
         for root in self.list_roots().await? {
             if !keyring.has(root) {
@@ -98,10 +97,10 @@ impl SqliteStore {
         Ok(self)
     }
 
-    /// The root keys that something in it is sealed with.
+    /// Returns the root keys that are in use in this database.
     ///
     /// # Errors
-    /// As those of [`Store`].
+    /// See [`Store`].
     pub async fn list_roots(&self) -> Result<Vec<RootId>, StoreError> {
         let mut reader = self.reader().await?;
         if !keys::has_table(&mut reader, "data_keys").await? {
@@ -144,7 +143,8 @@ impl Store for SqliteStore {
     }
 
     async fn back_up(&self, file: &Path) -> Result<(), StoreError> {
-        // Reads one state of the database, and blocks no writer. A connection that may write: to the copy.
+        // Reads a snapshot of the database and does not block the writer. `VACUUM INTO` needs a writable connection for
+        // the copy.
         let mut connection = SqliteConnection::connect_with(&self.writer.connect_options()).await.map_err(failed)?;
         check::copy(&mut connection, file).await?;
         connection.close().await.map_err(failed)
@@ -156,7 +156,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         self.readers.close().await;
-        // Last, so that it finds itself alone and folds the log into the file.
+        // Closed last, so that it is the only connection left and checkpoints the WAL into the file.
         self.writer.close().await;
     }
 

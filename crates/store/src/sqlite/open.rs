@@ -1,4 +1,4 @@
-//! Opening the file, and how every connection is set.
+//! Opens the database file and configures connections.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -13,19 +13,19 @@ use super::errors::{code, failed};
 use super::timing::Timing;
 use crate::StoreError;
 
-/// How many reads run at once; more wait.
+/// Maximum number of concurrent reads.
 pub(super) const READERS: u32 = 4;
 
-/// How long to wait for a lock that another program holds, or for a connection of ours.
+/// How long to wait for a lock held by another process, or for a pooled connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// More statements than this crate has.
+/// Larger than the number of statements in this crate.
 const STATEMENTS: usize = 128;
 
-/// The writer and the readers of the database in `path`.
+/// Opens the writer and reader pools for the database at `path`.
 pub(super) async fn pools(path: &Path, timing: &Arc<Timing>) -> Result<(SqlitePool, SqlitePool), StoreError> {
     let unopened = |reason: String| StoreError::Open { path: path.to_owned(), reason };
-    // Absolute, so that SQLite takes no file name for one of its special ones.
+    // Made absolute, so that SQLite does not treat the file name as a special one.
     let file = std::path::absolute(path).map_err(|error| unopened(in_words(&error)))?;
     create(&file).map_err(|error| unopened(in_words(&error)))?;
 
@@ -34,14 +34,14 @@ pub(super) async fn pools(path: &Path, timing: &Arc<Timing>) -> Result<(SqlitePo
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        // What is removed is overwritten, not only left out.
+        // Overwrites deleted data with zeros.
         .pragma("secure_delete", "ON")
         .busy_timeout(PATIENCE)
         .statement_cache_capacity(STATEMENTS);
     let writer = pool(1, timing).connect_lazy_with(options.clone());
     let readers = pool(READERS, timing).connect_lazy_with(options.pragma("query_only", "ON"));
 
-    // The writer first: it turns WAL on, which the readers could not.
+    // The writer first, because it enables WAL, which read-only connections cannot do.
     for pool in [&writer, &readers] {
         pool.acquire().await.map_err(|error| match code_in_words(&error) {
             Some(words) => unopened(words.into()),
@@ -62,10 +62,10 @@ fn pool(connections: u32, timing: &Arc<Timing>) -> SqlitePoolOptions {
         .after_release(move |connection, _| {
             let timing = Arc::clone(&timing);
             Box::pin(async move {
-                // Waits until a rollback that was begun is done.
+                // Waits until a pending rollback has finished.
                 connection.ping().await?;
-                // SQLite rolls back automatically when the disk is full, and then refuses the ROLLBACK; sqlx counts that
-                // transaction as open for ever. Such a connection is closed, and the next request opens another.
+                // When the disk is full, SQLite rolls back automatically and then rejects the ROLLBACK, so sqlx counts
+                // the transaction as open forever. Such a connection is closed, and the next request opens a new one.
                 let clean = !connection.is_in_transaction();
                 if !clean {
                     timing.replaced();
@@ -75,7 +75,7 @@ fn pool(connections: u32, timing: &Arc<Timing>) -> SqlitePoolOptions {
         })
 }
 
-/// Makes an empty file for SQLite if there is none. SQLite gives the files beside it the same rights.
+/// Creates an empty file for SQLite if there is none. SQLite gives its companion files the same permissions.
 fn create(file: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -87,7 +87,7 @@ fn create(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A copy that was put there by hand may be readable by others.
+/// A file that was copied there manually may be readable by other users.
 #[cfg(unix)]
 fn make_private(file: &std::fs::File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -110,14 +110,14 @@ fn in_words(error: &io::Error) -> String {
     WORDS.iter().find(|(kind, _)| *kind == error.kind()).map_or_else(|| error.to_string(), |(_, words)| (*words).into())
 }
 
-/// What SQLite says of a file that is there: <https://www.sqlite.org/rescode.html>.
+/// Describes SQLite's error for an existing file: <https://www.sqlite.org/rescode.html>.
 fn code_in_words(error: &sqlx::Error) -> Option<&'static str> {
     match code(error.as_database_error()?)? {
         8 => Some("it is read-only"),
         10 => Some("reading or writing it failed"),
         11 => Some("it is damaged: restore a backup with `bedside restore`"),
         13 => Some("the disk is full"),
-        // Of the file itself we know that it can be opened.
+        // The file itself can be opened at this point.
         14 => Some("its directory is not writable"),
         26 => Some("it is not a database"),
         _ => None,

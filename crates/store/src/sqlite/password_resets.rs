@@ -36,7 +36,7 @@ pub(super) async fn get(
     row.as_ref().map(reset).transpose()
 }
 
-/// One statement, so that of two that use the same link at once only one succeeds.
+/// A single statement, so that only one of two concurrent uses of a link succeeds.
 pub(super) async fn use_up(
     connection: &mut SqliteConnection,
     hash: &ResetHash,
@@ -55,7 +55,7 @@ pub(super) async fn use_up(
     Ok(row.as_ref().map(reset).transpose()?.map(|reset| reset.user))
 }
 
-/// Also those that are to be sent.
+/// Also removes queued reset mails.
 pub(super) async fn delete_of(connection: &mut SqliteConnection, user: UserId) -> Result<u64, StoreError> {
     sqlx::query("DELETE FROM jobs WHERE user_id = ? AND kind = 'reset'")
         .bind(user.to_string())

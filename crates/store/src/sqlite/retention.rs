@@ -1,4 +1,4 @@
-//! What is forgotten of old appointments: what people wrote about them, and in them.
+//! Data retention: deletes the free text and chat messages of old appointments.
 
 use bedside_visit::{AppointmentId, Timestamp};
 use sqlx::sqlite::SqliteConnection;
@@ -8,7 +8,7 @@ use super::keys;
 use super::row::{self, Columns};
 use crate::{Expired, Keyring, StoreError};
 
-/// Those before `before` with no visit under way.
+/// Returns appointments before `before` with no visit under way.
 pub(super) async fn list(connection: &mut SqliteConnection, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
     let rows = sqlx::query(
         "SELECT a.id, a.patient_id, a.start_at, a.reason IS NOT NULL AS reason, a.held_at IS NOT NULL AS held,
@@ -37,7 +37,7 @@ pub(super) async fn list(connection: &mut SqliteConnection, before: Timestamp) -
     rows.iter().map(expired).collect()
 }
 
-/// False: there is none, it is under legal hold, or it was forgotten before.
+/// Returns `false` if there is no such appointment, it is under legal hold, or this was done before.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
@@ -65,7 +65,7 @@ pub(super) async fn forget(
     Ok(true)
 }
 
-/// False: there is none.
+/// Returns `false` if there is no such appointment.
 pub(super) async fn hold(
     connection: &mut SqliteConnection,
     id: AppointmentId,

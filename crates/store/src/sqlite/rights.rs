@@ -1,4 +1,4 @@
-//! Whose rights may have gone. Triggers write it down.
+//! Permission revocations, recorded by triggers.
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -21,7 +21,7 @@ pub(super) async fn get_changes(connection: &mut SqliteConnection, after: i64) -
         .fetch_all(connection)
         .await
         .map_err(failed)?;
-    // Each epoch has a line of its own: none of them is missing if there are as many as epochs.
+    // Each epoch has one row, so none is missing if there are as many rows as epochs.
     let is_whole = i64::try_from(rows.len()).is_ok_and(|many| epoch - after == many);
     if !is_whole {
         return Ok(RightChanges { epoch, of: None });

@@ -1,4 +1,4 @@
-//! Reading rows. Whatever does not parse is named by table and column, never by its value.
+//! Reads rows. Errors name the table and column of an invalid value, never the value.
 
 use std::str::FromStr;
 
@@ -18,17 +18,17 @@ pub(super) struct Columns<'r> {
 }
 
 impl<'r> Columns<'r> {
-    /// Columns that go by their own names.
+    /// Reads columns by their own names.
     pub(super) const fn of(table: &'static str, row: &'r SqliteRow) -> Self {
         Self { row, table, prefix: "" }
     }
 
-    /// Columns that a join named with a prefix.
+    /// Reads columns that a join renamed with a prefix.
     pub(super) const fn prefixed(prefix: &'static str, table: &'static str, row: &'r SqliteRow) -> Self {
         Self { row, table, prefix }
     }
 
-    /// A value as the database has it, or `None` for NULL.
+    /// Returns a column's value, or `None` for NULL.
     pub(super) fn optional<T>(&self, column: &'static str) -> Result<Option<T>, StoreError>
     where
         T: Decode<'r, Sqlite> + Type<Sqlite>,
@@ -41,7 +41,7 @@ impl<'r> Columns<'r> {
         value.map_err(|_| self.corrupt(column))
     }
 
-    /// A value as the database has it.
+    /// Returns a column's value.
     pub(super) fn value<T>(&self, column: &'static str) -> Result<T, StoreError>
     where
         T: Decode<'r, Sqlite> + Type<Sqlite>,
@@ -49,50 +49,50 @@ impl<'r> Columns<'r> {
         self.optional(column)?.ok_or_else(|| self.corrupt(column))
     }
 
-    /// A text of ours that is parsed: an identifier, a status.
+    /// Parses a text column that is not encrypted, such as an ID or a status.
     pub(super) fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
         self.parsed_optional(column)?.ok_or_else(|| self.corrupt(column))
     }
 
-    /// A text of ours that is parsed, or `None` for NULL.
+    /// Parses a text column that is not encrypted; `None` for NULL.
     pub(super) fn parsed_optional<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
         let text: Option<&str> = self.optional(column)?;
         text.map(|text| text.parse().map_err(|_| self.corrupt(column))).transpose()
     }
 
-    /// A moment.
+    /// Returns a timestamp.
     pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
         self.value(column).map(Timestamp::from_millis)
     }
 
-    /// A moment, or `None` for NULL.
+    /// Returns a timestamp, or `None` for NULL.
     pub(super) fn time_optional(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.optional(column)?.map(Timestamp::from_millis))
     }
 
-    /// A SHA-256.
+    /// Returns a SHA-256.
     pub(super) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
         self.hash_optional(column)?.ok_or_else(|| self.corrupt(column))
     }
 
-    /// A SHA-256, or `None` for NULL.
+    /// Returns a SHA-256, or `None` for NULL.
     pub(super) fn hash_optional(&self, column: &'static str) -> Result<Option<[u8; 32]>, StoreError> {
         let bytes: Option<&[u8]> = self.optional(column)?;
         bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt(column))).transpose()
     }
 
-    /// Eight bytes that name something.
+    /// Returns an eight-byte ID.
     pub(super) fn bytes(&self, column: &'static str) -> Result<[u8; 8], StoreError> {
         self.value::<&[u8]>(column)?.try_into().map_err(|_| self.corrupt(column))
     }
 
-    /// The data key that a join brought along as it is kept, if there is one.
+    /// Returns the joined data key in wrapped form, if any.
     pub(super) fn wrapped_key(&self) -> Result<Option<WrappedKey>, StoreError> {
         let Some(wrapped) = self.optional("key_wrapped")? else { return Ok(None) };
         Ok(Some(WrappedKey { id: KeyId(self.bytes("key_id")?), root: RootId::new(self.bytes("key_root")?), wrapped }))
     }
 
-    /// The data key that a join brought along, if there is one.
+    /// Returns the joined data key, if any.
     pub(super) fn data_key(&self, keyring: &Keyring, owner: &str) -> Result<Option<DataKey>, StoreError> {
         let opened = self.wrapped_key()?.map(|wrapped| {
             let why = |why| keys::unopened(keyring, self.table, "key_wrapped", wrapped.root, why);
@@ -101,7 +101,7 @@ impl<'r> Columns<'r> {
         opened.transpose()
     }
 
-    /// A sealed text, or `None` for NULL. `row` is the row's name.
+    /// Decrypts a text, or returns `None` for NULL. `row` is the row's name in the place.
     pub(super) fn opened_optional(
         &self,
         column: &'static str,
@@ -113,12 +113,12 @@ impl<'r> Columns<'r> {
         opened.map(Some).ok_or_else(|| self.corrupt(column))
     }
 
-    /// A sealed text. `row` is the row's name.
+    /// Decrypts a text. `row` is the row's name in the place.
     pub(super) fn opened(&self, column: &'static str, row: &str, key: Option<&DataKey>) -> Result<String, StoreError> {
         self.opened_optional(column, row, key)?.ok_or_else(|| self.corrupt(column))
     }
 
-    /// A person, of the columns of `users` and of their key.
+    /// Returns a person from the columns of `users` and their data key.
     pub(super) fn person(&self, keyring: &Keyring) -> Result<Person, StoreError> {
         let id: &str = self.value("id")?;
         let key = self.data_key(keyring, id)?;
@@ -133,13 +133,13 @@ impl<'r> Columns<'r> {
         })
     }
 
-    /// That a column does not parse.
+    /// Returns the error for an invalid value in a column.
     pub(super) const fn corrupt(&self, column: &'static str) -> StoreError {
         StoreError::Corrupt { table: self.table, column }
     }
 }
 
-/// A COUNT(*), which SQLite gives as a signed number.
+/// Converts a COUNT(*), which SQLite returns as a signed number.
 pub(super) fn count(counted: i64) -> u64 {
     u64::try_from(counted).unwrap_or(0)
 }

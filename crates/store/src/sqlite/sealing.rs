@@ -1,4 +1,4 @@
-//! Every column that is sealed: sealing what was plain, other data keys for what is sealed, and counting it.
+//! All encrypted columns: encrypts values of older versions, rotates data keys, and counts values.
 
 use bedside_visit::Timestamp;
 use sqlx::sqlite::SqliteConnection;
@@ -9,14 +9,14 @@ use super::keys;
 use super::row::{self, Columns};
 use crate::{Keyring, SealingReport, StoreError};
 
-/// How many plain values are sealed in one transaction.
+/// How many plain-text values are encrypted per transaction.
 const BATCH: u32 = 500;
 
-/// A sealed column. A row is named as in the place that its value is sealed for.
+/// An encrypted column. Its rows are named as in the place that a value is encrypted for.
 struct Sealed {
     table: &'static str,
     column: &'static str,
-    /// Its values that an owner's data key seals, with their rows.
+    /// Selects the values encrypted with an owner's data key, with their rows.
     of_owner: &'static str,
     update: &'static str,
     count: &'static str,
@@ -63,13 +63,13 @@ const SEALED: [Sealed; 5] = [
     },
 ];
 
-/// Where a value belongs.
+/// Returns the place of a value, used as additional authenticated data.
 pub(super) fn place(table: &str, column: &str, row: &str) -> String {
     format!("{table}|{column}|{row}")
 }
 
-/// Seals what migration 0011 found plain, and sees to it that nothing of it is left in the files. A stop half-way is
-/// made up for the next time.
+/// Encrypts the values that migration 0011 found in plain text, and ensures that no plain text is left in the files. If
+/// interrupted, it continues at the next start.
 pub(super) async fn seal_plain(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<(), StoreError> {
     if !keys::has_table(connection, "unsealed").await? {
         return Ok(());
@@ -85,12 +85,12 @@ pub(super) async fn seal_plain(connection: &mut SqliteConnection, keyring: &Keyr
             return Err(StoreError::Busy);
         }
     }
-    // Another program that started at the same time may have been faster.
+    // Another process that started at the same time may have dropped it already.
     sqlx::query("DROP TABLE IF EXISTS unsealed").execute(connection).await.map_err(failed)?;
     Ok(())
 }
 
-/// False: there was nothing to seal.
+/// Returns `false` if there was nothing to encrypt.
 async fn seal_batch(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<bool, StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let rows = sqlx::query("SELECT place, row, owner, at, text FROM unsealed LIMIT ?")
@@ -118,7 +118,7 @@ async fn seal_batch(connection: &mut SqliteConnection, keyring: &Keyring) -> Res
     Ok(!rows.is_empty())
 }
 
-/// At most `limit` owners get another data key, those with the oldest ones first. How many did.
+/// Gives at most `limit` owners a new data key, those with the oldest keys first. Returns their number.
 pub(super) async fn rotate(
     connection: &mut SqliteConnection,
     keyring: &Keyring,

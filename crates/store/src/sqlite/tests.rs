@@ -1,4 +1,4 @@
-//! What cannot be seen through the trait: the settings of every connection, and the plans.
+//! Tests of what is not visible through the trait: connection settings and query plans.
 
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
@@ -61,7 +61,7 @@ async fn nothing_that_grows_is_scanned() {
     ] {
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(&mut *reader).await.unwrap();
         for (_, _, _, step) in plan {
-            // To walk an index that holds only what is asked for is fine.
+            // Scanning a partial index that contains only the wanted rows is fine.
             assert!(!step.starts_with("SCAN") || step.contains("started_visits"), "{statement}: {step}");
         }
     }

@@ -1,4 +1,4 @@
-//! Times what is waited for.
+//! Measures latencies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::statistics::LATENCY_BOUNDS;
 use crate::{Latencies, StoreError, StoreStatistics};
 
-/// Counts of a store, as they grow.
+/// Counters of a store.
 #[derive(Debug, Default)]
 pub(super) struct Timing {
     pub(super) waits: Latency,
@@ -16,7 +16,7 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    /// Does something, counts how long it took if it worked, and whether it found the database busy if not.
+    /// Runs a future, and counts its latency if it succeeded or a busy database if it failed because of that.
     pub(super) async fn of<T>(
         &self,
         latency: &Latency,
@@ -47,7 +47,7 @@ impl Timing {
     }
 }
 
-/// How long something took, each time.
+/// A latency histogram with atomic counters.
 #[derive(Debug, Default)]
 pub(super) struct Latency {
     counts: [AtomicU64; LATENCY_BOUNDS.len() + 1],
@@ -67,7 +67,7 @@ impl Latency {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is measured here is shown, and nothing is decided by it")]
+#[expect(clippy::disallowed_methods, reason = "latencies are only reported, nothing depends on them")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -1,4 +1,4 @@
-//! The writer's turn.
+//! Write transactions.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
     RetiredRoot, SealedSecret, SessionHash, SessionRecord, StoreError, Terms, Transaction,
 };
 
-/// A transaction on the writing connection. Dropped, it rolls back.
+/// A transaction on the writer connection. Rolls back when dropped.
 pub(super) struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>, Arc<Keyring>, Arc<Timing>);
 
 impl SqliteTransaction {

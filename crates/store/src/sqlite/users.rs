@@ -12,7 +12,7 @@ use crate::{Account, Keyring, Listed, NewUser, PasswordHash, SealedSecret, Store
 
 const TABLE: &str = "users";
 
-/// Accounts with their keys, one query whatever the condition.
+/// Selects accounts joined with their data keys, with a given condition.
 macro_rules! select_account {
     ($where:literal) => {
         concat!(
@@ -33,7 +33,7 @@ pub(super) async fn insert(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     let (id, name) = (user.person.id.to_string(), user.person.name.reveal());
-    // Two hundred are typed; some are two or three once they are composed.
+    // Users may type 200 characters, some of which become two or three in composed form.
     if name.is_empty() || name.chars().count() > 600 {
         return Err(StoreError::Invalid { rule: "name_has_1_to_600_characters".into() });
     }
@@ -215,7 +215,7 @@ pub(super) async fn use_second_step(
     Ok(done.rows_affected() == 1)
 }
 
-/// At most `limit` second steps of users after `after`, by user.
+/// Returns at most `limit` TOTP secrets of users after `after`, ordered by user.
 pub(super) async fn list_second_steps(
     connection: &mut SqliteConnection,
     after: Option<UserId>,

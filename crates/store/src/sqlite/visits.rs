@@ -1,4 +1,4 @@
-//! The tables `visits` and `participants`, read in one query so that they belong together.
+//! The tables `visits` and `participants`, read in one query so that they are consistent.
 
 use bedside_visit::{
     AppointmentId, CommandId, Consent, EndReason, ParticipantRecord, Timestamp, VisitId, VisitPhase, VisitRecord,
@@ -11,7 +11,7 @@ use crate::{Conflict, StoreError};
 
 const TABLE: &str = "visits";
 
-/// Visits in the order in which they began, a row for each participant.
+/// Selects visits in the order in which they began, with one row per participant.
 macro_rules! select_visits {
     ($where:literal) => {
         concat!(
@@ -123,13 +123,13 @@ async fn insert_participant(
     Ok(())
 }
 
-/// A [`VisitPhase`] as its columns.
+/// A [`VisitPhase`] as columns.
 struct PhaseColumns {
     phase: &'static str,
     started: Option<Timestamp>,
     ended: Option<Timestamp>,
     reason: Option<&'static str>,
-    /// In the table it is a kind of `closed`, which older versions know.
+    /// Stored as a kind of `closed`, which older versions know.
     is_cancelled: bool,
 }
 
@@ -153,7 +153,7 @@ impl PhaseColumns {
     }
 }
 
-/// Puts the rows of each visit, which follow each other, together.
+/// Groups consecutive rows of the same visit.
 fn visits(rows: &[SqliteRow]) -> Result<Vec<VisitRecord>, StoreError> {
     let mut visits: Vec<VisitRecord> = Vec::new();
     for row in rows {
@@ -196,7 +196,7 @@ fn visit(id: VisitId, row: &SqliteRow) -> Result<VisitRecord, StoreError> {
     })
 }
 
-/// `None` in the one row of a visit that has no participants.
+/// Returns `None` for the single row of a visit without participants.
 fn participant(row: &SqliteRow) -> Result<Option<ParticipantRecord>, StoreError> {
     let columns = Columns::of("participants", row);
     let Some(user) = columns.parsed_optional("user_id")? else {

@@ -1,6 +1,6 @@
-//! People, appointments and moments for the tests.
+//! Test data: people, appointments and times.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only a part of it")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,18 +20,18 @@ pub(crate) async fn sqlite(directory: &Path) -> SqliteStore {
     store
 }
 
-/// The database as it is, with keys of one's own.
+/// Opens the database with the given keys.
 pub(crate) async fn opened(directory: &Path, keyring: Keyring) -> SqliteStore {
     SqliteStore::open(&directory.join("bedside.db")).await.unwrap().with_keys(keyring).await.unwrap()
 }
 
-/// A root key for every number.
+/// Returns a keyring with one root key per number.
 pub(crate) fn keyring(current: u8, old: Option<u8>) -> Keyring {
     let root = |number: u8| (RootId::new([number; 8]), SealingKey::new(&[number; 32]).unwrap());
     Keyring::new(root(current), old.map(root))
 }
 
-/// Seconds after some morning.
+/// Returns a time this many seconds after a fixed morning.
 pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000) + Duration::from_secs(seconds)
 }
@@ -131,7 +131,7 @@ pub(crate) fn invite_hash(byte: u8) -> InviteHash {
     InviteHash::new([byte; 32])
 }
 
-/// Two users and their appointment.
+/// Adds two users and their appointment.
 pub(crate) async fn book(store: &dyn Store) {
     let mut transaction = store.begin().await.unwrap();
     transaction.insert_user(&patient(), at(0)).await.unwrap();

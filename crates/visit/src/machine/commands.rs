@@ -1,4 +1,4 @@
-//! What people do in a visit: each command, and when it may not be.
+//! The commands of participants, and when each is refused.
 
 use super::{Context, Output, PATIENT, PROVIDER, Ring, Visit};
 use crate::chat::{ChatMessage, ChatText, Written};
@@ -40,7 +40,7 @@ impl Visit {
             Command::ReportCheck { check } => self.seats[seat].check = check,
             Command::ReportCapture { capture } => self.seats[seat].capture = capture,
             Command::ReportMedia { carries } => return self.report_media(context.now, seat, carries),
-            // Only where calls come from elsewhere can one come from a stranger.
+            // Only backends other than the embedded one can deliver calls from strangers.
             Command::ReportStranger if self.backend == CallBackend::Embedded => return Err(Refusal::NotNow),
             Command::ReportStranger => self.audit(Some(self.seats[seat].user), AuditAction::StrangerRefused),
             Command::SetConsent { given, terms } => return self.set_consent(context.now, seat, given.then_some(terms)),
@@ -60,8 +60,8 @@ impl Visit {
         if role == wanted { Ok(self) } else { Err(Refusal::WrongRole) }
     }
 
-    /// `by_choice`: a click of the person's own, which also brings back those who left and opens a
-    /// new waiting room after the end.
+    /// Joins the visit. With `by_choice`, i.e. on the user's click, it also readmits users who left and opens a new
+    /// waiting room after the end.
     fn enter(&mut self, context: Context, seat: usize, by_choice: bool) {
         if matches!(self.phase, VisitPhase::Ended { .. }) {
             if !by_choice {
@@ -97,7 +97,8 @@ impl Visit {
         Ok(())
     }
 
-    /// Nothing new begins once the appointment is cancelled or the door has closed, or while the program is stopping.
+    /// Nothing new may begin after the appointment was cancelled or the join window closed, or while the server is
+    /// shutting down.
     fn may_begin(&self, now: Timestamp) -> Result<(), Refusal> {
         if self.status == AppointmentStatus::Cancelled {
             Err(Refusal::Cancelled)
@@ -134,7 +135,7 @@ impl Visit {
         Ok(())
     }
 
-    /// Of its own media server the server knows better.
+    /// With the embedded backend, the server observes the media connection itself and ignores reports.
     fn report_media(&mut self, now: Timestamp, seat: usize, carries: bool) -> Result<(), Refusal> {
         if self.backend == CallBackend::Embedded {
             return Err(Refusal::NotNow);
@@ -148,7 +149,7 @@ impl Visit {
         Ok(())
     }
 
-    /// The visit goes on as it is; its pages reach each other another way.
+    /// Moves the call to another backend. The visit continues; the pages connect to each other over the new backend.
     fn move_call(&mut self, backend: CallBackend) -> Result<(), Refusal> {
         if !self.rules.offers(backend) {
             return Err(Refusal::NoBackend);
@@ -164,7 +165,7 @@ impl Visit {
         Ok(())
     }
 
-    /// `given`: to which terms; `None`: it is taken back.
+    /// Sets the consent: the accepted terms, or `None` to withdraw.
     fn set_consent(&mut self, at: Timestamp, seat: usize, given: Option<TermsId>) -> Result<(), Refusal> {
         if given.is_some() && given != self.rules.terms {
             return Err(Refusal::NotNow);
@@ -179,7 +180,7 @@ impl Visit {
         Ok(())
     }
 
-    /// To write, one must be in.
+    /// Only participants who are in the visit may send messages.
     fn say(&mut self, at: Timestamp, seat: usize, text: ChatText) -> Result<(), Refusal> {
         let seat = &self.seats[seat];
         if seat.entered().is_none() || !seat.role.publishes() {
@@ -212,7 +213,7 @@ impl Visit {
         Ok(())
     }
 
-    /// Pressing "Start meeting" again, or after having left, is the same wish.
+    /// Pressing "Start meeting" twice, or again after leaving, has the effect of pressing it once.
     fn start(&mut self, context: Context) -> Result<(), Refusal> {
         if !matches!(self.phase, VisitPhase::Started { .. }) {
             self.may_begin(context.now)?;
@@ -229,7 +230,7 @@ impl Visit {
         Ok(())
     }
 
-    /// Back to before the start, while the patient is not in.
+    /// Returns the visit to the state before the start, unless the patient is in.
     fn cancel(&mut self) -> Result<(), Refusal> {
         self.while_calling()?;
         self.phase = VisitPhase::Planned;
@@ -246,7 +247,7 @@ impl Visit {
         Ok(())
     }
 
-    /// The patient may be asked again.
+    /// Clears a declined call, so that the patient can be called again.
     fn forget_declined(&mut self) {
         let patient = &mut self.seats[PATIENT];
         if matches!(patient.attendance, Attendance::Declined { .. }) {
@@ -274,7 +275,7 @@ impl Visit {
         }
     }
 
-    /// Started, never connected, and the patient not in.
+    /// Succeeds if the visit has started, was never connected, and the patient is not in.
     fn while_calling(&self) -> Result<(), Refusal> {
         let started = matches!(self.phase, VisitPhase::Started { .. });
         if started && self.connected.is_none() && self.seats[PATIENT].entered().is_none() {
@@ -314,8 +315,7 @@ impl Visit {
         }
     }
 
-    /// The next visit of the same appointment, with nobody in it. What people chose to send, and
-    /// agreed to, stays.
+    /// Begins the next visit of the same appointment, with no participants in it. Media choices and consent are kept.
     fn begin_again(&mut self, context: Context) {
         self.id = context.fresh;
         self.phase = VisitPhase::Planned;

@@ -1,4 +1,4 @@
-//! The pages of a visit: who is connected, what each was shown, and what a returning one missed.
+//! The pages of a visit: which are connected, what each was sent, and what a reconnecting page missed.
 
 use std::collections::VecDeque;
 
@@ -9,20 +9,20 @@ use crate::signalling::ServerMessage;
 use crate::view::{Change, View, diff};
 use crate::{CallBackend, ConnectionId, PageId, Role, Timestamp};
 
-/// How many changes are kept for a page that may come back. One that missed more gets a snapshot.
+/// How many changes are kept for a page that may reconnect. A page that missed more gets a snapshot.
 const BACKLOG: usize = 64;
 
-/// A seat's page, and what it was shown. It is kept while its connection is down.
+/// The page of a seat and the view it was last sent. Kept while the connection is down.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
     id: PageId,
     pub(super) seat: usize,
     pub(super) connection: Option<ConnectionId>,
-    /// The number of the last message. Numbering begins at the clock's milliseconds, so that the
-    /// numbers of a restarted program are not mistaken for its predecessor's.
+    /// The sequence number of the last message. Numbering starts at the current time in milliseconds, so that numbers
+    /// from before a restart are not mistaken for current ones.
     sequence: u64,
     view: View,
-    /// The last changes; the last has the number `sequence`.
+    /// The most recent changes. The last entry has the number `sequence`.
     backlog: VecDeque<Vec<Change>>,
 }
 
@@ -68,7 +68,8 @@ impl Visit {
         }
     }
 
-    /// Another session is another device. Who is there must be looked at again, so that the provider is shown it.
+    /// A different session means a different device. The device change is shown to the provider, who should verify the
+    /// participant again.
     fn note_session(&mut self, now: Timestamp, seat: usize, session: u64) {
         let seat = &mut self.seats[seat];
         if seat.session.replace(session).is_some_and(|before| before != session) {
@@ -78,7 +79,7 @@ impl Visit {
         }
     }
 
-    /// The seat of whoever comes. A companion who was invited since the visit began gets a new one.
+    /// Returns the seat of an arriving user. A companion who was invited after the visit began gets a new seat.
     fn seat_for(&mut self, arrival: &Arrival) -> Result<usize, Closing> {
         if let Some(seat) = self.seats.iter().position(|seat| seat.user == arrival.user) {
             return Ok(seat);
@@ -105,8 +106,8 @@ impl Visit {
         }
     }
 
-    /// A page that is new, or has missed too much. Another page of the same seat is forgotten, and
-    /// what it reported of its device.
+    /// Starts a page that is new or missed too many changes. Any other page of the seat is forgotten, including its
+    /// device check.
     fn begin_page(&mut self, now: Timestamp, seat: usize, known: Option<usize>, id: PageId, connection: ConnectionId) {
         if known.is_none() {
             self.seats[seat].check = DeviceCheck::default();
@@ -136,7 +137,7 @@ impl Visit {
             if seat.connection() == Some(connection) {
                 seat.link = Link::Down { since: now };
                 if self.backend != CallBackend::Embedded {
-                    // Only the page knew.
+                    // For other backends, only the page reports the state of the media connection.
                     seat.media = MediaLink::None;
                 }
             }

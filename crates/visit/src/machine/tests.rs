@@ -1,4 +1,4 @@
-//! The machine by input and output, with time as an argument.
+//! Tests of the machine by input and output, with time as an argument.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn person(n: u128, name: &str) -> Person {
     Person { id: user(n), name: name.into(), specialty: None, birth_date: None, avatar_url: None }
 }
 
-/// A visit with a dial for a clock, and two pages that keep their own copy of the view.
+/// A visit with a settable clock, and pages that keep a copy of their view.
 struct Scene {
     appointment: Appointment,
     visit: Visit,
@@ -44,10 +44,10 @@ struct Scene {
     commands: u32,
     fresh: u128,
     pages: Vec<(ConnectionId, u64, View)>,
-    /// What pages had when their connection dropped.
+    /// The state of pages whose connection dropped.
     gone: Vec<(ConnectionId, u64, View)>,
     log: Vec<Output>,
-    /// The session of pages that arrive.
+    /// The session of pages that connect next.
     session: u64,
 }
 
@@ -83,7 +83,7 @@ impl Scene {
         self
     }
 
-    /// Does with a message what a page does.
+    /// Processes a message as a page does.
     fn take(&mut self, output: &Output) {
         if let Output::SetBackend(backend) = output {
             self.appointment.backend = *backend;
@@ -98,7 +98,7 @@ impl Scene {
                 let seat = self.visit.seats.iter().find(|seat| seat.connection() == Some(*connection));
                 let whose = seat.expect("a seat").user;
                 let was = |(_, last, view): &(ConnectionId, u64, View)| last == sequence && view.you.user == whose;
-                let page = self.gone.iter().rposition(was).expect("a page that was there");
+                let page = self.gone.iter().rposition(was).expect("a page whose connection dropped");
                 let (_, last, view) = self.gone[page].clone();
                 self.pages.retain(|(c, _, _)| c != connection);
                 self.pages.push((*connection, last, view));
@@ -126,7 +126,7 @@ impl Scene {
         }
     }
 
-    /// A new page of the patient or the provider.
+    /// Connects a new page of the patient or the provider.
     fn connect(&mut self, connection: ConnectionId) -> &mut Self {
         let n = if connection == PATIENT { 1 } else { 2 };
         self.arrive(n, &format!("page-{n}-{}", connection.0), None, connection)
@@ -135,11 +135,11 @@ impl Scene {
     fn arrive(&mut self, n: u128, page: &str, after: Option<u64>, connection: ConnectionId) -> &mut Self {
         let role = self.visit.seats.iter().find(|seat| seat.user == user(n)).map_or(Role::Guest, |seat| seat.role);
         let page = PageId::try_from(page.to_owned()).expect("plain");
-        let arrival = Arrival { user: user(n), name: "Somebody".into(), role, page, after, session: self.session };
+        let arrival = Arrival { user: user(n), name: "Name".into(), role, page, after, session: self.session };
         self.input(Input::Connected { arrival, connection })
     }
 
-    /// A page's connection drops without the page noticing; gives the last number it heard.
+    /// Drops a page's connection without a goodbye and returns the last sequence number it received.
     fn drop_connection(&mut self, connection: ConnectionId) -> u64 {
         let at = self.pages.iter().position(|(c, _, _)| *c == connection).expect("connected");
         let page = self.pages.remove(at);
@@ -151,7 +151,7 @@ impl Scene {
 
     fn send(&mut self, connection: ConnectionId, command: Command) -> Result<(), Refusal> {
         self.commands += 1;
-        let id = CommandId::try_from(format!("c{}", self.commands)).expect("a plain id");
+        let id = CommandId::try_from(format!("c{}", self.commands)).expect("a valid ID");
         let mark = self.log.len();
         self.input(Input::Command { connection, id, command });
         self.log[mark..]
@@ -163,10 +163,10 @@ impl Scene {
                 }
                 matches!(message, ServerMessage::Acknowledged { .. }).then_some(Ok(()))
             })
-            .expect("every command is answered")
+            .expect("an answer to the command")
     }
 
-    /// The program ends without a word and starts again a moment later.
+    /// Crashes the server and starts it again a moment later.
     fn restart(&mut self) -> &mut Self {
         self.now = self.now + Duration::from_millis(1);
         let booked = Appointment { status: self.visit.status, ..self.appointment.clone() };
@@ -287,8 +287,8 @@ fn calling_can_be_cancelled_declined_and_marked_as_missed() {
     scene.send(PATIENT, Command::Decline).expect("decline");
     assert_eq!(scene.stage(PROVIDER), &Stage::Declined { at: T0 });
     assert_eq!(scene.stage(PATIENT), &Stage::Preparing);
-    scene.send(PATIENT, Command::Enter).expect("a page's own enter is taken");
-    assert_eq!(scene.stage(PATIENT), &Stage::Preparing, "but does not undo what the person said");
+    scene.send(PATIENT, Command::Enter).expect("an automatic enter is accepted");
+    assert_eq!(scene.stage(PATIENT), &Stage::Preparing, "it does not undo the user's choice");
 
     scene.send(PROVIDER, Command::MarkMissed).expect("missed");
     assert_eq!(scene.stage(PROVIDER), &Stage::Ended { at: T0, reason: EndReason::Missed });
@@ -315,7 +315,7 @@ fn ending_ends_for_both_and_a_new_meeting_is_another_visit() {
     scene.send(PROVIDER, Command::Start).expect("start new meeting");
     assert_ne!(scene.visit.id(), first);
     assert_eq!(scene.page(PATIENT).visit, scene.visit.id());
-    assert_eq!(scene.stage(PATIENT), &Stage::Called { since: T0 }, "nobody is connected without being there");
+    assert_eq!(scene.stage(PATIENT), &Stage::Called { since: T0 }, "the patient is not connected until they join");
     scene.send(PATIENT, Command::Rejoin).expect("join");
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
 }
@@ -346,14 +346,14 @@ fn a_dropped_connection_keeps_the_seat() {
     scene.now = T0 + Duration::from_secs(5);
     let dropped = scene.now;
     scene.input(Input::Disconnected { connection: PATIENT, goodbye: false });
-    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "who is seen and heard is there");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "a participant whose media flows is present");
     scene.input(Input::MediaLost { user: user(1) });
     assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: dropped });
     assert_eq!(scene.page(PROVIDER).others[0].presence, Presence::Away { since: dropped });
 
     scene.wait(300).connect(PATIENT);
     scene.input(Input::MediaUp { user: user(1) });
-    assert!(matches!(scene.stage(PATIENT), Stage::Connected { .. }), "back without a click");
+    assert!(matches!(scene.stage(PATIENT), Stage::Connected { .. }), "reconnected automatically");
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
     assert!(!scene.page(PATIENT).you.microphone, "a reconnect never unmutes");
 
@@ -367,7 +367,11 @@ fn a_page_that_says_goodbye_takes_its_media_along() {
     let mut scene = Scene::in_call();
     scene.input(Input::MediaUp { user: user(1) });
     scene.input(Input::Disconnected { connection: PATIENT, goodbye: true });
-    assert_eq!(scene.stage(PROVIDER), &Stage::Reconnecting { since: T0 }, "no frozen picture, and never \"left\"");
+    assert_eq!(
+        scene.stage(PROVIDER),
+        &Stage::Reconnecting { since: T0 },
+        "media loss shows as reconnecting, not as left"
+    );
     assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
     scene.connect(PATIENT);
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
@@ -377,7 +381,7 @@ fn a_page_that_says_goodbye_takes_its_media_along() {
 fn lost_media_shows_as_reconnecting() {
     let mut scene = Scene::in_call();
     scene.input(Input::MediaLost { user: user(1) });
-    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "media that never was is not lost");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "media that was never up is not lost");
     scene.input(Input::MediaUp { user: user(1) });
     assert!(scene.page(PROVIDER).others[0].media);
     scene.input(Input::MediaLost { user: user(1) });
@@ -397,7 +401,7 @@ fn a_second_page_takes_the_seat_over() {
     assert!(matches!(scene.stage(second), Stage::Connected { .. }));
     let before = scene.log.len();
     scene.input(Input::Disconnected { connection: PATIENT, goodbye: false });
-    assert_eq!(scene.log.len(), before, "the old page's end says nothing about the seat");
+    assert_eq!(scene.log.len(), before, "closing the old page does not affect the seat");
 }
 
 #[test]
@@ -417,7 +421,7 @@ fn a_page_that_comes_back_hears_what_it_missed() {
     assert_eq!(first, Some(ServerMessage::Resumed { sequence: heard, latest: heard + 2, now: T0 }));
     assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
     assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
-    assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }), "the media connection outlives it");
+    assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }), "the media connection stays up");
     assert!(!scene.audits().contains(&AuditAction::VisitSeatMoved));
 }
 
@@ -429,9 +433,9 @@ fn a_page_may_come_back_before_its_end_is_noticed() {
     scene.arrive(1, "page-1-1", Some(heard), ConnectionId(3));
     assert!(scene.log.contains(&Output::Close { connection: PATIENT, reason: Closing::Superseded }));
     assert!(!scene.log.contains(&Output::DropMedia { user: user(1) }));
-    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "nobody saw a gap");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "the reconnect is invisible to others");
     scene.input(Input::Disconnected { connection: PATIENT, goodbye: false });
-    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "the old connection's end says nothing");
+    assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }), "closing the old connection has no effect");
 }
 
 #[test]
@@ -446,7 +450,7 @@ fn a_page_that_missed_too_much_gets_a_snapshot() {
     let resumed = |o: &Output| matches!(o, Output::Send { message: ServerMessage::Resumed { .. }, .. });
     assert!(!scene.log[mark..].iter().any(resumed));
     assert_eq!(scene.page(ConnectionId(3)), &scene.visit.view(user(1)).expect("a seat"));
-    // Numbers that the server never gave are not taken for its own.
+    // Sequence numbers that the server never sent are rejected.
     for strange in [0, u64::MAX, heard + 1_000] {
         scene.drop_connection(ConnectionId(3));
         let mark = scene.log.len();
@@ -489,11 +493,7 @@ fn an_observer_is_neither_seen_nor_heard() {
     let wish = Command::SetMedia { microphone: true, camera: false };
     assert_eq!(scene.send(ConnectionId(3), wish), Err(Refusal::WrongRole));
     assert_eq!(scene.visit.published(user(3)), Some((false, false)));
-    assert_eq!(
-        scene.visit.publishers().collect::<Vec<_>>(),
-        [user(1), user(2)],
-        "nobody keeps a place for their media"
-    );
+    assert_eq!(scene.visit.publishers().collect::<Vec<_>>(), [user(1), user(2)], "no media connection is kept");
 }
 
 #[test]
@@ -501,7 +501,7 @@ fn companions_read_what_is_written_once_they_have_come_in() {
     let mut scene = Scene::in_call();
     scene.send(PROVIDER, Command::Say { text: "Hello".to_owned().try_into().expect("a text") }).expect("said");
     scene.arrive(3, "p", None, ConnectionId(3));
-    assert!(scene.page(ConnectionId(3)).messages.is_empty(), "seen by nobody, they read nothing");
+    assert!(scene.page(ConnectionId(3)).messages.is_empty(), "messages are hidden until they join");
     scene.send(ConnectionId(3), Command::Enter).expect("enter");
     assert_eq!(scene.page(ConnectionId(3)).messages.len(), 1);
     scene.send(ConnectionId(3), Command::Leave).expect("leave");
@@ -518,7 +518,7 @@ fn who_is_taken_out_has_left_and_holds_no_seat() {
     scene.input(Input::Removed { user: user(3) });
     for page in [PATIENT, PROVIDER] {
         assert!(matches!(scene.page(page).others[1].presence, Presence::Left { .. }));
-        assert!(matches!(scene.stage(page), Stage::Connected { .. }), "the two go on");
+        assert!(matches!(scene.stage(page), Stage::Connected { .. }), "patient and provider stay connected");
     }
     assert!(!scene.visit.is_admitted(user(3)));
     assert_eq!(scene.log.iter().filter(|output| **output == Output::DropMedia { user: user(3) }).count(), 2);
@@ -571,14 +571,14 @@ fn a_cancelled_appointment_ends_its_visit_for_everyone_who_looks_at_it() {
         scene.input(Input::Cancelled);
         assert_eq!(scene.log.len(), before, "once");
     }
-    // Nobody was in yet: the provider's button is gone all the same.
+    // Nobody had joined yet, and the provider's start button still disappears.
     let mut scene = Scene::new();
     scene.connect(PROVIDER);
     scene.input(Input::Cancelled);
     assert_eq!(scene.stage(PROVIDER), &Stage::Ended { at: scene.now, reason: EndReason::Cancelled });
 }
 
-/// The program was not running as it was cancelled.
+/// The server was not running when the appointment was cancelled.
 #[test]
 fn a_visit_that_was_cancelled_meanwhile_is_not_continued() {
     let mut scene = Scene::both_waiting();
@@ -609,8 +609,8 @@ fn nothing_new_begins_while_the_program_stops() {
     scene.input(Input::Stopping { until });
     assert!(scene.visit.is_under_way());
     scene.send(PATIENT, Command::Leave).expect("leave");
-    scene.send(PATIENT, Command::Rejoin).expect("a visit under way goes on");
-    scene.send(PROVIDER, Command::Start).expect("also for the provider");
+    scene.send(PATIENT, Command::Rejoin).expect("the patient can rejoin a visit under way");
+    scene.send(PROVIDER, Command::Start).expect("the provider can rejoin as well");
     scene.send(PROVIDER, Command::End).expect("end");
     assert_eq!(scene.send(PATIENT, Command::Rejoin), Err(Refusal::Stopping));
     assert_eq!(scene.send(PROVIDER, Command::Start), Err(Refusal::Stopping));
@@ -663,7 +663,9 @@ fn terms_are_agreed_to_as_they_are_and_taken_back() {
     };
     let other = TermsId::new([2; 16]);
     assert_eq!(scene.send(PATIENT, Command::SetConsent { given: true, terms: other }), Err(Refusal::NotNow));
-    scene.send(PATIENT, Command::SetConsent { given: false, terms: TERMS }).expect("nothing to take back");
+    scene
+        .send(PATIENT, Command::SetConsent { given: false, terms: TERMS })
+        .expect("withdrawing without consent is accepted");
     assert_eq!(consents(&scene), []);
     for given in [true, true, false] {
         scene.send(PATIENT, Command::SetConsent { given, terms: TERMS }).expect("done");
@@ -671,7 +673,8 @@ fn terms_are_agreed_to_as_they_are_and_taken_back() {
     }
     assert_eq!(consents(&scene), [(true, TERMS), (false, TERMS)], "once each");
     scene.send(PATIENT, Command::SetConsent { given: true, terms: TERMS }).expect("agreed");
-    // The program comes back with other words: who agreed to the old ones is asked again, and may take those back.
+    // The server restarts with new terms: participants who accepted the old ones are asked again, and may withdraw the
+    // old consent.
     scene.visit.rules.terms = Some(other);
     scene.restart();
     scene.connect(PROVIDER);
@@ -742,7 +745,7 @@ fn the_provider_sees_that_a_person_came_on_another_device() {
     let changed = |scene: &Scene| scene.page(PROVIDER).others[0].device_changed;
     let heard = scene.drop_connection(PATIENT);
     scene.arrive(1, "page-1-1", Some(heard), PATIENT);
-    assert_eq!(changed(&scene), None, "the same page again");
+    assert_eq!(changed(&scene), None, "the same page reconnects");
     scene.arrive(1, "another-tab", None, ConnectionId(11));
     assert_eq!(changed(&scene), None, "another page of the same browser");
     scene.wait(5);
@@ -751,7 +754,7 @@ fn the_provider_sees_that_a_person_came_on_another_device() {
     let at = T0 + Duration::from_secs(5);
     assert_eq!(changed(&scene), Some(at));
     assert_eq!(scene.audits().iter().filter(|action| **action == AuditAction::VisitDeviceChanged).count(), 1);
-    assert_eq!(scene.page(ConnectionId(12)).you.device_changed, Some(at), "the person is shown it, too");
+    assert_eq!(scene.page(ConnectionId(12)).you.device_changed, Some(at), "it is shown to the participant as well");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What is done about appointments and people from outside of visits: by those who meet, by the front desk, by
-//! administrators, and by other programs.
+//! Permissions for managing appointments and users from outside a visit, for participants, the front desk, admins and
+//! integrators.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,27 +7,27 @@ use std::str::FromStr;
 use super::{Denial, Principal, Scope, role_in};
 use crate::{Appointment, Role};
 
-/// What somebody is in the clinic as a whole, whatever they are in appointments.
+/// A user's clinic-wide role, independent of any role in an appointment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClinicRole {
-    /// The front desk: books, calls off, hands out links. Is in no visit for that.
+    /// The front desk. Books and cancels appointments and creates patient links, but has no role in the visits.
     Staff,
-    /// As the front desk, and decides who has an account.
+    /// Like the front desk, and also manages accounts.
     Admin,
-    /// Another program. It has access tokens and never signs in.
+    /// An integrator: another program that uses access tokens and never signs in.
     Integrator,
 }
 
-/// A text that is not a place in the clinic.
+/// The text is not a clinic role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a role in the clinic: staff, admin or integrator")]
 pub struct UnknownClinicRole;
 
 impl ClinicRole {
-    /// Every one.
+    /// All clinic roles.
     pub const ALL: [Self; 3] = [Self::Staff, Self::Admin, Self::Integrator];
 
-    /// The word in the database and on the command line.
+    /// Returns the name used in the database and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,18 +46,18 @@ impl FromStr for ClinicRole {
     }
 }
 
-/// What an access token was asked for (RFC 6749, section 3.3): words with a space between two.
+/// The scopes of an access token (RFC 6749, section 3.3), separated by spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Grants {
-    /// `appointments:read`: to see the appointments that this program booked.
+    /// `appointments:read`: read the appointments that this integrator booked.
     pub read: bool,
-    /// `appointments:write`: to book, to call off, to make links.
+    /// `appointments:write`: book and cancel appointments, and create links.
     pub write: bool,
-    /// `people:write`: to add people who have no account.
+    /// `people:write`: add people who have no account.
     pub people: bool,
 }
 
-/// A text with a word that is no scope.
+/// The text contains an unknown scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("scopes are appointments:read, appointments:write and people:write")]
 pub struct UnknownGrant;
@@ -65,7 +65,7 @@ pub struct UnknownGrant;
 impl Grants {
     const WORDS: [&'static str; 3] = ["appointments:read", "appointments:write", "people:write"];
 
-    /// What is in both.
+    /// Returns the scopes contained in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self { read: self.read && other.read, write: self.write && other.write, people: self.people && other.people }
@@ -98,23 +98,24 @@ impl FromStr for Grants {
     }
 }
 
-/// What somebody wants to do about an appointment.
+/// An operation on an appointment from outside the visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arrangement {
-    /// See its data.
+    /// Read its data.
     Read,
-    /// Make a link for one of its people, or take one's links away.
+    /// Create a link for a participant, or revoke one.
     Link,
-    /// Say who else may come: guests, interpreters, observers.
+    /// Add or remove guests, interpreters and observers.
     Companion,
-    /// Call it off.
+    /// Cancel it.
     CallOff,
 }
 
-/// Decides what is done about an appointment. A program has to do with what it booked, and nothing else.
+/// Checks whether `principal` may perform an operation on an appointment. An integrator only has access to appointments
+/// it booked.
 ///
 /// # Errors
-/// A [`Denial`]: not theirs, for another role, or for a token with more scopes.
+/// A [`Denial`]: no access to the appointment, wrong role, or missing scope.
 pub fn arrange(principal: &Principal, arrangement: Arrangement, appointment: &Appointment) -> Result<(), Denial> {
     match principal.scope {
         Scope::Token(_) if appointment.booked_by != Some(principal.user) => Err(Denial::NotFound),
@@ -134,22 +135,22 @@ pub fn arrange(principal: &Principal, arrangement: Arrangement, appointment: &Ap
     }
 }
 
-/// What somebody wants to do in the clinic as a whole.
+/// A clinic-wide operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClinicAction {
-    /// See which appointments there are: the desk all, a program those that it booked.
+    /// List appointments: the front desk sees all, an integrator those it booked.
     ListAppointments,
     /// Book an appointment.
     Book,
-    /// See who there is.
+    /// List people.
     ListPeople,
-    /// Add somebody who has no account.
+    /// Add a person who has no account.
     AddPerson,
-    /// Shut somebody out, or let them in again.
+    /// Disable or enable a user.
     ShutOut,
 }
 
-/// Decides what concerns the clinic as a whole.
+/// Checks whether `principal` may perform a clinic-wide operation.
 ///
 /// # Errors
 /// [`Denial::NotAllowed`].
@@ -192,7 +193,7 @@ mod tests {
         let a = appointment();
         let link = |n, role| Principal { user: user(n), scope: Scope::Invite(a.id, role) };
         let elsewhere = crate::AppointmentId::new(uuid::Uuid::from_u128(51));
-        // Read, link, companion, call off: y, or the denial's code.
+        // Columns: read, link, companion, cancel. `y` or the denial's code.
         let table = [
             (of_clinic(1, None), ["y", "wrong_role", "wrong_role", "wrong_role"]),
             (of_clinic(2, None), ["y", "y", "y", "wrong_role"]),
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn the_table_of_the_clinic() {
         let invite = Scope::Invite(appointment().id, Role::Provider);
-        // List appointments, book, list people, add a person, shut out.
+        // Columns: list appointments, book, list people, add a person, disable a user.
         let table = [
             (of_clinic(1, None), "....."),
             (Principal { user: user(2), scope: invite }, "....."),

@@ -4,9 +4,9 @@ import { UNKNOWN } from "../../peer/quality.ts";
 import type { Order, Report } from "./protocol.ts";
 import { CometChatSession } from "./session.ts";
 
-/** The clinic's account at CometChat. Its SDKs run in a document of their own, in a frame. */
+/** Calls over the clinic's CometChat account. Its SDKs run in a separate document in an iframe. */
 class CometChat implements CallBackend {
-  /** Its SDK takes camera and microphone itself. */
+  /** The SDK captures camera and microphone itself. */
   readonly captures = true;
   readonly #context: BackendContext;
   readonly #session: CometChatSession;
@@ -44,7 +44,7 @@ class CometChat implements CallBackend {
     this.#session.update({ present, connected, otherReady, media: published });
   }
 
-  /** Its media do not pass our server. */
+  /** Its media does not pass through Bedside's server. */
   reachable(): void {}
 
   receive(): void {}
@@ -69,7 +69,7 @@ class CometChat implements CallBackend {
     this.#follow();
   }
 
-  /** What arrives at a port that was replaced is from a document that is gone. */
+  /** Messages at a replaced port come from a document that has been removed. */
   #connect(frame: HTMLIFrameElement): void {
     if (frame !== this.#surface) return;
     const { port1, port2 } = new MessageChannel();
@@ -99,7 +99,7 @@ class CometChat implements CallBackend {
   }
 }
 
-/** Makes it, where the server says that there is an account. */
+/** Creates the backend if a CometChat account is configured. */
 export const createCometChat = (context: BackendContext): CallBackend => {
   const access = context.appointment.call.cometchat;
   if (access === undefined) throw new Error("There is no CometChat here.");

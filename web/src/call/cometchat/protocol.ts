@@ -1,60 +1,60 @@
 /**
- * What a call's page and the document with CometChat's SDKs say to each other, over a `MessagePort`. The page
- * decides; the document does, and reports.
+ * The messages between a page and the document with CometChat's SDKs, over a `MessagePort`. The page decides; the
+ * document executes and reports.
  */
 
-/** What a page lets out. */
+/** Which media are sent. */
 export interface Media {
   microphone: boolean;
   camera: boolean;
 }
 
-/** From the page. */
+/** A message from the page. */
 export type Order =
   | { type: "sign_in"; app: App; uid: string; token: string }
-  /** Call somebody. `attempt` is said back. */
+  /** Call a user. `attempt` is echoed in reports. */
   | { type: "call"; attempt: number; to: string; ringSeconds: number }
   | { type: "accept"; session: string }
   | { type: "refuse"; session: string }
-  /** Into the media of an accepted call. */
+  /** Join the media session of an accepted call. */
   | { type: "join"; session: string; media: Media }
   | { type: "publish"; media: Media }
-  /** Out of whatever there is, in both SDKs: a ringing call, a running one, one that a crashed page left behind. */
+  /** Leave everything in both SDKs: a ringing call, a running one, or one left behind by a crashed page. */
   | { type: "leave" };
 
-/** Which app, and where. */
+/** The CometChat app. */
 export interface App {
   appId: string;
   region: string;
   clientHost: string | null;
 }
 
-/** From the document. */
+/** A message from the document. */
 export type Report =
   /** The SDKs are loaded. */
   | { type: "ready" }
   | { type: "signed_in" }
-  /** Calls are heard, or not. */
+  /** Whether incoming calls are received. */
   | { type: "line"; up: boolean }
-  /** The login is gone: revoked, or replaced. */
+  /** The login is no longer valid: revoked or replaced. */
   | { type: "signed_out" }
-  /** Somebody calls. */
+  /** An incoming call. */
   | { type: "incoming"; session: string; from: string }
-  /** Whoever called does not any more. */
+  /** The caller has cancelled. */
   | { type: "withdrawn"; session: string }
-  /** Our call rings. */
+  /** The outgoing call is ringing. */
   | { type: "calling"; attempt: number; session: string }
-  /** A call was accepted: by the other one, or by us. */
+  /** A call was accepted by either side. */
   | { type: "accepted"; session: string; initiator: string }
-  /** Our call was not answered. */
+  /** The outgoing call was not answered. */
   | { type: "unanswered"; session: string }
-  /** The media of a call run. */
+  /** The media session of a call has been joined. */
   | { type: "joined"; session: string }
-  /** How many others are in it. */
+  /** The number of other participants in it. */
   | { type: "others"; session: string; count: number }
-  /** A call is over, whoever ended it. */
+  /** A call has ended on either side. */
   | { type: "ended"; session: string }
-  /** Everything is left. */
+  /** Everything was left. */
   | { type: "left" }
-  /** An order was not done. `code`: the SDK's own. */
+  /** An order failed. `code` is the SDK's error code. */
   | { type: "failed"; order: Order["type"]; code: string; message: string };

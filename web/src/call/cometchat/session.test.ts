@@ -7,7 +7,7 @@ import { CometChatSession, type Wish } from "./session.ts";
 
 const OPEN = { microphone: true, camera: true };
 
-/** A session, and the document it orders about, played by hand. */
+/** A session with a simulated document. */
 class Scene {
   readonly clock = new FakeClock();
   readonly orders: Order[] = [];
@@ -51,7 +51,7 @@ class Scene {
     for (const report of reports) this.session.receive(report);
   }
 
-  /** The orders since this was asked last. */
+  /** Returns the orders since the last call. */
   taken(): Order[] {
     return this.orders.splice(0);
   }
@@ -69,7 +69,7 @@ class Scene {
     return this;
   }
 
-  /** In a call with the other one. */
+  /** In a call with the other participant. */
   async together(session = "s1"): Promise<this> {
     await this.arrived();
     this.wish({ connected: true });
@@ -215,7 +215,7 @@ test("a revoked login, or a person who was deleted there, gets a token that is n
   }
 });
 
-test("the end of the visit ends the call, and a click there is none of ours", async () => {
+test("the end of the visit ends the call, and the report of that is ignored", async () => {
   const scene = await new Scene(false).together();
   scene.wish({ connected: false });
   assert.deepEqual(scene.types(), ["leave"]);

@@ -3,84 +3,84 @@ import { backOff, nothing } from "../../time/clock.ts";
 import type { MediaState } from "../backend.ts";
 import type { App, Media, Order, Report } from "./protocol.ts";
 
-/** How long a step may take until the document is made anew. */
+/** Timeout of a step after which the document is reloaded. */
 const STEP_WITHIN = 15_000;
-/** How long a call rings at most: the other one's page is there, and answers by itself. */
+/** Maximum ringing time. The other participant's page answers automatically. */
 const ANSWER_WITHIN = 10_000;
-/** How long the other one may be out of a running call before they are called again. */
+/** How long the other participant may be missing from a running call before they are called again. */
 const ALONE_FOR = 3_000;
-/** Codes of a login that does not work any more. */
+/** Error codes of a login that is no longer valid. */
 const LOGIN_GONE = ["AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "NOT_LOGGED_IN", "USER_NOT_LOGGED_IN"];
-/** The code of a call to somebody whom the service does not know any more. */
+/** The error code of a call to a user that the service does not know any more. */
 const OTHER_GONE = "ERR_UID_NOT_FOUND";
 
-/** Who is who at CometChat. */
+/** The CometChat user IDs of both sides. */
 export interface Parties {
   self: string;
   other: string;
-  /** Whether this side calls. */
+  /** Whether this side places the call. */
   calls: boolean;
   ringSeconds: number;
   app: App;
 }
 
-/** What the machine acts on. */
+/** The effects of the state machine. */
 export interface Surroundings {
   clock: Clock;
   random: () => number;
-  /** Loads the document with the SDKs, in place of the one there is. */
+  /** Loads the document with the SDKs, replacing the current one. */
   load: () => void;
-  /** Takes it out: camera, microphone and sockets go with it. */
+  /** Removes the document, which releases camera, microphone and sockets. */
   unload: () => void;
   order: (order: Order) => void;
-  /** A token; `fresh`: the last one does not work. */
+  /** Returns an access token. `fresh`: the previous one is no longer valid. */
   token: (fresh: boolean) => Promise<string>;
-  /** Somebody who is not the other person of this appointment called. */
+  /** Reports a call from someone other than the counterpart. */
   stranger: () => void;
   changed: () => void;
 }
 
 type Phase =
   | { name: "off" }
-  /** The document loads, or signs in. */
+  /** The document is loading or signing in. */
   | { name: "arriving" }
-  /** Signed in, and in no call. */
+  /** Signed in, not in a call. */
   | { name: "idle" }
-  /** Our call rings; `session` once the service has named it. */
+  /** The outgoing call is ringing; `session` is set once the service has assigned it. */
   | { name: "calling"; attempt: number; session: string | null }
   | { name: "accepting"; session: string }
   | { name: "joining"; session: string }
-  /** `met`: the other one has been seen in it. */
+  /** `met`: the other participant has joined it. */
   | { name: "in"; session: string; met: boolean }
-  /** Everything is being left; then on. */
+  /** Leaving everything before continuing. */
   | { name: "leaving" };
 
-/** What is wanted of it. */
+/** The target state. */
 export interface Wish {
   present: boolean;
   connected: boolean;
-  /** The other one hears calls. */
+  /** The other participant can receive calls. */
   otherReady: boolean;
   media: Media;
 }
 
 /**
- * A visit's call at CometChat, from Bedside's side. Where the visit stands is the server's word and comes as a
- * wish; what CometChat reports are inputs. The provider's side calls, and calls again until it is answered; the
- * patient's answers that one person, and nobody else.
+ * The call of a visit over CometChat. The stage of the visit is decided by the server and passed as the target state;
+ * CometChat's reports are inputs. The provider's side calls until it is answered; the patient's side answers calls from
+ * the provider only.
  */
 export class CometChatSession {
   readonly #parties: Parties;
   readonly #around: Surroundings;
   #phase: Phase = { name: "off" };
   #wish: Wish = { present: false, connected: false, otherReady: false, media: { microphone: false, camera: false } };
-  /** A call of theirs that came before the server's word that the two are together. */
+  /** An incoming call that arrived before the server reported that both are connected. */
   #early: string | null = null;
-  /** Sessions that are over for us: late reports about them are none. */
+  /** Sessions that have ended on this side; late reports about them are ignored. */
   #over = new Set<string>();
   #attempts = 0;
   #failures = 0;
-  /** Calls are heard. */
+  /** Whether incoming calls are received. */
   #line = false;
   #trouble: string | null = null;
   #arrivals = 0;
@@ -93,7 +93,7 @@ export class CometChatSession {
     this.#around = around;
   }
 
-  /** How the way to the other one stands: up while signed in and idle, too. */
+  /** The state of the connection to the other participant. Also "up" while signed in and idle. */
   get link(): MediaState["link"] {
     switch (this.#phase.name) {
       case "off":
@@ -112,7 +112,7 @@ export class CometChatSession {
     }
   }
 
-  /** Whether a call of the other one's would be heard, or there is one. */
+  /** Whether a call from the other participant could be received, or is in progress. */
   get ready(): boolean {
     switch (this.#phase.name) {
       case "off":
@@ -129,29 +129,29 @@ export class CometChatSession {
     }
   }
 
-  /** Whether the call's own picture is to be shown. */
+  /** Whether the call's video surface is to be shown. */
   get shows(): boolean {
     return this.#phase.name === "in" || this.#phase.name === "joining";
   }
 
-  /** Why it does not come about, in the service's own code; `null`: it does. */
+  /** The service's error code if the call cannot be established; `null` otherwise. */
   get trouble(): string | null {
     return this.#trouble;
   }
 
-  /** Works towards a wish. */
+  /** Sets the target state. */
   update(wish: Wish): void {
     const before = this.#wish;
     this.#wish = wish;
     const { microphone, camera } = wish.media;
     const published = before.media.microphone !== microphone || before.media.camera !== camera;
     if (published && this.#phase.name === "in") this.#around.order({ type: "publish", media: wish.media });
-    // They did not hear the call that rings.
+    // The other participant could not receive the call that is ringing.
     if (!before.otherReady && wish.otherReady && this.#phase.name === "calling") this.#leave();
     this.#follow();
   }
 
-  /** The document said something. */
+  /** Processes a report from the document. */
   receive(report: Report): void {
     switch (report.type) {
       case "ready":
@@ -164,11 +164,11 @@ export class CometChatSession {
       case "line":
         this.#line = report.up;
         this.#around.changed();
-        // Their answer may have been missed.
+        // The answer may have been missed.
         if (report.up && this.#phase.name === "calling") this.#leave();
         break;
       case "signed_out":
-        // On the way in it is only the login before that goes.
+        // While arriving, this concerns only the previous login.
         if (this.#phase.name !== "off" && this.#phase.name !== "arriving") this.#renewLogin();
         break;
       case "incoming":
@@ -207,14 +207,14 @@ export class CometChatSession {
     }
   }
 
-  /** Ends it. */
+  /** Ends the session. */
   close(): void {
     this.#stop();
     if (this.#phase.name !== "off") this.#around.unload();
     this.#phase = { name: "off" };
   }
 
-  /** What follows from the wish, where something does. */
+  /** Acts on the target state if necessary. */
   #follow(): void {
     const { present, connected, otherReady } = this.#wish;
     if (!present) {
@@ -262,7 +262,7 @@ export class CometChatSession {
     }
   }
 
-  /** A login that does not work any more gets a token that is new, in a document that is new. */
+  /** Replaces an invalid login: gets a fresh token in a fresh document. */
   #renewLogin(): void {
     this.#stop();
     this.#go({ name: "arriving" });
@@ -280,7 +280,7 @@ export class CometChatSession {
     this.#stopAgain = this.#around.clock.after(delay, () => this.#arrive());
   }
 
-  /** Signed in, and in no call. */
+  /** Signed in, not in a call. */
   #settle(): void {
     this.#stop();
     this.#failures = 0;
@@ -307,7 +307,7 @@ export class CometChatSession {
     }
     this.#early = session;
     if (!this.#wish.connected) return;
-    // They call anew: what there was before is over, for their page has begun again.
+    // A new call means that their page was reloaded, so the previous call is over.
     if (this.#phase.name === "idle") this.#accept(session);
     else if (this.#phase.name === "joining" || this.#phase.name === "in") this.#leave();
   }
@@ -319,7 +319,9 @@ export class CometChatSession {
     this.#around.order({ type: "accept", session });
   }
 
-  /** Every tab of a person hears of it: it is ours only if we called, or have just accepted. */
+  /**
+   * All tabs of a user receive this report. It concerns this one only if it placed the call or has just accepted it.
+   */
   #accepted(session: string, initiator: string): void {
     const { self, other } = this.#parties;
     const phase = this.#phase;
@@ -336,7 +338,7 @@ export class CometChatSession {
     this.#failures = 0;
     this.#trouble = null;
     this.#go({ name: "in", session, met: false });
-    // It may have changed since the order to join.
+    // The media choice may have changed since the order to join.
     this.#around.order({ type: "publish", media: this.#wish.media });
     this.#aloneFor(STEP_WITHIN, session);
   }
@@ -348,13 +350,13 @@ export class CometChatSession {
     else this.#aloneFor(this.#phase.met ? ALONE_FOR : STEP_WITHIN, session);
   }
 
-  /** The one who calls waits a moment for the other one, then calls again. */
+  /** The calling side waits a moment for the other participant, then calls again. */
   #aloneFor(time: number, session: string): void {
     this.#stopAlone();
     if (this.#parties.calls) this.#stopAlone = this.#around.clock.after(time, () => this.#retry(session));
   }
 
-  /** A call is over although the two are together: everything is left, then it begins again. */
+  /** A call ended although both are connected: leave everything and start again. */
   #retry(session: string): void {
     this.#over.add(session);
     this.#leave();
@@ -370,7 +372,7 @@ export class CometChatSession {
   }
 
   #failed(order: Order["type"], code: string): void {
-    // A fresh token comes with both people made known there again.
+    // Requesting a fresh token also registers both users with the service again.
     const unknown = LOGIN_GONE.includes(code) || (order === "call" && code === OTHER_GONE);
     if (unknown && this.#phase.name !== "off") return this.#renewLogin();
     switch (order) {

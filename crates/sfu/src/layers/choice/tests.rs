@@ -8,13 +8,13 @@ use super::*;
 const BITS: [u64; 3] = [150_000, 500_000, 1_500_000];
 const STEP: Duration = Duration::from_millis(500);
 
-/// A publisher who sends so much in each layer; nothing: does not send it.
+/// A publisher that sends these layers at their usual rates.
 fn picture(live: [bool; 3]) -> Picture {
     let rates = PerLayer::of(|layer| Rate { offered: true, live: live[layer as usize], bits: BITS[layer as usize] });
     Picture { rates, most: Some(Full), speaks: false }
 }
 
-/// A receiver, and its publishers, who send what is asked of them if they can.
+/// A receiver with publishers that send what is requested of them, if they can.
 struct Desk {
     choice: Choice,
     now: Instant,
@@ -98,18 +98,14 @@ fn without_room_it_shrinks_at_once_and_the_small_layer_is_asked_for() {
     assert_eq!(
         desk.chosen[0],
         Chosen { take: Some(Full), wish: Some(Half), holds: true },
-        "until the smaller one comes"
+        "until the smaller layer arrives"
     );
     desk.pictures[0] = picture([false, true, true]);
     desk.step();
     assert_eq!(desk.takes(), [Some(Half)]);
     desk.room = Some(60_000);
     desk.step();
-    assert_eq!(
-        desk.chosen[0],
-        Chosen { take: None, wish: Some(Quarter), holds: false },
-        "there is far too little room"
-    );
+    assert_eq!(desk.chosen[0], Chosen { take: None, wish: Some(Quarter), holds: false }, "far too little bandwidth");
     desk.pictures[0] = picture(ALL);
     desk.step();
     assert_eq!(desk.takes(), [Some(Quarter)]);
@@ -139,7 +135,7 @@ fn where_there_is_room_a_large_picture_stays_until_the_small_one_comes() {
 }
 
 #[test]
-fn whoever_has_the_floor_gets_what_is_left_first() {
+fn the_active_speaker_gets_what_is_left_first() {
     let mut desk = Desk::new(vec![picture(ALL), picture(ALL), picture(ALL)]);
     desk.room = Some(2_140_000);
     desk.pictures[1].speaks = true;
@@ -151,7 +147,7 @@ fn whoever_has_the_floor_gets_what_is_left_first() {
     assert_eq!(desk.takes(), [Some(Quarter), Some(Quarter), Some(Full)]);
     desk.room = Some(300_000);
     desk.step();
-    assert_eq!(desk.takes(), [Some(Quarter), None, Some(Quarter)], "and stays when others go");
+    assert_eq!(desk.takes(), [Some(Quarter), None, Some(Quarter)], "the speaker's video stays when others stop");
 }
 
 #[test]
@@ -173,7 +169,7 @@ fn what_was_seen_to_arrive_is_kept_to() {
     desk.pictures[1].speaks = true;
     desk.run(5);
     assert_eq!(desk.sum(), 3_000_000);
-    // The measurement narrows too little at first, then too much, and recovers.
+    // The measurement limits too little at first, then too much, and recovers.
     desk.carried = Some(900_000);
     for (room, takes) in [
         (Some(2_200_000), [Some(Quarter), Some(Half)]),
@@ -189,13 +185,13 @@ fn what_was_seen_to_arrive_is_kept_to() {
     while desk.takes() == [Some(Quarter), Some(Half)] && desk.now - began < MOST_PATIENCE {
         desk.step();
     }
-    assert_eq!(desk.takes(), [Some(Quarter), Some(Full)], "one step, once the patience has ended");
+    assert_eq!(desk.takes(), [Some(Quarter), Some(Full)], "one step, after the waiting time");
 }
 
 #[test]
 fn what_was_too_much_is_tried_later_and_later() {
     let mut desk = Desk::new(vec![picture(ALL)]);
-    // A network of a megabit: its measurement narrows when more is sent, and forgets that after three seconds.
+    // A network of 1 Mbit/s whose measurement drops when more is sent, and recovers after three seconds.
     let mut tries = Vec::new();
     let mut narrowed: Option<Instant> = None;
     let start = desk.now;
@@ -212,7 +208,7 @@ fn what_was_too_much_is_tried_later_and_later() {
     assert!(between.iter().rev().take(2).all(|seconds| *seconds >= MOST_PATIENCE.as_secs()), "{between:?}");
 }
 
-/// What happens to somebody's choice.
+/// Random changes of a receiver's choice.
 #[derive(Debug, Clone)]
 enum Turn {
     Room(Option<u64>),
@@ -273,7 +269,7 @@ proptest! {
                 let Some(take) = chosen.take else { continue };
                 prop_assert!(picture.rates[take].live);
                 prop_assert!(Some(take) <= picture.most || chosen.wish < Some(take), "{chosen:?}");
-                // Of what has to become smaller and cannot yet, the moment is bounded by another test.
+                // For a downgrade that is still waiting, another test bounds the time.
                 if chosen.wish >= Some(take) {
                     sum += picture.rates[take].bits;
                     reducible |= picture.rates.live(take).next() != Some(take);

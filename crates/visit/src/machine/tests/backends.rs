@@ -1,4 +1,4 @@
-//! A visit whose media another backend carries, and the move from one to another.
+//! Visits on another call backend, and moving a call between backends.
 
 use super::*;
 
@@ -12,14 +12,14 @@ fn a_call_is_moved_in_the_same_visit() {
     let (visit, stage) = (scene.visit.id(), scene.stage(PATIENT).clone());
     moved(&mut scene, CallBackend::CometChat);
     assert_eq!(scene.visit.id(), visit);
-    assert_eq!(scene.stage(PATIENT), &stage, "they are still together");
+    assert_eq!(scene.stage(PATIENT), &stage, "both stay connected");
     for page in [PATIENT, PROVIDER] {
         assert_eq!(scene.page(page).backend, CallBackend::CometChat);
     }
-    assert!(scene.log.contains(&Output::SetBackend(CallBackend::CometChat)), "and after a restart too");
+    assert!(scene.log.contains(&Output::SetBackend(CallBackend::CometChat)), "the backend is saved for a restart");
     assert!(scene.log.contains(&Output::DropMedia { user: user(1) }));
     assert_eq!(scene.audits().last(), Some(&AuditAction::VisitBackendChanged));
-    assert!(!scene.visit.is_admitted(user(1)), "our own server forwards nothing meanwhile");
+    assert!(!scene.visit.is_admitted(user(1)), "the embedded SFU forwards nothing meanwhile");
 
     moved(&mut scene, CallBackend::Embedded);
     assert!(scene.visit.is_admitted(user(1)) && scene.visit.is_admitted(user(2)));
@@ -55,10 +55,14 @@ fn a_move_survives_a_restart() {
 #[test]
 fn of_another_backends_media_only_the_page_knows() {
     let mut scene = Scene::in_call();
-    assert_eq!(scene.send(PATIENT, Command::ReportMedia { carries: true }), Err(Refusal::NotNow), "we know better");
+    assert_eq!(
+        scene.send(PATIENT, Command::ReportMedia { carries: true }),
+        Err(Refusal::NotNow),
+        "the server observes its own SFU"
+    );
     moved(&mut scene, CallBackend::CometChat);
     scene.input(Input::MediaUp { user: user(1) });
-    assert!(!scene.page(PATIENT).you.media, "that was about the connection before");
+    assert!(!scene.page(PATIENT).you.media, "the report belonged to the previous connection");
 
     scene.send(PATIENT, Command::ReportMedia { carries: true }).expect("reported");
     assert!(scene.page(PATIENT).you.media);
@@ -68,13 +72,20 @@ fn of_another_backends_media_only_the_page_knows() {
     assert!(matches!(scene.stage(PROVIDER), Stage::Connected { .. }));
 
     scene.drop_connection(PATIENT);
-    assert!(matches!(scene.stage(PROVIDER), Stage::Reconnecting { .. }), "a page that is gone reports nothing");
+    assert!(
+        matches!(scene.stage(PROVIDER), Stage::Reconnecting { .. }),
+        "the report of a disconnected page is dropped"
+    );
 }
 
 #[test]
 fn a_report_of_a_stranger_makes_sense_over_another_backend_alone() {
     let mut scene = Scene::in_call();
-    assert_eq!(scene.send(PATIENT, Command::ReportStranger), Err(Refusal::NotNow), "nobody else can call here");
+    assert_eq!(
+        scene.send(PATIENT, Command::ReportStranger),
+        Err(Refusal::NotNow),
+        "the embedded backend has no stranger calls"
+    );
     assert!(!scene.audits().contains(&AuditAction::StrangerRefused));
     moved(&mut scene, CallBackend::CometChat);
     scene.send(PATIENT, Command::ReportStranger).expect("recorded");

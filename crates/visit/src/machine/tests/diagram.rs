@@ -1,5 +1,5 @@
-//! The diagrams of `docs/visit.md`: every stage that a run of the machine can reach, and what leads from
-//! one to the next. Found by walking the machine itself, and held against the committed file.
+//! Generates the diagrams in `docs/visit.md`: every stage that the machine can reach, and the transitions between them.
+//! Found by exploring the machine itself, and compared with the committed file.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/visit.md");
 const BEGIN: &str = "<!-- made by `UPDATE=1 cargo test -p bedside-visit diagram` -->\n";
 const END: &str = "<!-- until here -->\n";
 
-/// The two people, each with a page.
+/// The two participants, each with one page.
 const PAGES: [(u128, &str, ConnectionId); 2] = [(1, "patient", PATIENT), (2, "provider", PROVIDER)];
 
-/// Who does it (none: time), in words, and what.
+/// The participant who causes an input (`None` for time), its label, and the input.
 type Cause = (Option<usize>, &'static str, Input);
 
 fn causes(visit: &Visit) -> Vec<Cause> {
@@ -49,7 +49,7 @@ fn causes(visit: &Visit) -> Vec<Cause> {
     causes
 }
 
-/// What tells states apart, without the moments at which they began.
+/// Identifies a state, ignoring the times at which it began.
 fn key(visit: &Visit) -> String {
     let seats: Vec<_> = visit.seats.iter().map(|seat| (seat.attendance, seat.connection(), seat.media)).collect();
     let whole = format!("{:?} {:?} {:?} {:?}", visit.phase, visit.ring, visit.connected.is_some(), seats);
@@ -63,7 +63,7 @@ fn stage_name(visit: &Visit, who: usize) -> String {
 
 type Edges = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// Every edge between the stages that each of the two sees.
+/// Returns all transitions between the stages that each of the two participants sees.
 fn walk() -> [Edges; 2] {
     let mut edges = [Edges::new(), Edges::new()];
     let mut first = Scene::new();
@@ -76,10 +76,10 @@ fn walk() -> [Edges; 2] {
         }
         for (who, what, input) in causes(&visit) {
             let mut next = visit.clone();
-            // The next deadline, so that time changes something; otherwise the same moment.
+            // If time is the cause, jump to the next deadline; otherwise time does not advance.
             let at = if who.is_some() { now } else { next.next_deadline().unwrap_or(now) };
             let fresh = VisitId::new(Uuid::from_u128(seen.len() as u128 + 1_000));
-            // Each walk sends each command once: nothing is remembered as done.
+            // Every path may send every command again.
             next.seats.iter_mut().for_each(|seat| seat.forget_commands());
             next.handle(Context { now: at, fresh }, input);
             while next.poll_output().is_some() {}
@@ -94,7 +94,7 @@ fn walk() -> [Edges; 2] {
                     edges.entry((from, to)).or_default().insert(label);
                 }
             }
-            // The door closes in the end; what is after it is not drawn.
+            // The join window closes at some point; stages after that are not drawn.
             if at < visit.closes {
                 queue.push_back((next, at));
             }
@@ -119,7 +119,7 @@ fn generate() -> String {
 #[test]
 fn the_documents_diagrams_are_the_machines() {
     let document = std::fs::read_to_string(FILE).expect("docs/visit.md");
-    let (before, rest) = document.split_once(BEGIN).expect("the place of the diagrams");
+    let (before, rest) = document.split_once(BEGIN).expect("the diagram markers");
     let (_, after) = rest.split_once(END).expect("its end");
     let fresh = format!("{before}{}{after}", generate());
     if std::env::var_os("UPDATE").is_some() {

@@ -1,4 +1,4 @@
-//! Random interleavings of commands, connections and time, against what must always hold.
+//! Checks invariants under random interleavings of commands, connections and time.
 
 use proptest::prelude::*;
 
@@ -11,13 +11,13 @@ const PEOPLE: [(u128, Role); 4] = [(1, Role::Patient), (2, Role::Provider), (3, 
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A person opens the visit on one of their two devices.
+    /// A participant opens the visit on one of their two devices.
     Open(usize, bool),
-    /// A page comes back, its old connection noticed as gone or not.
+    /// A page reconnects, before or after the server noticed that its old connection was gone.
     Resume(usize, bool),
     Disconnect(usize),
     Send(usize, Command),
-    /// The last command of a page comes again.
+    /// A page sends its last command again.
     Repeat(usize),
     Media(usize, bool),
     Wait(u64),
@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A person's page as the person has it.
+/// The state of a page as its user sees it.
 #[derive(Clone)]
 struct Open {
     name: String,
@@ -137,7 +137,7 @@ impl Run {
         }
     }
 
-    /// The page has not heard of the answer, and sends it again.
+    /// The page did not receive the answer, and sends the command again.
     fn repeat(&mut self, who: usize) {
         let Some(open) = self.open[who].clone().filter(|open| open.connected) else { return };
         let Some((id, command)) = open.last else { return };
@@ -146,10 +146,10 @@ impl Run {
         let said = self.scene.visit.messages.len();
         self.scene.input(Input::Command { connection: open.connection, id, command: command.clone() });
         if was_done {
-            assert_eq!(self.scene.visit.record(), before, "{command:?} is not done again");
+            assert_eq!(self.scene.visit.record(), before, "{command:?} is not applied twice");
             assert_eq!(self.scene.visit.messages.len(), said);
         } else {
-            // It was refused then; now it may be taken.
+            // It was refused before; now it may be accepted.
             self.said = self.scene.visit.messages.len();
             self.wanted = PEOPLE.map(|(n, _)| self.scene.visit.published(user(n)).expect("a seat"));
         }
@@ -195,7 +195,7 @@ impl Run {
             match self.open[at].as_ref().filter(|open| open.connected) {
                 Some(open) => {
                     let page = self.scene.pages.iter().find(|(c, _, _)| *c == open.connection).expect("a page");
-                    assert_eq!(Some(&page.2), visit.view(user(n)).as_ref(), "a snapshot and the changes are the state");
+                    assert_eq!(Some(&page.2), visit.view(user(n)).as_ref(), "snapshot plus changes equals the view");
                     assert_eq!(seat.connection(), Some(open.connection), "one seat, the newest page");
                 }
                 None => assert_eq!(seat.connection(), None),
@@ -203,20 +203,23 @@ impl Run {
             let forwarded = started && seat.entered().is_some() && visit.backend() == CallBackend::Embedded;
             let forwarded = forwarded && (n != 1 || visit.connected.is_some());
             assert_eq!(visit.is_admitted(user(n)), forwarded, "forwarded: in, started, met, and by us");
-            assert_eq!((seat.microphone, seat.camera), self.wanted[at], "nothing its owner did not last ask for");
+            assert_eq!((seat.microphone, seat.camera), self.wanted[at], "media follows the owner's last choice");
         }
         if let Some(Stage::Connected { .. }) = visit.view(user(1)).map(|view| view.stage) {
             assert!(visit.seats[super::super::PROVIDER].entered().is_some());
         }
         assert_eq!(visit.seats.len(), PEOPLE.len(), "one seat a person");
-        assert_eq!(visit.messages.len(), self.said, "nothing said is lost or doubled");
-        assert_eq!(visit.saved, visit.record(), "what is durable is what was last given to be saved");
-        assert!(visit.next_deadline().is_none_or(|at| at > self.scene.now), "a deadline in the past would spin");
+        assert_eq!(visit.messages.len(), self.said, "no message is lost or duplicated");
+        assert_eq!(visit.saved, visit.record(), "the durable state matches the last save");
+        assert!(
+            visit.next_deadline().is_none_or(|at| at > self.scene.now),
+            "a deadline in the past would cause a busy loop"
+        );
         self.everyone_has_a_way_out();
     }
 
-    /// From any state, some command changes what each connected person sees; unless the program stops,
-    /// or the door has closed, when what is left is the page's own way back.
+    /// Checks that from any state, some command changes what each connected participant sees. Except while the server
+    /// is shutting down or after the join window closed, when only the page's automatic enter remains.
     fn everyone_has_a_way_out(&self) {
         let visit = &self.scene.visit;
         let over = matches!(visit.phase, VisitPhase::Ended { .. });
@@ -269,7 +272,7 @@ proptest! {
     }
 }
 
-/// Texts of up to 2,000 characters, among them those that take most bytes, in memory or as JSON.
+/// Texts of up to 2,000 characters, including those that take the most bytes in memory or as JSON.
 fn longest_text() -> impl Strategy<Value = crate::ChatText> {
     let character = prop_oneof![Just('😀'), Just('"'), Just('\\'), Just('\t'), Just('x'), Just('\u{10ffff}')];
     (character, 200_usize..=2_000).prop_map(|(character, count)| {
@@ -281,8 +284,8 @@ fn longest_text() -> impl Strategy<Value = crate::ChatText> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3))]
 
-    /// Whatever people write, until nobody may write any more: a page's snapshot fits into a message, and everybody had
-    /// their share.
+    /// Checks that whatever participants write until their quotas are used up, a page's snapshot fits into one message,
+    /// and everyone had their share.
     #[test]
     fn the_largest_legal_visit_fits_into_a_snapshot(
         (texts, first) in (prop::collection::vec(longest_text(), 4), 0_usize..7),
@@ -310,7 +313,7 @@ proptest! {
             }
             scene.drop_connection(connection);
         }
-        prop_assert!(written[1] >= 14 && written[2] >= 14, "patient and provider have theirs: {written:?}");
+        prop_assert!(written[1] >= 14 && written[2] >= 14, "patient and provider have their own quota: {written:?}");
         let Output::Send { message, .. } = ({
             scene.arrive(2, "another-page", None, ConnectionId(500));
             scene.log.iter().rfind(|output| matches!(output, Output::Send { connection: ConnectionId(500), message: ServerMessage::Snapshot { .. } }))
