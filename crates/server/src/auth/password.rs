@@ -63,12 +63,12 @@ impl Passwords {
     /// # Errors
     /// If the password is too short, too long or too easy, or the pool is busy.
     pub(crate) async fn hash(&self, password: SecretString, about: &[&str]) -> Result<String, PasswordError> {
+        if is_too_long(&password) {
+            return Err(PasswordError::TooLong);
+        }
         let password = composed(&password);
         if password.expose_secret().chars().count() < MIN_LENGTH {
             return Err(PasswordError::TooShort);
-        }
-        if password.expose_secret().chars().count() > MAX_LENGTH {
-            return Err(PasswordError::TooLong);
         }
         // The estimate takes tens of milliseconds: it is work for the threads that stand back, as the hash is.
         let about: Vec<String> = about.iter().map(|&text| text.to_owned()).collect();
@@ -86,14 +86,10 @@ impl Passwords {
     /// # Errors
     /// [`PasswordError::Busy`] if too many are waiting.
     pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
-        // Nothing is composed of what is far too long.
-        if password.expose_secret().len() > 4 * MAX_LENGTH {
+        if is_too_long(&password) {
             return Ok(false);
         }
         let typed = composed(&password);
-        if typed.expose_secret().chars().count() > MAX_LENGTH {
-            return Ok(false);
-        }
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.to_string());
         // A hash from before passwords were composed is of what was typed then. Where that is the same, as it mostly is,
@@ -119,6 +115,14 @@ impl Passwords {
 /// accent and a letter, another one character.
 fn composed(password: &SecretString) -> SecretString {
     password.expose_secret().nfc().collect::<String>().into()
+}
+
+/// Whether a password is longer than a form allows, as it was typed and as it is composed: some letters are longer when
+/// composed, others shorter.
+fn is_too_long(password: &SecretString) -> bool {
+    let typed = password.expose_secret();
+    // Nothing that is far too long is composed: composing shortens a text to a third at most.
+    typed.chars().count() > MAX_LENGTH && (typed.len() > 12 * MAX_LENGTH || typed.nfc().count() > MAX_LENGTH)
 }
 
 /// Whether a password is one of the ten thousand million that are tried first, going by lists of those in use, names and
@@ -181,8 +185,11 @@ mod tests {
         let passwords = Passwords::new(1).expect("a pool");
         let long: String =
             "umbrella kettle frosty nine ".chars().chain("\u{f6}bcdefghijk".chars().cycle()).take(1024).collect();
-        let hash = passwords.hash(long.clone().into(), &[]).await.expect("hashed");
-        assert!(passwords.verify(long.into(), Some(hash)).await.expect("checked"));
+        // Each of the second one's letters is two when composed.
+        for long in [long, "umbrella \u{958}\u{959} kettle frosty nine ".chars().cycle().take(1024).collect()] {
+            let hash = passwords.hash(long.clone().into(), &[]).await.expect("hashed");
+            assert!(passwords.verify(long.into(), Some(hash)).await.expect("checked"));
+        }
     }
 
     #[tokio::test]

@@ -224,3 +224,42 @@ async fn a_code_that_is_sent_twice_signs_in_once() {
     late.set_cookie("bedside-waiting", &"A".repeat(43));
     assert_eq!(late.post("/sign-in/code", &fields).await.location(), Some("/sign-in"));
 }
+
+/// At the limit of the fields: plain, outside the basic plane (two units each), and letters that are longer when composed.
+#[tokio::test]
+async fn what_the_password_and_address_fields_allow_is_taken() {
+    let server = Server::start().await;
+    let page = server.client().get("/sign-in").await.body;
+    let most = |name: &str| -> usize {
+        let tag = page.split("<input ").find(|tag| tag.contains(&format!("name=\"{name}\""))).expect("a field");
+        tag.split("maxlength=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a limit").parse().expect("one")
+    };
+    let longest = |text: &str, most: usize| -> String {
+        let mut units = 0;
+        let fits = |c: &char| {
+            units += c.len_utf16();
+            units <= most
+        };
+        text.chars().cycle().take_while(fits).collect()
+    };
+    let sign_in = async |password: &str| {
+        let client = server.client();
+        client.try_sign_in(&server.provider.email, password).await;
+        client
+    };
+    let mut current = PASSWORD.to_owned();
+    for text in [NEW, "umbrella 𝔸𝔹 kettle frosty 𝔻 nine", "umbrella \u{958} kettle \u{959} frosty nine"] {
+        let new = longest(text, most("password"));
+        let done = change(&sign_in(&current).await, &current, &new).await;
+        assert_eq!(done.status, 303, "{text}: {}", done.body);
+        current = new;
+    }
+    assert!(is_signed_in(&sign_in(&current).await).await);
+
+    let domain = longest("d.", most("email") - 64 - 1 - "example".len()) + "example";
+    let address = format!("{}@{domain}", "a".repeat(64));
+    let before = server.audit().await.len();
+    assert_eq!(server.client().try_sign_in(&address, NEW).await.status, 200);
+    let refused = server.audit().await.split_off(before).pop().expect("a line: the address was looked for");
+    assert_eq!(refused.action, "session.sign_in_failed");
+}

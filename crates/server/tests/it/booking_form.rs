@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use bedside_visit::permission::ClinicRole;
-use bedside_visit::{AppointmentId, OwnWork, Person};
+use bedside_visit::{AppointmentId, Clock as _, OwnWork, Person, Timestamp};
 use serde_json::json;
 
 use crate::account::hidden;
+use crate::support::database::Shell;
 use crate::support::{Client, Page, Reply, Server, When};
+
+/// After all that is booked.
+const FAR: Timestamp = Timestamp::from_millis(i64::MAX / 2);
 
 /// A form, field by field.
 type Fields<'a> = Vec<(&'a str, String)>;
@@ -368,4 +372,50 @@ async fn only_people_of_the_clinic_are_booked_as_providers() {
     assert!(desk.client.get("/book").await.body.contains("Zofia"), "still in the list of patients");
     let booked = program.post_json("/api/appointments", &booking(desk.server.provider.id().to_string())).await;
     assert_eq!(booked.status, 200, "{}", booked.body);
+}
+
+#[tokio::test]
+async fn what_the_form_for_companions_allows_is_taken() {
+    let desk = Desk::new().await;
+    for text in ["a", "𝔸", "\u{958}"] {
+        let visit = desk.server.book(When::Now).await;
+        let page = desk.client.get(&format!("/booking/{}", visit.id)).await.body;
+        let tag = page.split("<input ").find(|tag| tag.contains("name=\"name\"")).expect("the field");
+        let most = tag.split("maxlength=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a limit");
+        let most: usize = most.parse().expect("a number");
+        let name = text.repeat(most / text.encode_utf16().count());
+        let fields = [("key", &*hidden(&page, "key")), ("name", &name), ("role", "guest")];
+        let made = desk.client.post(&format!("/booking/{}/companions", visit.id), &fields).await;
+        assert!(made.status == 200 || made.status == 303, "{text}: {}", made.body);
+        let sealed = desk.server.store.get_appointment(visit.id).await.expect("read").expect("there");
+        assert_eq!(sealed.unseal_for(OwnWork::Operator).participants.companions.len(), 1, "{text}");
+    }
+}
+
+/// A change is whole or not at all: here what comes last cannot be written.
+#[tokio::test]
+async fn a_change_that_fails_half_way_leaves_nothing() {
+    let desk = Desk::new().await;
+    let mut shell = Shell::open(&desk.server.database()).await;
+    shell.run("CREATE TRIGGER broken BEFORE INSERT ON client_keys BEGIN SELECT RAISE(ABORT, 'broken'); END").await;
+    let before = desk.count().await;
+    let scopes = "appointments:read".parse().expect("scopes");
+    assert!(desk.server.operator().add_integrator("Portal", scopes).await.is_err());
+    assert_eq!(desk.count().await, before, "no person without a key");
+
+    shell.run("CREATE TRIGGER broken_too BEFORE INSERT ON appointments BEGIN SELECT RAISE(ABORT, 'broken'); END").await;
+    assert_eq!(desk.send(&[]).await.status, 500);
+    assert_eq!(desk.count().await, before, "no new patient without an appointment");
+
+    let visit_count = before.1;
+    shell.run("DROP TRIGGER broken_too").await;
+    assert_eq!(desk.send(&[]).await.status, 303);
+    assert_eq!(desk.count().await, (before.0 + 1, visit_count + 1));
+    let mut booked = desk.server.store.list_bookings(None, desk.server.clock.now(), FAR).await.expect("read");
+    let id = booked.remove(0).unseal_for(OwnWork::Operator).id;
+    let page = desk.client.get(&format!("/booking/{id}")).await.body;
+    shell.run("CREATE TRIGGER broken_again BEFORE INSERT ON invites BEGIN SELECT RAISE(ABORT, 'broken'); END").await;
+    let fields = [("key", &*hidden(&page, "key")), ("name", "Ines"), ("role", "guest")];
+    assert_eq!(desk.client.post(&format!("/booking/{id}/companions"), &fields).await.status, 500);
+    assert_eq!(desk.count().await, (before.0 + 1, visit_count + 1), "no companion without a link");
 }
