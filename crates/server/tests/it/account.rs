@@ -25,7 +25,7 @@ async fn another_password_ends_all_other_sign_ins() {
 
     let reply = change(&here, PASSWORD, NEW).await;
     assert_eq!((reply.status, reply.location()), (303, Some("/account?done=password")), "{}", reply.body);
-    assert!(here.get("/account?done=password").await.body.contains("Your password is changed."));
+    assert!(here.get("/account?done=password").await.body.contains("Your password has changed."));
     assert!(is_signed_in(&here).await && !is_signed_in(&there).await);
     assert_eq!(page.ending().await, Ending::Code(4401));
 

@@ -105,7 +105,7 @@ async fn what_proves_nothing_lets_nobody_in() {
         provider.sign_with(*signing);
         let client = server.client();
         let reply = provider.sign_in(&client, claims.clone()).await;
-        assert!(reply.status == 403 && reply.body.contains("That did not sign you in"), "{claims}: {}", reply.body);
+        assert!(reply.status == 403 && reply.body.contains("Sign-in failed"), "{claims}: {}", reply.body);
         assert!(!is_signed_in(&client).await, "{signing:?} {claims}");
     }
     let expected: Vec<&str> = cases.iter().map(|(.., code)| *code).collect();
