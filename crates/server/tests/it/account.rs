@@ -73,7 +73,7 @@ async fn a_sign_in_elsewhere_is_seen_and_ended() {
     let (here, there) = (server.sign_in(&server.provider).await, server.sign_in(&server.provider).await);
     let stranger = server.sign_in(&server.other_provider).await;
     let page = here.get("/account").await.body;
-    assert_eq!(page.matches("<li class=\"sign-in\">").count(), 2, "{page}");
+    assert_eq!(page.matches("<li class=\"row\">").count(), 2, "{page}");
     let handle =
         page.split("name=\"which\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a handle");
 

@@ -149,7 +149,7 @@ async fn two_visits_at_one_time_are_asked_about() {
     for fields in [&same_provider[..], &same_patient[..]] {
         let asked = desk.send(fields).await;
         assert_eq!(asked.status, 200);
-        for shown in ["another visit at that time", "12:00 to 12:20", "<bdi>Ada Lovelace</bdi>", "name=\"overlap\""] {
+        for shown in ["another visit at that time", ">12:00</time> to <time ", ">12:20</time>", "<bdi>Ada Lovelace</bdi>", "name=\"overlap\""] {
             assert!(asked.body.contains(shown), "{shown}: {}", asked.body);
         }
     }
