@@ -84,7 +84,8 @@ pub(crate) async fn answer(
     let mut before = None;
     if admit {
         let mut vouched_by = None;
-        before = transaction.get_invite(&asked.invite).await?.and_then(|invite| invite.used);
+        let invite = transaction.get_invite(&asked.invite).await?;
+        before = invite.as_ref().and_then(|invite| invite.used);
         if !transaction.rebind_invite(&asked.invite, &asked.session, now).await? {
             return Err(Error::NotFound);
         }
@@ -97,6 +98,7 @@ pub(crate) async fn answer(
             clinic_role: None,
             invite: Some((appointment.id, asked.role)),
             vouched_by,
+            link_made_by: vouched_by.or(invite.and_then(|invite| invite.made_by)),
             device: asked.device,
             created_at: now,
             last_seen_at: now,

@@ -10,11 +10,11 @@ use prometheus_client::registry::Registry;
 
 use crate::assets::Assets;
 use crate::audit::{HeadKeeper, Refusals};
-use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, SecondStep, Sessions, Throttle};
+use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, Repeats, SecondStep, Sessions, Throttle};
 use crate::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::demo::DemoDoor;
-use crate::edge::Places;
+use crate::edge::ConnectionLimit;
 use crate::health::Health;
 use crate::journeys::Journeys;
 use crate::mail::Mailer;
@@ -41,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) second_step: SecondStep,
+    pub(crate) repeats: Repeats,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) reads: Reads,
     pub(crate) refusals: Refusals,
@@ -49,9 +50,9 @@ pub(crate) struct Parts {
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,
     /// For connections.
-    pub(crate) connections: Places,
+    pub(crate) connections: ConnectionLimit,
     /// For WebSockets.
-    pub(crate) sockets: Places,
+    pub(crate) sockets: ConnectionLimit,
     pub(crate) journeys: Journeys,
     pub(crate) metrics: Metrics,
     pub(crate) metrics_registry: Registry,

@@ -23,7 +23,8 @@ pub(crate) async fn add_invite(
     let role = appointment.participants.role_of(user).ok_or(Error::NotFound)?;
     let token = SecretToken::draw()?;
     transaction.delete_unused_invites(appointment.id, user).await?;
-    transaction.insert_invite(&Invite::new(token.hash().into(), appointment.id, (user, role), now, expires)).await?;
+    let invite = Invite::new(token.hash().into(), appointment.id, (user, role), now, expires);
+    transaction.insert_invite(&invite.made_by(actor.map(|actor| actor.user))).await?;
     let entry = AuditEntry::new(now, AuditAction::InviteCreated).about(user).of_appointment(appointment.id);
     let entry = entry.with_detail(role.as_str());
     transaction.append_audit(&actor.map_or(entry, |actor| entry.by(actor))).await?;

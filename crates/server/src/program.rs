@@ -21,13 +21,15 @@ use crate::app::{App, Parts};
 use crate::aside::Aside;
 use crate::assets::Assets;
 use crate::audit::{HeadKeeper, Refusals};
-use crate::auth::{AccessTokens, Cookies, Passkeys, PasswordError, Passwords, SecondStep, Seen, Sessions, Throttle};
+use crate::auth::{
+    AccessTokens, Cookies, Passkeys, PasswordError, Passwords, Repeats, SecondStep, Seen, Sessions, Throttle,
+};
 use crate::backup::{BackupError, finish_interrupted, is_interrupted};
 use crate::claim::{Claim, ClaimError};
 use crate::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::demo::DemoDoor;
-use crate::edge::{Doorman, HEAD_TIME, Http1Only, MAX_HEAD, Places, make_room};
+use crate::edge::{ConnectionLimit, HEAD_TIME, Http1Only, Limited, MAX_HEAD, make_room};
 use crate::health::{self, Health};
 use crate::journeys::Journeys;
 use crate::keys::{KeyError, Keys};
@@ -297,6 +299,7 @@ impl Program {
             passwords: Passwords::new(config.sign_in.password_workers)?,
             throttle: Throttle::new(),
             second_step: SecondStep::new(keys.sealer()?),
+            repeats: Repeats::default(),
             access_tokens: AccessTokens::new(&keys.current, &config.server.public_url)?,
             reads: Reads::default(),
             refusals: Refusals::default(),
@@ -311,8 +314,12 @@ impl Program {
             store,
             assets,
             hub,
-            connections: Places::new("server.limits.connections", limits.connections, limits.connections_per_network),
-            sockets: Places::new("server.limits.websockets", limits.websockets, limits.websockets_per_network),
+            connections: ConnectionLimit::new(
+                "server.limits.connections",
+                limits.connections,
+                limits.connections_per_network,
+            ),
+            sockets: ConnectionLimit::new("server.limits.websockets", limits.websockets, limits.websockets_per_network),
             journeys,
             metrics,
             metrics_registry,
@@ -356,17 +363,17 @@ impl Program {
         start_tasks(&app, media_events, rights_epoch, (files, reload));
         let server = {
             let handle = handle.clone();
-            let doorman = doorman(&app.config, app.connections.clone());
+            let limited = limited(&app.config, app.connections.clone());
             async move {
                 let mut server = axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(HEAD_TIME);
                 let mut http = server.http_builder().http1();
                 http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD);
                 match rustls {
                     Some(rustls) => {
-                        let acceptor = Http1Only(RustlsAcceptor::new(rustls).acceptor(doorman));
+                        let acceptor = Http1Only(RustlsAcceptor::new(rustls).acceptor(limited));
                         server.acceptor(acceptor).serve(service).await
                     }
-                    None => server.acceptor(Http1Only(doorman)).serve(service).await,
+                    None => server.acceptor(Http1Only(limited)).serve(service).await,
                 }
             }
         };
@@ -461,15 +468,16 @@ async fn drained(app: &App, asked: impl Future<Output = ()>) {
     }
 }
 
-/// Makes room for all connections that are allowed, and counts them.
-fn doorman(config: &Config, places: Places) -> Doorman {
+/// Raises the descriptor limit as far as the connection limit needs, and applies it to new connections.
+fn limited(config: &Config, limit: ConnectionLimit) -> Limited {
     if config.server.is_behind_an_unnamed_proxy() {
         tracing::warn!(
-            "whoever comes over the reverse proxy has its address: set server.trusted_proxies, or all share one limit"
+            "requests arrive through an undeclared reverse proxy, so all clients share one rate limit: set \
+             server.trusted_proxies"
         );
     }
     make_room(config.server.limits.connections);
-    Doorman::new(places, config.server.trusted_proxies.clone())
+    Limited::new(limit, config.server.trusted_proxies.clone())
 }
 
 /// How connections are encrypted, if they are; the files that the certificate is read from again; what renews it.
@@ -590,6 +598,7 @@ async fn sweep(app: App, beat: Beat) {
         beat.beat();
         app.throttle.sweep(app.clock.now());
         app.second_step.sweep(app.clock.now());
+        app.repeats.sweep(app.clock.now());
         if let Some(passkeys) = &app.passkeys {
             passkeys.sweep(app.clock.now());
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bedside_store::{AuditEntry, Listed, SessionHash, Store, StoreError};
+use bedside_store::{AuditEntry, Invite, Listed, SessionHash, Store, StoreError};
 use bedside_visit::{Appointment, AppointmentId, AuditAction, Timestamp};
 
 use crate::app::App;
@@ -96,6 +96,26 @@ pub(crate) async fn note_reads<'a>(
     }
     transaction.commit().await?;
     app.reads.note(identity.session, appointments.iter().map(|appointment| Seen::Appointment(appointment.id)), now);
+    Ok(())
+}
+
+/// Writes down that a link's page is about to show the name and the time of an appointment, to a reader who is not signed
+/// in: once an hour for each link.
+///
+/// # Errors
+/// If it cannot be written: then nothing is shown.
+pub(crate) async fn note_link_opened(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Error> {
+    let (now, seen) = (app.clock.now(), Seen::Appointment(appointment.id));
+    let link = SessionHash::new(*invite.token_hash.as_bytes());
+    if app.reads.is_noted(link, seen, now) {
+        return Ok(());
+    }
+    let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).with_detail("link");
+    let entry = entry.about(appointment.participants.patient.id).of_appointment(appointment.id);
+    let mut transaction = app.store.begin().await?;
+    transaction.append_audit(&entry).await?;
+    transaction.commit().await?;
+    app.reads.note(link, std::iter::once(seen), now);
     Ok(())
 }
 

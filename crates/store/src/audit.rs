@@ -14,11 +14,13 @@ pub struct Actor {
     pub client: Option<Uuid>,
     /// For whom a program says that it does so. It gives no right.
     pub on_behalf_of: Option<UserId>,
+    /// For a session that began with a link: who made the link.
+    pub link_made_by: Option<UserId>,
 }
 
 impl From<UserId> for Actor {
     fn from(user: UserId) -> Self {
-        Self { user, client: None, on_behalf_of: None }
+        Self { user, client: None, on_behalf_of: None, link_made_by: None }
     }
 }
 
@@ -101,6 +103,8 @@ pub struct AuditRow {
     pub client: Option<Uuid>,
     /// On whose behalf, if a program said so.
     pub on_behalf_of: Option<UserId>,
+    /// Who made the link that the actor's session began with, if it began with one.
+    pub link_made_by: Option<UserId>,
     /// The code of an [`AuditAction`].
     pub action: String,
     /// To whom. `None`: nobody in particular, somebody unknown, or the line is older than that was noted.
@@ -135,6 +139,7 @@ impl AuditRow {
             actor: entry.actor.map(|actor| actor.user),
             client: entry.actor.and_then(|actor| actor.client),
             on_behalf_of: entry.actor.and_then(|actor| actor.on_behalf_of),
+            link_made_by: entry.actor.and_then(|actor| actor.link_made_by),
             action: entry.action.as_str().to_owned(),
             subject: entry.subject,
             appointment: entry.appointment,

@@ -20,6 +20,7 @@ const PRESENT: [u8; 1] = [1];
 const SUBJECT: [u8; 1] = [2];
 const CLIENT: [u8; 1] = [3];
 const ON_BEHALF_OF: [u8; 1] = [4];
+const LINK_MADE_BY: [u8; 1] = [5];
 
 /// The SHA-256 of a line of the audit log and, through the line before it, of all up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +73,7 @@ impl AuditHash {
             (SUBJECT, id(line.subject.as_ref().map(|id| id as _))),
             (CLIENT, id(line.client.as_ref().map(|id| id as _))),
             (ON_BEHALF_OF, id(line.on_behalf_of.as_ref().map(|id| id as _))),
+            (LINK_MADE_BY, id(line.link_made_by.as_ref().map(|id| id as _))),
         ] {
             if let Some(text) = field {
                 add(&mut hasher, mark, &text);
@@ -189,6 +191,7 @@ mod tests {
             actor: None,
             client: None,
             on_behalf_of: None,
+            link_made_by: None,
             action: "visit.entered".to_owned(),
             subject: None,
             appointment: None,
@@ -268,6 +271,7 @@ mod tests {
             AuditHash::NONE.then(&AuditRow { actor: Some(ADA), ..line(1, None) }),
             AuditHash::NONE.then(&AuditRow { client: Some(ADA.uuid()), ..line(1, None) }),
             AuditHash::NONE.then(&AuditRow { on_behalf_of: Some(ADA), ..line(1, None) }),
+            AuditHash::NONE.then(&AuditRow { link_made_by: Some(ADA), ..line(1, None) }),
             AuditHash::NONE.then(&AuditRow { on_behalf_of: Some(ADA), subject: Some(ADA), ..line(1, None) }),
         ];
         let different: HashSet<AuditHash> = hashes.into_iter().collect();

@@ -15,6 +15,8 @@ pub struct Invite {
     pub user: UserId,
     /// As what.
     pub role: Role,
+    /// Who made it. `None`: the operator, on the command line, or it is older than that was noted.
+    pub made_by: Option<UserId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it can be used for the first time.
@@ -33,6 +35,13 @@ impl Invite {
         created_at: Timestamp,
         expires_at: Timestamp,
     ) -> Self {
-        Self { token_hash, appointment, user, role, created_at, expires_at, used: None }
+        Self { token_hash, appointment, user, role, made_by: None, created_at, expires_at, used: None }
+    }
+
+    /// Made by this user.
+    #[must_use]
+    pub const fn made_by(mut self, user: Option<UserId>) -> Self {
+        self.made_by = user;
+        self
     }
 }

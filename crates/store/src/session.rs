@@ -18,6 +18,8 @@ pub struct SessionRecord {
     pub invite: Option<(AppointmentId, Role)>,
     /// The program whose join token it began with, if it began with one.
     pub vouched_by: Option<UserId>,
+    /// Who made the link that it began with, if it began with one that a user or a program made.
+    pub link_made_by: Option<UserId>,
     /// The browser and system that it began in, as far as they said so: "Firefox on Windows".
     pub device: Option<String>,
     /// When it began.

@@ -331,6 +331,7 @@ async fn every_plain_column_is_known() {
         "appointments.status",
         "appointments.call_backend",
         "sessions.device",
+        "sessions.link_made_by",
         "sessions.vouched_by",
         "visits.phase",
         "visits.end_reason",

@@ -461,7 +461,12 @@ async fn an_audit_log_from_before_there_were_subjects_goes_on() {
         run(&mut shell, BEFORE_SUBJECTS).await.unwrap();
         store.migrate().await.unwrap();
         let mut transaction = store.begin().await.unwrap();
-        let actor = Actor { user: user_id(2), client: Some(Uuid::from_u128(10)), on_behalf_of: Some(user_id(3)) };
+        let actor = Actor {
+            user: user_id(2),
+            client: Some(Uuid::from_u128(10)),
+            on_behalf_of: Some(user_id(3)),
+            link_made_by: None,
+        };
         let entry = AuditEntry::new(at(5), AuditAction::UserDisabled).by(actor).about(user_id(1));
         transaction.append_audit(&entry).await.unwrap();
         transaction.commit().await.unwrap();

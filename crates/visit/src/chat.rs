@@ -60,7 +60,8 @@ pub struct ChatMessage {
 }
 
 /// What a person may write: 1–2,000 characters, of which not all are white space. Line breaks and tabs are kept, as in a
-/// table that was pasted; other control characters, which nobody sees, are taken out. It holds patient data and does not
+/// table that was pasted; what cannot be seen is removed, as from all text
+/// ([`text`](crate::text)). It holds patient data and does not
 /// print.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
@@ -82,6 +83,12 @@ impl ChatText {
         &self.0
     }
 
+    /// A message of the database, which an earlier version may have taken by another rule.
+    #[must_use]
+    pub const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// How long it is as a JSON string (RFC 8259, section 7).
     fn bytes_in_json(&self) -> usize {
         let escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\t');
@@ -93,14 +100,10 @@ impl TryFrom<String> for ChatText {
     type Error = InvalidChatText;
 
     fn try_from(text: String) -> Result<Self, InvalidChatText> {
-        let visible = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-        let text: String = text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(visible).collect();
-        let text = text.trim();
-        if !text.is_empty() && text.chars().count() <= Self::MAX {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidChatText)
-        }
+        // Counted as it was typed: the composed form of some letters is longer.
+        let typed = text.trim().chars().filter(|c| *c != '\r').count();
+        let text = crate::text::message(&text);
+        if text.is_empty() || typed > Self::MAX { Err(InvalidChatText) } else { Ok(Self(text)) }
     }
 }
 
@@ -137,7 +140,8 @@ mod tests {
     fn tabs_and_line_breaks_are_kept_and_other_control_characters_taken_out() {
         let text = |text: &str| String::from(ChatText::try_from(text.to_owned()).expect("a text"));
         assert_eq!(text("Aspirin\t100 mg\r\nRamipril\t5 mg\r"), "Aspirin\t100 mg\nRamipril\t5 mg");
-        assert_eq!(text("be\u{7}ll \u{0}\u{1b}[1m\u{85}\u{7f}x"), "bell [1mx");
+        assert_eq!(text("be\u{7}ll \u{0}\u{1b}[1m\u{85}\u{7f}x"), "bell [1m\nx");
+        assert_eq!(text("one\u{202e}\u{200b} two\u{2028}three \u{fffd}"), "one two\nthree \u{fffd}");
         // What is in the database already is read as it is.
         assert_eq!(text(&text("a\tb\nc")), "a\tb\nc");
     }

@@ -39,6 +39,8 @@ pub struct Arrival {
     pub role: Role,
     /// Which page of theirs.
     pub page: PageId,
+    /// Tells their sessions, and so their devices, apart. Means nothing else.
+    pub session: u64,
     /// The number of the last message the page has heard, if it was connected before.
     pub after: Option<u64>,
 }

@@ -215,6 +215,8 @@ pub enum AuditAction {
     VisitSeatExpired,
     /// A seat moved to another page or device.
     VisitSeatMoved,
+    /// A person came with another session than before: on another device, or by another link.
+    VisitDeviceChanged,
     /// Somebody changed what they send.
     VisitMediaChanged,
     /// Somebody agreed to the clinic's terms.
@@ -296,6 +298,7 @@ impl AuditAction {
             Self::VisitLeft => "visit.left",
             Self::VisitSeatExpired => "visit.seat_expired",
             Self::VisitSeatMoved => "visit.seat_moved",
+            Self::VisitDeviceChanged => "visit.device_changed",
             Self::VisitMediaChanged => "visit.media_changed",
             Self::ConsentGiven => "consent.given",
             Self::ConsentWithdrawn => "consent.withdrawn",

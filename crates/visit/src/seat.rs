@@ -105,6 +105,10 @@ pub(crate) struct Seat {
     pub(crate) consent: Option<Consent>,
     pub(crate) check: DeviceCheck,
     pub(crate) capture: Capture,
+    /// The session of their last page. `None` before the first, and after a restart.
+    pub(crate) session: Option<u64>,
+    /// When they came with another session than before: on another device.
+    pub(crate) device_changed: Option<Timestamp>,
     /// Whether their media is forwarded now.
     pub(crate) admitted: bool,
     /// The last commands that changed something durable, so that none is done twice, not even over
@@ -131,6 +135,8 @@ impl Seat {
             consent: None,
             check: DeviceCheck::default(),
             capture: Capture::Live,
+            session: None,
+            device_changed: None,
             admitted: false,
             done: VecDeque::new(),
             heeded: VecDeque::new(),

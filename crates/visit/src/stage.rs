@@ -96,6 +96,7 @@ fn participant(seat: &Seat, in_full: bool, terms: Option<TermsId>) -> Participan
         capture: seat.capture,
         consent: consent.map(|consent| consent.at),
         check: in_full.then_some(seat.check),
+        device_changed: seat.device_changed.filter(|_| in_full),
     }
 }
 

@@ -42,6 +42,12 @@ pub fn note(text: &str, longest: usize) -> Result<Option<String>, TextFault> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
+/// What people write to each other: line breaks and tabs are kept, what cannot be seen is removed. What stands for something
+/// unreadable stays, where the reader sees that something is missing.
+pub(crate) fn message(text: &str) -> String {
+    cleaned(&with_plain_line_breaks(text)).trim().to_owned()
+}
+
 /// With a frame around it that keeps what is written from right to left to itself (Unicode Annex 9, isolates). For places
 /// that hold plain text only, such as a choice of a list; elsewhere there is `<bdi>`.
 #[must_use]
@@ -51,11 +57,15 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
 
 /// The length is counted as it was typed, a line break as one character, before anything is taken out.
 fn taken(text: &str, longest: usize) -> Result<String, TextFault> {
-    let text = text.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
+    let text = with_plain_line_breaks(text);
     if text.chars().any(is_unreadable) {
         return Err(TextFault::Unreadable);
     }
     if text.trim().chars().count() > longest { Err(TextFault::TooLong) } else { Ok(text) }
+}
+
+fn with_plain_line_breaks(text: &str) -> String {
+    text.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n")
 }
 
 fn cleaned(text: &str) -> String {

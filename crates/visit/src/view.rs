@@ -126,6 +126,8 @@ pub struct ParticipantView {
     pub consent: Option<Timestamp>,
     /// What their page reported of its device. Shown to the provider, and to the person themselves.
     pub check: Option<DeviceCheck>,
+    /// When they came on another device than before, if they did. Shown to the provider, and to the person themselves.
+    pub device_changed: Option<Timestamp>,
 }
 
 /// A visit as one person sees it.

@@ -173,7 +173,11 @@ consent: Timestamp | null,
 /**
  * What their page reported of its device. Shown to the provider, and to the person themselves.
  */
-check: DeviceCheck | null, };
+check: DeviceCheck | null, 
+/**
+ * When they came on another device than before, if they did. Shown to the provider, and to the person themselves.
+ */
+device_changed: Timestamp | null, };
 
 export type View = { 
 /**

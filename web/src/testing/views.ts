@@ -8,6 +8,7 @@ const PERSON: Omit<ParticipantView, "user" | "name" | "role"> = {
   capture: "live",
   consent: null,
   check: null,
+  device_changed: null,
 };
 
 /** Somebody who comes beside the two. */

@@ -1,6 +1,7 @@
 import { nothing, type TemplateResult } from "lit";
 
 import { captureWords } from "../words/capture.ts";
+import { deviceWords } from "../words/device.ts";
 import { NO_PATH } from "../call/backend.ts";
 import { goneWords, noPath } from "../words/faults.ts";
 import { backendWords, moves } from "../words/backends.ts";
@@ -15,6 +16,7 @@ import { html } from "./html.ts";
 import { icon } from "./icons.ts";
 import { messagesButton, newMessage } from "./messages.ts";
 import { avatar, button, control, heading, level, mediaButtons, notice, selfPicture, type Part } from "./parts.ts";
+import { deviceLine } from "./provider.ts";
 import { nextCorner, type CornerDrag } from "./corner.ts";
 
 /** The two together: the other person fills the stage. */
@@ -146,12 +148,19 @@ function ownTrouble(context: ViewContext): Part {
 /** A device of ours went away in mid-call. */
 function ownFault(context: ViewContext): Part {
   const { capture } = context.state;
-  if (capture.fault === null || capture.accepted || capture.status === "asking") return nothing;
+  if (capture.fault === null || capture.accepted || capture.status === "asking") return newDevice(context);
   const actions = html`<div class="actions">
     ${capture.fault.kind === "none" ? nothing : button("Try again", () => void context.store.retryDevices())}
     ${button("Go on without", () => context.store.capture.accept(), capture.fault.kind === "none" ? "plain" : "quiet")}
   </div>`;
   return html`<div class="stage__notice">${notice(goneWords(capture.fault, context.browser, context.names.other), "warn", actions)}</div>`;
+}
+
+/** For its first minute: later it stands in the details. */
+function newDevice(context: ViewContext): Part {
+  const at = context.state.view?.other.device_changed ?? null;
+  if (context.state.role !== "provider" || at === null || context.now - at > 60_000) return nothing;
+  return html`<div class="stage__notice">${notice(`${context.names.other}: ${deviceWords("just now")}`, "warn")}</div>`;
 }
 
 function more(context: ViewContext): TemplateResult {
@@ -221,7 +230,7 @@ function panel(context: ViewContext): TemplateResult {
       ${connectionLine("Their connection", sideConnection(state, scene, "other"), state.lent)} ${connectionLine("Your connection", sideConnection(state, scene, "you"), state.lent)}
       ${alsoHere(context)}
     </dl>
-    ${consentLine(context)}
+    ${deviceLine(context)} ${consentLine(context)}
     <div class="actions">${messagesButton(context)}</div>
   </aside>`;
 }

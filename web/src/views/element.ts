@@ -14,6 +14,7 @@ import tokens from "../styles/tokens.css" with { type: "fallback" };
 import { nothing as idle, systemClock } from "../time/clock.ts";
 import { browserOf } from "../words/browser.ts";
 import { comings } from "../words/company.ts";
+import { deviceWords } from "../words/device.ts";
 import { isolated } from "../words/isolate.ts";
 import { announcement, title } from "../words/scenes.ts";
 import { admissions } from "./admissions.ts";
@@ -89,6 +90,8 @@ export abstract class VideoCall extends LitElement {
   #connectedSince: number | null = null;
   #patientHere = false;
   #heardMessage = 0;
+  /** When the other person came on another device, as far as it was announced. */
+  #deviceChanged: number | null = null;
   #unsent = 0;
   #stopTick = idle;
   #stopRest = idle;
@@ -306,6 +309,11 @@ export abstract class VideoCall extends LitElement {
       const news = comings(this.#company ?? now, now);
       if (news !== "") this.#announcer.say(news);
       this.#company = now;
+      const changed = state.view.other.device_changed;
+      if (this.seat === "provider" && changed !== null && changed !== this.#deviceChanged) {
+        this.#announcer.say(`${other}: ${deviceWords("just now")}`);
+      }
+      this.#deviceChanged = changed;
     }
     const said = state.view?.messages.at(-1);
     if (said !== undefined && said.number > this.#heardMessage) {

@@ -4,6 +4,7 @@ import { NO_PATH } from "../call/backend.ts";
 import { isTogether } from "../call/state.ts";
 import type { Check, DeviceCheck } from "../signalling/messages.ts";
 import { captureNote } from "../words/capture.ts";
+import { deviceWords } from "../words/device.ts";
 import { moves, startWaits } from "../words/backends.ts";
 import { refusalWords } from "../words/refusals.ts";
 import { elapsed, spell, when } from "../words/time.ts";
@@ -115,9 +116,16 @@ function presence(context: ViewContext): Part {
     <div>
       <p class="presence__words">${words}</p>
       ${page && paused !== "" ? html`<p class="presence__paused">${icon("alert")}${paused}</p>` : nothing}
+      ${page ? deviceLine(context) : nothing}
       ${page && other.check !== null ? html`<ul class="checks" aria-label="Their device">${checkLines(other.check)} ${mediaLine(context)}</ul>` : nothing}
     </div>
   </div>`;
+}
+
+/** The person at another device may be another person. */
+export function deviceLine(context: ViewContext): Part {
+  const at = context.state.view?.other.device_changed ?? null;
+  return at === null ? nothing : html`<p class="presence__paused">${icon("alert")}${deviceWords(ago(context, at))}</p>`;
 }
 
 /** Of our own server it is known whether they have reached it; over another backend there is nothing to reach yet. */

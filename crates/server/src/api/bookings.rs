@@ -40,7 +40,7 @@ pub(crate) struct NewAppointment {
     /// The person the appointment is for.
     #[schema(value_type = String, format = "uuid")]
     patient_id: UserId,
-    /// The clinician.
+    /// The clinician: a person with a specialty or a clinic role, or who has been a provider before.
     #[schema(value_type = String, format = "uuid")]
     provider_id: UserId,
     /// When, RFC 3339.
@@ -124,7 +124,7 @@ pub(crate) async fn create(
     }
     let booking = NewBooking {
         patient: person(&*app.store, new.patient_id).await?,
-        provider: person(&*app.store, new.provider_id).await?,
+        provider: clinician(&*app.store, new.provider_id).await?,
         start: moment(&new.datetime)?,
         minutes: new.duration,
         kind: new.kind,
@@ -222,6 +222,17 @@ pub(crate) async fn cancel(
 /// [`Error::BadRequest`] if there is no such person.
 pub(crate) async fn person(store: &dyn Store, id: UserId) -> Result<Person, Error> {
     store.get_person(id).await?.ok_or(Error::BadRequest("There is no such person."))
+}
+
+/// A person who works at the clinic. Nobody else is booked as a provider: a patient would be taken for one of the
+/// clinic's people from then on.
+async fn clinician(store: &dyn Store, id: UserId) -> Result<Person, Error> {
+    let provider = person(store, id).await?;
+    let account = store.get_account_of(id).await?;
+    if !account.is_some_and(|account| account.works_here) {
+        return Err(Error::BadRequest("The provider must have a specialty or a clinic role."));
+    }
+    Ok(provider)
 }
 
 /// RFC 3339.

@@ -106,7 +106,7 @@ pub(crate) async fn create(
     let now = app.clock.now();
     let on_behalf_of = asked.on_behalf_of;
     let access_token = app.access_tokens.mint(&key, granted, on_behalf_of, now)?;
-    let actor = Actor { user: key.user, client: Some(key.id), on_behalf_of };
+    let actor = Actor { client: Some(key.id), on_behalf_of, ..Actor::from(key.user) };
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&AuditEntry::new(now, AuditAction::TokenIssued).by(actor).about(key.user)).await?;
     transaction.commit().await?;

@@ -62,6 +62,7 @@ fn plain(line: &AuditRow) -> Value {
         "actor": line.actor.map(|id| id.to_string()),
         "client": line.client.map(|id| id.to_string()),
         "on_behalf_of": line.on_behalf_of.map(|id| id.to_string()),
+        "link_made_by": line.link_made_by.map(|id| id.to_string()),
         "action": line.action,
         "subject": line.subject.map(|id| id.to_string()),
         "appointment": line.appointment.map(|id| id.to_string()),
@@ -160,6 +161,10 @@ fn event(line: &AuditRow) -> Value {
     let mut agents = vec![who];
     agents.extend(line.on_behalf_of.map(|user| {
         json!({ "type": { "text": "on whose behalf" }, "requestor": false, "who": identified("user", user.to_string()) })
+    }));
+    agents.extend(line.link_made_by.map(|user| {
+        let kind = "made the link of the requestor's session";
+        json!({ "type": { "text": kind }, "requestor": false, "who": identified("user", user.to_string()) })
     }));
     let mut event = json!({
         "resourceType": "AuditEvent",

@@ -29,6 +29,8 @@ pub(crate) struct Identity {
     pub(crate) session: SessionHash,
     /// A program's: with which key it got its token, and on whose behalf.
     token: Option<(Uuid, Option<UserId>)>,
+    /// Who made the link that the session began with, if it began with one.
+    link_made_by: Option<UserId>,
 }
 
 impl Identity {
@@ -40,7 +42,7 @@ impl Identity {
     /// Who they are to the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let (client, on_behalf_of) = self.token.map_or((None, None), |(client, person)| (Some(client), person));
-        Actor { user: self.principal.user, client, on_behalf_of }
+        Actor { user: self.principal.user, client, on_behalf_of, link_made_by: self.link_made_by }
     }
 }
 
@@ -124,7 +126,7 @@ async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
     let scope = Scope::Token(granted.grants.and(key.grants));
     let session = SessionHash::new(Sha256::digest(token.as_bytes()).into());
     let token = Some((key.id, granted.on_behalf_of));
-    Ok(Some(Identity { principal: Principal { user: key.user, scope }, session, token }))
+    Ok(Some(Identity { principal: Principal { user: key.user, scope }, session, token, link_made_by: None }))
 }
 
 /// Looks sessions up.
@@ -170,7 +172,8 @@ fn identity_of(session: &SessionRecord) -> Identity {
         Some((appointment, role)) => Scope::Invite(appointment, role),
         None => Scope::Account(session.clinic_role),
     };
-    Identity { principal: Principal { user: session.user, scope }, session: session.token_hash, token: None }
+    let principal = Principal { user: session.user, scope };
+    Identity { principal, session: session.token_hash, token: None, link_made_by: session.link_made_by }
 }
 
 /// A sign-in ends when it is left unused; a patient link's session lives as long as the visit's door

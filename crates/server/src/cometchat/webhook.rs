@@ -88,7 +88,7 @@ impl Report {
             key: self.key(),
             at,
             event,
-            call_session: self.session().filter(|session| (1..=LONGEST_SESSION).contains(&session.len())),
+            call_session: self.session().filter(|session| is_name(session)),
             between: self.between(),
         })
     }
@@ -115,6 +115,11 @@ impl Report {
         let call = self.data.call.as_ref()?;
         Some([call.sender.parse().ok()?, call.receiver.as_str()?.parse().ok()?])
     }
+}
+
+/// Whether a service can call a session that: visible ASCII characters, at most [`LONGEST_SESSION`].
+fn is_name(session: &str) -> bool {
+    (1..=LONGEST_SESSION).contains(&session.len()) && session.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -161,7 +166,12 @@ mod tests {
     #[test]
     fn what_does_not_matter_or_does_not_fit_is_not_remembered() {
         assert!(report(r#"{"trigger":"message_sent","data":{}}"#).to_remember(Timestamp::from_millis(5)).is_none());
-        let long = format!(r#"{{"trigger":"call_ended","data":{{"sessionId":"{}"}}}}"#, "x".repeat(300));
-        assert_eq!(report(&long).to_remember(Timestamp::from_millis(5)).expect("it matters").call_session, None);
+        for unusable in
+            ["x".repeat(300), String::new(), "v1\\u202e".to_owned(), "a\\u0000b".to_owned(), "a b".to_owned()]
+        {
+            let text = format!(r#"{{"trigger":"call_ended","data":{{"sessionId":"{unusable}"}}}}"#);
+            let remembered = report(&text).to_remember(Timestamp::from_millis(5)).expect("it matters");
+            assert_eq!(remembered.call_session, None, "{unusable}");
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! TCP connections: whether there is a place for one, and an end to those whose other side takes nothing.
+//! TCP connections: accepts them within the connection limit, and closes those whose peer stops reading.
 
 use std::future::{Future as _, Ready, ready};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::places::{Place, Places};
+use super::connection_limit::{ConnectionLimit, Permit};
+use super::served::Served;
 use crate::config::Network;
 
 /// How long a client may take to send a request's head, the first as well as those after it.
@@ -21,54 +23,57 @@ pub(crate) const MAX_HEAD: usize = 32 * 1024;
 /// How long the other side may take nothing of what is written to it.
 const STALL_TIME: Duration = Duration::from_secs(30);
 
-/// Lets connections in while there are places, before anything is read from them.
+/// Accepts connections within the limit, before anything is read from them.
 #[derive(Debug, Clone)]
-pub(crate) struct Doorman {
-    places: Places,
+pub(crate) struct Limited {
+    limit: ConnectionLimit,
     proxies: Vec<Network>,
 }
 
-impl Doorman {
-    pub(crate) const fn new(places: Places, proxies: Vec<Network>) -> Self {
-        Self { places, proxies }
+impl Limited {
+    pub(crate) const fn new(limit: ConnectionLimit, proxies: Vec<Network>) -> Self {
+        Self { limit, proxies }
     }
 
     fn admit(&self, stream: TcpStream) -> io::Result<Connection> {
         let peer = stream.peer_addr()?.ip();
-        // All that a proxy passes on comes from its one address.
+        // All connections from a reverse proxy have its address.
         let counted = Some(peer).filter(|peer| !self.proxies.iter().any(|proxy| proxy.contains(*peer)));
-        let place = self.places.take(counted).ok_or_else(|| io::Error::other("no place is left"))?;
-        // Messages are small, and somebody waits for each.
+        let permit = self.limit.acquire(counted).ok_or_else(|| io::Error::other("connection limit reached"))?;
+        // Messages are small and latency matters.
         stream.set_nodelay(true)?;
-        Ok(Connection::new(stream, place, STALL_TIME))
+        Ok(Connection::new(stream, Arc::new(permit), STALL_TIME))
     }
 }
 
-impl<S> Accept<TcpStream, S> for Doorman {
+impl<S> Accept<TcpStream, S> for Limited {
     type Stream = Connection;
-    type Service = S;
-    type Future = Ready<io::Result<(Connection, S)>>;
+    type Service = Served<S>;
+    type Future = Ready<io::Result<(Connection, Served<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        ready(self.admit(stream).map(|connection| (connection, service)))
+        ready(self.admit(stream).map(|connection| {
+            let service = Served::new(service, Arc::clone(&connection.permit));
+            (connection, service)
+        }))
     }
 }
 
-/// A connection that holds its place.
+/// A connection that holds its permit.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     stall_time: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    _place: Place,
+    permit: Arc<Permit>,
 }
 
 impl Connection {
-    const fn new(stream: TcpStream, place: Place, stall_time: Duration) -> Self {
-        Self { stream, stall_time, stalled: None, _place: place }
+    const fn new(stream: TcpStream, permit: Arc<Permit>, stall_time: Duration) -> Self {
+        Self { stream, stall_time, stalled: None, permit }
     }
 
-    /// Ends a connection that takes nothing for too long.
+    /// Fails a write that makes no progress for too long.
     fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -82,6 +87,9 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.permit.poll_evicted(cx.waker()) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed for a new connection")));
+        }
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }
@@ -125,8 +133,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (ours, theirs) = tokio::join!(listener.accept(), TcpStream::connect(address));
-        let place = Places::new("a setting", 1, 1).take(None).expect("a place");
-        (Connection::new(ours.expect("accepted").0, place, stall_time), theirs.expect("connected"))
+        let permit = ConnectionLimit::new("a setting", 1, 1).acquire(None).expect("a permit");
+        (Connection::new(ours.expect("accepted").0, Arc::new(permit), stall_time), theirs.expect("connected"))
     }
 
     #[tokio::test]

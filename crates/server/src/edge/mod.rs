@@ -1,13 +1,14 @@
-//! The edge: who is at the other end, how many of them there may be, and how long they may dawdle.
+//! TCP connections: client addresses, connection limits, time limits and HTTP/1.1 only.
 
 mod client;
 mod connection;
+mod connection_limit;
 mod descriptors;
 mod http1;
-mod places;
+mod served;
 
 pub(crate) use client::{ClientIp, PeerIp, network, wide_network};
-pub(crate) use connection::{Doorman, HEAD_TIME, MAX_HEAD};
+pub(crate) use connection::{HEAD_TIME, Limited, MAX_HEAD};
+pub(crate) use connection_limit::{ConnectionLimit, Permit};
 pub(crate) use descriptors::make_room;
 pub(crate) use http1::Http1Only;
-pub(crate) use places::{Place, Places};

@@ -36,6 +36,7 @@ pub(super) struct Snapshot {
     visits: Census,
     /// Open ones, and how many were refused.
     connections: (usize, u64),
+    connections_evicted: u64,
     websockets: (usize, u64),
     store: StoreStatistics,
     process: Option<Process>,
@@ -52,6 +53,7 @@ impl Snapshot {
             workers: app.media.workers(),
             visits: app.hub.census(),
             connections: (app.connections.open(), app.connections.refused()),
+            connections_evicted: app.connections.evicted(),
             websockets: (app.sockets.open(), app.sockets.refused()),
             store: app.store.statistics(),
             process: tokio::task::spawn_blocking(Process::read).await.ok(),
@@ -69,9 +71,10 @@ impl Snapshot {
             to.gauge(&format!("bedside_{kind}"), "Open now", one(open as f64))?;
         }
         for (kind, (_, refused)) in kinds {
-            to.counter(&format!("bedside_{kind}_refused"), "Refused: all that may be open were", one(refused))?;
+            to.counter(&format!("bedside_{kind}_refused"), "Refused because the limit was reached", one(refused))?;
         }
-        Ok(())
+        let evicted = one(self.connections_evicted);
+        to.counter("bedside_connections_evicted", "Idle connections closed in favor of new ones", evicted)
     }
 
     fn visits(&self, to: &mut Writer<'_>) -> fmt::Result {

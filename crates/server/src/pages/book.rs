@@ -190,7 +190,8 @@ impl BookForm {
 fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBooking, Option<Person>), Vec<Fault>> {
     let mut faults = Vec::new();
     let patient = patient(app, form, everyone, &mut faults);
-    let provider = chosen(everyone, &form.provider).cloned();
+    let provider = everyone.iter().filter(|one| provides(one));
+    let provider = chosen(provider, &form.provider).cloned();
     if provider.is_none() {
         faults.push(Fault::new("provider", "Choose a provider."));
     }
@@ -213,9 +214,14 @@ fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBookin
     if faults.is_empty() && named { Ok((new, is_new.then_some(patient))) } else { Err(faults) }
 }
 
-fn chosen<'a>(everyone: &'a [Listed], id: &str) -> Option<&'a Person> {
+/// Whether a person can be booked as a provider.
+fn provides(one: &Listed) -> bool {
+    one.provides || one.person.specialty.is_some()
+}
+
+fn chosen<'a>(among: impl Iterator<Item = &'a Listed>, id: &str) -> Option<&'a Person> {
     let id: UserId = id.parse().ok()?;
-    everyone.iter().map(|one| &one.person).find(|person| person.id == id)
+    among.map(|one| &one.person).find(|person| person.id == id)
 }
 
 /// The patient, chosen or new. If one is chosen and a new one is typed too, the form asks which is meant.
@@ -223,7 +229,7 @@ fn patient(app: &App, form: &BookForm, everyone: &[Listed], faults: &mut Vec<Fau
     if form.patient.is_empty() {
         return newcomer(app, form, faults).map(|person| (person, true));
     }
-    let Some(person) = chosen(everyone, &form.patient) else {
+    let Some(person) = chosen(everyone.iter(), &form.patient) else {
         faults.push(Fault::new("patient", "Choose a patient."));
         return None;
     };
@@ -324,7 +330,6 @@ async fn page(
     let mut everyone = everyone(app, &clerk.identity).await?;
     everyone.retain(|one| one.disabled_at.is_none());
     everyone.sort_by_cached_key(|one| one.person.name.reveal().to_lowercase());
-    let provides = |one: &&Listed| one.provides || one.person.specialty.is_some();
     let patient = |one: &&Listed| one.clinic_role != Some(ClinicRole::Staff) && !provides(one);
     let now = app.clock.now();
     let today = civil_date(now, &app.zone);
@@ -333,7 +338,7 @@ async fn page(
     render(&BookPage {
         layout: Layout::new(app).signed_in(you.name.reveal()),
         patients: everyone.iter().filter(patient).map(Choice::patient).collect(),
-        providers: everyone.iter().filter(provides).map(Choice::provider).collect(),
+        providers: everyone.iter().filter(|one| provides(one)).map(Choice::provider).collect(),
         form,
         minutes: [10, 15, 20, 30, 45, 60],
         days: (today.to_string(), day(today.checked_add(years(2)))),

@@ -13,7 +13,7 @@ use super::second_step::{address_of, is_required, offer_page};
 use super::sign_in::{How, own_path, sign_in};
 use super::{Layout, render};
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, Waits};
+use crate::auth::{CookieKind, Followed, Identities, Waits};
 use crate::error::Error;
 use crate::form::Form;
 use crate::mail::{Change, tell};
@@ -101,11 +101,12 @@ pub(crate) async fn submit(
 ) -> Result<Response, Error> {
     let next = own_path(form.next.as_deref());
     let now = app.clock.now();
-    let token = app.cookies.read(&jar, CookieKind::Waiting);
-    let Some((token, waits)) = token.and_then(|token| Some((token.clone(), app.second_step.who_waits(&token, now)?)))
-    else {
-        return Ok(from_the_beginning());
-    };
+    let Some(token) = app.cookies.read(&jar, CookieKind::Waiting) else { return Ok(from_the_beginning()) };
+    let _turn = app.repeats.turn(&token).await;
+    if let Some(followed) = app.repeats.find(&token, &form.code, now) {
+        return Ok(follow(&app, jar, followed));
+    }
+    let Some(waits) = app.second_step.who_waits(&token, now) else { return Ok(from_the_beginning()) };
     let Some(account) = account_of(&app, &waits).await? else { return Ok(from_the_beginning()) };
     if let Err(error) = app.throttle.try_code(account.user, now) {
         app.metrics.sign_in(Way::SecondStep, Entry::Delayed);
@@ -131,9 +132,20 @@ pub(crate) async fn submit(
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);
     }
-    let jar = app.cookies.remove(jar, CookieKind::Waiting);
     let jar = sign_in(&app, jar, account.user, &identities, &headers, How::Password).await?;
-    Ok((jar, Redirect::to(&next)).into_response())
+    let followed = Followed { session: app.cookies.read(&jar, CookieKind::Account), next };
+    app.repeats.keep(&token, &form.code, followed.clone(), now);
+    Ok(follow(&app, jar, followed))
+}
+
+/// Goes on with the session that a right code began.
+fn follow(app: &App, jar: CookieJar, followed: Followed) -> Response {
+    let jar = app.cookies.remove(jar, CookieKind::Waiting);
+    let jar = match &followed.session {
+        Some(session) => app.cookies.set(jar, CookieKind::Account, session),
+        None => jar,
+    };
+    (jar, Redirect::to(&followed.next)).into_response()
 }
 
 fn from_the_beginning() -> Response {

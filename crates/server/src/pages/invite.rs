@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{AdmissionRecord, AuditEntry, Conflict, Invite, SessionHash, SessionRecord, StoreError};
+use bedside_store::{Actor, AdmissionRecord, AuditEntry, Conflict, Invite, SessionHash, SessionRecord, StoreError};
 use bedside_visit::permission::{Action, Denial, Principal, Scope, decide};
 use bedside_visit::{Appointment, AuditAction, Timestamp, UserId};
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::auth::{Identities, SecretToken, device_of, is_join_token, read_join_token};
 use crate::error::{Error, denied};
 use crate::metrics::{Entry, Way};
+use crate::reads::note_link_opened;
 use crate::text::{day_and_time, rfc3339};
 
 #[derive(Template)]
@@ -78,6 +79,7 @@ pub(crate) async fn show(
         let call = call_path(invite.role, appointment.id, invite.user);
         return Ok(Redirect::to(&call).into_response());
     }
+    note_link_opened(&app, &invite, &appointment).await?;
     let holds = app.cookies.read_link(&jar, &invite.token_hash).is_some();
     let elsewhere = Elsewhere::of(&headers, &format!("{}/v/{token}", app.config.server.public_url));
     let mut shown = page(&app, &invite, &appointment, opens, elsewhere)?;
@@ -258,6 +260,7 @@ async fn consume(
         clinic_role: None,
         invite: Some((appointment.id, invite.role)),
         vouched_by: signed_by,
+        link_made_by: signed_by.or(invite.made_by),
         device: device_of(headers),
         created_at: now,
         last_seen_at: now,
@@ -287,7 +290,8 @@ async fn consume(
         app.metrics.sign_in(Way::Link, Entry::Refused);
         return Err(Error::LinkUsed);
     }
-    transaction.append_audit(&note(AuditAction::InviteUsed).by(invite.user)).await?;
+    let actor = Actor { link_made_by: session.link_made_by, ..Actor::from(invite.user) };
+    transaction.append_audit(&note(AuditAction::InviteUsed).by(actor)).await?;
     transaction.commit().await?;
     app.metrics.sign_in(Way::Link, Entry::In);
     Ok(Consumed::Here)

@@ -6,13 +6,13 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use bedside_store::{Account, AuditEntry, PasswordHash, ResetHash};
 use bedside_visit::{AuditAction, EmailAddress};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::account::{close_pages, fault_of};
 use super::{Layout, render};
 use crate::app::App;
-use crate::auth::{CookieKind, SecretToken};
+use crate::auth::{CookieKind, Followed, SecretToken};
 use crate::edge::ClientIp;
 use crate::error::Error;
 use crate::form::Form;
@@ -102,7 +102,13 @@ pub(crate) async fn submit(
     jar: CookieJar,
     Form(form): Form<ResetForm>,
 ) -> Result<Response, Error> {
+    let Some(token) = app.cookies.read(&jar, CookieKind::Reset) else { return reset_page(&app, None, None) };
+    let _turn = app.repeats.turn(&token).await;
+    if let Some(followed) = app.repeats.find(&token, form.new.expose_secret(), app.clock.now()) {
+        return Ok((app.cookies.remove(jar, CookieKind::Reset), Redirect::to(&followed.next)).into_response());
+    }
     let Some((hash, account)) = behind(&app, &jar).await? else { return reset_page(&app, None, None) };
+    let sent = form.new.clone();
     let about = [
         account.name.reveal().as_str(),
         account.email.as_ref().map_or("", EmailAddress::reveal),
@@ -130,8 +136,9 @@ pub(crate) async fn submit(
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);
     }
-    let jar = app.cookies.remove(jar, CookieKind::Reset);
-    Ok((jar, Redirect::to("/sign-in?done=password")).into_response())
+    let next = "/sign-in?done=password";
+    app.repeats.keep(&token, sent.expose_secret(), Followed { session: None, next: next.to_owned() }, now);
+    Ok((app.cookies.remove(jar, CookieKind::Reset), Redirect::to(next)).into_response())
 }
 
 /// The link that this browser has opened, if it is good, and whose it is.

@@ -254,6 +254,7 @@ pub(crate) async fn sign_in(
         clinic_role: None,
         invite: None,
         vouched_by: None,
+        link_made_by: None,
         device: device_of(headers),
         created_at: now,
         last_seen_at: now,

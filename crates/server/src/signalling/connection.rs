@@ -1,6 +1,6 @@
 //! A page's connection, as the visit's task sees it.
 
-use bedside_store::SessionHash;
+use bedside_store::{Actor, SessionHash};
 use bedside_visit::signalling::ServerMessage;
 use bedside_visit::{Closing, ConnectionId, Role, Timestamp, UserId};
 use tokio::sync::mpsc;
@@ -84,6 +84,8 @@ pub(super) enum Outgoing {
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) user: UserId,
+    /// Who they are to the audit log.
+    pub(super) actor: Actor,
     pub(super) role: Role,
     pub(super) session: SessionHash,
     /// When it was asked for, until the page has offered media.
@@ -98,13 +100,13 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) const fn new(
         id: ConnectionId,
-        (user, role): (UserId, Role),
+        (actor, role): (Actor, Role),
         session: SessionHash,
         (hello, journey): (Timestamp, Option<Journey>),
         near: bool,
         outbox: mpsc::Sender<Outgoing>,
     ) -> Self {
-        Self { id, user, role, session, hello: Some(hello), journey, near, outbox }
+        Self { id, user: actor.user, actor, role, session, hello: Some(hello), journey, near, outbox }
     }
 
     /// False if the page takes nothing any more.

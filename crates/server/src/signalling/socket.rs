@@ -14,7 +14,7 @@ use bedside_visit::permission::{Action, Denial, action_of};
 use bedside_visit::signalling::{
     ClientMessage, MAX_CLIENT_MESSAGE, MAX_SERVER_MESSAGE, MediaFailure, Refusal, ServerMessage,
 };
-use bedside_visit::{Appointment, Arrival, CommandId, ConnectionId, JoinWindow, PageId, UserId};
+use bedside_visit::{Appointment, Arrival, CommandId, ConnectionId, JoinWindow, PageId};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ use super::event::Event;
 use super::open_pages::OpenPage;
 use crate::app::App;
 use crate::auth::{Access, Conversing, is_own, live_identity};
-use crate::edge::{ClientIp, Place};
+use crate::edge::{ClientIp, Permit};
 use crate::error::{Error, Problem};
 use crate::journeys::Journey;
 use crate::metrics::Arrived;
@@ -85,7 +85,7 @@ pub(crate) async fn upgrade(
     let Ok(Query(returning)) = returning else {
         return Error::BadRequest("page is 1 to 64 letters and digits, after a number, knock true.").into_response();
     };
-    let Some(place) = app.sockets.take(Some(address)) else {
+    let Some(permit) = app.sockets.acquire(Some(address)) else {
         return Error::Busy.into_response();
     };
     let upgrade = upgrade
@@ -98,14 +98,14 @@ pub(crate) async fn upgrade(
     match access {
         Ok(access) => upgrade.on_upgrade(move |socket| {
             let near = address.is_loopback();
-            Page::serve(app, access, (returning, asked, near), socket, place)
+            Page::serve(app, access, (returning, asked, near), socket, permit)
         }),
         Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
         Err(error) => {
             let reason = if error == Error::NotSignedIn { CloseReason::SignedOut } else { CloseReason::Denied };
             upgrade.on_upgrade(move |mut socket| async move {
                 close(&mut socket, reason).await;
-                drop(place);
+                drop(permit);
             })
         }
     }
@@ -144,13 +144,12 @@ const COMMANDS: (NonZeroU32, NonZeroU32) =
 struct Page {
     app: App,
     appointment: Appointment,
-    user: UserId,
     session: SessionHash,
     connection: ConnectionId,
     rate: DefaultDirectRateLimiter,
     commands: DefaultDirectRateLimiter,
     open: OpenPage,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Page {
@@ -159,13 +158,13 @@ impl Page {
         access: Access<Conversing>,
         (returning, Arrived(asked), near): (Returning, Arrived, bool),
         mut socket: WebSocket,
-        place: Place,
+        permit: Permit,
     ) {
         if returning.knock && !is_chosen(&mut socket).await {
             return;
         }
         note_read_soon(&app, &access.identity, &access.appointment);
-        let user = access.identity.principal.user;
+        let (user, actor) = (access.identity.principal.user, access.identity.actor());
         let name = access.appointment.participants.find(user).map(|(_, person)| person.name.clone());
         let connection = app.hub.next_connection();
         let journey = returning.journey.as_deref().and_then(Journey::parse);
@@ -175,23 +174,22 @@ impl Page {
             role: access.role,
             page: returning.page.unwrap_or_else(|| PageId::of_stranger(connection)),
             after: returning.after,
+            session: tag(&access.identity.session),
         };
         let appointment = access.appointment.id;
         let page = Self {
             connection,
-            user,
             session: access.identity.session,
             appointment: access.appointment,
             rate: RateLimiter::direct(Quota::per_second(RATE.0).allow_burst(RATE.1)),
             commands: RateLimiter::direct(Quota::per_second(COMMANDS.0).allow_burst(COMMANDS.1)),
             open: app.hub.open_page(user, access.identity.session, appointment),
             app,
-            _place: place,
+            _permit: permit,
         };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let role = arrival.role;
-        let connection =
-            Connection::new(page.connection, (page.user, role), page.session, (asked, journey), near, outbox);
+        let connection = Connection::new(page.connection, (actor, role), page.session, (asked, journey), near, outbox);
         let end = match page.tell(Event::Connected { connection, arrival }).await {
             Ok(()) => {
                 page.app.journeys.hello(journey, role, (asked, page.app.clock.now()));
@@ -349,6 +347,11 @@ impl Page {
     async fn tell(&self, event: Event) -> Result<(), CloseReason> {
         self.app.hub.tell(&self.appointment, event).await.map_err(|error| self.unavailable(&error))
     }
+}
+
+/// Tells a person's sessions apart, for the machine.
+fn tag(session: &SessionHash) -> u64 {
+    session.as_bytes().iter().take(8).fold(0, |tag, byte| (tag << 8) | u64::from(*byte))
 }
 
 /// Thousands of pages that come back together after a restart do not prove themselves together for ever after.

@@ -1,9 +1,10 @@
 //! One appointment's live visit: takes events in order, asks the machine, writes down, then acts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bedside_store::{AuditEntry, SessionHash, StoreError};
+use bedside_store::{Actor, AuditEntry, SessionHash, StoreError};
 use bedside_visit::permission::Action;
 use bedside_visit::signalling::{Admission, MediaFailure, Refusal, Sdp, ServerMessage, Track, Watched};
 use bedside_visit::{
@@ -40,6 +41,8 @@ pub(super) struct VisitTask {
     appointment: AppointmentId,
     visit: Visit,
     connections: Vec<Connection>,
+    /// Who people were to the audit log when they connected last.
+    actors: HashMap<UserId, Actor>,
     claims: Claims,
     joining: Joining,
     events: mpsc::Receiver<Box<Event>>,
@@ -65,6 +68,7 @@ impl VisitTask {
             appointment,
             visit,
             connections: vec![],
+            actors: HashMap::new(),
             claims,
             joining: Joining::default(),
             events,
@@ -130,6 +134,7 @@ impl VisitTask {
             Event::Connected { connection, arrival } => {
                 let (id, is_provider) = (connection.id, connection.role == Role::Provider);
                 self.claims.hold(connection.user, connection.session);
+                self.actors.insert(connection.user, connection.actor);
                 self.connections.push(connection);
                 if !self.step(Input::Connected { arrival, connection: id }).await {
                     self.close(id, CloseReason::Unavailable);
@@ -221,6 +226,7 @@ impl VisitTask {
                 }
                 Output::Audit { actor, visit, action } => {
                     let entry = AuditEntry::new(context.now, *action).of_appointment(self.appointment).of_visit(*visit);
+                    let actor = actor.map(|user| self.actors.get(&user).copied().unwrap_or_else(|| user.into()));
                     let entry = actor.map_or(entry, |actor| entry.by(actor));
                     transaction.append_audit(&entry).await?;
                 }

@@ -195,3 +195,32 @@ async fn codes_cannot_be_tried_one_after_the_other() {
     assert_eq!(owner.post("/sign-in/code", &[("code", &phone.shows(&server, 0))]).await.location(), Some("/"));
     assert_eq!(owner.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"), "forgotten");
 }
+
+#[tokio::test]
+async fn a_code_that_is_sent_twice_signs_in_once() {
+    let server = Server::start().await;
+    let phone = turn_on_second_step(&server, &server.provider).await;
+    let browser = server.client();
+    browser.try_sign_in("grace@example.org", PASSWORD).await;
+    // A double click: the browser shows the second answer, and keeps the cookies of whichever it has taken.
+    let second = browser.with_same_cookies();
+    let code = phone.shows(&server, 30);
+    let fields = [("code", code.as_str()), ("next", "/account")];
+    let (one, two) = tokio::join!(browser.post("/sign-in/code", &fields), second.post("/sign-in/code", &fields));
+    assert_eq!((one.status, one.location()), (303, Some("/account")), "{}", one.body);
+    assert_eq!((two.status, two.location()), (303, Some("/account")), "{}", two.body);
+    assert!(is_signed_in(&browser).await && is_signed_in(&second).await);
+    assert_eq!(browser.cookies(), second.cookies(), "one session");
+    let sessions = server.store.list_sign_ins(server.provider.id(), server.clock.now()).await.expect("read");
+    assert_eq!(sessions.len(), 2, "this one, and the one that turned two-factor authentication on");
+    let signed_in = server.audit().await.into_iter().filter(|row| row.action == "session.signed_in").count();
+    assert_eq!(signed_in, 2);
+
+    // Signed out, the same code is good for nothing, and later it is not remembered.
+    browser.post("/sign-out", &[]).await;
+    assert!(!is_signed_in(&second).await);
+    server.clock.advance(Duration::from_secs(61));
+    let late = server.client();
+    late.set_cookie("bedside-waiting", &"A".repeat(43));
+    assert_eq!(late.post("/sign-in/code", &fields).await.location(), Some("/sign-in"));
+}

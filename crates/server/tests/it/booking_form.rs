@@ -149,7 +149,13 @@ async fn two_visits_at_one_time_are_asked_about() {
     for fields in [&same_provider[..], &same_patient[..]] {
         let asked = desk.send(fields).await;
         assert_eq!(asked.status, 200);
-        for shown in ["another visit at that time", ">12:00</time> to <time ", ">12:20</time>", "<bdi>Ada Lovelace</bdi>", "name=\"overlap\""] {
+        for shown in [
+            "another visit at that time",
+            ">12:00</time> to <time ",
+            ">12:20</time>",
+            "<bdi>Ada Lovelace</bdi>",
+            "name=\"overlap\"",
+        ] {
             assert!(asked.body.contains(shown), "{shown}: {}", asked.body);
         }
     }
@@ -346,4 +352,26 @@ async fn what_a_form_allows_is_taken() {
             assert_eq!(reply.status, 303, "{field} {:?}…: {}", text.chars().next(), reply.body);
         }
     }
+}
+
+#[tokio::test]
+async fn only_people_of_the_clinic_are_booked_as_providers() {
+    let desk = Desk::new().await;
+    let zofia = desk.server.add_person("Zofia", None).await;
+    let refused = desk.send(&[("provider", &zofia.id().to_string())]).await;
+    assert!(refused.status == 200 && refused.body.contains("Choose whom they see."), "{}", refused.body);
+    let program = desk.server.add_program("Records", "appointments:read appointments:write").await;
+    let program = desk.server.program(&program).await;
+    let booking = |provider: String| {
+        json!({
+            "patientId": desk.server.patient.id(), "providerId": provider, "duration": 30, "type": "Follow-up",
+            "datetime": format!("{}T12:05:00Z", desk.server.in_days(40)),
+        })
+    };
+    let refused = program.post_json("/api/appointments", &booking(zofia.id().to_string())).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{}", refused.body);
+    assert_eq!(desk.count().await.1, 0);
+    assert!(desk.client.get("/book").await.body.contains("Zofia"), "still in the list of patients");
+    let booked = program.post_json("/api/appointments", &booking(desk.server.provider.id().to_string())).await;
+    assert_eq!(booked.status, 200, "{}", booked.body);
 }

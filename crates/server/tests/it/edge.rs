@@ -1,6 +1,7 @@
 //! Who is at the other end, and how much of everything they may take.
 
 use bedside::config::Network;
+use bedside_visit::signalling::Command;
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -103,6 +104,19 @@ async fn is_served(stream: &mut TcpStream) -> bool {
     soon("an answer, or the end", stream.read_exact(&mut head)).await.is_ok_and(|_| head == *b"HTTP/1.1 200")
 }
 
+/// A request that is under way: its body has not come yet.
+async fn begin_request(server: &Server, stream: &mut TcpStream) {
+    let head = format!(
+        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: {}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+        server.origin
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    let mut head = [0; 12];
+    soon("the body is asked for", stream.read_exact(&mut head)).await.expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 100");
+}
+
 #[tokio::test]
 async fn one_network_does_not_take_all_connections() {
     let server = Server::start_with(|config| {
@@ -112,14 +126,43 @@ async fn one_network_does_not_take_all_connections() {
     .await;
     let (here, there, elsewhere) = ([127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]);
     let (mut one, mut two) = (connect(&server, here).await, connect(&server, here).await);
-    assert!(is_served(&mut one).await && is_served(&mut two).await);
-    assert!(!is_served(&mut connect(&server, here).await).await, "both of its places are taken");
+    begin_request(&server, &mut one).await;
+    begin_request(&server, &mut two).await;
+    assert!(!is_served(&mut connect(&server, here).await).await, "both of its connections are in use");
     let (mut three, mut four) = (connect(&server, there).await, connect(&server, there).await);
-    assert!(is_served(&mut three).await && is_served(&mut four).await, "somebody else has their own");
-    assert!(!is_served(&mut connect(&server, elsewhere).await).await, "all places are taken");
+    begin_request(&server, &mut three).await;
+    begin_request(&server, &mut four).await;
+    assert!(!is_served(&mut connect(&server, elsewhere).await).await, "all connections are in use");
     drop(one);
     let again = async { while !is_served(&mut connect(&server, elsewhere).await).await {} };
-    soon("the place that was given back", again).await;
+    soon("the connection that was given back", again).await;
+}
+
+#[tokio::test]
+async fn idle_connections_keep_no_client_out() {
+    let server = Server::start_with(|config| {
+        config.server.limits.connections = 8;
+        config.server.limits.connections_per_network = 4;
+    })
+    .await;
+    let visit = server.book(When::Now).await;
+    let ada = server.sign_in(&server.patient).await;
+    let mut page = Page::open(&server, &ada, visit.id).await;
+    // Eight networks hold connections on which nothing is asked, or half a request.
+    let mut held = Vec::new();
+    for network in 10..18 {
+        for is_half in [false, true] {
+            let mut stream = connect(&server, [127, 0, 0, network]).await;
+            if is_half {
+                let _ = stream.write_all(b"GET / HTTP/1.1\r\n").await;
+            }
+            held.push(stream);
+        }
+    }
+    for network in 20..40 {
+        assert!(is_served(&mut connect(&server, [127, 0, 0, network]).await).await, "network {network}");
+    }
+    page.command(Command::Enter).await.expect("its WebSocket is still open");
 }
 
 #[tokio::test]

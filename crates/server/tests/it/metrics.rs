@@ -295,7 +295,7 @@ async fn every_metric_is_documented_and_none_besides() {
     let server = Server::start().await;
     let everything = a_visit(&server).await;
     let read = Read::until(&server, "a peer", |read| read.sum("bedside_media_peers") == 1.0).await;
-    let (_, table) = DOCUMENT.split_once("## What there is").expect("a section");
+    let (_, table) = DOCUMENT.split_once("## Metrics\n").expect("a section");
     let (table, _) = table.split_once("\n## ").expect("the next one");
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     let documented: BTreeMap<String, (String, BTreeSet<String>)> = rows

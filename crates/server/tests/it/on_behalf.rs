@@ -2,11 +2,12 @@
 
 use bedside::{AuditFormat, NewKey, export_audit};
 use bedside_visit::UserId;
-use bedside_visit::permission::Grants;
+use bedside_visit::permission::{ClinicRole, Grants};
+use bedside_visit::signalling::Command;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Client, Reply, Server, When};
+use crate::support::{Client, Page, Reply, Server, When};
 
 const ALL: &str = "appointments:read appointments:write people:write";
 
@@ -81,4 +82,44 @@ async fn on_somebodys_behalf_a_program_may_no_more_than_by_itself() {
         let reply = ask(&server, &key, nobody).await;
         assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_request")), "{nobody}");
     }
+}
+
+#[tokio::test]
+async fn each_line_of_a_links_session_names_who_made_the_link() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let dorothy = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Staff).await;
+    let clerk = server.sign_in(&dorothy).await;
+    let made = clerk.post_json(&format!("/api/appointments/{}/invites", visit.id), &json!({})).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let link = made.json()["data"]["url"].as_str().expect("a link").to_owned();
+
+    let before = server.audit().await.len();
+    let patient = server.client();
+    patient.join_by_link(&link).await;
+    let mut page = Page::open(&server, &patient, visit.id).await;
+    page.command(Command::Enter).await.expect("in");
+    let lines: Vec<_> = server.audit().await.into_iter().skip(before).collect();
+    let ada = Some(server.patient.id());
+    let opened = &lines[0];
+    assert_eq!((opened.action.as_str(), opened.detail.as_deref()), ("appointment.viewed", Some("link")));
+    assert_eq!((opened.actor, opened.subject), (None, ada), "the page of a link shows a name and a time");
+    let of_session: Vec<_> = lines.iter().skip(1).collect();
+    assert!(of_session.iter().any(|row| row.action == "invite.used"), "{of_session:?}");
+    assert!(of_session.iter().any(|row| row.action.starts_with("visit.")), "{of_session:?}");
+    for row in of_session {
+        assert_eq!((row.actor, row.link_made_by), (ada, Some(dorothy.id())), "{row:?}");
+    }
+
+    // The same link, on the clerk's own device: it is another one, which the provider and the log are told.
+    let grace = server.sign_in(&server.provider).await;
+    let mut provider = Page::open(&server, &grace, visit.id).await;
+    assert_eq!(provider.view.others[0].device_changed, None);
+    let again = server.link(visit.id).await;
+    let elsewhere = server.client();
+    elsewhere.join_by_link(&again).await;
+    let _page = Page::open(&server, &elsewhere, visit.id).await;
+    provider.until("the other device", |view| view.others[0].device_changed.is_some()).await;
+    let changed = server.audit().await.into_iter().find(|row| row.action == "visit.device_changed").expect("a line");
+    assert_eq!((changed.actor, changed.link_made_by), (ada, None), "the operator made this one");
 }

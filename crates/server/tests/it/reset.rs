@@ -261,3 +261,17 @@ async fn another_site_cannot_set_a_password_with_an_opened_link() {
     assert_eq!(foreign.send().await.status, 403);
     assert!(client.try_sign_in("ada@example.org", PASSWORD).await.status == 303);
 }
+
+#[tokio::test]
+async fn a_new_password_that_is_sent_twice_is_set_once_and_says_so_twice() {
+    let (mail, server) = clinic().await;
+    let client = server.client();
+    ask(&client, "grace@example.org").await;
+    client.get(&path(&server, &mail.taken(1).await.remove(0).link())).await;
+    let second = client.with_same_cookies();
+    let (one, two) = tokio::join!(set(&client, NEW), set(&second, NEW));
+    for reply in [one, two] {
+        assert_eq!((reply.status, reply.location()), (303, Some("/sign-in?done=password")), "{}", reply.body);
+    }
+    assert_eq!(rows(&server, "user.password_reset").await, 1);
+}

@@ -154,6 +154,7 @@ async fn book(program: &Program, many: usize) -> Vec<Patient> {
             transaction.insert_appointment(&appointment, now).await.expect("booked");
             let session = SessionRecord {
                 vouched_by: None,
+                link_made_by: None,
                 token_hash: patient.cookie.hash().into(),
                 user: patient.user,
                 clinic_role: None,

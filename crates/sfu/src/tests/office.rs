@@ -130,7 +130,7 @@ impl Office {
         match up {
             Up::Open { page, after } => {
                 self.connections.push((connection, at));
-                let arrival = Arrival { user: user(who), name: "Somebody".into(), role, page, after };
+                let arrival = Arrival { user: user(who), name: "Somebody".into(), role, page, after, session: 1 };
                 self.step(VisitInput::Connected { arrival, connection });
             }
             _ if self.connections.iter().all(|(open, _)| *open != connection) => {}

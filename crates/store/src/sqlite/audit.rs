@@ -27,15 +27,16 @@ pub(super) async fn append_restored(
 
 async fn insert(connection: &mut SqliteConnection, line: &AuditRow, hash: AuditHash) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO audit (sequence, at, actor, client, on_behalf_of, action, subject, appointment_id, visit_id, detail,
-                            hash)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (sequence, at, actor, client, on_behalf_of, link_made_by, action, subject, appointment_id,
+                            visit_id, detail, hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(line.sequence)
     .bind(line.at.as_millis())
     .bind(line.actor.map(|id| id.to_string()))
     .bind(line.client.map(|id| id.to_string()))
     .bind(line.on_behalf_of.map(|id| id.to_string()))
+    .bind(line.link_made_by.map(|id| id.to_string()))
     .bind(&line.action)
     .bind(line.subject.map(|id| id.to_string()))
     .bind(line.appointment.map(|id| id.to_string()))
@@ -95,7 +96,8 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<AuditRow>, StoreError> {
     let rows = sqlx::query(
-        "SELECT sequence, at, actor, client, on_behalf_of, action, subject, appointment_id, visit_id, detail, hash
+        "SELECT sequence, at, actor, client, on_behalf_of, link_made_by, action, subject, appointment_id, visit_id, detail,
+                hash
          FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?",
     )
     .bind(after)
@@ -114,6 +116,7 @@ fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
         actor: columns.parsed_optional("actor")?,
         client: columns.parsed_optional("client")?,
         on_behalf_of: columns.parsed_optional("on_behalf_of")?,
+        link_made_by: columns.parsed_optional("link_made_by")?,
         action: columns.value("action")?,
         subject: columns.parsed_optional("subject")?,
         appointment: columns.parsed_optional("appointment_id")?,

@@ -9,13 +9,15 @@ use crate::{Invite, InviteHash, SessionHash, StoreError};
 
 pub(super) async fn insert(connection: &mut SqliteConnection, invite: &Invite) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO invites (token_hash, appointment_id, user_id, role, created_at, expires_at, used_at, session_hash)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO invites (token_hash, appointment_id, user_id, role, made_by, created_at, expires_at, used_at,
+                              session_hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(invite.token_hash.as_bytes().as_slice())
     .bind(invite.appointment.to_string())
     .bind(invite.user.to_string())
     .bind(invite.role.as_str())
+    .bind(invite.made_by.map(|user| user.to_string()))
     .bind(invite.created_at.as_millis())
     .bind(invite.expires_at.as_millis())
     .bind(invite.used.map(|(at, _)| at.as_millis()))
@@ -28,7 +30,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, invite: &Invite) -
 
 pub(super) async fn get(connection: &mut SqliteConnection, hash: &InviteHash) -> Result<Option<Invite>, StoreError> {
     let row = sqlx::query(
-        "SELECT token_hash, appointment_id, user_id, role, created_at, expires_at, used_at, session_hash
+        "SELECT token_hash, appointment_id, user_id, role, made_by, created_at, expires_at, used_at, session_hash
          FROM invites WHERE token_hash = ?",
     )
     .bind(hash.as_bytes().as_slice())
@@ -44,7 +46,7 @@ pub(super) async fn get_of_session(
     session: &SessionHash,
 ) -> Result<Option<Invite>, StoreError> {
     let row = sqlx::query(
-        "SELECT token_hash, appointment_id, user_id, role, created_at, expires_at, used_at, session_hash
+        "SELECT token_hash, appointment_id, user_id, role, made_by, created_at, expires_at, used_at, session_hash
          FROM invites WHERE session_hash = ? ORDER BY used_at DESC LIMIT 1",
     )
     .bind(session.as_bytes().as_slice())
@@ -132,6 +134,7 @@ fn invite(row: &SqliteRow) -> Result<Invite, StoreError> {
         appointment: columns.parsed("appointment_id")?,
         user: columns.parsed("user_id")?,
         role: columns.parsed("role")?,
+        made_by: columns.parsed_optional("made_by")?,
         created_at: columns.time("created_at")?,
         expires_at: columns.time("expires_at")?,
         used: used_at.zip(session),

@@ -60,7 +60,7 @@ pub(super) async fn list(
             number,
             from: columns.parsed("user_id")?,
             at: columns.time("at")?,
-            text: ChatText::try_from(text).map_err(|_| columns.corrupt("text"))?,
+            text: ChatText::stored(text),
         })
     };
     rows.iter().map(message).collect()

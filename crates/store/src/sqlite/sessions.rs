@@ -9,15 +9,16 @@ use crate::{SessionHash, SessionRecord, StoreError};
 
 pub(super) async fn insert(connection: &mut SqliteConnection, session: &SessionRecord) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (token_hash, user_id, appointment_id, role, vouched_by, device, created_at, last_seen_at,
-                               expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (token_hash, user_id, appointment_id, role, vouched_by, link_made_by, device, created_at,
+                               last_seen_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(session.token_hash.as_bytes().as_slice())
     .bind(session.user.to_string())
     .bind(session.invite.map(|(id, _)| id.to_string()))
     .bind(session.invite.map(|(_, role)| role.as_str()))
     .bind(session.vouched_by.map(|program| program.to_string()))
+    .bind(session.link_made_by.map(|user| user.to_string()))
     .bind(&session.device)
     .bind(session.created_at.as_millis())
     .bind(session.last_seen_at.as_millis())
@@ -33,8 +34,8 @@ pub(super) async fn get(
     hash: &SessionHash,
 ) -> Result<Option<SessionRecord>, StoreError> {
     let row = sqlx::query(
-        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.vouched_by, s.device, s.created_at, s.last_seen_at,
-                s.expires_at, u.clinic_role
+        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.vouched_by, s.link_made_by, s.device, s.created_at,
+                s.last_seen_at, s.expires_at, u.clinic_role
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.token_hash = ? AND u.disabled_at IS NULL",
     )
@@ -51,8 +52,8 @@ pub(super) async fn list_sign_ins(
     now: Timestamp,
 ) -> Result<Vec<SessionRecord>, StoreError> {
     let rows = sqlx::query(
-        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.vouched_by, s.device, s.created_at, s.last_seen_at,
-                s.expires_at, u.clinic_role
+        "SELECT s.token_hash, s.user_id, s.appointment_id, s.role, s.vouched_by, s.link_made_by, s.device, s.created_at,
+                s.last_seen_at, s.expires_at, u.clinic_role
          FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.user_id = ? AND s.appointment_id IS NULL AND s.expires_at > ?
          ORDER BY s.last_seen_at DESC, s.created_at DESC",
@@ -85,8 +86,8 @@ pub(super) async fn delete(
 ) -> Result<Option<SessionRecord>, StoreError> {
     let row = sqlx::query(
         "DELETE FROM sessions WHERE token_hash = ?
-         RETURNING token_hash, user_id, appointment_id, role, vouched_by, device, created_at, last_seen_at, expires_at,
-                   (SELECT clinic_role FROM users WHERE id = user_id) AS clinic_role",
+         RETURNING token_hash, user_id, appointment_id, role, vouched_by, link_made_by, device, created_at,
+                   last_seen_at, expires_at, (SELECT clinic_role FROM users WHERE id = user_id) AS clinic_role",
     )
     .bind(hash.as_bytes().as_slice())
     .fetch_optional(connection)
@@ -149,6 +150,7 @@ fn session(row: &SqliteRow) -> Result<SessionRecord, StoreError> {
         clinic_role: columns.parsed_optional("clinic_role")?,
         invite: columns.parsed_optional("appointment_id")?.zip(columns.parsed_optional("role")?),
         vouched_by: columns.parsed_optional("vouched_by")?,
+        link_made_by: columns.parsed_optional("link_made_by")?,
         device: columns.optional("device")?,
         created_at: columns.time("created_at")?,
         last_seen_at: columns.time("last_seen_at")?,

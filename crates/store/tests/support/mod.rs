@@ -120,6 +120,7 @@ pub(crate) fn session(byte: u8, user: u128) -> SessionRecord {
         clinic_role: None,
         invite: None,
         vouched_by: None,
+        link_made_by: None,
         created_at: at(0),
         last_seen_at: at(0),
         expires_at: at(600),

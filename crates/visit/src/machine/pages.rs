@@ -57,6 +57,7 @@ impl Visit {
             (Link::Never | Link::Down { .. }, _) => now,
         };
         self.seats[seat].link = Link::Up { connection, since };
+        self.note_session(now, seat, arrival.session);
         let missed = known.and_then(|known| self.pages[known].missed(arrival.after?));
         match (known, missed) {
             (Some(known), Some(missed)) => self.resume(now, known, missed, connection),
@@ -64,6 +65,16 @@ impl Visit {
         }
         if let Some(until) = self.stopping {
             self.send(connection, ServerMessage::Stopping { until });
+        }
+    }
+
+    /// Another session is another device. Who is there must be looked at again, so that the provider is shown it.
+    fn note_session(&mut self, now: Timestamp, seat: usize, session: u64) {
+        let seat = &mut self.seats[seat];
+        if seat.session.replace(session).is_some_and(|before| before != session) {
+            seat.device_changed = Some(now);
+            let user = seat.user;
+            self.audit(Some(user), AuditAction::VisitDeviceChanged);
         }
     }
 

@@ -47,6 +47,8 @@ struct Scene {
     /// What pages had when their connection dropped.
     gone: Vec<(ConnectionId, u64, View)>,
     log: Vec<Output>,
+    /// The session of pages that arrive.
+    session: u64,
 }
 
 impl Scene {
@@ -57,7 +59,17 @@ impl Scene {
     fn with(appointment: Appointment) -> Self {
         let rules = VisitRules { cometchat: true, terms: Some(TERMS), ..VisitRules::default() };
         let visit = Visit::new(VisitId::new(Uuid::from_u128(100)), &appointment, rules);
-        Self { appointment, visit, now: T0, commands: 0, fresh: 200, pages: vec![], gone: vec![], log: vec![] }
+        Self {
+            appointment,
+            visit,
+            now: T0,
+            commands: 0,
+            fresh: 200,
+            pages: vec![],
+            gone: vec![],
+            log: vec![],
+            session: 1,
+        }
     }
 
     fn input(&mut self, input: Input) -> &mut Self {
@@ -123,7 +135,7 @@ impl Scene {
     fn arrive(&mut self, n: u128, page: &str, after: Option<u64>, connection: ConnectionId) -> &mut Self {
         let role = self.visit.seats.iter().find(|seat| seat.user == user(n)).map_or(Role::Guest, |seat| seat.role);
         let page = PageId::try_from(page.to_owned()).expect("plain");
-        let arrival = Arrival { user: user(n), name: "Somebody".into(), role, page, after };
+        let arrival = Arrival { user: user(n), name: "Somebody".into(), role, page, after, session: self.session };
         self.input(Input::Connected { arrival, connection })
     }
 
@@ -725,12 +737,30 @@ fn a_command_is_not_done_again_after_a_restart() {
 }
 
 #[test]
+fn the_provider_sees_that_a_person_came_on_another_device() {
+    let mut scene = Scene::both_waiting();
+    let changed = |scene: &Scene| scene.page(PROVIDER).others[0].device_changed;
+    let heard = scene.drop_connection(PATIENT);
+    scene.arrive(1, "page-1-1", Some(heard), PATIENT);
+    assert_eq!(changed(&scene), None, "the same page again");
+    scene.arrive(1, "another-tab", None, ConnectionId(11));
+    assert_eq!(changed(&scene), None, "another page of the same browser");
+    scene.wait(5);
+    scene.session = 2;
+    scene.arrive(1, "another-device", None, ConnectionId(12));
+    let at = T0 + Duration::from_secs(5);
+    assert_eq!(changed(&scene), Some(at));
+    assert_eq!(scene.audits().iter().filter(|action| **action == AuditAction::VisitDeviceChanged).count(), 1);
+    assert_eq!(scene.page(ConnectionId(12)).you.device_changed, Some(at), "the person is shown it, too");
+}
+
+#[test]
 fn a_stranger_gets_no_seat() {
     let mut scene = Scene::both_waiting();
     let before = scene.visit.record();
     for role in [Role::Patient, Role::Provider] {
         let page = PageId::try_from("p".to_owned()).expect("plain");
-        let arrival = Arrival { user: user(3), name: "Mallory".into(), role, page, after: None };
+        let arrival = Arrival { user: user(3), name: "Mallory".into(), role, page, after: None, session: 1 };
         let connection = ConnectionId(77);
         scene.input(Input::Connected { arrival, connection });
         assert_eq!(scene.log.last(), Some(&Output::Close { connection, reason: Closing::Denied }));

@@ -40,7 +40,7 @@ fn causes(visit: &Visit) -> Vec<Cause> {
             }
         } else {
             let page = PageId::try_from(format!("page-{n}")).expect("plain");
-            let arrival = Arrival { user: user(n), name: "N".into(), role: seat.role, page, after: None };
+            let arrival = Arrival { user: user(n), name: "N".into(), role: seat.role, page, after: None, session: 1 };
             causes.push((Some(who), "connection returns", Input::Connected { arrival, connection }));
         }
         causes.push((Some(who), "media carries", Input::MediaUp { user: user(n) }));
