@@ -339,8 +339,8 @@ impl Error {
             Self::SecondStepRequired => (
                 StatusCode::FORBIDDEN,
                 "/problems/second-step-required",
-                "The second step stays on",
-                "This clinic asks for a second step when you sign in. You can move it to another phone.",
+                "Two-factor authentication stays on",
+                "This clinic requires two-factor authentication. You can set up another phone.",
             ),
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,

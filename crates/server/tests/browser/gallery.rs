@@ -131,7 +131,7 @@ async fn a_persons_own_account() {
     window.fill("code", &code).await;
     window.fill("current", PASSWORD).await;
     window.press("Turn on").await;
-    window.sees("From now on you are asked for a code").await;
+    window.sees("From now on you type a code").await;
     findings.look(&window, "account-second-step").await;
 
     elsewhere.press("Sign out").await;

@@ -97,7 +97,7 @@ async fn early_the_link_says_when_to_come_back() {
     let (_, path) = link_path(&server, When::Later).await;
     let client = server.client();
     let page = client.get(&path).await;
-    assert_page(&page, 200, "The waiting room opens at <time datetime=");
+    assert_page(&page, 200, "The waiting room opens on <time datetime=");
     assert!(!page.body.contains("Join visit"));
     assert_page(&client.post(&path, &[]).await, 403, "It is a little early");
     assert!(client.cookies().is_empty());
