@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pageLocale } from "../words/locale.ts";
-import { calendarDate, dateOfBirth, day, local, localTimes, relative, takeClock } from "./times.ts";
+import { calendarDate, dateOfBirth, day, local, localTimes, onOneLine, relative, takeClock } from "./times.ts";
 
 const AT = new Date("2026-11-23T14:05:00Z");
 
@@ -24,6 +24,11 @@ test("a day of the calendar is the same day wherever the reader is", () => {
   const time = { dateTime: "2026-12-02", dataset: { local: "date" }, textContent: "", closest: () => null };
   localTimes({ querySelectorAll: () => [time] } as unknown as ParentNode);
   assert.match(time.textContent, /2026$/u);
+});
+
+test("a time of day is not broken over two lines", () => {
+  assert.equal(local(AT, undefined, "en-US", "Etc/UTC"), "2:05\u00a0PM");
+  assert.equal(onOneLine("Monday, November 23, 2:05 p.m."), "Monday, November 23, 2:05\u00a0p.m.");
 });
 
 test("near times are told from now", () => {

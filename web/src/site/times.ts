@@ -64,8 +64,12 @@ export function dateOfBirth(date: Date, locale?: string): string {
 }
 
 function format(date: Date, options: Intl.DateTimeFormatOptions, locale = pageLocale()): string {
-  // Some browsers put a plain space before AM and PM, at which a line breaks.
-  return new Intl.DateTimeFormat(locale, options).format(date).replace(/(\d)\s([ap]\.?m)/giu, "$1\u00a0$2");
+  return onOneLine(new Intl.DateTimeFormat(locale, options).format(date));
+}
+
+/** Some browsers put a plain space before AM and PM, at which a line breaks. */
+export function onOneLine(time: string): string {
+  return time.replace(/(\d)\s([ap]\.?m)/giu, "$1\u00a0$2");
 }
 
 function ownZone(): string {
