@@ -75,7 +75,7 @@ async fn every_way_has_its_page() {
     window.sees("Sign in with your passkey.").await;
     findings.look(&window, "sign-in-use-passkey").await;
     window.press("Forgot your password?").await;
-    window.sees("comes by e-mail").await;
+    window.sees("send you a link").await;
     findings.look(&window, "forgotten").await;
     window.fill("email", "grace@example.org").await;
     window.press("Send me the link").await;
@@ -88,11 +88,11 @@ async fn every_way_has_its_page() {
     window.fill("new", "too short").await;
     window.press("Show password").await;
     assert_eq!(window.eval::<String>("document.querySelector('#new').type").await, "text");
-    window.press("Set the password").await;
+    window.press("Set password").await;
     window.sees("Nothing was changed").await;
     findings.look(&window, "reset-fault").await;
     window.fill("new", PASSWORD).await;
-    window.press("Set the password").await;
+    window.press("Set password").await;
     window.sees("Your password has changed. Sign in with the new one.").await;
     findings.look(&window, "sign-in-changed").await;
     window.open("/reset").await;
