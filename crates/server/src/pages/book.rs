@@ -48,6 +48,8 @@ struct Choice {
     user: String,
     /// Name, and what tells them from others of that name.
     words: String,
+    /// The date of birth in these words: the browser writes it as its reader does.
+    born: Option<String>,
 }
 
 struct Fault {
@@ -353,7 +355,8 @@ async fn page(
 impl Choice {
     fn patient(one: &Listed) -> Self {
         let born = one.person.birth_date.as_ref().map(|date| format!(", born {}", date_of_birth(*date.reveal())));
-        Self::new(&one.person, born)
+        let date = one.person.birth_date.as_ref().map(|date| date.reveal().to_string());
+        Self { born: date, ..Self::new(&one.person, born) }
     }
 
     fn provider(one: &Listed) -> Self {
@@ -363,7 +366,7 @@ impl Choice {
     /// A choice of a list holds plain text alone.
     fn new(person: &Person, more: Option<String>) -> Self {
         let words = format!("{}{}", isolated(person.name.reveal()), more.unwrap_or_default());
-        Self { user: person.id.to_string(), words }
+        Self { user: person.id.to_string(), words, born: None }
     }
 }
 

@@ -105,8 +105,8 @@ async fn every_way_has_its_page() {
     findings.look(&window, "account-ways").await;
     window.press("Connect").await;
     window.fill("provider-current", PASSWORD).await;
-    window.press("Go on").await;
-    window.sees("Go on to your clinic account").await;
+    window.press("Continue").await;
+    window.sees("Continue to your clinic account").await;
     findings.look(&window, "connect").await;
     findings.none();
     clinic.close().await;

@@ -34,7 +34,15 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
     assert_page(&desk.get("/desk").await, &["No visits are booked for this day", "/book?day="]);
 
     let form = desk.get("/book").await;
-    assert_page(&form, &["A new patient", "Dr. Grace Hopper, Family medicine", "Ada Lovelace, born 10 December 1985"]);
+    assert_page(
+        &form,
+        &[
+            "data-born=\"1985-12-10\"",
+            "A new patient",
+            "Dr. Grace Hopper, Family medicine",
+            "Ada Lovelace, born 10 December 1985",
+        ],
+    );
     assert!(!form.body.contains("<option value=\"\">Dr."), "providers are no patients");
     let now = bedside_visit::Clock::now(&*server.clock);
     let date = jiff::Timestamp::from_millisecond(now.as_millis()).expect("a time").to_string()[..10].to_owned();
