@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::clock;
@@ -84,9 +85,13 @@ impl Program {
             "now",
             "--minutes",
             "240",
+            "--json",
         ])?;
-        match booked.lines().collect::<Vec<_>>()[..] {
-            [appointment, link] => Ok(Booking { appointment: appointment.to_owned(), link: link.to_owned(), email }),
+        let made: Value = serde_json::from_str(&booked).unwrap_or_default();
+        match ["id", "link"].map(|key| made[key].as_str()) {
+            [Some(appointment), Some(link)] => {
+                Ok(Booking { appointment: appointment.to_owned(), link: link.to_owned(), email })
+            }
             _ => Err(LabError::Stuck(format!("`appointment add` printed {booked:?}"))),
         }
     }

@@ -74,9 +74,12 @@ impl Clinic {
             command
         };
         let operate = |words: &[&str]| run(bedside().args(words));
-        let key = operate(&["integrator", "add", "--name", "The bench"])?;
-        let [id, client, secret] = key.lines().collect::<Vec<_>>()[..] else {
-            return Err(BenchError::Server(format!("`integrator add` printed {key:?}")));
+        let printed = operate(&["integrator", "add", "--name", "The bench", "--json"])?;
+        let key: Value = serde_json::from_str(&printed).map_err(BenchError::server("`integrator add`"))?;
+        let [Some(id), Some(client), Some(secret)] =
+            ["id", "client_id", "client_secret"].map(|name| key[name].as_str())
+        else {
+            return Err(BenchError::Server(format!("`integrator add` printed {printed:?}")));
         };
         let signer = Ed25519KeyPair::generate().map_err(BenchError::server("a key"))?;
         let jwks = path.join("keys.json");

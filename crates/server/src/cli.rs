@@ -124,17 +124,17 @@ pub(crate) enum UserCommand {
     /// Add a person, and print their id. With an e-mail address they can sign in: the password is read from
     /// BEDSIDE_PASSWORD, or else from standard input.
     Add(UserArgs),
-    /// Shut a person out: signed out everywhere, and out of any visit.
+    /// Disable an account: signed out on every device, and out of any visit.
     Disable {
         /// Their id or e-mail address.
         user: String,
     },
-    /// Take a person's second step of signing in away: they have lost the app with their codes.
+    /// Reset a user's two-factor authentication: they have lost the app with their codes.
     ForgetSecondStep {
         /// Their id or e-mail address.
         user: String,
     },
-    /// Take a person's passkeys away, and sign them out everywhere: they have lost the device.
+    /// Remove a user's passkeys, and sign them out on every device: they have lost the device.
     ForgetPasskeys {
         /// Their id or e-mail address.
         user: String,
@@ -157,13 +157,16 @@ pub(crate) enum UserCommand {
     Reset {
         /// Their e-mail address.
         email: String,
+        /// Print a JSON object instead.
+        #[arg(long)]
+        json: bool,
     },
-    /// Let a person in again.
+    /// Enable an account again.
     Enable {
         /// Their id or e-mail address.
         user: String,
     },
-    /// Give a person another place in the clinic: staff (the front desk), admin, or none.
+    /// Change a user's clinic role: staff (the front desk), admin, or none.
     SetClinicRole {
         /// Their id or e-mail address.
         user: String,
@@ -197,18 +200,24 @@ pub(crate) struct UserArgs {
     /// What they are in the clinic as a whole: staff (the front desk) or admin.
     #[arg(long, value_parser = clinic_role)]
     pub(crate) clinic_role: Option<ClinicRole>,
+    /// Print a JSON object instead.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum AppointmentCommand {
     /// Book an appointment, and print its id and the patient's link.
     Add(AppointmentArgs),
-    /// Make a new patient link. Unused ones stop working.
+    /// Make a new patient link, and print it. Unused ones stop working.
     Link {
         /// The appointment's id.
         id: String,
+        /// Print a JSON object instead.
+        #[arg(long)]
+        json: bool,
     },
-    /// Call an appointment off.
+    /// Cancel an appointment.
     Cancel {
         /// The appointment's id.
         id: String,
@@ -257,11 +266,14 @@ pub(crate) struct AppointmentArgs {
     /// Call backend: embedded or cometchat. As the configuration says, if it is not given.
     #[arg(long)]
     pub(crate) call_backend: Option<String>,
+    /// Print a JSON object instead.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum IntegratorCommand {
-    /// Add a program, and print its id, its client id and its client secret.
+    /// Add an integrator, and print its id, its client id and its client secret. The secret is shown once.
     Add {
         /// What people call it.
         #[arg(long)]
@@ -269,6 +281,9 @@ pub(crate) enum IntegratorCommand {
         /// What its tokens may be for: appointments:read, appointments:write, people:write, with a space between two.
         #[arg(long, default_value = "appointments:read appointments:write people:write")]
         scope: Grants,
+        /// Print a JSON object instead.
+        #[arg(long)]
+        json: bool,
     },
     /// Give a program another key, and print its client id and secret. The ones it has stay good.
     AddKey {
@@ -277,8 +292,11 @@ pub(crate) enum IntegratorCommand {
         /// What its tokens may be for.
         #[arg(long, default_value = "appointments:read appointments:write people:write")]
         scope: Grants,
+        /// Print a JSON object instead.
+        #[arg(long)]
+        json: bool,
     },
-    /// Take a key away. Tokens that were got with it are good for nothing from now on.
+    /// Revoke a client key and invalidate its tokens.
     RemoveKey {
         /// The client id.
         client_id: String,

@@ -212,8 +212,8 @@ impl Error {
             Self::NotAllowed => (
                 StatusCode::FORBIDDEN,
                 "/problems/not-allowed",
-                "This is not yours to do",
-                "Ask somebody at the clinic's front desk; a program, for a token with more scopes.",
+                "You don't have permission to do this",
+                "Ask the clinic's front desk. An API client needs a token with more scopes.",
             ),
             Self::Token(TokenFault::Client) => (
                 StatusCode::UNAUTHORIZED,
@@ -257,8 +257,8 @@ impl Error {
             Self::NotLetIn => (
                 StatusCode::FORBIDDEN,
                 "/problems/not-let-in",
-                "That did not sign you in",
-                "Nothing has happened. Go back to sign-in and try again, all in one browser and within a few minutes.",
+                "Sign-in failed",
+                "Go back to sign-in and try again, in one browser and within a few minutes.",
             ),
             Self::NotConnected => (
                 StatusCode::FORBIDDEN,
@@ -282,7 +282,7 @@ impl Error {
             Self::ForSomebodyElse => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
-                "This is for somebody else",
+                "This is for another person",
                 "Ask in your own name.",
             ),
             Self::WebhookRefused => (
@@ -295,7 +295,7 @@ impl Error {
                 StatusCode::FORBIDDEN,
                 "/problems/link-used",
                 "This link was opened on another device",
-                "Go on there, or ask the clinic for a new link.",
+                "Continue on that device, or ask the clinic for a new link.",
             ),
             Self::CrossOrigin => (
                 StatusCode::FORBIDDEN,
@@ -339,8 +339,8 @@ impl Error {
             Self::SecondStepRequired => (
                 StatusCode::FORBIDDEN,
                 "/problems/second-step-required",
-                "The second step stays on",
-                "This clinic asks for a second step when you sign in. You can move it to another phone.",
+                "Two-factor authentication stays on",
+                "This clinic requires two-factor authentication. You can set up another phone.",
             ),
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,

@@ -2,6 +2,7 @@
 
 mod cli;
 mod details;
+mod made;
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -26,6 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::cli::{
     AppointmentCommand, AuditCommand, Cli, Command, ExportFormat, IntegratorCommand, KeysCommand, Tls, UserCommand,
 };
+use crate::made::Made;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -132,7 +134,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => {
             let operator = operator(&config).await?;
             match command {
-                UserCommand::Add(user) => say(&operator.add_user(details::user(user)?).await?.to_string()),
+                UserCommand::Add(user) => {
+                    let as_json = user.json;
+                    let id = operator.add_user(details::user(user)?).await?;
+                    say(&Made::one("User id", "id", id.to_string()).print(as_json));
+                }
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
                 UserCommand::ForgetPasskeys { user } => operator.forget_passkeys(&user).await?,
@@ -143,7 +149,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                     let removed = operator.unlink_provider(user.as_deref(), &issuer).await?;
                     say(&format!("{removed} connections with {issuer} were removed"));
                 }
-                UserCommand::Reset { email } => say(&operator.reset_password(&email.parse::<EmailAddress>()?).await?),
+                UserCommand::Reset { email, json } => {
+                    let link = operator.reset_password(&email.parse::<EmailAddress>()?).await?;
+                    say(&Made::one("Link", "link", link).print(json));
+                }
                 UserCommand::Enable { user } => operator.set_disabled(&user, false).await?,
                 UserCommand::SetClinicRole { user, role } => operator.set_clinic_role(&user, role).await?,
             }
@@ -226,10 +235,15 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
 async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result<(), Failure> {
     match command {
         AppointmentCommand::Add(new) => {
+            let as_json = new.json;
             let (id, link) = operator.add_appointment(details::appointment(new)?).await?;
-            say(&format!("{id}\n{link}"));
+            let made = Made::one("Appointment id", "id", id.to_string()).and("Patient link", "link", link);
+            say(&made.print(as_json));
         }
-        AppointmentCommand::Link { id } => say(&operator.new_link(appointment_id(&id)?).await?),
+        AppointmentCommand::Link { id, json } => {
+            let link = operator.new_link(appointment_id(&id)?).await?;
+            say(&Made::one("Patient link", "link", link).print(json));
+        }
         AppointmentCommand::Cancel { id } => operator.cancel_appointment(appointment_id(&id)?).await?,
         AppointmentCommand::Hold { id } => operator.set_held(appointment_id(&id)?, true).await?,
         AppointmentCommand::Release { id } => operator.set_held(appointment_id(&id)?, false).await?,
@@ -244,10 +258,17 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
 
 async fn integrator(operator: &Operator, command: IntegratorCommand) -> Result<(), Failure> {
     let program = |id: &str| id.parse::<UserId>().map_err(|_| format!("{id:?} is not a program's id"));
-    let say_key = |key: &NewKey| say(&format!("{}\n{}\n{}", key.user, key.client_id, key.client_secret.reveal()));
+    let say_key = |key: &NewKey, as_json| {
+        let made = Made::one("Integrator id", "id", key.user.to_string())
+            .and("Client id", "client_id", key.client_id.to_string())
+            .and("Client secret (shown once)", "client_secret", key.client_secret.reveal());
+        say(&made.print(as_json));
+    };
     match command {
-        IntegratorCommand::Add { name, scope } => say_key(&operator.add_integrator(&name, scope).await?),
-        IntegratorCommand::AddKey { id, scope } => say_key(&operator.new_key(program(&id)?, scope).await?),
+        IntegratorCommand::Add { name, scope, json } => say_key(&operator.add_integrator(&name, scope).await?, json),
+        IntegratorCommand::AddKey { id, scope, json } => {
+            say_key(&operator.new_key(program(&id)?, scope).await?, json);
+        }
         IntegratorCommand::RemoveKey { client_id } => operator.remove_key(client_id.parse()?).await?,
         IntegratorCommand::Trust { id, issuer, jwks, providers } => {
             let keys = std::fs::read_to_string(&jwks).map_err(|error| format!("{}: {error}", jwks.display()))?;
@@ -359,7 +380,11 @@ fn read_password() -> Result<String, Failure> {
     if let Ok(password) = std::env::var("BEDSIDE_PASSWORD") {
         return Ok(password);
     }
-    say("Password (at least 15 characters; it is shown as you type):");
+    // Not to standard output, where a script reads what was made.
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        b"Password (at least 15 characters; it is shown as you type):\n",
+    );
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())

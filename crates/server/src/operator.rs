@@ -256,7 +256,9 @@ impl Operator {
         let account = self.store.get_account(email).await?;
         let account = account.ok_or_else(|| OperatorError::Missing("user with this e-mail address".to_owned()))?;
         if account.disabled_at.is_some() {
-            return Err(OperatorError::Invalid("they are shut out: let them in with `bedside user enable`".to_owned()));
+            return Err(OperatorError::Invalid(
+                "their account is disabled: enable it with `bedside user enable`".to_owned(),
+            ));
         }
         let now = self.clock.now();
         let mut transaction = self.store.begin().await?;

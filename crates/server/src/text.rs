@@ -30,11 +30,6 @@ pub(crate) fn day_and_time(at: Timestamp, zone: &TimeZone) -> String {
     zoned(at, zone).strftime("%A, %-d %B, %H:%M").to_string()
 }
 
-/// Such as "Monday, 23 November".
-pub(crate) fn day(at: Timestamp, zone: &TimeZone) -> String {
-    zoned(at, zone).strftime("%A, %-d %B").to_string()
-}
-
 /// Begin and end of the calendar day of `at` in a zone. Days with a clock change are longer or
 /// shorter.
 pub(crate) fn bounds_of_day(at: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
@@ -53,19 +48,24 @@ pub(crate) fn moment_of(date: Date, time: Time, zone: &TimeZone) -> Option<Times
     Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
 }
 
-/// Such as "Monday, 23 November".
+/// Such as "Monday, 23 November 2026".
 pub(crate) fn date_in_words(date: Date) -> String {
-    date.strftime("%A, %-d %B").to_string()
+    date.strftime("%A, %-d %B %Y").to_string()
 }
 
-/// Such as "New York time (UTC-5)", with what the clocks there show at that moment.
+/// Such as "10 December 1985".
+pub(crate) fn date_of_birth(date: Date) -> String {
+    date.strftime("%-d %B %Y").to_string()
+}
+
+/// Such as "New York time (UTC−5)", with what the clocks there show at that moment.
 pub(crate) fn zone_in_words(at: Timestamp, zone: &TimeZone) -> String {
     let name = zone.iana_name().unwrap_or("UTC");
     if name == "UTC" || name.starts_with("Etc/") {
         return name.trim_start_matches("Etc/").to_owned();
     }
     let seconds = zoned(at, zone).offset().seconds();
-    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
+    let (sign, minutes) = (if seconds < 0 { '−' } else { '+' }, seconds.unsigned_abs() / 60);
     let offset = match (minutes / 60, minutes % 60) {
         (hours, 0) => format!("UTC{sign}{hours}"),
         (hours, rest) => format!("UTC{sign}{hours}:{rest:02}"),
@@ -108,7 +108,7 @@ mod tests {
     fn a_zone_is_named_as_people_know_it() {
         let at = Timestamp::from_millis(1_795_442_700_000);
         let words = |name| zone_in_words(at, &TimeZone::get(name).expect("a zone"));
-        assert_eq!(words("America/New_York"), "New York time (UTC-5)");
+        assert_eq!(words("America/New_York"), "New York time (UTC−5)");
         assert_eq!(words("Asia/Kolkata"), "Kolkata time (UTC+5:30)");
         assert_eq!((words("Etc/UTC"), zone_in_words(at, &TimeZone::UTC)), ("UTC".to_owned(), "UTC".to_owned()));
     }

@@ -5,7 +5,7 @@ export function offerReveal(page: Document): void {
     if (!(field instanceof HTMLInputElement)) continue;
     const show = (shown: boolean): void => {
       field.type = shown ? "text" : "password";
-      button.textContent = shown ? "Hide it" : "Show it";
+      button.textContent = shown ? "Hide password" : "Show password";
     };
     button.hidden = false;
     button.addEventListener("click", () => show(field.type === "password"));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pageLocale } from "../words/locale.ts";
-import { day, local, localTimes, relative, takeClock } from "./times.ts";
+import { calendarDate, dateOfBirth, day, local, localTimes, onOneLine, relative, takeClock } from "./times.ts";
 
 const AT = new Date("2026-11-23T14:05:00Z");
 
@@ -15,6 +15,20 @@ test("a time in the reader's zone names the zone only where the clinic's is anot
 test("a day and time are the reader's", () => {
   assert.match(day(AT, "Etc/UTC", "en", "Etc/UTC"), /^Monday, November 23, 2:05.PM$/u);
   assert.match(day(new Date("2026-11-23T23:30:00Z"), undefined, "en", "Europe/Vienna"), /^Tuesday, November 24, 12:30.AM$/u);
+});
+
+test("a day of the calendar is the same day wherever the reader is", () => {
+  assert.equal(calendarDate(new Date("2026-12-02"), "en-US"), "Wednesday, December 2, 2026");
+  assert.match(calendarDate(new Date("2026-12-02"), "en-GB"), /^Wednesday,? 2 December 2026$/u);
+  assert.equal(dateOfBirth(new Date("1985-12-10"), "en-US"), "December 10, 1985");
+  const time = { dateTime: "2026-12-02", dataset: { local: "date" }, textContent: "", closest: () => null };
+  localTimes({ querySelectorAll: () => [time] } as unknown as ParentNode);
+  assert.match(time.textContent, /2026$/u);
+});
+
+test("a time of day is not broken over two lines", () => {
+  assert.equal(local(AT, undefined, "en-US", "Etc/UTC"), "2:05\u00a0PM");
+  assert.equal(onOneLine("Monday, November 23, 2:05 p.m."), "Monday, November 23, 2:05\u00a0p.m.");
 });
 
 test("near times are told from now", () => {

@@ -16,8 +16,22 @@ export function localTimes(root: ParentNode, now = Date.now() + ahead): void {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     const zone = element.closest<HTMLElement>("[data-zone]")?.dataset["zone"];
-    const kind = element.dataset["local"];
-    element.textContent = kind === "relative" ? relative(date, now) : kind === "day" ? day(date, zone) : local(date, zone);
+    element.textContent = inWords(element.dataset["local"], date, zone, now);
+  }
+}
+
+function inWords(kind: string | undefined, date: Date, zone: string | undefined, now: number): string {
+  switch (kind) {
+    case "relative":
+      return relative(date, now);
+    case "day":
+      return day(date, zone);
+    case "date":
+      return calendarDate(date);
+    case "birth":
+      return dateOfBirth(date);
+    default:
+      return local(date, zone);
   }
 }
 
@@ -39,8 +53,23 @@ export function day(date: Date, zone: string | undefined, locale?: string, own?:
   return `${format(date, { ...DAY, timeZone: own ?? ownZone() }, locale)}, ${local(date, zone, locale, own)}`;
 }
 
+/** A day of the clinic's calendar, wherever the reader is: "Monday, November 23, 2026". */
+export function calendarDate(date: Date, locale?: string): string {
+  return format(date, { ...DAY, year: "numeric", timeZone: "UTC" }, locale);
+}
+
+/** "December 10, 1985". */
+export function dateOfBirth(date: Date, locale?: string): string {
+  return format(date, { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" }, locale);
+}
+
 function format(date: Date, options: Intl.DateTimeFormatOptions, locale = pageLocale()): string {
-  return new Intl.DateTimeFormat(locale, options).format(date);
+  return onOneLine(new Intl.DateTimeFormat(locale, options).format(date));
+}
+
+/** Some browsers put a plain space before AM and PM, at which a line breaks. */
+export function onOneLine(time: string): string {
+  return time.replace(/(\d)\s([ap]\.?m)/giu, "$1\u00a0$2");
 }
 
 function ownZone(): string {

@@ -225,7 +225,7 @@ function panel(context: ViewContext): TemplateResult {
     </div>
     <dl class="facts">
       ${state.appointment?.patient.age == null ? nothing : html`<div><dt>Age</dt><dd>${state.appointment.patient.age}</dd></div>`}
-      ${state.appointment?.reason ? html`<div><dt>Reason</dt><dd>${state.appointment.reason}</dd></div>` : nothing}
+      ${state.appointment?.reason ? html`<div><dt>Reason</dt><dd class="lines">${state.appointment.reason}</dd></div>` : nothing}
       ${since === null ? nothing : html`<div><dt>Elapsed</dt><dd class="time">${elapsed(now - since)}</dd></div>`}
       ${connectionLine("Their connection", sideConnection(state, scene, "other"), state.lent)} ${connectionLine("Your connection", sideConnection(state, scene, "you"), state.lent)}
       ${alsoHere(context)}

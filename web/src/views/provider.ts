@@ -76,7 +76,7 @@ function patientFacts(context: ViewContext): Part {
   return html`<dl class="facts">
     ${scene === "idle" ? nothing : html`<div><dt>Patient</dt><dd>${names.other}</dd></div>`}
     ${age === null ? nothing : html`<div><dt>Age</dt><dd>${age}</dd></div>`}
-    ${appointment.reason ? html`<div><dt>Reason</dt><dd>${appointment.reason}</dd></div>` : nothing}
+    ${appointment.reason ? html`<div><dt>Reason</dt><dd class="lines">${appointment.reason}</dd></div>` : nothing}
     <div><dt>Time</dt><dd>${when(appointment.datetime, now, appointment.call.timeZone)} (${appointment.duration} minutes)</dd></div>
     ${alsoHere(context)}
   </dl>`;
@@ -200,6 +200,7 @@ function inviteLine(context: ViewContext): TemplateResult {
   const { invite } = context.ui;
   return html`<div class="invite">
     ${button(invite.state === "making" ? "Making a link…" : "Copy a new patient link", () => void context.invite(), "quiet", "copy")}
+    <p class="remark">A link that you sent before and that is not used yet stops working.</p>
     <div role="status">
       ${invite.state === "copied" ? html`<span class="good">${icon("check")} Copied. Send it to ${context.names.other} only.</span>` : nothing}
       ${invite.state === "failed" ? html`<span class="bad">${icon("alert")} The link could not be made. Please try again.</span>` : nothing}

@@ -1,4 +1,4 @@
-import { local } from "../site/times.ts";
+import { local, onOneLine } from "../site/times.ts";
 import { bare } from "./isolate.ts";
 import { pageLocale } from "./locale.ts";
 
@@ -33,7 +33,7 @@ export function when(datetime: string, now: number, zone?: string, locale = page
 
 /** The reader's local time of day. */
 export function clockTime(at: number, locale = pageLocale()): string {
-  return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(at);
+  return onOneLine(new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(at));
 }
 
 /** Up to two initials of a person's name, without titles. */

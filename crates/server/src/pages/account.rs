@@ -90,14 +90,16 @@ pub(crate) async fn show(
 ) -> Result<Response, Error> {
     let identity = identities.signed_in()?;
     let done = match said.done.as_deref() {
-        Some("password") => Some("Your password is changed. You are signed out everywhere else."),
-        Some("sign-ins") => Some("Done. That sign-in has ended."),
-        Some("second-step") => Some("From now on you are asked for a code after your password."),
-        Some("passkey") => Some("Your passkey is ready. Next time, it alone signs you in."),
-        Some("passkey-removed") => Some("The passkey is removed. You are signed out everywhere else."),
-        Some("provider") => Some("The two accounts are connected. From now on either signs you in."),
+        Some("password") => Some("Your password has changed. You are signed out on all other devices."),
+        Some("sign-ins") => Some("Done. That device is signed out."),
+        Some("second-step") => {
+            Some("Two-factor authentication is on. From now on you type a code after your password.")
+        }
+        Some("passkey") => Some("Your passkey is ready. Next time, you can sign in with it alone."),
+        Some("passkey-removed") => Some("The passkey is removed. You are signed out on all other devices."),
+        Some("provider") => Some("The two accounts are connected. You can sign in with either."),
         Some("provider-removed") => Some("The two accounts are no longer connected."),
-        Some("second-step-removed") => Some("Your password alone signs you in again."),
+        Some("second-step-removed") => Some("Two-factor authentication is off. You sign in with your password alone."),
         Some(_) | None => None,
     };
     page(&app, &identity, done, None).await
@@ -197,11 +199,9 @@ async fn is_right(app: &App, account: &Account, password: SecretString) -> Resul
 /// What is wrong with a new password, or what is wrong with us.
 pub(super) fn fault_of(error: PasswordError) -> Result<Fault, Error> {
     let detail = match error {
-        PasswordError::TooShort => "Take at least 15 characters. A few words are easier to remember than signs.",
-        PasswordError::TooLong => "That is too long. Take up to 1,000 characters.",
-        PasswordError::TooEasy => {
-            "That is easy to guess. Take four or more words that have nothing to do with each other."
-        }
+        PasswordError::TooShort => "Use at least 15 characters. A few words are easier to remember than symbols.",
+        PasswordError::TooLong => "That is too long. Use up to 1,000 characters.",
+        PasswordError::TooEasy => "That is easy to guess. Use four or more unrelated words.",
         PasswordError::Busy | PasswordError::Failed(_) => return Err(error.into()),
     };
     Ok(Fault { field: "new", detail })

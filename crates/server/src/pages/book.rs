@@ -11,6 +11,7 @@ use jiff::civil::{Date, Time};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::day::Day;
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{Booking, Clerk, Identity};
@@ -21,7 +22,7 @@ use crate::form::Form;
 use crate::once::Once;
 use crate::people::{self, PersonFault};
 use crate::reads::{everyone, note_reads};
-use crate::text::{civil_date, moment_of, time_of_day, zone_in_words};
+use crate::text::{civil_date, date_of_birth, moment_of, rfc3339, time_of_day, zone_in_words};
 
 #[derive(Template)]
 #[template(path = "book.html")]
@@ -34,7 +35,9 @@ struct BookPage {
     /// The dates that the form accepts: of the visit, and of birth.
     days: (String, String),
     births: (String, String),
+    /// The clinic's: in words, and as IANA names it.
     zone: String,
+    zone_name: String,
     faults: Vec<Fault>,
     /// What else the two have at that time.
     overlaps: Vec<Overlap>,
@@ -45,6 +48,8 @@ struct Choice {
     user: String,
     /// Name, and what tells them from others of that name.
     words: String,
+    /// The date of birth in these words: the browser writes it as its reader does.
+    born: Option<String>,
 }
 
 struct Fault {
@@ -62,8 +67,9 @@ impl Fault {
 struct Overlap {
     patient: String,
     provider: String,
-    begin: String,
-    end: String,
+    /// Each for a machine and for a person.
+    begin: (String, String),
+    end: (String, String),
 }
 
 /// As it was filled in. Empty patient: somebody new.
@@ -93,11 +99,6 @@ pub(crate) struct BookForm {
     /// Set: they may have another visit at that time.
     #[serde(default)]
     overlap: String,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Day {
-    day: Option<Date>,
 }
 
 /// `GET /book?day=YYYY-MM-DD`.
@@ -194,7 +195,7 @@ fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBookin
     let provider = everyone.iter().filter(|one| provides(one));
     let provider = chosen(provider, &form.provider).cloned();
     if provider.is_none() {
-        faults.push(Fault::new("provider", "Choose whom they see."));
+        faults.push(Fault::new("provider", "Choose a provider."));
     }
     let start = start(app, form, &mut faults);
     // What is wrong in itself is told of what is there.
@@ -231,7 +232,7 @@ fn patient(app: &App, form: &BookForm, everyone: &[Listed], faults: &mut Vec<Fau
         return newcomer(app, form, faults).map(|person| (person, true));
     }
     let Some(person) = chosen(everyone.iter(), &form.patient) else {
-        faults.push(Fault::new("patient", "Choose who comes."));
+        faults.push(Fault::new("patient", "Choose a patient."));
         return None;
     };
     if !form.name.trim().is_empty() || !form.birth_date.is_empty() {
@@ -310,11 +311,12 @@ async fn overlaps(app: &App, clerk: &Clerk<Booking>, booking: &NewBooking) -> Re
     let open = |sealed: Sealed<_>| sealed.open_to(&clerk.identity.principal, Arrangement::Read).ok();
     let found: Vec<Appointment> = found.into_iter().filter_map(open).collect();
     note_reads(app, &clerk.identity, &found).await?;
+    let moment = |at| (rfc3339(at), time_of_day(at, &app.zone));
     let overlap = |appointment: &Appointment| Overlap {
         patient: appointment.participants.patient.name.reveal().clone(),
         provider: appointment.participants.provider.name.reveal().clone(),
-        begin: time_of_day(appointment.start, &app.zone),
-        end: time_of_day(appointment.end(), &app.zone),
+        begin: moment(appointment.start),
+        end: moment(appointment.end()),
     };
     Ok(found.iter().map(overlap).collect())
 }
@@ -344,6 +346,7 @@ async fn page(
         days: (today.to_string(), day(today.checked_add(years(2)))),
         births: (day(today.checked_sub(years(130))), today.to_string()),
         zone: zone_in_words(now, &app.zone),
+        zone_name: app.zone.iana_name().unwrap_or_default().to_owned(),
         faults,
         overlaps,
     })
@@ -351,8 +354,9 @@ async fn page(
 
 impl Choice {
     fn patient(one: &Listed) -> Self {
-        let born = one.person.birth_date.as_ref().map(|date| format!(", born {}", date.reveal()));
-        Self::new(&one.person, born)
+        let born = one.person.birth_date.as_ref().map(|date| format!(", born {}", date_of_birth(*date.reveal())));
+        let date = one.person.birth_date.as_ref().map(|date| date.reveal().to_string());
+        Self { born: date, ..Self::new(&one.person, born) }
     }
 
     fn provider(one: &Listed) -> Self {
@@ -362,7 +366,7 @@ impl Choice {
     /// A choice of a list holds plain text alone.
     fn new(person: &Person, more: Option<String>) -> Self {
         let words = format!("{}{}", isolated(person.name.reveal()), more.unwrap_or_default());
-        Self { user: person.id.to_string(), words }
+        Self { user: person.id.to_string(), words, born: None }
     }
 }
 

@@ -1,13 +1,16 @@
-//! One booking: who comes, their links, and calling it off. For the front desk and the appointment's provider.
+//! One booking: who comes, their links, and cancelling it. For the front desk and the appointment's provider.
+
+mod question;
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{Html, Redirect};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bedside_store::Transaction;
 use bedside_visit::permission::{Arrangement, ClinicRole, Scope};
-use bedside_visit::{AdmissionId, Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Role, UserId};
+use bedside_visit::{AdmissionId, Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Person, Role, UserId};
 use serde::Deserialize;
 
+use self::question::{Asked, ask};
 use super::picture::qr_picture;
 use super::{Layout, render};
 use crate::admissions;
@@ -37,10 +40,10 @@ struct BookingPage {
     cancelled: bool,
     people: Vec<Somebody>,
     room: bool,
-    /// Whether whoever looks may call it off.
-    may_call_off: bool,
-    /// Where whoever looks came from.
-    back: &'static str,
+    /// Whether the reader may cancel it.
+    may_cancel: bool,
+    /// The address of the reader's own list, and the words of the link to it.
+    back: (String, &'static str),
     fresh: Option<FreshLink>,
     /// Who asks to come in on another device.
     asking: Vec<Asking>,
@@ -81,32 +84,46 @@ pub(crate) async fn show(State(app): State<App>, arranging: Arranging<Linking>) 
 #[derive(Deserialize)]
 pub(crate) struct Whose {
     user: UserId,
+    /// They were asked, and are sure.
+    #[serde(default)]
+    sure: bool,
 }
 
-/// `POST /booking/{id}/link`: a new link for somebody, in place of their unused ones.
+/// `POST /booking/{id}/link`: a new link for a person, in place of their unused ones. If there is an unused one, the page
+/// asks first: it may be on its way to them.
 pub(crate) async fn make_link(
     State(app): State<App>,
     arranging: Arranging<Linking>,
     Form(whose): Form<Whose>,
 ) -> Result<Html<String>, Error> {
     let Arranging { appointment, identity, .. } = arranging;
+    comes_by_link(&appointment, whose.user)?;
     let mut transaction = app.store.begin().await?;
+    let replaced = transaction.delete_unused_invites(appointment.id, whose.user).await?;
+    if replaced > 0 && !whose.sure {
+        // Nothing is committed: the link is as it was.
+        drop(transaction);
+        return ask(&app, &appointment, &identity, whose.user, Asked::Replace).await;
+    }
     let fresh = fresh_link(&app, &mut *transaction, &appointment, whose.user, &identity).await?;
     transaction.commit().await?;
     page(&app, &appointment, &identity, Some(fresh)).await
 }
 
-/// `POST /booking/{id}/revoke`: somebody's links are taken away, and a companion may not come any more.
+/// `POST /booking/{id}/revoke`: revokes a person's links, and removes a companion. The page asks first.
 pub(crate) async fn take_away(
     State(app): State<App>,
     arranging: Arranging<Linking>,
     Form(whose): Form<Whose>,
-) -> Result<Redirect, Error> {
+) -> Result<Response, Error> {
     let Arranging { appointment, identity, .. } = arranging;
+    if !whose.sure {
+        return Ok(ask(&app, &appointment, &identity, whose.user, Asked::Revoke).await?.into_response());
+    }
     let mut transaction = app.store.begin().await?;
     revoke(&mut *transaction, &appointment, whose.user, identity.actor(), app.clock.now()).await?;
     transaction.commit().await?;
-    Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
+    Ok(Redirect::to(&format!("/booking/{}", appointment.id)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -168,6 +185,15 @@ pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingO
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
 
+/// A person of an appointment for whom there are links.
+fn comes_by_link(appointment: &Appointment, user: UserId) -> Result<(Role, &Person), Error> {
+    let (role, person) = appointment.participants.find(user).ok_or(Error::NotFound)?;
+    if role == Role::Provider {
+        return Err(Error::BadRequest("Providers sign in: there are no links for them."));
+    }
+    Ok((role, person))
+}
+
 async fn fresh_link(
     app: &App,
     transaction: &mut dyn Transaction,
@@ -175,10 +201,7 @@ async fn fresh_link(
     user: UserId,
     identity: &Identity,
 ) -> Result<FreshLink, Error> {
-    let (role, person) = appointment.participants.find(user).ok_or(Error::NotFound)?;
-    if role == Role::Provider {
-        return Err(Error::BadRequest("Providers sign in: there are no links for them."));
-    }
+    let (_, person) = comes_by_link(appointment, user)?;
     let (now, closes) = (app.clock.now(), appointment.closes(&app.rules));
     let token = add_invite(transaction, appointment, user, closes, Some(identity.actor()), now).await?;
     let url = invite_url(&app.config.server.public_url, &token);
@@ -191,11 +214,9 @@ async fn page(
     identity: &Identity,
     fresh: Option<FreshLink>,
 ) -> Result<Html<String>, Error> {
-    let clerk = matches!(identity.principal.scope, Scope::Account(Some(ClinicRole::Staff | ClinicRole::Admin)));
     let you = app.store.get_person(identity.principal.user).await?.ok_or(Error::NotSignedIn)?;
     let cancelled = appointment.status == AppointmentStatus::Cancelled;
-    let may_call_off =
-        bedside_visit::permission::arrange(&identity.principal, Arrangement::CallOff, appointment).is_ok();
+    let may_cancel = bedside_visit::permission::arrange(&identity.principal, Arrangement::CallOff, appointment).is_ok();
     let asking = admissions::waiting(app, appointment.id).await?;
     let asking = asking.into_iter().filter_map(|asked| {
         let (_, person) = appointment.participants.find(asked.user)?;
@@ -207,7 +228,7 @@ async fn page(
             since_time: time_of_day(asked.asked_at, &app.zone),
         })
     });
-    let somebody = |(role, person): (Role, &bedside_visit::Person)| Somebody {
+    let somebody = |(role, person): (Role, &Person)| Somebody {
         user: person.id.to_string(),
         name: person.name.reveal().clone(),
         role: role_in_words(role),
@@ -227,12 +248,20 @@ async fn page(
         cancelled,
         people: appointment.participants.iter().map(somebody).collect(),
         room: appointment.participants.iter().count() < MAX_PARTICIPANTS,
-        may_call_off: may_call_off && appointment.status.may_be_cancelled(),
-        back: if clerk { "/desk" } else { "/" },
+        may_cancel: may_cancel && appointment.status.may_be_cancelled(),
+        back: if is_clerk(identity) {
+            (format!("/desk?day={}", civil_date(appointment.start, &app.zone)), "Back to the front desk")
+        } else {
+            ("/".to_owned(), "Back to your visits")
+        },
         fresh,
         asking: asking.collect(),
         key: fresh_id().to_string(),
     })
+}
+
+fn is_clerk(identity: &Identity) -> bool {
+    matches!(identity.principal.scope, Scope::Account(Some(ClinicRole::Staff | ClinicRole::Admin)))
 }
 
 const fn role_in_words(role: Role) -> &'static str {

@@ -9,6 +9,7 @@ use bedside_visit::permission::{Action, ClinicAction, administer};
 use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
+use super::day::{NowMark, Waiting};
 use super::visits::home;
 use super::{Layout, render};
 use crate::admissions::WAITS;
@@ -16,7 +17,7 @@ use crate::app::App;
 use crate::auth::Identities;
 use crate::error::Error;
 use crate::reads::note_reads;
-use crate::text::{bounds_of_day, civil_date, day, rfc3339, time_of_day};
+use crate::text::{bounds_of_day, civil_date, date_in_words, rfc3339, time_of_day};
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -25,7 +26,9 @@ struct DashboardPage {
     heading: &'static str,
     /// Of the front desk too.
     clerk: bool,
-    now: String,
+    now: NowMark,
+    pinned: Vec<Waiting>,
+    date: String,
     today: String,
     zone: String,
     waiting: usize,
@@ -41,14 +44,12 @@ struct Row {
     age: Option<u16>,
     kind: String,
     reason: Option<String>,
-    badge: &'static str,
-    standing: &'static str,
+    standing: Standing,
     since: Option<String>,
     since_time: String,
     action: &'static str,
     open: bool,
     now: bool,
-    waiting: bool,
     /// Whether they may make links.
     links: bool,
     /// Somebody asks to come in on another device.
@@ -79,14 +80,22 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
         Row { asks: asks && *role == Role::Provider, ..Row::new(&app, appointment, *role, now) }
     };
     let rows: Vec<Row> = mine.iter().map(row).collect();
+    let waiting = mine.iter().zip(&rows).filter_map(|((appointment, _), row)| {
+        let (id, page) = (appointment.id, if row.asks { "booking" } else { "appointment" });
+        Waiting::of(appointment, &row.standing, row.asks, format!("/{page}/{id}"), &app.zone)
+    });
+    let starts: Vec<Timestamp> = mine.iter().map(|(appointment, _)| appointment.start).collect();
+    let today = civil_date(now, &app.zone);
     let page = DashboardPage {
         layout: Layout::new(&app).signed_in(person.name.reveal()),
         heading: "Today",
         clerk,
-        now: rfc3339(now),
-        today: day(now, &app.zone),
+        now: NowMark::among(&starts, now, &app.zone),
+        pinned: Waiting::above(waiting, rows.len()),
+        date: today.to_string(),
+        today: date_in_words(today),
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
-        waiting: rows.iter().filter(|row| row.waiting).count(),
+        waiting: rows.iter().filter(|row| row.standing.waiting).count(),
         rows,
     };
     Ok(render(&page)?.into_response())
@@ -111,8 +120,6 @@ impl Row {
             age: birth.and_then(|birth| age_on(*birth.reveal(), civil_date(now, &app.zone))),
             kind: appointment.kind.clone(),
             reason: appointment.reason.as_ref().map(|reason| reason.reveal().clone()),
-            badge: standing.badge,
-            standing: standing.words,
             since: standing.since.map(rfc3339),
             since_time: standing.since.map(|at| time_of_day(at, &app.zone)).unwrap_or_default(),
             action: match role {
@@ -121,7 +128,7 @@ impl Row {
             },
             open: !closed && appointment.status != AppointmentStatus::Cancelled,
             now: live || (near && !over),
-            waiting: standing.waiting,
+            standing,
             asks: false,
             links: role == Role::Provider && !closed && appointment.status != AppointmentStatus::Cancelled,
         }
@@ -152,7 +159,7 @@ impl Standing {
                     return Self { since: Some(since), waiting: true, ..plain("Waiting", "badge--waiting") };
                 }
                 (_, Presence::Preparing { .. }) if role == Role::Provider => {
-                    return plain("Coming in", "badge--waiting");
+                    return plain("Joining", "badge--waiting");
                 }
                 (_, Presence::Away { .. }) if role == Role::Provider => {
                     return plain("Lost the connection", "badge--waiting");

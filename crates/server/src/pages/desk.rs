@@ -5,10 +5,9 @@ use axum::extract::{Query, State};
 use axum::response::Html;
 use bedside_visit::permission::{Arrangement, ClinicAction, administer};
 use bedside_visit::{Appointment, Role, Timestamp, age_on};
-use jiff::civil::Date;
-use serde::Deserialize;
 
 use super::dashboard::Standing;
+use super::day::{Day, NowMark, Waiting};
 use super::{Layout, render};
 use crate::admissions::WAITS;
 use crate::app::App;
@@ -27,6 +26,9 @@ struct DeskPage {
     admin: bool,
     before: String,
     after: String,
+    /// Where the present moment is. Today alone has one.
+    now: Option<NowMark>,
+    pinned: Vec<Waiting>,
     zone: String,
     waiting: usize,
     rows: Vec<Row>,
@@ -46,11 +48,6 @@ struct Row {
     asks: bool,
     since: String,
     since_time: String,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Day {
-    day: Option<Date>,
 }
 
 /// `GET /desk?day=YYYY-MM-DD`: today, if no day is given.
@@ -73,6 +70,12 @@ pub(crate) async fn show(
     let asks = |appointment: &Appointment| asked.iter().any(|asked| asked.appointment == appointment.id);
     let row = |appointment: &Appointment| Row::new(&app, appointment, asks(appointment), now);
     let rows: Vec<Row> = appointments.iter().map(row).collect();
+    let waiting = appointments.iter().zip(&rows).filter_map(|(appointment, row)| {
+        let href = format!("/booking/{}", appointment.id);
+        let waiting = Waiting::of(appointment, &row.standing, row.asks, href, &app.zone)?;
+        Some(Waiting { provider: Some(row.provider.clone()), ..waiting })
+    });
+    let starts: Vec<Timestamp> = appointments.iter().map(|appointment| appointment.start).collect();
     render(&DeskPage {
         layout: Layout::new(&app).signed_in(person.name.reveal()),
         day: date_in_words(date),
@@ -81,6 +84,8 @@ pub(crate) async fn show(
         admin: administer(&identity.principal, ClinicAction::ShutOut).is_ok(),
         before: date.yesterday().unwrap_or(date).to_string(),
         after: date.tomorrow().unwrap_or(date).to_string(),
+        now: (date == today).then(|| NowMark::among(&starts, now, &app.zone)),
+        pinned: Waiting::above(waiting, rows.len()),
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
         waiting: rows.iter().filter(|row| row.standing.waiting).count(),
         rows,

@@ -1,4 +1,4 @@
-//! Who there is, and who is shut out. For administrators.
+//! Everyone known to the clinic, and whose account is disabled. For administrators.
 
 use askama::Template;
 use axum::extract::State;
@@ -9,6 +9,7 @@ use bedside_visit::permission::ClinicRole;
 use bedside_visit::text::isolated;
 use serde::Deserialize;
 
+use super::confirm::{Born, ConfirmPage};
 use super::{Layout, render};
 use crate::app::App;
 use crate::auth::{Clerk, ShuttingOut};
@@ -27,6 +28,7 @@ struct PeoplePage {
 struct Row {
     user: String,
     name: String,
+    born: Option<Born>,
     about: String,
     disabled: bool,
     you: bool,
@@ -44,14 +46,6 @@ pub(crate) async fn show(State(app): State<App>, clerk: Clerk<ShuttingOut>) -> R
     })
 }
 
-/// Whom it concerns, and what becomes of them, before it is done.
-#[derive(Template)]
-#[template(path = "shut_out.html")]
-struct ShutOutPage {
-    layout: Layout,
-    row: Row,
-}
-
 #[derive(Deserialize)]
 pub(crate) struct Standing {
     user: UserId,
@@ -61,7 +55,7 @@ pub(crate) struct Standing {
     sure: bool,
 }
 
-/// `POST /people`: shuts somebody out, or lets them in again. Before somebody is shut out it is asked whether it is they.
+/// `POST /people`: disables an account, or enables it again. Before an account is disabled, the page asks.
 pub(crate) async fn set_standing(
     State(app): State<App>,
     clerk: Clerk<ShuttingOut>,
@@ -69,7 +63,7 @@ pub(crate) async fn set_standing(
 ) -> Result<Response, Error> {
     let actor = clerk.identity.actor();
     if standing.user == actor.user {
-        return Err(Error::BadRequest("You cannot shut yourself out."));
+        return Err(Error::BadRequest("You can't disable your own account."));
     }
     app.store.get_person(standing.user).await?.ok_or(Error::NotFound)?;
     if standing.disabled && !standing.sure {
@@ -86,7 +80,23 @@ async fn ask(app: &App, clerk: &Clerk<ShuttingOut>, user: UserId) -> Result<Html
     let name = app.store.get_person(you).await?.ok_or(Error::NotSignedIn)?.name;
     let everyone = everyone(app, &clerk.identity).await?;
     let one = everyone.iter().find(|one| one.person.id == user).ok_or(Error::NotFound)?;
-    render(&ShutOutPage { layout: Layout::new(app).signed_in(name.reveal()), row: Row::new(one, you) })
+    let row = Row::new(one, you);
+    render(&ConfirmPage {
+        layout: Layout::new(app).signed_in(name.reveal()),
+        question: "Disable the account of",
+        name: row.name,
+        born: row.born,
+        about: row.about,
+        visit: None,
+        zone: String::new(),
+        effect: "They are signed out on every device and leave any visit within a second. Their links stop working. You can \
+                 enable the account again.",
+        action: "/people".to_owned(),
+        fields: vec![("user", row.user), ("disabled", "true".to_owned())],
+        yes: "Disable account",
+        no: "Keep account",
+        back: "/people".to_owned(),
+    })
 }
 
 impl Row {
@@ -96,17 +106,17 @@ impl Row {
             ClinicRole::Admin => "administrator",
             ClinicRole::Integrator => "program",
         });
-        let born = one.person.birth_date.as_ref().map(|date| format!("born {}", date.reveal()));
         let account = match &one.email {
             Some(email) => format!("signs in as {}", email.reveal()),
             None => "comes by link".to_owned(),
         };
         let specialty = one.person.specialty.as_deref().map(|text| isolated(text).into_owned());
-        let about = [born, specialty, place.map(str::to_owned), Some(account)];
+        let about = [specialty, place.map(str::to_owned), Some(account)];
         let about: Vec<String> = about.into_iter().flatten().collect();
         Self {
             user: one.person.id.to_string(),
             name: one.person.name.reveal().clone(),
+            born: one.person.birth_date.as_ref().map(|date| Born::on(*date.reveal())),
             about: about.join(" · "),
             disabled: one.disabled_at.is_some(),
             you: one.person.id == you,

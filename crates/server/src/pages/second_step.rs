@@ -73,7 +73,7 @@ pub(super) fn address_of(account: &Account) -> &str {
     account.email.as_ref().map_or("", EmailAddress::reveal)
 }
 
-const START_AGAIN: &str = "Open your account again, and take the second step from there.";
+const START_AGAIN: &str = "Open your account again, and start two-factor authentication from there.";
 
 #[derive(Deserialize)]
 pub(crate) struct AddForm {

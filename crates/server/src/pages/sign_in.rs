@@ -72,8 +72,8 @@ pub(crate) async fn show(
         return Ok(Redirect::to(&next).into_response());
     }
     let done = match back.done.as_deref() {
-        Some("password") => Some("Your password is changed. Sign in with it."),
-        Some("signed-out") => Some("You are signed out here."),
+        Some("password") => Some("Your password has changed. Sign in with the new one."),
+        Some("signed-out") => Some("You are signed out."),
         Some("use-passkey") => Some(
             "This clinic asks for more than a password. Sign in with your passkey. If you have lost it, ask whoever runs \
              the clinic's server.",
@@ -136,8 +136,8 @@ pub(crate) async fn submit(
             next,
             email.reveal().to_owned(),
             Fault {
-                title: "That did not work",
-                detail: "The e-mail address or the password is not right. Check both and try again.",
+                title: "Sign-in failed",
+                detail: "The e-mail address or the password is wrong. Check both and try again.",
                 field: Some("password"),
             },
         )?

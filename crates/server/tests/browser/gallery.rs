@@ -79,7 +79,7 @@ async fn pages() {
     window.fill("email", "ada@example.org").await;
     window.fill("password", "not the password").await;
     window.press("Sign in").await;
-    window.sees("That did not work").await;
+    window.sees("Sign-in failed").await;
     findings.look(&window, "sign-in-wrong").await;
 
     window.open(&clinic.server.link(clinic.appointment.id).await).await;
@@ -117,21 +117,21 @@ async fn a_persons_own_account() {
     findings.look(&window, "account").await;
     window.fill("new", "password password").await;
     window.press("Change password").await;
-    window.sees("Nothing is changed").await;
+    window.sees("Nothing was changed").await;
     findings.look(&window, "account-fault").await;
 
     window.open("/account/second-step").await;
     findings.look(&window, "second-step").await;
     window.fill("code", "000000").await;
     window.fill("current", PASSWORD).await;
-    window.press("Turn it on").await;
+    window.press("Turn on").await;
     window.sees("That code does not work").await;
     findings.look(&window, "second-step-wrong").await;
     let code = code_of_now(&window, &clinic).await;
     window.fill("code", &code).await;
     window.fill("current", PASSWORD).await;
-    window.press("Turn it on").await;
-    window.sees("From now on you are asked for a code").await;
+    window.press("Turn on").await;
+    window.sees("From now on you type a code").await;
     findings.look(&window, "account-second-step").await;
 
     elsewhere.press("Sign out").await;
@@ -159,10 +159,10 @@ async fn a_second_step_that_the_clinic_requires() {
     let window = clinic.profile().await.window().await;
     window.open("/account").await;
     sign_in(&window, &clinic.server.provider).await;
-    window.sees("This clinic asks for a second step when you sign in.").await;
+    window.sees("This clinic requires two-factor authentication.").await;
     findings.look(&window, "sign-in-second-step").await;
     window.fill("code", "000000").await;
-    window.press("Turn it on and sign in").await;
+    window.press("Turn on and sign in").await;
     window.sees("That code does not work").await;
     findings.look(&window, "sign-in-second-step-wrong").await;
 
@@ -172,7 +172,7 @@ async fn a_second_step_that_the_clinic_requires() {
     window.sees("Copied.").await;
     let code = code_of_now(&window, &clinic).await;
     window.fill("code", &code).await;
-    window.press("Turn it on and sign in").await;
+    window.press("Turn on and sign in").await;
     window.sees("Your account").await;
     assert_eq!(window.eval::<String>("location.pathname").await, "/account", "where they wanted to go");
     window.resize(1280, 800).await;
@@ -206,7 +206,7 @@ async fn another_device_asks_to_come_in() {
     let second = clinic.profile().await.window().await;
     second.open(&link).await;
     findings.look(&second, "link-elsewhere").await;
-    second.press("Ask to come in here").await;
+    second.press("Ask to join here").await;
     second.sees("We have asked your provider").await;
     findings.look(&second, "link-asks").await;
     provider.sees("asks to come in on another device").await;
@@ -214,7 +214,7 @@ async fn another_device_asks_to_come_in() {
     let window = clinic.profile().await.window().await;
     window.open("/").await;
     sign_in(&window, &clinic.server.provider).await;
-    window.sees("Another device asks").await;
+    window.sees("Asks to use another device").await;
     findings.look(&window, "dashboard-asked").await;
     window.open(&format!("/booking/{}", clinic.appointment.id)).await;
     findings.look(&window, "booking-asked").await;
@@ -248,26 +248,63 @@ async fn the_front_desk() {
     findings.look(&window, "desk-empty").await;
     window.open("/book").await;
     findings.look(&window, "book").await;
+    // An existing patient is chosen: the fields of a new one go, and a name that the list cuts off stands below it.
+    let choose = "(() => { const list = document.querySelector('#patient'); list.selectedIndex = CHOICE; \
+                  list.dispatchEvent(new Event('change', { bubbles: true })); return list.selectedOptions[0].text; })()";
+    let patients: usize = window.eval("document.querySelector('#patient').options.length").await;
+    for choice in 1..patients {
+        let name: String = window.eval(&choose.replace("CHOICE", &choice.to_string())).await;
+        assert!(window.eval::<bool>("document.querySelector('[data-new-patient]').hidden").await);
+        if name.contains("Maximiliana") {
+            window.resize(320, 640).await;
+            window.sees("von Hohenlohe-Langenburg").await;
+            findings.look(&window, "book-chosen").await;
+        }
+    }
+    window.eval::<String>(&choose.replace("CHOICE", "0")).await;
+    assert!(!window.eval::<bool>("document.querySelector('[data-new-patient]').hidden").await);
     window.fill("name", "Zofia").await;
-    window.press("Book it").await;
-    window.sees("It is not booked yet").await;
+    window.press("Book visit").await;
+    window.sees("The visit is not booked yet").await;
     findings.look(&window, "book-wrong").await;
     window.open(&format!("/booking/{}", clinic.appointment.id)).await;
     findings.look(&window, "booking").await;
     window.fill("name", "Ines Interpreter").await;
-    window.press("Add them and make a link").await;
+    window.press("Add and create a link").await;
     window.sees("A link for").await;
     findings.look(&window, "booking-link").await;
     window.press("Copy the link").await;
+    window.press("Create a link: Ines Interpreter").await;
+    window.sees("Replace the link of").await;
+    findings.look(&window, "booking-replace").await;
+    long_day(&clinic).await;
+    window.open("/desk").await;
+    window.sees("Waiting now").await;
+    findings.look(&window, "desk-long").await;
+    window.resize(320, 640).await;
+    let bottom: f64 = window.eval("document.querySelector('.pinned a').getBoundingClientRect().bottom").await;
+    assert!(bottom < 640.0, "who waits is in sight on the smallest phone: {bottom}");
+    window.resize(1280, 800).await;
     window.open(&format!("/booking/{}", clinic.appointment.id)).await;
-    window.press("Call this visit off").await;
-    window.press("Call it off").await;
-    window.sees("Called off").await;
+    window.press("Cancel this visit").await;
+    window.press("Cancel visit").await;
+    window.sees("Cancelled").await;
     findings.look(&window, "booking-off").await;
     window.open("/people").await;
     findings.look(&window, "people").await;
+    window.press(&format!("Disable account: {long}")).await;
+    window.sees("Keep account").await;
+    findings.look(&window, "people-disable").await;
     findings.none();
     clinic.close().await;
+}
+
+/// Sixty more visits of the day.
+async fn long_day(clinic: &Clinic) {
+    for number in 0..60 {
+        let person = clinic.server.add_person(&format!("Patient {number}"), None).await.person;
+        clinic.server.book_for(&person, &clinic.server.other_provider.person, When::Now).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

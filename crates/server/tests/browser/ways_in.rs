@@ -17,20 +17,20 @@ async fn a_passkey_is_added_used_and_removed() {
     sign_in(&window, &clinic.server.provider).await;
     window.press("Add a passkey").await;
     window.fill("passkey-current", "not the password").await;
-    window.press("Go on with this device").await;
+    window.press("Continue on this device").await;
     window.sees("That is not your password").await;
     window.open("/account").await;
     window.press("Add a passkey").await;
     window.fill("passkey-name", " at work").await;
     window.fill("passkey-current", PASSWORD).await;
-    window.press("Go on with this device").await;
+    window.press("Continue on this device").await;
     window.sees("Your passkey is ready.").await;
     window.sees("at work").await;
     findings.look(&window, "account-passkey").await;
     // The device says so by itself.
     window.press("Add a passkey").await;
     window.fill("passkey-current", PASSWORD).await;
-    window.press("Go on with this device").await;
+    window.press("Continue on this device").await;
     window.sees("This device has a passkey for you already.").await;
 
     window.press("Sign out").await;
@@ -75,7 +75,7 @@ async fn every_way_has_its_page() {
     window.sees("Sign in with your passkey.").await;
     findings.look(&window, "sign-in-use-passkey").await;
     window.press("Forgot your password?").await;
-    window.sees("comes by e-mail").await;
+    window.sees("send you a link").await;
     findings.look(&window, "forgotten").await;
     window.fill("email", "grace@example.org").await;
     window.press("Send me the link").await;
@@ -86,14 +86,14 @@ async fn every_way_has_its_page() {
     window.sees("A new password").await;
     assert_eq!(window.eval::<String>("location.pathname").await, "/reset", "the secret has left the address");
     window.fill("new", "too short").await;
-    window.press("Show it").await;
+    window.press("Show password").await;
     assert_eq!(window.eval::<String>("document.querySelector('#new').type").await, "text");
-    window.press("Set the password").await;
-    window.sees("Nothing is changed").await;
+    window.press("Set password").await;
+    window.sees("Nothing was changed").await;
     findings.look(&window, "reset-fault").await;
     window.fill("new", PASSWORD).await;
-    window.press("Set the password").await;
-    window.sees("Your password is changed. Sign in with it.").await;
+    window.press("Set password").await;
+    window.sees("Your password has changed. Sign in with the new one.").await;
     findings.look(&window, "sign-in-changed").await;
     window.open("/reset").await;
     window.sees("This link no longer works").await;
@@ -105,8 +105,8 @@ async fn every_way_has_its_page() {
     findings.look(&window, "account-ways").await;
     window.press("Connect").await;
     window.fill("provider-current", PASSWORD).await;
-    window.press("Go on").await;
-    window.sees("Go on to your clinic account").await;
+    window.press("Continue").await;
+    window.sees("Continue to your clinic account").await;
     findings.look(&window, "connect").await;
     findings.none();
     clinic.close().await;

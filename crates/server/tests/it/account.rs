@@ -25,7 +25,7 @@ async fn another_password_ends_all_other_sign_ins() {
 
     let reply = change(&here, PASSWORD, NEW).await;
     assert_eq!((reply.status, reply.location()), (303, Some("/account?done=password")), "{}", reply.body);
-    assert!(here.get("/account?done=password").await.body.contains("Your password is changed."));
+    assert!(here.get("/account?done=password").await.body.contains("Your password has changed."));
     assert!(is_signed_in(&here).await && !is_signed_in(&there).await);
     assert_eq!(page.ending().await, Ending::Code(4401));
 
@@ -73,7 +73,7 @@ async fn a_sign_in_elsewhere_is_seen_and_ended() {
     let (here, there) = (server.sign_in(&server.provider).await, server.sign_in(&server.provider).await);
     let stranger = server.sign_in(&server.other_provider).await;
     let page = here.get("/account").await.body;
-    assert_eq!(page.matches("<li class=\"sign-in\">").count(), 2, "{page}");
+    assert_eq!(page.matches("<li class=\"row\">").count(), 2, "{page}");
     let handle =
         page.split("name=\"which\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a handle");
 

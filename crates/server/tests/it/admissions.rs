@@ -52,7 +52,7 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
     let mut provider = Page::open(&scene.server, &grace, scene.visit.id).await;
 
     let offered = scene.second.get(&scene.path).await;
-    assert!(offered.status == 200 && offered.body.contains("Ask to come in here"), "{}", offered.body);
+    assert!(offered.status == 200 && offered.body.contains("Ask to join here"), "{}", offered.body);
     assert!(!offered.body.contains("Ada"), "nothing of whose it is");
     let asked = scene.second.request(reqwest::Method::POST, &scene.path);
     let asked = asked.header("user-agent", "Mozilla/5.0 (iPhone) Safari/605").send().await;
@@ -63,7 +63,7 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
     assert!(waits.body.contains("We have asked your provider") && !waits.body.contains("Ada"), "{}", waits.body);
     assert_eq!(scene.sees(&scene.second).await, 401, "to ask is not to be in");
     assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303, "to ask again changes nothing");
-    assert!(grace.get("/").await.body.contains("Another device asks"));
+    assert!(grace.get("/").await.body.contains("Asks to use another device"));
 
     assert_eq!(scene.answer(&grace, &asking[0].id.to_string(), true).await.status, 200);
     provider.until_asking(0).await;
@@ -102,11 +102,11 @@ async fn asking_ends_after_ten_minutes_and_is_no_flood() {
     }
     scene.server.clock.advance(Duration::from_secs(601));
     let again = scene.second.get(&scene.path).await;
-    assert!(again.body.contains("Ask to come in here"), "{}", again.body);
+    assert!(again.body.contains("Ask to join here"), "{}", again.body);
     let grace = scene.server.sign_in(&scene.server.provider).await;
-    assert!(!grace.get("/").await.body.contains("Another device asks"));
+    assert!(!grace.get("/").await.body.contains("Asks to use another device"));
     assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303);
-    assert!(grace.get("/").await.body.contains("Another device asks"));
+    assert!(grace.get("/").await.body.contains("Asks to use another device"));
 }
 
 /// A second click, or a reload, asks nothing twice.
@@ -145,7 +145,7 @@ async fn the_front_desk_answers_too() {
     let dorothy = scene.server.add_clerk("Dorothy Vaughan", "dorothy@example.org", role).await;
     let desk = scene.server.sign_in(&dorothy).await;
     scene.second.open_and_press(&scene.path).await;
-    assert!(desk.get("/desk").await.body.contains("Another device asks"));
+    assert!(desk.get("/desk").await.body.contains("Asks to use another device"));
     let booking = format!("/booking/{}", scene.visit.id);
     let page = desk.get(&booking).await.body;
     let id = page.split("name=\"admission\" value=\"").nth(1).expect("a question").split('"').next().expect("an id");

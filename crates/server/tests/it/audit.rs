@@ -51,8 +51,7 @@ fn the_log_is_exported_for_other_programs() {
     let desk = Desk::new();
     let id = desk.add_user("Grace Hopper", "grace@example.org");
     let patient = desk.run(&["user", "add", "--name", "Ada Lovelace"]).worked();
-    let arguments = ["appointment", "add", "--provider", &id, "--patient", &patient, "--at", "now"];
-    let appointment = desk.run(&arguments).worked().lines().next().expect("an id").to_owned();
+    let (appointment, _) = desk.book(&["--provider", &id, "--patient", &patient, "--at", "now"], &[]);
     let lines = |arguments: &[&str]| -> Vec<Value> {
         let out = desk.run(&[&["audit", "export"], arguments].concat()).worked();
         out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()

@@ -182,8 +182,9 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     let patient = operate(&["user", "add", "--name", PATIENT, "--birth-date", BIRTH_DATE]);
     operate(&["user", "add", "--name", PROVIDER, "--email", EMAIL]);
     let people = ["--patient", &patient, "--provider", EMAIL, "--at", "now", "--type", KIND, "--reason", REASON];
-    let booked = operate(&[&["appointment", "add"], people.as_slice()].concat());
-    let (id, first_link) = booked.split_once('\n').expect("an id and a link");
+    let booked = operate(&[&["appointment", "add", "--json"], people.as_slice()].concat());
+    let booked: serde_json::Value = serde_json::from_str(&booked).expect("JSON");
+    let [id, first_link] = ["id", "link"].map(|key| booked[key].as_str().expect("text"));
     let link = operate(&["appointment", "link", id]);
     let appointment: AppointmentId = id.parse().expect("an id");
 

@@ -83,15 +83,14 @@ async fn what_was_acknowledged_outlives_a_kill() {
     let desk = Desk::new();
     let patient = desk.run(&["user", "add", "--name", "Ada Byron"]).worked();
     desk.add_user("Dr. Who", "who@example.org");
-    let book = ["appointment", "add", "--patient", &patient, "--provider", "who@example.org", "--at", "now"];
+    let book = ["--patient", &patient, "--provider", "who@example.org", "--at", "now"];
     let port = free_port();
-    let booked = desk.run_with(&book, &[("BEDSIDE_SERVER__PUBLIC_URL", &format!("http://localhost:{port}"))]).worked();
-    let (id, link) = booked.split_once('\n').expect("an id and a link");
+    let (id, link) = desk.book(&book, &[("BEDSIDE_SERVER__PUBLIC_URL", &format!("http://localhost:{port}"))]);
     let id = id.parse().expect("an id");
 
     let mut serving = Serving::start(&desk, &["serve"], port);
     let (ada, who) = (Client::new(&serving), Client::new(&serving));
-    ada.join_by_link(link).await;
+    ada.join_by_link(&link).await;
     assert_eq!(who.try_sign_in("who@example.org", PASSWORD).await.status, 303);
     let mut written = Written { next: 1, acknowledged: 0, microphone: [true; 2] };
     for moment in MOMENTS {

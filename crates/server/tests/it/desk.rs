@@ -74,6 +74,14 @@ impl Desk {
         file
     }
 
+    /// Books with these arguments of `appointment add`, and gives the appointment's id and the patient's link.
+    pub(crate) fn book(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (String, String) {
+        let made = self.run_with(&[&["appointment", "add", "--json"], arguments].concat(), variables).worked();
+        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+        let [id, link] = ["id", "link"].map(|key| made[key].as_str().expect("text").to_owned());
+        (id, link)
+    }
+
     pub(crate) fn add_user(&self, name: &str, email: &str) -> String {
         self.run_with(&["user", "add", "--name", name, "--email", email], &[("BEDSIDE_PASSWORD", PASSWORD)]).worked()
     }

@@ -271,7 +271,7 @@ impl Scene {
             "/booking/{id}/revoke" => {
                 self.server.client().join_by_link(&self.server.link(self.visit.id).await).await;
                 self.server.client().join_by_link(&self.server.link(self.elsewhere.id).await).await;
-                (self.dorothy().await, vec![("user", ada)])
+                (self.dorothy().await, vec![("user", ada), ("sure", text("true"))])
             }
             "/booking/{id}/admissions" => {
                 for visit in [&self.visit, &self.elsewhere] {

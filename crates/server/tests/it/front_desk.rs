@@ -1,4 +1,4 @@
-//! The front desk's pages: the clinic's day, booking, links, who is shut out.
+//! The front desk's pages: the clinic's day, booking, links, whose account is disabled.
 
 use bedside_visit::permission::ClinicRole;
 
@@ -8,6 +8,9 @@ async fn dorothy(server: &Server) -> Client {
     let account = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Staff).await;
     server.sign_in(&account).await
 }
+
+/// Ada's date of birth, for a machine and for a person.
+const BORN: &str = "born <time datetime=\"1985-12-10\" data-local=\"birth\">10 December 1985</time>";
 
 fn assert_page(reply: &Reply, words: &[&str]) {
     assert!(reply.status == 200 && reply.is_page(), "{}", reply.body);
@@ -31,7 +34,15 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
     assert_page(&desk.get("/desk").await, &["No visits are booked for this day", "/book?day="]);
 
     let form = desk.get("/book").await;
-    assert_page(&form, &["A new patient", "Dr. Grace Hopper, Family medicine", "Ada Lovelace, born 1985-12-10"]);
+    assert_page(
+        &form,
+        &[
+            "data-born=\"1985-12-10\"",
+            "A new patient",
+            "Dr. Grace Hopper, Family medicine",
+            "Ada Lovelace, born 10 December 1985",
+        ],
+    );
     assert!(!form.body.contains("<option value=\"\">Dr."), "providers are no patients");
     let now = bedside_visit::Clock::now(&*server.clock);
     let date = jiff::Timestamp::from_millisecond(now.as_millis()).expect("a time").to_string()[..10].to_owned();
@@ -55,7 +66,7 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
     );
     assert_page(&desk.get("/desk").await, &["Zofia Zażółć", "with <bdi>Dr. Grace Hopper</bdi>", &booking]);
     let tomorrow = desk.get("/desk?day=2031-01-07").await;
-    assert_page(&tomorrow, &["No visits are booked for this day", "Tuesday, 7 January"]);
+    assert_page(&tomorrow, &["No visits are booked for this day", "Tuesday, 7 January 2031"]);
 
     let id: bedside_visit::AppointmentId = booking.rsplit('/').next().expect("an id").parse().expect("an id");
     let stored = server.store.get_appointment(id).await.expect("read").expect("it is there");
@@ -71,7 +82,7 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
     let by_provider = desk.post(&format!("{booking}/link"), &[("user", &provider)]).await;
     assert_eq!(by_provider.status, 400, "there are no links for providers");
     assert_eq!(desk.post(&format!("{booking}/cancel"), &[]).await.location(), Some(booking.as_str()));
-    assert_page(&desk.get(&booking).await, &["Called off"]);
+    assert_page(&desk.get(&booking).await, &["Cancelled"]);
     assert_eq!(zofia.get(&format!("/video-call/patient?appointmentId={id}")).await.status, 403);
     let log = server.audit().await;
     let clerk = log.iter().find(|row| row.action == "appointment.added").expect("written down").actor;
@@ -112,7 +123,7 @@ async fn what_is_wrong_is_said_beside_the_field_and_nothing_is_lost() {
         let fields: Vec<_> =
             right.iter().map(|(name, old)| (*name, if *name == field { value } else { *old })).collect();
         let again = desk.post("/book", &fields).await;
-        assert_page(&again, &["It is not booked yet", &format!("href=\"#{shown}\"")]);
+        assert_page(&again, &["The visit is not booked yet", &format!("href=\"#{shown}\"")]);
         if field != "name" {
             assert!(again.body.contains("value=\"Zofia &#60;b&#62;\""), "{}", again.body);
         }
@@ -139,7 +150,56 @@ async fn others_come_by_links_of_their_own() {
         let refused = grace.post(&format!("{booking}/companions"), &[("name", "Eve"), ("role", role)]).await;
         assert_eq!(refused.status, 400, "{role}");
     }
-    assert!(!grace.get(&booking).await.body.contains("Call this visit off"), "that is the desk's");
+    assert!(!grace.get(&booking).await.body.contains("Cancel this visit"), "that is the desk's");
+}
+
+/// Two people of one name, and one link that may be on its way: the page asks first, and names the person.
+#[tokio::test]
+async fn links_are_replaced_and_revoked_and_people_removed_only_after_a_question() {
+    let server = Server::start().await;
+    let visit = server.book(When::Now).await;
+    let desk = dorothy(&server).await;
+    let booking = format!("/booking/{}", visit.id);
+    let ada = server.patient.id().to_string();
+    let sent = link_of(&server, &desk.post(&format!("{booking}/link"), &[("user", &ada)]).await);
+    let sure = [("user", ada.as_str()), ("sure", "true")];
+
+    // Another link: nothing has happened yet, and the one that was sent works.
+    let asked = desk.post(&format!("{booking}/link"), &[("user", &ada)]).await;
+    assert_page(
+        &asked,
+        &["Replace the link of <bdi>Ada Lovelace</bdi>?", BORN, "Patient", "name=\"sure\" value=\"true\""],
+    );
+    assert!(!asked.body.contains("/v/"), "{}", asked.body);
+    assert_eq!(server.client().get(sent.trim_start_matches(&server.origin)).await.status, 200);
+    let made = link_of(&server, &desk.post(&format!("{booking}/link"), &sure).await);
+    assert_eq!(server.client().get(sent.trim_start_matches(&server.origin)).await.status, 404, "replaced");
+
+    let client = server.client();
+    client.join_by_link(&made).await;
+    let page_of_visit = format!("/appointment/{}", visit.id);
+    let asked = desk.post(&format!("{booking}/revoke"), &[("user", &ada)]).await;
+    assert_page(&asked, &["Revoke the links of <bdi>Ada Lovelace</bdi>?", BORN, "Visit on <time "]);
+    assert_eq!(client.get(&page_of_visit).await.status, 200, "nothing has happened yet");
+    // What was used is not replaced by a new one.
+    assert_page(&desk.post(&format!("{booking}/link"), &[("user", &ada)]).await, &["A link for"]);
+    assert_eq!(desk.post(&format!("{booking}/revoke"), &sure).await.location(), Some(booking.as_str()));
+    assert_ne!(client.get(&page_of_visit).await.status, 200);
+
+    let added = desk.post(&format!("{booking}/companions"), &[("name", "Ines"), ("role", "interpreter")]).await;
+    let ines =
+        added.body.split("aria-label=\"Remove: Ines\"").next().and_then(|before| before.rsplit("value=\"").next());
+    let ines = ines.and_then(|rest| rest.split('"').next()).expect("her id").to_owned();
+    let asked = desk.post(&format!("{booking}/revoke"), &[("user", &ines)]).await;
+    assert_page(&asked, &["Remove <bdi>Ines</bdi>?", "Interpreter", "comes with Ada Lovelace"]);
+    assert_page(&desk.get(&booking).await, &["<bdi>Ines</bdi>"]);
+    desk.post(&format!("{booking}/revoke"), &[("user", &ines), ("sure", "true")]).await;
+    assert!(!desk.get(&booking).await.body.contains("Ines"));
+    // A provider sees ages, no dates of birth.
+    let grace = server.sign_in(&server.provider).await;
+    let asked = grace.post(&format!("{booking}/revoke"), &[("user", &ada)]).await;
+    assert_page(&asked, &["Revoke the links of", "years old"]);
+    assert!(!asked.body.contains("1985"), "{}", asked.body);
 }
 
 #[tokio::test]
@@ -152,7 +212,7 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
     let mut page = Page::open(&server, &ada, visit.id).await;
     assert_page(
         &admin.get("/people").await,
-        &["Ada Lovelace", "administrator · signs in as florence@example.org", "Family medicine", "born 1985-12-10"],
+        &["Ada Lovelace", "administrator · signs in as florence@example.org", "Family medicine", BORN],
     );
     let id = server.patient.id().to_string();
     let set = |disabled: &'static str, id: String| {
@@ -161,11 +221,11 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
     };
     // Before it is done it is asked, and said who it is.
     let asked = admin.post("/people", &[("user", &id), ("disabled", "true")]).await;
-    assert_page(&asked, &["Shut out <bdi>Ada Lovelace</bdi>?", "born 1985-12-10 · signs in as ada@example.org"]);
-    assert_eq!(admin.get("/people").await.body.matches("Let in again").count(), 0);
+    assert_page(&asked, &["Disable the account of <bdi>Ada Lovelace</bdi>?", BORN, "signs in as ada@example.org"]);
+    assert_eq!(admin.get("/people").await.body.matches("Enable account").count(), 0);
     assert_eq!(set("true", id.clone()).await.location(), Some("/people"));
     assert!(matches!(page.ending().await, crate::support::Ending::Code(4401)));
-    assert_page(&admin.get("/people").await, &["Shut out", "Let in again: Ada Lovelace"]);
+    assert_page(&admin.get("/people").await, &["Disabled", "Enable account: Ada Lovelace"]);
     assert_eq!(server.client().try_sign_in("ada@example.org", crate::support::PASSWORD).await.status, 200);
     assert_eq!(set("false", id).await.location(), Some("/people"));
     server.sign_in(&server.patient).await;
@@ -195,7 +255,7 @@ async fn a_time_is_the_same_in_text_and_name_and_the_zone_is_named() {
     }
     assert_page(&day, &["data-zone=\"America/New_York\"", "<body class=\"page page--staff\" data-now=\"20"]);
     let form = desk.get("/book").await;
-    assert_page(&form, &["New York time (UTC-", "the clinic's time"]);
+    assert_page(&form, &["New York time (UTC−", "the clinic's time"]);
     let booking = desk.get(&format!("/booking/{id}")).await;
     assert_page(&booking, &["data-zone=\"America/New_York\""]);
     let told = desk.get(&format!("/api/appointments/{id}")).await.json();

@@ -97,7 +97,7 @@ async fn early_the_link_says_when_to_come_back() {
     let (_, path) = link_path(&server, When::Later).await;
     let client = server.client();
     let page = client.get(&path).await;
-    assert_page(&page, 200, "The waiting room opens at <time datetime=");
+    assert_page(&page, 200, "The waiting room opens on <time datetime=");
     assert!(!page.body.contains("Join visit"));
     assert_page(&client.post(&path, &[]).await, 403, "It is a little early");
     assert!(client.cookies().is_empty());
@@ -115,7 +115,7 @@ async fn inside_another_app_the_way_to_a_browser_is_shown_before_anything_is_use
     let agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 [FBAN/FBIOS;FBAV/480.0]";
     let page = app.request(reqwest::Method::GET, &path).header("user-agent", agent).send().await;
     assert_page(&page, 200, "Open this link in Safari");
-    for shown in ["inside Facebook", "Join here anyway", "Nothing has been used up"] {
+    for shown in ["inside Facebook", "Join here anyway", "Your link still works. Open it in"] {
         assert!(page.body.contains(shown), "{shown}: {}", page.body);
     }
     assert!(page.body.contains(&format!("href=\"x-safari-{}{path}\"", server.origin)), "{}", page.body);

@@ -17,6 +17,7 @@ mod cancelling;
 mod cometchat;
 mod contract;
 mod crash;
+mod day;
 mod descriptions;
 mod desk;
 mod documents;

@@ -183,7 +183,9 @@ impl Clinic {
                 request.form(&[("admission", &Uuid::now_v7().to_string()), ("admit", "true")])
             }
             _ if route == "/booking/{id}/link" => request.form(&[("user", &self.server.patient.id().to_string())]),
-            _ if route == "/booking/{id}/revoke" => request.form(&[("user", &self.server.provider.id().to_string())]),
+            _ if route == "/booking/{id}/revoke" => {
+                request.form(&[("user", &self.server.provider.id().to_string()), ("sure", "true")])
+            }
             (Some(fields), _) => request.form(fields),
             (None, Some(body)) => request.json(&body),
             (None, None) => request,

@@ -212,7 +212,8 @@ fn a_password_can_be_typed() {
         .expect("it runs");
     child.stdin.take().expect("a pipe").write_all(format!("{PASSWORD}\r\n").as_bytes()).expect("typed");
     let said = Said::from(child.wait_with_output().expect("it ends"));
-    assert_eq!(said.worked().lines().last().expect("an id").len(), 36);
+    assert!(said.err.contains("at least 15 characters"), "{said:?}");
+    assert_eq!(said.worked().len(), 36, "the id alone, for a script");
 }
 
 #[test]
@@ -241,7 +242,7 @@ fn appointments_are_checked_before_they_are_booked() {
     let soon = bedside_visit::Clock::now(&bedside::SystemClock).as_millis() + 40 * 86_400_000;
     let soon = jiff::Timestamp::from_millisecond(soon).expect("a time").to_string()[..10].to_owned();
     let booked = add(&ada, grace, &format!("{soon}T14:00:00+01:00"), "30").worked();
-    let (id, link) = booked.split_once('\n').expect("an id and a link");
+    let [id, link] = after_labels(&booked, ["Appointment id: ", "Patient link:   "]);
     assert!(id.len() == 36 && link.starts_with("http://localhost:8080/v/"), "{booked}");
     assert_ne!(desk.run(&["appointment", "link", id]).worked(), link, "another link");
     assert_eq!(desk.run(&["appointment", "cancel", id]).worked(), "");
@@ -249,6 +250,40 @@ fn appointments_are_checked_before_they_are_booked() {
         assert!(desk.run(&["appointment", command, nobody]).refused().contains(nobody));
         assert!(desk.run(&["appointment", command, "x"]).refused().contains("not an appointment's id"));
     }
+}
+
+/// What `integrator add` and `add-key` print.
+const KEY: [&str; 3] = ["Integrator id:              ", "Client id:                  ", "Client secret (shown once): "];
+
+/// The values behind the labels, a line for each.
+fn after_labels<'a, const N: usize>(printed: &'a str, labels: [&str; N]) -> [&'a str; N] {
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), N, "{printed}");
+    std::array::from_fn(|line| lines[line].strip_prefix(labels[line]).unwrap_or_else(|| panic!("{printed}")))
+}
+
+/// People read labels, scripts read JSON, and a value that stands alone is nothing else.
+#[test]
+fn what_a_command_has_made_is_labelled_or_json() {
+    let desk = Desk::new();
+    let object = |arguments: &[&str]| -> Value {
+        let printed = desk.run_with(arguments, &[("BEDSIDE_PASSWORD", PASSWORD)]).worked();
+        serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
+    };
+    let keys = |made: &Value| -> Vec<String> { made.as_object().expect("an object").keys().cloned().collect() };
+    let ada = object(&["user", "add", "--name", "Ada", "--email", "ada@example.org", "--json"]);
+    let grace = object(&["user", "add", "--name", "Grace", "--json"]);
+    let [ada, grace] = [ada, grace].map(|made| made["id"].as_str().expect("an id").to_owned());
+    let booked = object(&["appointment", "add", "--patient", &grace, "--provider", &ada, "--at", "now", "--json"]);
+    assert_eq!(keys(&booked), ["id", "link"]);
+    let id = booked["id"].as_str().expect("an id");
+    assert_eq!(keys(&object(&["appointment", "link", id, "--json"])), ["link"]);
+    assert!(desk.run(&["appointment", "link", id]).worked().starts_with("http://localhost:8080/v/"));
+    assert_eq!(keys(&object(&["user", "reset", "ada@example.org", "--json"])), ["link"]);
+    let key = object(&["integrator", "add", "--name", "Records", "--json"]);
+    assert_eq!(keys(&key), ["client_id", "client_secret", "id"]);
+    let more = object(&["integrator", "add-key", key["id"].as_str().expect("an id"), "--json"]);
+    assert_eq!((keys(&more), &more["id"]), (keys(&key), &key["id"]));
 }
 
 /// What the command line put there, the program serves.
@@ -267,12 +302,11 @@ async fn an_operators_day() {
     let patient = desk.run_with(&["user", "add", "--name", "Ada Byron"], &variables).worked();
     let provider = ["user", "add", "--name", "Dr. Who", "--email", "who@example.org", "--specialty", "Time"];
     desk.run_with(&provider, &variables).worked();
-    let book = ["appointment", "add", "--patient", &patient, "--provider", "who@example.org", "--at", "now"];
-    let booked = desk.run_with(&book, &variables).worked();
-    let (id, link) = booked.split_once('\n').expect("an id and a link");
+    let (id, link) = desk.book(&["--patient", &patient, "--provider", "who@example.org", "--at", "now"], &variables);
+    let id = id.as_str();
 
     let client = server.client();
-    client.join_by_link(link).await;
+    client.join_by_link(&link).await;
     assert_eq!(client.get(&format!("/appointment/{id}")).await.status, 200);
     let who = server.client();
     let reply = who.try_sign_in("who@example.org", PASSWORD).await;
@@ -432,11 +466,10 @@ async fn a_demo_prints_a_working_link_for_each_and_goes_on_the_next_time() {
 async fn another_program_is_given_keys_and_trusted() {
     let desk = Desk::new();
     let printed = desk.run(&["integrator", "add", "--name", "Records", "--scope", "appointments:read"]).worked();
-    let [id, client, secret] = printed.lines().collect::<Vec<_>>()[..] else { panic!("{printed}") };
+    let [id, client, secret] = after_labels(&printed, KEY);
     assert_eq!((id.len(), client.len(), secret.len()), (36, 36, 43));
     let more = desk.run(&["integrator", "add-key", id]).worked();
-    let second = more.lines().nth(1).expect("a client id");
-    assert_ne!(second, client);
+    assert_ne!(after_labels(&more, KEY)[1], client);
     desk.run(&["integrator", "remove-key", client]).worked();
     assert!(desk.run(&["integrator", "remove-key", client]).refused().contains("there is no key"));
     assert!(desk.run(&["integrator", "add", "--name", "X", "--scope", "everything"]).err.contains("appointments:read"));
@@ -452,7 +485,7 @@ async fn another_program_is_given_keys_and_trusted() {
     std::fs::write(&file, good).expect("written");
     trust(id).worked();
     let other = desk.run(&["integrator", "add", "--name", "Other"]).worked();
-    assert!(trust(other.lines().next().expect("an id")).refused().contains("another program signs as"));
+    assert!(trust(after_labels(&other, KEY)[0]).refused().contains("another program signs as"));
     desk.run(&["integrator", "distrust", id, issuer[0], issuer[1]]).worked();
     assert!(desk.run(&["integrator", "distrust", id, issuer[0], issuer[1]]).refused().contains("there is no issuer"));
 }

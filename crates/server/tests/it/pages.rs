@@ -139,11 +139,15 @@ async fn the_day_shows_who_waits() {
     let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
     assert!(grace.get("/").await.body.contains("data-waiting=\"0\""));
     let mut patient = Page::open(&server, &ada, visit.id).await;
-    assert!(grace.get("/").await.body.contains(">Coming in<"));
+    assert!(grace.get("/").await.body.contains(">Joining<"));
     patient.command(Command::Enter).await.expect("in");
     patient.until("waiting", |view| matches!(view.stage, Stage::Waiting { .. })).await;
     let day = grace.get("/").await;
-    assert!(day.body.contains("data-waiting=\"1\"") && day.body.contains("badge--waiting\">Waiting"), "{}", day.body);
+    assert!(
+        day.body.contains("data-waiting=\"1\"") && day.body.contains("badge--waiting\"><span>Waiting"),
+        "{}",
+        day.body
+    );
     assert!(!ada.get("/").await.body.contains("badge--waiting"), "that is for the provider to see");
 }
 

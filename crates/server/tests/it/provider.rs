@@ -105,7 +105,7 @@ async fn what_proves_nothing_lets_nobody_in() {
         provider.sign_with(*signing);
         let client = server.client();
         let reply = provider.sign_in(&client, claims.clone()).await;
-        assert!(reply.status == 403 && reply.body.contains("That did not sign you in"), "{claims}: {}", reply.body);
+        assert!(reply.status == 403 && reply.body.contains("Sign-in failed"), "{claims}: {}", reply.body);
         assert!(!is_signed_in(&client).await, "{signing:?} {claims}");
     }
     let expected: Vec<&str> = cases.iter().map(|(.., code)| *code).collect();
@@ -274,7 +274,7 @@ async fn after_a_sign_out_the_provider_asks_which_account_and_can_be_signed_out_
     assert_eq!(provider.sign_in(&client, rosalind()).await.status, 303);
     let left = client.post("/sign-out", &[]).await;
     let page = client.get(left.location().expect("the sign-in page")).await;
-    assert!(page.body.contains("You are signed out here") && !page.body.contains("too</a>"), "{}", page.body);
+    assert!(page.body.contains("You are signed out.") && !page.body.contains("too</a>"), "{}", page.body);
     let sent = client.get("/sign-in/provider").await;
     assert!(sent.location().expect("to the provider").contains("prompt=select_account"));
 

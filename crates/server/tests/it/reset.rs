@@ -79,7 +79,7 @@ async fn a_link_by_mail_sets_a_new_password_once() {
     }
     let done = set(&client, NEW).await;
     assert_eq!((done.status, done.location()), (303, Some("/sign-in?done=password")), "{}", done.body);
-    assert!(client.get("/sign-in?done=password").await.body.contains("Your password is changed."));
+    assert!(client.get("/sign-in?done=password").await.body.contains("Your password has changed."));
 
     assert_eq!(page.ending().await, Ending::Code(4401), "open pages close");
     assert_eq!(there.get("/account").await.status, 303, "signed out everywhere");

@@ -16,7 +16,7 @@ use crate::support::provider::Provider;
 use crate::support::{Account, Client, PASSWORD, Reply, Server, When};
 
 const NEW: &str = "umbrella kettle frosty nine";
-const WHY: &str = "This clinic asks for a second step when you sign in.";
+const WHY: &str = "This clinic requires two-factor authentication.";
 
 async fn clinic() -> Server {
     clinic_with(|_| {}).await
@@ -255,7 +255,7 @@ async fn while_it_is_required_it_cannot_be_turned_off() {
     let server = clinic().await;
     let (client, phone) = sets_up(&server, &server.provider).await;
     let page = client.get("/account").await.body;
-    assert!(!page.contains("Turn it off") && page.contains("Use another phone"), "{page}");
+    assert!(!page.contains("Turn off") && page.contains("Set up another phone"), "{page}");
     let wrong = client.post("/account/second-step/remove", &[("current", "wrong")]).await;
     assert!(wrong.status == 403 && wrong.body.contains("That is not your password"), "{}", wrong.body);
     let refused = client.post("/account/second-step/remove", &[("current", PASSWORD)]).await;

@@ -34,7 +34,7 @@ async fn wrong_unknown_disabled_and_passwordless_look_the_same() {
 
     let wrong = client.try_sign_in("ada@example.org", "not the password").await;
     assert_eq!(wrong.status, 200);
-    assert!(wrong.body.contains("The e-mail address or the password is not right."), "{}", wrong.body);
+    assert!(wrong.body.contains("The e-mail address or the password is wrong."), "{}", wrong.body);
     assert!(wrong.body.contains("value=\"ada@example.org\""), "what was typed is kept: {}", wrong.body);
     assert!(!wrong.body.contains("not the password"), "but not the password");
     assert!(wrong.headers.get("set-cookie").is_none());
