@@ -90,6 +90,8 @@ export const SCENES: Record<string, SceneScript> = {
       check: { browser: "works", camera: "asking", microphone: "asking", heard: false, seen: false },
     },
   },
+  "provider-idle-new-device": { role: "provider", stage: "idle", other: { device_changed: ago(0) } },
+  "provider-connected-new-device": { role: "provider", stage: "connected", other: { device_changed: ago(0) } },
   "provider-idle-here": { role: "provider", stage: "idle" },
   "provider-idle-blocked": {
     role: "provider",
@@ -155,6 +157,7 @@ export function viewOf(script: SceneScript, names: Names): View {
     capture: "live",
     consent: null,
     check: role === "patient" || role === script.role ? works : null,
+    device_changed: null,
   });
   const out = script.stage === "left" || script.stage === "ended";
   return {

@@ -95,9 +95,8 @@ export class RemotePicture {
     this.#stopLooking();
     this.#stopLooking = systemClock.after(1_000, () => {
       const frames = this.element.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
-      const moves = frames !== this.#frames || document.visibilityState !== "visible";
+      this.#still = still(this.#still, this.#frames, frames, document.visibilityState === "visible");
       this.#frames = frames;
-      this.#still = moves ? 0 : this.#still + 1;
       if (frames > 0) this.changed({ picture: this.#there && this.#still < STILL });
       this.#look();
     });
@@ -127,4 +126,12 @@ export class RemotePicture {
     this.element.classList.toggle("remote--whole", whole && !square);
     this.element.classList.toggle("remote--square", square);
   };
+}
+
+/**
+ * For how many looks in a row a picture has stood still. A browser that counts no frames of a live stream (0 throughout)
+ * says nothing about it, and a hidden page draws none.
+ */
+export function still(before: number, counted: number, frames: number, visible: boolean): number {
+  return frames > 0 && frames === counted && visible ? before + 1 : 0;
 }

@@ -21,7 +21,7 @@ pub(super) enum Answered {
 /// What an appointment's task is told.
 pub(super) enum Event {
     Connected {
-        connection: Connection,
+        connection: Box<Connection>,
         arrival: Arrival,
     },
     Disconnected {

@@ -190,7 +190,7 @@ impl Page {
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let role = arrival.role;
         let connection = Connection::new(page.connection, (actor, role), page.session, (asked, journey), near, outbox);
-        let end = match page.tell(Event::Connected { connection, arrival }).await {
+        let end = match page.tell(Event::Connected { connection: Box::new(connection), arrival }).await {
             Ok(()) => {
                 page.app.journeys.hello(journey, role, (asked, page.app.clock.now()));
                 page.converse(&mut socket, outgoing).await

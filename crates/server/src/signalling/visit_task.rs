@@ -135,7 +135,7 @@ impl VisitTask {
                 let (id, is_provider) = (connection.id, connection.role == Role::Provider);
                 self.claims.hold(connection.user, connection.session);
                 self.actors.insert(connection.user, connection.actor);
-                self.connections.push(connection);
+                self.connections.push(*connection);
                 if !self.step(Input::Connected { arrival, connection: id }).await {
                     self.close(id, CloseReason::Unavailable);
                 }
