@@ -297,7 +297,11 @@ async fn a_link_that_a_program_signed_lets_in_once() {
     let client = server.client();
     let shown = client.get(&format!("/v/{token}")).await;
     assert!(shown.status == 200 && shown.body.contains("Ada Lovelace"), "{}", shown.body);
-    assert_eq!(server.audit().await.len(), before + 1, "to look at it changes nothing; that its page was shown is written down");
+    assert_eq!(
+        server.audit().await.len(),
+        before + 1,
+        "to look at it changes nothing; that its page was shown is written down"
+    );
     assert_eq!(joins(&client, &token).await, (200, 303));
     Page::open(&server, &client, visit.id).await;
     assert_eq!(joins(&client, &token).await, (200, 303), "it goes on in its browser");
