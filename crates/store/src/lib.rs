@@ -23,7 +23,7 @@
 //! and `at` are arguments.
 //!
 //! [`SqliteStore`] is the implementation for a single server. Another database would be another directory beside
-//! `sqlite/` with the same files, and `tests/story.rs` would run against it.
+//! `sqlite/` with the same files, and `tests/story` would run against it.
 
 mod admission;
 mod audit;

@@ -16,7 +16,7 @@ export function admissions(context: ViewContext): Part {
 }
 
 function words({ state }: ViewContext, asked: Admission): string {
-  const name = state.view?.others.find(({ user }) => user === asked.user)?.name ?? "Somebody";
+  const name = state.view?.others.find(({ user }) => user === asked.user)?.name ?? "A participant";
   const device = asked.device === null ? "" : ` (${asked.device})`;
   return `${name} asks to come in on another device${device}. Is it them? The one they use now is then signed out.`;
 }

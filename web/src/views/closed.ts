@@ -73,7 +73,7 @@ function endedProvider(context: ViewContext, reason: EndReason): TemplateResult 
   const title = {
     ended: `Your visit with ${other} has ended.`,
     missed: `You marked ${other} as missed.`,
-    abandoned: "This visit closed by itself.",
+    abandoned: "This visit has closed because nobody was in it.",
     closed: "The time for this visit has passed.",
     cancelled: "This appointment was cancelled.",
   }[reason];
@@ -140,7 +140,7 @@ export function refused(context: ViewContext): TemplateResult {
   const problem = context.state.problem;
   return card(html`
     ${heading(problem?.title || "You can't come into this visit right now.")}
-    <p class="lead">${problem?.detail || "The door is closed. If you think it should be open, contact your clinic."}</p>
+    <p class="lead">${problem?.detail || "You aren't allowed in. If you think that's a mistake, contact your clinic."}</p>
     <div class="actions">${button("Try again", () => location.reload(), "primary")}</div>
   `);
 }
@@ -148,7 +148,7 @@ export function refused(context: ViewContext): TemplateResult {
 /** Page and server are incompatible, usually because the page predates an update. */
 export function broken(): TemplateResult {
   return card(html`
-    ${heading("This page needs a fresh start.")}
+    ${heading("This page has to be loaded again.")}
     <p class="lead">Your place is kept.</p>
     <div class="actions">${button("Load it again", () => location.reload(), "primary")}</div>
   `);
@@ -161,7 +161,7 @@ export function apart(context: ViewContext): TemplateResult {
       ${heading("You can't be in this call.")}
       <p class="lead">
         This visit's call is carried by another service, CometChat, and is for two: the patient and ${context.names.other}. Keep this page
-        open: if the call comes back to the clinic's own server, this page goes on by itself. Or ask the clinic.
+        open: if the call comes back to the clinic's own server, this page continues automatically. Or call the clinic.
       </p>
     `,
     icon("offline", "icon--large"),

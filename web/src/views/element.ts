@@ -505,8 +505,8 @@ export abstract class VideoCall extends LitElement {
 /** A notice that the server restarts soon. Visits under way continue automatically. */
 function stopping({ state, scene }: ViewContext): Part {
   if (state.stopping === null || state.transport !== "open") return nothing;
-  if (!inCall(scene)) return notice("The clinic's system is about to restart. This page comes back by itself.", "warn");
-  const words = "The clinic's system is about to restart. Your visit may pause for a few seconds and goes on by itself.";
+  if (!inCall(scene)) return notice("The clinic's system is about to restart. This page reconnects automatically.", "warn");
+  const words = "The clinic's system is about to restart. Your visit may pause for a few seconds and then continues.";
   return html`<div class="stage__notice">${notice(words, "warn")}</div>`;
 }
 

@@ -60,7 +60,7 @@ export function messages(context: ViewContext): TemplateResult {
         <textarea name="text" rows="2" maxlength=${LONGEST} dir="auto" enterkeyhint="send" @keydown=${sendByKey}></textarea>
       </label>
       <button type="submit" class="button button--primary">${icon("send")}<span>Send</span></button>
-      ${state.busy.has("say") ? html`<p class="remark" role="status">${state.transport === "open" ? "Sending…" : "It goes out as soon as you are connected again."}</p>` : nothing}
+      ${state.busy.has("say") ? html`<p class="remark" role="status">${state.transport === "open" ? "Sending…" : "We'll send it as soon as you're connected again."}</p>` : nothing}
     </form>
   `;
 }

@@ -30,7 +30,7 @@ export function preparing(context: ViewContext): TemplateResult {
     return card(html`
       ${heading(refusalWords(door))}
       ${door === "too_early"
-        ? html`<p class="lead">Your appointment: ${whenOf(context)}. Keep this page open: it lets you in by itself.</p>`
+        ? html`<p class="lead">Your appointment: ${whenOf(context)}. Keep this page open. We'll let you in automatically.</p>`
         : html`<p class="lead">If you need a new appointment, please contact your clinic.</p>`}
     `);
   }

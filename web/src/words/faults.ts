@@ -101,7 +101,7 @@ export function noPath(browser: Browser): Remedy {
 /** A device that was lost during the call. */
 export function goneWords(fault: Fault, browser: Browser, other: string): string {
   if (fault.kind !== "none") return remedy(fault, browser).title;
-  const back = "Plug it in or switch it on: it comes back by itself.";
+  const back = "Plug it in or switch it on. We'll use it again automatically.";
   switch (fault.device) {
     case "camera":
       return `Your camera is gone, so ${other} can hear you, but not see you. ${back}`;

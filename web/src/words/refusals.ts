@@ -26,7 +26,7 @@ export function refusalWords(refusal: Refusal): string {
     case "wrong_role":
       return "That is for the other person of this visit.";
     case "not_now":
-      return "The visit has moved on.";
+      return "This isn't possible in the visit any more.";
     case "too_early":
       return "It's a little early. The waiting room opens shortly before your appointment.";
     case "closed":
@@ -40,9 +40,9 @@ export function refusalWords(refusal: Refusal): string {
     case "stopping":
       return "The clinic's system is about to restart. Please try again in a minute.";
     case "no_backend":
-      return "Calls can't go that way here.";
+      return "This clinic doesn't use that call service.";
     case "full":
-      return "This visit holds no more messages of yours.";
+      return "You've reached the limit of messages for this visit.";
     case "malformed":
       return "The clinic's system can't take that. Please load the page again.";
   }
