@@ -47,6 +47,9 @@ pub(crate) struct Person {
     pub(crate) cookie: String,
 }
 
+/// Only people with a specialty or a clinic role are booked as providers.
+const SPECIALTY: Option<&str> = Some("Family medicine");
+
 impl Clinic {
     /// Starts the server with a separate database and one media thread.
     pub(crate) async fn open(binary: &Path, network: &Network) -> Result<Self, BenchError> {
@@ -106,7 +109,7 @@ impl Clinic {
     /// Books a visit for `people` participants that is due now, and lets them join: the provider first, then the
     /// patient, then guests.
     pub(crate) async fn book(&self, people: u32) -> Result<Vec<Person>, BenchError> {
-        let mut users = vec![self.add("Dr. Grace Hopper").await?, self.add("Ada Lovelace").await?];
+        let mut users = vec![self.add("Dr. Grace Hopper", SPECIALTY).await?, self.add("Ada Lovelace", None).await?];
         let appointment = self.make_appointment(&users[1], &users[0]).await?;
         for number in 2..people {
             let companion = json!({ "name": format!("Guest {number}"), "role": "guest" });
@@ -124,10 +127,10 @@ impl Clinic {
 
     /// Books visits of one provider that are due now, and lets their patients join.
     pub(crate) async fn book_patients(&self, many: u32) -> Result<Vec<Person>, BenchError> {
-        let provider = self.add("Dr. Grace Hopper").await?;
+        let provider = self.add("Dr. Grace Hopper", SPECIALTY).await?;
         let provider = provider.as_str();
         let booked = stream::iter(0..many).map(async |number| {
-            let patient = self.add(&format!("Patient {number}")).await?;
+            let patient = self.add(&format!("Patient {number}"), None).await?;
             let appointment = self.make_appointment(&patient, provider).await?;
             let cookie = self.join(&appointment, &patient, "patient").await?;
             Ok(Person { appointment, is_provider: false, cookie })
@@ -135,9 +138,9 @@ impl Clinic {
         booked.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// Adds a person and returns their ID.
-    async fn add(&self, name: &str) -> Result<String, BenchError> {
-        text(&self.post("/api/people", json!({ "name": name })).await?, "userId")
+    /// Adds a person and returns their ID. Providers have a specialty.
+    async fn add(&self, name: &str, specialty: Option<&str>) -> Result<String, BenchError> {
+        text(&self.post("/api/people", json!({ "name": name, "specialty": specialty })).await?, "userId")
     }
 
     /// Books a visit that is due now and returns its ID.
