@@ -160,7 +160,7 @@ function ownFault(context: ViewContext): Part {
 function newDevice(context: ViewContext): Part {
   const at = context.state.view?.other.device_changed ?? null;
   if (context.state.role !== "provider" || at === null || context.now - at > 60_000) return nothing;
-  return html`<div class="stage__notice">${notice(`${context.names.other}: ${deviceWords("just now")}`, "warn")}</div>`;
+  return html`<div class="stage__notice">${notice(deviceWords(context.names.other, "just now"), "warn")}</div>`;
 }
 
 function more(context: ViewContext): TemplateResult {

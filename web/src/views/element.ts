@@ -311,7 +311,7 @@ export abstract class VideoCall extends LitElement {
       this.#company = now;
       const changed = state.view.other.device_changed;
       if (this.seat === "provider" && changed !== null && changed !== this.#deviceChanged) {
-        this.#announcer.say(`${other}: ${deviceWords("just now")}`);
+        this.#announcer.say(deviceWords(other, "just now"));
       }
       this.#deviceChanged = changed;
     }

@@ -125,7 +125,7 @@ function presence(context: ViewContext): Part {
 /** A device change may mean that it is a different person. */
 export function deviceLine(context: ViewContext): Part {
   const at = context.state.view?.other.device_changed ?? null;
-  return at === null ? nothing : html`<p class="presence__paused">${icon("alert")}${deviceWords(ago(context, at))}</p>`;
+  return at === null ? nothing : html`<p class="presence__paused">${icon("alert")}${deviceWords(context.names.other, ago(context, at))}</p>`;
 }
 
 /**

@@ -1,4 +1,4 @@
-/** The note for the provider about a participant on another device; `ago` is how long ago. */
-export function deviceWords(ago: string): string {
-  return `Joined from a different device ${ago}. Check that it is the right person.`;
+/** Tells the provider that a participant joined from another device than before. `ago`: "just now" or "2 minutes ago". */
+export function deviceWords(name: string, ago: string): string {
+  return `${name} joined from a different device ${ago}. Check that it is the right person.`;
 }
