@@ -73,7 +73,7 @@ pub(crate) enum Command {
 pub(crate) enum KeysCommand {
     /// Show how many records are encrypted under each root key.
     Status,
-    /// Re-encrypt data keys from the previous root key to the current one (`database.key`).
+    /// Re-encrypt everything that is encrypted under the previous root key with the current one (`database.key`).
     Rewrap {
         /// Path of the previous key file. Defaults to `database.old_key`.
         #[arg(long, value_name = "FILE")]

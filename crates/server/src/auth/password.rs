@@ -125,8 +125,8 @@ fn is_too_long(password: &SecretString) -> bool {
     typed.chars().count() > MAX_LENGTH && (typed.len() > 12 * MAX_LENGTH || typed.nfc().count() > MAX_LENGTH)
 }
 
-/// Returns whether a password is among the first ten thousand million guesses, based on lists of common passwords,
-/// names and words and on details of the user (NIST SP 800-63B-4, section 3.1.1.2: a blocklist, no composition rules).
+/// Returns whether a password is among the first 10^10 guesses, based on lists of common passwords, names and words and
+/// on details of the user (NIST SP 800-63B-4, section 3.1.1.2: a blocklist, no composition rules).
 fn is_easy(password: &str, about: &[&str]) -> bool {
     // The estimate takes quadratic time, and long passwords score high anyway.
     let beginning: String = password.chars().take(100).collect();
