@@ -58,11 +58,11 @@ pub(crate) struct ListedPerson {
     clinic_role: Option<&'static str>,
     /// Whether the person has an account to sign in with.
     has_account: bool,
-    /// Whether the account is disabled.
+    /// Whether the person's access is disabled.
     disabled: bool,
 }
 
-/// State of an account.
+/// Access state of a person.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Standing {

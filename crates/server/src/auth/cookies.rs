@@ -90,7 +90,7 @@ impl Cookies {
         if self.secure { "__Host-bedside-signed-out" } else { "bedside-signed-out" }
     }
 
-    /// Returns the session token of this browser for one link.
+    /// Returns this browser's session token for one link.
     pub(crate) fn read_link(self, jar: &CookieJar, link: &InviteHash) -> Option<SecretToken> {
         SecretToken::parse(jar.get(&self.link_name(link))?.value())
     }
