@@ -1,5 +1,5 @@
-//! A link that was used lets nobody else in by itself. Whoever opens it on another device may ask, and the provider or the
-//! front desk, who can see or hear who it is, answers.
+//! Device requests. A link that was used cannot be used on another device. A user who opens it there can request
+//! access, and the provider or the front desk, who can see or hear the person, decides.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::auth::device_of;
 use crate::clock::fresh_id;
 use crate::error::Error;
 
-/// How long a wish waits for its answer.
+/// How long a request is valid.
 pub(crate) const WAITS: Duration = Duration::from_secs(600);
-/// How many may wait for one link: whoever found it is no flood.
+/// Maximum number of pending requests for one link, so that a leaked link cannot cause a flood.
 const MOST: usize = 3;
 
-/// Asks for a device to be let in by a link that another one used. `session` is what the device proves itself with.
+/// Requests access for another device with a used link. `session` is the session token hash of the new device.
 ///
 /// # Errors
-/// [`Error::LinkUsed`] if the link is good for nobody any more, [`Error::TooManyAttempts`].
+/// [`Error::LinkUsed`] if the link has expired, [`Error::TooManyAttempts`] if too many requests are pending.
 pub(crate) async fn ask(app: &App, invite: &Invite, session: SessionHash, headers: &HeaderMap) -> Result<(), Error> {
     let now = app.clock.now();
     if invite.expires_at <= now {
@@ -43,7 +43,7 @@ pub(crate) async fn ask(app: &App, invite: &Invite, session: SessionHash, header
     };
     let mut transaction = app.store.begin().await?;
     match transaction.insert_admission(&asked).await {
-        // The same browser has just asked: one press too many.
+        // The same browser has already requested access, for example by a double click.
         Err(StoreError::Conflict(Conflict::AlreadyExists)) => return Ok(()),
         inserted => inserted?,
     }
@@ -54,7 +54,7 @@ pub(crate) async fn ask(app: &App, invite: &Invite, session: SessionHash, header
     Ok(())
 }
 
-/// Who waits to be let into an appointment on another device.
+/// Returns the pending device requests of an appointment.
 ///
 /// # Errors
 /// If the store fails.
@@ -64,10 +64,10 @@ pub(crate) async fn waiting(app: &App, appointment: AppointmentId) -> Result<Vec
     Ok(waiting)
 }
 
-/// Lets a device in, and the one before it out; or does not.
+/// Admits a device and disconnects the previous one, or rejects it.
 ///
 /// # Errors
-/// [`Error::NotFound`] if nobody asks any more.
+/// [`Error::NotFound`] if the request is no longer pending.
 pub(crate) async fn answer(
     app: &App,
     appointment: &Appointment,

@@ -1,4 +1,4 @@
-//! What every handler shares.
+//! Application state shared by all request handlers.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::signalling::Hub;
 use crate::tasks::Tasks;
 use crate::tls::Shown;
 
-/// The program's parts, shared by all handlers.
+/// Handle to the shared application state. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Parts>);
 
@@ -34,7 +34,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) rules: VisitRules,
     pub(crate) zone: TimeZone,
-    /// The origins of our own pages.
+    /// Origins of Bedside's own pages.
     pub(crate) origins: Vec<String>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
@@ -49,33 +49,33 @@ pub(crate) struct Parts {
     pub(crate) cookies: Cookies,
     pub(crate) assets: Assets,
     pub(crate) hub: Hub,
-    /// For connections.
+    /// Limit on TCP connections.
     pub(crate) connections: ConnectionLimit,
-    /// For WebSockets.
+    /// Limit on WebSockets.
     pub(crate) sockets: ConnectionLimit,
     pub(crate) journeys: Journeys,
     pub(crate) metrics: Metrics,
     pub(crate) metrics_registry: Registry,
-    /// Who may read them.
+    /// Access control for `/metrics`.
     pub(crate) metrics_door: Door,
     pub(crate) health: Health,
     pub(crate) tasks: Tasks,
     pub(crate) heads: Arc<HeadKeeper>,
-    /// The certificate that browsers are shown.
+    /// TLS certificate currently served.
     pub(crate) certificate: Shown,
     pub(crate) started_at: Timestamp,
     pub(crate) media: Media,
-    /// Where there is an account at CometChat.
+    /// `None` if CometChat is not configured.
     pub(crate) cometchat: Option<Directory>,
-    /// What CometChat's webhooks sign in with, where they are taken.
+    /// HTTP Basic credentials of CometChat webhooks. `None` if webhooks are refused.
     pub(crate) webhook: Option<Credentials>,
-    /// Where there is a mail server.
+    /// `None` if no mail server is configured.
     pub(crate) mailer: Option<Mailer>,
-    /// Where the address people type is a name: only for one there are passkeys.
+    /// `None` if the public URL's host is an IP address, which WebAuthn does not allow.
     pub(crate) passkeys: Option<Passkeys>,
-    /// Where people may sign in with an OpenID provider.
+    /// `None` if no OpenID provider is configured.
     pub(crate) provider: Option<Provider>,
-    /// In a demo only.
+    /// `Some` in demo mode only.
     pub(crate) demo: Option<DemoDoor>,
 }
 

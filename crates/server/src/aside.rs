@@ -1,5 +1,5 @@
-//! Blocking work on a thread of its own, with a time limit: a disk or a network mount that hangs stops neither the runtime
-//! nor the end of the program.
+//! Runs blocking work on a separate thread with a time limit, so that a hanging disk or network mount blocks neither
+//! the runtime nor shutdown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// One kind of blocking work. While one piece of it hangs, no other is begun. Clones are the same kind.
+/// A kind of blocking work. At most one task of a kind runs at a time, even if it hangs. Clones are of the same kind.
 #[derive(Debug, Clone)]
 pub(crate) struct Aside {
     name: &'static str,
@@ -16,19 +16,19 @@ pub(crate) struct Aside {
     busy: Arc<AtomicBool>,
 }
 
-/// Why there is no result.
+/// Reason that there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AsideError {
-    /// It takes too long, and may go on.
+    /// The time limit was exceeded. The work may still be running.
     #[error("no answer within {} seconds", limit.as_secs())]
     TooSlow {
-        /// The limit.
+        /// Time limit.
         limit: Duration,
     },
-    /// What was begun earlier has not come back yet.
+    /// An earlier task has not returned yet.
     #[error("an earlier attempt still hangs")]
     Hangs,
-    /// It panicked, or there was no thread for it.
+    /// The task panicked, or no thread could be created.
     #[error("it could not be run")]
     Failed,
 }
@@ -38,7 +38,7 @@ impl Aside {
         Self { name, limit, busy: Arc::default() }
     }
 
-    /// Runs something that may block.
+    /// Runs a blocking closure.
     ///
     /// # Errors
     /// [`AsideError`].
@@ -53,11 +53,11 @@ impl Aside {
         let (done, answer) = oneshot::channel();
         let run = move || {
             let result = work();
-            // Before the answer: its receiver may begin the next piece at once.
+            // Released before the result is sent, because the receiver may start the next task immediately.
             drop(free);
             let _ = done.send(result);
         };
-        // Not the runtime's own pool: the end of the runtime would wait for it.
+        // Not on the runtime's blocking pool, because shutdown of the runtime would wait for it.
         std::thread::Builder::new().name(self.name.to_owned()).spawn(run).map_err(|_| AsideError::Failed)?;
         match timeout(self.limit, answer).await {
             Ok(answer) => answer.map_err(|_| AsideError::Failed),
@@ -66,7 +66,7 @@ impl Aside {
     }
 }
 
-/// Lets the next piece of work begin, also after a panic.
+/// Allows the next task to start, even after a panic.
 struct Free(Arc<AtomicBool>);
 
 impl Drop for Free {

@@ -1,4 +1,4 @@
-//! The built browser client, inside the program.
+//! The built browser client, embedded in the binary.
 
 use std::collections::HashMap;
 
@@ -15,14 +15,14 @@ use crate::error::Error;
 #[allow_missing = true]
 struct Files;
 
-/// The hashed names of the files that pages refer to.
+/// Maps plain file names to content-hashed names.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Assets {
     names: HashMap<String, String>,
 }
 
 impl Assets {
-    /// Reads the client's manifest. Without a build there are no names, and pages say so.
+    /// Loads the client's manifest. Without a client build it is empty, and pages state that the client is not built.
     pub(crate) fn load() -> Self {
         let names = Files::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok());
         Self { names: names.unwrap_or_default() }
@@ -32,18 +32,18 @@ impl Assets {
         !self.names.is_empty()
     }
 
-    /// Whether a file is there, by its plain name.
+    /// Returns whether a file exists, by its plain name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains_key(name)
     }
 
-    /// The address of a file by its plain name, such as `site.css`.
+    /// Returns the URL path of a file by its plain name, such as `site.css`.
     pub(crate) fn address(&self, name: &str) -> String {
         format!("/assets/{}", self.names.get(name).map_or(name, String::as_str))
     }
 }
 
-/// `GET /assets/{name}`: names carry a hash of the content, so they are kept for a year.
+/// Serves `GET /assets/{name}`. Names contain a content hash, so responses are cacheable for a year.
 pub(crate) async fn get(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
     let brotli = headers
         .get_all(header::ACCEPT_ENCODING)

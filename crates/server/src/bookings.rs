@@ -1,4 +1,4 @@
-//! Booking appointments and cancelling them, for the operator, the front desk and other programs alike.
+//! Books and cancels appointments on behalf of the operator, the front desk and API clients.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use bedside_visit::{
 
 use crate::clock::fresh_id;
 
-/// The most characters of a kind of visit.
+/// Maximum length of a visit type, in characters.
 pub(crate) const LONGEST_KIND: usize = 100;
-/// The most characters of a reason.
+/// Maximum length of a reason, in characters.
 pub(crate) const LONGEST_REASON: usize = 2000;
-/// The longest that an appointment takes.
+/// Maximum duration of an appointment.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// How far ahead appointments are booked.
+/// How far in advance an appointment can be booked.
 const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 3600);
 
-/// What is to be booked.
+/// Unvalidated booking request.
 #[derive(Debug)]
 pub(crate) struct NewBooking {
     pub(crate) patient: Person,
@@ -35,7 +35,7 @@ pub(crate) struct NewBooking {
     pub(crate) backend: CallBackend,
 }
 
-/// Why something cannot be booked.
+/// Reason that a booking is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BookingFault {
     Minutes,
@@ -43,14 +43,14 @@ pub(crate) enum BookingFault {
     Reason,
     OnePerson,
     Backend,
-    /// Nobody could join it any more.
+    /// The join window has already closed.
     Past,
-    /// It is more than two years ahead.
+    /// The start is more than two years ahead.
     FarAhead,
 }
 
 impl BookingFault {
-    /// The sentence for a person.
+    /// Returns the message shown to the user.
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Minutes => "An appointment takes 5 to 1440 minutes.",
@@ -65,7 +65,7 @@ impl BookingFault {
 }
 
 impl NewBooking {
-    /// Everything that is wrong with it, as far as it goes.
+    /// Returns every fault found.
     pub(crate) fn faults(&self, rules: &VisitRules, now: Timestamp) -> Vec<BookingFault> {
         let over = self.start + Duration::from_secs(u64::from(self.minutes) * 60) + rules.late;
         let faults = [
@@ -80,7 +80,7 @@ impl NewBooking {
         faults.into_iter().filter_map(|(is_wrong, fault)| is_wrong.then_some(fault)).collect()
     }
 
-    /// The appointment, if it can be one.
+    /// Validates the booking and converts it to an appointment.
     ///
     /// # Errors
     /// The first [`BookingFault`].
@@ -110,7 +110,7 @@ impl NewBooking {
     }
 }
 
-/// The appointments that one of the two has at the same time and that are not cancelled or over.
+/// Returns appointments of the patient or the provider that overlap the booking and are neither cancelled nor over.
 ///
 /// # Errors
 /// If the store fails.
@@ -131,7 +131,7 @@ pub(crate) async fn at_the_same_time(
     Ok(found)
 }
 
-/// Writes a booking down.
+/// Inserts the appointment and its audit entry.
 ///
 /// # Errors
 /// If the store fails.
@@ -147,18 +147,18 @@ pub(crate) async fn book(
     transaction.append_audit(&by(entry, actor)).await
 }
 
-/// Why an appointment cannot be cancelled.
+/// Reason that an appointment cannot be cancelled.
 #[derive(Debug)]
 pub(crate) enum CancelFault {
-    /// There is no such appointment.
+    /// The appointment does not exist.
     Missing,
-    /// It is cancelled already.
+    /// The appointment is already cancelled.
     Already,
     /// The visit took place.
     TookPlace,
-    /// The patient was marked as not having come.
+    /// The patient was marked as a no-show.
     Missed,
-    /// Patient and provider are in the visit.
+    /// Patient and provider are connected to the visit.
     UnderWay,
     /// The database failed.
     Store(StoreError),
@@ -171,7 +171,7 @@ impl From<StoreError> for CancelFault {
 }
 
 impl CancelFault {
-    /// The sentence for a person.
+    /// Returns the message shown to the user.
     pub(crate) const fn words(&self) -> &'static str {
         match self {
             Self::Missing => "There is no such appointment.",
@@ -184,7 +184,7 @@ impl CancelFault {
     }
 }
 
-/// Cancels an appointment, as it stands now. Its links stay, and say so.
+/// Cancels an appointment. Its links stay valid and lead to a page that says that the appointment was cancelled.
 ///
 /// # Errors
 /// [`CancelFault`].
@@ -210,7 +210,7 @@ pub(crate) async fn cancel(
     Ok(transaction.append_audit(&by(entry.of_appointment(id), actor)).await?)
 }
 
-/// Without an actor it was the operator.
+/// Attributes an audit entry to `actor`, or to the operator if there is none.
 pub(crate) fn by(entry: AuditEntry, actor: Option<Actor>) -> AuditEntry {
     match actor {
         Some(actor) => entry.by(actor),

@@ -1,54 +1,55 @@
-//! One program for each database: a lock that the operating system gives back when the program ends, however it ends.
+//! Ensures that only one process serves a database, with a file lock that the operating system releases when the
+//! process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// As much of what the other program wrote into the file is shown.
+/// Maximum number of bytes of the lock file's content that are shown.
 const SHOWN: u64 = 200;
 
-/// That this program alone serves a database. Held until it is dropped.
+/// Exclusive claim on a database. It is released when dropped.
 #[derive(Debug)]
 pub struct Claim {
     _file: File,
 }
 
-/// Why a database cannot be claimed.
+/// Reason that a database cannot be claimed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
-    /// Another program has it.
+    /// Another process holds the claim.
     #[error(
         "another Bedside uses this database: {holder}. Stop it first; two programs on one database lose messages and keep \
          the people of a visit apart"
     )]
     Taken {
-        /// What the other one says of itself.
+        /// How the other process describes itself in the lock file.
         holder: String,
     },
-    /// Locks do not work there.
+    /// The file system does not support locks.
     #[error(
         "files in {} cannot be locked: {source}. Put the database on a local disk, not on a network file system",
         folder.display()
     )]
     NoLocks {
-        /// Where.
+        /// Folder of the lock file.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The lock file cannot be made.
+    /// The lock file cannot be created or written.
     #[error("cannot make the lock file {}: {source}", file.display())]
     File {
-        /// Which.
+        /// The lock file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Claim {
-    /// Claims a database for a program that says this of itself.
+    /// Claims a database. `myself` describes this process in the lock file.
     ///
     /// # Errors
     /// [`ClaimError`].
@@ -71,14 +72,14 @@ impl Claim {
                 return Err(ClaimError::NoLocks { folder, source });
             }
         }
-        // For people: the lock is the system's, not what is written here.
+        // The content is informational only. The lock is held by the operating system.
         let written = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{myself}"));
         written.map_err(fault)?;
         Ok(Self { _file: file })
     }
 }
 
-/// Beside the database. It stays when the program ends.
+/// Returns the path of the lock file beside the database. The file remains when the process ends.
 fn lock_file(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".lock");

@@ -1,4 +1,4 @@
-//! The command line.
+//! Command-line interface.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,8 @@ use jiff::civil::Date;
 #[derive(Parser)]
 #[command(name = "bedside", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// The configuration file. Without one the defaults and the environment (BEDSIDE_SECTION__KEY) hold.
+    /// Path of the configuration file. Without it, the defaults and the environment variables BEDSIDE_SECTION__KEY
+    /// apply.
     #[arg(long, global = true, value_name = "FILE", env = "BEDSIDE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -19,68 +20,68 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Answer requests until told to stop.
+    /// Run the server until it receives a termination signal.
     Serve {
-        /// Encryption, over what the configuration says.
+        /// TLS mode. Overrides `server.tls` in the configuration.
         #[arg(long, value_enum)]
         tls: Option<Tls>,
-        /// Run a demo clinic: adds two people and an appointment that is due now, and prints a link for each.
+        /// Run a demo clinic: add a patient, a provider and an appointment due now, and print a link for each.
         #[arg(long)]
         demo: bool,
     },
-    /// Bring the database up to date. `serve` does it by itself.
+    /// Migrate the database schema to the current version. `serve` does this at startup.
     Migrate,
-    /// Read the configuration, name every fault, and stop.
+    /// Validate the configuration, print every error and exit.
     CheckConfig,
-    /// People.
+    /// Manage users.
     #[command(subcommand)]
     User(UserCommand),
-    /// Bookings.
+    /// Manage appointments.
     #[command(subcommand)]
     Appointment(AppointmentCommand),
-    /// Other programs that use the API.
+    /// Manage API clients (integrators).
     #[command(subcommand)]
     Integrator(IntegratorCommand),
-    /// Say what of old appointments is to be removed (`retention.days`), and with --apply remove it.
+    /// List data of old appointments that is past its retention period (`retention.days`). Delete it with --apply.
     Retention {
-        /// Remove it.
+        /// Delete the data.
         #[arg(long)]
         apply: bool,
     },
-    /// The audit log.
+    /// Verify or export the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// The keys that names and what people write are sealed with.
+    /// Manage the keys that encrypt personal data in the database.
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Make a checked backup in a new folder, while the program runs or not.
+    /// Create a verified backup in a new folder. The server may be running.
     Backup {
-        /// The folder, which must not exist yet.
+        /// Folder to create. It must not exist yet.
         folder: PathBuf,
-        /// Put the key files in it too. Anyone who has the folder can then read the clinic's records.
+        /// Include the key files. Anyone with access to the folder can then read the clinic's records.
         #[arg(long)]
         with_keys: bool,
     },
-    /// Put a backup in the place of the database, and end every session. Stop the program first.
+    /// Replace the database with a backup and end all sessions. Stop the server first.
     Restore {
-        /// The folder that `bedside backup` made.
+        /// Folder created by `bedside backup`.
         folder: PathBuf,
     },
 }
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Say how much is sealed under which root key.
+    /// Show how many records are encrypted under each root key.
     Status,
-    /// Put everything under the present root key (`database.key`) that is under the one before it.
+    /// Re-encrypt everything that is encrypted under the previous root key with the current one (`database.key`).
     Rewrap {
-        /// The key file of before. Without it, `database.old_key`.
+        /// Path of the previous key file. Defaults to `database.old_key`.
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
-    /// Give people and appointments other data keys, and seal what belongs to them anew.
+    /// Rotate the data keys of people and appointments, and re-encrypt their data.
     Rotate {
-        /// Only those whose keys are that many days old.
+        /// Rotate only data keys that are at least this many days old.
         #[arg(long, value_name = "DAYS", default_value_t = 0)]
         older_than: u32,
     },
@@ -88,18 +89,18 @@ pub(crate) enum KeysCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Read all of it, and name the first line that is not as it was written.
+    /// Verify the whole audit log and report the first line that was altered.
     Verify {
-        /// Signed heads, one a line, such as a copy that was kept elsewhere. Without it, those of the configuration.
+        /// File of signed heads, one per line, such as a copy kept off-site. Defaults to the configured file.
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
     },
-    /// Print it, one JSON object a line.
+    /// Print the audit log, one JSON object per line.
     Export {
-        /// As its columns are, or as AuditEvent resources of FHIR R4.
+        /// Output format: the columns of the log (lines), or FHIR R4 AuditEvent resources (fhir).
         #[arg(long, value_enum, default_value = "lines")]
         format: ExportFormat,
-        /// Only lines after this one.
+        /// Export only entries after this sequence number.
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
         after: i64,
     },
@@ -113,62 +114,62 @@ pub(crate) enum ExportFormat {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Tls {
-    /// A certificate made at start, to try a phone on the local network.
+    /// Generate a self-signed certificate at startup, for testing with a phone on the local network.
     SelfSigned,
-    /// None.
+    /// Do not use TLS.
     Off,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a person, and print their id. With an e-mail address they can sign in: the password is read from
-    /// BEDSIDE_PASSWORD, or else from standard input.
+    /// Add a user and print the user ID. A user with an e-mail address can sign in: the password is read from
+    /// BEDSIDE_PASSWORD, or from standard input if that is not set.
     Add(UserArgs),
-    /// Disable an account: signed out on every device, and out of any visit.
+    /// Disable an account: end all its sessions and disconnect the user from any visit.
     Disable {
-        /// Their id or e-mail address.
+        /// User ID or e-mail address.
         user: String,
     },
-    /// Reset a user's two-factor authentication: they have lost the app with their codes.
+    /// Reset a user's two-factor authentication (TOTP), for example after a lost phone.
     ForgetSecondStep {
-        /// Their id or e-mail address.
+        /// User ID or e-mail address.
         user: String,
     },
-    /// Remove a user's passkeys, and sign them out on every device: they have lost the device.
+    /// Remove a user's passkeys and end all the user's sessions, for example after a lost device.
     ForgetPasskeys {
-        /// Their id or e-mail address.
+        /// User ID or e-mail address.
         user: String,
     },
-    /// Remove a person's connection with the OpenID provider, or everybody's: after the provider moved, or gave people
-    /// other subject identifiers. Those without a password are found by their e-mail address at the next sign-in.
+    /// Unlink a user, or all users, from the OpenID provider. Use it after the provider has moved or its subject
+    /// identifiers have changed. Accounts without a password are matched by e-mail address at the next sign-in.
     ForgetProvider {
-        /// Their id or e-mail address.
+        /// User ID or e-mail address.
         #[arg(required_unless_present = "all")]
         user: Option<String>,
-        /// Everybody's.
+        /// Unlink all users.
         #[arg(long, conflicts_with = "user")]
         all: bool,
-        /// The provider, as it named itself then. Without it, `oidc.issuer`.
+        /// Issuer URL that the links were made with. Defaults to `oidc.issuer`.
         #[arg(long, value_name = "URL")]
         issuer: Option<String>,
     },
-    /// Print a link with which a person sets a new password, or their first. It is good for half an hour: see to it that
-    /// it reaches them and nobody else.
+    /// Print a link with which a user sets a new or first password. The link expires after 30 minutes: send it only to
+    /// that user.
     Reset {
-        /// Their e-mail address.
+        /// E-mail address of the user.
         email: String,
-        /// Print a JSON object instead.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Enable an account again.
+    /// Enable a disabled account.
     Enable {
-        /// Their id or e-mail address.
+        /// User ID or e-mail address.
         user: String,
     },
     /// Change a user's clinic role: staff (the front desk), admin, or none.
     SetClinicRole {
-        /// Their id or e-mail address.
+        /// User ID or e-mail address.
         user: String,
         /// staff, admin or none.
         #[arg(value_parser = clinic_role_or_none)]
@@ -178,155 +179,155 @@ pub(crate) enum UserCommand {
 
 #[derive(Args)]
 pub(crate) struct UserArgs {
-    /// Read what follows from a TOML file instead, or from standard input (-): name, email, specialty, birth_date and
-    /// clinic_role. Other users of this machine can see what is on a command line.
+    /// Read the details from a TOML file, or from standard input (-): name, email, specialty, birth_date and
+    /// clinic_role. Command-line arguments are visible to other users of the machine.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
-    /// The name others see.
+    /// Display name.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The sign-in name. Without one the person comes by patient link.
+    /// E-mail address to sign in with. A user without one joins visits with a patient link.
     #[arg(long)]
     pub(crate) email: Option<String>,
-    /// Give the account no password: the person signs in through the OpenID provider with this e-mail address.
+    /// Create the account without a password. The user signs in through the OpenID provider with this e-mail address.
     #[arg(long)]
     pub(crate) no_password: bool,
-    /// A provider's field.
+    /// Specialty of a provider.
     #[arg(long)]
     pub(crate) specialty: Option<String>,
-    /// A patient's date of birth, YYYY-MM-DD.
+    /// Date of birth of a patient, YYYY-MM-DD.
     #[arg(long)]
     pub(crate) birth_date: Option<Date>,
-    /// What they are in the clinic as a whole: staff (the front desk) or admin.
+    /// Clinic role: staff (the front desk) or admin.
     #[arg(long, value_parser = clinic_role)]
     pub(crate) clinic_role: Option<ClinicRole>,
-    /// Print a JSON object instead.
+    /// Print a JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum AppointmentCommand {
-    /// Book an appointment, and print its id and the patient's link.
+    /// Book an appointment and print its ID and the patient link.
     Add(AppointmentArgs),
-    /// Make a new patient link, and print it. Unused ones stop working.
+    /// Create and print a new patient link. Unused earlier links stop working.
     Link {
-        /// The appointment's id.
+        /// Appointment ID.
         id: String,
-        /// Print a JSON object instead.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
     /// Cancel an appointment.
     Cancel {
-        /// The appointment's id.
+        /// Appointment ID.
         id: String,
     },
-    /// Put an appointment under legal hold: nothing of it is removed, however old it is.
+    /// Place an appointment under legal hold: none of its data is deleted, regardless of the retention period.
     Hold {
-        /// The appointment's id.
+        /// Appointment ID.
         id: String,
     },
-    /// Lift a legal hold.
+    /// Release an appointment from legal hold.
     Release {
-        /// The appointment's id.
+        /// Appointment ID.
         id: String,
     },
-    /// Print who agreed to the clinic's terms in it, or took it back, and to which: one JSON object a line.
+    /// List consents given and withdrawn in an appointment, with the version of the terms, one JSON object per line.
     Consents {
-        /// The appointment's id.
+        /// Appointment ID.
         id: String,
     },
 }
 
 #[derive(Args)]
 pub(crate) struct AppointmentArgs {
-    /// Read what follows from a TOML file instead, or from standard input (-): patient, provider, at, minutes, type, reason
-    /// and call_backend. Other users of this machine can see what is on a command line.
+    /// Read the details from a TOML file, or from standard input (-): patient, provider, at, minutes, type, reason and
+    /// call_backend. Command-line arguments are visible to other users of the machine.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
-    /// The patient: an id or an e-mail address.
+    /// Patient: user ID or e-mail address.
     #[arg(long)]
     pub(crate) patient: Option<String>,
-    /// The provider: an id or an e-mail address.
+    /// Provider: user ID or e-mail address.
     #[arg(long)]
     pub(crate) provider: Option<String>,
-    /// When, RFC 3339, such as 2026-11-23T14:00:00+01:00; or "now".
+    /// Start time in RFC 3339 format, such as 2026-11-23T14:00:00+01:00, or "now".
     #[arg(long)]
     pub(crate) at: Option<String>,
-    /// Minutes; 30 if it is not given.
+    /// Duration in minutes. Defaults to 30.
     #[arg(long)]
     pub(crate) minutes: Option<u32>,
-    /// Visit type; "Visit" if it is not given.
+    /// Visit type. Defaults to "Visit".
     #[arg(long = "type")]
     pub(crate) kind: Option<String>,
     /// Reason for the visit.
     #[arg(long)]
     pub(crate) reason: Option<String>,
-    /// Call backend: embedded or cometchat. As the configuration says, if it is not given.
+    /// Call backend: embedded or cometchat. Defaults to `visits.call_backend`.
     #[arg(long)]
     pub(crate) call_backend: Option<String>,
-    /// Print a JSON object instead.
+    /// Print a JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum IntegratorCommand {
-    /// Add an integrator, and print its id, its client id and its client secret. The secret is shown once.
+    /// Add an API client (integrator) and print its ID, client ID and client secret. The secret is shown only once.
     Add {
-        /// What people call it.
+        /// Display name of the integrator.
         #[arg(long)]
         name: String,
-        /// What its tokens may be for: appointments:read, appointments:write, people:write, with a space between two.
+        /// Scopes that its tokens may have, separated by spaces: appointments:read, appointments:write, people:write.
         #[arg(long, default_value = "appointments:read appointments:write people:write")]
         scope: Grants,
-        /// Print a JSON object instead.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Give a program another key, and print its client id and secret. The ones it has stay good.
+    /// Add a client key to an integrator and print its client ID and secret. Existing keys stay valid.
     AddKey {
-        /// The program's id.
+        /// Integrator ID.
         id: String,
-        /// What its tokens may be for.
+        /// Scopes that its tokens may have, separated by spaces.
         #[arg(long, default_value = "appointments:read appointments:write people:write")]
         scope: Grants,
-        /// Print a JSON object instead.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
     /// Revoke a client key and invalidate its tokens.
     RemoveKey {
-        /// The client id.
+        /// Client ID.
         client_id: String,
     },
-    /// Take join tokens that a program signs. Keys that were given before are good for nothing from now on.
+    /// Accept join tokens signed by an integrator. The given keys replace any registered earlier for the issuer.
     Trust {
-        /// The program's id.
+        /// Integrator ID.
         id: String,
-        /// The name it puts in its tokens (iss).
+        /// Issuer (`iss`) of its tokens.
         #[arg(long)]
         issuer: String,
-        /// A file with its public keys, a JWK Set (RFC 7517).
+        /// File with its public keys, as a JWK Set (RFC 7517).
         #[arg(long, value_name = "FILE")]
         jwks: PathBuf,
-        /// Also take tokens for providers: the program vouches for their two-factor authentication. Without it, for
-        /// patients and companions alone.
+        /// Also accept tokens for providers: the integrator vouches for their two-factor authentication. Otherwise
+        /// tokens are accepted only for patients and companions.
         #[arg(long)]
         providers: bool,
     },
-    /// Take no join tokens of a program any more.
+    /// Stop accepting join tokens of an integrator.
     Distrust {
-        /// The program's id.
+        /// Integrator ID.
         id: String,
-        /// The name it puts in its tokens (iss).
+        /// Issuer (`iss`) of its tokens.
         #[arg(long)]
         issuer: String,
     },
 }
 
-/// Programs are added with `bedside integrator add`.
+/// Parses a clinic role. Rejects the integrator role, which only `bedside integrator add` assigns.
 pub(crate) fn clinic_role(text: &str) -> Result<ClinicRole, String> {
     let role = text.parse().ok().filter(|role| *role != ClinicRole::Integrator);
     role.ok_or_else(|| "staff or admin".to_owned())

@@ -1,4 +1,4 @@
-//! The operating system's clocks and randomness: the only places where the program reads them.
+//! Access to the operating system's clocks, and generation of time-ordered identifiers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,39 +19,39 @@ impl Clock for SystemClock {
     }
 }
 
-/// The wall clock of a program that serves: when the system's clock is set to another time, this one goes on as before
-/// until the system's has shown the other time for a minute. So a step that is taken back changes nothing, and no visit,
-/// session or link ends because of one look at a wrong clock.
+/// Wall clock that filters steps of the system clock. When the system clock is stepped, this clock continues unchanged
+/// until the system clock has kept the new time for a minute. A step that is reverted therefore has no effect, and a
+/// single wrong reading does not end visits, sessions or links.
 #[derive(Debug, Default)]
 pub struct SteadyClock(Mutex<Option<Steady>>);
 
-/// Smaller differences are NTP's corrections, and are followed at once.
+/// Smaller differences are NTP corrections and are followed immediately.
 const SMALL: Duration = Duration::from_secs(2);
-/// So long a step must last until it is believed.
+/// How long a step must persist before it is followed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 
-/// What a [`SteadyClock`] knows.
+/// State of a [`SteadyClock`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Steady {
-    /// The wall clock's time at a moment of the clock that only runs.
+    /// Wall-clock time at a reading of the monotonic clock (`running`).
     wall: Timestamp,
     running: Duration,
-    /// The system's clock differs: since when, and by how many milliseconds.
+    /// Since when, and by how many milliseconds, the system clock differs.
     differs: Option<(Duration, i64)>,
 }
 
-/// What became of the system's clock.
+/// Change of the system clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     None,
-    /// It was set by so many milliseconds.
+    /// It was stepped by this many milliseconds.
     Seen(i64),
-    /// It has stayed so, and is followed from now on.
+    /// It has kept the step, in milliseconds, and is followed from now on.
     Believed(i64),
 }
 
 impl Steady {
-    /// The time now, if the system's clock shows `wall`.
+    /// Returns the current time, given the system's wall clock and the monotonic clock.
     fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Step) {
         let expected = self.wall + running.saturating_sub(self.running);
         let by = wall.as_millis().saturating_sub(expected.as_millis());
@@ -91,7 +91,7 @@ impl Clock for SteadyClock {
     }
 }
 
-/// A clock that only runs: nobody sets it, and it goes on while the machine is suspended.
+/// Returns the monotonic clock, which on Linux also advances while the machine is suspended.
 fn running() -> Duration {
     #[cfg(target_os = "linux")]
     const RUNNING: ClockId = ClockId::Boottime;
@@ -101,7 +101,7 @@ fn running() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// An identifier that sorts by time (UUID version 7, RFC 9562).
+/// Generates a time-ordered identifier (UUID version 7, RFC 9562).
 pub(crate) fn fresh_id() -> Uuid {
     Uuid::now_v7()
 }
@@ -130,7 +130,7 @@ mod tests {
             }
             let (now, step) = steady.read(T + SECOND * 4, SECOND * 104);
             assert_eq!((now, step, steady.differs), (T + SECOND * 4, Step::None, None));
-            // Back, too.
+            // The step is reverted.
             let (now, _) = steady.read(T + SECOND * 5 - ahead, SECOND * 105);
             assert_eq!(now, T + SECOND * 5);
         }

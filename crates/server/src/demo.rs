@@ -1,4 +1,4 @@
-//! A demo clinic: one provider, one patient, an appointment that is due now, and a link for each.
+//! Demo clinic: one provider, one patient, an appointment that is due now, and a link for each person.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::invites::{add_invite, invite_url};
 
 const PROVIDER_EMAIL: &str = "grace@demo.invalid";
 const PATIENT: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00a1));
-/// The demo's provider.
+/// User ID of the demo's provider.
 pub(crate) const PROVIDER: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00b2));
 
-/// Lets whoever has the printed link in as the demo's provider. Exists in a demo only.
+/// Signs in as the demo's provider with the printed link. Exists in demo mode only.
 #[derive(Debug, Clone)]
 pub struct DemoDoor {
     token: SecretToken,
@@ -30,15 +30,15 @@ pub struct DemoDoor {
 }
 
 impl DemoDoor {
-    /// The appointment behind it, for whoever has the link. Hashes are compared, so that the time it
-    /// takes tells nothing of the secret.
+    /// Returns the demo's appointment if the token is valid. Compares hashes, so that timing reveals nothing about the
+    /// secret.
     pub(crate) fn open(&self, token: &str) -> Option<AppointmentId> {
         let token = SecretToken::parse(token)?;
         (token.hash() == self.token.hash()).then_some(self.appointment)
     }
 }
 
-/// What is printed.
+/// Links to be printed.
 #[derive(Debug, Clone)]
 pub struct DemoLinks {
     /// Opens the visit as its provider.
@@ -47,11 +47,10 @@ pub struct DemoLinks {
     pub patient: String,
 }
 
-/// Makes the demo's people if they are not there, finds or books an appointment that is due now, and
-/// makes both links.
+/// Creates the demo's users if they are missing, finds or books an appointment that is due now, and creates both links.
 ///
 /// # Errors
-/// If the database fails, in a sentence.
+/// If the database fails, as a sentence.
 pub async fn prepare(
     store: &Arc<dyn Store>,
     clock: &dyn Clock,
@@ -98,7 +97,7 @@ async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result
     Ok((door, links))
 }
 
-/// An appointment of the demo that is not over.
+/// Returns an appointment of the demo that is not over.
 async fn find_due(store: &Arc<dyn Store>, now: Timestamp) -> Result<Option<Appointment>, Error> {
     let hour = Duration::from_secs(3600);
     let near = store.list_appointments(PROVIDER, now - hour, now + hour).await?;
@@ -107,7 +106,7 @@ async fn find_due(store: &Arc<dyn Store>, now: Timestamp) -> Result<Option<Appoi
     }))
 }
 
-/// The demo's patient and provider.
+/// Returns the demo's patient and provider.
 pub(crate) fn people() -> (Person, Person) {
     let patient = Person {
         id: PATIENT,

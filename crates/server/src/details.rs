@@ -1,5 +1,5 @@
-//! What `user add` and `appointment add` are told, in flags or in a file. What is on a command line can be seen by every
-//! user of the machine and stays in the shell's history, so details of patients belong in a file or in standard input.
+//! Details for `user add` and `appointment add`, from flags or from a file. Command-line arguments are visible to every
+//! user of the machine and stay in the shell history, so patient details belong in a file or in standard input.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::{AppointmentArgs, UserArgs, clinic_role};
 use crate::{Failure, read_password, warn};
 
-/// A file for `user add --from`.
+/// File for `user add --from`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct UserFile {
@@ -27,7 +27,7 @@ struct UserFile {
     clinic_role: Option<String>,
 }
 
-/// A file for `appointment add --from`.
+/// File for `appointment add --from`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct AppointmentFile {
@@ -40,7 +40,7 @@ struct AppointmentFile {
     call_backend: Option<String>,
 }
 
-/// The person to add. Flags win over the file.
+/// Returns the user to add. Flags take precedence over the file.
 pub(crate) fn user(given: UserArgs) -> Result<UserToAdd, Failure> {
     warn_of_flags([("--name", given.name.is_some()), ("--birth-date", given.birth_date.is_some())]);
     let file: UserFile = read(given.from.as_deref())?;
@@ -49,7 +49,7 @@ pub(crate) fn user(given: UserArgs) -> Result<UserToAdd, Failure> {
     let birth_date = birth_date.map_err(|error| format!("birth_date: {error}"))?;
     let role = file.clinic_role.as_deref().map(clinic_role).transpose();
     let role = role.map_err(|wanted| format!("clinic_role: {wanted}"))?;
-    // Standard input is read by now, if the details came from there.
+    // Reads the password last: if the details come from standard input, they have been read by now.
     if given.no_password && email.is_none() {
         return Err("--no-password: there is no e-mail address to sign in with".into());
     }
@@ -64,7 +64,7 @@ pub(crate) fn user(given: UserArgs) -> Result<UserToAdd, Failure> {
     })
 }
 
-/// The appointment to book. Flags win over the file.
+/// Returns the appointment to book. Flags take precedence over the file.
 pub(crate) fn appointment(given: AppointmentArgs) -> Result<AppointmentToAdd, Failure> {
     warn_of_flags([("--type", given.kind.is_some()), ("--reason", given.reason.is_some())]);
     let file: AppointmentFile = read(given.from.as_deref())?;

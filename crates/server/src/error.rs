@@ -1,4 +1,4 @@
-//! The one place where faults become HTTP.
+//! Maps internal errors to HTTP responses (RFC 9457 problem details).
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,110 +14,110 @@ use crate::bookings::CancelFault;
 use crate::cometchat::CometChatError;
 use crate::people::PersonFault;
 
-/// Why a request was not done.
+/// Reason that a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Error {
-    /// Nobody is signed in.
+    /// The caller is not signed in.
     NotSignedIn,
-    /// It does not exist, or is not the caller's: both look the same.
+    /// The resource does not exist or the caller may not see it. The two cases are indistinguishable to the caller.
     NotFound,
-    /// An appointment page was asked for without naming the appointment.
+    /// The request for a visit page has no appointment ID.
     NoAppointmentId,
-    /// The page or action is for the other role.
+    /// The page or action is for the other role of the appointment.
     WrongRole {
-        /// What the caller is here.
+        /// Role of the caller in the appointment.
         role: Role,
-        /// Where.
+        /// The appointment.
         appointment: AppointmentId,
     },
-    /// The waiting room opens later.
+    /// The waiting room is not open yet.
     TooEarly {
-        /// When.
+        /// Time at which it opens.
         opens: Timestamp,
     },
-    /// The time for this visit has passed.
+    /// The join window of the visit has closed.
     Closed,
-    /// The appointment was called off.
+    /// The appointment was cancelled.
     Cancelled,
-    /// It is for the front desk, an administrator, or a token with more scopes.
+    /// The action requires the front desk or an administrator, or a token with more scopes.
     NotAllowed,
-    /// No access token is given.
+    /// The token endpoint refused to issue an access token.
     Token(TokenFault),
-    /// There is no account at CometChat.
+    /// CometChat is not configured.
     NoCometChat,
-    /// CometChat did not do what it was asked.
+    /// A request to CometChat failed.
     CometChat,
-    /// Somebody beside the patient and the provider asked to be in a call of CometChat's.
+    /// A guest, interpreter or observer asked for a CometChat call, which connects only patient and provider.
     CallForTwo,
-    /// A token was asked for somebody else.
+    /// The caller asked for a token for another user.
     ForSomebodyElse,
-    /// The OpenID provider does not do what it is asked.
+    /// The OpenID provider is not responding correctly.
     Provider,
-    /// What came back from elsewhere lets nobody in.
+    /// The OpenID Connect callback could not be completed.
     NotLetIn,
-    /// Whom an OpenID provider names has no account here that may be used that way.
+    /// The OpenID provider's user has no local account that may be linked to that identity.
     NotConnected,
-    /// A passkey's answer lets nobody in.
+    /// The passkey assertion was rejected.
     PasskeyRefused,
-    /// The password that was to confirm something is wrong.
+    /// The password given to confirm an action is wrong.
     WrongPassword,
-    /// Somebody who must have a second step wants to turn it off.
+    /// The user may not turn two-factor authentication off because it is required for the account.
     SecondStepRequired,
-    /// A webhook's name or password is wrong.
+    /// The webhook's HTTP Basic credentials are wrong.
     WebhookRefused,
-    /// The link was used on another device.
+    /// The link was already used on another device.
     LinkUsed,
     /// The request came from a page of another origin.
     CrossOrigin,
-    /// The request cannot be read.
+    /// The request is malformed.
     BadRequest(&'static str),
-    /// Another request was done under the name that this one was given.
+    /// The idempotency key was already used for a different request.
     KeyReused,
-    /// It is no time for that, as things stand.
+    /// The request conflicts with the current state of the resource.
     Conflict(&'static str),
-    /// The body is too large.
+    /// The request body is too large.
     TooLarge,
-    /// The body is of another type than this takes.
+    /// The media type of the request body is not supported.
     UnsupportedMediaType,
-    /// The address takes other methods.
+    /// The HTTP method is not supported at this path.
     MethodNotAllowed,
-    /// The client took too long.
+    /// The client took too long to send the request.
     RequestTimeout,
-    /// Too many tries.
+    /// A rate limit was exceeded.
     TooManyAttempts {
-        /// Seconds until the next one is looked at.
+        /// Seconds until the next attempt is accepted.
         retry_after: u64,
     },
-    /// The server is at its limit for a moment.
+    /// The server is temporarily overloaded.
     Busy,
-    /// Our fault. What happened is in the log, never in the answer.
+    /// An internal error. Details are logged and never included in the response.
     Internal,
 }
 
-/// An RFC 9457 problem, with `success` beside it as the base contract has it.
+/// RFC 9457 problem details, with the `success` member of the base contract.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// Always false.
+    /// Always `false`.
     pub success: bool,
-    /// A stable name for the kind of problem, as a relative URI reference.
+    /// Stable problem type, as a relative URI reference.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The problem in a few words.
+    /// Short summary of the problem.
     pub title: &'static str,
-    /// The HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// What happened and what to do, for a person.
+    /// Human-readable explanation: what happened and what to do next.
     pub detail: String,
-    /// The same as `title`, for clients of the base contract.
+    /// Same as `title`, for clients of the base contract.
     pub error: &'static str,
 }
 
-/// Why no access token is given (RFC 6749, section 5.2).
+/// Reason that no access token is issued (RFC 6749, section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenFault {
-    /// `invalid_client`: wrong credentials, or none.
+    /// `invalid_client`: wrong or missing client credentials.
     Client,
-    /// `invalid_request`: why.
+    /// `invalid_request`, with the reason.
     Request(&'static str),
     /// `unsupported_grant_type`.
     GrantType,
@@ -125,23 +125,23 @@ pub(crate) enum TokenFault {
     Scope,
 }
 
-/// The body of a refusal at the token endpoint: RFC 6749, section 5.2, and what every problem here has.
+/// Error response of the token endpoint: RFC 6749, section 5.2, plus the members of every other problem.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenProblem {
     /// `invalid_client`, `invalid_request`, `unsupported_grant_type` or `invalid_scope`.
     pub error: &'static str,
-    /// What happened and what to do.
+    /// Human-readable explanation: what happened and what to do next.
     pub error_description: String,
-    /// Always false.
+    /// Always `false`.
     pub success: bool,
-    /// A stable name for the kind of problem, as a relative URI reference.
+    /// Stable problem type, as a relative URI reference.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The problem in a few words.
+    /// Short summary of the problem.
     pub title: &'static str,
-    /// The HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// The same as `error_description`.
+    /// Same as `error_description`.
     pub detail: String,
 }
 
@@ -158,7 +158,7 @@ impl TokenFault {
 }
 
 impl Error {
-    /// Status, stable type, title, and the sentence for a person.
+    /// Returns the status, the stable type, the title and the human-readable detail.
     fn parts(&self) -> (StatusCode, &'static str, &'static str, &'static str) {
         match self {
             Self::NotSignedIn => (
@@ -369,7 +369,7 @@ impl Error {
         }
     }
 
-    /// As a problem document.
+    /// Returns the RFC 9457 problem document.
     #[must_use]
     pub(crate) fn problem(&self) -> Problem {
         let (status, kind, title, detail) = self.parts();
@@ -419,7 +419,7 @@ impl Error {
     }
 }
 
-/// A time to wait, as people say it.
+/// Formats a waiting time in words.
 fn in_words(seconds: u64) -> String {
     match seconds {
         0..=1 => "a second".to_owned(),
@@ -430,7 +430,8 @@ fn in_words(seconds: u64) -> String {
 }
 
 impl IntoResponse for Error {
-    /// Problem+json, with the error itself beside it: pages show it as a page.
+    /// Responds with `application/problem+json`. The error is also kept as a response extension, from which page routes
+    /// render an HTML page.
     fn into_response(self) -> Response {
         let (status, ..) = self.parts();
         let mut response = if let Self::Token(fault) = &self {
@@ -445,7 +446,7 @@ impl IntoResponse for Error {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        // RFC 9110, section 11.6.1.
+        // RFC 9110, section 11.6.1, requires a challenge with 401.
         if self == Self::WebhookRefused {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"webhooks\""));
         }
@@ -460,7 +461,7 @@ impl IntoResponse for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "database error on request");
-        // Trying again helps when another program held the lock.
+        // Retrying helps only if another connection held the database lock.
         if matches!(error, StoreError::Busy) { Self::Busy } else { Self::Internal }
     }
 }
@@ -520,15 +521,15 @@ impl From<PasswordError> for Error {
     }
 }
 
-/// The answer of a program that is not to be sent new visits.
+/// Responds with 503 when this instance must not receive new visits.
 pub(crate) fn not_serving(body: impl IntoResponse) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
-/// What a request that took too long is answered with.
+/// Status of a request that exceeded its time limit.
 pub(crate) const TIMED_OUT: StatusCode = StatusCode::REQUEST_TIMEOUT;
 
-/// The error behind an answer that a library made for a bad request; `None` for other answers.
+/// Returns the error that corresponds to a rejection generated by a library. `None` for other responses.
 pub(crate) fn of_library(response: &Response) -> Option<Error> {
     if response.extensions().get::<Error>().is_some() {
         return None;
@@ -544,7 +545,7 @@ pub(crate) fn of_library(response: &Response) -> Option<Error> {
     }
 }
 
-/// A denial about an appointment, for the person it was denied to.
+/// Converts a permission denial about an appointment into an [`Error`].
 pub(crate) fn denied(denial: Denial, appointment: AppointmentId) -> Error {
     match denial {
         Denial::NotFound => Error::NotFound,

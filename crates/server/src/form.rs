@@ -1,4 +1,4 @@
-//! Forms, as browsers send them.
+//! HTML form bodies.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -11,7 +11,7 @@ use crate::error::Error;
 const UNREADABLE: Error =
     Error::BadRequest("Something in this form is not readable text (UTF-8). Please type it again.");
 
-/// A form whose text can be read: what is not UTF-8 is refused, where a decoder would put other characters in its place.
+/// Form extractor that rejects text that is not UTF-8, where the decoder alone would insert replacement characters.
 #[derive(Debug)]
 pub(crate) struct Form<T>(pub(crate) T);
 
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     }
 }
 
-/// Whether what a form's body stands for is UTF-8 (URL Standard, section 5.1, but for its replacements).
+/// Returns whether the decoded body is valid UTF-8 (URL Standard, section 5.1, without its replacement characters).
 fn is_readable(body: &[u8]) -> bool {
     let mut decoded = Vec::with_capacity(body.len());
     let mut rest = body;

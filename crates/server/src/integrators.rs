@@ -1,4 +1,4 @@
-//! Other programs that use the API: what an operator does for them from the command line.
+//! Operator commands that manage API clients (integrators).
 
 use bedside_store::{AuditEntry, ClientKey, ClientKeyHash, Issuer, NewUser, Transaction};
 use bedside_visit::permission::{ClinicRole, Grants};
@@ -11,19 +11,19 @@ use crate::clock::fresh_id;
 use crate::operator::{Operator, OperatorError};
 use crate::people;
 
-/// A key with which another program gets access tokens. The secret is shown this once.
+/// New client key. The secret is shown only once.
 #[derive(Debug)]
 pub struct NewKey {
-    /// The program.
+    /// User ID of the integrator.
     pub user: UserId,
-    /// The client id (RFC 6749, section 2.2).
+    /// Client ID (RFC 6749, section 2.2).
     pub client_id: Uuid,
-    /// The client secret.
+    /// Client secret.
     pub client_secret: SecretToken,
 }
 
 impl Operator {
-    /// Adds another program, with a key that may ask for `grants`.
+    /// Adds an integrator with a client key for the scopes `grants`.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -38,7 +38,7 @@ impl Operator {
         Ok(key)
     }
 
-    /// Gives a program another key. The ones it has stay good.
+    /// Adds a client key to an integrator. Existing keys stay valid.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -70,7 +70,7 @@ impl Operator {
         Ok(NewKey { user, client_id: key.id, client_secret })
     }
 
-    /// Takes a key away. Tokens that were got with it are good for nothing from now on.
+    /// Revokes a client key and invalidates its tokens.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -83,13 +83,13 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes join tokens that a program signs with the keys of `jwks`, under the name `issuer`: for patients and
-    /// companions, and for providers only if `providers`. Its earlier keys are good for nothing from now on.
+    /// Accepts join tokens that an integrator signs with the keys of `jwks` as `issuer`: for patients and companions,
+    /// and for providers only if `providers`. Replaces the keys previously registered for the issuer.
     ///
     /// # Errors
     /// [`OperatorError`].
     pub async fn trust(&self, user: UserId, issuer: &str, jwks: &str, providers: bool) -> Result<(), OperatorError> {
-        // It is compared letter by letter: nothing in it may be invisible.
+        // Issuers are compared exactly, so invisible characters are not allowed.
         if label(issuer, 200).as_deref() != Ok(issuer) {
             return Err(OperatorError::Invalid("an issuer is a text of 1 to 200 visible characters".to_owned()));
         }
@@ -103,7 +103,7 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes no join tokens of that name any more, and ends the sessions that began with a join token of the program.
+    /// Stops accepting join tokens of an issuer, and ends all sessions that began with a join token of the integrator.
     ///
     /// # Errors
     /// [`OperatorError`].

@@ -1,4 +1,4 @@
-//! Who may come to a visit beside patient and provider, and making links into it.
+//! Creates and revokes links into a visit, and adds companions.
 
 use bedside_store::{Actor, AuditEntry, Invite, NewUser, Transaction};
 use bedside_visit::{Appointment, AuditAction, Companion, MAX_PARTICIPANTS, Role, Timestamp, UserId};
@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::once::Once;
 use crate::people;
 
-/// Makes a link for one of an appointment's people, in place of their unused ones.
+/// Creates a link for a participant and replaces their unused ones.
 ///
 /// # Errors
-/// [`Error::NotFound`] if they have no part in it.
+/// [`Error::NotFound`] if the user is not a participant.
 pub(crate) async fn add_invite(
     transaction: &mut dyn Transaction,
     appointment: &Appointment,
@@ -32,15 +32,15 @@ pub(crate) async fn add_invite(
     Ok(token)
 }
 
-/// The address behind a link's secret.
+/// Returns the URL of a link.
 pub(crate) fn invite_url(public_url: &str, token: &SecretToken) -> String {
     format!("{public_url}/v/{}", token.reveal())
 }
 
-/// Writes down that somebody else may come, who has no account, and gives the appointment with them.
+/// Adds a companion without an account, and returns the updated appointment.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for another role, or if there are as many as can be in a visit.
+/// [`Error::BadRequest`] for another role, or if the maximum number of participants is reached.
 pub(crate) async fn add_companion(
     transaction: &mut dyn Transaction,
     mut appointment: Appointment,
@@ -64,7 +64,7 @@ pub(crate) async fn add_companion(
     Ok((appointment, user))
 }
 
-/// The same, for a request that adds one person however often it comes.
+/// Like [`add_companion`], but idempotent: a repeated request adds the companion only once.
 ///
 /// # Errors
 /// As [`add_companion`], and [`Error::KeyReused`].
@@ -80,7 +80,7 @@ pub(crate) async fn add_companion_once(
     if let Some(made) = once.made(transaction).await? {
         let user = UserId::new(made);
         if appointment.participants.role_of(user).is_none() {
-            // Added since it was read, by the same request.
+            // The same request added the companion after the appointment was read.
             companion.person.id = user;
             appointment.participants.companions.push(companion);
         }
@@ -91,11 +91,11 @@ pub(crate) async fn add_companion_once(
     Ok((appointment, user))
 }
 
-/// Takes somebody's links away, used or not: whoever came by them is out within a second. A companion may not come any
-/// more.
+/// Revokes a participant's links, whether used or not. Anyone who joined with one is disconnected within a second. A
+/// companion is removed from the appointment.
 ///
 /// # Errors
-/// [`Error::NotFound`] if they have no part in it.
+/// [`Error::NotFound`] if the user is not a participant.
 pub(crate) async fn revoke(
     transaction: &mut dyn Transaction,
     appointment: &Appointment,

@@ -1,5 +1,5 @@
-//! Work that follows a change and may fail for a while: mails, and revocations at CometChat. It waits in the database until it
-//! is done, so that a restart loses nothing.
+//! Background jobs with retries: mails, and revocations at CometChat. Jobs are stored in the database until they are
+//! done, so that a restart loses none.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::clock::fresh_id;
 use crate::tasks::Beat;
 use crate::{cometchat, mail};
 
-/// How often the database is asked for jobs that are due.
+/// Polling interval for due jobs.
 const EVERY: Duration = Duration::from_millis(500);
-/// How many are done at once; others wait.
+/// Maximum number of concurrent jobs.
 const AT_ONCE: usize = 8;
-/// The wait before the second try. Each further one doubles it.
+/// Delay before the first retry. It doubles with each further retry.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// What became of a job.
+/// Outcome of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is done, was given up, or has lost its use.
+    /// The job is done, was given up, or is obsolete.
     Done,
-    /// It is tried again after its wait.
+    /// The job is retried after its delay.
     Later,
 }
 
-/// How long a job waits for its next try.
+/// Delay before the next retry of a job.
 pub(crate) trait Backoff {
     fn wait(&self) -> Duration;
 }
@@ -43,12 +43,12 @@ impl Backoff for Job {
     }
 }
 
-/// A job that is due now.
+/// Creates a job that is due now.
 pub(crate) fn new_job(user: Option<UserId>, kind: &str, now: Timestamp) -> Job {
     Job { id: fresh_id(), user, kind: kind.to_owned(), created_at: now, tries: 0 }
 }
 
-/// Does what is due, for as long as the program runs.
+/// Runs due jobs for as long as the server runs.
 pub(crate) async fn run_due(app: App, beat: Beat) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -64,7 +64,7 @@ pub(crate) async fn run_due(app: App, beat: Beat) {
             beat.beat();
             continue;
         }
-        // Those under way are due still.
+        // Jobs in progress are still listed as due.
         let wanted = u32::try_from(AT_ONCE + under_way.len()).unwrap_or(u32::MAX);
         match app.store.list_due_jobs(app.clock.now(), wanted).await {
             Ok(due) => {
@@ -83,7 +83,7 @@ pub(crate) async fn run_due(app: App, beat: Beat) {
 
 async fn run(app: App, job: Job) {
     if let Err(error) = try_once(&app, &job).await {
-        // It waits, and is tried again.
+        // The job stays in the database and is retried.
         tracing::error!(%error, job = %job.id, kind = job.kind, "database error on a job");
     }
 }

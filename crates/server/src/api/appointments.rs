@@ -1,4 +1,4 @@
-//! An appointment's data, in the base contract's shape.
+//! Appointment data, in the format of the base contract.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,86 +18,86 @@ use crate::error::Problem;
 use crate::journeys::Journey;
 use crate::text::{civil_date, rfc3339};
 
-/// An appointment.
+/// Appointment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AppointmentData {
-    /// Which.
+    /// Appointment ID.
     id: String,
-    /// When it is due, RFC 3339 in UTC.
+    /// Start time, RFC 3339 in UTC.
     #[schema(format = DateTime)]
     datetime: String,
-    /// Planned minutes.
+    /// Planned duration in minutes.
     duration: u64,
-    /// What kind of visit.
+    /// Visit type.
     #[serde(rename = "type")]
     kind: String,
-    /// Why, if it was told. `null` for those who may not read it, as `age`.
+    /// Reason for the visit, if given. `null` for callers who may not read it (the same callers as for `age`).
     reason: Option<String>,
     /// FHIR R4 Appointment.status: booked, arrived, fulfilled, cancelled, noshow.
     status: &'static str,
-    /// The clinician.
+    /// Clinician who holds the visit.
     provider: ProviderData,
-    /// The person the appointment is for.
+    /// Patient of the appointment.
     patient: PatientData,
-    /// How to hold the call.
+    /// How to connect the call.
     call: CallData,
 }
 
-/// A provider.
+/// Provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProviderData {
-    /// Who.
+    /// User ID.
     user_id: String,
-    /// Their name.
+    /// Display name.
     name: String,
-    /// Their field.
+    /// Specialty.
     specialty: Option<String>,
-    /// Their picture.
+    /// URL of the avatar image.
     avatar_url: Option<String>,
 }
 
-/// A patient.
+/// Patient.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PatientData {
-    /// Who.
+    /// User ID.
     user_id: String,
-    /// Their name. `null` for a program whose token may not read.
+    /// Display name. `null` if the access token lacks the read scope.
     name: Option<String>,
-    /// Whole years on the clinic's calendar today. `null` for those who may not read it: guests, interpreters, observers,
-    /// and programs whose token may not read.
+    /// Age in whole years, in the clinic's time zone. `null` for guests, interpreters, observers, and access tokens
+    /// without the read scope.
     age: Option<u16>,
-    /// Their picture.
+    /// URL of the avatar image.
     avatar_url: Option<String>,
 }
 
-/// Who carries the media.
+/// Call backend and related settings.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CallData {
-    /// `embedded`: Bedside's own media server; `cometchat`: the clinic's account there.
+    /// `embedded`: Bedside's own media server. `cometchat`: the clinic's CometChat account.
     backend: &'static str,
-    /// The WebSocket of the visit, a path on this server.
+    /// WebSocket of the visit, as a path on this server.
     signalling: String,
-    /// The clinic's time zone (IANA), such as Europe/Vienna.
+    /// Time zone of the clinic (IANA), such as Europe/Vienna.
     time_zone: String,
-    /// The clinic's terms for video visits, if patients are asked to agree to them.
+    /// Terms for video visits. `null` if patients are not asked to consent.
     terms: Option<TermsData>,
-    /// Where there is an account at CometChat: a call can be moved there.
+    /// CometChat settings, if an account is configured. A call can be moved there.
     #[serde(skip_serializing_if = "Option::is_none")]
     cometchat: Option<CometChatData>,
 }
 
-/// Terms as they are shown.
+/// Terms for video visits.
 #[derive(Debug, Serialize, ToSchema)]
 struct TermsData {
-    /// Their name, which an agreement says back.
+    /// Version identifier, which a consent refers to.
     id: String,
-    /// Their language (BCP 47).
+    /// Language (BCP 47).
     language: String,
-    /// The words.
+    /// Text of the terms.
     text: String,
 }
 
@@ -107,27 +107,29 @@ impl From<Terms> for TermsData {
     }
 }
 
-/// What a page needs to hold a call over CometChat. The token is asked for at `/api/cometchat/user`.
+/// Settings for a CometChat call. The page requests its token from `/api/cometchat/user`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CometChatData {
-    /// The app.
+    /// App ID.
     app_id: String,
-    /// Where it is.
+    /// Region of the app.
     region: String,
-    /// Where its SDKs connect to, if not to the app's own hosts.
+    /// Host that the SDKs connect to, if it is not the default of the app.
     client_host: Option<String>,
-    /// Who the patient is there.
+    /// CometChat UID of the patient.
     patient_uid: String,
-    /// Who the provider is there: nobody else's call is answered.
+    /// CometChat UID of the provider. Calls from other users are not answered.
     provider_uid: String,
-    /// How many seconds a call rings.
+    /// Ringing time in seconds.
     ring_seconds: u32,
-    /// The document that the SDKs run in, a path on this server.
+    /// HTML document in which the SDKs run, as a path on this server.
     frame: &'static str,
 }
 
-/// An appointment: one of yours, the front desk's any, a program's those that it booked.
+/// Returns an appointment.
+///
+/// Participants can read their own appointments, the front desk all, and API clients those that they booked.
 #[utoipa::path(
     get,
     path = "/api/appointments/{id}",
@@ -145,8 +147,8 @@ pub(crate) async fn get(State(app): State<App>, arranging: Arranging<Reading>) -
 }
 
 impl AppointmentData {
-    /// As its reader is shown it: companions learn nothing of the patient's reason and age, and a token without the scope to
-    /// read nothing of the patient at all.
+    /// Creates the view for `reader`: companions do not see the patient's reason and age, and an access token without
+    /// the read scope sees no patient details.
     pub(crate) fn new(app: &App, appointment: &Appointment, reader: &Principal) -> Self {
         let people = &appointment.participants;
         let may_read = !matches!(reader.scope, Scope::Token(grants) if !grants.read);
@@ -184,7 +186,7 @@ impl AppointmentData {
         }
     }
 
-    /// For a page that is on a journey, and says so as it connects.
+    /// Adds the trace ID, which the page sends when it connects.
     pub(crate) fn on(mut self, journey: Option<Journey>) -> Self {
         if let Some(journey) = journey {
             self.call.signalling.push_str(&format!("?journey={journey}"));

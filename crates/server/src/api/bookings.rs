@@ -1,4 +1,4 @@
-//! The clinic's appointments, for the front desk and other programs.
+//! The clinic's appointments, for the front desk and API clients.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -17,51 +17,54 @@ use crate::error::{Error, Problem, denied};
 use crate::once::{IdempotencyKey, Once};
 use crate::reads::note_reads;
 
-/// The longest time that is listed at once.
+/// Maximum time range of a list request.
 const LONGEST_MILLIS: i64 = 31 * 86_400_000;
 
-/// Which time.
+/// Time range.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Between {
-    /// From then on, RFC 3339.
+    /// Start of the range (inclusive), RFC 3339.
     #[param(format = DateTime)]
     from: String,
-    /// Before then, RFC 3339; at most 31 days later.
+    /// End of the range (exclusive), RFC 3339; at most 31 days after `from`.
     #[param(format = DateTime)]
     until: String,
 }
 
-/// What is to be booked.
+/// Appointment to book.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewAppointment {
-    /// The person the appointment is for.
+    /// User ID of the patient.
     #[schema(value_type = String, format = "uuid")]
     patient_id: UserId,
-    /// The clinician: a person with a specialty or a clinic role, or who has been a provider before.
+    /// User ID of the provider: a person with a specialty or a clinic role, or who has been a provider before.
     #[schema(value_type = String, format = "uuid")]
     provider_id: UserId,
-    /// When, RFC 3339.
+    /// Start time, RFC 3339.
     #[schema(format = DateTime)]
     datetime: String,
-    /// Minutes, 5 to 1440.
+    /// Duration in minutes, 5 to 1440.
     #[schema(minimum = 5, maximum = 1440)]
     duration: u32,
-    /// What kind of visit, 1 to 100 characters.
+    /// Visit type, 1 to 100 characters.
     #[serde(rename = "type")]
     #[schema(min_length = 1, max_length = 100)]
     kind: String,
-    /// Why, at most 2000 characters.
+    /// Reason for the visit, at most 2000 characters.
     #[schema(max_length = 2000)]
     reason: Option<String>,
-    /// Book it although one of the two has another appointment at that time. Without it that is refused with 409.
+    /// Book even if the patient or the provider has another appointment at that time. Otherwise such a request is
+    /// rejected with 409.
     #[serde(default)]
     allow_overlap: bool,
 }
 
-/// The appointments that start in a time, by start: the front desk's are all, a program's those that it booked.
+/// Lists appointments that start in a time range, ordered by start time.
+///
+/// The front desk sees all appointments, API clients those that they booked.
 #[utoipa::path(
     get,
     path = "/api/appointments",
@@ -136,7 +139,7 @@ pub(crate) async fn create(
         return Err(Error::BadRequest(fault.words()));
     }
     if !new.allow_overlap && !at_the_same_time(&*app.store, &booking).await?.is_empty() {
-        // It may be this one, if it came twice at once.
+        // The overlapping appointment may be the one booked by a concurrent request with the same idempotency key.
         if let Some(once) = &once
             && let Some(made) = once.made_before(&*app.store).await?
         {
@@ -150,7 +153,7 @@ pub(crate) async fn create(
     let appointment = checked.map_err(|fault| Error::BadRequest(fault.words()))?;
     let mut transaction = app.store.begin().await?;
     if let Some(once) = &once {
-        // Another one may have been quicker.
+        // A concurrent request with the same idempotency key may have committed first.
         if let Some(made) = once.made(&mut *transaction).await? {
             drop(transaction);
             return made_before(&app, &clerk.identity, AppointmentId::new(made)).await;
@@ -176,7 +179,7 @@ impl NewAppointment {
     }
 }
 
-/// What the same request has booked before, as it is now.
+/// Returns the appointment booked by an earlier request with the same idempotency key, in its current state.
 async fn made_before(
     app: &App,
     identity: &Identity,
@@ -189,7 +192,9 @@ async fn made_before(
     Ok(Success::of(AppointmentData::new(app, &appointment, &identity.principal)))
 }
 
-/// Cancels an appointment. Its links stay, and say so.
+/// Cancels an appointment.
+///
+/// Its links stay valid and lead to a page that says that the appointment was cancelled.
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/cancel",
@@ -216,16 +221,16 @@ pub(crate) async fn cancel(
     Ok(Success::of(AppointmentData::new(&app, &appointment, &arranging.identity.principal)))
 }
 
-/// Somebody who is named in a request.
+/// Loads a person named in a request.
 ///
 /// # Errors
-/// [`Error::BadRequest`] if there is no such person.
+/// [`Error::BadRequest`] if the person does not exist.
 pub(crate) async fn person(store: &dyn Store, id: UserId) -> Result<Person, Error> {
     store.get_person(id).await?.ok_or(Error::BadRequest("There is no such person."))
 }
 
-/// A person who works at the clinic. Nobody else is booked as a provider: a patient would be taken for one of the
-/// clinic's people from then on.
+/// Loads a clinician. Patients cannot be booked as providers, because having been a provider makes a person count as a
+/// clinician.
 async fn clinician(store: &dyn Store, id: UserId) -> Result<Person, Error> {
     let provider = person(store, id).await?;
     let account = store.get_account_of(id).await?;
@@ -235,7 +240,7 @@ async fn clinician(store: &dyn Store, id: UserId) -> Result<Person, Error> {
     Ok(provider)
 }
 
-/// RFC 3339.
+/// Parses an RFC 3339 timestamp.
 fn moment(text: &str) -> Result<Timestamp, Error> {
     let at: jiff::Timestamp =
         text.parse().map_err(|_| Error::BadRequest("Write moments as RFC 3339, such as 2026-11-23T14:00:00Z."))?;

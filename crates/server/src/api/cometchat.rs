@@ -1,4 +1,4 @@
-//! A person's way into the clinic's account at CometChat.
+//! CometChat: user tokens and webhooks.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -16,33 +16,33 @@ use crate::auth::{Identities, Identity};
 use crate::cometchat::{CometChatError, Directory, Profile, Report, Uid};
 use crate::error::{Error, Problem, denied};
 
-/// What is asked of `POST /api/cometchat/user`.
+/// Request body of `POST /api/cometchat/user`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct UserRequest {
-    /// Who asks, if it is said. Anyone but the caller is refused.
+    /// User ID of the caller (optional). Requests for another user are rejected.
     user_id: Option<String>,
-    /// Mint a token that is new, because an old one does not work any more, and tell CometChat of both people again.
+    /// Issue a new token because an old one no longer works, and update both participants at CometChat.
     force_recreate: bool,
-    /// For which appointment: its other person is made known to CometChat as well.
+    /// Appointment to call in. Its other participant is also registered at CometChat.
     appointment_id: Option<String>,
 }
 
-/// A way in.
+/// CometChat credentials of the caller.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserAnswer {
-    /// Always true.
+    /// Always `true`.
     success: bool,
-    /// What the page signs in at CometChat with.
+    /// Auth token with which the page signs in to CometChat.
     auth_token: String,
-    /// Who the caller is there.
+    /// CometChat UID of the caller.
     cometchat_uid: String,
-    /// Always null.
+    /// Always `null`.
     error: Option<String>,
 }
 
-/// The caller's user at CometChat, made if need be, and a token to sign in there with.
+/// Registers the caller at CometChat if necessary and returns an auth token.
 #[utoipa::path(
     post,
     path = "/api/cometchat/user",
@@ -86,7 +86,7 @@ pub(crate) async fn user(
     }))
 }
 
-/// The identity that asks. One browser may hold two.
+/// Returns the identity that the request is for. One browser may hold several.
 fn caller(identities: &Identities, asked: &UserRequest) -> Result<Identity, Error> {
     let wanted = asked.user_id.as_deref();
     let is_wanted =
@@ -104,7 +104,7 @@ async fn meeting(app: &App, identity: &Identity, id: &str) -> Result<(Appointmen
     sealed.open(&identity.principal, Action::Join, &app.rules, app.clock.now()).map_err(|denial| denied(denial, id))
 }
 
-/// Nobody can be called whom the service does not know.
+/// Registers the other participant, because CometChat cannot call unknown users.
 async fn introduce_other(
     directory: &Directory,
     appointment: &Appointment,
@@ -115,7 +115,7 @@ async fn introduce_other(
     directory.introduce(other.id, &Profile::of(other, role.counterpart()), again).await
 }
 
-/// What CometChat's webhooks post. Not for pages: they sign in with HTTP Basic.
+/// Receives CometChat webhooks. Authenticated by HTTP Basic, not for pages.
 pub(crate) async fn webhook(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<(), Error> {
     let credentials = app.webhook.as_ref().ok_or(Error::NotFound)?;
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! Links into a visit, for the patient and for whoever else may come.
+//! Links into a visit, for the participants of an appointment.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,35 +17,35 @@ use crate::once::{IdempotencyKey, Once};
 use crate::people;
 use crate::text::civil_date;
 
-/// For whom.
+/// Recipient of a new link.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewInvite {
-    /// One of the appointment's people; the patient, if it is not given.
+    /// User ID of a participant. Defaults to the patient.
     #[schema(value_type = Option<String>, format = "uuid")]
     user_id: Option<UserId>,
 }
 
-/// Somebody else who may come, and has no account.
+/// Companion without an account who may join.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewCompanion {
-    /// The name others see, 1 to 200 characters.
+    /// Display name, 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// As what.
+    /// Role in the visit.
     role: CompanionRole,
 }
 
-/// As what somebody may come beside patient and provider.
+/// Role of a companion in a visit.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum CompanionRole {
-    /// Family or a friend, at the patient's side.
+    /// Family member or friend who accompanies the patient.
     Guest,
-    /// Who translates between them.
+    /// Interpreter between patient and provider.
     Interpreter,
-    /// Who watches and listens, and is neither seen nor heard.
+    /// Observer who watches and listens, but is neither seen nor heard.
     Observer,
 }
 
@@ -59,17 +59,19 @@ impl From<CompanionRole> for Role {
     }
 }
 
-/// A link.
+/// Link into a visit.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InviteData {
-    /// Whom it lets in.
+    /// User ID of the person who joins with the link.
     user_id: String,
-    /// The link to give to them. It is shown this once.
+    /// URL of the link. It is shown only once.
     url: String,
 }
 
-/// A new link for one of an appointment's people. Their links that were not used yet stop working.
+/// Creates a link for a participant of an appointment.
+///
+/// Unused earlier links of the participant stop working.
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/invites",
@@ -100,8 +102,10 @@ pub(crate) async fn create(
     Ok(Success::of(data))
 }
 
-/// Somebody's links to an appointment are taken away, and whoever came by them is out within a second. A guest,
-/// interpreter or observer may not come any more.
+/// Revokes a participant's links to an appointment.
+///
+/// Anyone who joined with one is disconnected within a second. A guest, interpreter or observer is removed from the
+/// appointment.
 #[utoipa::path(
     delete,
     path = "/api/appointments/{id}/invites/{user}",
@@ -130,15 +134,15 @@ pub(crate) async fn revoke(
     Ok(Success::of(Nothing {}))
 }
 
-/// Whether a device is let in.
+/// Decision about a device request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answer {
-    /// True: the device is let in, and the one before it is out. False: it is not.
+    /// `true`: admit the device and disconnect the previous one. `false`: reject it.
     admit: bool,
 }
 
-/// Answers somebody who asks to come in on another device than the one that used their link.
+/// Decides on a request to join from another device than the one that used the link.
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/admissions/{admission}",
@@ -167,7 +171,7 @@ pub(crate) async fn answer(
     Ok(Success::of(Nothing {}))
 }
 
-/// Somebody else may come, as guest, interpreter or observer; with a link for them.
+/// Adds a guest, interpreter or observer to an appointment and creates a link for them.
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/companions",

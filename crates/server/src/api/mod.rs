@@ -1,4 +1,4 @@
-//! The JSON API, as `/api/openapi.json` describes it.
+//! JSON API, described by `/api/openapi.json`.
 
 pub(crate) mod appointments;
 pub(crate) mod bookings;
@@ -16,12 +16,12 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use crate::error::Problem;
 use crate::signalling;
 
-/// What the base contract wraps every success in.
+/// Success response of the base contract.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Success<T> {
-    /// Always true.
+    /// Always `true`.
     success: bool,
-    /// The answer.
+    /// Result of the request.
     data: T,
 }
 
@@ -31,11 +31,11 @@ impl<T> Success<T> {
     }
 }
 
-/// There is nothing more to say.
+/// Empty result.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Nothing {}
 
-/// The description of the API, made from the code.
+/// OpenAPI description, generated from the code.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -88,7 +88,7 @@ impl Modify for Proofs {
     }
 }
 
-/// What any request with a body may be answered before its operation is asked.
+/// Adds the error responses that any state-changing request may receive before its handler runs.
 struct Refusals;
 
 impl Modify for Refusals {
@@ -115,7 +115,7 @@ impl Modify for Refusals {
     }
 }
 
-/// `GET /api/openapi.json`.
+/// Serves `GET /api/openapi.json`.
 pub(crate) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
     Json(Description::openapi())
 }

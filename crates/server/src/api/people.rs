@@ -1,4 +1,4 @@
-//! The clinic's people, for the front desk and other programs.
+//! The clinic's people, for the front desk and API clients.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,60 +17,61 @@ use crate::people;
 use crate::reads::everyone;
 use crate::text::civil_date;
 
-/// Somebody new, who has no account: they come by link.
+/// Person to add. They have no account and join visits with a link.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewPerson {
-    /// The name others see, 1 to 200 characters.
+    /// Display name, 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// A patient's date of birth, YYYY-MM-DD.
+    /// Date of birth of a patient, YYYY-MM-DD.
     #[schema(value_type = Option<String>, format = Date)]
     birth_date: Option<Date>,
-    /// A provider's field.
+    /// Specialty of a provider.
     #[schema(max_length = 200)]
     specialty: Option<String>,
 }
 
-/// Who was added.
+/// Added person.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PersonData {
-    /// Who.
+    /// User ID.
     user_id: String,
-    /// Their name.
+    /// Display name.
     name: String,
 }
 
-/// A person in the list.
+/// Person in the list.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListedPerson {
-    /// Who.
+    /// User ID.
     user_id: String,
-    /// Their name.
+    /// Display name.
     name: String,
-    /// A provider's field.
+    /// Specialty of a provider.
     specialty: Option<String>,
-    /// A patient's date of birth.
+    /// Date of birth of a patient, YYYY-MM-DD.
     birth_date: Option<String>,
-    /// `staff` or `admin`.
+    /// Clinic role: `staff` or `admin`.
     clinic_role: Option<&'static str>,
-    /// Whether they can have an account to sign in with.
+    /// Whether the person has an account to sign in with.
     has_account: bool,
-    /// Whether they are shut out.
+    /// Whether the person's access is disabled.
     disabled: bool,
 }
 
-/// Whether somebody is to be shut out.
+/// Access state of a person.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Standing {
-    /// True: signed out everywhere, out of any visit, and not let in again. False: let in again.
+    /// `true`: end all sessions, disconnect the person from any visit and refuse further access. `false`: allow access
+    /// again.
     disabled: bool,
 }
 
-/// Adds somebody who has no account.
+/// Adds a person without an account.
 #[utoipa::path(
     post,
     path = "/api/people",
@@ -112,7 +113,7 @@ pub(crate) async fn create(
     Ok(Success::of(added))
 }
 
-/// Everyone, by name.
+/// Lists all people, ordered by name.
 #[utoipa::path(
     get,
     path = "/api/people",
@@ -132,7 +133,7 @@ pub(crate) async fn list(
     Ok(Success::of(listed.into_iter().map(ListedPerson::from).collect()))
 }
 
-/// Shuts somebody out, or lets them in again.
+/// Disables or enables a person's access.
 #[utoipa::path(
     put,
     path = "/api/people/{id}/standing",

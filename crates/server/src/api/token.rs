@@ -1,4 +1,4 @@
-//! Access tokens for other programs (RFC 6749, section 4.4).
+//! Access tokens for API clients (RFC 6749, section 4.4).
 
 use std::net::IpAddr;
 
@@ -24,28 +24,28 @@ use crate::edge::ClientIp;
 use crate::error::{Error, Problem, TokenFault, TokenProblem};
 use crate::metrics::{Entry, Way};
 
-/// What is asked for.
+/// Access token request.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TokenRequest {
-    /// `client_credentials`: there is this one grant.
+    /// `client_credentials`, the only supported grant type.
     #[schema(value_type = GrantType)]
     grant_type: Option<String>,
-    /// Words with a space between two; all that the key may ask for, if it is not given.
+    /// Scopes, separated by spaces. Defaults to all scopes of the client key.
     #[schema(nullable = false, pattern = "^((appointments:read|appointments:write|people:write)( |$))*$")]
     scope: Option<String>,
-    /// The id of the person for whom the program is going to act, if it acts for one: the audit log says so, as the
-    /// program said it. It gives no right, and whether there is such a person is not looked up: the answer would tell.
+    /// User ID of the person on whose behalf the client acts, if any. It is recorded in the audit log as stated by the
+    /// client. It grants no permission and is not checked, so as not to disclose whether the user exists.
     #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
     on_behalf_of: Option<UserId>,
-    /// The client id, for clients that do not use HTTP Basic (RFC 6749, section 2.3.1).
+    /// Client ID, for clients that do not use HTTP Basic (RFC 6749, section 2.3.1).
     #[schema(nullable = false)]
     client_id: Option<String>,
-    /// The client secret, for clients that do not use HTTP Basic.
+    /// Client secret, for clients that do not use HTTP Basic.
     #[schema(value_type = Option<String>, nullable = false)]
     client_secret: Option<SecretString>,
 }
 
-/// RFC 6749, section 4.4.2.
+/// Grant type (RFC 6749, section 4.4.2).
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the description alone")]
@@ -53,21 +53,23 @@ enum GrantType {
     ClientCredentials,
 }
 
-/// What is given (RFC 6749, section 5.1).
+/// Access token response (RFC 6749, section 5.1).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenAnswer {
-    /// For the header `Authorization: Bearer …`.
+    /// Access token for the header `Authorization: Bearer …`.
     access_token: String,
-    /// `Bearer`.
+    /// Always `Bearer`.
     token_type: &'static str,
-    /// Seconds that it is good for.
+    /// Lifetime in seconds.
     expires_in: u64,
-    /// What it grants: not more than was asked for, nor than the key may ask for.
+    /// Granted scopes: at most those requested and those of the client key.
     scope: String,
 }
 
-/// An access token for a program, which proves itself with its client id and secret, by HTTP Basic or in the form. Errors
-/// are those of RFC 6749, section 5.2.
+/// Issues an access token to an API client.
+///
+/// The client authenticates with its client ID and secret, by HTTP Basic or in the form. Errors are those of RFC 6749,
+/// section 5.2.
 #[utoipa::path(
     post,
     path = "/api/token",
@@ -113,11 +115,11 @@ pub(crate) async fn create(
     app.metrics.sign_in(Way::Program, Entry::In);
     let expires_in = ACCESS_TOKEN_LIFETIME.as_secs();
     let answer = TokenAnswer { access_token, token_type: "Bearer", expires_in, scope: granted.to_string() };
-    // RFC 6749, section 5.1.
+    // RFC 6749, section 5.1, forbids caching.
     Ok(([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(answer)).into_response())
 }
 
-/// Client id and secret, from the header or from the form, not from both (RFC 6749, section 2.3).
+/// Returns client ID and secret from either the header or the form. Both together are invalid (RFC 6749, section 2.3).
 fn credentials(headers: &HeaderMap, asked: Option<&TokenRequest>) -> Result<(Uuid, SecretString), Error> {
     let in_form = asked.and_then(|asked| asked.client_secret.clone());
     let found = if headers.contains_key(header::AUTHORIZATION) {
@@ -133,7 +135,8 @@ fn credentials(headers: &HeaderMap, asked: Option<&TokenRequest>) -> Result<(Uui
     found.ok_or(Error::Token(TokenFault::Client))
 }
 
-/// The key that a request proves to have. What cannot be right is refused before the database is asked.
+/// Returns the client key that the request authenticates with. Malformed credentials are rejected before the database
+/// is queried.
 async fn client(app: &App, (id, address): (Uuid, IpAddr), secret: &SecretString) -> Result<ClientKey, Error> {
     app.throttle.ask_token(id, address).inspect_err(|_| app.metrics.sign_in(Way::Program, Entry::Delayed))?;
     let secret = SecretToken::parse(secret.expose_secret()).map(|secret| ClientKeyHash::new(secret.hash()));
@@ -151,7 +154,7 @@ async fn client(app: &App, (id, address): (Uuid, IpAddr), secret: &SecretString)
     Err(Error::Token(TokenFault::Client))
 }
 
-/// Name and password of HTTP Basic (RFC 7617).
+/// Parses HTTP Basic credentials (RFC 7617).
 fn basic(headers: &HeaderMap) -> Option<(Uuid, SecretString)> {
     let (scheme, given) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Basic") {

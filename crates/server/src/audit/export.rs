@@ -1,4 +1,4 @@
-//! The audit log for other programs.
+//! Exports the audit log.
 
 use std::io::{self, Write};
 
@@ -8,30 +8,30 @@ use serde_json::{Value, json};
 
 use crate::text::rfc3339_exact;
 
-/// How many lines are read at once.
+/// Number of entries read at a time.
 const BATCH: u32 = 1_000;
 
-/// What an export looks like; one object a line in both.
+/// Export format. Both write one JSON object per line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditFormat {
     /// The columns of the log.
     Lines,
-    /// AuditEvent resources of FHIR R4.
+    /// FHIR R4 AuditEvent resources.
     Fhir,
 }
 
-/// Why an export stopped.
+/// Reason that an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The log could not be read.
+    /// The audit log could not be read.
     #[error("the audit log cannot be read")]
     Store(#[from] StoreError),
-    /// Nobody takes what is written.
+    /// The output could not be written.
     #[error("the export cannot be written")]
     Write(#[from] io::Error),
 }
 
-/// Writes the lines after `after` (0: all), oldest first.
+/// Exports the entries after sequence number `after` (0: all), oldest first.
 ///
 /// # Errors
 /// [`ExportError`].
@@ -74,7 +74,7 @@ fn plain(line: &AuditRow) -> Value {
 
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 
-/// The kinds of events of DICOM PS3.15, annex A.5, as FHIR's value set has them.
+/// Returns code and display name of the event type: DICOM PS3.15, annex A.5, as in FHIR's value set.
 fn kind(action: &str) -> (&'static str, &'static str) {
     match action.split('.').next().unwrap_or_default() {
         "session" | "token" => ("110114", "User Authentication"),
@@ -86,7 +86,7 @@ fn kind(action: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// Create, read, update, delete or execute.
+/// Returns the FHIR action code: create, read, update, delete or execute.
 fn interaction(action: &str) -> &'static str {
     match action {
         "user.added" | "appointment.added" | "invite.created" | "companion.added" | "visit.message_sent"
@@ -106,12 +106,13 @@ fn interaction(action: &str) -> &'static str {
     }
 }
 
-/// What the entity is that stands for the subject.
+/// Returns the entity type of the entry's subject.
 fn person_type() -> Value {
     json!({ "system": "http://terminology.hl7.org/CodeSystem/audit-entity-type", "code": "1", "display": "Person" })
 }
 
-/// Whether a line without an actor was done from the command line. Some say so; others nobody else does without one.
+/// Returns whether an entry without an actor was made from the command line: it has the detail `operator`, or an action
+/// that only the command line performs without an actor.
 fn is_operators(line: &AuditRow) -> bool {
     line.detail.as_deref() == Some("operator")
         || matches!(
@@ -120,7 +121,7 @@ fn is_operators(line: &AuditRow) -> bool {
         )
 }
 
-/// An AuditEvent (hl7.org/fhir/R4/auditevent.html).
+/// Converts an entry to a FHIR R4 AuditEvent (hl7.org/fhir/R4/auditevent.html).
 fn event(line: &AuditRow) -> Value {
     let (code, display) = kind(&line.action);
     let refused = matches!(

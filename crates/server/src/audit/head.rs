@@ -1,4 +1,4 @@
-//! A head of the audit log: how far it goes, and the hash of all of it, signed.
+//! Signed head of the audit log: its last sequence number and the hash of all entries up to it.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
@@ -7,18 +7,18 @@ use bedside_store::AuditHash;
 use bedside_visit::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What was true of the audit log at a moment. Whoever holds it can tell when lines up to it are
-/// changed, or cut off.
+/// State of the audit log at a moment, signed. With a copy of a head, later changes to entries up to it, and their
+/// truncation, can be detected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// The last line.
+    /// Sequence number of the last entry.
     pub sequence: i64,
-    /// The hash of all lines, hexadecimal.
+    /// Hash of the chain up to that entry, hexadecimal.
     pub hash: String,
-    /// When it was signed, milliseconds since 1970.
+    /// Time of signing, milliseconds since 1970.
     pub at: i64,
-    /// Ed25519 (RFC 8032) over the three before, base64.
+    /// Ed25519 signature (RFC 8032) of the three fields above, base64.
     pub signature: String,
 }
 
@@ -29,7 +29,7 @@ impl Head {
         head
     }
 
-    /// Whether the signature is of that key.
+    /// Returns whether the signature is valid for the given public key.
     pub(super) fn is_signed_by(&self, public_key: &[u8]) -> bool {
         let key = UnparsedPublicKey::new(&ED25519, public_key);
         STANDARD.decode(&self.signature).is_ok_and(|signature| key.verify(&self.signed(), &signature).is_ok())

@@ -1,4 +1,4 @@
-//! Writes signed heads of the audit log to a file, so that changes of the database show there.
+//! Writes signed heads of the audit log to a file, with which changes to the database can be detected.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -15,19 +15,19 @@ use super::Head;
 use crate::aside::{Aside, AsideError};
 use crate::tasks::Beat;
 
-/// As much as can be cut off without a head that tells.
+/// Interval between heads. Truncation within one interval cannot be detected.
 const EVERY: Duration = Duration::from_secs(60);
-/// How long one head may take: the file may be on a network mount.
+/// Time limit for writing one head: the file may be on a network mount.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Signs heads, one after the other.
+/// Signs and writes heads periodically.
 pub(crate) struct HeadKeeper {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     signer: Ed25519KeyPair,
     file: PathBuf,
     aside: Aside,
-    /// The last line that a head was written for.
+    /// Sequence number that the last head was written for.
     last: tokio::sync::Mutex<i64>,
     state: Mutex<State>,
 }
@@ -40,19 +40,19 @@ struct State {
     missing: Option<i64>,
 }
 
-/// Whether heads are kept.
+/// Status of the audit log heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeadState {
-    /// When the file last had all that was to be signed.
+    /// When the head file was last up to date.
     pub(crate) kept_at: Option<Timestamp>,
-    /// For how long that has failed, if it does.
+    /// For how long writing heads has failed, if it does.
     pub(crate) failing_for: Option<Duration>,
     pub(crate) fault: Option<String>,
-    /// So many lines that were signed are not in the database: it is an older copy.
+    /// Number of signed entries missing from the database, which is then an older copy.
     pub(crate) missing: Option<i64>,
 }
 
-/// Why there is no new head.
+/// Reason that a head could not be written.
 #[derive(Debug, thiserror::Error)]
 enum HeadError {
     #[error("the audit log cannot be read: {0}")]
@@ -71,7 +71,7 @@ impl HeadKeeper {
         Self { store, clock, signer, file, aside, last: tokio::sync::Mutex::new(0), state: Mutex::default() }
     }
 
-    /// Keeps on until it is dropped.
+    /// Runs until the future is dropped.
     pub(crate) async fn run(self: Arc<Self>, beat: Beat) {
         let mut every = tokio::time::interval(EVERY);
         self.compare().await;
@@ -82,7 +82,7 @@ impl HeadKeeper {
         }
     }
 
-    /// Writes a head, if there is anything new. A failure is logged and tried again with the next.
+    /// Writes a head if the log has new entries. A failure is logged and retried at the next interval.
     pub(crate) async fn keep(&self) {
         let kept = self.write().await;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl HeadKeeper {
         HeadState { kept_at, failing_for: failing_since.map(|since| since.elapsed()), fault, missing }
     }
 
-    /// Looks whether the database has all that was signed: it may be an older copy.
+    /// Compares the database with the signed heads, to detect an older copy of the database.
     async fn compare(&self) {
         let file = self.file.clone();
         let Ok(Ok(Some(signed))) = self.aside.run(move || last_sequence(&file)).await else { return };
@@ -144,7 +144,7 @@ impl HeadKeeper {
     }
 }
 
-/// Adds a line and has it on the disk. Half a line that a crash left is ended first, and stays as it is.
+/// Appends a line and syncs it to disk. An incomplete line left by a crash is terminated first and otherwise kept.
 fn append_line(file: &Path, line: &str) -> io::Result<()> {
     let mut appender = OpenOptions::new().append(true).create(true).open(file)?;
     let torn = appender.metadata()?.len() > 0 && last_byte(file)? != b'\n';
@@ -161,7 +161,8 @@ fn last_byte(file: &Path) -> io::Result<u8> {
     Ok(byte[0])
 }
 
-/// Returns the highest line that a head in the file names, or `None` if there is no head. Does not check signatures.
+/// Returns the highest sequence number of the heads in the file, or `None` if there is no head. Does not verify
+/// signatures.
 fn last_sequence(file: &Path) -> io::Result<Option<i64>> {
     let text = match std::fs::read(file) {
         Ok(text) => text,

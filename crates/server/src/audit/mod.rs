@@ -1,4 +1,4 @@
-//! The audit log beyond the database: signed heads of it, its check, and its export.
+//! Audit log features beyond the database: signed heads, verification and export.
 
 mod export;
 mod head;

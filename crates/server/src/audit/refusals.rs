@@ -1,7 +1,7 @@
-//! Audit lines about refused requests, bounded: nobody fills the disk by being refused.
+//! Rate-limited audit entries for refused requests, so that refused requests cannot fill the disk.
 //!
-//! Of each kind of refusal (action, actor, subject, detail), [`FREE`] lines a minute are written as they come. More are
-//! counted, and one line with the order of magnitude follows when the minute is over.
+//! For each kind of refusal (action, actor, subject, detail), [`FREE`] entries a minute are written individually.
+//! Further ones are counted, and one entry with their order of magnitude is written when the minute is over.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use bedside_store::{AuditEntry, Store, StoreError};
 use bedside_visit::{AuditAction, Timestamp, UserId};
 
-/// How many lines of one kind are written in a [`WINDOW`] as they come.
+/// Number of entries of one kind that are written individually in a [`WINDOW`].
 const FREE: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -23,12 +23,12 @@ struct Window {
     last: AuditEntry,
 }
 
-/// Counts refusals.
+/// Counts refusals by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<HashMap<Kind, Window>>);
 
 impl Refusals {
-    /// Writes a refusal into the audit log, or counts it.
+    /// Writes a refusal to the audit log, or only counts it.
     ///
     /// # Errors
     /// If the store fails.
@@ -36,7 +36,7 @@ impl Refusals {
         write(store, self.count(entry)).await
     }
 
-    /// Writes how many were not written one by one, of windows that are over.
+    /// Writes the summary entries of windows that are over.
     ///
     /// # Errors
     /// If the store fails.
@@ -44,7 +44,7 @@ impl Refusals {
         write(store, self.close(|window| is_over(window, now))).await
     }
 
-    /// The same, of all windows: the program stops.
+    /// Writes the summary entries of all windows, at shutdown.
     ///
     /// # Errors
     /// If the store fails.
@@ -52,7 +52,7 @@ impl Refusals {
         write(store, self.close(|_| true)).await
     }
 
-    /// The lines that are due with this refusal.
+    /// Counts a refusal and returns the entries to write now.
     fn count(&self, entry: AuditEntry) -> Vec<AuditEntry> {
         let kind = (entry.action, entry.actor.map(|actor| actor.user), entry.subject, entry.detail);
         let mut windows = self.lock();
@@ -89,7 +89,8 @@ fn is_over(window: &Window, now: Timestamp) -> bool {
 }
 
 impl Window {
-    /// Says how many were not written: a code, as every detail is.
+    /// Returns the summary entry with the order of magnitude of refusals not written individually, as a code like every
+    /// detail.
     fn closing_line(&self) -> Option<AuditEntry> {
         let more = self.seen.checked_sub(FREE).filter(|more| *more > 0)?;
         let code = match more {

@@ -1,4 +1,5 @@
-//! Whose signatures count under the audit log's heads: the present root key's, and those of before, in their time.
+//! Signing keys accepted for audit log heads: that of the current root key, and those of retired root keys up to their
+//! retirement.
 
 use aws_lc_rs::signature::KeyPair as _;
 use bedside_store::{RetiredRoot, RootId, SealedSecret};
@@ -7,19 +8,20 @@ use bedside_visit::Timestamp;
 use super::Head;
 use crate::keys::{KeyError, Keys, RootKey, Sealer};
 
-/// The length of an Ed25519 public key.
+/// Length of an Ed25519 public key, bytes.
 const PUBLIC_KEY: usize = 32;
 
-/// A signer whose root key was replaced. Whoever finds that key one day can sign nothing new with it.
+/// Signing key of a retired root key. It is accepted only up to its last entry, so a leaked old key cannot sign newer
+/// heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RetiredSigner {
     pub(crate) public_key: [u8; PUBLIC_KEY],
-    /// The last line that it could sign.
+    /// Last sequence number that it may sign.
     pub(crate) through: i64,
 }
 
 impl RetiredSigner {
-    /// What is kept of a root key that is replaced, when the audit log ends with line `through`.
+    /// Creates the record of a root key that is retired when the audit log ends with entry `through`.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -29,7 +31,7 @@ impl RetiredSigner {
         Ok(Self { public_key, through })
     }
 
-    /// For the database. Nobody without the present root key can make one.
+    /// Seals the record for the database, so that only a holder of the current root key can create one.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -45,12 +47,12 @@ impl RetiredSigner {
     }
 }
 
-/// Where what is kept of a root key belongs.
+/// Returns the associated data of a sealed record, which binds it to its root key.
 pub(crate) fn place(root: RootId) -> String {
     format!("retired_roots sealed {root}")
 }
 
-/// Everybody whose signature counts.
+/// All accepted signing keys.
 pub(super) struct Signers {
     present: Vec<[u8; PUBLIC_KEY]>,
     retired: Vec<RetiredSigner>,
@@ -61,7 +63,7 @@ impl Signers {
         let sealer = keys.sealer()?;
         let retired: Vec<_> = retired.iter().filter_map(|retired| RetiredSigner::open(&sealer, retired)).collect();
         let current = RetiredSigner::of(&keys.current, i64::MAX)?.public_key;
-        // The old key counts without an end until it is retired.
+        // The old key is accepted without a limit until it is retired.
         let old = keys.old.as_ref().map(|old| RetiredSigner::of(old, i64::MAX)).transpose()?;
         let old = old.map(|old| old.public_key).filter(|key| retired.iter().all(|signer| signer.public_key != *key));
         Ok(Self { present: [current].into_iter().chain(old).collect(), retired })
@@ -107,7 +109,7 @@ mod tests {
         ] {
             assert_eq!(vouch(keys, &retired, &head(name, line)), good, "{name} {line}");
         }
-        // Whoever can write to the database cannot make one.
+        // Write access to the database does not suffice to forge a record.
         let forged = RetiredSigner::of(&key("another"), 5).expect("known");
         let forged = forged.seal(&key("another").sealer().expect("a sealer"), root, at).expect("sealed");
         assert!(!vouch(&alone, &[forged], &head("another", 5)));

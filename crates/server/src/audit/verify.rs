@@ -1,4 +1,4 @@
-//! Whether the audit log is what was written.
+//! Verifies the audit log.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,21 +9,21 @@ use super::Head;
 use super::signers::Signers;
 use crate::keys::{KeyError, Keys};
 
-/// How many lines are read at once.
+/// Number of entries read at a time.
 const BATCH: u32 = 1_000;
 
-/// What a check of an audit log without a fault found.
+/// Result of a successful verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditReport {
-    /// The last line.
+    /// Sequence number of the last entry.
     pub lines: i64,
-    /// How many signed heads agree.
+    /// Number of entries confirmed by a signed head.
     pub heads: usize,
-    /// Lines of the heads that a crash or a full disk cut off while they were written.
+    /// Number of incomplete lines in the head file, cut off by a crash or a full disk.
     pub torn: usize,
-    /// Lines that say that the database was put back as it was earlier, and the last line that is missing since.
+    /// Entries that record a restore from a backup, each with the last sequence number lost by it.
     pub restores: Vec<(i64, i64)>,
-    /// Heads of lines that such a restore took away.
+    /// Number of signed entries that a restore removed or replaced.
     pub superseded: usize,
 }
 
@@ -51,30 +51,31 @@ impl fmt::Display for AuditReport {
     }
 }
 
-/// What is wrong with an audit log.
+/// Fault found in an audit log.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditFault {
-    /// A line is not what was written.
+    /// An entry does not match the hash chain.
     #[error(transparent)]
     Chain(#[from] ChainFault),
-    /// A line cannot be what was written: it does not parse.
+    /// An entry cannot be parsed.
     #[error("line {0} of the audit log cannot be read")]
     Unreadable(i64),
-    /// A signed head says that a line had another hash.
+    /// An entry has another hash than its signed head.
     #[error("line {0} of the audit log, or one before it, is not what was signed")]
     NotAsSigned(i64),
-    /// A signed head knows of more lines.
+    /// A signed head refers to entries beyond the end of the log.
     #[error("the audit log ends with line {last}, but there were {signed}")]
     CutOff {
-        /// The last line that is there.
+        /// Last entry in the database.
         last: i64,
-        /// The last line that was there.
+        /// Last entry that was signed.
         signed: i64,
     },
-    /// A head that is none, or that neither this key signed nor one before it in its time.
+    /// A line of the head file is not a head, or is not signed by the current key or by a retired key before its
+    /// retirement.
     #[error("line {0} of the heads was not signed with this key, nor with one before it")]
     FalseHead(usize),
-    /// There is no key to check heads with.
+    /// No key to verify the heads with.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The database failed.
@@ -82,7 +83,7 @@ pub enum AuditFault {
     Store(StoreError),
 }
 
-/// Reads the whole audit log and holds it against itself and against signed heads, one JSON object a line.
+/// Verifies the hash chain of the whole audit log and compares it with signed heads, one JSON object per line.
 ///
 /// # Errors
 /// The first [`AuditFault`].
@@ -91,7 +92,7 @@ pub async fn verify_audit(store: &dyn Store, heads: &str, keys: &Keys) -> Result
     let Heads { known: heads, torn } = read(heads, &Signers::new(keys, &retired)?)?;
     let mut chain = Chain::default();
     let mut report = AuditReport { lines: 0, heads: 0, torn, restores: vec![], superseded: 0 };
-    // Heads that do not fit, by the line they are of. A restore further on may explain them.
+    // Mismatching heads by sequence number. A later restore entry may explain them.
     let mut unexplained = BTreeMap::new();
     loop {
         let lines = match store.list_audit(chain.sequence(), BATCH).await {
@@ -131,7 +132,7 @@ pub async fn verify_audit(store: &dyn Store, heads: &str, keys: &Keys) -> Result
     Ok(report)
 }
 
-/// The last line that a head in a file vouches for; 0 if there is none.
+/// Returns the last sequence number confirmed by a validly signed head, or 0 if there is none.
 ///
 /// # Errors
 /// [`AuditFault::Store`] or [`AuditFault::Key`].
@@ -142,7 +143,7 @@ pub(crate) async fn last_signed(store: &dyn Store, heads: &str, keys: &Keys) -> 
     Ok(known.filter(|head| signers.vouch_for(head)).map(|head| head.sequence).max().unwrap_or(0))
 }
 
-/// Up to the line that does not parse, which is what comes back.
+/// Verifies entries one at a time until the unparsable one, and returns its fault.
 async fn one_by_one(store: &dyn Store, chain: &mut Chain) -> Result<Vec<AuditRow>, AuditFault> {
     loop {
         match store.list_audit(chain.sequence(), 1).await {
@@ -156,19 +157,19 @@ async fn one_by_one(store: &dyn Store, chain: &mut Chain) -> Result<Vec<AuditRow
     }
 }
 
-/// The heads of a file.
+/// Content of a head file.
 struct Heads {
-    /// By the line they are of. After a restore a line can have two.
+    /// Heads by sequence number. After a restore, one number can have two.
     known: BTreeMap<i64, Vec<Head>>,
-    /// How many lines were cut off while they were written.
+    /// Number of incomplete lines.
     torn: usize,
 }
 
-/// Reads heads, and tells what a crash cut off from what was changed.
+/// Parses a head file, and distinguishes lines cut off by a crash from altered ones.
 fn read(heads: &str, signers: &Signers) -> Result<Heads, AuditFault> {
     let mut read = Heads { known: BTreeMap::new(), torn: 0 };
     for (number, line) in heads.lines().enumerate() {
-        // A file system may leave zeros where a line was to be.
+        // After a crash, a file system may leave zero bytes in place of a line.
         let line = line.trim_matches('\0').trim();
         if line.is_empty() {
             continue;
@@ -184,8 +185,8 @@ fn read(heads: &str, signers: &Signers) -> Result<Heads, AuditFault> {
     Ok(read)
 }
 
-/// The head in a line, and whether the line has a part of one that ends too soon. Older versions wrote the next head right
-/// behind such a part.
+/// Returns the head in a line, and whether the line contains an incomplete one. Older versions appended the next head
+/// directly after an incomplete one.
 fn parse(line: &str) -> (Option<Head>, bool) {
     const BEGINS: &str = "{\"sequence\":";
     match serde_json::from_str::<Head>(line) {

@@ -1,7 +1,7 @@
-//! The right to an appointment, as an argument's type.
+//! Authorization for an appointment, as an axum extractor.
 //!
-//! A handler that names an appointment takes an [`Access`]: what the store gives is under seal, and the gate
-//! (`visit::permission`) alone opens it.
+//! A handler that names an appointment takes an [`Access`]. The store returns sealed appointments, which only the
+//! permission check (`visit::permission`) opens.
 
 use std::marker::PhantomData;
 
@@ -17,10 +17,10 @@ use crate::app::App;
 use crate::error::{Error, denied};
 use crate::reads::note_reads;
 
-/// What a handler wants with the appointment.
+/// Action that a handler performs on the appointment.
 pub(crate) trait Wanted: Send + Sync {
     const ACTION: Action;
-    /// Whether they are shown it.
+    /// Whether the handler discloses appointment data, which is recorded in the audit log.
     const READS: bool;
 }
 
@@ -38,23 +38,23 @@ macro_rules! wanted {
 }
 
 wanted! {
-    /// To see its data.
+    /// View the appointment's data.
     Viewing = Action::View;
-    /// To open the patient's page.
+    /// Open the patient's page.
     PatientPage = Action::OpenPage(Role::Patient);
-    /// To open the provider's page.
+    /// Open the provider's page.
     ProviderPage = Action::OpenPage(Role::Provider);
-    /// To hold a seat in it.
+    /// Join the call as a participant.
     Conversing = Action::Join;
 }
 
-/// Proof that somebody may do `W` with an appointment.
+/// Proof that the caller may perform `W` on an appointment.
 #[derive(Debug)]
 pub(crate) struct Access<W> {
     pub(crate) appointment: Appointment,
-    /// What they are in it.
+    /// Role of the caller in the appointment.
     pub(crate) role: Role,
-    /// Who they are.
+    /// Identity of the caller.
     pub(crate) identity: Identity,
     wanted: PhantomData<W>,
 }
@@ -68,7 +68,7 @@ struct InPath {
 struct Named {
     #[serde(rename = "appointmentId")]
     appointment_id: Option<String>,
-    /// Which of several identities in one browser. It grants nothing.
+    /// Selects one of several identities in the same browser. It grants no permission.
     r#as: Option<UserId>,
 }
 
@@ -86,8 +86,8 @@ impl<W: Wanted> FromRequestParts<App> for Access<W> {
     }
 }
 
-/// The appointment that a request names, by the path's `id` or else by the query's `appointmentId`, opened for whichever of
-/// its identities may.
+/// Opens the appointment named by the path's `id`, or else by the query's `appointmentId`, for the first permitted
+/// identity of the request.
 pub(super) async fn open_named<T>(
     parts: &mut Parts,
     app: &App,
@@ -118,14 +118,14 @@ pub(super) async fn open_named<T>(
     }
 }
 
-/// Somebody who is signed in asked for what they may not have. What does not exist is noted alike: it
-/// takes as long, and the log shows who tries identifiers.
+/// Records a denied access in the audit log. A missing appointment is recorded the same way, so that both cases take
+/// equally long and the log shows attempts to guess identifiers.
 async fn note_denial(app: &App, identity: &Identity, id: AppointmentId, denial: Denial) -> Result<(), Error> {
     let entry = AuditEntry::new(app.clock.now(), AuditAction::AccessDenied).with_detail(denial.as_str());
     Ok(app.refusals.append(&*app.store, entry.by(identity.actor()).of_appointment(id)).await?)
 }
 
-/// Opens it for the first identity that may, or gives the most telling denial.
+/// Opens the appointment for the first permitted identity, or returns the most specific denial.
 fn first_with_right<T>(
     candidates: &[Identity],
     sealed: Sealed<Appointment>,

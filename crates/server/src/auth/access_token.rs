@@ -1,5 +1,5 @@
-//! Access tokens of other programs: asked for with a client key (RFC 6749, section 4.4), signed by us (RFC 9068), and good
-//! for ten minutes.
+//! Access tokens for API clients: requested with client credentials (RFC 6749, section 4.4), issued as signed JWTs (RFC
+//! 9068), and valid for ten minutes.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::clock::fresh_id;
 use crate::error::Error;
 use crate::keys::{KeyError, RootKey};
 
-/// How long a token is good for.
+/// Lifetime of an access token.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
-/// RFC 9068, section 2.1.
+/// JWT `typ` header (RFC 9068, section 2.1).
 const TYPE: &str = "at+jwt";
 
-/// Signs access tokens, and says which are ours.
+/// Signs and verifies access tokens.
 pub(crate) struct AccessTokens {
     signs: EncodingKey,
     checks: DecodingKey,
-    /// Ourselves: who signs them, and whom they are for.
+    /// Both issuer and audience of the tokens: the public URL of this server.
     issuer: String,
 }
 
-/// RFC 9068, section 2.2. Times are seconds since 1970.
+/// JWT claims (RFC 9068, section 2.2). Times are in seconds since 1970.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -39,22 +39,24 @@ struct Claims {
     iat: u64,
     exp: u64,
     jti: Uuid,
-    /// Of our own: a person's id.
+    /// Private claim: the ID of the user on whose behalf the client acts.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_behalf_of: Option<UserId>,
 }
 
-/// What one says that is ours.
+/// Content of a verified token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Granted {
-    /// With which key it was asked for. Whether that still is one is for the caller to see.
+    /// Client key that the token was issued for. The caller must check that the key still exists.
     pub(crate) client: Uuid,
     pub(crate) grants: Grants,
-    /// For whom the program said that it would act. It gives no right.
+    /// User on whose behalf the client says that it acts. It grants no permission.
     pub(crate) on_behalf_of: Option<UserId>,
 }
 
 impl AccessTokens {
+    /// Derives the signing key from the root key.
+    ///
     /// # Errors
     /// [`KeyError::Unmade`].
     pub(crate) fn new(root: &RootKey, public_url: &str) -> Result<Self, KeyError> {
@@ -67,7 +69,7 @@ impl AccessTokens {
         })
     }
 
-    /// A token for whoever holds `key`.
+    /// Issues a token for the client that owns `key`.
     ///
     /// # Errors
     /// [`Error::Internal`] if it cannot be signed.
@@ -97,13 +99,13 @@ impl AccessTokens {
         })
     }
 
-    /// What a token says. `None`: it is none of ours, or not good any more.
+    /// Verifies a token and returns its content. `None` if the signature is invalid or the token has expired.
     pub(crate) fn check(&self, token: &str, now: Timestamp) -> Option<Granted> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.issuer]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // By our own clock, below.
+        // The expiry is checked below against the application clock.
         validation.validate_exp = false;
         let token = decode::<Claims>(token, &self.checks, &validation).ok()?;
         let good = token.header.typ.as_deref() == Some(TYPE) && seconds(now) < token.claims.exp;
@@ -113,7 +115,7 @@ impl AccessTokens {
     }
 }
 
-/// Seconds since 1970 (RFC 7519, section 2).
+/// Converts a timestamp to seconds since 1970 (`NumericDate`; RFC 7519, section 2).
 pub(super) fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_millis() / 1000).unwrap_or(0)
 }

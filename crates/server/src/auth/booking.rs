@@ -1,4 +1,4 @@
-//! The right to do something about an appointment, or in the clinic, from outside of a visit, as an argument's type.
+//! Authorization for administrative actions on an appointment or in the clinic, as axum extractors.
 
 use std::marker::PhantomData;
 
@@ -14,12 +14,12 @@ use crate::app::App;
 use crate::error::Error;
 use crate::reads::note_reads;
 
-/// What a handler wants to do about an appointment.
+/// Administrative action that a handler performs on an appointment.
 pub(crate) trait Arranged: Send + Sync {
     const ARRANGEMENT: Arrangement;
 }
 
-/// What a handler wants to do in the clinic.
+/// Action that a handler performs in the clinic.
 pub(crate) trait Administered: Send + Sync {
     const ACTION: ClinicAction;
 }
@@ -37,34 +37,34 @@ macro_rules! wanted {
 }
 
 wanted! { Arranged, ARRANGEMENT: Arrangement;
-    /// To see its data.
+    /// View the appointment's data.
     Reading = Arrangement::Read;
-    /// To make links, and take them away.
+    /// Create and revoke links.
     Linking = Arrangement::Link;
-    /// To say who else may come.
+    /// Add companions.
     Accompanying = Arrangement::Companion;
-    /// To call it off.
+    /// Cancel the appointment.
     CallingOff = Arrangement::CallOff;
 }
 
 wanted! { Administered, ACTION: ClinicAction;
-    /// To see which appointments there are.
+    /// List appointments.
     ListingAppointments = ClinicAction::ListAppointments;
-    /// To book one.
+    /// Book an appointment.
     Booking = ClinicAction::Book;
-    /// To see who there is.
+    /// List people.
     ListingPeople = ClinicAction::ListPeople;
-    /// To add somebody.
+    /// Add a person.
     AddingPeople = ClinicAction::AddPerson;
-    /// To shut somebody out, or let them in again.
+    /// Disable and enable accounts.
     ShuttingOut = ClinicAction::ShutOut;
 }
 
-/// Proof that somebody may do `A` about an appointment.
+/// Proof that the caller may perform `A` on an appointment.
 #[derive(Debug)]
 pub(crate) struct Arranging<A> {
     pub(crate) appointment: Appointment,
-    /// Who they are.
+    /// Identity of the caller.
     pub(crate) identity: Identity,
     arranged: PhantomData<A>,
 }
@@ -80,10 +80,10 @@ impl<A: Arranged> FromRequestParts<App> for Arranging<A> {
     }
 }
 
-/// Proof that somebody may do `A` in the clinic.
+/// Proof that the caller may perform `A` in the clinic.
 #[derive(Debug)]
 pub(crate) struct Clerk<A> {
-    /// Who they are.
+    /// Identity of the caller.
     pub(crate) identity: Identity,
     administered: PhantomData<A>,
 }

@@ -1,5 +1,5 @@
-//! Session cookies: one for a sign-in, and one for each link into a visit, so that all of them can be open in one
-//! browser; and ones for what is half done.
+//! Session cookies. Sign-ins and links have separate cookies, one for each link, so that all can be open in one
+//! browser. Multi-step flows have cookies of their own.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use bedside_store::InviteHash;
 
 use super::SecretToken;
 
-/// Which session a cookie carries.
+/// Kind of session that a cookie carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CookieKind {
-    /// Of a sign-in.
+    /// A signed-in session.
     Account,
-    /// Of a right password that waits for its second step.
+    /// A sign-in that awaits its second factor.
     Waiting,
-    /// Of a link to set a new password that was opened.
+    /// An opened password reset link.
     Reset,
-    /// Of whoever went to an OpenID provider.
+    /// Binds an OpenID Connect sign-in in progress to this browser.
     Provider,
-    /// Of a question that a passkey is to answer.
+    /// Binds a passkey challenge to this browser.
     Passkey,
 }
 
-/// How many links a browser keeps at a time. A person with more visits in one day opens the oldest link again.
+/// Maximum number of links kept in one browser. Beyond it, the user has to open the oldest link again.
 pub(crate) const MOST_LINKS: usize = 16;
 
-/// Names and attributes of our cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis,
-/// section 4.1.3.2): this host only, every path, never in clear text. Plain `http` is for localhost
-/// alone, where browsers differ on `Secure`.
+/// Names and attributes of the cookies. Over `https` they carry the `__Host-` prefix (RFC 6265bis, section 4.1.3.2):
+/// this host only, every path, never in clear text. Plain `http` is for localhost only, where browsers differ on
+/// `Secure`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cookies {
     secure: bool,
@@ -59,7 +59,8 @@ impl Cookies {
         SecretToken::parse(jar.get(self.name(kind))?.value())
     }
 
-    /// Ends with the browser, which may be a shared one; how long the session lives is the server's to say.
+    /// Sets a session cookie, which ends with the browser session because the browser may be shared. The server
+    /// enforces the session lifetime.
     pub(crate) fn set(self, jar: CookieJar, kind: CookieKind, token: &SecretToken) -> CookieJar {
         jar.add(self.cookie(kind, token.reveal().to_owned()))
     }
@@ -68,7 +69,7 @@ impl Cookies {
         jar.remove(self.cookie(kind, String::new()))
     }
 
-    /// Marks the browser: a user signed out in it, and the next user may be another person.
+    /// Marks the browser after a sign-out, because its next user may be another person.
     pub(crate) fn note_signed_out(self, jar: CookieJar) -> CookieJar {
         jar.add(self.of_name(self.signed_out().to_owned(), "1".to_owned()))
     }
@@ -89,13 +90,13 @@ impl Cookies {
         if self.secure { "__Host-bedside-signed-out" } else { "bedside-signed-out" }
     }
 
-    /// What this browser proves itself with for one link.
+    /// Returns this browser's session token for one link.
     pub(crate) fn read_link(self, jar: &CookieJar, link: &InviteHash) -> Option<SecretToken> {
         SecretToken::parse(jar.get(&self.link_name(link))?.value())
     }
 
-    /// Gives the browser what it proves itself with for one link. It is kept for `lasts`, also when the browser is closed
-    /// in between: phones close browsers without asking.
+    /// Sets the session token of this browser for one link. The cookie persists for `lasts`, even if the browser is
+    /// closed: phones close browsers without asking.
     pub(crate) fn set_link(self, jar: CookieJar, link: &InviteHash, token: &SecretToken, lasts: Duration) -> CookieJar {
         let name = self.link_name(link);
         let others: Vec<String> = self.link_names(&jar).filter(|other| *other != name).collect();
@@ -107,13 +108,13 @@ impl Cookies {
         jar.add(cookie)
     }
 
-    /// What this browser proves itself with for any link, as many as are looked at.
+    /// Returns the session tokens of this browser for all links, at most [`MOST_LINKS`].
     pub(crate) fn read_links(self, jar: &CookieJar) -> Vec<SecretToken> {
         let values = self.link_names(jar).filter_map(|name| SecretToken::parse(jar.get(&name)?.value()));
         values.take(MOST_LINKS).collect()
     }
 
-    /// Takes all of them away.
+    /// Removes the cookies of all links.
     pub(crate) fn remove_links(self, jar: CookieJar) -> CookieJar {
         let names: Vec<String> = self.link_names(&jar).collect();
         names.into_iter().fold(jar, |jar, name| jar.remove(self.of_name(name, String::new())))
@@ -123,11 +124,11 @@ impl Cookies {
         if self.secure { "__Host-bedside-visit" } else { "bedside-visit" }
     }
 
-    /// The name says which link, and nothing of its secret.
+    /// Names the cookie of a link by the hash of the link's secret.
     fn link_name(self, link: &InviteHash) -> String {
         let begin = format!("{}-", self.links_begin());
         link.as_bytes().iter().take(8).fold(begin, |mut name, byte| {
-            // Writing to a text cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(name, "{byte:02x}");
             name
         })
@@ -136,7 +137,7 @@ impl Cookies {
     fn link_names(self, jar: &CookieJar) -> impl Iterator<Item = String> {
         let begin = self.links_begin();
         jar.iter().map(|cookie| cookie.name().to_owned()).filter(move |name| {
-            // The bare name is from before there was one for each link.
+            // The bare name was used by versions before cookies for each link.
             name.strip_prefix(begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         })
     }

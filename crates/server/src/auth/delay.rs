@@ -1,4 +1,4 @@
-//! Ever longer delays after wrong sign-ins, as a pure machine.
+//! Exponential back-off after failed sign-in attempts, as a pure state machine.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bedside_visit::Timestamp;
 
-/// Which delays follow how many wrong tries in a row.
+/// Back-off parameters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
-    /// So many are free.
+    /// Number of failed attempts in a row without a delay.
     pub(crate) free: u32,
-    /// After one more; each after that doubles it.
+    /// Delay after the next failure. Each further failure doubles it.
     pub(crate) first: Duration,
-    /// No delay is longer. Nobody is ever locked out for good.
+    /// Maximum delay. Accounts are never locked permanently.
     pub(crate) longest: Duration,
 }
 
@@ -24,8 +24,8 @@ struct Tries {
     free_at: Timestamp,
 }
 
-/// Who has tried how often. A try counts as wrong from its beginning until it is known to be right, so that many at
-/// once are not all free.
+/// Failed attempts for each key. An attempt counts as failed from its start until it is known to have succeeded, so
+/// that concurrent attempts are limited too.
 #[derive(Debug)]
 pub(crate) struct Delays<K> {
     rule: Rule,
@@ -37,15 +37,16 @@ impl<K: Hash + Eq> Delays<K> {
         Self { rule, tries: HashMap::new() }
     }
 
-    /// Counts a try.
+    /// Starts an attempt and counts it as failed.
     ///
     /// # Errors
-    /// How long to wait, if it is too early. That try counts for nothing: waiting is never made longer by it.
+    /// The time left to wait, if a delay is still running. Such an attempt is not counted and does not extend the
+    /// delay.
     pub(crate) fn begin(&mut self, key: K, now: Timestamp) -> Result<(), Duration> {
         let tries = self.tries.entry(key).or_insert(Tries { wrong: 0, last: now, free_at: now });
         let (wait, longest) = (tries.free_at.since(now), self.rule.delay(tries.wrong));
         if wait > longest {
-            // The clock was set back: nobody waits for longer than was said.
+            // The clock was set back: cap the remaining delay.
             (tries.last, tries.free_at) = (now, now + longest);
         }
         if now < tries.free_at {
@@ -60,17 +61,17 @@ impl<K: Hash + Eq> Delays<K> {
         Ok(())
     }
 
-    /// How many tries in a row were wrong.
+    /// Returns the number of failed attempts in a row.
     pub(crate) fn wrong(&self, key: &K) -> u32 {
         self.tries.get(key).map_or(0, |tries| tries.wrong)
     }
 
-    /// It was right: all is forgotten.
+    /// Records a success and clears the failed attempts.
     pub(crate) fn right(&mut self, key: &K) {
         self.tries.remove(key);
     }
 
-    /// Forgets those who have long been quiet.
+    /// Removes keys that have been inactive for long.
     pub(crate) fn sweep(&mut self, now: Timestamp) {
         let after = self.rule.forgotten_after();
         self.tries.retain(|_, tries| now.since(tries.last) < after);
@@ -78,7 +79,7 @@ impl<K: Hash + Eq> Delays<K> {
 }
 
 impl Rule {
-    /// What follows the `wrong`th wrong try in a row.
+    /// Returns the delay after the `wrong`th failed attempt in a row.
     fn delay(&self, wrong: u32) -> Duration {
         match wrong.checked_sub(self.free) {
             None | Some(0) => Duration::ZERO,
@@ -86,7 +87,7 @@ impl Rule {
         }
     }
 
-    /// Twice the longest delay without a try, and it is as if there had been none.
+    /// Returns how long after the last attempt its key is forgotten: twice the maximum delay.
     fn forgotten_after(&self) -> Duration {
         self.longest * 2
     }
@@ -112,7 +113,7 @@ mod tests {
         delays.begin("ada", T + RULE.first).expect("after that");
     }
 
-    /// Tries as soon as it may, and says what was waited for.
+    /// Makes each attempt as soon as it is allowed, and returns the delays in between.
     fn waits(delays: &mut Delays<&'static str>, count: usize) -> Vec<u64> {
         let (mut now, mut waited) = (T, Vec::new());
         for _ in 0..count {
@@ -157,8 +158,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is tried when: nobody waits for longer than the longest delay, and what is refused is free after
-        /// exactly what was said.
+        /// For any sequence of attempts, no delay exceeds the maximum, and a refused attempt is accepted after exactly
+        /// the announced delay.
         #[test]
         fn nobody_is_locked_out(steps in proptest::collection::vec(0_u64..90_000, 1..200)) {
             let mut delays = Delays::new(RULE);

@@ -1,8 +1,8 @@
-//! What a browser says it is, in words that its owner recognises.
+//! Derives a device description that users recognize from the `User-Agent` header.
 
 use axum::http::{HeaderMap, header};
 
-/// In this order: what comes later claims to be what comes before.
+/// Order matters: later browsers' tokens also appear in the `User-Agent` of earlier ones.
 const BROWSERS: [(&str, &str); 6] = [
     ("Edg", "Edge"),
     ("SamsungBrowser", "Samsung Internet"),
@@ -21,7 +21,8 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Linux", "Linux"),
 ];
 
-/// "Firefox on Windows". `None`: it says nothing that is known. Everybody can say anything: it is for reading only.
+/// Returns a description such as "Firefox on Windows", or `None` if the `User-Agent` is not recognized. The header is
+/// client-controlled, so use the description for display only.
 pub(crate) fn device_of(headers: &HeaderMap) -> Option<String> {
     let said = headers.get(header::USER_AGENT)?.to_str().ok()?;
     let find =

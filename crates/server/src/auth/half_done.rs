@@ -1,4 +1,4 @@
-//! What is begun here and goes on elsewhere before it is finished here.
+//! Short-lived server-side state for multi-step flows (OpenID Connect, passkeys).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use super::SecretToken;
 use super::token::TokenHash;
 use crate::error::Error;
 
-/// How many may be under way at a time. Past it, those who came first begin again.
+/// Maximum number of pending flows. Beyond it, the oldest are dropped and must be restarted.
 const MOST: usize = 20_000;
 
-/// Keeps the first half for whoever holds the token. Each is finished once, and in time.
+/// Pending state, keyed by a token that the browser holds. Each entry can be taken once, before it expires.
 #[derive(Debug)]
 pub(crate) struct HalfDone<T> {
     good_for: Duration,
@@ -26,7 +26,7 @@ impl<T> HalfDone<T> {
         Self { good_for, begun: Mutex::default() }
     }
 
-    /// Keeps the first half.
+    /// Stores the state of a new flow and returns its token.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -40,8 +40,8 @@ impl<T> HalfDone<T> {
         Ok(token)
     }
 
-    /// Keeps the first half of one of several attempts of one browser. The browser's `token` is drawn if it has none;
-    /// `attempt` is what the answer names.
+    /// Stores the state of one of several attempts in the same browser. Draws a `token` for the browser if it has none.
+    /// `attempt` identifies the attempt in the response.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -61,17 +61,18 @@ impl<T> HalfDone<T> {
         Ok(token)
     }
 
-    /// Takes the first half of an attempt of the browser that has `token`. `None` as for [`take`](Self::take).
+    /// Takes the state of an attempt of the browser that holds `token`. Returns `None` in the same cases as
+    /// [`take`](Self::take).
     pub(crate) fn take_attempt(&self, token: &SecretToken, attempt: &str, now: Timestamp) -> Option<T> {
         self.lock().remove(&name_of(token, attempt)).filter(|(_, until)| now < *until).map(|(first, _)| first)
     }
 
-    /// Takes the first half out. `None`: there is none, or it is too late, or it was taken before.
+    /// Takes the state of a flow. `None` if there is none, it has expired, or it was already taken.
     pub(crate) fn take(&self, token: &SecretToken, now: Timestamp) -> Option<T> {
         self.lock().remove(&token.hash()).filter(|(_, until)| now < *until).map(|(first, _)| first)
     }
 
-    /// Forgets what was not finished.
+    /// Removes expired flows.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.lock().retain(|_, (_, until)| now < *until);
     }
@@ -81,7 +82,8 @@ impl<T> HalfDone<T> {
     }
 }
 
-/// Names an attempt. The browser's secret is in it: an attempt is finished by the browser that began it.
+/// Derives the key of an attempt. It includes the browser's secret, so that only the browser that began the attempt can
+/// finish it.
 fn name_of(token: &SecretToken, attempt: &str) -> TokenHash {
     let mut hash = Sha256::new();
     hash.update(token.reveal());
@@ -89,7 +91,7 @@ fn name_of(token: &SecretToken, attempt: &str) -> TokenHash {
     hash.finalize().into()
 }
 
-/// Drops the older half: a flood does not end what was begun just now.
+/// Drops the older half, so that a flood does not end flows that have just begun.
 pub(super) fn make_room<K, V>(kept: &mut HashMap<K, V>, until: impl Fn(&V) -> Timestamp) {
     let mut times: Vec<Timestamp> = kept.values().map(&until).collect();
     let middle = times.len() / 2;

@@ -1,4 +1,4 @@
-//! From cookies to principals.
+//! Resolves the cookies and tokens of a request to principals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,47 +17,47 @@ use super::{CookieKind, Seen};
 use crate::app::App;
 use crate::error::Error;
 
-/// How often use of a session is noted down at the most.
+/// Minimum interval between recorded uses of a session.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
-/// The header of automatic requests, such as a page's refresh. They do not count as use of a session.
+/// Header of automatic requests, such as page refreshes. They do not count as use of a session.
 const AUTOMATIC: &str = "bedside-automatic";
 
-/// Somebody with a live session.
+/// A principal with a live session or access token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity {
     pub(crate) principal: Principal,
     pub(crate) session: SessionHash,
-    /// A program's: with which key it got its token, and on whose behalf.
+    /// Client key and `on_behalf_of` of an access token. `None` for people.
     token: Option<(Uuid, Option<UserId>)>,
-    /// Who made the link that the session began with, if it began with one.
+    /// User who created the link that the session began with, if it began with one.
     link_made_by: Option<UserId>,
 }
 
 impl Identity {
-    /// Whether this is a sign-in, not a patient link.
+    /// Returns whether this is a signed-in account (not a patient link).
     pub(crate) const fn is_account(&self) -> bool {
         matches!(self.principal.scope, Scope::Account(_))
     }
 
-    /// Who they are to the audit log.
+    /// Returns the actor for the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let (client, on_behalf_of) = self.token.map_or((None, None), |(client, person)| (Some(client), person));
         Actor { user: self.principal.user, client, on_behalf_of, link_made_by: self.link_made_by }
     }
 }
 
-/// Everyone that a request proves to be: from a sign-in, from links, or both; or the program that an access token is of.
+/// All identities that a request proves: a sign-in, links, or both; or the API client of an access token.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Identities {
     pub(crate) account: Option<Identity>,
-    /// One for each link that was used in this browser.
+    /// One for each link used in this browser.
     pub(crate) links: Vec<Identity>,
     pub(crate) program: Option<Identity>,
 }
 
 impl Identities {
-    /// From the cookies of a request. Where there is an access token they count for nothing: so a request with one needs
-    /// no proof of its origin.
+    /// Resolves the cookies of a request. Cookies are ignored if the request has an access token, so such a request
+    /// needs no origin check.
     ///
     /// # Errors
     /// If the store fails.
@@ -68,7 +68,7 @@ impl Identities {
         let jar = CookieJar::from_headers(headers);
         let used = !headers.contains_key(AUTOMATIC);
         let mut found = Self::default();
-        // A cookie of one kind is no session of the other.
+        // A cookie of one kind is not valid as another kind.
         if let Some(token) = app.cookies.read(&jar, CookieKind::Account) {
             let identity = live_identity(app, &token.hash().into(), used).await?;
             found.account = identity.filter(Identity::is_account);
@@ -80,17 +80,17 @@ impl Identities {
         Ok(found)
     }
 
-    /// The people.
+    /// Returns the identities of people.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Identity> {
         self.account.into_iter().chain(self.links.iter().copied())
     }
 
-    /// The people, and the program.
+    /// Returns the identities of people and of the API client.
     pub(crate) fn all(&self) -> impl Iterator<Item = Identity> {
         self.iter().chain(self.program)
     }
 
-    /// Who is signed in.
+    /// Returns the signed-in identity.
     ///
     /// # Errors
     /// [`Error::NotSignedIn`].
@@ -103,7 +103,7 @@ impl FromRequestParts<App> for Identities {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        // Tokens are for the API (RFC 6750, section 2.1), not for pages.
+        // Bearer tokens (RFC 6750, section 2.1) are accepted by the API only, not by pages.
         match bearer(&parts.headers) {
             Some(token) if parts.uri.path().starts_with("/api/") => {
                 Ok(Self { program: program(app, token).await?, ..Self::default() })
@@ -113,13 +113,13 @@ impl FromRequestParts<App> for Identities {
     }
 }
 
-/// The token of an `Authorization` header, if it has one.
+/// Returns the bearer token of the `Authorization` header, if any.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
 }
 
-/// Whose access token this is, if it is one: what was asked for, as far as its key may still ask for it.
+/// Resolves an access token to its API client. The scope is limited to what the client key currently allows.
 async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
     let Some(granted) = app.access_tokens.check(token, app.clock.now()) else { return Ok(None) };
     let Some(key) = app.store.get_client_key(granted.client).await? else { return Ok(None) };
@@ -129,18 +129,19 @@ async fn program(app: &App, token: &str) -> Result<Option<Identity>, Error> {
     Ok(Some(Identity { principal: Principal { user: key.user, scope }, session, token, link_made_by: None }))
 }
 
-/// Looks sessions up.
+/// Looks up sessions.
 #[derive(Clone)]
 pub(crate) struct Sessions {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seen: Seen,
-    /// How long a sign-in may be left unused.
+    /// Idle timeout of a signed-in session.
     pub(crate) idle: Duration,
 }
 
 impl Sessions {
-    /// Returns whose session this is, or `None` if there is no such session or it has ended. Does not count as use.
+    /// Returns the identity of a session, or `None` if it does not exist or has ended. Does not count as use of the
+    /// session.
     ///
     /// # Errors
     /// If the store fails.
@@ -155,11 +156,12 @@ impl Sessions {
     }
 }
 
-/// Returns whose session this is, or `None` if there is none or it has ended. `used`: the request counts as use.
+/// Returns the identity of a session, or `None` if it does not exist or has ended. `used` states whether the request
+/// counts as use of the session.
 pub(crate) async fn live_identity(app: &App, hash: &SessionHash, used: bool) -> Result<Option<Identity>, StoreError> {
     let Some(session) = app.sessions.find_record(hash).await? else { return Ok(None) };
     let now = app.clock.now();
-    // A short limit is kept as exactly as a long one.
+    // A shorter idle timeout needs a finer resolution.
     let noted_every = NOTED_EVERY.min(app.sessions.idle / 60);
     if used && now.since(session.last_seen_at) >= noted_every {
         app.sessions.seen.note(*hash, now);
@@ -176,8 +178,8 @@ fn identity_of(session: &SessionRecord) -> Identity {
     Identity { principal, session: session.token_hash, token: None, link_made_by: session.link_made_by }
 }
 
-/// A sign-in ends when it is left unused; a patient link's session lives as long as the visit's door
-/// is open.
+/// Returns when a session ends: a signed-in session after its idle timeout, a link's session when the join window
+/// closes.
 fn ends(session: &SessionRecord, idle: Duration) -> Timestamp {
     match session.invite {
         None => session.expires_at.min(session.last_seen_at + idle),

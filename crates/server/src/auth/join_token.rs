@@ -1,5 +1,5 @@
-//! Join tokens: links that another program signs itself, so that it need not ask us for each. We have the public keys
-//! it signs with (RFC 7517), and it may let people into what it booked, and nothing else.
+//! Join tokens: links that an integrator signs itself, without an API request for each. Bedside holds the integrator's
+//! public keys (RFC 7517). A join token is valid only for appointments that the integrator booked.
 
 use std::time::Duration;
 
@@ -17,57 +17,58 @@ use super::access_token::seconds;
 use crate::app::App;
 use crate::error::{Error, denied};
 
-/// How long one may be good for.
+/// Maximum lifetime of a join token.
 pub(crate) const LONGEST: Duration = Duration::from_secs(600);
-/// How far the other program's clock may be ahead of ours.
+/// Clock skew allowed for the integrator's clock, seconds.
 const AHEAD: u64 = 60;
-/// The longest that is looked at, bytes.
+/// Maximum length of a join token, bytes.
 const LONGEST_TEXT: usize = 4096;
-/// Public keys only: what can be checked cannot be forged with what is known here.
+/// Asymmetric algorithms only, so that the verification keys cannot sign tokens.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 
-/// What is in one (RFC 7519, section 4.1, and two of our own).
+/// Claims of a join token (RFC 7519, section 4.1, and two private ones).
 #[derive(Deserialize)]
 struct Claims {
-    /// Whom it lets in.
+    /// User who joins.
     sub: UserId,
-    /// Into which appointment.
+    /// Appointment to join.
     appointment: AppointmentId,
-    /// As what.
+    /// Role in the appointment.
     role: Role,
     #[serde(deserialize_with = "numeric_date")]
     iat: u64,
     #[serde(deserialize_with = "numeric_date")]
     exp: u64,
-    /// Not before.
+    /// Not valid before this time.
     #[serde(default, deserialize_with = "numeric_date")]
     nbf: u64,
     jti: String,
 }
 
-/// Seconds since 1970, also with a fraction (RFC 7519, section 2).
+/// Deserializes a `NumericDate`: seconds since 1970, possibly with a fraction (RFC 7519, section 2).
 fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let seconds = f64::deserialize(deserializer)?;
-    // Before 1970, and what is no number, was long ago; beyond the range is far ahead.
+    // Saturates: negative values and NaN become 0, values out of range become the maximum.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     Ok(seconds.floor() as u64)
 }
 
-/// Who says that they signed it. Not believed before the signature is.
+/// Issuer as claimed by the token. Untrusted until the signature is verified.
 #[derive(Deserialize)]
 struct Claimed {
     iss: String,
 }
 
-/// Whether an address's secret is one of these and not a link of ours.
+/// Returns whether the secret in a link is a join token rather than a link issued by Bedside.
 pub(crate) fn is_join_token(text: &str) -> bool {
     text.contains('.')
 }
 
-/// What a join token lets in, as a link of ours would, and the program that signed it.
+/// Verifies a join token and returns the equivalent invite, its appointment, and the integrator that signed the token.
 ///
 /// # Errors
-/// [`Error::NotFound`] for everything that is wrong with it: whoever made it can find out, nobody else needs to.
+/// [`Error::NotFound`] for every fault. The integrator can diagnose its own token, and the error discloses nothing to
+/// others.
 pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Appointment, UserId), Error> {
     let now = app.clock.now();
     let (header, claimed) = parse(text).ok_or(Error::NotFound)?;
@@ -99,7 +100,7 @@ pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Ap
     Ok((invite, appointment, issuer.user))
 }
 
-/// Says in the log why a token of a known issuer was refused. The caller is told nothing.
+/// Logs why a token of a known issuer was refused. The response does not disclose the reason.
 fn refused(app: &App, issuer: &str, reason: &'static str) {
     if app.throttle.may_log() {
         tracing::warn!(issuer, reason, "join token refused");
@@ -123,7 +124,7 @@ fn check(header: &Header, text: &str, issuer: &str, jwks: &str, audience: &str, 
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-    // By our own clock, below.
+    // The expiry is checked below against the application clock.
     validation.validate_exp = false;
     let claims = decode::<Claims>(text, &key, &validation).ok()?.claims;
     let now = seconds(now);
@@ -132,7 +133,8 @@ fn check(header: &Header, text: &str, issuer: &str, jwks: &str, audience: &str, 
     (short && good && (1..=200).contains(&claims.jti.len())).then_some(claims)
 }
 
-/// By what the issuer calls it, not by its text: one signature can be written in several ways.
+/// Derives the invite hash from issuer and `jti` rather than from the token's text, because one signature can be
+/// encoded in several ways.
 fn name_of(issuer: &str, jti: &str) -> InviteHash {
     let mut hash = Sha256::new();
     hash.update((issuer.len() as u64).to_be_bytes());
@@ -141,10 +143,10 @@ fn name_of(issuer: &str, jti: &str) -> InviteHash {
     InviteHash::new(hash.finalize().into())
 }
 
-/// Keys that another program signs with, as it publishes them, without what we would not take.
+/// Validates an integrator's JWK Set and returns it without unknown members.
 ///
 /// # Errors
-/// What is wrong with them, for the operator.
+/// The fault, as a message for the operator.
 pub(crate) fn check_keys(jwks: &str) -> Result<String, String> {
     let keys: JwkSet = serde_json::from_str(jwks).map_err(|error| format!("that is no JWK Set (RFC 7517): {error}"))?;
     if keys.keys.is_empty() {
@@ -153,7 +155,7 @@ pub(crate) fn check_keys(jwks: &str) -> Result<String, String> {
     for key in &keys.keys {
         check_key(key)?;
     }
-    // Only what was understood: no private halves, nothing we do not know.
+    // Serializes only what was understood: no private keys, no unknown members.
     serde_json::to_string(&keys).map_err(|error| error.to_string())
 }
 
@@ -161,7 +163,7 @@ fn check_key(key: &Jwk) -> Result<(), String> {
     let name = key.common.key_id.as_deref().ok_or("a key has no name (kid)")?;
     match &key.algorithm {
         AlgorithmParameters::OctetKey(_) => return Err(format!("{name} is a shared secret; public keys are needed")),
-        // 2048 bits are 342 characters.
+        // A 2048-bit modulus is 342 base64url characters.
         AlgorithmParameters::RSA(rsa) if rsa.n.len() < 342 => return Err(format!("{name} is shorter than 2048 bits")),
         AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_) | AlgorithmParameters::OctetKeyPair(_) => {}
         AlgorithmParameters::Other(_) | _ => return Err(format!("{name} is of a kind that is not known here")),

@@ -1,9 +1,9 @@
-//! Cross-site request forgery: commands come from our own pages only.
+//! Protection against cross-site request forgery: accepts state-changing requests from Bedside's own pages only.
 //!
-//! Browsers send `Origin` with every request that is not GET or HEAD, and with every WebSocket
-//! opening; a page cannot forge it. Most also say in `Sec-Fetch-Site` whose page it was (Fetch
-//! Metadata); neither may say that it was another's. Cookies are `SameSite=Lax` beside that, and JSON
-//! endpoints take JSON only. Where there is an access token, cookies count for nothing: such a request is nobody's page's.
+//! Browsers send `Origin` with every request other than GET and HEAD and with every WebSocket handshake, and pages
+//! cannot forge it. Most browsers also send `Sec-Fetch-Site` (Fetch Metadata). A request is refused if either header
+//! indicates another site. In addition, cookies are `SameSite=Lax`, and JSON endpoints accept JSON only. If a request
+//! has an access token, its cookies are ignored, so it needs no origin check.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -14,7 +14,7 @@ use super::identity::bearer;
 use crate::app::App;
 use crate::error::Error;
 
-/// Refuses what another site's page sends.
+/// Refuses state-changing requests from other origins.
 pub(crate) async fn refuse_foreign_origins(State(app): State<App>, request: Request, next: Next) -> Response {
     let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if harmless || bearer(request.headers()).is_some() || is_own(&app, request.headers()) {
@@ -34,18 +34,18 @@ pub(crate) async fn refuse_foreign_origins(State(app): State<App>, request: Requ
     }
 }
 
-/// Whether one of our own pages sent this.
+/// Returns whether the request was sent by one of Bedside's own pages.
 pub(crate) fn is_own(app: &App, headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let mut origins = headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (Some(origin), None) => {
-            // With the referrer policy `no-referrer`, which proxies and add-ons set, a page's own form has the origin `null`
-            // (Fetch, section 3.2). A sandboxed frame has it too, and that is `cross-site`.
+            // With the referrer policy `no-referrer`, which some proxies and add-ons set, a page's own form has the
+            // origin `null` (Fetch, section 3.2). So does a sandboxed frame, but its request is `cross-site`.
             if origin.as_bytes() == b"null" {
                 return site == Some(b"same-origin");
             }
-            // `none` is the person's own doing, such as loading a page again.
+            // `none` means that the user initiated the request, for example by reloading a page.
             let by_own_page = matches!(site, None | Some(b"same-origin" | b"none"));
             by_own_page && app.origins.iter().any(|own| own.as_bytes() == origin.as_bytes())
         }

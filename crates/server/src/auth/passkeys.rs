@@ -1,5 +1,5 @@
-//! Passkeys (WebAuthn Level 3): a key on a person's device, which the device uses after it has recognised them. So it is
-//! something they have and something they know or are: both factors.
+//! Passkeys (WebAuthn Level 3): a key that the device uses only after user verification. A passkey therefore counts as
+//! both factors: something the user has, and something the user knows or is.
 
 use std::time::Duration;
 
@@ -17,29 +17,30 @@ use webauthn_rs_proto::ResidentKeyRequirement;
 use super::{HalfDone, SecretToken};
 use crate::error::Error;
 
-/// How long a person and their device may take.
+/// Time limit for a WebAuthn ceremony.
 const GOOD_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// Asks devices for keys, and checks what they answer.
+/// Creates WebAuthn challenges and verifies the responses.
 pub(crate) struct Passkeys {
     webauthn: Webauthn,
     adding: HalfDone<(UserId, PasskeyRegistration)>,
     signing_in: HalfDone<DiscoverableAuthentication>,
 }
 
-/// Why a passkey's answer lets nobody in.
+/// Reason that a passkey assertion is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PasskeyFault {
-    /// The signature is not this key's, or is for another question or another site.
+    /// The signature is not from this key, or is for another challenge or another origin.
     Proof,
-    /// The counter of a key that cannot be copied has not risen: there may be a copy (WebAuthn Level 3, section 6.1.1).
+    /// The signature counter of a key that cannot be backed up did not increase, so the key may have been cloned
+    /// (WebAuthn Level 3, section 6.1.1).
     Counter,
-    /// The device did not recognise its user.
+    /// The device did not verify its user.
     NotVerified,
 }
 
 impl PasskeyFault {
-    /// The code in the audit log.
+    /// Returns the code for the audit log.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Proof => "proof",
@@ -49,32 +50,32 @@ impl PasskeyFault {
     }
 }
 
-/// A key that has answered rightly, as it is from now on.
+/// A verified passkey with its updated state.
 pub(crate) struct Answered {
-    /// For the database.
+    /// Serialized credential, to be stored in the database.
     pub(crate) credential: String,
 }
 
-/// What the browser signed (WebAuthn Level 3, section 5.8.1).
+/// Collected client data (WebAuthn Level 3, section 5.8.1).
 #[derive(Deserialize)]
 struct ClientData {
     challenge: String,
 }
 
-/// A question as the browser's answer names it.
+/// Encodes a challenge as it appears in the browser's response.
 fn question(challenge: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(challenge)
 }
 
 impl Passkeys {
-    /// For the origin of our pages. `None`: it is an address of numbers, for which there are none.
+    /// Creates the relying party for the public origin. `None` for IP-address hosts, which WebAuthn does not allow.
     pub(crate) fn new(public_url: &str, host: &str, clinic: &str) -> Option<Self> {
         let origin = Url::parse(public_url).ok()?;
         let webauthn = WebauthnBuilder::new(host, &origin).ok()?.rp_name(clinic).timeout(GOOD_FOR).build().ok()?;
         Some(Self { webauthn, adding: HalfDone::new(GOOD_FOR), signing_in: HalfDone::new(GOOD_FOR) })
     }
 
-    /// What a browser is to ask a device for, so that it makes a key that `known` are none of.
+    /// Begins the registration of a new passkey. Authenticators that hold one of the `known` credentials are excluded.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -89,7 +90,7 @@ impl Passkeys {
         let known = known.to_vec();
         let begun = self.webauthn.start_passkey_registration(user.uuid(), account, name, Some(known));
         let (mut asked, state) = begun.map_err(|_| Error::Internal)?;
-        // The device is to find it by itself: nobody types a name.
+        // Requires a discoverable credential, because the sign-in has no user name.
         if let Some(selection) = &mut asked.public_key.authenticator_selection {
             selection.resident_key = Some(ResidentKeyRequirement::Required);
             selection.require_resident_key = true;
@@ -97,7 +98,8 @@ impl Passkeys {
         Ok((asked, self.adding.begin((user, state), now)?))
     }
 
-    /// The new key of `user`: its identifier, and what the database keeps. `None`: what came proves nothing.
+    /// Finishes the registration and returns the credential's identifier and its serialized form. `None` if the
+    /// response is invalid.
     pub(crate) fn finish_adding(
         &self,
         token: &SecretToken,
@@ -110,7 +112,7 @@ impl Passkeys {
         Some((passkey.cred_id().to_vec(), serde_json::to_string(&passkey).ok()?))
     }
 
-    /// What a browser is to ask any device for that has a key of anybody's.
+    /// Begins a sign-in with any discoverable credential.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -121,14 +123,15 @@ impl Passkeys {
     ) -> Result<(RequestChallengeResponse, SecretToken), Error> {
         let begun = self.webauthn.start_discoverable_authentication();
         let (mut asked, state) = begun.map_err(|_| Error::Internal)?;
-        // There is a button: it is not the form's field that offers the keys.
+        // The sign-in has its own button and does not use conditional mediation (form autofill).
         asked.mediation = None;
         let question = question(asked.public_key.challenge.as_ref());
         let token = self.signing_in.begin_attempt(browser, &question, state, now)?;
         Ok((asked, token))
     }
 
-    /// The question that a browser brings an answer to. It is answered once. Several tabs have one each.
+    /// Takes the pending challenge that a response answers. Each challenge can be answered once. Each browser tab has
+    /// its own.
     pub(crate) fn asked(
         &self,
         token: &SecretToken,
@@ -139,16 +142,16 @@ impl Passkeys {
         self.signing_in.take_attempt(token, &said.challenge, now)
     }
 
-    /// Whose key it says it is.
+    /// Returns the user that the response claims to identify.
     pub(crate) fn named(&self, answer: &PublicKeyCredential) -> Option<UserId> {
         let (user, _): (Uuid, _) = self.webauthn.identify_discoverable_authentication(answer).ok()?;
         Some(UserId::new(user))
     }
 
-    /// Checks that an answer is that of the key in the database.
+    /// Verifies an assertion against the stored credential.
     ///
-    /// A key that may be backed up lives on several devices, and its counter says nothing: password managers send 0, or
-    /// begin anew when it moves to another manager (WebAuthn Level 3, section 6.1.1 and 6.1.3).
+    /// The counter of a credential that is eligible for backup is ignored: password managers send 0, or restart it when
+    /// the credential moves to another manager (WebAuthn Level 3, sections 6.1.1 and 6.1.3).
     ///
     /// # Errors
     /// [`PasskeyFault`].
@@ -177,7 +180,7 @@ impl Passkeys {
         Ok(Answered { credential })
     }
 
-    /// Forgets what was not answered.
+    /// Removes expired challenges.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.adding.sweep(now);
         self.signing_in.sweep(now);

@@ -1,4 +1,4 @@
-//! Passwords: argon2id on threads of its own that stand back, so that a flood of sign-ins slows nobody else.
+//! Passwords: argon2id on a low-priority thread pool, so that a flood of sign-ins does not slow down other work.
 
 use std::sync::Arc;
 
@@ -10,45 +10,44 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::workers::Workers;
 
-/// Shortest password accepted for a new account, characters (NIST SP 800-63B-4: 15 where it is the
-/// only factor).
+/// Minimum length of a new password, characters (NIST SP 800-63B-4: 15 where it is the only factor).
 const MIN_LENGTH: usize = 15;
-/// Longest password looked at, characters.
+/// Maximum length of a password, characters.
 const MAX_LENGTH: usize = 1024;
-/// How many sign-ins may wait for a free worker.
+/// Maximum number of checks waiting for a free worker.
 const QUEUE: usize = 32;
 
-/// Why a password could not be hashed or checked.
+/// Reason that a password could not be hashed or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// Too many people are signing in.
+    /// Too many password checks are pending.
     #[error("too many password checks are waiting")]
     Busy,
-    /// Shorter than 15 characters.
+    /// The password is shorter than 15 characters.
     #[error("the password must have at least {MIN_LENGTH} characters")]
     TooShort,
-    /// Among the first that anyone would try.
+    /// The password is among the first that an attacker would guess.
     #[error("the password is easy to guess: take four or more words that have nothing to do with each other")]
     TooEasy,
-    /// Longer than 1024 characters.
+    /// The password is longer than 1024 characters.
     #[error("the password must have at most {MAX_LENGTH} characters")]
     TooLong,
-    /// The hashing library refused, or a worker died.
+    /// The hashing library failed, or a worker thread panicked.
     #[error("password hashing failed: {0}")]
     Failed(String),
 }
 
-/// Hashes and checks passwords, a few at a time.
+/// Hashes and verifies passwords on a bounded worker pool.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     workers: Workers,
     waiting: Arc<Semaphore>,
-    /// A hash that nobody's password has: checked for unknown names, so that they take as long.
+    /// Hash verified for unknown accounts, so that they take equally long.
     decoy: Arc<str>,
 }
 
 impl Passwords {
-    /// A pool of `workers`.
+    /// Creates a pool of `workers` threads.
     ///
     /// # Errors
     /// [`PasswordError::Failed`] if the hashing library refuses its parameters.
@@ -58,10 +57,11 @@ impl Passwords {
         Ok(Self { workers: threads, waiting: Arc::new(Semaphore::new(workers + QUEUE)), decoy: decoy.into() })
     }
 
-    /// A hash for the database, in PHC form. `about`: what whoever guesses would know of the person, and of the clinic.
+    /// Hashes a password into a PHC string for the database. `about` lists personal and clinic details that an attacker
+    /// could guess from.
     ///
     /// # Errors
-    /// If the password is too short, too long or too easy, or the pool is busy.
+    /// If the password is too short, too long or too easy to guess, or the pool is busy.
     pub(crate) async fn hash(&self, password: SecretString, about: &[&str]) -> Result<String, PasswordError> {
         if is_too_long(&password) {
             return Err(PasswordError::TooLong);
@@ -70,7 +70,7 @@ impl Passwords {
         if password.expose_secret().chars().count() < MIN_LENGTH {
             return Err(PasswordError::TooShort);
         }
-        // The estimate takes tens of milliseconds: it is work for the threads that stand back, as the hash is.
+        // The strength estimate takes tens of milliseconds, so it runs on the low-priority threads as well.
         let about: Vec<String> = about.iter().map(|&text| text.to_owned()).collect();
         self.run(move || {
             if is_easy(password.expose_secret(), &about.iter().map(String::as_str).collect::<Vec<_>>()) {
@@ -81,10 +81,10 @@ impl Passwords {
         .await?
     }
 
-    /// Whether `password` is the one behind `hash`. Without a hash it works as long and says no.
+    /// Verifies `password` against `hash`. Without a hash it takes equally long and returns `false`.
     ///
     /// # Errors
-    /// [`PasswordError::Busy`] if too many are waiting.
+    /// [`PasswordError::Busy`] if too many checks are pending.
     pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
         if is_too_long(&password) {
             return Ok(false);
@@ -92,8 +92,8 @@ impl Passwords {
         let typed = composed(&password);
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.to_string());
-        // A hash from before passwords were composed is of what was typed then. Where that is the same, as it mostly is,
-        // there is one to check, and it takes as long for everybody.
+        // Hashes made before normalization was introduced are of the text as typed. If it equals the normalized form,
+        // as it usually does, one verification suffices, so the time does not depend on the account.
         let as_typed = (typed.expose_secret() != password.expose_secret()).then_some(password);
         let matches = self
             .run(move || {
@@ -111,29 +111,29 @@ impl Passwords {
     }
 }
 
-/// As it is however it was typed (Unicode's composed form, as RFC 8265, section 4.2.2, has it): one keyboard sends an
-/// accent and a letter, another one character.
+/// Normalizes a password to Unicode NFC (RFC 8265, section 4.2.2): some keyboards send a base letter and a combining
+/// accent, others a single character.
 fn composed(password: &SecretString) -> SecretString {
     password.expose_secret().nfc().collect::<String>().into()
 }
 
-/// Whether a password is longer than a form allows, as it was typed and as it is composed: some letters are longer when
-/// composed, others shorter.
+/// Returns whether a password exceeds the maximum length both as typed and in NFC. Normalization can lengthen or
+/// shorten a text.
 fn is_too_long(password: &SecretString) -> bool {
     let typed = password.expose_secret();
-    // Nothing that is far too long is composed: composing shortens a text to a third at most.
+    // Skips normalization for extremely long input: NFC shortens a text to a third at most.
     typed.chars().count() > MAX_LENGTH && (typed.len() > 12 * MAX_LENGTH || typed.nfc().count() > MAX_LENGTH)
 }
 
-/// Whether a password is one of the ten thousand million that are tried first, going by lists of those in use, names and
-/// words, and what is known of the person (NIST SP 800-63B-4, section 3.1.1.2: a blocklist, and no rules of composition).
+/// Returns whether a password is among the first 10^10 guesses, based on lists of common passwords, names and words and
+/// on details of the user (NIST SP 800-63B-4, section 3.1.1.2: a blocklist, no composition rules).
 fn is_easy(password: &str, about: &[&str]) -> bool {
-    // The estimate takes time with the square of the length, and is high anyway.
+    // The estimate takes quadratic time, and long passwords score high anyway.
     let beginning: String = password.chars().take(100).collect();
     zxcvbn::zxcvbn(&beginning, about).score() < zxcvbn::Score::Four
 }
 
-/// OWASP ASVS 5.0 appendix C: argon2id, t = 1, m = 46 MiB, p = 1.
+/// Parameters of OWASP ASVS 5.0, appendix C: argon2id, t = 1, m = 46 MiB, p = 1.
 fn argon2() -> Result<Argon2<'static>, PasswordError> {
     let params = Params::new(46 * 1024, 1, 1, None).map_err(failed)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
@@ -166,7 +166,7 @@ mod tests {
         assert!(!passwords.verify("nobody has this password".into(), None).await.expect("checked"));
     }
 
-    /// Set on a Mac, typed on a phone.
+    /// Set on a Mac, entered on a phone.
     #[tokio::test]
     async fn a_password_is_the_same_however_a_keyboard_sends_it() {
         let passwords = Passwords::new(1).expect("a pool");
@@ -175,7 +175,7 @@ mod tests {
             let hash = passwords.hash(set.into(), &[]).await.expect("hashed");
             assert!(passwords.verify(typed.into(), Some(hash)).await.expect("checked"), "{typed:?}");
         }
-        // One that was set before there was this rule.
+        // A hash from before passwords were normalized.
         let before = hash_now(apart.as_bytes()).expect("hashed");
         assert!(passwords.verify(apart.into(), Some(before)).await.expect("checked"));
     }
@@ -185,7 +185,7 @@ mod tests {
         let passwords = Passwords::new(1).expect("a pool");
         let long: String =
             "umbrella kettle frosty nine ".chars().chain("\u{f6}bcdefghijk".chars().cycle()).take(1024).collect();
-        // Each of the second one's letters is two when composed.
+        // In the second password, each letter becomes two characters in NFC.
         for long in [long, "umbrella \u{958}\u{959} kettle frosty nine ".chars().cycle().take(1024).collect()] {
             let hash = passwords.hash(long.clone().into(), &[]).await.expect("hashed");
             assert!(passwords.verify(long.into(), Some(hash)).await.expect("checked"));

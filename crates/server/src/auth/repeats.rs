@@ -1,5 +1,5 @@
-//! Forms that a browser sends twice (a double click, a reload, a lost answer) and that are good once: the second gets the
-//! answer of the first.
+//! Makes single-use form tokens idempotent: if a browser submits a form twice (double click, reload, lost response),
+//! the second submission gets the response of the first.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,23 +12,23 @@ use super::SecretToken;
 use super::half_done::make_room;
 use super::token::TokenHash;
 
-/// How long an answer is kept.
+/// How long a response is kept.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// How many are kept at a time. Past it, the older half is dropped.
+/// Maximum number of responses kept. Beyond it, the older half is dropped.
 const MOST: usize = 10_000;
-/// Forms of one token are handled one after the other. Different tokens may share a lock.
+/// Number of locks that serialize submissions of the same token. Different tokens may share a lock.
 const LOCKS: usize = 64;
 
-/// What followed a form.
+/// Outcome of a form submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Followed {
-    /// The session that it began, if it began one.
+    /// Session that the submission started, if any.
     pub(crate) session: Option<SecretToken>,
-    /// Where it led to.
+    /// Redirect target.
     pub(crate) next: String,
 }
 
-/// The answers of the last minute.
+/// Outcomes of recent form submissions.
 #[derive(Debug)]
 pub(crate) struct Repeats {
     followed: Mutex<HashMap<TokenHash, (Followed, Timestamp)>>,
@@ -42,18 +42,18 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Waits until no other form of this token is handled.
+    /// Waits until no other submission with this token is in progress.
     pub(crate) async fn turn(&self, token: &SecretToken) -> tokio::sync::MutexGuard<'_, ()> {
         self.locks[usize::from(token.hash()[0]) % LOCKS].lock().await
     }
 
-    /// What followed this token's form with this content, if it came a moment ago.
+    /// Returns the outcome of a recent submission with the same token and content.
     pub(crate) fn find(&self, token: &SecretToken, content: &str, now: Timestamp) -> Option<Followed> {
         let followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.get(&key(token, content)).filter(|(_, until)| now < *until).map(|(followed, _)| followed.clone())
     }
 
-    /// Keeps what followed, for a minute.
+    /// Keeps an outcome for one minute.
     pub(crate) fn keep(&self, token: &SecretToken, content: &str, followed: Followed, now: Timestamp) {
         let mut all = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
@@ -62,7 +62,7 @@ impl Repeats {
         all.insert(key(token, content), (followed, now + KEPT_FOR));
     }
 
-    /// Forgets what is older.
+    /// Removes expired outcomes.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, until)| now < *until);
     }

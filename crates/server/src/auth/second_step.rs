@@ -1,4 +1,4 @@
-//! The second step of signing in: a one-time password from an app (TOTP, RFC 6238).
+//! Two-factor authentication: time-based one-time passwords (TOTP, RFC 6238).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,17 +16,17 @@ use crate::error::Error;
 use crate::keys::Sealer;
 use crate::text::percent_encode;
 
-/// The length of a secret, bytes (RFC 4226, section 4).
+/// Length of a TOTP secret, bytes (RFC 4226, section 4).
 const SECRET: usize = 20;
-/// How long a right password waits for its second step, and how many tries it has.
+/// How long a sign-in waits for its second factor, and how many attempts it allows.
 const WAITS_FOR: Duration = Duration::from_secs(5 * 60);
-/// How long it waits where the second step is set up first: somebody may have to get the app.
+/// How long a sign-in waits while the user sets up two-factor authentication, which may include installing an app.
 const SETS_UP_FOR: Duration = Duration::from_secs(15 * 60);
 const TRIES: u8 = 5;
-/// How many may wait at a time. Past it, those who came first sign in again.
+/// Maximum number of pending sign-ins. Beyond it, the oldest must be restarted.
 const WAITING: usize = 10_000;
 
-/// Makes, seals and checks one-time passwords.
+/// Generates, seals and verifies TOTP secrets.
 pub(crate) struct SecondStep {
     sealer: Sealer,
     waiting: Mutex<HashMap<TokenHash, Waiting>>,
@@ -39,21 +39,21 @@ struct Waiting {
     tries: u8,
 }
 
-/// Somebody who has taken the first step of signing in. They are nobody until they have taken the second.
+/// A sign-in whose password was verified. The user is not authenticated until the second factor is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waits {
     pub(crate) user: UserId,
-    /// What they are to set up first. `None`: they have a second step.
+    /// Secret that the user must enrol first. `None` if the user already has a second factor.
     pub(crate) offered: Option<SealedSecret>,
 }
 
-/// A secret that is not yet anybody's second step.
+/// A TOTP secret that is not enrolled yet.
 pub(crate) struct Offered {
-    /// For whoever confirms it.
+    /// The sealed secret, which the user confirms with a code.
     pub(crate) sealed: SealedSecret,
-    /// For typing into an app: base32 in groups of four.
+    /// The secret in base32, in groups of four, for manual entry into an app.
     pub(crate) typed: String,
-    /// For an app's camera: `otpauth://`.
+    /// The `otpauth://` URI, for the QR code.
     pub(crate) address: String,
 }
 
@@ -62,7 +62,7 @@ impl SecondStep {
         Self { sealer, waiting: Mutex::default() }
     }
 
-    /// A fresh secret for somebody to put into an app.
+    /// Generates a new secret for a user to enrol.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -76,7 +76,7 @@ impl SecondStep {
         self.sealer.seal(&place(user), &*secret).map(SealedSecret).map_err(|_| Error::Internal)
     }
 
-    /// The same secret once more. `None`: it was not offered to them.
+    /// Returns the same offer again. `None` if the secret was not offered to this user.
     pub(crate) fn offer_again(
         &self,
         user: UserId,
@@ -88,14 +88,15 @@ impl SecondStep {
         Some(offered(&secret, sealed, account, clinic))
     }
 
-    /// The time step for which `code` is right now, a step early and late allowed; `None`: for none.
+    /// Returns the time step for which `code` is valid, with one step of tolerance in each direction. `None` if it is
+    /// invalid.
     pub(crate) fn check(&self, user: UserId, sealed: &SealedSecret, code: &str, now: Timestamp) -> Option<u64> {
         let secret = self.sealer.open(&place(user), &sealed.0)?;
         let code: String = code.chars().filter(char::is_ascii_digit).collect();
         totp(&secret)?.check(&code, u64::try_from(now.as_millis() / 1_000).ok()?)
     }
 
-    /// Somebody gave the right password, and has to give a code.
+    /// Starts waiting for the code of a user whose password was verified.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -103,7 +104,8 @@ impl SecondStep {
         self.wait(Waits { user, offered: None }, now + WAITS_FOR)
     }
 
-    /// Somebody gave the right password, and has to set a second step up. Its secret is kept here, not by the browser.
+    /// Starts waiting for a user whose password was verified to set up two-factor authentication. The secret is kept on
+    /// the server, not in the browser.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no randomness.
@@ -122,31 +124,31 @@ impl SecondStep {
         Ok(token)
     }
 
-    /// Who waits with this token. `None`: nobody, or not any more.
+    /// Returns the pending sign-in of this token. `None` if there is none, it has expired, or its attempts are used up.
     pub(crate) fn who_waits(&self, token: &SecretToken, now: Timestamp) -> Option<Waits> {
         let waiting = self.lock();
         let waiting = waiting.get(&token.hash()).filter(|waiting| now < waiting.until && waiting.tries < TRIES);
         waiting.map(|waiting| waiting.waits.clone())
     }
 
-    /// Counts a try of whoever waits with this token.
+    /// Counts an attempt on the pending sign-in of this token.
     pub(crate) fn tries(&self, token: &SecretToken) {
         if let Some(waiting) = self.lock().get_mut(&token.hash()) {
             waiting.tries = waiting.tries.saturating_add(1);
         }
     }
 
-    /// The waiting is over.
+    /// Removes the pending sign-in of this token.
     pub(crate) fn forget(&self, token: &SecretToken) {
         self.lock().remove(&token.hash());
     }
 
-    /// What somebody has proved counts no more: their password is another one.
+    /// Removes all pending sign-ins of a user whose password has changed.
     pub(crate) fn forget_all_of(&self, user: UserId) {
         self.lock().retain(|_, waiting| waiting.waits.user != user);
     }
 
-    /// Forgets those who did not come.
+    /// Removes expired pending sign-ins.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.lock().retain(|_, waiting| now < waiting.until);
     }
@@ -156,7 +158,7 @@ impl SecondStep {
     }
 }
 
-/// Where a secret belongs: it opens for nobody else.
+/// Returns the associated data of a sealed secret, which binds it to its user.
 pub(crate) fn place(user: UserId) -> String {
     format!("users totp_secret {user}")
 }

@@ -1,5 +1,5 @@
-//! When sessions were used last. Ten thousand open pages would keep the one writer busy with nothing else: what has been
-//! noted is written down together.
+//! Buffers the last use of sessions and writes it in batches: a write for every request of thousands of open pages
+//! would saturate the single database writer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bedside_store::{SessionHash, Store, StoreError};
 use bedside_visit::Timestamp;
 
-/// What is not written down yet.
+/// Uses that are not written to the database yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<HashMap<SessionHash, Timestamp>>>);
 
@@ -16,12 +16,12 @@ impl Seen {
         self.lock().insert(session, at);
     }
 
-    /// When it was used, if that is not written down yet.
+    /// Returns the last use of a session that is not written yet.
     pub(super) fn noted(&self, session: &SessionHash) -> Option<Timestamp> {
         self.lock().get(session).copied()
     }
 
-    /// Writes all of it down. What cannot be is kept for the next time.
+    /// Writes all buffered uses. Keeps those that fail for the next attempt.
     ///
     /// # Errors
     /// If the store fails.

@@ -1,4 +1,4 @@
-//! Rate limits of sign-ins, codes and tokens.
+//! Rate limits for sign-in, password reset, two-factor codes and tokens.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -15,36 +15,37 @@ use super::delay::{Delays, Rule};
 use crate::edge::{network, wide_network};
 use crate::error::Error;
 
-/// For one e-mail address, known or not.
+/// Back-off for sign-ins of one e-mail address, whether known or not.
 const ACCOUNT: Rule = Rule { free: 9, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
-/// Links for a new password, for one e-mail address, known or not.
+/// Back-off for password reset links of one e-mail address, whether known or not.
 const RESETS: Rule = Rule { free: 3, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
-/// Wrong codes of two-factor authentication, for one account.
+/// Back-off for wrong two-factor codes of one account.
 const CODES: Rule = Rule { free: 10, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
 const PER_NETWORK: NonZeroU32 = NonZeroU32::new(60).expect("60 is not zero");
 const PER_WIDE_NETWORK: NonZeroU32 = NonZeroU32::new(240).expect("240 is not zero");
 const TOKENS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 const CONFIRMATIONS: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
 
-/// What is tried. Each kind has limits of its own: a flood of cheap requests of one kind must not use up those of another.
+/// Kind of attempt. Each kind has separate limits, so that a flood of cheap requests of one kind does not exhaust those
+/// of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// A sign-in with a password: a hash, tens of milliseconds of a core.
+    /// Sign-in with a password. Costs a password hash: tens of milliseconds of CPU time.
     Password,
-    /// A sign-in with a passkey.
+    /// Sign-in with a passkey.
     Passkey,
-    /// A sign-in with an OpenID provider.
+    /// Sign-in with an OpenID provider.
     Provider,
-    /// A link for a new password: a mail.
+    /// Password reset link. Costs an e-mail.
     Reset,
-    /// An access token.
+    /// Access token.
     Token,
 }
 
 impl Kind {
     const ALL: [Self; 5] = [Self::Password, Self::Passkey, Self::Provider, Self::Reset, Self::Token];
 
-    /// How many a second all networks have together, and how many at once.
+    /// Returns the limit for all networks together: attempts a second, and burst.
     const fn together(self) -> (u32, u32) {
         match self {
             Self::Password | Self::Reset => (10, 100),
@@ -53,13 +54,14 @@ impl Kind {
     }
 }
 
-/// Rate limits. A network is an IPv4 address or the /64 of an IPv6 address; a wide network is the /48 of an IPv6 address.
+/// Rate limits. A network is an IPv4 address or the /64 of an IPv6 address; a wide network is the /48 of an IPv6
+/// address.
 ///
-/// Of each [`Kind`]: 60 a minute for a network, 240 for a wide one, and a limit for all together. Sign-ins for one e-mail
-/// address, known or not: ever longer delays from the tenth wrong one on. Links for a new password: the same from the
-/// fourth on. Wrong two-factor codes for one account: the same from the eleventh on. Tokens of another service: 20 a minute
-/// for a user. Access tokens: 20 a minute for a client key from one network. Passwords given by a signed-in user: 5 a
-/// minute.
+/// For each [`Kind`]: 60 a minute for a network, 240 for a wide network, and a limit for all networks together.
+/// Sign-ins for one e-mail address, whether known or not: exponential back-off from the tenth failure on. Password
+/// reset links: the same from the fourth on. Wrong two-factor codes for one account: the same from the eleventh on.
+/// Third-party tokens: 20 a minute for a user. Access tokens: 20 a minute for a client key and network. Password
+/// confirmations by a signed-in user: 5 a minute.
 pub(crate) struct Throttle {
     accounts: Mutex<Delays<EmailAddress>>,
     resets: Mutex<Delays<EmailAddress>>,
@@ -94,7 +96,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a sign-in with a password.
+    /// Counts a password sign-in attempt.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -103,7 +105,7 @@ impl Throttle {
         lock(&self.accounts).begin(email.clone(), now).map_err(wait)
     }
 
-    /// Counts a link for a new password that is asked for.
+    /// Counts a request for a password reset link.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -112,7 +114,7 @@ impl Throttle {
         lock(&self.resets).begin(email.clone(), now).map_err(wait)
     }
 
-    /// Counts a request of a kind from `address`.
+    /// Counts a request of `kind` from `address`.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -129,12 +131,12 @@ impl Throttle {
         Ok(())
     }
 
-    /// The user proved who they are.
+    /// Clears the back-off of a user who has signed in.
     pub(crate) fn succeeded(&self, email: &EmailAddress) {
         lock(&self.accounts).right(email);
     }
 
-    /// Counts a two-factor code that is tried for an account.
+    /// Counts an attempt to enter a two-factor code.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -142,17 +144,17 @@ impl Throttle {
         lock(&self.codes).begin(user, now).map_err(wait)
     }
 
-    /// Whether the try that was counted last is the first that a delay follows: the user is told then, once.
+    /// Returns whether the last counted attempt is the first to cause a delay, so that the user is notified once.
     pub(crate) fn has_just_been_slowed_down(&self, user: UserId) -> bool {
         lock(&self.codes).wrong(&user) == CODES.free + 1
     }
 
-    /// A code was right, or the account has another password: earlier wrong codes are forgotten.
+    /// Clears the wrong codes of a user who entered a correct code or changed the password.
     pub(crate) fn forget_codes(&self, user: UserId) {
         lock(&self.codes).right(&user);
     }
 
-    /// Counts a token that is minted for a user.
+    /// Counts a third-party token minted for a user.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -160,8 +162,8 @@ impl Throttle {
         self.tokens.check_key(&user).map_err(too_many)
     }
 
-    /// Counts an access token that is asked for, before anything is looked up. Wrong secrets from one network do not keep
-    /// the right one from another out.
+    /// Counts a request for an access token, before any database lookup. The limit is for each client and network, so
+    /// wrong secrets from one network do not lock the client out on another.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -170,7 +172,7 @@ impl Throttle {
         self.clients.check_key(&(client, network(address))).map_err(too_many)
     }
 
-    /// Counts a password that a signed-in user gives again.
+    /// Counts a password confirmation by a signed-in user.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
@@ -178,12 +180,12 @@ impl Throttle {
         self.confirmations.check_key(&user).map_err(too_many)
     }
 
-    /// Whether a line that any client can cause may be logged now: 60 a minute.
+    /// Returns whether a log line that any client can trigger may be written now, at most 60 a minute.
     pub(crate) fn may_log(&self) -> bool {
         self.log.check().is_ok()
     }
 
-    /// Forgets those who have long been quiet.
+    /// Removes keys that have been inactive for long.
     pub(crate) fn sweep(&self, now: Timestamp) {
         lock(&self.accounts).sweep(now);
         lock(&self.resets).sweep(now);

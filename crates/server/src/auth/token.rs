@@ -1,4 +1,4 @@
-//! Secrets that are handed out once and kept only as their hash.
+//! Secret tokens that are handed out once and stored only as a hash.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-/// 256 random bits, as base64url without padding (43 characters). Does not print.
+/// 256 random bits as unpadded base64url (43 characters). `Debug` does not reveal it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretToken(String);
 
-/// SHA-256 of a [`SecretToken`]: what the database keeps.
+/// SHA-256 of a [`SecretToken`], as stored in the database.
 pub(crate) type TokenHash = [u8; 32];
 
 impl SecretToken {
-    /// Draws one from the operating system.
+    /// Generates a token from the operating system's random number generator.
     ///
     /// # Errors
     /// If the operating system has no randomness to give.
@@ -24,20 +24,20 @@ impl SecretToken {
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// Takes one from a cookie or an address; `None` if it cannot be one.
+    /// Parses a token from a cookie or URL. `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         (text.len() == 43 && plain).then(|| Self(text.to_owned()))
     }
 
-    /// What the database keeps. A plain hash is enough: there is nothing to guess in 256 bits.
+    /// Returns the hash stored in the database. A plain hash suffices because 256 random bits cannot be guessed.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         Sha256::digest(self.0.as_bytes()).into()
     }
 
-    /// The secret itself, for the cookie or the link.
+    /// Returns the secret itself, for the cookie or the link.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

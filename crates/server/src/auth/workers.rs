@@ -1,4 +1,4 @@
-//! Threads for work that takes long and may wait: what else the program does goes before it.
+//! Low-priority thread pool for CPU-heavy work (password hashing).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -6,19 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// How far they stand back (`nice`): on a core that others want too they get a quarter of it. At 19 they would get
-/// next to nothing, and on a busy machine nobody could sign in.
+/// Thread niceness: with 5, the threads get about a quarter of a contended core. With 19 they would get almost nothing,
+/// and nobody could sign in on a busy machine.
 const BACK: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A number of threads. They end with the last clone of this value, once what was begun is done.
+/// Handle to the pool. The threads end after the last clone is dropped and running work is finished.
 #[derive(Clone)]
 pub(crate) struct Workers(Sender<Job>);
 
 impl Workers {
+    /// Starts `count` threads.
+    ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If the operating system cannot create a thread.
     pub(crate) fn new(name: &str, count: usize) -> std::io::Result<Self> {
         let (jobs, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
@@ -29,7 +31,7 @@ impl Workers {
         Ok(Self(jobs))
     }
 
-    /// What `work` gives. `None` if it panicked.
+    /// Runs `work` on the pool and returns its result. `None` if it panicked.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (done, answer) = oneshot::channel();
         self.0.send(Box::new(move || drop(done.send(work())))).ok()?;
@@ -42,12 +44,12 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        // Whoever waits for it hears of it: their channel closes.
+        // After a panic, the caller's channel closes.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 
-/// Linux alone has priorities of threads.
+/// Lowers the priority of the current thread. Only Linux supports priorities for individual threads.
 fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, BACK) {

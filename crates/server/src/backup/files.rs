@@ -1,4 +1,4 @@
-//! Copies files so that they are whole on the disk, or not there.
+//! Durable file operations: a file is either complete on disk or absent.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,26 +9,26 @@ use sha2::{Digest as _, Sha256};
 
 const BLOCK: usize = 256 * 1024;
 
-/// Another file beside one: the name with more at its end.
+/// Returns the path of a sibling file: the same name with a suffix.
 pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(more);
     name.into()
 }
 
-/// Makes a folder for this user alone.
+/// Creates a folder that only the current user can access.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(folder)
 }
 
-/// Writes a new file that this user alone may read, and has it on the disk.
+/// Writes a new file that only the current user can read, and syncs it to disk.
 pub(super) fn write_new(file: &Path, contents: &[u8]) -> io::Result<()> {
     let mut into = new(file)?;
     into.write_all(contents)?;
     into.sync_all()
 }
 
-/// Copies a file into a new one that this user alone may read, has it on the disk, and gives its hash.
+/// Copies a file to a new one that only the current user can read, syncs it to disk, and returns its hash.
 pub(super) fn copy_new(from: &Path, to: &Path) -> io::Result<String> {
     let (mut from, mut into) = (File::open(from)?, new(to)?);
     let hash = pass_on(&mut from, &mut into)?;
@@ -36,17 +36,17 @@ pub(super) fn copy_new(from: &Path, to: &Path) -> io::Result<String> {
     Ok(hash)
 }
 
-/// The hash of a file, hexadecimal.
+/// Returns the SHA-256 of a file, hexadecimal.
 pub(super) fn hash_of(file: &Path) -> io::Result<String> {
     pass_on(&mut File::open(file)?, &mut io::sink())
 }
 
-/// Has a file, or the names in a folder, on the disk.
+/// Syncs a file, or the entries of a folder, to disk.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Removes a file if it is there.
+/// Removes a file if it exists.
 pub(super) fn remove(file: &Path) -> io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -54,7 +54,7 @@ pub(super) fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Renames a file if it is there.
+/// Renames a file if it exists.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::rename(from, to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -1,4 +1,4 @@
-//! `bedside backup`: while the program runs, or while it does not.
+//! Implements `bedside backup`. The server may be running.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::config::Config;
 use crate::keys::Keys;
 use crate::text::rfc3339_exact;
 
-/// What was made.
+/// Summary of a backup, to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     folder: PathBuf,
     audit_line: i64,
-    /// Why the audit log does not verify, in the running database as in the copy.
+    /// Why the audit log does not verify. The running database then has the same fault as the copy.
     audit_fault: Option<String>,
     root_keys: Vec<String>,
     with_keys: bool,
@@ -41,9 +41,9 @@ impl fmt::Display for Made {
     }
 }
 
-/// Makes a backup in a new folder: the database as it is at one moment, the heads of its audit log, the configuration
-/// file if one is named, and the keys if that is asked for. All of it is read again and checked before the folder gets
-/// its name, so a folder of that name is whole.
+/// Creates a backup in a new folder: a consistent snapshot of the database, the heads of its audit log, the
+/// configuration file (if given), and the keys if requested. The folder gets its final name only after its contents
+/// were read back and verified, so a folder of that name is complete.
 ///
 /// # Errors
 /// [`BackupError`].
@@ -82,7 +82,7 @@ async fn fill(
 ) -> Result<Made, BackupError> {
     let made_at = rfc3339_exact(clock.now());
     let mut files = Vec::new();
-    // Before the database: then there is no head of a line that the copy does not have.
+    // Copies the heads before the database, so that no head refers to an entry missing from the snapshot.
     let heads = config.database.audit_heads();
     if heads.exists() {
         files.push((HEADS, at(&heads, copy_new(&heads, &folder.join(HEADS)))?));
@@ -110,7 +110,7 @@ async fn fill(
     Ok(Made { folder: folder.to_owned(), audit_line, audit_fault, root_keys, with_keys })
 }
 
-/// Opens the copy with the keys, and reads all of it.
+/// Opens the copy with the keys and verifies all of it.
 async fn check(
     database: &Path,
     heads: &Path,

@@ -1,4 +1,4 @@
-//! What a backup says of itself.
+//! Manifest of a backup.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use super::files::hash_of;
 use super::{BackupError, at};
 
-/// The database, the heads of its audit log, the configuration and the keys, as a backup has them.
+/// File names in a backup: the database, the heads of its audit log, the configuration and the keys.
 pub(super) const DATABASE: &str = "bedside.db";
 pub(super) const HEADS: &str = "bedside.heads";
 pub(super) const CONFIG: &str = "bedside.toml";
 pub(super) const KEY: &str = "bedside.key";
 pub(super) const OLD_KEY: &str = "bedside.old-key";
-/// Written last: a folder without it is not a backup.
+/// Name of the manifest. It is written last: a folder without it is not a complete backup.
 pub(super) const MANIFEST: &str = "manifest.json";
 
 const FORMAT: u32 = 1;
 
-/// See the module.
+/// Contents and checksums of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Manifest {
     format: u32,
-    /// The version of Bedside that made it.
+    /// Version of Bedside that created the backup.
     pub(super) version: String,
-    /// When, RFC 3339.
+    /// Time of the backup, RFC 3339.
     pub(super) made_at: String,
-    /// The last line of the audit log in it; 0 if there is none.
+    /// Last sequence number of the audit log; 0 if it is empty.
     pub(super) audit_line: i64,
-    /// The root keys that it is sealed with.
+    /// Root keys that the database is encrypted with.
     pub(super) root_keys: Vec<String>,
     /// SHA-256 of every other file, hexadecimal.
     pub(super) files: BTreeMap<String, String>,
@@ -41,7 +41,7 @@ impl Manifest {
         Self { format: FORMAT, version, made_at, audit_line, root_keys, files: BTreeMap::new() }
     }
 
-    /// Reads the manifest of a folder, and holds every file against it.
+    /// Reads the manifest of a folder and verifies the checksum of every file.
     pub(super) fn check(folder: &Path) -> Result<Self, BackupError> {
         let not_one = |fault: String| BackupError::NotABackup { folder: folder.to_owned(), fault };
         let text = std::fs::read(folder.join(MANIFEST)).map_err(|error| not_one(format!("{MANIFEST}: {error}")))?;

@@ -1,4 +1,4 @@
-//! Backup and restore: a copy of the database with what belongs to it, and the way back.
+//! Backup and restore of the database and the files that belong to it.
 
 mod files;
 mod make;
@@ -18,41 +18,41 @@ pub use make::{Made, back_up};
 pub use restore::{Restored, restore};
 pub(crate) use restore::{finish_interrupted, is_interrupted};
 
-/// Why a backup was not made, or not restored.
+/// Reason that a backup or restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The folder for the backup is there already.
+    /// The folder for the backup already exists.
     #[error("{} exists already: name a new folder", .0.display())]
     Exists(PathBuf),
-    /// The folder has no backup in it.
+    /// The folder does not contain a complete backup.
     #[error("{} is not a complete backup: {fault}", folder.display())]
     NotABackup {
-        /// Which.
+        /// The folder.
         folder: PathBuf,
-        /// Why not.
+        /// What is missing or invalid.
         fault: String,
     },
-    /// A file of the backup was changed, or is damaged.
+    /// A file of the backup was changed or is damaged.
     #[error("{} is not as it was when the backup was made", .0.display())]
     Changed(PathBuf),
-    /// The copy cannot be opened or is damaged.
+    /// The copy of the database cannot be opened or is damaged.
     #[error("the copy of the database cannot be used")]
     Copy(#[source] StoreError),
-    /// The keys do not open it, or there are none.
+    /// The keys do not open the database, or are missing.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The audit log in the backup is not what was written.
+    /// The audit log in the backup does not verify.
     #[error("the audit log of the backup does not verify")]
     Audit(#[source] AuditFault),
-    /// A program uses the database.
+    /// Another process is using the database.
     #[error(transparent)]
     Claim(#[from] ClaimError),
     /// The database failed.
@@ -60,7 +60,7 @@ pub enum BackupError {
     Store(#[from] StoreError),
 }
 
-/// An error that names its file.
+/// Adds the path to an I/O error.
 fn at<T>(path: impl Into<PathBuf>, result: io::Result<T>) -> Result<T, BackupError> {
     result.map_err(|source| BackupError::File { path: path.into(), source })
 }

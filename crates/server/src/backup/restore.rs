@@ -1,8 +1,8 @@
-//! `bedside restore`: puts a backup in the place of the database, whole or not at all.
+//! Implements `bedside restore`: replaces the database with a backup, atomically.
 //!
-//! The copy is made ready beside the database. Then a marker is written, and from then on the restore is finished, by this
-//! program or by the next one that opens the database. The old database is moved aside with its write-ahead log, so that
-//! the log of one file never meets another file.
+//! The copy is prepared beside the database. Then a marker file is written. From then on the restore is completed by
+//! this process or by the next one that opens the database. The old database is moved aside together with its
+//! write-ahead log, so that a log is never applied to another database file.
 
 use std::fmt;
 use std::io;
@@ -20,21 +20,22 @@ use crate::config::Config;
 use crate::keys::Keys;
 use crate::text::rfc3339_exact;
 
-/// Where the copy is made ready.
+/// Suffix of the prepared copy.
 const READY: &str = ".restoring";
-/// The marker: what is ready takes the database's place. It has the name for the old database in it.
+/// Suffix of the marker file, which states that the prepared copy replaces the database. It contains the path to which
+/// the old database is moved.
 const MARKER: &str = ".restore";
-/// What SQLite keeps beside a database.
+/// Suffixes of SQLite's write-ahead log and shared-memory file.
 const LOG: &str = "-wal";
 const LOG_INDEX: &str = "-shm";
 
-/// What was done.
+/// Summary of a restore, to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     made_at: String,
-    /// The last line of the audit log in the backup.
+    /// Last sequence number of the audit log in the backup.
     audit_line: i64,
-    /// So many lines are known to have been written after it.
+    /// Number of later entries that are known to have existed.
     missing: i64,
     sessions: u64,
     before: Option<PathBuf>,
@@ -56,10 +57,10 @@ impl fmt::Display for Restored {
     }
 }
 
-/// Puts a backup in the place of the database of a configuration. No program may serve it meanwhile.
+/// Replaces the configured database with a backup. No server may be using the database.
 ///
 /// # Errors
-/// [`BackupError`]. The database is as it was, then.
+/// [`BackupError`]. The database is then unchanged.
 pub async fn restore(config: &Config, clock: &dyn Clock, folder: &Path) -> Result<Restored, BackupError> {
     let database = std::path::absolute(&config.database.path);
     let database = at(&config.database.path, database)?;
@@ -95,18 +96,18 @@ pub async fn restore(config: &Config, clock: &dyn Clock, folder: &Path) -> Resul
     Ok(Restored { made_at: manifest.made_at, audit_line, missing, sessions, before })
 }
 
-/// Finishes a restore that was interrupted after its marker was written. For a program that has claimed the database.
+/// Completes a restore that was interrupted after its marker was written. Requires a claim on the database.
 pub(crate) fn finish_interrupted(database: &Path, _claim: &Claim) -> Result<(), BackupError> {
     let database = at(database, std::path::absolute(database))?;
     finish(&database)
 }
 
-/// Whether a restore was interrupted.
+/// Returns whether a restore was interrupted.
 pub(crate) fn is_interrupted(database: &Path) -> bool {
     beside(database, MARKER).exists()
 }
 
-/// Keys of the backup, where this machine has none.
+/// Copies the keys of the backup that are missing on this machine.
 fn put_keys(config: &Config, folder: &Path, manifest: &Manifest) -> Result<(), BackupError> {
     let places = [(KEY, Some(config.database.key())), (OLD_KEY, config.database.old_key.clone())];
     for (name, place) in places {
@@ -117,7 +118,8 @@ fn put_keys(config: &Config, folder: &Path, manifest: &Manifest) -> Result<(), B
     Ok(())
 }
 
-/// Opens the copy, checks it, ends what must not live again, and writes down that it was restored.
+/// Opens and verifies the copy, ends what must not be restored (such as sessions), and records the restore in the audit
+/// log.
 async fn prepare(
     config: &Config,
     clock: &dyn Clock,
@@ -146,7 +148,7 @@ async fn prepare(
     Ok((verified.lines, (known - verified.lines).max(0), sessions))
 }
 
-/// The last line of the audit log in the database that is there, as far as it can be read.
+/// Returns the last sequence number of the current database's audit log, or 0 if it cannot be read.
 async fn last_line(database: &Path) -> i64 {
     if !database.exists() {
         return 0;
@@ -157,7 +159,7 @@ async fn last_line(database: &Path) -> i64 {
     end.map_or(0, |(line, _)| line)
 }
 
-/// Removes what an earlier restore left half ready.
+/// Removes files that an earlier incomplete restore prepared.
 fn clear(ready: &Path) -> Result<(), BackupError> {
     for file in [ready.to_owned(), beside(ready, LOG), beside(ready, LOG_INDEX)] {
         at(&file, remove(&file))?;
@@ -165,7 +167,7 @@ fn clear(ready: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// From here on the restore is finished, come what may.
+/// Writes the marker. From here on the restore is always completed.
 fn commit(database: &Path, before: Option<&Path>) -> Result<(), BackupError> {
     let (marker, unsure) = (beside(database, MARKER), beside(database, ".restore-new"));
     let before = before.map(|before| before.display().to_string()).unwrap_or_default();
@@ -175,7 +177,7 @@ fn commit(database: &Path, before: Option<&Path>) -> Result<(), BackupError> {
     sync_folder(database)
 }
 
-/// Each step may be the last one that an interrupted program did, and is done once.
+/// Moves the files into place. Every step can be resumed after an interruption.
 fn finish(database: &Path) -> Result<(), BackupError> {
     let (marker, ready) = (beside(database, MARKER), beside(database, READY));
     if !marker.exists() {
@@ -186,7 +188,8 @@ fn finish(database: &Path) -> Result<(), BackupError> {
         if before.as_os_str().is_empty() {
             at(database, remove(&beside(database, LOG)))?;
         } else {
-            // The log first: the old file without its log is old, but its log without it could meet the new file.
+            // Moves the log first: the old database without its log is merely outdated, but the log alone could be
+            // applied to the new database.
             at(database, rename(&beside(database, LOG), &beside(&before, LOG)))?;
             at(database, rename(database, &before))?;
         }
@@ -207,7 +210,8 @@ fn sync_folder(database: &Path) -> Result<(), BackupError> {
 mod tests {
     use super::*;
 
-    /// A power cut after any step: what is opened next is the old database with its log, or the new one without.
+    /// After a power failure at any step, the next start opens either the old database with its log or the new one
+    /// without.
     #[test]
     fn an_interrupted_restore_is_finished_and_never_mixes_two_databases() {
         let steps = ["nothing", "log moved", "database moved", "index removed", "in place"];

@@ -1,13 +1,13 @@
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-/// `[clinic]`: who runs this.
+/// `[clinic]`: the clinic that runs this server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClinicConfig {
-    /// The name on every page.
+    /// Name of the clinic, shown on every page.
     pub name: String,
-    /// The IANA time zone of the clinic, such as `Europe/Vienna`; `system` for the machine's own.
+    /// IANA time zone of the clinic, such as `Europe/Vienna`. `system` uses the time zone of the machine.
     pub time_zone: String,
 }
 
@@ -18,7 +18,7 @@ impl Default for ClinicConfig {
 }
 
 impl ClinicConfig {
-    /// The zone in which times are written when the reader's is not known.
+    /// Returns the time zone in which times are formatted if the reader's is unknown.
     #[must_use]
     pub fn zone(&self) -> TimeZone {
         self.find_zone().unwrap_or(TimeZone::UTC)

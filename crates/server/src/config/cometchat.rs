@@ -3,32 +3,32 @@ use serde::{Deserialize, Serialize};
 
 use super::hidden::{hidden, hidden_option};
 
-/// `[cometchat]`: an account at CometChat, whose service can carry visits instead of the embedded media
-/// server. Absent: there is none.
+/// `[cometchat]`: a CometChat account, whose service can carry calls instead of the embedded media server. Absent:
+/// CometChat is disabled.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CometChatConfig {
-    /// The app's id, from its dashboard.
+    /// App ID, from the CometChat dashboard.
     pub app_id: String,
-    /// Where the app is: `us`, `eu` or `in`.
+    /// Region of the app: `us`, `eu` or `in`.
     pub region: String,
-    /// The REST API key (scope `fullAccess`). Better in the environment, as `BEDSIDE_COMETCHAT__API_KEY`.
+    /// REST API key (scope `fullAccess`). Preferably set in the environment, as `BEDSIDE_COMETCHAT__API_KEY`.
     #[serde(serialize_with = "hidden")]
     pub api_key: SecretString,
-    /// What CometChat's webhooks sign in with, as `name:password`; absent: webhooks are refused.
+    /// HTTP Basic credentials of CometChat webhooks, as `name:password`. Absent: webhooks are refused.
     #[serde(default, serialize_with = "hidden_option")]
     pub webhook: Option<SecretString>,
-    /// Where the SDKs in the pages connect to, as host or host:port, instead of the app's own hosts: for a dedicated
-    /// cluster.
+    /// Host or host:port that the SDKs in the pages connect to, for a dedicated cluster. Defaults to the app's own
+    /// hosts.
     #[serde(default)]
     pub client_host: Option<String>,
-    /// Where the REST API is, instead of the app's own host: for a dedicated cluster.
+    /// URL of the REST API, for a dedicated cluster. Defaults to the app's own host.
     #[serde(default)]
     pub api_url: Option<String>,
 }
 
 impl CometChatConfig {
-    /// Where the REST API is, without a slash at the end.
+    /// Returns the URL of the REST API, without a trailing slash.
     #[must_use]
     pub fn api(&self) -> String {
         match &self.api_url {
@@ -64,7 +64,7 @@ impl CometChatConfig {
     }
 }
 
-/// CometChat takes names of up to 50 and passwords of up to 100 letters and digits.
+/// CometChat accepts names of up to 50 and passwords of up to 100 letters and digits.
 fn is_credentials(text: &str) -> bool {
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
     text.split_once(':').is_some_and(|(name, password)| {

@@ -2,17 +2,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// `[database]`: where data is kept.
+/// `[database]`: storage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// The SQLite database file. Its folder is made if it is missing.
+    /// SQLite database file. Its folder is created if it is missing.
     pub path: PathBuf,
-    /// The file with the program's secret key; beside the database, if it is not given. It is made if it is missing.
+    /// File of the root key. Defaults to a file beside the database. It is created if it is missing.
     pub key: Option<PathBuf>,
-    /// The root key before the present one, for as long as anything is still sealed with it.
+    /// File of the previous root key. Needed for as long as any data is still encrypted with it.
     pub old_key: Option<PathBuf>,
-    /// Where signed heads of the audit log are written, one a line; beside the database, if it is not given.
+    /// File to which signed heads of the audit log are appended, one per line. Defaults to a file beside the database.
     pub audit_heads: Option<PathBuf>,
 }
 
@@ -23,13 +23,13 @@ impl Default for DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// Where the secret key is.
+    /// Returns the path of the root key file.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.key.clone().unwrap_or_else(|| self.path.with_extension("key"))
     }
 
-    /// Where heads of the audit log are written.
+    /// Returns the path of the file of audit log heads.
     #[must_use]
     pub fn audit_heads(&self) -> PathBuf {
         self.audit_heads.clone().unwrap_or_else(|| self.path.with_extension("heads"))

@@ -1,4 +1,4 @@
-//! A configuration is shown without its secrets.
+//! Hides secrets when the configuration is serialized.
 
 use secrecy::SecretString;
 use serde::Serializer;

@@ -1,17 +1,19 @@
 use serde::{Deserialize, Serialize};
 
-/// `[server.limits]`: how much may be open at a time, so that nobody takes all of it. A network is an IPv4 address, or
-/// the /64 of an IPv6 address; proxies of `server.trusted_proxies` count for nothing as networks.
+/// `[server.limits]`: limits on open connections, so that no single client can exhaust them. A network is an IPv4
+/// address or the /64 of an IPv6 address. Proxies of `server.trusted_proxies` are exempt from the limits for each
+/// network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Open connections, 1 to 1,000,000. Each takes a file descriptor.
+    /// Maximum number of open connections, 1 to 1,000,000. Each takes a file descriptor.
     pub connections: usize,
-    /// Open connections of one network. A clinic's own staff share one address, with up to six connections a browser.
+    /// Maximum number of open connections from one network. A clinic's staff often share one address, with up to six
+    /// connections for each browser.
     pub connections_per_network: usize,
-    /// Open WebSockets: one for every open page of a visit, and a few more while its network is bad.
+    /// Maximum number of open WebSockets: one for each open visit page, and a few more while its network is unreliable.
     pub websockets: usize,
-    /// Open WebSockets of one network.
+    /// Maximum number of open WebSockets from one network.
     pub websockets_per_network: usize,
 }
 

@@ -5,26 +5,26 @@ use serde::{Deserialize, Serialize};
 use super::hidden::hidden_option;
 use super::is_loopback;
 
-/// `[mail]`: a mail server that takes what is to be sent (SMTP). Absent: no mail is sent, and who has forgotten their
-/// password asks the operator (`bedside user reset`).
+/// `[mail]`: SMTP server for outgoing mail. Absent: no mail is sent, and users who have forgotten their password ask
+/// the operator (`bedside user reset`).
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailConfig {
-    /// Its name, such as `smtp.example.org`: the one in its certificate.
+    /// Host name of the server, such as `smtp.example.org`, as in its certificate.
     pub host: String,
-    /// Its port. Absent: 465 with implicit TLS, 587 with STARTTLS, 25 without either.
+    /// Port. Defaults to 465 with implicit TLS, 587 with STARTTLS, and 25 without TLS.
     #[serde(default)]
     pub port: Option<u16>,
     /// Encryption of the connection.
     #[serde(default)]
     pub tls: MailTls,
-    /// The name to sign in with. Absent: it takes mail without.
+    /// User name to authenticate with. Absent: no authentication.
     #[serde(default)]
     pub user: Option<String>,
-    /// The password to it. Better in the environment, as `BEDSIDE_MAIL__PASSWORD`.
+    /// Password to authenticate with. Preferably set in the environment, as `BEDSIDE_MAIL__PASSWORD`.
     #[serde(default, serialize_with = "hidden_option")]
     pub password: Option<SecretString>,
-    /// Whom mail comes from, such as `Riverside Clinic <visits@example.org>`.
+    /// Sender address, such as `Riverside Clinic <visits@example.org>`.
     pub from: String,
 }
 
@@ -32,17 +32,17 @@ pub struct MailConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MailTls {
-    /// From its first byte (RFC 8314).
+    /// Implicit TLS (RFC 8314).
     #[default]
     Implicit,
-    /// After a greeting, and not without it (RFC 3207).
+    /// STARTTLS, required (RFC 3207).
     Starttls,
-    /// None: for a mail server on this very machine.
+    /// No encryption. Only for a mail server on the same machine.
     None,
 }
 
 impl MailConfig {
-    /// Where to connect.
+    /// Returns the port to connect to.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.tls {

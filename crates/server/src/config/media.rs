@@ -4,22 +4,22 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// `[media]`: the media server inside the program.
+/// `[media]`: the embedded media server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
-    /// The address media is received on. `::` is every address of this machine, IPv4 and IPv6, `0.0.0.0` every IPv4
-    /// address. Where a machine has no IPv6, `::` is the same as that.
+    /// Address to receive media on. `::` means all IPv4 and IPv6 addresses of the machine, `0.0.0.0` all IPv4
+    /// addresses. On a machine without IPv6, `::` is equivalent to `0.0.0.0`.
     pub bind: IpAddr,
-    /// The first port, UDP and TCP alike. Each worker takes one more: with four workers, 50000 to
-    /// 50003. Open them in the firewall.
+    /// First port, for both UDP and TCP. Each worker uses one port: with four workers, 50000 to 50003. Open them in the
+    /// firewall.
     pub port: u16,
-    /// The addresses browsers are told to send to. Set it when patients reach this machine at another
-    /// address than its own, for example behind NAT. Empty: the machine's own.
+    /// Addresses advertised to browsers as ICE candidates. Set them if patients reach this machine at another address
+    /// than its own, for example behind NAT. Empty: the machine's own addresses.
     pub public_addresses: Vec<IpAddr>,
-    /// Media threads, each with a port and visits of its own. 0 is half the cores.
+    /// Number of media threads. Each has its own port and handles its own visits. 0 means half the CPU cores.
     pub workers: usize,
-    /// Whether media may travel over TCP, for networks that block UDP.
+    /// Whether media may also use TCP, for networks that block UDP.
     pub tcp: bool,
 }
 
@@ -36,10 +36,10 @@ impl Default for MediaConfig {
 }
 
 impl MediaConfig {
-    /// More threads than any clinic's machine has cores.
+    /// Upper limit, above the core count of any plausible machine.
     const MOST_WORKERS: usize = 256;
 
-    /// Media threads to start.
+    /// Returns the number of media threads to start.
     #[must_use]
     pub fn worker_count(&self) -> usize {
         match self.workers {
@@ -48,10 +48,10 @@ impl MediaConfig {
         }
     }
 
-    /// Finds what cannot work, and says which setting to change.
+    /// Checks the settings for invalid values and combinations.
     ///
     /// # Errors
-    /// One sentence that names the setting.
+    /// A sentence that names the setting to change.
     pub fn validate(&self) -> Result<(), String> {
         let workers = self.worker_count();
         if workers > Self::MOST_WORKERS {

@@ -5,21 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use super::hidden::hidden_option;
 
-/// A shorter one could be guessed.
+/// Minimum length of the token, so that it cannot be guessed.
 const SHORTEST: usize = 20;
 
-/// `[metrics]`: who may read `/metrics`. For everybody else there is no such page.
+/// `[metrics]`: access to `/metrics`. Unauthorized clients receive 404.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsConfig {
-    /// Whether programs on this very machine may, unasked. What a reverse proxy on this machine passes on is not theirs:
-    /// it is told by what proxies add to a request (`X-Forwarded-For` and the like).
+    /// Whether clients on the same machine may read the metrics without a token. Requests forwarded by a reverse proxy
+    /// on this machine are excluded: they are recognized by the headers that proxies add (`X-Forwarded-For` and
+    /// similar).
     pub loopback: bool,
-    /// What others say to be let in, as `Authorization: Bearer …`: at least 20 characters, none of them a space. Better in
-    /// the environment, as `BEDSIDE_METRICS__TOKEN`, or in a file.
+    /// Bearer token for other clients (`Authorization: Bearer …`): at least 20 characters without spaces. Preferably
+    /// set in the environment, as `BEDSIDE_METRICS__TOKEN`, or in a file.
     #[serde(serialize_with = "hidden_option")]
     pub token: Option<SecretString>,
-    /// A file with the token in it, read at startup and again when it has changed.
+    /// File with the token. It is read at startup and again after each change.
     pub token_file: Option<PathBuf>,
 }
 
@@ -30,10 +31,10 @@ impl Default for MetricsConfig {
 }
 
 impl MetricsConfig {
-    /// The token, if there is one.
+    /// Returns the token, if one is configured.
     ///
     /// # Errors
-    /// One sentence that names the setting, if the file cannot be read or what is in it is no token.
+    /// A sentence that names the setting, if the file cannot be read or its content is not a valid token.
     pub fn token(&self) -> Result<Option<SecretString>, String> {
         let Some(file) = &self.token_file else { return Ok(self.token.clone()) };
         let text = std::fs::read_to_string(file);

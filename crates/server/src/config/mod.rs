@@ -1,7 +1,7 @@
-//! Configuration: one struct a section, each with defaults and `validate`.
+//! Configuration: one struct for each section, with defaults and `validate`.
 //!
-//! Values come from the defaults, then the file, then environment variables named
-//! `BEDSIDE_SECTION__KEY`, later ones winning. Every fault is named, not only the first.
+//! Values are merged from the defaults, the file and the environment variables `BEDSIDE_SECTION__KEY`, in increasing
+//! order of precedence. Every error is reported, not only the first.
 
 mod clinic;
 mod cometchat;
@@ -41,52 +41,52 @@ pub use sign_in::{SecondFactor, SignInConfig};
 pub use tracing::TracingConfig;
 pub use visits::VisitsConfig;
 
-/// What else the command line reads from the environment under our prefix.
+/// Environment variables with the `BEDSIDE_` prefix that belong to the command line and are not settings.
 const NO_SETTINGS: [&str; 3] = ["config", "log", "password"];
 
-/// Everything an operator can set.
+/// Complete configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Who runs this.
+    /// The clinic.
     pub clinic: ClinicConfig,
-    /// How pages and API are reached.
+    /// HTTP server.
     pub server: ServerConfig,
-    /// Where data is kept.
+    /// Storage.
     pub database: DatabaseConfig,
-    /// The media server.
+    /// Embedded media server.
     pub media: MediaConfig,
-    /// How people sign in.
+    /// Sign-in.
     pub sign_in: SignInConfig,
-    /// How visits are run.
+    /// Visits.
     pub visits: VisitsConfig,
-    /// How long what people wrote is kept.
+    /// Data retention.
     pub retention: RetentionConfig,
-    /// Who may read how it is doing.
+    /// Access to the metrics.
     pub metrics: MetricsConfig,
-    /// Where traces go.
+    /// Trace export.
     pub tracing: TracingConfig,
-    /// An account at CometChat, if there is one.
+    /// CometChat account, if any.
     pub cometchat: Option<CometChatConfig>,
-    /// A mail server, if there is one.
+    /// Mail server, if any.
     pub mail: Option<MailConfig>,
-    /// A provider of identities, if there is one.
+    /// OpenID provider, if any.
     pub oidc: Option<OidcConfig>,
 }
 
-/// What is wrong with a configuration: one sentence a fault, each naming its setting.
+/// Errors in a configuration, one sentence for each, naming the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", faults.join("\n"))]
 pub struct ConfigError {
-    /// The faults.
+    /// The errors.
     pub faults: Vec<String>,
 }
 
 impl Config {
-    /// Reads `file` (if given) and the environment.
+    /// Loads the configuration from `file` (if given) and the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] with every fault found.
+    /// [`ConfigError`] with every error found.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut sources = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
@@ -103,7 +103,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The rules of visits, with what is offered here.
+    /// Returns the visit rules, including the call backends that are available.
     #[must_use]
     pub fn rules(&self) -> VisitRules {
         self.visits.rules(self.cometchat.is_some())
@@ -117,10 +117,10 @@ impl Config {
         }
     }
 
-    /// Checks what types cannot.
+    /// Validates what the types cannot express.
     ///
     /// # Errors
-    /// [`ConfigError`] with every fault found.
+    /// [`ConfigError`] with every error found.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let checks = [
             self.clinic.validate(),
@@ -142,7 +142,7 @@ impl Config {
     }
 }
 
-/// Whether a host is this very machine.
+/// Returns whether a host is the local machine.
 fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]")
 }

@@ -3,13 +3,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// An address such as `127.0.0.1`, or a network such as `10.0.0.0/8`.
+/// An IP address such as `127.0.0.1`, or a network in CIDR notation such as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether an address is in it. An IPv4 address is the same however it is written.
+    /// Returns whether the network contains an address. An IPv4-mapped IPv6 address is treated as the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())

@@ -4,32 +4,33 @@ use serde::{Deserialize, Serialize};
 use super::hidden::hidden;
 use super::is_loopback;
 
-/// `[oidc]`: a provider of identities that people may sign in with (OpenID Connect). Absent: there is none.
+/// `[oidc]`: an OpenID Connect provider for sign-in. Absent: OpenID Connect is disabled.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcConfig {
-    /// The provider, exactly as it names itself: what stands before `/.well-known/openid-configuration`.
+    /// Issuer URL, exactly as the provider states it: the part before `/.well-known/openid-configuration`.
     pub issuer: String,
-    /// What it knows us by.
+    /// Client ID at the provider.
     pub client_id: String,
-    /// What we prove that with. Better in the environment, as `BEDSIDE_OIDC__CLIENT_SECRET`.
+    /// Client secret. Preferably set in the environment, as `BEDSIDE_OIDC__CLIENT_SECRET`.
     #[serde(serialize_with = "hidden")]
     pub client_secret: SecretString,
-    /// What people call it: the button says "Sign in with …". 1–60 characters.
+    /// Name of the provider for users: the button says "Sign in with …". 1 to 60 characters.
     pub label: String,
-    /// What is asked for, beside `openid`.
+    /// Scopes to request in addition to `openid`.
     #[serde(default = "email_alone")]
     pub scopes: Vec<String>,
-    /// What the provider says in `acr` or `amr` when it has asked for a second step itself, such as `mfa`. Whoever comes
-    /// with one of them is not asked for a code here. Empty: everybody who has a second step here is asked for it.
+    /// Values of `acr` or `amr` with which the provider indicates that it has verified a second factor itself, such as
+    /// `mfa`. Bedside then does not ask for a code. Empty: every user with two-factor authentication is asked for a
+    /// code.
     #[serde(default)]
     pub second_step: Vec<String>,
-    /// Domains of e-mail addresses for which this provider is believed although it does not send `email_verified`, as
-    /// Microsoft Entra does not. Name only domains whose addresses the provider's own administrators give out: a user who
-    /// can choose their address there can otherwise connect another person's account. Empty: none.
+    /// E-mail domains for which addresses from this provider are trusted even though it does not send `email_verified`,
+    /// as Microsoft Entra does not. List only domains whose addresses are assigned by the provider's administrators: a
+    /// user who can choose their own address could otherwise link another user's account. Empty: none.
     #[serde(default)]
     pub trusted_email_domains: Vec<String>,
-    /// Whether people who signed out here are offered to sign out at the provider too, if it has an address for that.
+    /// Whether users who sign out are offered to sign out at the provider too, if it has an end-session endpoint.
     #[serde(default = "yes")]
     pub offer_sign_out: bool,
 }

@@ -2,17 +2,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// `[retention]`: how long what people wrote is kept.
+/// `[retention]`: data retention.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionConfig {
-    /// Days after an appointment's time, until `bedside retention --apply` removes its reason and the messages of its
-    /// visits, 30 to 36500. Absent: nothing is removed.
+    /// Days after an appointment until `bedside retention --apply` deletes its reason and the chat messages of its
+    /// visits, 30 to 36500. Absent: nothing is deleted.
     pub days: Option<u32>,
 }
 
 impl RetentionConfig {
-    /// How long.
+    /// Returns the retention period.
     #[must_use]
     pub fn keeps(&self) -> Option<Duration> {
         self.days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60))

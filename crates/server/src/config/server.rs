@@ -9,70 +9,70 @@ use url::Url;
 
 use super::{LimitsConfig, Network, is_loopback};
 
-/// `[server]`: how pages and API are reached.
+/// `[server]`: HTTP server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
-    /// The address and port to listen on.
+    /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// The address people type, such as `https://visits.example.org`: scheme, host, and port unless
-    /// it is the scheme's own. Links are made with it, and only pages of this origin may send
-    /// commands. Plain `http` is accepted for `localhost` alone: browsers give no camera elsewhere.
+    /// Public URL, such as `https://visits.example.org`: scheme, host, and port unless it is the scheme's default. It
+    /// is used in links, and only pages of this origin may send state-changing requests. Plain `http` is accepted only
+    /// for `localhost`: browsers give no camera access elsewhere.
     #[serde(deserialize_with = "normalized")]
     pub public_url: String,
-    /// Encryption of the connection.
+    /// TLS settings.
     pub tls: TlsConfig,
-    /// Reverse proxies whose `X-Forwarded-For` is believed. Everybody else's is not read.
+    /// Reverse proxies whose `X-Forwarded-For` header is trusted. The header is ignored in requests from other peers.
     pub trusted_proxies: Vec<Network>,
-    /// How much may be open at a time.
+    /// Limits on open connections.
     pub limits: LimitsConfig,
-    /// How long visits under way may go on when the program is asked to stop (SIGTERM), seconds,
-    /// 0 to 3600. Nothing new begins meanwhile; it stops as soon as no visit is under way.
+    /// Seconds that visits in progress may continue after the server is asked to stop (SIGTERM), 0 to 3600. No new
+    /// visits start during that time. The server stops as soon as no visit is in progress.
     pub drain_seconds: u64,
 }
 
-/// `[server.tls]`: encryption of the connection.
+/// `[server.tls]`: TLS settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TlsConfig {
-    /// None here: for localhost, or behind a reverse proxy that does it.
+    /// No TLS: for localhost, or behind a reverse proxy that terminates TLS.
     Off,
-    /// A certificate made at every start, for trying a phone on the local network.
+    /// Self-signed certificate generated at every start, for testing with a phone on the local network.
     SelfSigned,
-    /// A certificate of your own.
+    /// Certificate from files.
     Files {
-        /// The certificate chain, PEM.
+        /// Certificate chain, PEM.
         certificate: PathBuf,
-        /// Its private key, PEM.
+        /// Private key, PEM.
         key: PathBuf,
     },
-    /// A certificate that the program fetches and renews by itself (ACME, RFC 8555), for the host of
-    /// `server.public_url`. The authority asks back on port 443 (TLS-ALPN-01, RFC 8737).
+    /// Certificate obtained and renewed automatically (ACME, RFC 8555) for the host of `server.public_url`. The
+    /// certificate authority validates on port 443 (TLS-ALPN-01, RFC 8737).
     Acme(AcmeConfig),
 }
 
-/// What is asked of an authority that gives certificates by ACME.
+/// ACME settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcmeConfig {
-    /// The e-mail address the authority writes to when something is wrong with the certificate.
+    /// E-mail address to which the certificate authority sends notices about the certificate.
     pub contact: String,
-    /// That whoever runs this has read the authority's terms, and agrees to them.
+    /// Whether the operator has read the certificate authority's terms and agrees to them.
     pub agree_to_terms: bool,
-    /// The folder for the account's key and the certificate. Only this program's user may read it.
+    /// Folder for the account key and the certificate. Only the server's user may have access to it.
     #[serde(default = "cache")]
     pub cache: PathBuf,
-    /// The authority's directory.
+    /// URL of the ACME directory.
     #[serde(default = "lets_encrypt")]
     pub directory: String,
-    /// The roots, PEM, that the directory's own certificate must come from, and no others: for an authority of the
-    /// clinic's own. Without it, those of the operating system.
+    /// PEM file of root certificates to trust for the ACME directory instead of those of the operating system, for a
+    /// private ACME CA.
     #[serde(default)]
     pub authority: Option<PathBuf>,
 }
 
-/// An origin as browsers write it (URL Standard): small letters, punycode, no default port, no final slash. What is none is
-/// left for [`ServerConfig::validate`].
+/// Normalizes an origin as browsers serialize it (URL Standard): lower case, punycode, no default port, no trailing
+/// slash. Leaves an invalid origin to [`ServerConfig::validate`].
 fn normalized<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     let origin = Url::parse(text.trim()).ok().filter(|url| {
@@ -91,7 +91,7 @@ fn lets_encrypt() -> String {
 }
 
 impl AcmeConfig {
-    /// The contact as the authority is told it (RFC 8555, section 7.3).
+    /// Returns the contact URL for the certificate authority (RFC 8555, section 7.3).
     pub(crate) fn contact_url(&self) -> String {
         format!("mailto:{}", self.contact)
     }
@@ -131,13 +131,13 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Whether people reach this over `https`.
+    /// Returns whether the public URL uses `https`.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.public_url.starts_with("https://")
     }
 
-    /// The host of the address people type, without its port.
+    /// Returns the host of the public URL, without the port.
     #[must_use]
     pub fn host(&self) -> &str {
         let authority = self.public_url.split_once("://").map_or("", |(_, authority)| authority);
@@ -147,14 +147,14 @@ impl ServerConfig {
         }
     }
 
-    /// Whether something in front of the program does the encryption, and is not named in `trusted_proxies`: then
-    /// nothing tells what it passes on from what comes from its machine.
+    /// Returns whether TLS is terminated by a reverse proxy that is not listed in `trusted_proxies`. Requests that it
+    /// forwards cannot then be distinguished from requests by its own machine.
     #[must_use]
     pub fn is_behind_an_unnamed_proxy(&self) -> bool {
         self.is_secure() && self.tls == TlsConfig::Off && self.trusted_proxies.is_empty()
     }
 
-    /// How long visits under way may go on when the program is asked to stop.
+    /// Returns how long visits in progress may continue after the server is asked to stop.
     #[must_use]
     pub const fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -175,7 +175,7 @@ impl ServerConfig {
                 "server.public_url: {url:?} must be scheme and host only, without a path or a final /"
             ));
         }
-        // Browsers say it so; another spelling would be another origin.
+        // Browsers send the origin in lower case; another spelling would not match.
         if url.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(format!("server.public_url: {url:?} must be in small letters"));
         }

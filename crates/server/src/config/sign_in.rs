@@ -2,28 +2,28 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// `[sign_in]`: how people sign in.
+/// `[sign_in]`: sign-in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignInConfig {
-    /// Whether those who work at the clinic must have a second factor.
+    /// Whether clinic staff must use two-factor authentication.
     pub second_factor: SecondFactor,
-    /// Minutes after which a session that nobody used ends. A visit counts as use.
+    /// Idle timeout of a session, in minutes. A visit counts as use.
     pub idle_minutes: u32,
-    /// Hours after which a session ends in any case.
+    /// Absolute lifetime of a session, in hours.
     pub session_hours: u32,
-    /// Password checks at a time. Each takes 46 MiB and about 50 ms of a core.
+    /// Number of concurrent password checks. Each takes 46 MiB of memory and about 50 ms of CPU time.
     pub password_workers: usize,
 }
 
-/// What is asked for beside a password.
+/// Two-factor authentication policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecondFactor {
-    /// A code or a passkey, from whoever wants to have one.
+    /// Optional for all users: a code or a passkey.
     #[default]
     Offered,
-    /// A code or a passkey, from everybody who works at the clinic. Patients are asked for none.
+    /// Required for clinic staff: a code or a passkey. Optional for patients.
     Required,
 }
 
@@ -34,13 +34,13 @@ impl Default for SignInConfig {
 }
 
 impl SignInConfig {
-    /// How long a session lives unused.
+    /// Returns the idle timeout of a session.
     #[must_use]
     pub fn idle(&self) -> Duration {
         Duration::from_secs(u64::from(self.idle_minutes) * 60)
     }
 
-    /// How long a session lives.
+    /// Returns the absolute lifetime of a session.
     #[must_use]
     pub fn absolute(&self) -> Duration {
         Duration::from_secs(u64::from(self.session_hours) * 3600)

@@ -2,12 +2,12 @@ use serde::{Deserialize, Serialize};
 
 use super::is_loopback;
 
-/// `[tracing]`: where it is told how pages come to their media, step by step (OpenTelemetry).
+/// `[tracing]`: export of traces (OpenTelemetry) that show each step of joining a visit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TracingConfig {
-    /// A collector that takes OTLP over HTTP, such as `https://collector.example.org`: traces go to `/v1/traces` there.
-    /// In clear only to this very machine. Absent: nothing is traced. No trace has anything of people's in it.
+    /// OTLP over HTTP collector, such as `https://collector.example.org`. Traces are sent to its `/v1/traces`. Plain
+    /// `http` is allowed only to the local machine. Absent: tracing is disabled. Traces contain no personal data.
     pub otlp_endpoint: Option<String>,
 }
 

@@ -5,26 +5,26 @@ use bedside_visit::{CallBackend, TermsId, VisitRules};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// `[visits]`: how visits are run.
+/// `[visits]`: visits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VisitsConfig {
-    /// How many minutes before its time a patient may come into the waiting room.
+    /// Minutes before the start at which a patient may enter the waiting room.
     pub early_minutes: u32,
-    /// How many minutes after its planned end people may still come in.
+    /// Minutes after the planned end until which participants may still join.
     pub late_minutes: u32,
-    /// How many seconds an absent patient is called before the provider is asked what to do.
+    /// Seconds for which an absent patient is called before the provider is asked what to do.
     pub ring_seconds: u32,
-    /// How many seconds a seat is held for a person whose connection dropped.
+    /// Seconds for which the place of a disconnected participant is held.
     pub seat_held_seconds: u32,
-    /// Who carries the calls of appointments that are made from now on: `embedded`, or `cometchat` where there is
-    /// an account. A provider can move a call at any time.
+    /// Call backend of new appointments: `embedded`, or `cometchat` if an account is configured. A provider can move a
+    /// call to the other backend at any time.
     pub call_backend: CallBackend,
-    /// The clinic's terms for video visits, which patients are asked to agree to in the waiting room, at
-    /// most 2,000 characters. Absent: nobody is asked. Nothing is kept from a patient who does not agree:
-    /// the provider sees it, and decides. Other words are asked about anew.
+    /// Terms for video visits to which patients are asked to consent in the waiting room, at most 2,000 characters.
+    /// Absent: patients are not asked. A patient who does not consent can still use everything: the provider is
+    /// informed and decides. After a change of the text, patients are asked again.
     pub consent_text: Option<String>,
-    /// The language of `consent_text` (BCP 47).
+    /// Language of `consent_text` (BCP 47).
     pub consent_language: String,
 }
 
@@ -43,7 +43,7 @@ impl Default for VisitsConfig {
 }
 
 impl VisitsConfig {
-    /// As the visit machine takes them.
+    /// Returns the rules for the visit state machine.
     #[must_use]
     pub fn rules(&self, cometchat: bool) -> VisitRules {
         VisitRules {
@@ -56,7 +56,7 @@ impl VisitsConfig {
         }
     }
 
-    /// What people are asked to agree to.
+    /// Returns the terms that patients are asked to consent to.
     #[must_use]
     pub fn terms(&self) -> Option<Terms> {
         let text = self.consent_text.as_ref()?.trim().to_owned();

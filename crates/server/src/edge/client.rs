@@ -1,4 +1,4 @@
-//! The address of whoever sent a request, also behind a reverse proxy.
+//! Client IP addresses, including those of clients behind a reverse proxy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,11 +10,11 @@ use crate::app::App;
 use crate::config::Network;
 use crate::error::Error;
 
-/// What proxies write the addresses into that they were sent from. RFC 7239's `Forwarded` is not read: two headers
-/// would be two opinions, and a proxy that writes one passes a stranger's other on.
+/// Header in which proxies append client addresses. RFC 7239's `Forwarded` is ignored: a proxy that sets one of the two
+/// headers forwards the other unchanged from the client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The canonical address that a request came from.
+/// Canonical client IP address of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientIp(pub(crate) IpAddr);
 
@@ -26,7 +26,7 @@ impl FromRequestParts<App> for ClientIp {
     }
 }
 
-/// The address at the other end of the connection: a reverse proxy's, where there is one.
+/// IP address of the TCP peer, which is the reverse proxy if there is one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PeerIp(pub(crate) IpAddr);
 
@@ -48,8 +48,8 @@ fn peer_of(parts: &Parts) -> Result<IpAddr, Error> {
     }
 }
 
-/// Who sent a request that came over a connection from `peer`: `peer`, unless that is a proxy of ours. Then it is the
-/// last address that the proxies named and that is none of them; what stands before it, whoever sent it may have made up.
+/// Returns the client address of a request from `peer`. If `peer` is a trusted proxy, it is the rightmost address in
+/// the header that is not a trusted proxy. Entries further left are client-controlled and must not be trusted.
 fn client_ip(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     let mut address = canonical(peer);
     let lines: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).iter().map(|line| line.as_bytes()).collect();
@@ -63,19 +63,19 @@ fn client_ip(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     address
 }
 
-/// An address, with or without a port.
+/// Parses an address with or without a port.
 fn parse_hop(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let address = text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
     address.or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()).map(canonical)
 }
 
-/// An IPv4 address written as an IPv6 one is that IPv4 address (RFC 4291, section 2.5.5.2).
+/// Converts an IPv4-mapped IPv6 address to IPv4 (RFC 4291, section 2.5.5.2).
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// What one person has: an IPv4 address, or a /64 (RFC 6177), however it is written.
+/// Returns the network of one user: the IPv4 address, or the /64 of an IPv6 address (RFC 6177).
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match canonical(address) {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
@@ -83,8 +83,8 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The /48 of an IPv6 address, which one customer of a provider may have (RFC 6177): 65,536 of [`network`]'s networks.
-/// `None` for IPv4.
+/// Returns the /48 of an IPv6 address, which an internet provider may assign to one customer (RFC 6177). It contains
+/// 65,536 [`network`]s. `None` for IPv4.
 pub(crate) fn wide_network(address: IpAddr) -> Option<IpAddr> {
     match canonical(address) {
         IpAddr::V6(address) => Some(IpAddr::V6((u128::from(address) >> 80 << 80).into())),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a stranger writes, it is the stranger.
+        /// For a peer that is not a trusted proxy, the header has no effect.
         #[test]
         fn a_strangers_header_changes_nothing(peer in any_ip(), lines in proptest::collection::vec(any_line(), 0..4)) {
             prop_assume!(!proxies().iter().any(|proxy| proxy.contains(peer)));
@@ -169,7 +169,7 @@ mod tests {
             prop_assert_eq!(of(&peer.to_string(), &lines), canonical(peer).to_string());
         }
 
-        /// Whatever was written before a proxy added where it was sent from, it is where it was sent from.
+        /// Entries to the left of the one that the proxy appended have no effect.
         #[test]
         fn what_was_there_before_a_proxys_word_changes_nothing(
             client in any_ip(),

@@ -16,14 +16,14 @@ use super::connection_limit::{ConnectionLimit, Permit};
 use super::served::Served;
 use crate::config::Network;
 
-/// How long a client may take to send a request's head, the first as well as those after it.
+/// Time limit for receiving the head of a request, on both new and keep-alive connections.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
-/// The longest head of a request, bytes. Hyper answers a longer one with 431 or 414.
+/// Maximum size of a request head, bytes. Hyper rejects a larger one with 431 or 414.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
-/// How long the other side may take nothing of what is written to it.
+/// How long a write may make no progress because the peer does not read.
 const STALL_TIME: Duration = Duration::from_secs(30);
 
-/// Accepts connections within the limit, before anything is read from them.
+/// Acceptor that applies the connection limit before any data is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Limited {
     limit: ConnectionLimit,
@@ -37,7 +37,7 @@ impl Limited {
 
     fn admit(&self, stream: TcpStream) -> io::Result<Connection> {
         let peer = stream.peer_addr()?.ip();
-        // All connections from a reverse proxy have its address.
+        // Connections from a reverse proxy are not counted for its network, because they carry many clients.
         let counted = Some(peer).filter(|peer| !self.proxies.iter().any(|proxy| proxy.contains(*peer)));
         let permit = self.limit.acquire(counted).ok_or_else(|| io::Error::other("connection limit reached"))?;
         // Messages are small and latency matters.
@@ -59,7 +59,7 @@ impl<S> Accept<TcpStream, S> for Limited {
     }
 }
 
-/// A connection that holds its permit.
+/// A TCP connection that holds its [`Permit`].
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -73,7 +73,7 @@ impl Connection {
         Self { stream, stall_time, stalled: None, permit }
     }
 
-    /// Fails a write that makes no progress for too long.
+    /// Fails a write that has made no progress for too long.
     fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -145,7 +145,7 @@ mod tests {
         drop(theirs);
     }
 
-    /// More bytes than fit between the two, each part taken in time: nobody is slow.
+    /// Sends more than the buffers hold. Each part is read in time, so the peer is not considered stalled.
     #[tokio::test]
     async fn whoever_takes_some_is_written_to() {
         const ALL: usize = 16 << 20;

@@ -1,8 +1,8 @@
-//! Limits on open connections and WebSockets: in total, and for each network.
+//! Limits on open connections and WebSockets, in total and for each network.
 //!
 //! A connection on which no request is being answered is *idle*. When a limit is reached, the connection that has been
-//! idle for longest is closed in favor of the new one, so that connections that are held open without requests keep
-//! no client out. Connections with a request under way, and WebSockets, are never closed for another.
+//! idle for longest is closed in favor of the new one, so that connections held open without requests do not keep other
+//! clients out. Connections with a request in progress, and WebSockets, are never evicted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -16,10 +16,10 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::client::network;
 
-/// How often the log says that a limit is reached, a minute.
+/// How often the log states that a limit is reached, per minute.
 const LOGGED: NonZeroU32 = NonZeroU32::new(1).expect("1 is not zero");
 
-/// A limit. Clones share it.
+/// Connection limit. Clones share its state.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionLimit(Arc<Shared>);
 
@@ -34,7 +34,7 @@ struct Shared {
     logged: DefaultDirectRateLimiter,
 }
 
-/// What is open. The idle ones are kept in the order in which they became idle.
+/// Open connections. The idle ones are ordered by the time at which they became idle.
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
@@ -49,7 +49,7 @@ struct OfNetwork {
     idle: BTreeSet<u64>,
 }
 
-/// What a permit shares with its limit.
+/// State that a permit shares with its limit.
 #[derive(Debug, Default)]
 struct Holder {
     network: Option<IpAddr>,
@@ -57,25 +57,25 @@ struct Holder {
     waker: AtomicWaker,
 }
 
-/// The right to be open, until it is dropped.
+/// Permit for one open connection. It is released when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     limit: ConnectionLimit,
     holder: Arc<Holder>,
-    /// Its key among the idle ones.
+    /// Key among the idle connections.
     idle: Mutex<Option<u64>>,
 }
 
 impl ConnectionLimit {
-    /// `setting` is the configuration key of the limit, for the log.
+    /// Creates a limit. `setting` is its configuration key, for the log.
     pub(crate) fn new(setting: &'static str, most: usize, most_of_a_network: usize) -> Self {
         let logged = RateLimiter::direct(Quota::per_minute(LOGGED));
         let (open, refused, evicted) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
         Self(Arc::new(Shared { setting, most, most_of_a_network, open, refused, evicted, logged }))
     }
 
-    /// Returns a permit for a client's address, or for a client that does not count as a network (a trusted proxy).
-    /// `None` if the limit is reached and nothing is idle.
+    /// Returns a permit for a client address, or `None` if the limit is reached and no connection is idle. Pass no
+    /// address for a trusted proxy, which is exempt from the limit for each network.
     pub(crate) fn acquire(&self, address: Option<IpAddr>) -> Option<Permit> {
         let permit = self.count(address.map(network));
         if permit.is_none() {
@@ -88,17 +88,17 @@ impl ConnectionLimit {
         permit
     }
 
-    /// How many are open now.
+    /// Returns the number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.lock().all
     }
 
-    /// How many were refused.
+    /// Returns the number of refused connections.
     pub(crate) fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
     }
 
-    /// How many idle ones were closed in favor of others.
+    /// Returns the number of idle connections that were evicted.
     pub(crate) fn evicted(&self) -> u64 {
         self.0.evicted.load(Ordering::Relaxed)
     }
@@ -136,7 +136,7 @@ impl ConnectionLimit {
 }
 
 impl Open {
-    /// Gives one back.
+    /// Releases a connection.
     fn forget(&mut self, network: Option<IpAddr>, idle: Option<u64>) {
         self.all -= 1;
         if let Some(idle) = idle {
@@ -155,7 +155,8 @@ impl Open {
 }
 
 impl Permit {
-    /// From now on it may be evicted. A trusted proxy's never is: what it holds open is for many clients.
+    /// Marks the connection as idle, so that it may be evicted. Connections from trusted proxies are never evicted,
+    /// because they carry many clients.
     pub(crate) fn set_idle(&self) {
         let Some(network) = self.holder.network else { return };
         let (mut open, mut idle) = (self.limit.lock(), self.own_idle());
@@ -171,7 +172,7 @@ impl Permit {
         *idle = Some(key);
     }
 
-    /// From now on it is not evicted, unless it has been already.
+    /// Marks the connection as busy, so that it is not evicted. Has no effect if it has been evicted already.
     pub(crate) fn set_busy(&self) {
         let mut open = self.limit.lock();
         let Some(key) = self.own_idle().take() else { return };
@@ -181,7 +182,7 @@ impl Permit {
         }
     }
 
-    /// Whether it was given to another. If not, `waker` is woken when it is.
+    /// Returns whether the connection has been evicted. If not, `waker` is woken when it is.
     pub(crate) fn poll_evicted(&self, waker: &Waker) -> bool {
         self.holder.waker.register(waker);
         self.is_evicted()
@@ -191,7 +192,7 @@ impl Permit {
         self.holder.is_evicted.load(Ordering::Acquire)
     }
 
-    /// Locked after the limit, never before.
+    /// Lock order: the limit first, then this.
     fn own_idle(&self) -> MutexGuard<'_, Option<u64>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,7 +241,8 @@ mod tests {
         for permit in [&one, &two, &three] {
             permit.set_idle();
         }
-        // The first has been served since, so that the second is the longest idle; the third has a request under way.
+        // The first has served a request since, so the second is now the longest idle. The third has a request in
+        // progress.
         one.set_busy();
         one.set_idle();
         three.set_busy();

@@ -1,11 +1,12 @@
-//! File descriptors: each connection takes one.
+//! File descriptor limit of the process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is needed beside connections: the database, media ports, media over TCP.
+/// File descriptors needed in addition to connections: database, media ports, media over TCP.
 const BESIDE: u64 = 1_024;
 
-/// Asks the operating system for as many files as the limits need: what it gives a program at first is often 1,024.
+/// Raises the file descriptor limit of the process to what the connection limits need. The initial soft limit is often
+/// 1,024.
 pub(crate) fn make_room(connections: usize) {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(BESIDE);
     let now = getrlimit(Resource::Nofile);

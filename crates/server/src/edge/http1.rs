@@ -1,6 +1,6 @@
-//! HTTP/1.1 alone: a page is a few files and one WebSocket, which HTTP/2 would not carry any faster, and its streams,
-//! resets and header frames would be one more thing to flood. TLS does not offer it (ALPN), and whoever begins with
-//! its preface all the same is not listened to.
+//! Restricts connections to HTTP/1.1. A page consists of a few files and one WebSocket, which HTTP/2 would not speed
+//! up, and HTTP/2's streams, resets and header frames add attack surface. TLS does not offer it (ALPN), and connections
+//! that begin with its preface are closed.
 
 use std::future::Future;
 use std::io;
@@ -10,10 +10,10 @@ use std::task::{Context, Poll, ready};
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How an HTTP/2 connection begins (RFC 9113, section 3.4). No method of HTTP/1.1 is called that.
+/// Beginning of the HTTP/2 connection preface (RFC 9113, section 3.4). It is not a valid HTTP/1.1 method.
 const PREFACE: &[u8] = b"PRI ";
 
-/// Around an acceptor: what it accepts does not speak HTTP/2.
+/// Acceptor wrapper that rejects HTTP/2 connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Http1Only<A>(pub(crate) A);
 
@@ -35,11 +35,11 @@ where
     }
 }
 
-/// A connection that fails when it begins as HTTP/2 does.
+/// Connection that fails if it begins with the HTTP/2 preface.
 #[derive(Debug)]
 pub(crate) struct Http1<S> {
     stream: S,
-    /// What would be next if it were HTTP/2; nothing once it is known not to be.
+    /// Rest of the preface to compare with. Empty once the connection is known not to be HTTP/2.
     awaited: &'static [u8],
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of something that comes in these parts.
+    /// Sends `parts` separately and returns what is read of them.
     async fn read(parts: &[&str]) -> io::Result<String> {
         let (mut theirs, ours) = tokio::io::duplex(64);
         let mut ours = Http1 { stream: ours, awaited: PREFACE };

@@ -1,4 +1,4 @@
-//! TCP connections: client addresses, connection limits, time limits and HTTP/1.1 only.
+//! Network edge: client addresses, connection limits, time limits, and HTTP/1.1 only.
 
 mod client;
 mod connection;

@@ -1,4 +1,4 @@
-//! Which connections are idle: those on which no request is being answered.
+//! Tracks which connections are idle, that is, have no request in progress.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use tower_service::Service;
 
 use super::connection_limit::Permit;
 
-/// A service for one connection that keeps its permit busy while a request is answered, and for good once it has
-/// become a WebSocket (101 Switching Protocols).
+/// Service for one connection. It marks the permit as busy while a request is answered, and permanently after an
+/// upgrade to a WebSocket (101 Switching Protocols).
 #[derive(Debug, Clone)]
 pub(crate) struct Served<S> {
     service: S,
@@ -18,14 +18,14 @@ pub(crate) struct Served<S> {
 }
 
 impl<S> Served<S> {
-    /// The connection is idle until its first request has come.
+    /// Creates the service. The connection is idle until its first request arrives.
     pub(super) fn new(service: S, permit: Arc<Permit>) -> Self {
         permit.set_idle();
         Self { service, permit }
     }
 }
 
-/// Idle again when the request is answered or given up.
+/// Marks the permit as idle again when the request is answered or dropped.
 struct Busy(Option<Arc<Permit>>);
 
 impl Busy {

@@ -1,4 +1,4 @@
-//! What is looked at.
+//! Individual health checks.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::tasks::{TaskReport, TaskState};
 use crate::text::rfc3339_exact;
 use crate::tls::Shown;
 
-/// With less than this an operator should look.
+/// Free disk space in bytes below which the status is degraded.
 const LITTLE_SPACE: u64 = 256 * 1024 * 1024;
-/// With less than this the database cannot be relied on to take what visits write.
+/// Free disk space in bytes below which the database cannot be relied on to accept writes.
 const NO_SPACE: u64 = 1024 * 1024;
-/// Heads of the audit log are kept once a minute.
+/// How long writing audit log heads may fail before it is reported. They are written once a minute.
 const HEADS_LATE_AFTER: Duration = Duration::from_secs(150);
-/// So long before it ends a certificate should have been renewed.
+/// How long before its expiry a certificate should have been renewed.
 const RENEW_BEFORE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The store, by a real write.
+/// Checks the store with an actual write.
 pub(super) async fn store(store: &dyn Store, limit: Duration) -> Check {
     let failing = |detail: String| Check::new("store", Status::Failing, detail);
     match timeout(limit, store.check_writable()).await {
@@ -36,7 +36,7 @@ pub(super) async fn store(store: &dyn Store, limit: Duration) -> Check {
     }
 }
 
-/// The space that is left for the database.
+/// Checks the free disk space for the database.
 pub(super) async fn disk(aside: &Aside, app: &App) -> Check {
     let folder = app.config.database.path.parent().filter(|folder| *folder != Path::new("")).map(Path::to_owned);
     let folder = folder.unwrap_or_else(|| PathBuf::from("."));

@@ -1,6 +1,7 @@
-//! Health: whether each part of the program works, for load balancers, monitoring and the log.
+//! Health of each component, for load balancers, monitoring and the log.
 //!
-//! `/livez` says that the process answers, `/readyz` that new visits are welcome here, `/healthz` what is wrong.
+//! `/livez` reports that the process responds, `/readyz` whether the instance accepts new visits, `/healthz` the
+//! details.
 
 mod checks;
 mod page;
@@ -18,20 +19,20 @@ pub(crate) use page::{live, ready, report};
 use crate::app::App;
 use crate::aside::Aside;
 
-/// However many ask, the store is written to and the disk looked at no more often than this.
+/// How long a report is cached, so that frequent requests do not cause more frequent database writes and disk checks.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// How often health is looked at when nobody asks, so that the log says what changed.
+/// Interval of health checks without requests, so that changes are logged.
 pub(crate) const LOOKED_AT_EVERY: Duration = Duration::from_secs(15);
-/// How long the store, or the disk, may take.
+/// Time limit for each check of the store or the disk.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// How a part is doing.
+/// Status of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
     Ok,
-    /// It works, and an operator should look at it.
+    /// The component works, but needs an operator's attention.
     Degraded,
-    /// It does not work: no new visits are welcome here.
+    /// The component does not work, and the instance does not accept new visits.
     Failing,
 }
 
@@ -45,12 +46,12 @@ impl Status {
     }
 }
 
-/// How one part is doing, and what else is known of it.
+/// Result of one check.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) status: Status,
-    /// What is wrong, for an operator.
+    /// Description of the fault, for operators.
     pub(crate) detail: Option<String>,
     pub(crate) more: Vec<(&'static str, Value)>,
 }
@@ -65,13 +66,13 @@ impl Check {
         self
     }
 
-    /// A number that belongs to it.
+    /// Returns a numeric value of the check by name.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.more.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_f64())
     }
 }
 
-/// How everything is doing.
+/// Results of all checks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Report {
     pub(crate) checks: Vec<Check>,
@@ -100,7 +101,7 @@ impl Report {
     }
 }
 
-/// The latest report.
+/// Caches the latest report.
 pub(crate) struct Health {
     latest: Mutex<Option<(Instant, Arc<Report>)>>,
     said: std::sync::Mutex<BTreeMap<&'static str, Status>>,
@@ -115,7 +116,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// How everything is doing, at most a second ago. All who ask meanwhile wait for the same answer.
+    /// Returns a report that is at most a second old. Concurrent callers wait for the same report.
     pub(crate) async fn report(&self, app: &App) -> Arc<Report> {
         let mut latest = self.latest.lock().await;
         if let Some((at, report)) = &*latest
@@ -144,7 +145,7 @@ impl Health {
         }
     }
 
-    /// Logs what is not as it was.
+    /// Logs status changes.
     fn say(&self, app: &App, report: &Report) {
         let file = app.config.database.path.display();
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);

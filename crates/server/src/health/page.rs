@@ -1,4 +1,4 @@
-//! `GET /livez`, `GET /readyz` and `GET /healthz`.
+//! Handlers of `GET /livez`, `GET /readyz` and `GET /healthz`.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,13 +10,13 @@ use crate::app::App;
 use crate::edge::PeerIp;
 use crate::error::not_serving;
 
-/// `GET /livez`: the process answers. Nothing else is looked at: a program that drains, or whose disk is full, is not to be
-/// killed for it.
+/// Handles `GET /livez`. Checks nothing else, because an orchestrator must not kill a process that is draining or whose
+/// disk is full.
 pub(crate) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: new visits are welcome here.
+/// Handles `GET /readyz`: whether the instance accepts new visits.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.hub.is_stopping() {
         return not_serving("stopping\n");
@@ -27,7 +27,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     }
 }
 
-/// `GET /healthz`: what is wrong, for clients that may read `/metrics`; one word for all others.
+/// Handles `GET /healthz`: all details for clients that may read `/metrics`, a single word for others.
 pub(crate) async fn report(State(app): State<App>, PeerIp(peer): PeerIp, headers: HeaderMap) -> Response {
     let report = app.health.report(&app).await;
     let stopping = app.hub.is_stopping();

@@ -7,8 +7,9 @@ use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Libraries whose tracing writes secrets, and what of it does not: the WebSocket library writes whole messages, with names
-/// and keys, so does that of passkeys, and the ICE library the passwords that media connections begin with.
+/// Libraries that log secrets at verbose levels, with the highest safe level. The WebSocket library logs whole
+/// messages, including names and keys, and so does the passkey library. The ICE library logs the passwords of media
+/// connections.
 const TALKATIVE: [(&str, LevelFilter); 5] = [
     ("tungstenite", LevelFilter::INFO),
     ("tokio_tungstenite", LevelFilter::INFO),
@@ -17,9 +18,10 @@ const TALKATIVE: [(&str, LevelFilter); 5] = [
     ("webauthn_rs_core", LevelFilter::OFF),
 ];
 
-/// The levels asked for, such as `info` or `bedside=debug`; `info` if they cannot be read.
+/// Creates the filter for the given levels, such as `info` or `bedside=debug`. Falls back to `info` if they cannot be
+/// parsed.
 ///
-/// What a library writes that would write secrets is never among them, whatever is asked for.
+/// Levels at which a library would log secrets are excluded regardless of the given levels.
 pub fn log_filter<S: Subscriber + for<'a> LookupSpan<'a>>(levels: &str) -> impl Filter<S> + use<S> {
     let asked =
         EnvFilter::try_new(levels).unwrap_or_else(|_| EnvFilter::default().add_directive(LevelFilter::INFO.into()));

@@ -1,27 +1,27 @@
-//! Rate limit for each place in the program that logs, so that nobody outside can fill the log.
+//! Rate limit for each log call site, so that clients cannot flood the log.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
 
-/// So many lines of one place may come at once.
+/// Maximum burst of lines from one call site.
 const BURST: u32 = 60;
-/// After that one is let through in this time.
+/// Interval at which one more line is allowed after a burst.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What is to happen with a line.
+/// What to do with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is written, after a note that so many of its kind were not.
+    /// Write the line, after a note about `suppressed` earlier lines from the same call site.
     Write { suppressed: u64 },
-    /// It is the first of its kind that is not written: a note says so in its place.
+    /// Suppress the line, and write a note instead because it is the first one suppressed.
     Announce,
-    /// It is not written.
+    /// Suppress the line.
     Suppress,
 }
 
-/// Token buckets, one for each place that logs.
+/// Token buckets by call site.
 #[derive(Debug, Default)]
 pub(super) struct Limits(HashMap<Identifier, Bucket>);
 

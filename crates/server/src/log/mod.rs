@@ -1,4 +1,4 @@
-//! The log: what is filtered out of it, and its output, which never makes a caller wait.
+//! Logging: filtering, and non-blocking output.
 
 mod filter;
 mod limit;

@@ -1,5 +1,5 @@
-//! Writes the log on a thread of its own. Callers only put a line into a bounded queue: a reader of standard error that
-//! stops costs lines, never a call or a request.
+//! Writes the log on a separate thread. Callers put lines into a bounded queue, so that a stalled reader of standard
+//! error costs log lines but never blocks a call or a request.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -13,57 +13,57 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::limit::{Limits, Verdict};
 
-/// Lines that may wait for the reader.
+/// Maximum number of queued lines.
 const QUEUE: usize = 8_192;
-/// Bytes of them.
+/// Maximum size of queued lines, bytes.
 const QUEUE_BYTES: u64 = 8 * 1024 * 1024;
-/// How long the end of the program waits for the reader.
+/// How long shutdown waits for the queue to be written.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// What of the log was lost since the start.
+/// Log lines lost since startup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LogStatistics {
-    /// Lines dropped because the reader did not keep up, or because they could not be written.
+    /// Lines dropped because the reader was too slow or the write failed.
     pub(crate) dropped: u64,
-    /// Lines left out because there were too many of one kind.
+    /// Lines suppressed by the rate limit.
     pub(crate) suppressed: u64,
 }
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
 
-/// What of this program's log was lost.
+/// Returns the statistics of this process's log.
 pub(crate) fn statistics() -> LogStatistics {
     LogStatistics { dropped: DROPPED.load(Ordering::Relaxed), suppressed: SUPPRESSED.load(Ordering::Relaxed) }
 }
 
-/// The running output. When it is dropped, what waits is written, for as long as the reader takes it.
+/// Handle to the log thread. Dropping it writes the queued lines, with a time limit.
 #[derive(Debug)]
 pub struct LogOutput {
     shared: Arc<Shared>,
     done: Receiver<()>,
 }
 
-/// Gives each event its place in the queue.
+/// Creates a [`Line`] for each log event.
 #[derive(Debug, Clone)]
 pub struct LogWriter(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     lines: Mutex<Option<SyncSender<Vec<u8>>>>,
-    /// Bytes that wait.
+    /// Bytes in the queue.
     waiting: AtomicU64,
     dropped: AtomicU64,
-    /// Lines that were dropped and not reported yet.
+    /// Dropped lines that have not been reported in the log yet.
     unreported: AtomicU64,
     limits: Mutex<Limits>,
 }
 
 impl LogOutput {
-    /// Starts the thread, which writes to `into`.
+    /// Starts the log thread, which writes to `into`.
     ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If the operating system cannot create a thread.
     pub fn start(into: impl Write + Send + 'static) -> io::Result<(Self, LogWriter)> {
         let (sender, lines) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(1);
@@ -97,7 +97,7 @@ impl Shared {
         while let Ok(line) = lines.recv() {
             self.waiting.fetch_sub(line.len() as u64, Ordering::Relaxed);
             if into.write_all(&line).and_then(|()| into.flush()).is_err() {
-                // Nothing is left to complain to; it is counted, and said as soon as something can be written.
+                // The failure itself cannot be logged now. It is counted, and reported after the next successful write.
                 self.count_dropped();
                 continue;
             }
@@ -118,7 +118,7 @@ impl Shared {
         self.unreported.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Never waits, but for other callers that do the same.
+    /// Queues a line without waiting for the log thread.
     fn put(&self, line: Vec<u8>) {
         if line.is_empty() {
             return;
@@ -147,7 +147,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
         Line { shared: Some(Arc::clone(&self.0)), text: Vec::new() }
     }
 
-    /// What the operator asked for beyond the usual is not limited.
+    /// Verbose levels are enabled only by the operator, so they are not rate limited.
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
         if *meta.level() > Level::INFO {
             return self.make_writer();
@@ -177,10 +177,10 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
-/// One event's text, which is put into the queue when it is whole.
+/// Text of one log event. It is queued when dropped.
 #[derive(Debug)]
 pub struct Line {
-    /// `None`: the line is left out.
+    /// `None` if the line is suppressed.
     shared: Option<Arc<Shared>>,
     text: Vec<u8>,
 }
@@ -217,13 +217,13 @@ mod tests {
 
     use super::*;
 
-    /// A reader that can be stopped, as a pipe whose other end is not read.
+    /// A reader that can be stopped, like a pipe whose other end is not read.
     #[derive(Debug, Clone, Default)]
     struct Reader(Arc<Read>);
 
     #[derive(Debug, Default)]
     struct Read {
-        /// Whether it is stopped, and what it has read.
+        /// Whether the reader is stopped, and what it has read.
         state: Mutex<(bool, Vec<u8>)>,
         changed: Condvar,
     }
