@@ -84,8 +84,8 @@ fn warn(text: &str) {
 
 static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line to standard output. The command has been carried out by then, so a write error is reported only
-/// through the exit code.
+/// Prints a line to standard output. The command has been carried out by then, so a write error does not fail it: the
+/// error is reported once on standard error, and through the exit code.
 fn say(line: &str) {
     let mut out = std::io::stdout();
     let written = std::io::Write::write_all(&mut out, format!("{line}\n").as_bytes());

@@ -11,7 +11,7 @@ use crate::jobs::{Backoff as _, Outcome, new_job};
 
 /// The kind of these jobs.
 pub(crate) const REVOCATION: &str = "cometchat_revocation";
-/// How long a revocation is retried. CometChat's own tokens are issued anew for each visit.
+/// How long a revocation is retried. Auth tokens at CometChat are requested anew for each visit.
 const IN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Queues the revocation of a user's tokens. It runs after the transaction is committed.

@@ -237,8 +237,8 @@ impl TcpPort {
         (!self.connections.is_empty()).then(|| now + Duration::from_secs(1))
     }
 
-    /// Closes connections that are idle or have not been verified in time. `is_proved` returns whether an address
-    /// still belongs to a page.
+    /// Closes connections that are idle or have not been verified in time. A verified connection becomes unverified
+    /// again when `is_proved` returns false for its address, because it no longer belongs to a page.
     pub(super) fn sweep(&mut self, registry: &Registry, now: Instant, is_proved: impl Fn(SocketAddr) -> bool) {
         for connection in self.connections.values_mut().filter(|connection| connection.proved) {
             if !is_proved(connection.remote) {

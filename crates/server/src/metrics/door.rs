@@ -32,7 +32,7 @@ impl Door {
     /// Creates the access control and reads the token.
     ///
     /// # Errors
-    /// One sentence that names the setting: the token file cannot be read.
+    /// One sentence that names the setting, if the token file cannot be read or contains no valid token.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let loopback = config.metrics.loopback && !config.server.is_behind_an_unnamed_proxy();
         if config.metrics.loopback && !loopback {
@@ -45,7 +45,8 @@ impl Door {
         Ok(Self { loopback, token, config: config.metrics.clone(), aside })
     }
 
-    /// Reloads the token from its file. If the file cannot be read or is empty, the old token stays valid.
+    /// Reloads the token from its file. If the file cannot be read or contains no valid token, the old token stays
+    /// valid.
     pub(crate) async fn reread(&self) {
         if self.config.token_file.is_none() {
             return;

@@ -181,7 +181,7 @@ async fn elsewhere_used(
         None => false,
     };
     let page = render(&AdmissionPage { layout: Layout::new(app), waits })?;
-    // A cookie whose request was denied or expired is replaced, so that it gives no access later.
+    // A cookie without a pending request is replaced, so that it gives no access later.
     let jar = if waits { jar } else { give_cookie(app, jar, invite, appointment)? };
     Ok((jar, page).into_response())
 }
