@@ -41,7 +41,7 @@ pub(crate) struct Once {
 
 impl Once {
     /// Creates the key of an API request. A client may use each key for one request only. `kind` is the operation,
-    /// `asked` all request parameters.
+    /// and `asked` lists all request parameters.
     pub(crate) fn of_program(identity: &Identity, kind: &str, key: &IdempotencyKey, asked: &[&str]) -> Option<Self> {
         let key = key.0.as_deref()?;
         let user = identity.principal.user.to_string();

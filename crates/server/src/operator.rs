@@ -90,18 +90,18 @@ pub struct AppointmentToAdd {
     pub backend: Option<CallBackend>,
 }
 
-/// The result of applying the retention period to old appointments.
+/// The result of applying the retention period to the text of old appointments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Forgotten {
     /// Whether the data was removed. False for a dry run.
     pub applied: bool,
-    /// Number of appointments past the retention period.
+    /// Number of appointments whose text was removed, or would be.
     pub appointments: u64,
-    /// Number of reasons removed.
+    /// Number of reasons among that text.
     pub reasons: u64,
-    /// Number of messages removed.
+    /// Number of chat messages among that text.
     pub messages: u64,
-    /// Number of appointments kept because of a legal hold.
+    /// Number of appointments skipped because of a legal hold.
     pub held: u64,
 }
 
@@ -231,7 +231,7 @@ impl Operator {
         Ok(removed)
     }
 
-    /// Removes all passkeys of a user and ends the sessions opened with them, for example after losing a device.
+    /// Removes all passkeys of a user and ends all of their sessions, for example after losing a device.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -364,9 +364,9 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Removes the reasons and chat messages of appointments that took place more than `keeps` ago, if `apply` is
-    /// set. Otherwise only counts them. Each appointment is processed in its own transaction, so an interruption
-    /// leaves none half done.
+    /// Removes the reasons and chat messages of appointments that were scheduled more than `keeps` ago, if `apply` is
+    /// set. Otherwise only counts them. Appointments under legal hold are skipped. Each appointment is processed in
+    /// its own transaction, so an interruption leaves none half done.
     ///
     /// # Errors
     /// [`OperatorError`].

@@ -33,7 +33,7 @@ struct CodePage {
 pub(super) enum Asked {
     /// A TOTP code.
     Code,
-    /// Setting up two-factor authentication, for users who have only a password.
+    /// Setting up two-factor authentication, for users who have no second factor yet.
     SetUp,
     /// Signing in with a passkey instead.
     Passkey,
@@ -48,7 +48,8 @@ pub(super) async fn asked(app: &App, account: &Account) -> Result<Option<Asked>,
     if !is_required(app, account) {
         return Ok(None);
     }
-    // Otherwise an attacker with only the password could enrol their own second factor next to the user's passkey.
+    // Otherwise an attacker with only the first factor could enrol their own second factor next to the user's
+    // passkey.
     let has_passkey = app.passkeys.is_some() && !app.store.list_passkeys(account.user).await?.is_empty();
     Ok(Some(if has_passkey { Asked::Passkey } else { Asked::SetUp }))
 }
@@ -154,7 +155,7 @@ fn from_the_beginning() -> Response {
 }
 
 /// Returns the account that waits for a second factor. `None` if it has been disabled, or if its TOTP enrolment has
-/// changed since the password was checked.
+/// changed since the first factor was checked.
 async fn account_of(app: &App, waits: &Waits) -> Result<Option<Account>, Error> {
     let account = app.store.get_account_of(waits.user).await?;
     let to_set_up = waits.offered.is_some();

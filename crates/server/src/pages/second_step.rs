@@ -24,8 +24,8 @@ use crate::mail::{Change, tell};
 struct OfferPage<'a> {
     layout: Layout,
     typed: &'a str,
-    /// Where to continue after signing in, if the user enrols during sign-in. In that case they have already given
-    /// their password, and the server keeps the secret.
+    /// Where to continue after signing in, if the user enrols during sign-in. In that case they have already passed
+    /// the first factor, and the server keeps the secret.
     next: Option<String>,
     /// The encrypted secret, for the form of a signed-in user.
     sealed: String,

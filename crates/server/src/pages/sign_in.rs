@@ -191,7 +191,8 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
 /// How a user authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
-    /// With a password, and a second factor if the account has one.
+    /// With a password, and a second factor if the account has one. Also used for a provider sign-in that was
+    /// completed with a TOTP code.
     Password,
     /// With an OpenID provider.
     Provider,
