@@ -364,7 +364,8 @@ impl Choice {
         Self::new(&one.person, one.person.specialty.as_ref().map(|specialty| format!(", {}", isolated(specialty))))
     }
 
-    /// Options of a `select` element can hold only plain text.
+    /// Creates a choice. The name is isolated for bidirectional text, because an option of a `select` element can
+    /// hold only plain text.
     fn new(person: &Person, more: Option<String>) -> Self {
         let words = format!("{}{}", isolated(person.name.reveal()), more.unwrap_or_default());
         Self { user: person.id.to_string(), words, born: None }

@@ -94,7 +94,8 @@ impl NowMark {
         }
     }
 
-    /// Accepts numbers by reference and by value, because templates pass both.
+    /// Returns whether the marker precedes this row. Accepts the index by reference and by value, because templates
+    /// pass both.
     pub(super) fn is_before(&self, row: impl Borrow<usize>) -> bool {
         self.before == *row.borrow()
     }

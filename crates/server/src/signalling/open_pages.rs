@@ -65,7 +65,7 @@ impl OpenPages {
 }
 
 impl Entry {
-    /// `notify_one` stores the notification if the page is busy.
+    /// Asks the page to recheck its permissions. `notify_one` stores the notification if the page is busy.
     fn doubt(&self) {
         self.doubt.notify_one();
     }
