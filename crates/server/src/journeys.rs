@@ -1,8 +1,8 @@
-//! Traces of how pages come to their media, for a collector of OpenTelemetry, where one is configured.
+//! OpenTelemetry traces of how pages join media, sent to an OTLP collector if one is configured.
 //!
-//! Made with its API alone, and not from what is logged: so a trace has what is put into it here, and nothing of people's.
-//! A journey is the random name of a trace and of the page's span in it; it travels with the page, in the address of its
-//! WebSocket.
+//! Spans are created directly with the OpenTelemetry API and not from log events, so a trace contains only the
+//! attributes set here and no personal data. A journey identifies the trace and the page's span in it. The page
+//! passes it on in the URL of its WebSocket.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -20,36 +20,38 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 use crate::config::TracingConfig;
 use crate::metrics::Joined;
 
-/// How long the last spans may take to be sent when the program stops.
+/// How long sending the last spans may take at shutdown.
 const GOODBYE: Duration = Duration::from_secs(3);
 
-/// A page's way to its media, by name.
+/// The trace context of a page that joins media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Journey {
     trace: TraceId,
     span: SpanId,
 }
 
-/// Where journeys are told, if they are.
+/// The trace exporter, if one is configured.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Journeys(Option<(SdkTracerProvider, SdkTracer)>);
 
-/// A page that is being made.
+/// The span of a page request.
 pub(crate) struct PageSpan(Span);
 
-/// When a page's media connection came to what.
+/// When the stages of a media connection took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JoinTimes {
-    /// When the page said hello, if this is what it said hello for; else as `offered`.
+    /// When the page opened its WebSocket, if this is the first offer after that; otherwise the same as `offered`.
     pub(crate) begun: Timestamp,
     pub(crate) offered: Timestamp,
-    /// When the page was told the answer; absent if it never was.
+    /// When the answer was sent. `None` if it never was.
     pub(crate) answered: Option<Timestamp>,
-    /// When its media could flow, or it was clear that they would not.
+    /// When media could flow, or the attempt failed.
     pub(crate) ended: Timestamp,
 }
 
 impl Journeys {
+    /// Sets up the exporter.
+    ///
     /// # Errors
     /// One sentence that names the setting.
     pub(crate) fn new(config: &TracingConfig) -> Result<Self, String> {
@@ -68,14 +70,14 @@ impl Journeys {
         Ok(Self(Some((provider, tracer))))
     }
 
-    /// Begins a journey with a page, which was asked for at that time.
+    /// Starts a trace for a page request that arrived at `asked`.
     pub(crate) fn begin(&self, role: Role, asked: Timestamp) -> Option<PageSpan> {
         let (_, tracer) = self.0.as_ref()?;
         let builder = builder("page", asked, role).with_kind(SpanKind::Server);
         Some(PageSpan(tracer.build_with_context(builder, &Context::new())))
     }
 
-    /// The page has connected: its WebSocket was asked for at one time, and the visit knew of it at the other.
+    /// Records that the page's WebSocket was requested at `from` and connected to the visit at `until`.
     pub(crate) fn hello(&self, journey: Option<Journey>, role: Role, (from, until): (Timestamp, Timestamp)) {
         let Some((_, tracer)) = &self.0 else { return };
         let builder = builder("hello", from, role).with_kind(SpanKind::Server);
@@ -83,7 +85,7 @@ impl Journeys {
         span.end_with_timestamp(time(until));
     }
 
-    /// The page has its media, or will not have them.
+    /// Records the outcome of joining media.
     pub(crate) fn join(&self, journey: Option<Journey>, role: Role, outcome: Joined, times: &JoinTimes) {
         let Some((_, tracer)) = &self.0 else { return };
         let JoinTimes { begun, offered, answered, ended } = *times;
@@ -104,7 +106,7 @@ impl Journeys {
         join.end_with_timestamp(time(ended));
     }
 
-    /// Sends what has not been sent, for a program that stops.
+    /// Sends the remaining spans at shutdown.
     pub(crate) async fn stop(&self) {
         let Some((provider, _)) = self.0.clone() else { return };
         let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(GOODBYE)).await;
@@ -115,20 +117,20 @@ impl Journeys {
 }
 
 impl PageSpan {
-    /// What the page is to say of itself as it connects.
+    /// Returns the trace context that the page passes on when it connects.
     pub(crate) fn journey(&self) -> Journey {
         let context = self.0.span_context();
         Journey { trace: context.trace_id(), span: context.span_id() }
     }
 
-    /// The page has been made.
+    /// Ends the span of the page request.
     pub(crate) fn end(mut self, at: Timestamp) {
         self.0.end_with_timestamp(time(at));
     }
 }
 
 impl Journey {
-    /// As it is displayed; `None` if it is none.
+    /// Parses the displayed form. Returns `None` if it is invalid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (trace, span) = text.split_once('-')?;
         let hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -151,7 +153,7 @@ fn builder(name: &'static str, from: Timestamp, role: Role) -> SpanBuilder {
     SpanBuilder::from_name(name).with_start_time(time(from)).with_attributes([role])
 }
 
-/// Within a page's span; of its own, where the page does not say which.
+/// Returns a context within the page's span, or an empty context, which starts a new trace.
 fn context_of(journey: Option<Journey>) -> Context {
     let Some(Journey { trace, span }) = journey else { return Context::new() };
     let page = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);

@@ -1,4 +1,4 @@
-//! What an operator does with keys: another root key, other data keys, and what there is.
+//! Key management commands: replacing the root key, rotating data keys, and reporting.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,25 +11,26 @@ use crate::auth::place_of_second_step;
 use crate::keys::{KeyError, Keys};
 use crate::text::rfc3339_exact;
 
-/// How much is done in one transaction: others wait for it.
+/// Number of items per transaction. Limited because other writers wait for it.
 const BATCH: u32 = 100;
 
-/// Why a command about keys was not done, or only half: what was done stays, and the rest can be done again.
+/// Why a key command failed. It may have been partly carried out; that part is kept, and the command can be run
+/// again.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyWorkError {
-    /// The old key and the present one are the same.
+    /// The old and the current root key are the same.
     #[error("the old key and the present one are the same: move the key file away, and let a new one be made")]
     SameKey,
-    /// The present key was replaced once.
+    /// The current root key was retired earlier.
     #[error("the root key {0} was replaced before, and is not taken back: let a new one be made")]
     Replaced(RootId),
-    /// A second step of signing in that neither key opens.
+    /// A TOTP secret cannot be decrypted with either key.
     #[error("the second step of user {0} opens with neither key: `bedside user forget-second-step`, then again")]
     SecondStep(UserId),
-    /// A signer of before that neither key opens.
+    /// The record of a retired audit signing key cannot be decrypted with either key.
     #[error("what is kept of the root key {0} opens with neither key")]
     Retired(RootId),
-    /// There is no key.
+    /// The root key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The database failed.
@@ -37,14 +38,14 @@ pub enum KeyWorkError {
     Store(#[from] StoreError),
 }
 
-/// What was put under the present root key.
+/// The result of re-encrypting with the current root key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rewrapped {
-    /// Its name.
+    /// The ID of the current root key.
     pub root: RootId,
-    /// So many data keys.
+    /// Number of data keys re-encrypted.
     pub data_keys: u64,
-    /// So many second steps of signing in.
+    /// Number of TOTP secrets re-encrypted.
     pub second_steps: u64,
 }
 
@@ -55,8 +56,8 @@ impl fmt::Display for Rewrapped {
     }
 }
 
-/// Puts everything that is sealed with the old root key under the present one. It may stop half-way and be begun again;
-/// the program may run meanwhile, if it has both keys.
+/// Re-encrypts everything that is encrypted with the old root key under the current one. Can be interrupted and run
+/// again, and may run while the server is running if the server has both keys.
 ///
 /// # Errors
 /// [`KeyWorkError`].
@@ -103,7 +104,8 @@ pub async fn rewrap_keys(store: &dyn Store, clock: &dyn Clock, keys: &Keys) -> R
     Ok(done)
 }
 
-/// Notes until which line the old key signed heads of the audit log, and takes along what was noted of those before it.
+/// Records up to which line the old root key signed audit heads, and re-encrypts the records of root keys retired
+/// before.
 async fn retire_old(store: &dyn Store, clock: &dyn Clock, keys: &Keys) -> Result<(), KeyWorkError> {
     let Some(old) = &keys.old else { return Ok(()) };
     let (root, sealer) = (old.id()?, keys.sealer()?);
@@ -143,8 +145,8 @@ async fn retire_old(store: &dyn Store, clock: &dyn Clock, keys: &Keys) -> Result
     Ok(())
 }
 
-/// Gives everybody, and every appointment, whose data key is older than `age` another one, and seals what belongs to
-/// them anew. It may stop half-way and be begun again, and the program may run meanwhile. How many got one.
+/// Gives each user and appointment whose data key is older than `age` a new data key, and re-encrypts their data.
+/// Returns the number of keys rotated. Can be interrupted and run again, and may run while the server is running.
 ///
 /// # Errors
 /// [`KeyWorkError`].
@@ -163,7 +165,7 @@ pub async fn rotate_keys(store: &dyn Store, clock: &dyn Clock, age: Duration) ->
     }
 }
 
-/// What is sealed under which keys, a line each.
+/// Reports which keys are in use and how much is encrypted with each, one line per key.
 ///
 /// # Errors
 /// [`KeyWorkError`].

@@ -1,4 +1,4 @@
-//! The program's own secret. Every other key is derived from it, for one purpose each (RFC 5869).
+//! The root key. All other keys are derived from it, one for each purpose (HKDF, RFC 5869).
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -19,37 +19,37 @@ const SEALS_SECRETS: &[u8] = b"bedside secrets in the database 1";
 const WRAPS_DATA_KEYS: &[u8] = b"bedside data keys 1";
 const NAMES_ITSELF: &[u8] = b"bedside name of the root key 1";
 
-/// Thirty-two random bytes that nobody else has.
+/// A secret of 32 random bytes.
 #[derive(Debug)]
 pub struct RootKey(Prk);
 
-/// The root key, and the one before it where that was replaced and is needed still.
+/// The root key, and its predecessor if something is still encrypted with it.
 #[derive(Debug)]
 pub struct Keys {
-    /// What new things are sealed and signed with.
+    /// Encrypts and signs new data.
     pub current: RootKey,
-    /// What older things open with.
+    /// Decrypts older data.
     pub old: Option<RootKey>,
 }
 
-/// Why there is no key.
+/// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("the key file {0} cannot be read or made")]
     File(String, #[source] io::Error),
-    /// The file is not there, and what it was used for is.
+    /// The file is missing, but the database is encrypted with it.
     #[error("there is no key file {0}, and the database is sealed with it: put the copy of it back that you kept")]
     Missing(String),
-    /// The file is none of ours.
+    /// The file is not a Bedside key file.
     #[error("the key file {0} does not hold 64 hexadecimal digits")]
     Malformed(String),
-    /// Others could have read it.
+    /// Other users can read the file.
     #[error(
         "the key file {0} can be read by others: make it yours alone (chmod 600), or a new one if you are not sure"
     )]
     Open(String),
-    /// The system gives no random numbers, or no key could be derived.
+    /// The operating system provides no random numbers, or key derivation failed.
     #[error("no key could be made")]
     Unmade,
 }
@@ -61,7 +61,7 @@ impl From<CannotSeal> for KeyError {
 }
 
 impl Keys {
-    /// Reads the keys of a configuration.
+    /// Reads the keys named in the configuration.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -70,8 +70,8 @@ impl Keys {
         Ok(Self { current: RootKey::read(&config.key())?, old })
     }
 
-    /// The same, for a database that is sealed with these root keys. One is made where there is none yet, unless
-    /// something is sealed with another than the old one.
+    /// Reads the keys for a database that is encrypted with the root keys `sealed_with`. Creates the current key if
+    /// its file is missing, unless something is encrypted with a root key other than the old one.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -84,7 +84,7 @@ impl Keys {
         Self::read(config)
     }
 
-    /// What the database is opened with.
+    /// Returns the keys that encrypt the data keys of the database.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -93,7 +93,7 @@ impl Keys {
         Ok(Keyring::new(named(&self.current)?, self.old.as_ref().map(named).transpose()?))
     }
 
-    /// What seals secrets that are kept in the database, and opens those that either key sealed.
+    /// Returns the sealer for secrets in the database. It decrypts with either key and encrypts with the current one.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -104,7 +104,7 @@ impl Keys {
 }
 
 impl RootKey {
-    /// Reads the key, or makes one where there is no file yet.
+    /// Reads the key, or creates it if the file does not exist.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -144,7 +144,8 @@ impl RootKey {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
             writeln!(file, "{}", *text)?;
             file.sync_all()?;
-            // The file has its name when it is whole. Another program that starts at the same time may have been faster.
+            // The file gets its name only when it is complete. Another process starting at the same time may have
+            // created it first.
             std::fs::hard_link(&unfinished, path)
         };
         let written = write();
@@ -156,7 +157,7 @@ impl RootKey {
         }
     }
 
-    /// What signs the heads of the audit log.
+    /// Returns the key that signs audit heads.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -165,7 +166,7 @@ impl RootKey {
         Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| KeyError::Unmade)
     }
 
-    /// What signs access tokens.
+    /// Returns the key that signs access tokens.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -174,7 +175,7 @@ impl RootKey {
         Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| KeyError::Unmade)
     }
 
-    /// What seals secrets that are kept in the database.
+    /// Returns the sealer for secrets in the database.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -182,7 +183,7 @@ impl RootKey {
         Ok(Sealer { current: self.secrets()?, old: None })
     }
 
-    /// Its name, which tells nothing about it.
+    /// Returns the key's ID, which reveals nothing about the key.
     ///
     /// # Errors
     /// [`KeyError::Unmade`].
@@ -204,29 +205,33 @@ impl RootKey {
     }
 }
 
-/// Seals secrets for the database. What is sealed says where it belongs, so that it opens nowhere else.
+/// Encrypts secrets for the database. The place of each secret is authenticated, so that a ciphertext cannot be moved
+/// elsewhere.
 pub(crate) struct Sealer {
     current: SealingKey,
     old: Option<SealingKey>,
 }
 
 impl Sealer {
+    /// Encrypts a secret for a place.
+    ///
     /// # Errors
-    /// [`KeyError::Unmade`] if the system gives no random numbers.
+    /// [`KeyError::Unmade`] if the operating system provides no random numbers.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, KeyError> {
         Ok(self.current.seal(place, secret)?)
     }
 
-    /// `None`: it was sealed with another key, or for another place, or was altered.
+    /// Decrypts a secret. Returns `None` if it was encrypted with another key or for another place, or was altered.
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let with_old = || self.old.as_ref().and_then(|old| old.open(place, sealed));
         self.current.open(place, sealed).or_else(with_old)
     }
 
-    /// The same secret, sealed with the current key. `None`: it was already, or does not open.
+    /// Re-encrypts a secret with the current key. Returns `None` if it already uses the current key or cannot be
+    /// decrypted.
     ///
     /// # Errors
-    /// [`KeyError::Unmade`] if the system gives no random numbers.
+    /// [`KeyError::Unmade`] if the operating system provides no random numbers.
     pub(crate) fn seal_anew(&self, place: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, KeyError> {
         if self.current.open(place, sealed).is_some() {
             return Ok(None);
@@ -267,7 +272,7 @@ mod tests {
         assert_ne!(public(&other), public(&made));
     }
 
-    /// Two programs that start for the first time at once.
+    /// Two processes that start for the first time concurrently.
     #[test]
     fn of_keys_that_are_made_at_once_all_take_the_same() {
         for _ in 0..20 {

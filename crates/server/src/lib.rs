@@ -1,7 +1,7 @@
-//! The program: configuration, sign-in, pages, API, signalling and the media server's shell.
+//! The Bedside server: configuration, sign-in, pages, API, signalling and the runtime of the media server.
 //!
-//! [`Program::start`] makes all of it from a [`config::Config`]; [`Program::serve`] answers requests
-//! until told to stop. `main` and the tests start it in the same way.
+//! [`Program::start`] builds all components from a [`config::Config`]; [`Program::serve`] serves requests until
+//! shutdown. `main` and the tests use the same functions.
 
 mod admissions;
 mod api;

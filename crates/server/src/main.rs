@@ -1,4 +1,4 @@
-//! The program: what its command line asks for is done.
+//! The `bedside` executable: parses the command line and runs the command.
 
 mod cli;
 mod details;
@@ -32,7 +32,7 @@ use crate::made::Made;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    // Held until the end: what is logged last is written too.
+    // Held until exit, so that the last log lines are written.
     let _log = start_log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     };
-    // A thread that a disk or a name look-up keeps does not keep the program.
+    // Does not wait for threads blocked on a disk or a name lookup.
     runtime.shutdown_background();
     code
 }
@@ -62,7 +62,8 @@ fn start_log() -> Option<LogOutput> {
     Some(output)
 }
 
-/// The operator's terminal may be closed, or a file on a full disk: that is no reason to end.
+/// Prints an error to standard error. Write errors are ignored: the terminal may be closed, or the output a file on a
+/// full disk.
 fn complain(failure: &dyn std::error::Error) {
     let mut text = String::new();
     for line in failure.to_string().lines() {
@@ -76,14 +77,15 @@ fn complain(failure: &dyn std::error::Error) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
 }
 
-/// Says something to the operator that is no failure.
+/// Prints a warning to standard error.
 fn warn(text: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("bedside: {text}\n").as_bytes());
 }
 
 static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line. What was asked for is done by then: if it cannot be printed, that is said at the end.
+/// Prints a line to standard output. The command has been carried out by then, so a write error does not fail it: the
+/// error is reported once on standard error, and through the exit code.
 fn say(line: &str) {
     let mut out = std::io::stdout();
     let written = std::io::Write::write_all(&mut out, format!("{line}\n").as_bytes());
@@ -95,7 +97,7 @@ fn say(line: &str) {
     }
 }
 
-/// Whether something that a command had to say is lost.
+/// Returns whether output of the command was lost.
 fn output_failed() -> bool {
     OUTPUT_FAILED.load(Ordering::Relaxed)
 }
@@ -213,7 +215,7 @@ async fn audit(config: &Config, command: AuditCommand) -> Result<(), Failure> {
         AuditCommand::Verify { heads } => {
             let file = heads.unwrap_or_else(|| config.database.audit_heads());
             let heads = match std::fs::read(&file) {
-                // A crash may have left anything in it.
+                // A crash may have left invalid UTF-8 in the file.
                 Ok(heads) => String::from_utf8_lossy(&heads).into_owned(),
                 Err(error) => return Err(format!("{}: {error}", file.display()).into()),
             };
@@ -290,7 +292,7 @@ async fn operator(config: &Config) -> Result<Operator, Failure> {
 async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     check_build(&config)?;
     let listener = listen(&config)?;
-    // Held until the end.
+    // Held until exit.
     let claim = claim(&config, listener.local_addr()?)?;
     let store = open_to_serve(&config, &claim).await?;
     let clock = Arc::new(SteadyClock::default());
@@ -313,12 +315,13 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     }
     say(&format!("Bedside is listening on {} ({})", config.server.public_url, listener.local_addr()?));
     program.serve(listener, drain, stop).await?;
-    // Nobody is left who waits for what it printed.
+    // At shutdown nobody is waiting for the startup output any more.
     OUTPUT_FAILED.store(false, Ordering::Relaxed);
     Ok(())
 }
 
-/// SIGHUP, as renewal hooks send it, has files read again. Closing the terminal sends it too, and ends nothing.
+/// Reloads renewable files on SIGHUP, which renewal hooks send. Because SIGHUP is handled, closing the terminal does
+/// not stop the server.
 fn reload_on_hangup(reloader: Reloader) -> std::io::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
@@ -335,7 +338,7 @@ fn day(at: Timestamp) -> String {
         .map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
-/// `--tls self-signed` is for trying a phone: everything listens on the local network then.
+/// Applies `--tls`. `self-signed` is for testing on a phone, so it also listens on the local network.
 fn apply(config: &mut Config, tls: Option<Tls>) {
     match tls {
         None => {}
@@ -354,8 +357,8 @@ fn apply(config: &mut Config, tls: Option<Tls>) {
     }
 }
 
-/// SIGTERM lets visits under way go on for a while; SIGINT, or a second SIGTERM, stops at once. All
-/// are caught from now on, not only once they are waited for.
+/// Returns futures for draining and stopping. SIGTERM drains: visits in progress may continue for a while. SIGINT or
+/// a second SIGTERM stops at once. The handlers are installed immediately, not only when the futures are polled.
 fn stop_signals() -> std::io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -380,7 +383,7 @@ fn read_password() -> Result<String, Failure> {
     if let Ok(password) = std::env::var("BEDSIDE_PASSWORD") {
         return Ok(password);
     }
-    // Not to standard output, where a script reads what was made.
+    // Not standard output, which a script reads the result from.
     let _ = std::io::Write::write_all(
         &mut std::io::stderr(),
         b"Password (at least 15 characters; it is shown as you type):\n",

@@ -1,5 +1,5 @@
-//! Requests that are done once, however often they come: a second click, an answer that was lost, a program that tries
-//! again.
+//! Idempotent requests: repeating a request (a second click, a lost response, a client retry) does not repeat its
+//! effect.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 /// How long a request is remembered.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// The name that a program gave its request, in the header `Idempotency-Key`.
+/// The value of the `Idempotency-Key` header, if the client sent one.
 #[derive(Debug)]
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
 
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
-/// A request that has a name.
+/// A request with an idempotency key.
 #[derive(Debug)]
 pub(crate) struct Once {
     key: RequestHash,
@@ -40,14 +40,16 @@ pub(crate) struct Once {
 }
 
 impl Once {
-    /// A program's: under its name it asks for one thing. `kind`: what for; `asked`: all of it.
+    /// Creates the key of an API request. A client may use each key for one request only. `kind` is the operation,
+    /// and `asked` lists all request parameters.
     pub(crate) fn of_program(identity: &Identity, kind: &str, key: &IdempotencyKey, asked: &[&str]) -> Option<Self> {
         let key = key.0.as_deref()?;
         let user = identity.principal.user.to_string();
         Some(Self { key: hash(&[&user, kind, key]), request: hash(asked) })
     }
 
-    /// A form's. Who goes back, changes something and sends it again has filled in another form.
+    /// Creates the key of a form submission. It includes the form's contents, so a form that was changed and
+    /// submitted again counts as another request.
     pub(crate) fn of_form(identity: &Identity, kind: &str, key: &str, asked: &[&str]) -> Option<Self> {
         let user = identity.principal.user.to_string();
         let request = hash(asked);
@@ -55,10 +57,10 @@ impl Once {
         (!key.is_empty()).then(|| Self { key: hash(&parts), request })
     }
 
-    /// What was made when it came before.
+    /// Returns the ID of what an earlier request with this key created.
     ///
     /// # Errors
-    /// [`Error::KeyReused`] if something else was asked for under its name.
+    /// [`Error::KeyReused`] if the key was used for a different request.
     pub(crate) async fn made(&self, transaction: &mut dyn Transaction) -> Result<Option<Uuid>, Error> {
         match transaction.get_done_request(&self.key).await? {
             Some(done) if done.request == self.request => Ok(Some(done.made)),
@@ -67,26 +69,26 @@ impl Once {
         }
     }
 
-    /// The same, before anything is changed.
+    /// Returns the same as [`Once::made`], in a transaction of its own, before anything is changed.
     ///
     /// # Errors
-    /// As [`Once::made`].
+    /// Those of [`Once::made`].
     pub(crate) async fn made_before(&self, store: &dyn Store) -> Result<Option<Uuid>, Error> {
         let mut transaction = store.begin().await?;
         self.made(&mut *transaction).await
     }
 
-    /// Remembers what was made.
+    /// Records what the request created.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the database fails.
     pub(crate) async fn keep(&self, transaction: &mut dyn Transaction, made: Uuid, at: Timestamp) -> Result<(), Error> {
         let done = DoneRequest { key: self.key, request: self.request, made, at };
         Ok(transaction.insert_done_request(&done).await?)
     }
 }
 
-/// Each part with its length, so that no two lists are alike.
+/// Hashes each part with its length, so that different lists never produce the same input.
 fn hash(parts: &[&str]) -> RequestHash {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! What an operator does from the command line.
+//! Commands that an operator runs from the command line.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use crate::people::{self, PersonFault};
 use crate::resets::{add_reset, reset_url};
 use crate::text::{civil_date, rfc3339_exact};
 
-/// Why an operator's command was not done.
+/// Why an operator's command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
-    /// A value cannot be what it is said to be.
+    /// A value is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// There is no such person or appointment.
+    /// The user or appointment does not exist.
     #[error("there is no {0}")]
     Missing(String),
-    /// Another user has this address.
+    /// Another user has this e-mail address.
     #[error("another user signs in with this e-mail address")]
     EmailTaken,
-    /// The password cannot be used.
+    /// The password is not acceptable.
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// The database failed.
@@ -54,54 +54,54 @@ impl From<StoreError> for OperatorError {
     }
 }
 
-/// A person to add.
+/// A user to add.
 #[derive(Debug)]
 pub struct UserToAdd {
-    /// The name others see.
+    /// The name that other users see.
     pub name: String,
-    /// The sign-in name. Without one they come by patient link.
+    /// The e-mail address for signing in. A user without one can only join by patient link.
     pub email: Option<EmailAddress>,
     /// The password; at least 15 characters.
     pub password: Option<SecretString>,
-    /// A provider's field.
+    /// The specialty of a provider.
     pub specialty: Option<String>,
-    /// A patient's date of birth.
+    /// The date of birth of a patient.
     pub birth_date: Option<Date>,
-    /// What they are in the clinic as a whole.
+    /// The clinic role.
     pub clinic_role: Option<ClinicRole>,
 }
 
 /// An appointment to book.
 #[derive(Debug)]
 pub struct AppointmentToAdd {
-    /// The patient: an id or an e-mail address.
+    /// The patient, by ID or e-mail address.
     pub patient: String,
-    /// The provider: an id or an e-mail address.
+    /// The provider, by ID or e-mail address.
     pub provider: String,
-    /// When.
+    /// The start time.
     pub start: Timestamp,
-    /// Minutes, 5 to 1440.
+    /// The duration in minutes, 5 to 1440.
     pub minutes: u32,
-    /// What kind of visit.
+    /// The visit type.
     pub kind: String,
-    /// Why.
+    /// The reason for the visit.
     pub reason: Option<String>,
-    /// Who is to carry the call; `None`: as the configuration says.
+    /// The call backend. `None` selects the configured default.
     pub backend: Option<CallBackend>,
 }
 
-/// What of old appointments was removed, or would be.
+/// The result of applying the retention period to the text of old appointments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Forgotten {
-    /// It was.
+    /// Whether the data was removed. False for a dry run.
     pub applied: bool,
-    /// So many appointments.
+    /// Number of appointments whose text was removed, or would be.
     pub appointments: u64,
-    /// So many of them had a reason.
+    /// Number of reasons among that text.
     pub reasons: u64,
-    /// So many messages.
+    /// Number of chat messages among that text.
     pub messages: u64,
-    /// So many are old enough and under legal hold.
+    /// Number of appointments skipped because of a legal hold.
     pub held: u64,
 }
 
@@ -116,22 +116,22 @@ impl fmt::Display for Forgotten {
     }
 }
 
-/// The store and the clock, for an operator's commands.
+/// Runs operator commands on a store.
 pub struct Operator {
-    /// Where things are remembered.
+    /// The database.
     pub store: Arc<dyn Store>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// How visits are run.
+    /// The visit rules.
     pub rules: VisitRules,
-    /// Who carries calls where nothing else is said.
+    /// The default call backend.
     pub backend: CallBackend,
-    /// The address links begin with.
+    /// The public URL that links begin with.
     pub public_url: String,
 }
 
 impl Operator {
-    /// Adds a person, and gives their id.
+    /// Adds a user and returns their ID.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -155,12 +155,12 @@ impl Operator {
         Ok(id)
     }
 
-    /// In UTC: the command line knows no clinic's zone.
+    /// Returns today's date in UTC: the command line does not know the clinic's time zone.
     pub(crate) fn today(&self) -> Date {
         civil_date(self.clock.now(), &TimeZone::UTC)
     }
 
-    /// Gives a person another place in the clinic, or none.
+    /// Changes a user's clinic role, or removes it.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -182,8 +182,8 @@ impl Operator {
         Ok(transaction.append_audit(&entry).await?)
     }
 
-    /// Shuts a person out, or lets them in again. Whoever is shut out is signed out everywhere, and put out of a visit
-    /// within a second.
+    /// Disables or enables a user. A disabled user is signed out everywhere and removed from any visit within a
+    /// second.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -194,7 +194,7 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes somebody's second step of signing in away, for they have lost it.
+    /// Resets a user's two-factor authentication, for example after losing a phone.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -207,9 +207,9 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Removes the connection of one user, or of all, with the OpenID provider `issuer`, and gives how many were removed.
-    /// At the next sign-in through a provider they are found by their e-mail address again, if they have no password,
-    /// two-factor authentication or passkey; otherwise they connect their account on the account page.
+    /// Unlinks one user, or all users, from the OpenID provider `issuer`, and returns the number of links removed. At
+    /// their next sign-in through a provider, users without a password, two-factor authentication or passkey are
+    /// matched by e-mail address again. All others have to connect their account on the account page.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -231,7 +231,7 @@ impl Operator {
         Ok(removed)
     }
 
-    /// Takes somebody's passkeys away, and ends what they have opened, for the device is lost.
+    /// Removes all passkeys of a user and ends all of their sessions, for example after losing a device.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -248,7 +248,7 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Makes a link with which somebody sets a password of their own: a new one, or their first.
+    /// Creates a link with which a user sets a first or a new password.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -271,7 +271,7 @@ impl Operator {
         Ok(reset_url(&self.public_url, &token))
     }
 
-    /// Books an appointment, and gives its id and the patient's link.
+    /// Books an appointment and returns its ID and the patient link.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -298,7 +298,7 @@ impl Operator {
         Ok((appointment.id, invite_url(&self.public_url, &token)))
     }
 
-    /// Makes a new link for an appointment's patient. Unused ones stop working.
+    /// Creates a new patient link for an appointment. Unused links stop working.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -313,7 +313,7 @@ impl Operator {
         Ok(invite_url(&self.public_url, &token))
     }
 
-    /// Cancels an appointment. Its links stay, and say so.
+    /// Cancels an appointment. Its links remain and show that the visit was cancelled.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -330,7 +330,8 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Who agreed to the clinic's terms in an appointment's visits, or took it back, with the terms as they were shown.
+    /// Lists who gave or withdrew consent to the clinic's terms in the visits of an appointment, with the terms as
+    /// they were shown.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -348,7 +349,7 @@ impl Operator {
         Ok(lines)
     }
 
-    /// Puts an appointment under legal hold, or lifts it.
+    /// Places an appointment under legal hold, or lifts the hold.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -363,8 +364,9 @@ impl Operator {
         Ok(transaction.commit().await?)
     }
 
-    /// Removes what people wrote about appointments that were due longer than `keeps` ago, and in them, if `apply`;
-    /// otherwise it says what would be. Each goes by itself, so that a stop half-way leaves none half.
+    /// Removes the reasons and chat messages of appointments that were scheduled more than `keeps` ago, if `apply` is
+    /// set. Otherwise only counts them. Appointments under legal hold are skipped. Each appointment is processed in
+    /// its own transaction, so an interruption leaves none half done.
     ///
     /// # Errors
     /// [`OperatorError`].

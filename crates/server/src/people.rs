@@ -1,4 +1,4 @@
-//! Adding people and shutting them out, for the operator, the front desk and other programs alike.
+//! Adding and disabling users, shared by the operator commands, the front desk and the API.
 
 use bedside_store::{Actor, AuditEntry, NewUser, StoreError, Transaction};
 use bedside_visit::text::{TextFault, label};
@@ -10,28 +10,28 @@ use crate::bookings::by;
 use crate::clock::fresh_id;
 use crate::cometchat::revoke_later;
 
-/// The most characters that a name or a provider's field may have.
+/// Maximum length of a name or a specialty, in characters.
 pub(crate) const LONGEST_NAME: usize = 200;
-/// Nobody is older, as far as is known.
+/// Maximum age in years.
 const OLDEST: i16 = 130;
 
-/// Why somebody cannot be written down.
+/// Why a person's details are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PersonFault {
-    /// The name has no letter or digit.
+    /// The name contains no letter or digit.
     NoName,
     /// The name is too long.
     LongName,
-    /// The field is too long, or has no letter or digit.
+    /// The specialty is too long, or contains no letter or digit.
     Specialty,
-    /// The date of birth lies ahead, or too far back.
+    /// The date of birth is in the future or too long ago.
     BirthDate,
-    /// The name or the field has characters that cannot be read.
+    /// The name or the specialty contains unreadable characters.
     Unreadable,
 }
 
 impl PersonFault {
-    /// The sentence for a person.
+    /// Returns the message for the user.
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::NoName => "Give a name with at least one letter or digit.",
@@ -43,7 +43,7 @@ impl PersonFault {
     }
 }
 
-/// Somebody new. `today`: in the clinic.
+/// Validates a new person. `today` is the date at the clinic.
 ///
 /// # Errors
 /// [`PersonFault`].
@@ -69,20 +69,21 @@ pub(crate) fn new_person(
     Ok(Person { id: UserId::new(fresh_id()), name: Private::new(name), specialty, birth_date, avatar_url: None })
 }
 
-/// Whether somebody can be born then. The day may have begun elsewhere.
+/// Returns whether a date of birth is plausible. Tomorrow is accepted, because the day may have begun in another time
+/// zone.
 fn is_birth_date(date: Date, today: Date) -> bool {
     date <= today.tomorrow().unwrap_or(today) && date.year() >= today.year() - OLDEST
 }
 
-/// In the place of somebody who is not known yet.
+/// Returns a placeholder for a person who is not known yet.
 pub(crate) fn nobody(id: Uuid) -> Person {
     Person { id: UserId::new(id), name: "".into(), specialty: None, birth_date: None, avatar_url: None }
 }
 
-/// Writes somebody new down.
+/// Saves a new user and writes an audit entry.
 ///
 /// # Errors
-/// If the store fails, or has a conflict.
+/// If the database fails or reports a conflict.
 pub(crate) async fn add(
     transaction: &mut dyn Transaction,
     user: &NewUser,
@@ -93,10 +94,10 @@ pub(crate) async fn add(
     transaction.append_audit(&by(AuditEntry::new(now, AuditAction::UserAdded).about(user.person.id), actor)).await
 }
 
-/// Shuts somebody out, signed out everywhere, or lets them in again.
+/// Disables a user, which also ends their sessions, or enables them again.
 ///
 /// # Errors
-/// If the store fails.
+/// If the database fails.
 pub(crate) async fn set_disabled(
     transaction: &mut dyn Transaction,
     user: UserId,

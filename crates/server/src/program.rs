@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Startup, the main loop and graceful shutdown.
 
 use std::future::Future;
 use std::io;
@@ -45,71 +45,71 @@ use crate::signalling::Hub;
 use crate::tasks::{Beat, Tasks};
 use crate::tls::{self, Files, Shown};
 
-/// How long requests under way may take when the program stops.
+/// How long requests in flight may take to finish during shutdown.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often is looked whether somebody's right may have gone: it is to bite within a second.
+/// Polling interval for permission revocations, which must take effect within one second.
 const RIGHTS_EVERY: Duration = Duration::from_millis(400);
-/// How long is remembered who asked to come in on another device.
+/// How long device requests (requests to join on another device) are kept.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Without a sign of life for so long, a task that works each moment is not working.
+/// A worker without a heartbeat for this long is reported as stalled.
 const RIGHTS_LATE: Duration = Duration::from_secs(10);
 const SEEN_LATE: Duration = Duration::from_secs(30);
 const HEADS_LATE: Duration = Duration::from_secs(150);
-/// How often files are read again that others renew.
+/// How often files that other programs renew, such as the certificate, are reloaded.
 const REREAD_EVERY: Duration = Duration::from_secs(20);
-/// How long stopping may take in all, once no visit is waited for any more.
+/// The limit for the whole shutdown, once it no longer waits for visits in progress.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-/// How often it is written down which sessions were used.
+/// How often the last-used times of sessions are saved.
 const SEEN_EVERY: Duration = Duration::from_secs(2);
-/// How often what has run out is thrown away.
+/// How often expired data is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
-/// Why the program does not start. Each names the setting and the remedy.
+/// Why the server cannot start. Each message names the setting and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The address is taken or not ours.
+    /// The listen address is in use or does not belong to this host.
     #[error("cannot listen on {address} (server.listen): {source}. Stop what uses it, or choose another port")]
     Listen {
-        /// Which.
+        /// The configured address.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The folder of the database cannot be made.
+    /// The database folder cannot be created.
     #[error("cannot make the folder {folder} (database.path): {source}. Choose one that this user may write to")]
     Folder {
-        /// Which.
+        /// The folder.
         folder: String,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The database cannot be used.
     #[error("{0} (database.path)")]
     Store(#[from] StoreError),
-    /// The database is sealed with another key.
+    /// The database is encrypted with another root key.
     #[error(transparent)]
     Sealed(StoreError),
-    /// Another program serves it.
+    /// Another process is serving this database.
     #[error("{0} (database.path)")]
     Claim(#[from] ClaimError),
-    /// A restore cannot be finished.
+    /// An interrupted restore cannot be completed.
     #[error("a restore was interrupted and cannot be finished: {0}")]
     Restore(#[from] BackupError),
-    /// What an interrupted program or a copy left is damaged.
+    /// The database is damaged, after a crash or because a copy was put in its place.
     #[error("the database {path} is damaged. Restore a backup with `bedside restore`", path = path.display())]
     Damaged {
-        /// Which file.
+        /// The damaged file.
         path: PathBuf,
-        /// What was found.
+        /// What the check found.
         source: StoreError,
     },
     /// The media ports cannot be used.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// The certificate cannot be used.
+    /// The TLS certificate cannot be used.
     #[error("server.tls: {0}")]
     Tls(String),
     /// CometChat cannot be used.
@@ -118,46 +118,46 @@ pub enum StartError {
     /// Mail cannot be sent.
     #[error("[mail]: {0}")]
     Mail(String),
-    /// The token for metrics cannot be read.
+    /// The metrics token cannot be read.
     #[error("{0}")]
     Metrics(String),
-    /// Nothing can be traced.
+    /// Tracing cannot be set up.
     #[error("{0}")]
     Tracing(String),
     /// The OpenID provider cannot be used.
     #[error("[oidc]: {0}")]
     Oidc(String),
-    /// CometChat's own client is not in this build.
+    /// This build does not include the CometChat client.
     #[error(
         "[cometchat]: this build is without CometChat's own client, which has a licence of its own. Build with `cargo xtask build --cometchat`, or take the section out"
     )]
     NoCometChatClient,
-    /// There is no secret key.
+    /// The root key is missing or unusable.
     #[error("{0} (database.key)")]
     Key(#[from] KeyError),
     /// Password hashing does not work on this machine.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
-    /// Something of the operating system's.
+    /// An operating system error.
     #[error("the program stopped: {0}")]
     Io(#[from] io::Error),
 }
 
-/// A started program.
+/// A started server that does not accept requests yet; see [`Program::serve`].
 pub struct Program {
     app: App,
     media_events: mpsc::Receiver<MediaEvent>,
     reload: watch::Sender<()>,
-    /// Whatever took somebody's right away later is told to open pages.
+    /// The permission epoch at startup. Revocations after this epoch are pushed to open pages.
     rights_epoch: i64,
 }
 
-/// Has files read again that others renew, such as the certificate.
+/// Triggers a reload of files that other programs renew, such as the certificate.
 #[derive(Debug, Clone)]
 pub struct Reloader(watch::Sender<()>);
 
 impl Reloader {
-    /// Reads them soon. Nothing is closed.
+    /// Requests a reload. Open connections are not affected.
     pub fn reload(&self) {
         self.0.send_replace(());
     }
@@ -172,7 +172,7 @@ pub fn listen(config: &Config) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
-/// Whether this build has what the configuration needs of it.
+/// Checks that this build includes everything that the configuration requires.
 ///
 /// # Errors
 /// [`StartError::NoCometChatClient`].
@@ -184,7 +184,7 @@ pub fn check_build(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Opens the database, making its folder and the root key if they are missing.
+/// Opens the database, creating its folder and the root key if they are missing.
 ///
 /// # Errors
 /// [`StartError::Folder`], [`StartError::Store`], [`StartError::Key`] or [`StartError::Sealed`].
@@ -200,10 +200,10 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     Ok(Arc::new(store.with_keys(keys.keyring()?).await.map_err(StartError::Sealed)?))
 }
 
-/// Claims the database for this program, which answers at `address`, and finishes a restore that was interrupted.
+/// Claims the database for this process, which listens on `address`, and completes an interrupted restore.
 ///
 /// # Errors
-/// [`StartError::Claim`] if another program has it.
+/// [`StartError::Claim`] if another process holds the claim.
 pub fn claim(config: &Config, address: SocketAddr) -> Result<Claim, StartError> {
     let path = &config.database.path;
     make_folder(path)?;
@@ -212,11 +212,12 @@ pub fn claim(config: &Config, address: SocketAddr) -> Result<Claim, StartError> 
     Ok(claim)
 }
 
-/// Opens the database as [`open_store`] does, for the program that has claimed it. Where the last one did not end by
-/// itself, all of it is checked: a copy may have been put beside the write-ahead log of another file.
+/// Opens the database like [`open_store`], for the process that has claimed it. If the previous process did not shut
+/// down cleanly, the whole database is checked: an operator may have copied a database file next to the write-ahead
+/// log of another one.
 ///
 /// # Errors
-/// As those of [`open_store`], or [`StartError::Damaged`].
+/// Those of [`open_store`], or [`StartError::Damaged`].
 pub async fn open_to_serve(config: &Config, _claim: &Claim) -> Result<Arc<dyn Store>, StartError> {
     let path = &config.database.path;
     let mut log = path.as_os_str().to_owned();
@@ -242,8 +243,8 @@ fn make_folder(database: &Path) -> Result<(), StartError> {
 }
 
 impl Program {
-    /// Makes all parts: brings the database up to date, binds the media ports, continues the visits
-    /// that were under way.
+    /// Builds all components, migrates the database, binds the media ports and resumes the visits that were in
+    /// progress.
     ///
     /// # Errors
     /// [`StartError`].
@@ -337,19 +338,18 @@ impl Program {
         Ok(Self { app, media_events, reload: watch::Sender::default(), rights_epoch })
     }
 
-    /// What has files read again while the program runs.
+    /// Returns a handle that reloads renewable files while the server is running.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader(self.reload.clone())
     }
 
-    /// Answers requests on `listener` until `stop` is done, then closes what is open: pages are told to
-    /// come back. When `drain` is done first, nothing new begins, and it goes on until no visit is under
-    /// way, or for `server.drain_seconds`.
+    /// Serves requests on `listener` until `stop` completes, then closes open connections and asks pages to
+    /// reconnect. If `drain` completes first, no new visits start, and the server keeps running until no visit is in
+    /// progress or `server.drain_seconds` have passed.
     ///
     /// # Errors
-    /// [`StartError::Tls`] for a certificate that cannot be used, [`StartError::Io`] if listening
-    /// fails.
+    /// [`StartError::Tls`] if the certificate cannot be used, [`StartError::Io`] if listening fails.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -394,7 +394,7 @@ impl Program {
             finish(&app).await;
             result
         };
-        // One limit for everything: whatever hangs, a disk or a page, the program ends.
+        // One limit for the whole shutdown: the process exits even if a disk or a page does not respond.
         let result = tokio::time::timeout(STOP_LIMIT, stopping).await.unwrap_or_else(|_| {
             tracing::error!(seconds = STOP_LIMIT.as_secs(), "stopping takes too long, ending now");
             Ok(())
@@ -407,7 +407,7 @@ impl Program {
     }
 }
 
-/// Starts what runs beside the requests.
+/// Starts the background tasks.
 fn start_tasks(
     app: &App,
     media_events: mpsc::Receiver<MediaEvent>,
@@ -436,11 +436,11 @@ fn start_tasks(
     });
 }
 
-/// What is left to do when no request is answered any more.
+/// Stops the background tasks and saves buffered data after the last request has been answered.
 async fn finish(app: &App) {
     app.tasks.stop();
     let media = app.media.clone();
-    // Joins threads.
+    // Runs on a helper thread because `shutdown` blocks while it joins threads.
     if Aside::new("bedside-stop", GRACE).run(move || media.shutdown()).await.is_err() {
         tracing::error!("media workers did not end in time");
     }
@@ -456,7 +456,7 @@ async fn finish(app: &App) {
     app.store.close().await;
 }
 
-/// Once it is asked for, until no visit is under way or the time for it is over.
+/// Waits for a drain request, then until no visit is in progress or the drain time is over.
 async fn drained(app: &App, asked: impl Future<Output = ()>) {
     asked.await;
     let time = app.config.server.drain();
@@ -467,7 +467,8 @@ async fn drained(app: &App, asked: impl Future<Output = ()>) {
     }
 }
 
-/// Raises the descriptor limit as far as the connection limit needs, and applies it to new connections.
+/// Raises the file descriptor limit as far as the connection limit requires, and applies the connection limit to new
+/// connections.
 fn limited(config: &Config, limit: ConnectionLimit) -> Limited {
     if config.server.is_behind_an_unnamed_proxy() {
         tracing::warn!(
@@ -479,7 +480,8 @@ fn limited(config: &Config, limit: ConnectionLimit) -> Limited {
     Limited::new(limit, config.server.trusted_proxies.clone())
 }
 
-/// How connections are encrypted, if they are; the files that the certificate is read from again; what renews it.
+/// The TLS configuration if connections are encrypted, the certificate files to reload, and the certificate renewal
+/// task.
 type Encryption = (Option<RustlsConfig>, Option<Files>, Option<JoinHandle<()>>);
 
 fn rustls_config(app: &App) -> Result<Encryption, StartError> {
@@ -500,10 +502,10 @@ fn rustls_config(app: &App) -> Result<Encryption, StartError> {
     .map_err(StartError::Tls)
 }
 
-/// Reads files again that others renew: now and then, and when it is asked for.
+/// Reloads renewable files periodically and on request.
 async fn reread_files(app: App, files: Arc<Mutex<Option<Files>>>, mut asked: watch::Receiver<()>, beat: Beat) {
     loop {
-        // The sender is kept by the program.
+        // The sender lives as long as the server, so `changed` does not fail.
         let _ = tokio::time::timeout(REREAD_EVERY, asked.changed()).await;
         beat.beat();
         if let Some(files) = &mut *files.lock().await {
@@ -513,7 +515,7 @@ async fn reread_files(app: App, files: Arc<Mutex<Option<Files>>>, mut asked: wat
     }
 }
 
-/// Looks at everything when nobody asks, so that the log says what changed.
+/// Runs the health checks periodically, so that changes are logged even if no monitoring system polls them.
 async fn look_after_health(app: App, beat: Beat) {
     let mut every = tokio::time::interval(health::LOOKED_AT_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -524,7 +526,7 @@ async fn look_after_health(app: App, beat: Beat) {
     }
 }
 
-/// The terms that people are shown from now on, as they are shown.
+/// Saves the current terms text in the form shown to users from now on.
 async fn keep_terms(store: &dyn Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
     let Some(terms) = config.visits.terms() else { return Ok(()) };
     let mut transaction = store.begin().await?;
@@ -532,7 +534,8 @@ async fn keep_terms(store: &dyn Store, config: &Config, now: Timestamp) -> Resul
     transaction.commit().await
 }
 
-/// The origins of our own pages. A self-signed server is reached by several names.
+/// Returns the origins of Bedside's own pages. A server with a self-signed certificate can be reached by several
+/// names.
 fn origins(config: &Config) -> Vec<String> {
     let public = config.server.public_url.clone();
     let (scheme, authority) = public.split_once("://").unwrap_or(("https", &public));
@@ -553,7 +556,7 @@ fn origins(config: &Config) -> Vec<String> {
     all
 }
 
-/// Tells open pages when somebody's right may have gone, also by another program's hand.
+/// Notifies open pages when a permission may have been revoked, including by another process.
 async fn watch_rights(app: App, known: Arc<AtomicI64>, beat: Beat) {
     let mut every = tokio::time::interval(RIGHTS_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -563,7 +566,7 @@ async fn watch_rights(app: App, known: Arc<AtomicI64>, beat: Beat) {
             Ok(RightChanges { epoch, of }) => {
                 beat.beat();
                 app.hub.doubt(of.as_deref());
-                // Kept outside this task: after a panic nothing is left out.
+                // Kept outside this task, so that no change is skipped after a panic.
                 known.store(epoch, Ordering::Relaxed);
             }
             Err(error) => tracing::error!(%error, "cannot check for revoked permissions"),

@@ -1,5 +1,5 @@
-//! Who has seen whose appointment, and who has looked at the list of people. Pages ask again and again; it is written
-//! down once an hour.
+//! Access log: records in the audit log who viewed which appointment and who viewed the list of people. Pages reload
+//! often, so each access is recorded once per hour.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,17 +12,17 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::error::Error;
 
-/// How long a session that saw an appointment may see it again without another line in the audit log.
+/// Interval in which repeated access by the same session is recorded only once.
 const NOTED_EVERY: Duration = Duration::from_secs(3600);
 
-/// What was written down lately, and what is about to be.
+/// Recently recorded accesses, and entries waiting to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     noted: Mutex<HashMap<(SessionHash, Seen), Timestamp>>,
     due: Mutex<Vec<AuditEntry>>,
 }
 
-/// What was seen.
+/// What was viewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Seen {
     Appointment(AppointmentId),
@@ -38,16 +38,16 @@ impl Reads {
         self.lock().extend(seen.map(|seen| ((session, seen), now)));
     }
 
-    /// Forgets what is to be written down again anyway.
+    /// Removes accesses whose interval has passed.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.lock().retain(|_, at| now.since(*at) < NOTED_EVERY);
     }
 
-    /// Writes down together what sockets showed in the last moments: after a restart thousands of pages come back at once,
-    /// and visits wait for the same writer.
+    /// Writes the queued entries of WebSocket access in one transaction. Thousands of pages may reconnect at once
+    /// after a restart, and visits wait for the same writer.
     ///
     /// # Errors
-    /// If the store fails. Nothing is lost then.
+    /// If the database fails. The entries are kept for the next attempt.
     pub(crate) async fn write_down(&self, store: &dyn Store) -> Result<(), StoreError> {
         let due = std::mem::take(&mut *self.due.lock().unwrap_or_else(PoisonError::into_inner));
         if due.is_empty() {
@@ -72,10 +72,10 @@ impl Reads {
     }
 }
 
-/// Writes down that somebody is about to be shown appointments.
+/// Records that a user is about to view appointments.
 ///
 /// # Errors
-/// If it cannot be written: then nothing is shown.
+/// If the entry cannot be written. The caller must not show the appointments then.
 pub(crate) async fn note_reads<'a>(
     app: &App,
     identity: &Identity,
@@ -99,11 +99,11 @@ pub(crate) async fn note_reads<'a>(
     Ok(())
 }
 
-/// Writes down that a link's page is about to show the name and the time of an appointment, to a reader who is not signed
-/// in: once an hour for each link.
+/// Records that an unauthenticated visitor is about to see the name and time of an appointment on the page of a link.
+/// Recorded once per hour for each link.
 ///
 /// # Errors
-/// If it cannot be written: then nothing is shown.
+/// If the entry cannot be written. The caller must not show the page then.
 pub(crate) async fn note_link_opened(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Error> {
     let (now, seen) = (app.clock.now(), Seen::Appointment(appointment.id));
     let link = SessionHash::new(*invite.token_hash.as_bytes());
@@ -119,8 +119,8 @@ pub(crate) async fn note_link_opened(app: &App, invite: &Invite, appointment: &A
     Ok(())
 }
 
-/// Notes that somebody is about to be shown an appointment over a WebSocket, if its page did not note it: the line is in the
-/// audit log within seconds.
+/// Queues an entry for a user who is about to view an appointment over a WebSocket, unless the page has already
+/// recorded it. The entry is written to the audit log within seconds.
 pub(crate) fn note_read_soon(app: &App, identity: &Identity, appointment: &Appointment) {
     let (now, seen) = (app.clock.now(), Seen::Appointment(appointment.id));
     if app.reads.is_noted(identity.session, seen, now) {
@@ -132,10 +132,11 @@ pub(crate) fn note_read_soon(app: &App, identity: &Identity, appointment: &Appoi
     app.reads.note(identity.session, std::iter::once(seen), now);
 }
 
-/// Everyone's names and dates of birth, for somebody who may see them; that they did is written down first.
+/// Returns the names and dates of birth of all people, after recording the access. The caller must have checked the
+/// permission.
 ///
 /// # Errors
-/// If it cannot be written: then nothing is shown.
+/// If the entry cannot be written; then nothing is returned.
 pub(crate) async fn everyone(app: &App, identity: &Identity) -> Result<Vec<Listed>, Error> {
     let now = app.clock.now();
     if !app.reads.is_noted(identity.session, Seen::Everyone, now) {

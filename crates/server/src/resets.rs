@@ -1,4 +1,4 @@
-//! Making links with which people set a new password.
+//! Password reset links.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use bedside_visit::{Timestamp, UserId};
 use crate::auth::SecretToken;
 use crate::error::Error;
 
-/// How long a link is good.
+/// How long a link is valid.
 pub(crate) const GOOD_FOR: Duration = Duration::from_secs(30 * 60);
 
-/// Makes a link in place of the person's older ones.
+/// Creates a link, replacing the user's older ones.
 ///
 /// # Errors
 /// If the database fails, or there is no randomness.
@@ -26,7 +26,7 @@ pub(crate) async fn add_reset(
     Ok(token)
 }
 
-/// The address behind a link's secret.
+/// Returns the URL of a link.
 pub(crate) fn reset_url(public_url: &str, token: &SecretToken) -> String {
     format!("{public_url}/reset/{}", token.reveal())
 }

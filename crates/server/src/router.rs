@@ -1,4 +1,4 @@
-//! Every route on one page.
+//! All HTTP routes and the middleware around them.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::auth::refuse_foreign_origins;
 use crate::error::{self, Error};
 use crate::{api, assets, health, metrics, pages, signalling};
 
-/// The largest body of a form or an API call, bytes.
+/// Maximum size of a form or an API request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// How long a request may take. WebSockets are not concerned.
+/// Request timeout. Does not apply to WebSockets.
 const REQUEST_TIME: Duration = Duration::from_secs(20);
 
-/// The whole of it.
+/// Builds the router with all routes and middleware.
 pub(crate) fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(pages::dashboard::show))
@@ -79,13 +79,13 @@ pub(crate) fn router(app: App) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/healthz", get(health::report));
-    // From servers, not pages: they prove themselves another way than by their origin.
+    // Called by servers, not by pages: these endpoints authenticate by other means than the request's origin.
     let servers = Router::new()
         .route("/api/token", post(api::token::create))
         .route("/api/webhooks/cometchat", post(api::cometchat::webhook))
-        // Asked any other way it is not there either, but for an `Allow`.
+        // Other methods get the not-found response, although axum still sends an `Allow` header.
         .route("/metrics", get(metrics::show).fallback(pages::error::not_found));
-    // What is refused before a page's handler is asked is shown as a page too.
+    // Requests rejected before they reach a page handler are rendered as an error page too.
     let pages = guarded(pages, &app).layer(from_fn_with_state(app.clone(), pages::error::as_page));
     pages
         .merge(guarded(api, &app))
@@ -96,7 +96,7 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// What every request passes before its handler, and every answer after it.
+/// Adds the middleware that browser routes share: limits, problem responses and the same-origin check.
 fn guarded(routes: Router<App>, app: &App) -> Router<App> {
     bounded(
         routes
@@ -105,7 +105,7 @@ fn guarded(routes: Router<App>, app: &App) -> Router<App> {
     )
 }
 
-/// What keeps any request within its size and time, and any fault a problem.
+/// Limits request size and time, and turns panics and library errors into problem responses.
 fn bounded(routes: Router<App>) -> Router<App> {
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -114,7 +114,7 @@ fn bounded(routes: Router<App>) -> Router<App> {
         .layer(from_fn(problems_everywhere))
 }
 
-/// Answers that a library made for a bad request are problems like all others.
+/// Replaces error responses of axum with problem responses.
 async fn problems_everywhere(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     match error::of_library(&response) {
@@ -123,7 +123,8 @@ async fn problems_everywhere(request: Request, next: Next) -> Response {
     }
 }
 
-/// What a page may load, and `more` beside it. Older Safari does not take `'self'` for WebSockets, so they are named.
+/// Returns the Content-Security-Policy of a page, with `more` appended. The WebSocket origins are listed because
+/// older versions of Safari do not apply `'self'` to WebSockets.
 pub(crate) fn content_security_policy(app: &App, more: &str) -> HeaderValue {
     let sockets = app.origins.iter().map(|origin| origin.replacen("http", "ws", 1)).collect::<Vec<_>>().join(" ");
     let policy = POLICY.replacen("connect-src 'self'", &format!("connect-src 'self' {sockets}"), 1);
@@ -135,7 +136,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
     trusted-types lit-html bedside-page bedside-worker";
 
-/// What a page may use of the device, and what not even a script of ours may.
+/// The Permissions-Policy: device features that pages may use, and features disabled for all scripts.
 const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self), \
     clipboard-write=(self), autoplay=(self), fullscreen=(self), picture-in-picture=(self), \
     publickey-credentials-create=(self), publickey-credentials-get=(self), \
@@ -143,13 +144,14 @@ const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(se
     gyroscope=(), hid=(), identity-credentials-get=(), idle-detection=(), local-fonts=(), magnetometer=(), midi=(), \
     payment=(), serial=(), storage-access=(), usb=(), window-management=(), xr-spatial-tracking=()";
 
-/// On every answer, errors too.
+/// Adds the security headers to every response, including errors.
 async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: it would blank the `Origin` of our own forms (Fetch, "append a request Origin header").
+        // Not `no-referrer`, which would clear the `Origin` header of same-origin forms (Fetch, "append a request
+        // Origin header").
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -159,7 +161,8 @@ async fn security_headers(State(app): State<App>, request: Request, next: Next) 
         headers.insert(name, HeaderValue::from_static(value));
     }
     if app.config.cometchat.is_none() {
-        // CometChat's document loads pictures from hosts that do not say who may, and a frame must be as its page is.
+        // With COEP, every frame must send the same header, and the CometChat frame loads images from hosts that do
+        // not send CORP.
         headers
             .insert(HeaderName::from_static("cross-origin-embedder-policy"), HeaderValue::from_static("require-corp"));
     }

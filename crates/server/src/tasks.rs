@@ -1,4 +1,4 @@
-//! Supervised background tasks: one that panics is restarted, and health says what became of each.
+//! Supervised background tasks. A task that panics is restarted, and health checks report the state of each task.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// How long a task that panicked waits before it is started again.
+/// Delay before a task that panicked is restarted.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So long after a restart the task counts as impaired: a fault that comes back every few seconds is not healthy.
+/// How long a restarted task is reported as degraded, because a task that fails every few seconds is not healthy.
 const PROBATION: Duration = Duration::from_secs(60);
 
-/// All background tasks of a program. Clones share them; they end when [`Tasks::stop`] is called or the last clone is
-/// dropped.
+/// All background tasks of the server. Clones share them. The tasks end when [`Tasks::stop`] is called or the last
+/// clone is dropped.
 #[derive(Clone, Default)]
 pub(crate) struct Tasks(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 
 struct Known {
     name: &'static str,
-    /// The longest time between two signs of life; `None` for tasks that wait for something to happen.
+    /// Maximum interval between heartbeats. `None` for tasks that wait for events.
     beats_within: Option<Duration>,
     runs: AtomicBool,
     restarts: AtomicU64,
@@ -34,11 +34,11 @@ struct Known {
     restarted_at: Mutex<Option<Instant>>,
 }
 
-/// With which a task says that it is alive.
+/// Records the heartbeat of a task.
 #[derive(Clone)]
 pub(crate) struct Beat(Arc<Known>);
 
-/// How a task is doing.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskReport {
     pub(crate) name: &'static str,
@@ -46,15 +46,15 @@ pub(crate) struct TaskReport {
     pub(crate) restarts: u64,
 }
 
-/// See [`TaskReport`].
+/// The state of a task; see [`TaskReport`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskState {
     Running,
-    /// It panicked within the last minute, and runs again.
+    /// The task panicked within the last minute and was restarted.
     Restarted,
-    /// It gave no sign of life for too long.
+    /// The last heartbeat is too long ago.
     Stalled,
-    /// It does not run.
+    /// The task is not running.
     Down,
 }
 
@@ -70,14 +70,14 @@ impl TaskState {
 }
 
 impl Beat {
-    /// Called by a task once each round.
+    /// Records a heartbeat. Each task calls this once per iteration.
     pub(crate) fn beat(&self) {
         *self.0.last_beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
 impl Tasks {
-    /// Starts a task, and starts it again whenever it panics. A task that returns is done: it does not run any more.
+    /// Starts a task, and restarts it whenever it panics. A task that returns is not restarted.
     pub(crate) fn run<F>(
         &self,
         name: &'static str,
@@ -97,7 +97,7 @@ impl Tasks {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&known));
         let supervised = async move {
             loop {
-                // Dropped with this future, a set ends its task.
+                // A `JoinSet` aborts its task when this future is dropped.
                 let mut one = JoinSet::new();
                 Beat(Arc::clone(&known)).beat();
                 known.runs.store(true, Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Tasks {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner).spawn(supervised);
     }
 
-    /// How each task is doing, in the order in which they were started.
+    /// Returns the state of each task, in the order in which they were started.
     pub(crate) fn reports(&self) -> Vec<TaskReport> {
         self.reports_at(Instant::now())
     }
@@ -127,7 +127,7 @@ impl Tasks {
         known.iter().map(|known| known.report(now)).collect()
     }
 
-    /// Ends all of them.
+    /// Aborts all tasks.
     pub(crate) fn stop(&self) {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }

@@ -1,64 +1,65 @@
-//! Moments, and addresses, as people and machines write them.
+//! Formats times, dates and URLs for display and for machines.
 
 use bedside_visit::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
 
-/// RFC 3339 in UTC, whole seconds.
+/// Formats a time as RFC 3339 in UTC with whole seconds.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     zoned(at, &TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// RFC 3339 in UTC, with milliseconds.
+/// Formats a time as RFC 3339 in UTC with milliseconds.
 pub(crate) fn rfc3339_exact(at: Timestamp) -> String {
     zoned(at, &TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
-/// The calendar day of a moment in a zone.
+/// Returns the calendar date of a time in a time zone.
 pub(crate) fn civil_date(at: Timestamp, zone: &TimeZone) -> Date {
     zoned(at, zone).date()
 }
 
-/// Such as "14:05".
+/// Formats the time of day, for example "14:05".
 pub(crate) fn time_of_day(at: Timestamp, zone: &TimeZone) -> String {
     zoned(at, zone).strftime("%H:%M").to_string()
 }
 
-/// Such as "Monday, 23 November, 14:05".
+/// Formats a date and time, for example "Monday, 23 November, 14:05".
 pub(crate) fn day_and_time(at: Timestamp, zone: &TimeZone) -> String {
     zoned(at, zone).strftime("%A, %-d %B, %H:%M").to_string()
 }
 
-/// Begin and end of the calendar day of `at` in a zone. Days with a clock change are longer or
-/// shorter.
+/// Returns the start and end of the calendar day of `at` in a time zone. Days with a daylight saving change are
+/// longer or shorter.
 pub(crate) fn bounds_of_day(at: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
     bounds_of_date(civil_date(at, zone), zone)
 }
 
-/// Begin and end of a calendar day in a zone.
+/// Returns the start and end of a calendar day in a time zone.
 pub(crate) fn bounds_of_date(date: Date, zone: &TimeZone) -> (Timestamp, Timestamp) {
     let begin = |date: Date| moment_of(date, Time::midnight(), zone).unwrap_or_else(|| Timestamp::from_millis(0));
     (begin(date), begin(date.tomorrow().unwrap_or(date)))
 }
 
-/// The moment at which a zone's calendar and clocks show that. One that a clock change skips is moved on by as much.
+/// Returns the instant of a local date and time. A time skipped by a daylight saving change is moved forward by the
+/// length of the gap.
 pub(crate) fn moment_of(date: Date, time: Time, zone: &TimeZone) -> Option<Timestamp> {
     let zoned = date.to_datetime(time).to_zoned(zone.clone()).ok()?;
     Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
 }
 
-/// Such as "Monday, 23 November 2026".
+/// Formats a date, for example "Monday, 23 November 2026".
 pub(crate) fn date_in_words(date: Date) -> String {
     date.strftime("%A, %-d %B %Y").to_string()
 }
 
-/// Such as "10 December 1985".
+/// Formats a date of birth, for example "10 December 1985".
 pub(crate) fn date_of_birth(date: Date) -> String {
     date.strftime("%-d %B %Y").to_string()
 }
 
-/// Such as "New York time (UTC−5)", with what the clocks there show at that moment.
+/// Returns the name of a time zone with its UTC offset at that time, for example "New York time (UTC−5)".
 pub(crate) fn zone_in_words(at: Timestamp, zone: &TimeZone) -> String {
     let name = zone.iana_name().unwrap_or("UTC");
     if name == "UTC" || name.starts_with("Etc/") {
@@ -74,7 +75,7 @@ pub(crate) fn zone_in_words(at: Timestamp, zone: &TimeZone) -> String {
     format!("{city} time ({offset})")
 }
 
-/// RFC 3986, section 2.1: everything but unreserved characters and those of `kept`.
+/// Percent-encodes all characters except unreserved ones and those in `kept` (RFC 3986, section 2.1).
 pub(crate) fn percent_encode(text: &str, kept: &[u8]) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {

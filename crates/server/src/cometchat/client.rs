@@ -1,4 +1,4 @@
-//! One request at a time, tried again where that can help.
+//! The HTTP client for CometChat's REST API, with retries.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use tokio::time::{Instant, sleep};
 use super::error::CometChatError;
 use crate::config::CometChatConfig;
 
-/// How long one try may take, and all of them with the waiting in between: a person waits for it.
+/// The time limit of one attempt, and of all attempts including delays, because a user waits for the result.
 const TRY: Duration = Duration::from_secs(5);
 const ALL: Duration = Duration::from_secs(12);
-/// Before the second try, doubled before each after that, with jitter.
+/// The delay before the second attempt. Doubles before each further attempt, with jitter.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const TRIES: u32 = 4;
-/// As much as an answer may be.
+/// Maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// CometChat's REST API for one app.
+/// A client for CometChat's REST API, for one app.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
 }
 
-/// How the service wraps what it says.
+/// The envelope of a CometChat response.
 #[derive(Deserialize)]
 struct Envelope<T> {
     data: Option<T>,
@@ -41,13 +41,15 @@ struct Fault {
     code: String,
 }
 
-/// Why a try failed, and whether another may do better.
+/// Why an attempt failed, and whether a retry may succeed.
 enum Failure {
     Final(CometChatError),
     Passing(CometChatError, Option<Duration>),
 }
 
 impl Client {
+    /// Creates a client.
+    ///
     /// # Errors
     /// [`CometChatError::Unexpected`] if the key cannot be sent in a header, or TLS cannot be set up.
     pub(crate) fn new(config: &CometChatConfig) -> Result<Self, CometChatError> {
@@ -124,16 +126,17 @@ impl Client {
 
 fn refused(status: u16, code: &str, asked: Option<Duration>) -> Failure {
     let error = CometChatError::of(status, code);
-    // Too many requests, or the service's own fault.
+    // Rate limited, or a server error.
     if status == 429 || status >= 500 { Failure::Passing(error, asked) } else { Failure::Final(error) }
 }
 
-/// Seconds, as CometChat says it (RFC 9110, section 10.2.3, also knows dates).
+/// Returns the `Retry-After` delay in seconds, the format that CometChat uses (RFC 9110, section 10.2.3, also allows
+/// dates).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Between half of it and one and a half.
+/// Adds jitter: returns between half and one and a half times the delay.
 fn jittered(wait: Duration) -> Duration {
     let mut byte = [0_u8; 1];
     // Without randomness there is no jitter.

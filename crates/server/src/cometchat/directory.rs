@@ -1,4 +1,4 @@
-//! The people whom the service knows, as far as this program has seen.
+//! The users already created at CometChat, as far as this process knows.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +9,10 @@ use super::client::Client;
 use super::error::CometChatError;
 use super::users::{AuthToken, Profile, Uid};
 
-/// How many people are remembered as known. Past it all are forgotten, and asked for again.
+/// Maximum number of users remembered. When it is reached, all are forgotten and sent to CometChat again.
 const REMEMBERED: usize = 10_000;
 
-/// An account at CometChat and whom it has been told of.
+/// A CometChat account and the users created there.
 #[derive(Debug)]
 pub(crate) struct Directory {
     client: Client,
@@ -24,10 +24,10 @@ impl Directory {
         Self { client, told: Mutex::default() }
     }
 
-    /// A token for a person, who is told to the service first if need be.
+    /// Returns an auth token for a user, creating or updating the user at CometChat if needed.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn token(
         &self,
         user: UserId,
@@ -40,11 +40,11 @@ impl Directory {
         Ok(token)
     }
 
-    /// Sees to it that the service knows a person, so that they can be called. `again`: also if it was told before,
-    /// for it may have forgotten.
+    /// Ensures that a user exists at CometChat, so that they can be called. `again` sends the profile even if it was
+    /// sent before, because CometChat may have deleted the user.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn introduce(&self, user: UserId, profile: &Profile, again: bool) -> Result<(), CometChatError> {
         if !again && self.lock().get(&user) == Some(profile) {
             return Ok(());
@@ -54,10 +54,10 @@ impl Directory {
         Ok(())
     }
 
-    /// Takes back all tokens of a person.
+    /// Revokes all auth tokens of a user.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn revoke(&self, user: UserId) -> Result<(), CometChatError> {
         self.client.revoke_tokens(&Uid::of(user)).await
     }

@@ -1,39 +1,39 @@
-//! What can go wrong with CometChat, and what to do about it.
+//! CometChat errors and their remedies.
 
-/// Why the service did not do what was asked.
+/// Why a CometChat request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CometChatError {
-    /// No answer, or none in time, also after trying again.
+    /// No response within the time limit, after retries.
     #[error("CometChat cannot be reached ({0})")]
     Unreachable(String),
-    /// Too many requests, also after waiting.
+    /// The rate limit was reached, after retries.
     #[error("CometChat takes no more requests for now")]
     Busy,
     /// The key is unknown, or belongs to another app or region.
     #[error("CometChat does not know the key, or not in this app and region ({0})")]
     WrongKey(String),
-    /// The key may not do this.
+    /// The key does not have the required permission.
     #[error("CometChat's key may not do this ({0})")]
     NoAccess(String),
-    /// The account's plan does not cover it.
+    /// The account's plan does not include the feature.
     #[error("CometChat's plan does not cover this ({0})")]
     Plan(String),
-    /// There is no such person, or they are deactivated.
+    /// The user does not exist or is deactivated.
     #[error("CometChat does not know this person")]
     NoUser,
-    /// There is such a person already.
+    /// The user already exists.
     #[error("CometChat knows this person already")]
     UserExists,
-    /// Anything else it said, by its code.
+    /// Any other error code returned by CometChat.
     #[error("CometChat refused: {0}")]
     Refused(String),
-    /// An answer that is none of its documented ones.
+    /// A response that does not match CometChat's documentation.
     #[error("CometChat answered in an unexpected way ({0})")]
     Unexpected(String),
 }
 
 impl CometChatError {
-    /// What an operator does about it.
+    /// Returns what an operator can do about the error.
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "Check that this machine reaches *.cometchat.io on port 443, and cometchat.region.",
@@ -49,7 +49,7 @@ impl CometChatError {
         }
     }
 
-    /// Reads what the service calls it, with the HTTP status as a second witness.
+    /// Classifies a CometChat error code, with the HTTP status as a fallback.
     pub(super) fn of(status: u16, code: &str) -> Self {
         match (code, status) {
             ("ERR_UID_ALREADY_EXISTS", _) | (_, 409) => Self::UserExists,

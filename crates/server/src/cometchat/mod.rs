@@ -1,8 +1,9 @@
-//! CometChat, where a clinic has an account there: its REST API v3 as far as a visit needs it.
+//! The CometChat call backend, for clinics with a CometChat account. Uses the parts of its REST API v3 that a visit
+//! needs.
 //!
-//! The service carries the call; it never decides who may join. Ids of people there are ours and say
-//! nothing; what it is told of a person is a name, of a patient only the first. No token is kept: each is
-//! handed to the page that asked and forgotten.
+//! CometChat carries the call; it never decides who may join. User IDs at CometChat are opaque IDs assigned by
+//! Bedside. CometChat receives a name and, for patients, only the first name. Auth tokens are not stored: each one is
+//! returned to the page that requested it.
 
 mod client;
 mod directory;
@@ -22,10 +23,10 @@ pub(crate) use revocation::{REVOCATION, revoke_due, revoke_later};
 pub(crate) use users::{Profile, Uid};
 pub(crate) use webhook::{Credentials, Report};
 
-/// Asks the service for something that only the right key in the right region may have.
+/// Checks the configuration with a request that succeeds only with the right key in the right region.
 ///
 /// # Errors
-/// What is wrong and what to do about it, in a sentence.
+/// A sentence that describes the problem and its remedy.
 pub async fn check_cometchat(config: &CometChatConfig) -> Result<(), String> {
     let said = |error: CometChatError| format!("[cometchat]: {error}. {}", error.remedy());
     let client = Client::new(config).map_err(said)?;

@@ -1,5 +1,5 @@
-//! Revoking what a person signs in at CometChat with, once they may not come any more. A revocation is a job: it survives a
-//! restart, and is tried again while CometChat cannot be reached.
+//! Revokes a user's CometChat tokens when they lose access. Each revocation is a job: it survives a restart, and is
+//! retried while CometChat is unreachable.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::jobs::{Backoff as _, Outcome, new_job};
 
 /// The kind of these jobs.
 pub(crate) const REVOCATION: &str = "cometchat_revocation";
-/// How long it is tried: CometChat's own tokens are made anew for each visit.
+/// How long a revocation is retried. Auth tokens at CometChat are requested anew for each visit.
 const IN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Has a person's tokens revoked, once this is committed.
+/// Queues the revocation of a user's tokens. It runs after the transaction is committed.
 ///
 /// # Errors
 /// If the database fails.
@@ -26,7 +26,7 @@ pub(crate) async fn revoke_later(
     transaction.insert_job(&new_job(Some(user), REVOCATION, now)).await
 }
 
-/// Revokes the tokens that a job is about.
+/// Revokes the tokens of a job's user.
 pub(crate) async fn revoke_due(app: &App, job: &Job) -> Outcome {
     let (Some(directory), Some(user)) = (&app.cometchat, job.user) else { return Outcome::Done };
     let Err(error) = directory.revoke(user).await else { return Outcome::Done };

@@ -1,4 +1,4 @@
-//! People at CometChat, and the tokens they sign in there with.
+//! Users at CometChat and their auth tokens.
 
 use bedside_visit::{Person, Private, Role, UserId};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::Client;
 use super::error::CometChatError;
 
-/// Somebody's id there: ours, opaque, in lower case, since the service writes all ids so.
+/// A user's ID at CometChat: the opaque Bedside ID in lower case, because CometChat converts all IDs to lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Uid(String);
@@ -24,7 +24,7 @@ impl Uid {
     }
 }
 
-/// What the service is told of a person: a name and a picture, and nothing of why they are there.
+/// The profile sent to CometChat: a name and a picture, and nothing about the visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
     pub(crate) uid: Uid,
@@ -32,11 +32,11 @@ pub(crate) struct Profile {
     pub(crate) avatar: Option<String>,
 }
 
-/// The longest name that the service takes, characters.
+/// Maximum length of a name at CometChat, in characters.
 const LONGEST_NAME: usize = 100;
 
 impl Profile {
-    /// A provider by name and picture; everybody else by the first name alone.
+    /// Builds a profile: name and picture for providers, only the first name for everyone else.
     pub(crate) fn of(person: &Person, role: Role) -> Self {
         let name = person.name.reveal();
         let (shown, avatar) = match role {
@@ -48,15 +48,15 @@ impl Profile {
     }
 }
 
-/// The first word that is no title.
+/// Returns the first word that is not a title such as "Dr.".
 fn first_name(name: &str) -> &str {
     name.split_whitespace().find(|word| !word.ends_with('.')).unwrap_or(name)
 }
 
-/// What a page signs in there with.
+/// The token that a page uses to sign in to CometChat.
 pub(crate) type AuthToken = SecretString;
 
-/// A person as the service has them.
+/// A user as returned by CometChat.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Known {
@@ -73,10 +73,10 @@ struct Minted {
 }
 
 impl Client {
-    /// Sees to it that the service knows the person as we do, and gives a token for them.
+    /// Creates or updates the user at CometChat and returns an auth token.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn ensure_user(&self, person: &Profile) -> Result<AuthToken, CometChatError> {
         match self.create(person, true).await {
             Ok(known) => match known.auth_token {
@@ -91,10 +91,10 @@ impl Client {
         }
     }
 
-    /// Sees to it that the service knows the person as we do, without a token.
+    /// Creates or updates the user at CometChat, without a token.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn introduce(&self, person: &Profile) -> Result<(), CometChatError> {
         match self.create(person, false).await {
             Ok(_) => Ok(()),
@@ -103,10 +103,10 @@ impl Client {
         }
     }
 
-    /// A token that is new, where an old one does not work any more.
+    /// Returns a new auth token, in place of one that no longer works.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn renew_token(&self, person: &Profile) -> Result<AuthToken, CometChatError> {
         match self.mint(&person.uid, true).await {
             Err(CometChatError::NoUser) => self.ensure_user(person).await,
@@ -114,10 +114,10 @@ impl Client {
         }
     }
 
-    /// Takes back all tokens of a person. Who is not there has none.
+    /// Revokes all auth tokens of a user. Succeeds if the user does not exist.
     ///
     /// # Errors
-    /// What the service said to it.
+    /// The error that CometChat returned.
     pub(crate) async fn revoke_tokens(&self, uid: &Uid) -> Result<(), CometChatError> {
         let path = format!("/users/{}/auth_tokens", uid.as_str());
         match self.call::<serde_json::Value>(Method::DELETE, &path, None::<&()>).await {
@@ -134,7 +134,8 @@ impl Client {
         self.call(Method::POST, "/users", Some(&body)).await
     }
 
-    /// The service says of a deactivated person both that they exist and that they do not.
+    /// Updates an existing user. For a deactivated user CometChat reports both that they exist and that they do not,
+    /// so "not found" means that the user has to be reactivated.
     async fn bring_up_to_date(&self, person: &Profile) -> Result<(), CometChatError> {
         let path = format!("/users/{}", person.uid.as_str());
         let known = match self.call::<Known>(Method::GET, &path, None::<&()>).await {

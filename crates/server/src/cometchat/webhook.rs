@@ -1,4 +1,4 @@
-//! What CometChat's webhooks report. They sign in with HTTP Basic (RFC 7617), and may come more than once.
+//! CometChat webhook events. Webhooks authenticate with HTTP Basic (RFC 7617) and may be delivered more than once.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// What webhooks sign in with.
+/// The credentials that webhooks must present.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials(SecretString);
 
@@ -18,7 +18,7 @@ impl Credentials {
         Self(name_and_password)
     }
 
-    /// Whether an `Authorization` header is theirs. How long it takes tells nothing of how much was right.
+    /// Checks an `Authorization` header in constant time.
     pub(crate) fn admit(&self, header: Option<&str>) -> bool {
         let given = header
             .and_then(|header| header.split_once(' '))
@@ -29,7 +29,7 @@ impl Credentials {
     }
 }
 
-/// A report, as far as it matters here.
+/// A webhook event, with the fields used here.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Report {
     trigger: String,
@@ -64,7 +64,7 @@ struct Call {
     data: serde_json::Value,
 }
 
-/// What is recorded, by the service's own names.
+/// The recorded events, by CometChat's names.
 const EVENTS: [&str; 9] = [
     "call_initiated",
     "call_busy",
@@ -77,11 +77,11 @@ const EVENTS: [&str; 9] = [
     "call_ended",
 ];
 
-/// The service's own name for a call is no longer than this.
+/// Maximum length of a CometChat session ID.
 const LONGEST_SESSION: usize = 200;
 
 impl Report {
-    /// As it is remembered. `None`: it is nothing that matters here.
+    /// Converts the event for storage. Returns `None` if it is not recorded.
     pub(crate) fn to_remember(&self, at: Timestamp) -> Option<BackendReport> {
         let event = EVENTS.into_iter().find(|event| *event == self.trigger)?;
         Some(BackendReport {
@@ -93,8 +93,8 @@ impl Report {
         })
     }
 
-    /// Two with the same are one: the service's advice is webhook, trigger, and the call's id and time; what
-    /// is about nobody's call goes by the session, its time and the person's.
+    /// Returns the deduplication key. As CometChat recommends, it consists of webhook, trigger, and the call's ID and
+    /// time. Events without a call use the session, its time and the user.
     fn key(&self) -> [u8; 32] {
         let what = match &self.data.call {
             Some(call) => format!("{} {}", call.id, call.sent_at),
@@ -117,7 +117,7 @@ impl Report {
     }
 }
 
-/// Whether a service can call a session that: visible ASCII characters, at most [`LONGEST_SESSION`].
+/// Returns whether a session ID is valid: visible ASCII characters, at most [`LONGEST_SESSION`].
 fn is_name(session: &str) -> bool {
     (1..=LONGEST_SESSION).contains(&session.len()) && session.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,15 +1,15 @@
-//! What mails say.
+//! The text of mails.
 
-/// A mail, before it is written to somebody.
+/// A mail without its recipient.
 #[derive(Debug, Clone)]
 pub(crate) enum Letter {
-    /// The link to set a new password.
+    /// A password reset link.
     Reset { link: Link, minutes: u64 },
-    /// Something about how they sign in is not as it was.
+    /// A notification about a change of sign-in methods.
     Changed(Change),
 }
 
-/// An address with a secret in it. Does not print.
+/// A URL that contains a secret. `Debug` does not print it.
 #[derive(Clone)]
 pub(crate) struct Link(pub(crate) String);
 
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// What changed.
+/// A change of sign-in methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     Password,
@@ -29,7 +29,7 @@ pub(crate) enum Change {
     ProviderUnlinked,
     PasskeyAdded,
     PasskeyRemoved,
-    /// Many wrong codes after the right password.
+    /// Many wrong codes were entered after the correct password.
     WrongCodes,
 }
 
@@ -68,7 +68,7 @@ impl Change {
         Self::WrongCodes,
     ];
 
-    /// The name under which it waits in the database.
+    /// Returns the name used for jobs in the database.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -82,7 +82,7 @@ impl Change {
         }
     }
 
-    /// `None`: it is none, or one that this version does not know.
+    /// Parses a job name. Returns `None` if it is not a change, or not known to this version.
     pub(super) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|change| change.as_str() == name)
     }

@@ -1,4 +1,4 @@
-//! Mail to people about their accounts: plain text, short, and nothing of a visit.
+//! Account mails to users: short plain text without any details of visits.
 
 mod letter;
 mod queue;
@@ -24,29 +24,29 @@ pub(crate) use self::queue::{send_due, send_reset, tell};
 use crate::clock::fresh_id;
 use crate::config::{Config, MailConfig, MailTls};
 
-/// One step of a conversation with the mail server may take so long.
+/// Timeout of one step of an SMTP conversation.
 const STEP: Duration = Duration::from_secs(10);
-/// And all of it so long: the transport's own limit does not cover every step.
+/// Timeout of a whole SMTP conversation: the transport's own timeout does not cover every step.
 const CONVERSATION: Duration = Duration::from_secs(20);
-/// Mail that was not taken is tried again so often, after waits that grow.
+/// Maximum number of attempts, with growing delays.
 const TRIES: u32 = 3;
-/// So many conversations at a time; what is beyond waits.
+/// Maximum number of concurrent SMTP conversations.
 const AT_ONCE: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// Sends mail.
+/// Sends mails by SMTP.
 #[derive(Debug, Clone)]
 pub(crate) struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     clinic: String,
-    /// Our own name, for the identifiers of mails.
+    /// The server's host name, for Message-IDs.
     host: String,
     places: Arc<Semaphore>,
     conversation: Duration,
 }
 
-/// Why a mail was not sent. Never with what the mail server said: that may name the person.
+/// Why a mail was not sent. Never includes the mail server's response, because it may contain personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MailError {
     #[error("the mail server (mail.host) cannot be reached")]
@@ -63,10 +63,10 @@ pub(crate) enum MailError {
     NoAddress,
 }
 
-/// Signs in at the mail server, and sends nothing.
+/// Connects and authenticates to the mail server without sending a mail.
 ///
 /// # Errors
-/// What is wrong, in a sentence.
+/// A sentence that describes the problem.
 pub async fn check_mail(config: &Config) -> Result<(), String> {
     let Some(mail) = &config.mail else { return Ok(()) };
     let mailer = Mailer::new(mail, config)?;
@@ -79,8 +79,10 @@ pub async fn check_mail(config: &Config) -> Result<(), String> {
 }
 
 impl Mailer {
+    /// Creates a mailer.
+    ///
     /// # Errors
-    /// What of `[mail]` cannot be used, in a sentence.
+    /// A sentence that says which part of `[mail]` is invalid.
     pub(crate) fn new(mail: &MailConfig, config: &Config) -> Result<Self, String> {
         let tls = || TlsParameters::new(mail.host.clone()).map_err(|_| "mail.tls: TLS cannot be set up".to_owned());
         let tls = match mail.tls {
@@ -108,10 +110,10 @@ impl Mailer {
         })
     }
 
-    /// Sends a letter, trying again where that may help.
+    /// Sends a mail, and retries after temporary errors.
     ///
     /// # Errors
-    /// [`MailError`] of the last try.
+    /// The [`MailError`] of the last attempt.
     pub(crate) async fn send(&self, to: &EmailAddress, letter: &Letter, now: Timestamp) -> Result<(), MailError> {
         let message = self.write(to, letter, now)?;
         let (mut wait, mut tried) = (FIRST_WAIT, 1);
@@ -135,7 +137,7 @@ impl Mailer {
     fn write(&self, to: &EmailAddress, letter: &Letter, now: Timestamp) -> Result<Message, MailError> {
         let to = to.reveal().parse().map_err(|_| MailError::NoAddress)?;
         let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-        // RFC 3834, section 5: nobody's absence is to answer it.
+        // RFC 3834, section 5: prevents automatic replies.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
         Message::builder()
             .date(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
@@ -150,7 +152,7 @@ impl Mailer {
     }
 }
 
-/// What a handshake failed with comes wrapped twice.
+/// Returns whether a connection error was caused by TLS. Handshake errors are wrapped twice.
 fn comes_of_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     inner.is_some_and(|inner| inner.is::<rustls::Error>()) || error.source().is_some_and(comes_of_tls)
@@ -172,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// It accepts and then says nothing: each conversation ends, and gives its place to another.
+    /// The server accepts connections and never responds: each conversation times out and releases its slot.
     #[tokio::test]
     async fn a_mail_server_that_says_nothing_keeps_no_place() {
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");

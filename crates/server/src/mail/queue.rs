@@ -1,4 +1,4 @@
-//! Mails as jobs: what they are about is in the database until they are sent.
+//! The mail queue: mails are stored as jobs in the database until they are sent.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::jobs::{Backoff as _, Outcome, new_job};
 use crate::metrics::Mailed;
 use crate::resets::{GOOD_FOR, add_reset, reset_url};
 
-/// How long sending is tried: after this, a link has no use to its user, and other mails are out of date.
+/// How long sending is retried. After this, a reset link is no longer useful, and other mails are out of date.
 const LINK_IN_TIME: Duration = Duration::from_secs(60 * 60);
 const NEWS_IN_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const RESET: &str = "reset";
 
-/// Has a person told that something about their signing in changes, if mail is sent at all and they have an address.
+/// Queues a notification about a change of sign-in methods, if mail is configured and the user has an e-mail address.
 ///
 /// # Errors
 /// If the database fails.
@@ -33,7 +33,8 @@ pub(crate) async fn tell(
     transaction.insert_job(&new_job(Some(user), change.as_str(), app.clock.now())).await
 }
 
-/// Has a link to set a new password sent. `None`: nobody has that address, and it takes as long.
+/// Queues a password reset link. With `None`, for an unknown address, a job is queued too, so that the timing is the
+/// same.
 ///
 /// # Errors
 /// If the database fails.
@@ -45,7 +46,7 @@ pub(crate) async fn send_reset(
     transaction.insert_job(&new_job(user, RESET, now)).await
 }
 
-/// Sends the mail that a job is about.
+/// Sends the mail of a job.
 ///
 /// # Errors
 /// If the database fails.
@@ -79,7 +80,7 @@ fn is_in_time(job: &Job, now: Timestamp) -> bool {
     now.since(job.created_at) < if job.kind == RESET { LINK_IN_TIME } else { NEWS_IN_TIME }
 }
 
-/// To whom, and what. `None`: nobody is to get it any more.
+/// Returns the recipient and the mail of a job. `None` if it must no longer be sent.
 async fn write(app: &App, job: &Job) -> Result<Option<(EmailAddress, Letter)>, StoreError> {
     let Some(user) = job.user else { return Ok(None) };
     let Some(account) = app.store.get_account_of(user).await? else { return Ok(None) };
@@ -91,7 +92,7 @@ async fn write(app: &App, job: &Job) -> Result<Option<(EmailAddress, Letter)>, S
         return Ok(None);
     }
     let mut transaction = app.store.begin().await?;
-    // The cause is in the log by then.
+    // The cause has been logged already.
     let token = add_reset(&mut *transaction, user, app.clock.now()).await.map_err(|_| StoreError::Busy)?;
     transaction.commit().await?;
     let link = Link(reset_url(&app.config.server.public_url, &token));
@@ -99,7 +100,7 @@ async fn write(app: &App, job: &Job) -> Result<Option<(EmailAddress, Letter)>, S
 }
 
 impl MailError {
-    /// Whether trying again cannot help.
+    /// Returns whether a retry cannot succeed.
     const fn is_permanent(self) -> bool {
         match self {
             Self::Refused(code) => code >= 500,

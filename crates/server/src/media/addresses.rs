@@ -1,4 +1,4 @@
-//! Which addresses browsers are told to send to, and which of them a datagram came to.
+//! Addresses advertised to browsers as ICE candidates, and mapping of datagrams to them.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -12,7 +12,7 @@ use crate::config::MediaConfig;
 pub(super) struct Addresses {
     port: u16,
     advertised: Vec<SocketAddr>,
-    /// Those of this machine: datagrams can be sent from them explicitly.
+    /// The addresses of this machine, which can be used as an explicit source address.
     own: Vec<IpAddr>,
 }
 
@@ -30,18 +30,18 @@ impl Addresses {
         Self { port, advertised: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), own }
     }
 
-    /// Whether the machine's addresses decide, which can change while the program runs.
+    /// Returns whether the addresses are detected from the network interfaces, and can therefore change at run time.
     pub(super) fn follow_the_machine(config: &MediaConfig, bind: IpAddr) -> bool {
         config.public_addresses.is_empty() && bind.is_unspecified()
     }
 
-    /// Looks what the machine's addresses are now; `None`: the same as before.
+    /// Detects the addresses of the machine again. Returns `None` if they have not changed.
     pub(super) fn looked_up_again(&self, bind: IpAddr) -> Option<Self> {
         let now = Self::of(machine_addresses(bind), self.port);
         (now != *self).then_some(now)
     }
 
-    /// Whether another machine can reach one of them.
+    /// Returns whether another machine can reach at least one address.
     pub(super) fn are_reachable(&self) -> bool {
         self.advertised.iter().any(|address| !address.ip().is_loopback())
     }
@@ -50,7 +50,8 @@ impl Addresses {
         &self.advertised
     }
 
-    /// The advertised address that a datagram was sent to. Behind NAT it arrives at another one.
+    /// Returns the advertised address that a datagram was sent to. Behind NAT, it arrives at a different local
+    /// address.
     pub(super) fn destination(&self, arrived_at: Option<IpAddr>, source: SocketAddr) -> SocketAddr {
         let arrived_at = arrived_at.map(|ip| ip.to_canonical());
         let exact = self.advertised.iter().find(|address| Some(address.ip()) == arrived_at);
@@ -58,13 +59,13 @@ impl Addresses {
         *exact.or(family).unwrap_or(&self.advertised[0])
     }
 
-    /// The address to send from explicitly, if this machine has it.
+    /// Returns the explicit source address for sending, if it belongs to this machine.
     pub(super) fn source(&self, advertised: SocketAddr) -> Option<IpAddr> {
         self.own.contains(&advertised.ip()).then_some(advertised.ip())
     }
 }
 
-/// What can be listened on: where a machine has no IPv6 at all, every address is every IPv4 address.
+/// Returns the address to bind. Falls back to the IPv4 wildcard on machines without IPv6.
 pub(super) fn usable(bind: IpAddr) -> IpAddr {
     let without_v6 = || Socket::new(Domain::IPV6, Type::DGRAM, None).is_err();
     if bind == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && without_v6() {
@@ -74,8 +75,8 @@ pub(super) fn usable(bind: IpAddr) -> IpAddr {
     bind
 }
 
-/// An answer for a page on another machine: without addresses that are good on this machine alone, for which browsers
-/// would ask people whether the page may look around their own network.
+/// Removes loopback candidates from an SDP answer for a page on another machine. They are useless there, and browsers
+/// would ask the user for permission to access devices on the local network.
 pub(super) fn without_loopback(sdp: &str) -> String {
     let address = |line: &str| line.strip_prefix("a=candidate:")?.split(' ').nth(4)?.parse::<IpAddr>().ok();
     let is_loopback = |line: &&str| address(line).is_some_and(|ip| ip.is_loopback());
@@ -87,7 +88,8 @@ pub(super) fn without_loopback(sdp: &str) -> String {
     kept.join("\r\n") + "\r\n"
 }
 
-/// What `bind` stands for: the addresses that the system's routes send from, or all that it has where there are none.
+/// Returns the addresses that `bind` stands for: the source addresses of the default routes, or all assigned
+/// addresses if there is no default route.
 fn machine_addresses(bind: IpAddr) -> Vec<IpAddr> {
     if !bind.is_unspecified() {
         return vec![bind];
@@ -109,8 +111,8 @@ fn machine_addresses(bind: IpAddr) -> Vec<IpAddr> {
     unique
 }
 
-/// Connecting a UDP socket sends nothing: it only asks the routing table which address would be used. The destinations
-/// are reserved for documentation.
+/// Returns the source addresses of the default routes. Connecting a UDP socket sends nothing; it only queries the
+/// routing table. The destinations are reserved for documentation.
 fn routed_addresses() -> impl Iterator<Item = IpAddr> {
     let routed = |from: IpAddr, to: IpAddr| {
         let socket = UdpSocket::bind((from, 0)).ok()?;
@@ -122,14 +124,14 @@ fn routed_addresses() -> impl Iterator<Item = IpAddr> {
     v4.into_iter().chain(v6)
 }
 
-/// What Linux says that its interfaces have; nothing elsewhere.
+/// Returns the addresses assigned to network interfaces. Works on Linux only.
 fn assigned_addresses() -> impl Iterator<Item = IpAddr> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let (v4, v6) = (read("/proc/net/fib_trie"), read("/proc/net/if_inet6"));
     assigned_v4(&v4).into_iter().chain(assigned_v6(&v6))
 }
 
-/// The local addresses in a dump of the kernel's IPv4 routes: `|-- ADDRESS` above `/32 host LOCAL`.
+/// Parses the local addresses from a dump of the kernel's IPv4 routing table: `|-- ADDRESS` above `/32 host LOCAL`.
 fn assigned_v4(fib_trie: &str) -> Vec<IpAddr> {
     let lines: Vec<&str> = fib_trie.lines().map(str::trim).collect();
     let local = lines.windows(2).filter(|pair| pair[1].starts_with("/32 host LOCAL"));
@@ -137,7 +139,7 @@ fn assigned_v4(fib_trie: &str) -> Vec<IpAddr> {
     addresses.filter(|ip| !ip.is_loopback() && !ip.is_link_local()).map(IpAddr::V4).collect()
 }
 
-/// The addresses of global scope in the kernel's list of IPv6 addresses.
+/// Parses the addresses of global scope from the kernel's list of IPv6 addresses.
 fn assigned_v6(if_inet6: &str) -> Vec<IpAddr> {
     let global = |line: &str| {
         let mut words = line.split_whitespace();

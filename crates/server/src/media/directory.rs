@@ -1,4 +1,4 @@
-//! Which person and page a peer belongs to, and who waits for its answer.
+//! Maps peers to users and pages, and tracks pages that wait for an SDP answer.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(super) type Reply = oneshot::Sender<Result<MediaAnswer, MediaRefusal>>;
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     peers: HashMap<PeerId, Entry>,
-    /// A person's peers, the newest last.
+    /// The peers of each user, the newest last.
     people: HashMap<(VisitId, UserId), Vec<PeerId>>,
 }
 
@@ -23,11 +23,11 @@ struct Entry {
     room: VisitId,
     user: UserId,
     page_peer: u32,
-    /// An offer has been answered.
+    /// Whether an offer has been answered.
     answered: bool,
-    /// The person's connections are being ended on purpose.
+    /// Whether the user's connections are being closed on purpose.
     dropped: bool,
-    /// The page is on this machine.
+    /// Whether the page runs on this machine.
     near: bool,
     waiting: Option<Waiting>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Without random numbers nobody can connect.
+    /// Refuses the page, because ICE credentials cannot be generated without random numbers.
     pub(super) fn refuse(self) {
         tracing::error!("the operating system gives no random numbers");
         let _ = self.reply.send(Err(MediaRefusal::Busy));
@@ -48,7 +48,7 @@ impl Waiting {
 }
 
 impl Directory {
-    /// The peer of a page's connection, if it lives.
+    /// Returns the peer of a page's connection, if it is alive.
     pub(super) fn find(&self, room: VisitId, user: UserId, page_peer: u32) -> Option<PeerId> {
         let peers = self.people.get(&(room, user))?.iter().rev();
         peers.copied().find(|id| self.peers.get(id).is_some_and(|peer| peer.page_peer == page_peer && !peer.dropped))
@@ -63,7 +63,7 @@ impl Directory {
         );
     }
 
-    /// Whether a peer's page is on this machine.
+    /// Returns whether a peer's page runs on this machine.
     pub(super) fn is_near(&self, peer: PeerId) -> bool {
         self.peers.get(&peer).is_some_and(|entry| entry.near)
     }
@@ -82,8 +82,8 @@ impl Directory {
         }
     }
 
-    /// Takes a refusal. Gives back the page if it should be tried as a new connection: a page that
-    /// was loaded again counts from one again, so its number may be that of its former self.
+    /// Handles a refusal. Returns the waiting page if it should be retried as a new connection: a page numbers its
+    /// connections from one again after a reload, so the number may match one of its earlier connections.
     pub(super) fn refused(&mut self, peer: PeerId, why: &Refusal) -> Option<Waiting> {
         let entry = self.peers.get_mut(&peer)?;
         let waiting = entry.waiting.take();
@@ -109,7 +109,7 @@ impl Directory {
         Some(MediaEvent { room: entry.room, news })
     }
 
-    /// Forgets a peer that has ended. Gives the event to tell, unless the end was ordered.
+    /// Removes a peer that has ended. Returns the event to report, unless the connection was closed on purpose.
     pub(super) fn gone(&mut self, peer: PeerId) -> Option<MediaEvent> {
         let entry = self.remove(peer)?;
         let replaced = self.people.contains_key(&(entry.room, entry.user));
@@ -118,7 +118,7 @@ impl Directory {
         (!dropped).then_some(MediaEvent { room, news })
     }
 
-    /// The peers of a person who is to be dropped.
+    /// Marks all peers of a user as dropped and returns them.
     pub(super) fn drop_user(&mut self, room: VisitId, user: UserId) -> Vec<PeerId> {
         let peers = self.people.get(&(room, user)).cloned().unwrap_or_default();
         for peer in &peers {

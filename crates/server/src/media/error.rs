@@ -1,14 +1,14 @@
-//! Why the media server does not start.
+//! Startup errors of the media server.
 
 use std::io;
 use std::net::SocketAddr;
 
 use bedside_sfu::NoCertificate;
 
-/// Why the media server does not start.
+/// Why the media server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    /// A port is taken.
+    /// A port is in use.
     #[error(
         "the media server cannot use {protocol} port {} of {}: another program has it. \
          Stop that program or write another media.port (each of media.workers takes one port)",
@@ -20,7 +20,7 @@ pub enum MediaError {
         /// The address.
         address: SocketAddr,
     },
-    /// An address is not this machine's.
+    /// An address does not belong to this machine.
     #[error("the media server cannot listen on {}: it is no address of this machine. Write another media.bind", address.ip())]
     NotOurs {
         /// The address.
@@ -33,19 +33,19 @@ pub enum MediaError {
         protocol: &'static str,
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The operating system refuses what every media thread needs.
+    /// The operating system refused a resource that every media thread needs.
     #[error("a media thread cannot be set up: {0}")]
     Thread(#[source] io::Error),
-    /// No certificate.
+    /// The DTLS certificate cannot be generated.
     #[error(transparent)]
     Certificate(#[from] NoCertificate),
 }
 
 impl MediaError {
-    /// Names the remedy for a port that cannot be bound.
+    /// Converts a bind error to the variant that names its remedy.
     pub(super) fn binding(protocol: &'static str, address: SocketAddr, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
             Self::Busy { protocol, address }

@@ -1,8 +1,8 @@
-//! The shell of the media server: threads, sockets and randomness around [`bedside_sfu`].
+//! The runtime of the media server: threads, sockets and randomness around [`bedside_sfu`].
 //!
-//! Each worker thread owns whole rooms: a port, its connections, its peers. The rest of the program
-//! talks to it through [`Media`], and hears of it through [`MediaEvent`]s; media packets never meet a
-//! lock or a task of the other side.
+//! Each worker thread owns complete rooms with their port, connections and peers. The rest of the server sends orders
+//! through [`Media`] and receives [`MediaEvent`]s. The packet path shares no lock or async task with the rest of the
+//! server.
 
 mod addresses;
 mod directory;
@@ -31,113 +31,114 @@ pub use tcp::TcpCounts;
 use crate::config::MediaConfig;
 use worker::{Shared, Worker};
 
-/// Orders that may wait for a worker, which takes them within a millisecond unless it is overloaded.
+/// Capacity of a worker's order queue. Workers take orders within a millisecond unless they are overloaded.
 const WAITING_ORDERS: usize = 1024;
-/// Events that may wait for the rest of the program.
+/// Capacity of the event queue.
 const WAITING_EVENTS: usize = 1024;
 
-/// A page wants to send and receive media.
+/// A page's request to send and receive media.
 #[derive(Debug, Clone)]
 pub struct MediaJoin {
     /// The visit.
     pub room: VisitId,
-    /// The person.
+    /// The user.
     pub user: UserId,
-    /// The page's number of its connection: the same again is a renegotiation, another a new one.
+    /// The page's number for this connection. A known number renegotiates that connection; a new number creates a
+    /// connection.
     pub page_peer: u32,
-    /// The others of the visit, in the order of the offer's receive slots.
+    /// The other participants of the visit, in the order of the offer's receive slots.
     pub others: Vec<UserId>,
-    /// The page's offer.
+    /// The SDP offer.
     pub offer: String,
-    /// Whether media may flow to and from the person.
+    /// Whether media may flow to and from the user.
     pub admitted: bool,
-    /// Whether the person may be heard.
+    /// Whether the user's audio is forwarded.
     pub microphone: bool,
-    /// Whether the person may be seen.
+    /// Whether the user's video is forwarded.
     pub camera: bool,
-    /// Whether the page is on this machine: only then is it told addresses that no other machine can reach.
+    /// Whether the page runs on this machine. Only such pages receive loopback candidates.
     pub near: bool,
 }
 
-/// What the page is told.
+/// The response to a [`MediaJoin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaAnswer {
-    /// The answer.
+    /// The SDP answer.
     pub sdp: String,
-    /// Whose media each receive slot (`mid`) carries.
+    /// The user whose media each receive slot (`mid`) carries.
     pub tracks: Vec<(String, UserId)>,
-    /// Whether it is of a connection that was there before.
+    /// Whether the answer renegotiates an existing connection.
     pub again: bool,
 }
 
 /// Why a page cannot connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MediaRefusal {
-    /// The offer is not one that a page of ours makes, or it cannot be answered.
+    /// The offer was not made by a Bedside page, or it cannot be answered.
     #[error("the offer was refused")]
     BadOffer,
-    /// The media server is full, overloaded or stopping. Later may be better.
+    /// The media server is full, overloaded or stopping. The page may retry later.
     #[error("the media server is busy")]
     Busy,
 }
 
-/// What happened in a visit.
+/// An event in the media of a visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaEvent {
     /// The visit.
     pub room: VisitId,
-    /// What happened.
+    /// The event.
     pub news: MediaNews,
 }
 
-/// See [`MediaEvent`].
+/// The content of a [`MediaEvent`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaNews {
-    /// Something of a page's connection.
+    /// The state of a page's connection has changed.
     Connection {
-        /// The person.
+        /// The user.
         user: UserId,
-        /// The page's number of its connection.
+        /// The page's number for its connection.
         page_peer: u32,
-        /// What happened to it.
+        /// The change.
         kind: MediaEventKind,
     },
-    /// Who speaks has changed: somebody, or nobody.
+    /// The active speaker has changed. `None` if no participant speaks.
     Speaking(Option<UserId>),
 }
 
-/// What happened to a page's connection.
+/// A change in the state of a page's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaEventKind {
     /// Media can flow, for the first time or again.
     Up,
-    /// Nothing has been heard from the page for a few seconds.
+    /// Nothing has been received from the page for a few seconds.
     Lost,
     /// The connection has ended.
     Gone {
-        /// Whether another connection of the person goes on.
+        /// Whether another connection of the user remains.
         replaced: bool,
     },
-    /// Somebody has a use for these layers of the page's picture.
+    /// The simulcast layers of the page's video that other participants need.
     Wanted(Vec<Layer>),
 }
 
-/// What a worker did since it was started.
+/// Counters of a worker since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerStatistics {
-    /// Of its rooms.
+    /// Counters of its rooms.
     pub statistics: Statistics,
-    /// How long it has worked, not waited for something to do: its load is how fast this grows.
+    /// The time spent working, not waiting. The rate of increase is the worker's load.
     pub busy: Duration,
-    /// Whether it still does.
+    /// Whether the worker is running.
     pub runs: bool,
     /// Its ICE-TCP connections.
     pub tcp: TcpCounts,
-    /// Whether pages on other machines are told an address to send to.
+    /// Whether it advertises an address that other machines can reach.
     pub reachable: bool,
 }
 
-/// What the rest of the program asks of a worker.
+/// An order to a worker.
 pub(crate) enum Order {
     Connect(Box<MediaJoin>, oneshot::Sender<Result<MediaAnswer, MediaRefusal>>),
     Admit { room: VisitId, user: UserId, admitted: bool },
@@ -147,19 +148,19 @@ pub(crate) enum Order {
     Shutdown,
 }
 
-/// Starts the media server.
+/// Starts the media server; see [`MediaServer::start`].
 pub struct MediaServer;
 
 impl MediaServer {
-    /// Binds the ports and starts the threads. The events are of all rooms.
+    /// Binds the ports and starts the worker threads. The returned channel delivers the events of all rooms.
     ///
     /// # Errors
-    /// [`MediaError`] if a port cannot be used: it says which, and which setting to change.
+    /// [`MediaError`] if a port cannot be used; it names the port and the setting to change.
     pub fn start(config: &MediaConfig) -> Result<(Media, mpsc::Receiver<MediaEvent>), MediaError> {
         bedside_sfu::install_crypto();
         let certificate = bedside_sfu::generate_certificate()?;
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
-        // Every port is bound before any thread starts: a fault leaves nothing running.
+        // All ports are bound before any thread starts, so an error leaves nothing running.
         let mut prepared = Vec::new();
         for number in 0..config.worker_count() {
             let (sender, orders) = sync_channel(WAITING_ORDERS);
@@ -180,7 +181,7 @@ impl MediaServer {
     }
 }
 
-/// The media server, as the rest of the program sees it.
+/// A handle to the media server. Clones share it.
 #[derive(Clone)]
 pub struct Media(Arc<Inner>);
 
@@ -196,8 +197,8 @@ struct Handle {
 }
 
 impl Media {
-    /// Connects a page: answers its offer. The same person and number as a connection that lives
-    /// renegotiates it, for an ICE restart.
+    /// Answers a page's offer. If the user already has a connection with the same number, it is renegotiated for an
+    /// ICE restart.
     ///
     /// # Errors
     /// [`MediaRefusal`].
@@ -211,27 +212,28 @@ impl Media {
         answer.await.unwrap_or(Err(MediaRefusal::Busy))
     }
 
-    /// Lets media flow to and from a person, or stops it.
+    /// Allows or stops media to and from a user.
     pub fn admit(&self, room: VisitId, user: UserId, admitted: bool) {
         self.order(room, Order::Admit { room, user, admitted });
     }
 
-    /// Lets a person be heard and seen, or not: mute and camera-off hold whatever the page does.
+    /// Sets whether a user's audio and video are forwarded. Mute and camera-off are enforced here, whatever the page
+    /// sends.
     pub fn publish(&self, room: VisitId, user: UserId, microphone: bool, camera: bool) {
         self.order(room, Order::Publish { room, user, microphone, camera });
     }
 
-    /// Says how large a person's page shows the others: see [`bedside_sfu::Command::Watch`].
+    /// Sets the size at which a user's page shows the others; see [`bedside_sfu::Command::Watch`].
     pub fn watch(&self, room: VisitId, user: UserId, most: Vec<(UserId, Option<Layer>)>) {
         self.order(room, Order::Watch { room, user, most });
     }
 
-    /// Ends all connections of a person. No event follows.
+    /// Closes all connections of a user. No event follows.
     pub fn drop_user(&self, room: VisitId, user: UserId) {
         self.order(room, Order::Drop { room, user });
     }
 
-    /// Counters of all workers, at most a second old.
+    /// Returns the counters of all workers, at most a second old.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.workers().into_iter().fold(Statistics::default(), |mut total, worker| {
@@ -240,7 +242,7 @@ impl Media {
         })
     }
 
-    /// Counters of each worker, at most a second old.
+    /// Returns the counters of each worker, at most a second old.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerStatistics> {
         let of = |handle: &Handle| {
@@ -256,13 +258,13 @@ impl Media {
         self.0.handles.iter().map(of).collect()
     }
 
-    /// Whether every worker runs. A worker that failed does not come back: restart the program.
+    /// Returns whether all workers are running. A failed worker is not restarted; the server has to be restarted.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.0.handles.iter().all(|handle| !handle.shared.failed.load(Ordering::Relaxed))
     }
 
-    /// Ends all connections and waits for the threads. For a program that stops.
+    /// Closes all connections and waits for the threads. For shutdown.
     pub fn shutdown(&self) {
         for handle in &self.0.handles {
             let _ = handle.orders.send(Order::Shutdown);
@@ -274,18 +276,18 @@ impl Media {
         }
     }
 
-    /// Blocks if a worker has a thousand orders waiting: a person who is muted must be muted. A worker
-    /// that has failed has no media to stop.
+    /// Sends an order to the worker of a room. Blocks while the worker's queue is full, because orders such as mute
+    /// must not be lost. A failed worker carries no media, so its orders are dropped.
     fn order(&self, room: VisitId, order: Order) {
         let handle = self.handle(room);
         let _ = handle.orders.send(order);
         handle.wake();
     }
 
-    /// A room always has the same worker.
+    /// Returns the worker of a room. A room is always assigned to the same worker.
     fn handle(&self, room: VisitId) -> &Handle {
         let bits = room.uuid().as_u128();
-        // A remainder of the number of workers.
+        // The remainder is less than the number of workers, so it fits.
         let at = (bits % self.0.handles.len() as u128) as usize;
         &self.0.handles[at]
     }
@@ -299,7 +301,7 @@ impl Handle {
     }
 }
 
-/// A name for a connection that no other has.
+/// Returns a unique peer ID.
 fn next_peer() -> bedside_sfu::PeerId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     bedside_sfu::PeerId(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -1,7 +1,8 @@
-//! ICE-TCP (RFC 6544): connections that carry what UDP would, for networks that block UDP.
+//! ICE-TCP (RFC 6544): carries media over TCP for networks that block UDP.
 //!
-//! A connection is a stranger until a STUN check on it has proved that it belongs to a page's media connection. Strangers
-//! hold their places for seconds, and the oldest gives way to a newcomer: a client that opens many keeps no page out.
+//! A connection is unverified until a STUN check on it proves that it belongs to a page's media connection.
+//! Unverified connections are closed after a few seconds, and the oldest one is closed to make room for a new one, so
+//! a client that opens many connections cannot keep pages out.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -16,34 +17,34 @@ use super::error::MediaError;
 use super::udp::{bound, canonical};
 use crate::edge::network;
 
-/// How many ICE-TCP connections there are, and what became of others.
+/// Counters of ICE-TCP connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TcpCounts {
-    /// Open, of pages.
+    /// Open connections that belong to a page.
     pub proved: u64,
-    /// Open, of strangers.
+    /// Open connections that are not verified yet.
     pub strangers: u64,
-    /// Closed because all places were taken.
+    /// Connections closed because the limit was reached.
     pub crowded_out: u64,
 }
 
-/// A connection must prove whose it is within this time.
+/// Time limit for the STUN check that verifies a connection.
 const INTRODUCTION: Duration = Duration::from_secs(5);
-/// A browser checks the connection every few seconds.
+/// Timeout of an idle connection. Browsers send a check every few seconds.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Strangers at once, in all and of one network. A page proves itself in one round trip.
+/// Maximum number of unverified connections, in total and per network. A page is verified within one round trip.
 const STRANGERS: usize = 256;
 const STRANGERS_OF_NETWORK: usize = 64;
-/// Connections of pages at once, in all and of one network: a hospital has hundreds behind one address.
+/// Maximum number of verified connections, in total and per network. A hospital may have hundreds behind one address.
 const PROVED: usize = 2048;
 const PROVED_OF_NETWORK: usize = 1024;
-/// How often it is logged that connections were closed for want of places.
+/// How often closing connections because of the limit is logged.
 const LOG_EVERY: Duration = Duration::from_secs(60);
-/// Above it pictures are dropped: sound must not wait behind a second of them.
+/// Send buffer size above which video is dropped, so that audio is not delayed behind a second of video.
 const VIDEO_BUFFER: usize = 64 * 1024;
-/// Above it the connection is of no use any more.
+/// Send buffer size above which the connection is closed.
 const MAX_BUFFER: usize = 256 * 1024;
-/// Reads of one connection before the others have their turn.
+/// Maximum number of reads from one connection before the others get their turn.
 const READS: usize = 16;
 
 pub(super) struct TcpPort {
@@ -51,10 +52,10 @@ pub(super) struct TcpPort {
     connections: HashMap<Token, Connection>,
     by_address: HashMap<SocketAddr, Token>,
     next: usize,
-    /// Connections with more to read than their turn allowed.
+    /// Connections that have more to read than one turn allowed.
     unread: Vec<Token>,
     buffer: Vec<u8>,
-    /// Datagrams that were not sent because a connection did not take what was sent before.
+    /// Datagrams dropped because a connection's send buffer was full.
     pub(super) dropped: u64,
     crowded_out: u64,
     logged: Option<Instant>,
@@ -66,13 +67,13 @@ struct Connection {
     local: Option<IpAddr>,
     decoder: rfc4571::Decoder,
     unsent: Vec<u8>,
-    /// Since when it is what it is: a stranger, or proved.
+    /// When the connection was accepted or, once it is verified, when it was verified.
     since: Instant,
     proved: bool,
     heard: Option<Instant>,
 }
 
-/// A frame and where it came from.
+/// A frame and its source.
 pub(super) struct Frame<'a> {
     pub(super) source: SocketAddr,
     pub(super) arrived_at: Option<IpAddr>,
@@ -101,7 +102,7 @@ impl TcpPort {
         registry.register(&mut self.listener, token, Interest::READABLE)
     }
 
-    /// Accepts what waits, within the bounds.
+    /// Accepts pending connections, up to the limits.
     pub(super) fn accept(&mut self, registry: &Registry, now: Instant) {
         loop {
             match self.listener.accept() {
@@ -136,7 +137,8 @@ impl TcpPort {
         self.connections.insert(token, connection);
     }
 
-    /// Closes the oldest stranger if there are too many, of the newcomer's network if it is that which has too many.
+    /// Closes the oldest unverified connection if a limit is reached. If the limit of the new connection's network is
+    /// reached, closes the oldest one of that network.
     fn make_room(&mut self, registry: &Registry, now: Instant, newcomer: IpAddr) {
         let home = network(newcomer);
         let oldest = |of_home: bool| {
@@ -169,19 +171,19 @@ impl TcpPort {
         self.close(registry, token);
     }
 
-    /// How many there are.
+    /// Returns the current counters.
     pub(super) fn counts(&self) -> TcpCounts {
         let proved = self.connections.values().filter(|connection| connection.proved).count() as u64;
         let strangers = self.connections.len() as u64 - proved;
         TcpCounts { proved, strangers, crowded_out: self.crowded_out }
     }
 
-    /// The address of a connection that is a stranger.
+    /// Returns the remote address of a connection, if it is unverified.
     pub(super) fn stranger(&self, token: Token) -> Option<SocketAddr> {
         self.connections.get(&token).filter(|connection| !connection.proved).map(|connection| connection.remote)
     }
 
-    /// A STUN check proved that a connection is of a page.
+    /// Marks a connection as verified after a successful STUN check.
     pub(super) fn prove(&mut self, registry: &Registry, now: Instant, token: Token) {
         let Some(home) = self.stranger(token).map(|remote| network(remote.ip())) else { return };
         let proved = || self.connections.values().filter(|connection| connection.proved);
@@ -194,7 +196,7 @@ impl TcpPort {
         }
     }
 
-    /// Whether a connection has more to read without waiting.
+    /// Returns whether a connection has more to read immediately.
     pub(super) fn has_unread(&self) -> bool {
         !self.unread.is_empty()
     }
@@ -203,7 +205,7 @@ impl TcpPort {
         std::mem::take(&mut self.unread)
     }
 
-    /// Reads a connection and hands over its frames.
+    /// Reads from a connection and passes on its frames.
     pub(super) fn read(&mut self, registry: &Registry, token: Token, now: Instant, frame: impl FnMut(Frame<'_>)) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         match connection.read(&mut self.buffer, now, frame) {
@@ -230,12 +232,13 @@ impl TcpPort {
         }
     }
 
-    /// When `sweep` is to be called, if there is anything to sweep.
+    /// Returns when to call `sweep`, or `None` if there are no connections.
     pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
         (!self.connections.is_empty()).then(|| now + Duration::from_secs(1))
     }
 
-    /// Closes connections that are of no use. `is_proved`: whether a page still has one from there.
+    /// Closes connections that are idle or have not been verified in time. A verified connection becomes unverified
+    /// again when `is_proved` returns false for its address, because it no longer belongs to a page.
     pub(super) fn sweep(&mut self, registry: &Registry, now: Instant, is_proved: impl Fn(SocketAddr) -> bool) {
         for connection in self.connections.values_mut().filter(|connection| connection.proved) {
             if !is_proved(connection.remote) {
@@ -263,11 +266,11 @@ impl TcpPort {
     }
 }
 
-/// A connection has ended, or must.
+/// The connection has ended or must be closed.
 struct Ended;
 
 impl Connection {
-    /// Says whether there may be more to read.
+    /// Reads frames. Returns whether there may be more to read.
     fn read(&mut self, buffer: &mut [u8], now: Instant, mut frame: impl FnMut(Frame<'_>)) -> Result<bool, Ended> {
         for _ in 0..READS {
             let count = match self.stream.read(buffer) {
@@ -280,7 +283,7 @@ impl Connection {
             let (source, arrived_at, heard) = (self.remote, self.local, &mut self.heard);
             let mut stranger = false;
             let cut = self.decoder.push(&buffer[..count], |contents| {
-                // Only a browser's ICE check may open the conversation.
+                // The first packet must be the ICE check of a browser.
                 stranger |= heard.is_none() && !matches!(classify(contents), Some(Packet::BindingRequest { .. }));
                 if !stranger {
                     *heard = Some(now);
@@ -294,7 +297,7 @@ impl Connection {
         Ok(true)
     }
 
-    /// Says whether it was sent, or will be.
+    /// Sends or buffers a packet. Returns false if it was dropped.
     fn send(&mut self, transmit: &Transmit) -> Result<bool, Ended> {
         if transmit.class == MediaClass::Video && self.unsent.len() > VIDEO_BUFFER {
             return Ok(false);

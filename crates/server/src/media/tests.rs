@@ -1,4 +1,4 @@
-//! Real sockets on 127.0.0.1: two pages made of str0m connect through the shell.
+//! Tests with real sockets on 127.0.0.1: two str0m clients connect through the runtime.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{Read, Write};
@@ -66,7 +66,7 @@ impl Page {
         (page, offer.to_sdp_string(), pending)
     }
 
-    /// Makes an offer, has it answered, and opens the wire.
+    /// Makes an offer, has it answered, and connects the transport.
     async fn connect(media: &Media, who: u128, other: u128, page_peer: u32, tcp: bool) -> Self {
         Self::connect_as(media, join(who, other, page_peer, String::new()), tcp).await
     }
@@ -146,7 +146,7 @@ impl Page {
         }
     }
 
-    /// A packet of sound, and a keyframe of three packets.
+    /// Sends an audio packet, and a keyframe of three packets.
     fn speak(&mut self) {
         self.said += 1;
         let pt = |rtc: &Rtc, codec| rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt();
@@ -186,7 +186,7 @@ fn server_address(sdp: &str) -> SocketAddr {
     SocketAddr::new(words[4].parse().unwrap(), words[5].parse().unwrap())
 }
 
-/// Steps the pages until something is so, or fails after ten seconds.
+/// Steps the pages until the condition holds, or fails after ten seconds.
 async fn until(pages: &mut [&mut Page], what: &str, mut so: impl FnMut(&mut [&mut Page]) -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !so(pages) {
@@ -196,7 +196,7 @@ async fn until(pages: &mut [&mut Page], what: &str, mut so: impl FnMut(&mut [&mu
     }
 }
 
-/// What happened, if it was to a connection, and to whose.
+/// Returns the user and the change of a connection event.
 fn of_connection(event: &MediaEvent) -> Option<(UserId, MediaEventKind)> {
     match &event.news {
         MediaNews::Connection { user, kind, .. } => Some((*user, kind.clone())),
@@ -296,7 +296,7 @@ async fn a_reload_with_the_same_number_is_a_new_connection() {
     media.shutdown();
 }
 
-/// Also of a worker that has nothing more to do.
+/// This includes workers that are idle.
 #[tokio::test]
 async fn the_counters_of_each_worker_are_published_within_a_second_or_two() {
     let (media, mut events) = MediaServer::start(&config()).unwrap();
@@ -341,7 +341,7 @@ async fn a_tcp_connection_that_is_no_browser_is_closed() {
     media.shutdown();
 }
 
-/// A STUN check that anybody can make: of a connection that does not exist.
+/// Builds a STUN check for a connection that does not exist.
 fn made_up_check() -> Vec<u8> {
     let user = b"\x00\x06\x00\x09nobo:them\0\0\0";
     let head = [&[0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
@@ -390,7 +390,7 @@ async fn strangers_over_tcp_keep_no_page_out() {
     media.shutdown();
 }
 
-/// A hospital's people come from one address.
+/// A hospital's users share one address.
 #[tokio::test]
 async fn many_pages_of_one_address_come_over_tcp() {
     let config = MediaConfig { workers: 1, ..config() };

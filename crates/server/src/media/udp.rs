@@ -1,4 +1,4 @@
-//! One UDP port: received in batches, sent in runs that the kernel cuts (GSO).
+//! A UDP port: receives in batches, and sends with generic segmentation offload (GSO).
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -14,11 +14,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::addresses::Addresses;
 use super::error::MediaError;
 
-/// Half a second of a hundred visits. The kernel may grant less (`net.core.rmem_max`).
+/// Holds half a second of traffic of a hundred visits. The kernel may grant less (`net.core.rmem_max`).
 const SOCKET_BUFFER: usize = 8 << 20;
-/// The most a GSO send may carry.
+/// Maximum number of bytes in one GSO send.
 const MAX_RUN: usize = 60_000;
-/// Sound and control that wait for the socket to take them.
+/// Maximum number of audio and control packets waiting for the socket.
 const MAX_HELD: usize = 1024;
 
 pub(super) struct UdpPort {
@@ -55,7 +55,8 @@ impl UdpPort {
         })
     }
 
-    /// Whether datagrams leave without "don't fragment", whatever is known of the way.
+    /// Returns whether datagrams are sent without "don't fragment", ignoring any path MTU that the kernel has
+    /// learned.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn may_be_cut(&self) -> bool {
         sockopt::ip_mtu_discover(&self.socket) == Ok(Ipv4PathMtuDiscovery::INTERFACE)
@@ -66,12 +67,12 @@ impl UdpPort {
     }
 
     pub(super) fn register(&mut self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
-        // The kernel reports every datagram that has left as room to write: what did not fit is tried again by time.
+        // Not registered for writing, because the kernel reports every sent datagram as writable space. Packets that
+        // did not fit are retried on a timer.
         registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
-    /// Receives one batch and hands over each datagram with the address it came to. Says whether there
-    /// may be more.
+    /// Receives one batch and passes on each datagram with its local address. Returns whether there may be more.
     pub(super) fn receive(&mut self, mut datagram: impl FnMut(SocketAddr, Option<IpAddr>, &[u8])) -> bool {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
         let received = {
@@ -82,7 +83,7 @@ impl UdpPort {
         let count = match received {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            // For example an ICMP error that an earlier datagram caused.
+            // For example an ICMP error caused by an earlier datagram.
             Err(_) => return true,
         };
         for (meta, buffer) in metas.iter().zip(&self.buffers).take(count) {
@@ -91,16 +92,16 @@ impl UdpPort {
                 datagram(source, meta.dst_ip, contents);
             }
         }
-        // A batch that is not full has emptied the socket; what comes later is reported anew.
+        // A partial batch has emptied the socket. The poller reports later datagrams again.
         count == BATCH_SIZE
     }
 
-    /// Takes a datagram to send with the batch.
+    /// Adds a datagram to the batch.
     pub(super) fn push(&mut self, transmit: Transmit) {
         self.batch.push(transmit);
     }
 
-    /// Sends the batch: grouped by destination, in order within each.
+    /// Sends the batch, grouped by destination and in order within each group.
     pub(super) fn flush(&mut self, addresses: &Addresses, mut sent: impl FnMut(Vec<u8>)) {
         let mut batch = std::mem::take(&mut self.batch);
         if !self.held.is_empty() {
@@ -116,7 +117,7 @@ impl UdpPort {
             match self.send(first, run, addresses.source(first.source)) {
                 Ok(()) => (),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.hold(run),
-                // GSO may be refused by a device: quinn-udp stops using it then, and we try one by one.
+                // A device may refuse GSO. quinn-udp then stops using it, and the datagrams are sent one by one.
                 Err(_) if count > 1 => {
                     for transmit in run {
                         let alone = std::slice::from_ref(transmit);
@@ -132,7 +133,7 @@ impl UdpPort {
         self.batch = batch;
     }
 
-    /// Whether something waits for the socket to take it.
+    /// Returns whether packets are waiting for the socket.
     pub(super) fn is_blocked(&self) -> bool {
         !self.held.is_empty()
     }
@@ -156,7 +157,7 @@ impl UdpPort {
         socket.try_io(|| state.try_send(socket.into(), &transmit))
     }
 
-    /// The socket is full: pictures are dropped, the rest waits.
+    /// Handles a full socket: drops video and queues the rest.
     fn hold(&mut self, run: &[Transmit]) {
         for transmit in run {
             if transmit.class == MediaClass::Video || self.held.len() >= MAX_HELD {
@@ -168,9 +169,10 @@ impl UdpPort {
     }
 }
 
-/// Browsers make packets of 1,200 bytes, and some tunnels carry less. With "don't fragment", which quinn-udp sets for QUIC,
-/// such a tunnel would drop every picture; where ICMP is dropped too nobody would know. IPv6 carries 1,280 bytes
-/// everywhere. The size of a GSO segment is compared with the interface's, not with what is known of a way.
+/// Allows routers to fragment datagrams. Browsers send packets of 1,200 bytes, and some tunnels carry less. With
+/// "don't fragment", which quinn-udp sets for QUIC, such a tunnel would drop all video, and without ICMP the loss
+/// would go unnoticed. IPv6 carries 1,280 bytes everywhere. The kernel compares the GSO segment size with the
+/// interface MTU, not with the path MTU.
 #[cfg(target_os = "linux")]
 fn let_routers_cut(socket: &std::net::UdpSocket) {
     if let Err(error) = sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE) {
@@ -178,7 +180,8 @@ fn let_routers_cut(socket: &std::net::UdpSocket) {
     }
 }
 
-/// How many datagrams from the start may go out together: one way, equal in size but for the last.
+/// Returns how many datagrams from the start of the batch can be sent together: same source and destination, and
+/// equal size except for the last.
 fn run_length(batch: &[Transmit], most: usize) -> usize {
     let first = &batch[0];
     let size = first.contents.len();
@@ -198,14 +201,14 @@ fn run_length(batch: &[Transmit], most: usize) -> usize {
     count
 }
 
-/// A bound, non-blocking socket. `::` takes IPv4 too.
+/// Returns a bound, non-blocking socket. `::` accepts IPv4 too.
 pub(super) fn bound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     if kind == Type::STREAM {
-        // Connections of a former run in TIME_WAIT must not keep the port.
+        // Connections of an earlier process in TIME_WAIT must not block the port.
         socket.set_reuse_address(true)?;
     }
     socket.bind(&address.into())?;
@@ -213,7 +216,7 @@ pub(super) fn bound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::
     Ok(socket)
 }
 
-/// IPv4 that arrived at an IPv6 socket, as IPv4.
+/// Converts an IPv4-mapped IPv6 address to IPv4.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -245,7 +248,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn datagrams_may_be_cut_on_their_way() {
         for bind in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
-            // A machine without IPv6 has no third one.
+            // The third bind fails on machines without IPv6.
             if let Ok(port) = UdpPort::bind(bind.parse().expect("an address")) {
                 assert!(port.may_be_cut(), "{bind}");
             }

@@ -1,4 +1,4 @@
-//! A media thread: waits for sockets, orders and deadlines, and lets the machine decide.
+//! A media worker thread: waits for sockets, orders and deadlines, and drives the SFU.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,24 +33,24 @@ const FIRST_CONNECTION: usize = 16;
 
 /// How often counters are published.
 const STATISTICS: Duration = Duration::from_secs(1);
-/// How often it is looked what addresses the machine has.
+/// How often the machine's addresses are detected again.
 const LOOK: Duration = Duration::from_secs(5);
-/// Batches that are received before orders and deadlines have their turn.
+/// Maximum number of batches received before orders and deadlines are handled.
 const BATCHES: usize = 16;
-/// The least time between two turns of receiving. A turn costs a wake-up and, for each receiver, a call of the kernel,
-/// however few packets it is for; nobody hears or sees less than a millisecond.
+/// Minimum time between two turns of receiving. A turn costs a wake-up and, for each receiver, a system call, however
+/// few packets it handles. A delay below a millisecond is imperceptible.
 const PACE: Duration = Duration::from_micros(750);
-/// How soon what could not be handed over is tried again.
+/// Delay before packets or events that could not be sent are retried.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// What a worker shows of itself.
+/// State that a worker shares with its handle.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) statistics: Mutex<(Statistics, TcpCounts)>,
-    /// How long it has worked, not waited, in microseconds.
+    /// The time spent working, not waiting, in microseconds.
     pub(super) busy: AtomicU64,
     pub(super) failed: AtomicBool,
-    /// Whether pages on other machines are told an address.
+    /// Whether an address that other machines can reach is advertised.
     pub(super) reachable: AtomicBool,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Worker {
     udp: UdpPort,
     tcp: Option<TcpPort>,
     addresses: Addresses,
-    /// What every address stands for, if the machine's addresses decide, and when they were looked up.
+    /// The bind address and the time of the last detection, if addresses are detected from the machine.
     follows: Option<(IpAddr, Instant)>,
     offers_tcp: bool,
     sfu: Sfu,
@@ -71,12 +71,12 @@ pub(super) struct Worker {
     unsent: VecDeque<MediaEvent>,
     number: usize,
     shared: Arc<Shared>,
-    /// There may be more to receive than the last turn allowed.
+    /// Whether there may be more to receive than the last turn allowed.
     unreceived: bool,
     /// When datagrams were received in this turn.
     turned: Option<Instant>,
     published: Instant,
-    /// Something may have happened since then.
+    /// Whether counters may have changed since they were last published.
     unpublished: bool,
     busy: Duration,
     swept: Instant,
@@ -94,7 +94,7 @@ impl Worker {
     ) -> Result<Self, MediaError> {
         let port = match config.port {
             0 => 0,
-            // `MediaConfig::validate` saw to it that the ports exist.
+            // `MediaConfig::validate` has checked that the ports exist.
             first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
         };
         let bind = usable(config.bind);
@@ -144,7 +144,7 @@ impl Worker {
         Arc::clone(&self.waker)
     }
 
-    /// Works until it is told to stop. A panic ends the rooms of this thread, and says so.
+    /// Runs the worker until it is told to stop. A panic ends the rooms of this thread and is reported.
     pub(super) fn run(mut self) {
         let ended = catch_unwind(AssertUnwindSafe(|| self.work()));
         match ended {
@@ -155,7 +155,7 @@ impl Worker {
         self.shared.failed.store(true, Ordering::Relaxed);
         for peer in self.directory.all() {
             if let Some(event) = self.directory.gone(peer) {
-                // Nothing else is left to do on this thread.
+                // Blocking is acceptable, because this thread has nothing else to do.
                 let _ = self.events.blocking_send(event);
             }
         }
@@ -194,7 +194,7 @@ impl Worker {
         Ok(())
     }
 
-    /// How long to wait for something to happen.
+    /// Returns how long to wait for the next event.
     fn patience(&self, now: Instant) -> Option<Duration> {
         if self.unreceived || self.tcp.as_ref().is_some_and(TcpPort::has_unread) {
             return Some(Duration::ZERO);
@@ -231,7 +231,7 @@ impl Worker {
         }
     }
 
-    /// Lets a moment pass since the last turn, so that what arrives meanwhile is received, and sent on, together.
+    /// Waits until [`PACE`] has passed since the last turn, so that packets are received and forwarded in batches.
     fn gather(&mut self) {
         let Some(turned) = self.turned.take().filter(|_| !self.unreceived) else { return };
         if let Some(rest) = PACE.checked_sub(clock().saturating_duration_since(turned)) {
@@ -239,7 +239,7 @@ impl Worker {
         }
     }
 
-    /// Receives what has arrived, sending after each batch what it caused.
+    /// Receives datagrams, and sends the resulting output after each batch.
     fn receive(&mut self) {
         for _ in 0..BATCHES {
             let now = clock();
@@ -268,7 +268,7 @@ impl Worker {
         }
     }
 
-    /// Takes everything the machine has to say, and sends it.
+    /// Takes all output of the SFU and sends it.
     fn pump(&mut self) {
         while let Some(output) = self.sfu.poll_output() {
             match output {
@@ -353,7 +353,7 @@ impl Worker {
 }
 
 impl Worker {
-    /// A machine gets its addresses after the program has started, or others.
+    /// Detects address changes, for example if the machine gets its addresses after the server has started.
     fn look_for_addresses(&mut self, now: Instant) {
         let Some((bind, looked)) = &mut self.follows else { return };
         if now.saturating_duration_since(*looked) < LOOK {
@@ -368,14 +368,14 @@ impl Worker {
     }
 }
 
-/// What pages are told to send to.
+/// Returns the ICE candidates to advertise.
 fn candidates(addresses: &Addresses, tcp: bool) -> Vec<(Transport, SocketAddr)> {
     let transports = [Transport::Udp, Transport::Tcp];
     let offered = transports.into_iter().filter(|transport| tcp || *transport == Transport::Udp);
     offered.flat_map(|transport| addresses.advertised().iter().map(move |at| (transport, *at))).collect()
 }
 
-/// Notes whether another machine can reach this one, and says if not.
+/// Records whether other machines can reach this one, and logs a warning if not.
 fn tell_reachable(worker: usize, addresses: &Addresses, shared: &Shared) {
     let reachable = addresses.are_reachable();
     shared.reachable.store(reachable, Ordering::Relaxed);
@@ -388,7 +388,7 @@ fn tell_reachable(worker: usize, addresses: &Addresses, shared: &Shared) {
     }
 }
 
-/// Orders of the rest of the program.
+/// Orders from the rest of the server.
 impl Worker {
     fn take_orders(&mut self) {
         loop {
@@ -454,7 +454,7 @@ impl Worker {
         self.pump();
     }
 
-    /// Ends everyone, with good-byes.
+    /// Closes all connections gracefully.
     fn stop(&mut self) {
         self.running = false;
         for peer in self.directory.all() {
@@ -475,7 +475,8 @@ fn datagram<'a>(
     Input::Datagram { transport, source, destination, contents }
 }
 
-/// UDP and TCP of one number. Any port that is free for one may be taken for the other: try again.
+/// Binds UDP and TCP to the same port. With port 0, the port chosen for UDP may be in use for TCP, so the bind is
+/// retried.
 fn bind_both(config: &MediaConfig, bind: IpAddr, port: u16) -> Result<(UdpPort, Option<TcpPort>), MediaError> {
     let mut attempts = if port == 0 { 16 } else { 1 };
     loop {
@@ -493,13 +494,13 @@ fn bind_both(config: &MediaConfig, bind: IpAddr, port: u16) -> Result<(UdpPort, 
     }
 }
 
-/// The media threads' clock: the machine is told the time, and here it is read.
+/// Reads the clock of the media threads. The SFU itself never reads a clock.
 #[allow(clippy::disallowed_methods)]
 fn clock() -> Instant {
     Instant::now()
 }
 
-/// 72 bits to be found by, 192 to be proved by.
+/// Generates ICE credentials: 72 bits to identify the connection, 192 bits as the password.
 fn draw_credentials() -> Option<IceCredentials> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = [0u8; 12 + 32];

@@ -1,4 +1,4 @@
-//! Who may read how the program is doing: programs on this machine, and whoever has the token.
+//! Access control for `/metrics`: clients on this machine, and clients with the metrics token.
 
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
@@ -13,23 +13,26 @@ use crate::aside::Aside;
 use crate::auth::bearer;
 use crate::config::{Config, MetricsConfig};
 
-/// What proxies add to what they pass on. A request with any of them comes from somewhere else, whoever brings it.
+/// Headers that reverse proxies add. A request with any of them does not come from this machine, even if its
+/// connection does.
 const PASSED_ON: [&str; 7] =
     ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip"];
 
-/// Lets readers in.
+/// Decides who may read the metrics.
 #[derive(Debug)]
 pub(crate) struct Door {
     loopback: bool,
     token: RwLock<Option<SecretString>>,
-    /// With the file of the token, if it is in one.
+    /// The configuration, including the path of the token file if there is one.
     config: MetricsConfig,
     aside: Aside,
 }
 
 impl Door {
+    /// Creates the access control and reads the token.
+    ///
     /// # Errors
-    /// One sentence that names the setting: a token's file that cannot be read.
+    /// One sentence that names the setting, if the token file cannot be read or contains no valid token.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let loopback = config.metrics.loopback && !config.server.is_behind_an_unnamed_proxy();
         if config.metrics.loopback && !loopback {
@@ -42,7 +45,8 @@ impl Door {
         Ok(Self { loopback, token, config: config.metrics.clone(), aside })
     }
 
-    /// Takes the token that is in its file now. A file that cannot be read, or has no token in it, changes nothing.
+    /// Reloads the token from its file. If the file cannot be read or contains no valid token, the old token stays
+    /// valid.
     pub(crate) async fn reread(&self) {
         if self.config.token_file.is_none() {
             return;
@@ -55,13 +59,13 @@ impl Door {
         }
     }
 
-    /// Whether a request with these headers, over a connection from `peer`, may read.
+    /// Returns whether a request with these headers, over a connection from `peer`, may read the metrics.
     pub(crate) fn admits(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
         (self.loopback && peer.to_canonical().is_loopback() && !passed_on) || self.knows(bearer(headers))
     }
 
-    /// How long it takes tells nothing of how much was right.
+    /// Compares the token in constant time.
     fn knows(&self, given: Option<&str>) -> bool {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
         let (Some(token), Some(given)) = (&*token, given) else { return false };

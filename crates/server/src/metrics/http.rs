@@ -1,4 +1,4 @@
-//! What is asked of the program, and how long the answers take.
+//! HTTP request metrics: counts and latencies.
 
 use std::time::Instant;
 
@@ -15,10 +15,10 @@ use prometheus_client::registry::Registry;
 
 use crate::app::App;
 
-/// Seconds.
+/// Histogram bounds, in seconds.
 const DURATIONS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// Requests by route, as the router has it: never by the address that was asked for, which has ids and links in it.
+/// Requests by route pattern. Never by request path, because paths contain IDs and link secrets.
 #[derive(Debug, Clone)]
 pub(super) struct Requests {
     answered: Family<Answered, Counter>,
@@ -55,7 +55,7 @@ impl Requests {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrived(pub(crate) Timestamp);
 
-/// Around everything else.
+/// Middleware that counts and times all requests. It wraps all other middleware.
 pub(crate) async fn count_requests(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let requests = &app.metrics.http;
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
@@ -69,7 +69,7 @@ pub(crate) async fn count_requests(State(app): State<App>, mut request: Request,
     response
 }
 
-/// One of a few: whoever asks may make others up.
+/// Maps unknown methods to one label to bound cardinality.
 fn name_of(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")

@@ -1,7 +1,7 @@
-//! How the program is doing, for Prometheus: what is counted as it happens here, what is asked when it is read in
-//! `snapshot`. docs/metrics.md has every name; a label never says who, which visit, or from where.
+//! Prometheus metrics. Counters updated as events happen are defined here; values collected on each scrape are in
+//! `snapshot`. All metrics are listed in docs/metrics.md. Labels never identify a person, a visit or an address.
 //!
-//! `prometheus-client` is the official library, and brings one crate along that was not there before.
+//! Uses `prometheus-client`, the official Rust library.
 
 mod door;
 mod http;
@@ -23,10 +23,11 @@ pub(crate) use door::Door;
 pub(crate) use http::{Arrived, count_requests};
 pub(crate) use page::show;
 
-/// Seconds that a page may take to have its media, from a local network to one that is given up.
+/// Histogram bounds of the time that a page takes to join media, in seconds, from a local network to a failed
+/// attempt.
 const JOIN_SECONDS: [f64; 11] = [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0];
 
-/// What is counted as it happens. Clones share it.
+/// Counters updated as events happen. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     http: http::Requests,
@@ -53,11 +54,11 @@ struct Mail {
     outcome: &'static str,
 }
 
-/// What becomes of a mail, each time it is tried.
+/// The outcome of an attempt to send a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mailed {
     Sent,
-    /// It is tried again later.
+    /// The attempt failed and will be retried.
     Postponed,
     Failed,
 }
@@ -74,7 +75,7 @@ impl Mailed {
     }
 }
 
-/// How somebody comes in.
+/// A sign-in method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Password,
@@ -82,29 +83,29 @@ pub(crate) enum Way {
     Passkey,
     Provider,
     Link,
-    /// Another program, with its client key.
+    /// A client key of an integrator.
     Program,
-    /// The demo's link.
+    /// The demo link.
     Demo,
 }
 
-/// Whether they are in.
+/// The outcome of a sign-in attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     In,
     Refused,
-    /// Not looked at: too many tries.
+    /// Rejected by the rate limit, before credentials were checked.
     Delayed,
 }
 
-/// What becomes of a page's wish for media.
+/// The outcome of a page's attempt to join media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Joined {
     /// Media can flow.
     Up,
-    /// The offer was refused, or there is no room.
+    /// The offer was refused, or the media server is full.
     Refused,
-    /// It was answered, and the page never came, or something newer took its place.
+    /// The offer was answered but the connection was never established, or a newer offer replaced it.
     Failed,
 }
 
@@ -150,7 +151,8 @@ impl Joined {
 }
 
 impl Metrics {
-    /// All at nought, so that what has not happened yet is shown as such; and the registry to write them out from.
+    /// Creates the metrics, with all counters at zero so that they are exported before their first event, and the
+    /// registry that exports them.
     pub(crate) fn new() -> (Self, Registry) {
         let metrics = Self {
             http: http::Requests::default(),
@@ -191,12 +193,12 @@ impl Metrics {
         (metrics, registry)
     }
 
-    /// Counts somebody who comes in, or does not.
+    /// Counts a sign-in attempt.
     pub(crate) fn sign_in(&self, way: Way, outcome: Entry) {
         self.sign_ins.get_or_create(&SignIn { way: way.as_str(), outcome: outcome.as_str() }).inc();
     }
 
-    /// Counts a page whose media can flow, or will not; `after` its offer.
+    /// Counts an attempt to join media. `after` is the time since the offer.
     pub(crate) fn join(&self, outcome: Joined, after: Duration) {
         self.joins.get_or_create(&Join { outcome: outcome.as_str() }).inc();
         if outcome == Joined::Up {
@@ -204,12 +206,12 @@ impl Metrics {
         }
     }
 
-    /// Counts a mail.
+    /// Counts an attempt to send a mail.
     pub(crate) fn mail(&self, outcome: Mailed) {
         self.mails.get_or_create(&Mail { outcome: outcome.as_str() }).inc();
     }
 
-    /// Counts a page whose media fell silent.
+    /// Counts a page whose media connection was lost.
     pub(crate) fn media_lost(&self) {
         self.media_lost.inc();
     }

@@ -1,4 +1,4 @@
-//! `GET /metrics`.
+//! The metrics endpoint.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
@@ -12,10 +12,10 @@ use crate::edge::PeerIp;
 use crate::error::Error;
 use crate::pages::error::not_found;
 
-/// OpenMetrics 1.0, which Prometheus asks for.
+/// The content type of OpenMetrics 1.0, which Prometheus requests.
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `GET /metrics`. For whoever may not read it there is no such page.
+/// `GET /metrics`. Returns 404 to clients without access.
 pub(crate) async fn show(State(app): State<App>, PeerIp(peer): PeerIp, uri: Uri, headers: HeaderMap) -> Response {
     if !app.metrics_door.admits(peer, &headers) {
         return not_found(State(app), uri, headers).await;

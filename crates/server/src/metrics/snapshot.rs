@@ -1,4 +1,4 @@
-//! What is asked of the program's parts when it is read.
+//! Metrics collected from the server's components on each scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::media::WorkerStatistics;
 use crate::signalling::Census;
 use crate::tasks::{TaskReport, TaskState};
 
-/// How long the database may take.
+/// The time limit of the database query.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 const MILLISECONDS: f64 = 1_000.0;
 const MICROSECONDS: f64 = 1_000_000.0;
 const THOUSANDTHS: f64 = 1_000.0;
 
-/// One of a worker's counts.
+/// Selects a counter of a worker.
 type Count = fn(&Statistics) -> u64;
 
-/// How things stand at one moment.
+/// The state of the server at the time of a scrape.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     workers: Vec<WorkerStatistics>,
     visits: Census,
-    /// Open ones, and how many were refused.
+    /// Open connections, and the number of refused ones.
     connections: (usize, u64),
     connections_evicted: u64,
     websockets: (usize, u64),
@@ -93,7 +93,7 @@ impl Snapshot {
         to.counter("bedside_store_connections_replaced", "Connections closed after a failed rollback", one(replaced))
     }
 
-    /// How each part is doing.
+    /// Writes the state of each health check and background task.
     fn health(&self, to: &mut Writer<'_>) -> fmt::Result {
         let value = |status| match status {
             Status::Ok => 1.0,
@@ -131,12 +131,12 @@ impl Snapshot {
         to.counter("bedside_log_lines_suppressed", "Log lines left out by the rate limit", one(suppressed))
     }
 
-    /// One metric of all workers.
+    /// Returns one metric for each worker.
     fn each<T>(&self, of: impl Fn(&WorkerStatistics) -> T) -> impl Iterator<Item = (Label, T)> {
         self.workers.iter().enumerate().map(move |(number, worker)| (Label::Worker(number), of(worker)))
     }
 
-    /// One metric of all workers, told apart by one more label.
+    /// Returns one metric for each worker, with one more label.
     fn each_by<const N: usize>(
         &self,
         label: &'static str,

@@ -1,17 +1,17 @@
-//! Writes values that are counted elsewhere.
+//! Writes metric values that are counted elsewhere.
 
 use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 
-/// No labels, or one.
+/// The labels of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
     None,
     Worker(usize),
     Of(&'static str, &'static str),
-    /// Of a worker, and another one.
+    /// A worker and one more label.
     Also(usize, &'static str, &'static str),
 }
 
@@ -30,16 +30,16 @@ impl EncodeLabelSet for Label {
     }
 }
 
-/// Counts of values between bounds: one more than there are bounds.
+/// The buckets of a histogram: one more than there are bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Spread {
-    /// In the unit of the metric, as `sum` is.
+    /// Upper bound and count of each bucket. Bounds are in the unit of the metric, like `sum`.
     pub(super) buckets: Vec<(f64, u64)>,
     pub(super) sum: f64,
 }
 
 impl Spread {
-    /// Bounds and sum come in a finer unit, of which the metric's has `of_unit`.
+    /// Converts bounds and sum from a finer unit. `of_unit` is the number of fine units in the metric's unit.
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
     pub(super) fn new(bounds: &[u64], counts: &[u64], sum: u64, of_unit: f64) -> Self {
         let bounds = bounds.iter().map(|bound| *bound as f64 / of_unit).chain([f64::INFINITY]);
@@ -51,7 +51,7 @@ impl Spread {
     }
 }
 
-/// Has something written with a label, or without.
+/// Formats a metric line with an optional label.
 fn labelled(
     encoder: &mut MetricEncoder<'_>,
     label: &Label,
@@ -63,7 +63,7 @@ fn labelled(
     }
 }
 
-/// Writes one metric after the other.
+/// Writes a sequence of metrics.
 pub(super) struct Writer<'a>(DescriptorEncoder<'a>);
 
 impl<'a> Writer<'a> {
@@ -71,7 +71,7 @@ impl<'a> Writer<'a> {
         Self(encoder)
     }
 
-    /// What only grows; `_total` is added to its name.
+    /// Writes a counter. `_total` is appended to its name.
     pub(super) fn counter(
         &mut self,
         name: &str,
@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The same of something that is no whole number.
+    /// Writes a counter with fractional values.
     pub(super) fn seconds(
         &mut self,
         name: &str,
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// What is so now.
+    /// Writes a gauge.
     pub(super) fn gauge(
         &mut self,
         name: &str,
@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// How values are spread.
+    /// Writes a histogram.
     pub(super) fn histogram(
         &mut self,
         name: &str,

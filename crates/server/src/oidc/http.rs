@@ -1,4 +1,4 @@
-//! How the provider is asked: no redirects, over https alone, in little time, and for no more than fits.
+//! The HTTP client for the OpenID provider: HTTPS only, no redirects, and limits on time and response size.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 
-/// For one question with its answer.
+/// Timeout of one request including its response.
 const TIME: Duration = Duration::from_secs(4);
-/// As much as an answer may be, bytes.
+/// Maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
 #[derive(Debug, Clone)]
 pub(super) struct Http(Client);
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HttpError {
     #[error("it names an address that is not https")]
@@ -28,6 +28,8 @@ pub(super) enum HttpError {
 }
 
 impl Http {
+    /// Creates the client.
+    ///
     /// # Errors
     /// If TLS cannot be set up.
     pub(super) fn new() -> Result<Self, String> {
@@ -66,7 +68,7 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
-/// Over https, or on this very machine.
+/// Returns whether the address uses HTTPS or is on this machine.
 pub(super) fn is_safe(address: &Uri) -> bool {
     match address.scheme_str() {
         Some("https") => true,

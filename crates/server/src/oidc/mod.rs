@@ -1,5 +1,5 @@
-//! OpenID Connect: people prove who they are to a provider that the clinic trusts, and it tells us (OpenID Connect Core
-//! 1.0, code flow with PKCE).
+//! OpenID Connect relying party: authenticates users at a provider that the clinic trusts (OpenID Connect Core 1.0,
+//! code flow with PKCE).
 
 mod http;
 
@@ -31,31 +31,31 @@ use crate::auth::{HalfDone, SecretToken};
 use crate::config::OidcConfig;
 use crate::error::Error;
 
-/// Where the provider sends people back to.
+/// The redirect URI path.
 pub(crate) const BACK: &str = "/sign-in/provider/back";
 
-/// How long somebody may take at the provider.
+/// How long a user may take to sign in at the provider.
 const GOOD_FOR: Duration = Duration::from_secs(10 * 60);
-/// How long what the provider says of itself is believed.
+/// How long the provider's metadata is cached.
 const KNOWN_FOR: Duration = Duration::from_secs(60 * 60);
-/// For a key that is not among the known ones it is asked again, but no more often than this.
+/// Minimum age of the cached keys before they are fetched again because of an unknown signing key.
 const RENEWED_AFTER: Duration = Duration::from_secs(60);
-/// For so long what was known stays in use while the provider cannot be asked anew.
+/// How long expired metadata stays in use while the provider is unreachable.
 const GOOD_MEANWHILE: Duration = Duration::from_secs(24 * 60 * 60);
-/// After it could not be reached it is left alone for so long.
+/// How long requests are suspended after the provider could not be reached.
 const PAUSE: Duration = Duration::from_secs(5);
-/// So old may a token be when it comes, and so far ahead may the provider's clock be.
+/// Maximum age of an ID token on arrival, and the tolerated clock skew of the provider.
 const TOKEN_AGE: Duration = Duration::from_secs(10 * 60);
 const CLOCK_AHEAD: Duration = Duration::from_secs(60);
 
-/// The algorithms that tokens may be signed with: none with a shared secret, and never none.
+/// Accepted signature algorithms: neither shared-secret algorithms nor `none`.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 3] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
     CoreJwsSigningAlgorithm::EcdsaP256Sha256,
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
-/// The provider, as far as it is known.
+/// An OpenID provider with its cached metadata.
 #[derive(Debug)]
 pub(crate) struct Provider {
     config: OidcConfig,
@@ -72,25 +72,25 @@ struct Known {
     failed: Option<Timestamp>,
 }
 
-/// Why somebody goes to the provider.
+/// Why a user is sent to the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To sign in, and then go on to this path.
+    /// To sign in, and then continue to this path.
     SignIn(String),
-    /// To have this account connected. They gave its password in this session.
+    /// To link this account, whose password the user entered in this session.
     Connect(UserId, SessionHash),
 }
 
-/// How a browser goes to the provider.
+/// The parameters of an authorization request.
 pub(crate) struct Leaving {
     pub(crate) purpose: Purpose,
-    /// The browser's secret, if it has gone before.
+    /// The browser's secret, if it already has one from an earlier attempt.
     pub(crate) browser: Option<SecretToken>,
-    /// Whether the provider asks the user to choose an account: a user signed out in this browser before.
+    /// Whether the provider asks the user to choose an account, because a user signed out in this browser before.
     pub(crate) choose_account: bool,
 }
 
-/// Somebody went to the provider.
+/// A sign-in in progress at the provider.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) purpose: Purpose,
@@ -98,7 +98,7 @@ pub(crate) struct Begun {
     verifier: PkceCodeVerifier,
 }
 
-/// What the provider's answer brings back.
+/// The query parameters of the authorization response.
 #[derive(Deserialize)]
 pub(crate) struct Answer {
     code: Option<String>,
@@ -106,26 +106,26 @@ pub(crate) struct Answer {
     iss: Option<String>,
 }
 
-/// Who the provider says it is.
+/// The identity that the provider asserts.
 pub(crate) struct Said {
     pub(crate) issuer: String,
     pub(crate) subject: String,
-    /// Theirs, as the provider has made sure.
+    /// The e-mail address, if it is verified.
     pub(crate) email: Option<EmailAddress>,
-    /// It asked for a second step itself.
+    /// Whether the provider verified a second factor.
     pub(crate) second_step: bool,
 }
 
-/// Why nobody was let in.
+/// Why a sign-in failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OidcError {
-    /// The provider does not answer as it should.
+    /// The provider is unreachable or returned an invalid response.
     Provider,
-    /// What came back proves nothing. The code is for the audit log.
+    /// The response is not valid proof of identity. The code is written to the audit log.
     Refused(&'static str),
 }
 
-/// Metadata beside OpenID Connect Discovery 1.0.
+/// Provider metadata in addition to OpenID Connect Discovery 1.0.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct MoreMetadata {
     /// RFC 9207, section 3.
@@ -157,8 +157,10 @@ type OidcClient =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
 
 impl Provider {
+    /// Creates a provider. Sends no request yet.
+    ///
     /// # Errors
-    /// What of `[oidc]` cannot be used, in a sentence. The provider is not asked yet.
+    /// A sentence that says which part of `[oidc]` is invalid.
     pub(crate) fn new(config: &OidcConfig, public_url: &str) -> Result<Self, String> {
         let fault = |_| "oidc.issuer: this is no address".to_owned();
         Ok(Self {
@@ -179,10 +181,10 @@ impl Provider {
         &self.config.issuer
     }
 
-    /// Where to go, and the secret that binds the way back to the browser that goes.
+    /// Returns the authorization URL, and the secret that binds the response to the browser.
     ///
     /// # Errors
-    /// [`Error::Provider`] if it does not answer; [`Error::Internal`] if there is no randomness.
+    /// [`Error::Provider`] if the provider does not respond; [`Error::Internal`] if there is no randomness.
     pub(crate) async fn begin(&self, leaving: Leaving, now: Timestamp) -> Result<(String, SecretToken), Error> {
         let Leaving { purpose, browser, choose_account } = leaving;
         let metadata = self.metadata(now, KNOWN_FOR).await.map_err(|_| Error::Provider)?;
@@ -193,7 +195,7 @@ impl Provider {
         }
         let draw = || SecretToken::draw().map(|token| token.reveal().to_owned());
         let (state, nonce, verifier) = (draw()?, draw()?, draw()?);
-        // RFC 7636, section 4.1: 43 characters of the unreserved ones.
+        // RFC 7636, section 4.1: a verifier has at least 43 unreserved characters.
         let verifier = PkceCodeVerifier::new(verifier);
         let (drawn_state, nonce) = (CsrfToken::new(state.clone()), Nonce::new(nonce));
         let drawn_nonce = nonce.clone();
@@ -210,12 +212,14 @@ impl Provider {
         Ok((address.into(), token))
     }
 
-    /// The attempt that an answer belongs to, of the browser that began it; once. Several tabs have one each.
+    /// Takes the attempt that a response belongs to, if this browser started it. Works once. Each tab has its own
+    /// attempt.
     pub(crate) fn take(&self, browser: &SecretToken, answer: &Answer, now: Timestamp) -> Option<Begun> {
         self.begun.take_attempt(browser, answer.state.as_deref()?, now)
     }
 
-    /// Where to sign out at the provider, if it offers that (OpenID Connect RP-Initiated Logout 1.0, section 2).
+    /// Returns the URL for signing out at the provider, if it supports that (OpenID Connect RP-Initiated Logout 1.0,
+    /// section 2).
     pub(crate) async fn sign_out_address(&self, back: &str, now: Timestamp) -> Option<String> {
         if !self.config.offer_sign_out {
             return None;
@@ -230,13 +234,13 @@ impl Provider {
         Some(address.into())
     }
 
-    /// Who came back.
+    /// Redeems the authorization code and returns the user's identity.
     ///
     /// # Errors
     /// [`OidcError`].
     pub(crate) async fn finish(&self, begun: Begun, answer: Answer, now: Timestamp) -> Result<Said, OidcError> {
         let metadata = self.metadata(now, KNOWN_FOR).await?;
-        // RFC 9207, section 2.4: another provider's answer is none of this one's.
+        // RFC 9207, section 2.4: reject responses of another issuer (mix-up attack).
         match &answer.iss {
             Some(iss) if *iss != self.config.issuer => return Err(OidcError::Refused("issuer")),
             None if metadata.additional_metadata().names_itself => return Err(OidcError::Refused("issuer")),
@@ -245,7 +249,7 @@ impl Provider {
         let code = answer.code.ok_or(OidcError::Refused("no_code"))?;
         let response = self.exchange(&metadata, code, begun.verifier).await?;
         let (mut said, address) = match self.verify(&metadata, &response, &begun.nonce, now) {
-            // Its keys may have changed, under other names or the same.
+            // The provider may have rotated its keys, with new or unchanged key IDs.
             Err(OidcError::Refused("key" | "signature")) => {
                 let metadata = self.metadata(now, RENEWED_AFTER).await?;
                 self.verify(&metadata, &response, &begun.nonce, now)?
@@ -258,7 +262,8 @@ impl Provider {
         Ok(said)
     }
 
-    /// Their address, where the provider says it only when asked once more (OpenID Connect Core, section 5.3).
+    /// Requests the e-mail address from the userinfo endpoint, for providers that omit it from the ID token (OpenID
+    /// Connect Core, section 5.3).
     async fn address(&self, metadata: &Metadata, response: &CoreTokenResponse, subject: &str) -> Option<EmailAddress> {
         let subject = SubjectIdentifier::new(subject.to_owned());
         let client = self.client(metadata);
@@ -288,7 +293,7 @@ impl Provider {
             RequestTokenError::ServerResponse(_) => OidcError::Refused("code"),
             RequestTokenError::Request(error) => unreachable(error),
             RequestTokenError::Parse(error, _) => {
-                // The path names a field, such as `id_token` or `expires_in`, and no value.
+                // The path names a field, such as `id_token` or `expires_in`, and contains no value.
                 tracing::error!(field = %error.path(), "OpenID provider's token response could not be read");
                 OidcError::Provider
             }
@@ -299,7 +304,8 @@ impl Provider {
         })
     }
 
-    /// OpenID Connect Core, section 3.1.3.7. Also whether it says an address, sure or not.
+    /// Verifies the ID token (OpenID Connect Core, section 3.1.3.7). Also returns whether it contains an e-mail
+    /// address, verified or not.
     fn verify(
         &self,
         metadata: &Metadata,
@@ -338,8 +344,8 @@ impl Provider {
         }
     }
 
-    /// An address that may be taken for the person's: the provider says that it made sure, or says nothing about it and
-    /// the clinic trusts it with addresses of that domain.
+    /// Returns the e-mail address if the provider says that it is verified, or if it does not say and the clinic
+    /// trusts the provider for this domain.
     fn verified(&self, email: Option<&str>, said: Option<bool>) -> Option<EmailAddress> {
         let email: EmailAddress = email?.parse().ok()?;
         let domain = email.reveal().rsplit_once('@')?.1;
@@ -351,7 +357,7 @@ impl Provider {
 
     fn client(&self, metadata: &Metadata) -> OidcClient {
         let (id, secret) = (self.config.client_id.clone(), self.config.client_secret.expose_secret().to_owned());
-        // RFC 8414, section 2: without a list it is Basic.
+        // RFC 8414, section 2: the default is `client_secret_basic`.
         let takes = metadata.token_endpoint_auth_methods_supported();
         let basic = takes.is_none_or(|list| list.contains(&CoreClientAuthMethod::ClientSecretBasic));
         CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(id), Some(ClientSecret::new(secret)))
@@ -359,7 +365,7 @@ impl Provider {
             .set_auth_type(if basic { AuthType::BasicAuth } else { AuthType::RequestBody })
     }
 
-    /// What the provider says of itself, with its keys: as it is known, if that is not older than `age`.
+    /// Returns the provider's metadata and keys, from the cache if they are not older than `age`.
     async fn metadata(&self, now: Timestamp, age: Duration) -> Result<Arc<Metadata>, OidcError> {
         let mut known = self.known.lock().await;
         if let Some((metadata, at)) = &known.metadata
@@ -387,7 +393,7 @@ impl Provider {
     }
 }
 
-/// In a few words of ours: what the provider said may name a person.
+/// Returns a fixed error code, because the provider's own message may contain personal data.
 const fn code_of(error: &ClaimsVerificationError) -> &'static str {
     match error {
         ClaimsVerificationError::Expired(_) => "expired",
@@ -406,7 +412,7 @@ const fn code_of(error: &ClaimsVerificationError) -> &'static str {
     }
 }
 
-/// Why the userinfo endpoint could not be used, without what it said.
+/// Returns why the userinfo request failed, without the provider's message.
 fn reason_of(error: &UserInfoError<HttpError>) -> String {
     match error {
         UserInfoError::Request(error) => error.to_string(),

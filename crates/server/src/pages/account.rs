@@ -1,4 +1,4 @@
-//! A person's own account: their password, and where they are signed in.
+//! The account page: password, two-factor authentication, passkeys, OpenID link and signed-in devices.
 
 use std::fmt::Write as _;
 
@@ -28,15 +28,15 @@ struct AccountPage {
     email: String,
     sign_ins: Vec<SignIn>,
     second_step: bool,
-    /// Whether they must have one: then it is not theirs to turn off.
+    /// Whether two-factor authentication is mandatory for this user, so that they cannot turn it off.
     second_step_required: bool,
-    /// Whether they can give a password, before what keeps others out is changed.
+    /// Whether the user has a password to confirm changes to sign-in methods with.
     password: bool,
-    /// What the OpenID provider is called, and whether they are connected with it.
+    /// The name of the OpenID provider, and whether the account is linked to it.
     provider: Option<(String, bool)>,
-    /// `None`: there are none here.
+    /// `None` if this server does not support passkeys.
     passkeys: Option<Vec<Passkey>>,
-    /// What a passkey of this browser may be called.
+    /// The suggested name for a passkey created in this browser.
     device: String,
     zone: String,
     done: Option<&'static str>,
@@ -44,7 +44,7 @@ struct AccountPage {
 }
 
 struct SignIn {
-    /// Names it in a form. It opens nothing.
+    /// Identifies the session in a form. Gives no access.
     handle: String,
     device: String,
     here: bool,
@@ -53,7 +53,7 @@ struct SignIn {
 }
 
 struct Passkey {
-    /// Names it in a form.
+    /// Identifies the passkey in a form.
     handle: String,
     name: String,
     added: String,
@@ -111,7 +111,7 @@ pub(crate) struct PasswordForm {
     new: SecretString,
 }
 
-/// `POST /account/password`. Ends all other sign-ins, and gives this one another secret.
+/// `POST /account/password`. Ends all other sessions of the user and replaces the secret of this one.
 pub(crate) async fn change_password(
     State(app): State<App>,
     headers: HeaderMap,
@@ -157,11 +157,11 @@ pub(crate) async fn change_password(
 
 #[derive(Deserialize)]
 pub(crate) struct SignInsForm {
-    /// A sign-in's handle, or `others`: all but this one.
+    /// The handle of a session, or `others` for all sessions except this one.
     which: String,
 }
 
-/// `POST /account/sign-ins`: ends sign-ins of this person, and closes the pages they have open.
+/// `POST /account/sign-ins`: ends sessions of the user and closes their open pages.
 pub(crate) async fn end_sign_ins(
     State(app): State<App>,
     identities: Identities,
@@ -196,7 +196,7 @@ async fn is_right(app: &App, account: &Account, password: SecretString) -> Resul
     Ok(app.passwords.verify(password, hash).await?)
 }
 
-/// What is wrong with a new password, or what is wrong with us.
+/// Returns the message for a rejected password, or the server error.
 pub(super) fn fault_of(error: PasswordError) -> Result<Fault, Error> {
     let detail = match error {
         PasswordError::TooShort => "Use at least 15 characters. A few words are easier to remember than symbols.",
@@ -263,7 +263,7 @@ fn shown(app: &App, passkey: &PasskeyRecord) -> Passkey {
     }
 }
 
-/// The beginning of the hash of a sign-in's secret: enough to tell it from the person's others.
+/// Returns the first 8 bytes of a session hash in hexadecimal, which is enough to tell a user's sessions apart.
 fn handle(hash: &SessionHash) -> String {
     hash.as_bytes().iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

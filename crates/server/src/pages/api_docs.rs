@@ -1,4 +1,4 @@
-//! The API's description for people.
+//! The human-readable API reference.
 
 use askama::Template;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Booking a visit, at the front desk.
+//! The booking form of the front desk.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -32,23 +32,23 @@ struct BookPage {
     patients: Vec<Choice>,
     providers: Vec<Choice>,
     minutes: [u32; 6],
-    /// The dates that the form accepts: of the visit, and of birth.
+    /// The accepted date ranges: for the visit, and for the date of birth.
     days: (String, String),
     births: (String, String),
-    /// The clinic's: in words, and as IANA names it.
+    /// The clinic's time zone: its display name and its IANA name.
     zone: String,
     zone_name: String,
     faults: Vec<Fault>,
-    /// What else the two have at that time.
+    /// Other visits of the patient or the provider at the same time.
     overlaps: Vec<Overlap>,
 }
 
-/// Somebody to choose.
+/// A person to choose from a list.
 struct Choice {
     user: String,
-    /// Name, and what tells them from others of that name.
+    /// The name, with details that distinguish people of the same name.
     words: String,
-    /// The date of birth in these words: the browser writes it as its reader does.
+    /// The date of birth that `words` contains. The browser reformats it for the user's locale.
     born: Option<String>,
 }
 
@@ -63,19 +63,19 @@ impl Fault {
     }
 }
 
-/// Another visit of one of the two at the same time.
+/// Another visit of the patient or the provider at the same time.
 struct Overlap {
     patient: String,
     provider: String,
-    /// Each for a machine and for a person.
+    /// Each as a machine-readable and a displayed time.
     begin: (String, String),
     end: (String, String),
 }
 
-/// As it was filled in. Empty patient: somebody new.
+/// The submitted form. An empty `patient` means a new patient.
 #[derive(Deserialize, Default)]
 pub(crate) struct BookForm {
-    /// The name of this form, so that it is booked once.
+    /// The idempotency key of this form.
     #[serde(default)]
     key: String,
     #[serde(default)]
@@ -96,7 +96,7 @@ pub(crate) struct BookForm {
     kind: String,
     #[serde(default)]
     reason: String,
-    /// Set: they may have another visit at that time.
+    /// Set to confirm the booking despite overlapping visits.
     #[serde(default)]
     overlap: String,
 }
@@ -132,7 +132,7 @@ pub(crate) async fn submit(
     };
     let overlaps = if form.overlap.is_empty() { overlaps(&app, &clerk, &booking).await? } else { Vec::new() };
     if !overlaps.is_empty() {
-        // It may be this one, if it came twice at once.
+        // The overlapping visit may be this booking, if the form was submitted twice at the same time.
         if let Some(made) = already(&app, once.as_ref()).await? {
             return Ok(Redirect::to(&format!("/booking/{made}")).into_response());
         }
@@ -147,7 +147,7 @@ pub(crate) async fn submit(
     };
     let mut transaction = app.store.begin().await?;
     if let Some(once) = &once {
-        // Another one may have been quicker.
+        // The same form may have been submitted concurrently.
         if let Some(made) = once.made(&mut *transaction).await? {
             return Ok(Redirect::to(&format!("/booking/{made}")).into_response());
         }
@@ -162,7 +162,7 @@ pub(crate) async fn submit(
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)).into_response())
 }
 
-/// What was booked when this form came before: it is no second visit at that time.
+/// Returns the appointment that an earlier submission of this form booked, so that it is not reported as an overlap.
 async fn already(app: &App, once: Option<&Once>) -> Result<Option<Uuid>, Error> {
     match once {
         Some(once) => once.made_before(&*app.store).await,
@@ -188,7 +188,7 @@ impl BookForm {
     }
 }
 
-/// What is to be booked, and the patient if they are new; or all that is wrong, at its fields.
+/// Validates the form. Returns the booking and the patient if they are new, or all faults by field.
 fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBooking, Option<Person>), Vec<Fault>> {
     let mut faults = Vec::new();
     let patient = patient(app, form, everyone, &mut faults);
@@ -198,7 +198,7 @@ fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBookin
         faults.push(Fault::new("provider", "Choose a provider."));
     }
     let start = start(app, form, &mut faults);
-    // What is wrong in itself is told of what is there.
+    // Placeholders, so that the remaining fields are validated too.
     let nobody = || people::nobody(fresh_id());
     let named = patient.is_some() && provider.is_some();
     let (patient, is_new) = patient.unwrap_or_else(|| (nobody(), false));
@@ -216,7 +216,7 @@ fn booking(app: &App, form: &BookForm, everyone: &[Listed]) -> Result<(NewBookin
     if faults.is_empty() && named { Ok((new, is_new.then_some(patient))) } else { Err(faults) }
 }
 
-/// Whether a person can be booked as a provider.
+/// Returns whether a person can be booked as a provider.
 fn provides(one: &Listed) -> bool {
     one.provides || one.person.specialty.is_some()
 }
@@ -226,7 +226,8 @@ fn chosen<'a>(among: impl Iterator<Item = &'a Listed>, id: &str) -> Option<&'a P
     among.map(|one| &one.person).find(|person| person.id == id)
 }
 
-/// The patient, chosen or new. If one is chosen and a new one is typed too, the form asks which is meant.
+/// Returns the patient and whether they are new. If a patient is chosen and a new one is entered as well, the form
+/// reports a fault.
 fn patient(app: &App, form: &BookForm, everyone: &[Listed], faults: &mut Vec<Fault>) -> Option<(Person, bool)> {
     if form.patient.is_empty() {
         return newcomer(app, form, faults).map(|person| (person, true));
@@ -261,7 +262,7 @@ fn newcomer(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Perso
             date.ok()
         }
     };
-    // Name and date of birth each have their say.
+    // Validate name and date of birth separately, so that both faults are reported.
     for (name, birth_date) in [(form.name.as_str(), None), ("Somebody", birth_date)] {
         if let Err(fault) = people::new_person(name, None, birth_date.map(Private::new), today) {
             let (field, words) = match fault {
@@ -278,7 +279,7 @@ fn newcomer(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Perso
     people::new_person(&form.name, None, birth_date.map(Private::new), today).ok()
 }
 
-/// On the clinic's clock.
+/// Returns the start time, interpreted in the clinic's time zone.
 fn start(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Timestamp> {
     let (date, time): (Result<Date, _>, Result<Time, _>) = (form.date.parse(), form.time.parse());
     if date.is_err() {
@@ -305,7 +306,7 @@ const fn field_of(fault: BookingFault) -> &'static str {
     }
 }
 
-/// What else the two have at that time, as the clerk may see it.
+/// Returns overlapping visits of the patient or the provider that the user is allowed to see.
 async fn overlaps(app: &App, clerk: &Clerk<Booking>, booking: &NewBooking) -> Result<Vec<Overlap>, Error> {
     let found = at_the_same_time(&*app.store, booking).await?;
     let open = |sealed: Sealed<_>| sealed.open_to(&clerk.identity.principal, Arrangement::Read).ok();
@@ -363,7 +364,8 @@ impl Choice {
         Self::new(&one.person, one.person.specialty.as_ref().map(|specialty| format!(", {}", isolated(specialty))))
     }
 
-    /// A choice of a list holds plain text alone.
+    /// Creates a choice. The name is isolated for bidirectional text, because an option of a `select` element can
+    /// hold only plain text.
     fn new(person: &Person, more: Option<String>) -> Self {
         let words = format!("{}{}", isolated(person.name.reveal()), more.unwrap_or_default());
         Self { user: person.id.to_string(), words, born: None }

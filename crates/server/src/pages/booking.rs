@@ -1,4 +1,4 @@
-//! One booking: who comes, their links, and cancelling it. For the front desk and the appointment's provider.
+//! The page of one booking: participants, links and cancellation. For the front desk and the appointment's provider.
 
 mod question;
 
@@ -40,14 +40,14 @@ struct BookingPage {
     cancelled: bool,
     people: Vec<Somebody>,
     room: bool,
-    /// Whether the reader may cancel it.
+    /// Whether the user may cancel the appointment.
     may_cancel: bool,
-    /// The address of the reader's own list, and the words of the link to it.
+    /// The address and the label of the link back to the user's own list.
     back: (String, &'static str),
     fresh: Option<FreshLink>,
-    /// Who asks to come in on another device.
+    /// Pending device requests.
     asking: Vec<Asking>,
-    /// The name of the form for somebody else.
+    /// The idempotency key of the form that adds a companion.
     key: String,
 }
 
@@ -63,16 +63,16 @@ struct Somebody {
     user: String,
     name: String,
     role: &'static str,
-    /// Comes by link. The provider signs in.
+    /// Whether the person joins by link. The provider signs in instead.
     by_link: bool,
     companion: bool,
 }
 
-/// A link that was made just now. It is shown this once.
+/// A newly created link. It is shown only once.
 struct FreshLink {
     name: String,
     url: String,
-    /// An image, as a `data:` address.
+    /// The QR code, as a `data:` URL.
     picture: String,
 }
 
@@ -84,13 +84,13 @@ pub(crate) async fn show(State(app): State<App>, arranging: Arranging<Linking>) 
 #[derive(Deserialize)]
 pub(crate) struct Whose {
     user: UserId,
-    /// They were asked, and are sure.
+    /// Whether the user has confirmed the action.
     #[serde(default)]
     sure: bool,
 }
 
-/// `POST /booking/{id}/link`: a new link for a person, in place of their unused ones. If there is an unused one, the page
-/// asks first: it may be on its way to them.
+/// `POST /booking/{id}/link`: creates a new link for a participant and replaces their unused links. Asks for
+/// confirmation if there is an unused link, because it may already have been sent.
 pub(crate) async fn make_link(
     State(app): State<App>,
     arranging: Arranging<Linking>,
@@ -101,7 +101,7 @@ pub(crate) async fn make_link(
     let mut transaction = app.store.begin().await?;
     let replaced = transaction.delete_unused_invites(appointment.id, whose.user).await?;
     if replaced > 0 && !whose.sure {
-        // Nothing is committed: the link is as it was.
+        // Roll back, so that the existing link stays valid.
         drop(transaction);
         return ask(&app, &appointment, &identity, whose.user, Asked::Replace).await;
     }
@@ -110,7 +110,8 @@ pub(crate) async fn make_link(
     page(&app, &appointment, &identity, Some(fresh)).await
 }
 
-/// `POST /booking/{id}/revoke`: revokes a person's links, and removes a companion. The page asks first.
+/// `POST /booking/{id}/revoke`: revokes a participant's links, and removes them if they are a companion. Asks for
+/// confirmation first.
 pub(crate) async fn take_away(
     State(app): State<App>,
     arranging: Arranging<Linking>,
@@ -128,14 +129,14 @@ pub(crate) async fn take_away(
 
 #[derive(Deserialize)]
 pub(crate) struct NewCompanion {
-    /// The name of this form, so that it adds one person.
+    /// The idempotency key of this form.
     #[serde(default)]
     key: String,
     name: String,
     role: Role,
 }
 
-/// `POST /booking/{id}/companions`: somebody else may come.
+/// `POST /booking/{id}/companions`: adds a companion.
 pub(crate) async fn accompany(
     State(app): State<App>,
     arranging: Arranging<Accompanying>,
@@ -161,7 +162,7 @@ pub(crate) struct Answer {
     admit: bool,
 }
 
-/// `POST /booking/{id}/admissions`: somebody's other device is let in, or is not.
+/// `POST /booking/{id}/admissions`: approves or denies a device request.
 pub(crate) async fn admit(
     State(app): State<App>,
     arranging: Arranging<Linking>,
@@ -178,14 +179,14 @@ pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingO
     let mut transaction = app.store.begin().await?;
     match bookings::cancel(&mut *transaction, &appointment, Some(identity.actor()), app.clock.now()).await {
         Ok(()) => transaction.commit().await?,
-        // A second click: it is as they wish.
+        // Submitted twice: the appointment is already cancelled.
         Err(CancelFault::Already) => {}
         Err(fault) => return Err(fault.into()),
     }
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
 }
 
-/// A person of an appointment for whom there are links.
+/// Returns a participant who joins by link.
 fn comes_by_link(appointment: &Appointment, user: UserId) -> Result<(Role, &Person), Error> {
     let (role, person) = appointment.participants.find(user).ok_or(Error::NotFound)?;
     if role == Role::Provider {

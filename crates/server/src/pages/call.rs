@@ -1,4 +1,4 @@
-//! The pages that hold a call: the interface follows the role.
+//! The call pages. The interface depends on the participant's role.
 
 use askama::Template;
 use axum::extract::{Extension, State};
@@ -34,7 +34,7 @@ struct CallPage {
     when: String,
     zone: String,
     kind: String,
-    /// What the API says of it, for the element: one round trip less on a slow network.
+    /// The appointment data of the API, embedded as JSON. Saves one round trip on slow networks.
     data: String,
 }
 
@@ -114,7 +114,7 @@ fn page(
     })?;
     let mut response = page.into_response();
     if app.config.cometchat.is_some() {
-        // CometChat's SDKs run in a document of their own, within this one.
+        // The CometChat SDKs run in their own document, in a frame.
         let policy = content_security_policy(app, "; frame-src 'self'");
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
@@ -124,7 +124,7 @@ fn page(
     Ok(response)
 }
 
-/// JSON that can stand in a `script` element: nothing in it can end the element.
+/// Returns JSON that is safe inside a `script` element: it cannot contain the closing tag.
 fn data_block(data: &AppointmentData) -> String {
     serde_json::to_string(data).unwrap_or_default().replace('<', "\\u003c")
 }

@@ -1,4 +1,4 @@
-//! The second step of signing in: a code, or setting up what makes the codes.
+//! The second factor at sign-in: entering a TOTP code, or setting up TOTP.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -28,18 +28,19 @@ struct CodePage {
     wrong: bool,
 }
 
-/// What is asked for beside a password.
+/// What is required in addition to a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// A code of their second step.
+    /// A TOTP code.
     Code,
-    /// To set a second step up: they have nothing but the password.
+    /// Setting up two-factor authentication, for users who have no second factor yet.
     SetUp,
-    /// To sign in with their passkey.
+    /// Signing in with a passkey instead.
     Passkey,
 }
 
-/// What is asked for after a password, or after a provider's word that stands for no more. `None`: they are in.
+/// Returns what is required after a password, or after a sign-in at an OpenID provider that did not include a second
+/// factor. `None` if nothing more is required.
 pub(super) async fn asked(app: &App, account: &Account) -> Result<Option<Asked>, Error> {
     if account.second_step.is_some() {
         return Ok(Some(Asked::Code));
@@ -47,12 +48,13 @@ pub(super) async fn asked(app: &App, account: &Account) -> Result<Option<Asked>,
     if !is_required(app, account) {
         return Ok(None);
     }
-    // Or with their password alone somebody could set up a factor beside the one that they have.
+    // Otherwise an attacker with only the first factor could enrol their own second factor next to the user's
+    // passkey.
     let has_passkey = app.passkeys.is_some() && !app.store.list_passkeys(account.user).await?.is_empty();
     Ok(Some(if has_passkey { Asked::Passkey } else { Asked::SetUp }))
 }
 
-/// Leads somebody to what is asked for. Until they have done it they are nobody.
+/// Redirects to the required second factor. The user is unauthenticated until it is verified.
 pub(super) fn lead(app: &App, jar: CookieJar, account: &Account, asked: Asked, next: &str) -> Result<Response, Error> {
     let (user, now) = (account.user, app.clock.now());
     let next = percent_encode(next, b"/");
@@ -91,7 +93,7 @@ pub(crate) struct CodeForm {
     next: Option<String>,
 }
 
-/// `POST /sign-in/code`. A code is good once (RFC 6238, section 5.2).
+/// `POST /sign-in/code`. Each code can be used only once (RFC 6238, section 5.2).
 pub(crate) async fn submit(
     State(app): State<App>,
     headers: HeaderMap,
@@ -138,7 +140,7 @@ pub(crate) async fn submit(
     Ok(follow(&app, jar, followed))
 }
 
-/// Goes on with the session that a right code began.
+/// Completes sign-in with the session that a correct code started: sets its cookie and redirects.
 fn follow(app: &App, jar: CookieJar, followed: Followed) -> Response {
     let jar = app.cookies.remove(jar, CookieKind::Waiting);
     let jar = match &followed.session {
@@ -152,7 +154,8 @@ fn from_the_beginning() -> Response {
     Redirect::to("/sign-in").into_response()
 }
 
-/// Whose account somebody waits to come into. `None`: it is shut, or there is another second step to it by now, or none.
+/// Returns the account that waits for a second factor. `None` if it has been disabled, or if its TOTP enrolment has
+/// changed since the first factor was checked.
 async fn account_of(app: &App, waits: &Waits) -> Result<Option<Account>, Error> {
     let account = app.store.get_account_of(waits.user).await?;
     let to_set_up = waits.offered.is_some();
@@ -173,7 +176,7 @@ fn page(
     offer_page(app, account, &offered.ok_or(Error::Internal)?, Some(next), wrong)
 }
 
-/// Whether a code is right and was not used before; it is from now on.
+/// Checks a code, and marks it as used if it is correct and was not used before.
 async fn uses_code(app: &App, account: &Account, code: &str) -> Result<bool, Error> {
     let now = app.clock.now();
     let secret = account.second_step.as_ref();
@@ -190,7 +193,8 @@ async fn uses_code(app: &App, account: &Account, code: &str) -> Result<bool, Err
     Ok(used)
 }
 
-/// Whether a code shows that the app has the secret, and they have set up no other meanwhile; it is theirs from now on.
+/// Enrols the secret if the code shows that the authenticator app has it and the user has not enrolled another one in
+/// the meantime.
 async fn sets_up(app: &App, account: &Account, secret: &SealedSecret, code: &str) -> Result<bool, Error> {
     let (user, now) = (account.user, app.clock.now());
     let mut transaction = app.store.begin().await?;

@@ -1,5 +1,5 @@
-//! The document that CometChat's SDKs run in, as a frame inside a call's page: what they need of a policy,
-//! no page of ours has.
+//! The document that the CometChat SDKs run in, embedded as a frame in the call page. The SDKs need a weaker
+//! Content-Security-Policy than any other page has.
 
 use askama::Template;
 use axum::extract::State;
@@ -31,8 +31,8 @@ pub(crate) async fn frame(State(app): State<App>, identities: Identities) -> Res
     Ok(([(header::CONTENT_SECURITY_POLICY, policy)], page))
 }
 
-/// The calls SDK evaluates text as code and writes styles into the page. What it would fetch from a content
-/// network and from a font service at import, it works without.
+/// Returns the Content-Security-Policy of the frame. The calls SDK uses `eval` and inline styles. It also tries to
+/// load files from a CDN and a font service, but works without them.
 fn policy(config: &CometChatConfig) -> String {
     let hosts = match &config.client_host {
         Some(host) => {

@@ -1,4 +1,5 @@
-//! The question before something that cannot be taken for something else: whom it concerns, and what becomes of them.
+//! The confirmation page for actions with serious consequences. It identifies the person affected and describes the
+//! effect.
 
 use askama::Template;
 use jiff::civil::Date;
@@ -6,22 +7,22 @@ use jiff::civil::Date;
 use super::Layout;
 use crate::text::date_of_birth;
 
-/// The answer is the same form, with `sure=true`.
+/// A confirmation page. Confirming submits the same form with `sure=true`.
 #[derive(Template)]
 #[template(path = "confirm.html")]
 pub(super) struct ConfirmPage {
     pub(super) layout: Layout,
-    /// Stands before the name: "Remove".
+    /// Precedes the name, for example "Remove".
     pub(super) question: &'static str,
     pub(super) name: String,
     pub(super) born: Option<Born>,
-    /// What else tells them from others of that name.
+    /// Details that distinguish people of the same name.
     pub(super) about: String,
-    /// Begin of the visit that it is about, for a machine and for a person.
+    /// The start of the affected visit, as a machine-readable and a displayed time.
     pub(super) visit: Option<(String, String)>,
     /// The clinic's time zone.
     pub(super) zone: String,
-    /// What happens, and how it is undone.
+    /// What the action does and how to undo it.
     pub(super) effect: &'static str,
     pub(super) action: String,
     pub(super) fields: Vec<(&'static str, String)>,
@@ -30,7 +31,7 @@ pub(super) struct ConfirmPage {
     pub(super) back: String,
 }
 
-/// A date of birth, for a machine and for a person.
+/// A date of birth, machine-readable and for display.
 pub(super) struct Born {
     pub(super) date: String,
     pub(super) words: String,

@@ -1,4 +1,4 @@
-//! A person's day.
+//! The dashboard: the user's visits today.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::text::{bounds_of_day, civil_date, date_in_words, rfc3339, time_of_day
 struct DashboardPage {
     layout: Layout,
     heading: &'static str,
-    /// Of the front desk too.
+    /// Whether the user also has access to the front desk.
     clerk: bool,
     now: NowMark,
     pinned: Vec<Waiting>,
@@ -50,13 +50,13 @@ struct Row {
     action: &'static str,
     open: bool,
     now: bool,
-    /// Whether they may make links.
+    /// Whether the user may create links.
     links: bool,
-    /// Somebody asks to come in on another device.
+    /// Whether a device request is pending.
     asks: bool,
 }
 
-/// `GET /`. Someone with nothing but links has the visits that they can join.
+/// `GET /`. Users who have only patient links see the visits that they can join.
 pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Result<Response, Error> {
     if identities.account.is_none() && !identities.links.is_empty() {
         return home(&app, &identities).await;
@@ -135,7 +135,7 @@ impl Row {
     }
 }
 
-/// How a visit stands, in a word.
+/// The status of a visit, for display.
 pub(super) struct Standing {
     pub(super) words: &'static str,
     pub(super) badge: &'static str,
@@ -144,10 +144,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// From what is live, unless the booking is cancelled, or else from the booking.
+    /// Returns the status, from the live visit if there is one and the appointment is not cancelled, otherwise from
+    /// the booking.
     pub(super) fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
         let plain = |words, badge| Self { words, badge, since: None, waiting: false };
-        // A cancelled appointment has nobody who waits, whatever page is still open.
+        // In a cancelled appointment no patient counts as waiting, even if a page is still open.
         if let Some(view) = view.filter(|_| appointment.status != AppointmentStatus::Cancelled) {
             let patient = view.counterpart().map_or(Presence::Absent, |patient| patient.presence);
             match (&view.stage, patient) {

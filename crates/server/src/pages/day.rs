@@ -1,4 +1,4 @@
-//! What the lists of a day have in common: the day that is asked for, who waits, and where the present moment is.
+//! Elements shared by the day lists: the requested day, waiting patients, and the current time marker.
 
 use std::borrow::Borrow;
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer};
 use super::dashboard::Standing;
 use crate::text::{rfc3339, time_of_day};
 
-/// A list of so few visits is in sight as a whole.
+/// Lists with at most this many visits fit on the screen.
 const IN_SIGHT: usize = 4;
 
-/// `?day=YYYY-MM-DD`.
+/// The query `?day=YYYY-MM-DD`.
 #[derive(Deserialize)]
 pub(crate) struct Day {
-    /// `None` if the field is missing or was left empty.
+    /// `None` if the field is missing or empty.
     #[serde(default, deserialize_with = "day_or_empty")]
     pub(super) day: Option<Date>,
 }
@@ -26,12 +26,12 @@ fn day_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dat
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
 }
 
-/// A patient who waits, for the list above a long day.
+/// A waiting patient, shown above a long list.
 pub(super) struct Waiting {
     pub(super) id: String,
     pub(super) href: String,
     pub(super) patient: String,
-    /// At the front desk, which sees everyone's visits.
+    /// The provider's name, at the front desk only.
     pub(super) provider: Option<String>,
     pub(super) start: String,
     pub(super) time: String,
@@ -41,7 +41,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// `None` if the patient of this visit does not wait, and nobody asks to join it on another device.
+    /// Returns `None` unless the patient waits or a device request is pending.
     pub(super) fn of(
         appointment: &Appointment,
         standing: &Standing,
@@ -65,25 +65,25 @@ impl Waiting {
         })
     }
 
-    /// Above a list of so many visits: a short list shows who waits by itself.
+    /// Returns the entries to show above a list of `visits` visits. Short lists show waiting patients without them.
     pub(super) fn above(waiting: impl Iterator<Item = Self>, visits: usize) -> Vec<Self> {
         if visits > IN_SIGHT { waiting.collect() } else { Vec::new() }
     }
 }
 
-/// The mark of the present moment in a list.
+/// The marker of the current time in a list.
 pub(super) struct NowMark {
-    /// It stands before this row, counted from 0; after the last one if there are only so many.
+    /// The index of the row that the marker precedes. Equal to the number of rows if it follows the last one.
     before: usize,
     pub(super) time: String,
-    /// To the minute, so that a list that is asked for again is the same.
+    /// Rounded to the minute, so that reloading the list does not change it.
     pub(super) moment: String,
-    /// Whether the list is long enough for a link to the mark.
+    /// Whether the list is long enough for a link to the marker.
     pub(super) far: bool,
 }
 
 impl NowMark {
-    /// In a list of visits that begin at `starts`, in order.
+    /// Places the marker in a list of visits, sorted by start time.
     pub(super) fn among(starts: &[Timestamp], now: Timestamp, zone: &TimeZone) -> Self {
         let minute = Timestamp::from_millis(now.as_millis().div_euclid(60_000) * 60_000);
         Self {
@@ -94,7 +94,8 @@ impl NowMark {
         }
     }
 
-    /// Templates give numbers by reference and by value.
+    /// Returns whether the marker precedes this row. Accepts the index by reference and by value, because templates
+    /// pass both.
     pub(super) fn is_before(&self, row: impl Borrow<usize>) -> bool {
         self.before == *row.borrow()
     }

@@ -1,4 +1,4 @@
-//! The door to a demo clinic. There is none elsewhere.
+//! The sign-in page of a demo clinic. Available only in demo mode.
 
 use askama::Template;
 use axum::extract::{Path, State};

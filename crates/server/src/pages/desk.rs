@@ -1,4 +1,4 @@
-//! The front desk: everyone's day.
+//! The front desk: the visits of all providers on a day.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -26,7 +26,7 @@ struct DeskPage {
     admin: bool,
     before: String,
     after: String,
-    /// Where the present moment is. Today alone has one.
+    /// The current time marker. Only today's list has one.
     now: Option<NowMark>,
     pinned: Vec<Waiting>,
     zone: String,
@@ -44,13 +44,13 @@ struct Row {
     provider: String,
     kind: String,
     standing: Standing,
-    /// Somebody asks to come in on another device.
+    /// Whether a device request is pending.
     asks: bool,
     since: String,
     since_time: String,
 }
 
-/// `GET /desk?day=YYYY-MM-DD`: today, if no day is given.
+/// `GET /desk?day=YYYY-MM-DD`: shows today if no day is given.
 pub(crate) async fn show(
     State(app): State<App>,
     clerk: Clerk<ListingAppointments>,

@@ -1,5 +1,5 @@
-//! A link that was opened inside another app: such apps mostly have no camera for pages, so the way to a
-//! browser is shown before anything is used up.
+//! Detects links opened in an in-app browser. Most of these do not allow camera access, so the page shows how to open
+//! a real browser before the link is used.
 
 use std::sync::LazyLock;
 
@@ -9,29 +9,29 @@ use serde::Deserialize;
 /// Where to open a link instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Elsewhere {
-    /// The app that the page is shown in.
+    /// The app whose in-app browser shows the page.
     pub(super) app: String,
-    /// The browser that the phone has for certain.
+    /// The browser that comes with the phone's operating system.
     pub(super) browser: &'static str,
-    /// An address that opens it with the same link, where there is one.
+    /// A URL that opens the link in that browser, if the platform supports one.
     pub(super) open: Option<String>,
 }
 
-/// What an app writes into its `User-Agent`.
+/// A `User-Agent` substring that identifies an app.
 #[derive(Deserialize)]
 struct Mark {
     mark: String,
     name: String,
 }
 
-/// The list that the client reads too.
+/// The list of in-app browsers, shared with the web client.
 static MARKS: LazyLock<Vec<Mark>> = LazyLock::new(|| {
     let list = include_str!("../../../../web/src/devices/in_app.json");
     serde_json::from_str(list).expect("the list is a part of the program, and tested")
 });
 
 impl Elsewhere {
-    /// For a page at `url`, asked for with these headers. `None` in a browser.
+    /// Detects an in-app browser from the request headers of the page at `url`. Returns `None` for other browsers.
     pub(super) fn of(headers: &HeaderMap, url: &str) -> Option<Self> {
         let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
         let app = app_of(agent)?;
@@ -50,7 +50,7 @@ fn app_of(agent: &str) -> Option<String> {
     if let Some(found) = MARKS.iter().find(|known| agent.contains(&known.mark)) {
         return Some(found.name.clone());
     }
-    // Every browser of an iPhone says Safari; a page inside an app does not.
+    // On iOS, every real browser has "Safari" in its `User-Agent`; in-app web views do not.
     let inside = is_apple(agent) && agent.contains("AppleWebKit/") && !agent.contains("Safari/");
     inside.then(|| "another app".to_owned())
 }
@@ -59,13 +59,13 @@ fn is_apple(agent: &str) -> bool {
     ["iPhone", "iPad", "iPod"].iter().any(|device| agent.contains(device))
 }
 
-/// Such as 17 of "CPU iPhone OS 17_4 like Mac OS X".
+/// Returns the major iOS version, for example 17 from "CPU iPhone OS 17_4 like Mac OS X".
 fn ios_version(agent: &str) -> Option<u32> {
     let (_, after) = agent.split_once(" OS ")?;
     after.split(['_', ' ', ';']).next()?.parse().ok()
 }
 
-/// Android's way to name an app for an address; whoever has not got it stays where they are.
+/// Returns an Android intent URL that opens the address in Chrome. Nothing happens if Chrome is not installed.
 fn intent(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     Some(format!("intent://{rest}#Intent;scheme={scheme};package=com.android.chrome;end"))

@@ -1,4 +1,4 @@
-//! Where people go when they are done.
+//! The page shown after leaving a visit.
 
 use askama::Template;
 use axum::extract::State;
@@ -14,9 +14,9 @@ use crate::error::Error;
 #[template(path = "ended.html")]
 struct EndedPage {
     layout: Layout,
-    /// The visits of this browser's links that can be gone back to.
+    /// The visits of this browser's links that can be rejoined.
     visits: Vec<OpenVisit>,
-    /// Whether this browser keeps any link.
+    /// Whether this browser still has any link session.
     remembers: bool,
 }
 

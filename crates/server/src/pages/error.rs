@@ -1,4 +1,4 @@
-//! Errors as pages with a way out.
+//! Error pages with a link to continue.
 
 use askama::Template;
 use axum::extract::{Request, State};
@@ -24,7 +24,8 @@ struct ErrorPage {
     way_out_label: &'static str,
 }
 
-/// Shows the errors of pages as pages. Someone who is not signed in goes to sign-in, then back.
+/// Renders the errors of page requests as pages. Users who are not signed in are redirected to sign-in and back
+/// afterwards.
 pub(crate) async fn as_page(State(app): State<App>, request: Request, next: Next) -> Response {
     let (uri, headers) = (request.uri().clone(), request.headers().clone());
     let response = next.run(request).await;
@@ -35,12 +36,12 @@ pub(crate) async fn as_page(State(app): State<App>, request: Request, next: Next
     }
 }
 
-/// Where to go from an error, and what the button says.
+/// The target and label of the button on an error page.
 type WayOut = (String, &'static str);
 
 const HOME: &str = "/";
 
-/// Someone with an account has a day to go to. Someone with a link has that visit, or nothing.
+/// Returns where to continue: users with an account go to their day, users with a link go to its visit.
 async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> WayOut {
     let again = (uri.path_and_query().map_or(HOME, |address| address.as_str()).to_owned(), "Try again");
     match error {
@@ -82,7 +83,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
     }
 }
 
-/// For an address that nothing answers: a page for people, a problem for programs.
+/// Handles unknown addresses: browsers get a page, API clients get a problem response.
 pub(crate) async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     let response = Error::NotFound.into_response();
     let wants_page = headers
@@ -96,7 +97,7 @@ pub(crate) async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderM
     }
 }
 
-/// The same status and headers, with a page for a body.
+/// Renders an error page with the status and headers of `response`.
 fn page(app: &App, error: &Error, way_out: &WayOut, response: Response) -> Response {
     let problem = error.problem();
     let (way_out, way_out_label) = way_out.clone();

@@ -1,9 +1,9 @@
-//! Links into a visit. Opening one only shows it; "Join visit" uses it. So a mail scanner that opens every
-//! link burns none.
+//! Patient links and other invites. Opening a link only shows the visit; "Join visit" uses the link. Mail scanners
+//! that open every link therefore do not use any up.
 //!
-//! Opening one also gives the browser a cookie, and "Join visit" binds the link to that cookie. So nothing is used by a
-//! browser that cannot keep it, and what the same browser does again (a second click, a reload, a lost answer) is
-//! recognised as the same browser's.
+//! Opening a link also sets a cookie, and "Join visit" binds the link to that cookie. A browser that rejects cookies
+//! cannot use up a link, and repeated requests of the same browser (a second click, a reload, a lost response) are
+//! recognised.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -29,9 +29,9 @@ use crate::text::{day_and_time, rfc3339};
 #[template(path = "invite.html")]
 struct InvitePage {
     layout: Layout,
-    /// Whose link it is.
+    /// The name of the user that the link is for.
     you: String,
-    /// Whom they meet.
+    /// The name of the person that they meet.
     other: String,
     specialty: Option<String>,
     kind: String,
@@ -41,18 +41,18 @@ struct InvitePage {
     zone: String,
     opens: Option<String>,
     opens_at: String,
-    /// The page is shown inside another app.
+    /// Set if the page is shown in an in-app browser.
     elsewhere: Option<Elsewhere>,
-    /// The browser did not bring back the cookie that it was given.
+    /// Whether the browser failed to return the cookie that it was given.
     no_cookies: bool,
-    /// The script that holds the call: only a browser that runs it can join.
+    /// The call script. Only browsers that can run it are able to join.
     call_script: String,
 }
 
-/// Where a browser without the link's cookie is sent: to the same page, which gives it one.
+/// The query of the redirect for browsers without the link's cookie, back to the same page, which sets it.
 #[derive(Deserialize)]
 pub(crate) struct Opened {
-    /// It has pressed "Join visit" without one.
+    /// Whether the user pressed "Join visit" without having the cookie.
     #[serde(default)]
     again: bool,
 }
@@ -84,7 +84,7 @@ pub(crate) async fn show(
     let elsewhere = Elsewhere::of(&headers, &format!("{}/v/{token}", app.config.server.public_url));
     let mut shown = page(&app, &invite, &appointment, opens, elsewhere)?;
     shown.no_cookies = opened.again && !holds && !is_bound(&invite, &identities);
-    // Before the door opens there is nothing to join.
+    // No cookie is needed before the visit can be joined.
     let jar = if holds || opens.is_some() { jar } else { give_cookie(&app, jar, &invite, &appointment)? };
     Ok((jar, render(&shown)?).into_response())
 }
@@ -119,24 +119,24 @@ pub(crate) async fn join(
     }
     match consume(&app, &invite, &appointment, signed_by, &proof, &headers).await? {
         Consumed::Here => Ok(next.into_response()),
-        // The page that it leads to says so, and gives the browser another cookie.
+        // The page it redirects to reports this and sets another cookie.
         Consumed::Elsewhere => Ok(here.into_response()),
         Consumed::StaleProof => Ok((give_cookie(&app, jar, &invite, &appointment)?, here).into_response()),
     }
 }
 
-/// Gives this browser a new cookie for a link. It lets nobody in before the link is bound to it.
+/// Sets a new cookie for a link. It gives no access until the link is bound to it.
 fn give_cookie(app: &App, jar: CookieJar, invite: &Invite, appointment: &Appointment) -> Result<CookieJar, Error> {
     let lasts = appointment.closes(&app.rules).since(app.clock.now());
     Ok(app.cookies.set_link(jar, &invite.token_hash, &SecretToken::draw()?, lasts))
 }
 
-/// The session that a browser with this proof has once the link is bound to it.
+/// Returns the session hash that a browser with this cookie has once the link is bound to it.
 fn session_of(proof: &SecretToken) -> SessionHash {
     proof.hash().into()
 }
 
-/// Asks for this browser to be let in by a link that another one used.
+/// Creates a device request: asks for permission to join with a link that another device has used.
 async fn ask_to_come_in(
     app: &App,
     jar: CookieJar,
@@ -150,7 +150,7 @@ async fn ask_to_come_in(
         return Ok(jar);
     }
     app.metrics.sign_in(Way::Link, Entry::Refused);
-    // One question has one proof.
+    // Each request needs its own secret.
     let proof = if asked.is_some() { SecretToken::draw()? } else { proof };
     admissions::ask(app, invite, session_of(&proof), headers).await?;
     let lasts = appointment.closes(&app.rules).since(app.clock.now());
@@ -161,11 +161,11 @@ async fn ask_to_come_in(
 #[template(path = "admission.html")]
 struct AdmissionPage {
     layout: Layout,
-    /// This device asked, and waits.
+    /// Whether this device has a pending request.
     waits: bool,
 }
 
-/// What a person who opens a used link on another device is shown: nothing of whose it is.
+/// Shows the page for a used link opened on another device. It does not reveal whose link it is.
 async fn elsewhere_used(
     app: &App,
     jar: CookieJar,
@@ -181,12 +181,12 @@ async fn elsewhere_used(
         None => false,
     };
     let page = render(&AdmissionPage { layout: Layout::new(app), waits })?;
-    // What this browser was out with before does not let it in again.
+    // A cookie without a pending request is replaced, so that it gives no access later.
     let jar = if waits { jar } else { give_cookie(app, jar, invite, appointment)? };
     Ok((jar, page).into_response())
 }
 
-/// Whether a wish to come in waits for its answer.
+/// Returns whether a device request is still pending.
 fn waits(app: &App, asked: &AdmissionRecord) -> bool {
     asked.answered.is_none() && app.clock.now() < asked.asked_at + admissions::WAITS
 }
@@ -196,18 +196,18 @@ async fn was_admitted(app: &App, jar: &CookieJar, invite: &Invite) -> Result<boo
     Ok(asked.and_then(|asked| asked.answered).is_some_and(|(_, admitted)| admitted))
 }
 
-/// What this browser asked of a link that another one used.
+/// Returns this browser's device request for a used link.
 async fn wish(app: &App, jar: &CookieJar, invite: &Invite) -> Result<Option<AdmissionRecord>, Error> {
     let Some(proof) = app.cookies.read_link(jar, &invite.token_hash) else { return Ok(None) };
     let asked = app.store.get_admission_of_session(&proof.hash().into()).await?;
     Ok(asked.filter(|asked| asked.invite == invite.token_hash))
 }
 
-/// What an address leads to.
+/// What a link token resolves to.
 struct Link {
     invite: Invite,
     appointment: Appointment,
-    /// The program that signed it. `None`: it was made here.
+    /// The integrator that signed the join token. `None` for links created by Bedside.
     signed_by: Option<UserId>,
 }
 
@@ -223,24 +223,24 @@ async fn find(app: &App, token: &str) -> Result<Link, Error> {
     Ok(Link { invite, appointment, signed_by: None })
 }
 
-/// Whether whoever holds the link could come in now.
+/// Checks whether the holder of the link could join now.
 fn door(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Denial> {
     let principal = Principal { user: invite.user, scope: Scope::Invite(appointment.id, invite.role) };
     decide(&principal, Action::Join, appointment, &app.rules, app.clock.now()).map(|_| ())
 }
 
-/// Whether this browser is the one that used the link.
+/// Returns whether the link is bound to this browser.
 fn is_bound(invite: &Invite, identities: &Identities) -> bool {
     invite.used.is_some_and(|(_, session)| identities.links.iter().any(|identity| identity.session == session))
 }
 
-/// To which browser a link is bound now.
+/// The result of binding a link.
 enum Consumed {
-    /// This one.
+    /// The link is bound to this browser.
     Here,
-    /// Another one, which was quicker.
+    /// Another browser bound the link first.
     Elsewhere,
-    /// None: what this one proved itself with belongs to another session.
+    /// The link was not bound: this browser's cookie belongs to another session.
     StaleProof,
 }
 
@@ -269,7 +269,7 @@ async fn consume(
     let mut transaction = app.store.begin().await?;
     let known = transaction.get_invite(&invite.token_hash).await?;
     if let Some((_, bound_to)) = known.as_ref().and_then(|known| known.used) {
-        // A session that was ended does not begin again.
+        // A session that has ended is not restarted.
         let lives = transaction.get_session(&session.token_hash).await?.is_some();
         return Ok(if lives && bound_to == session.token_hash { Consumed::Here } else { Consumed::Elsewhere });
     }
@@ -278,7 +278,7 @@ async fn consume(
         inserted => inserted?,
     }
     let note = |action| AuditEntry::new(now, action).about(invite.user).of_appointment(appointment.id);
-    // One that another program signed is not known before it is used.
+    // A join token signed by an integrator is stored at its first use.
     if let Some(program) = signed_by
         && known.is_none()
     {

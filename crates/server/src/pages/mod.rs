@@ -1,4 +1,4 @@
-//! Pages, rendered here and readable before any script runs.
+//! Server-rendered HTML pages, readable before any script runs.
 
 pub(crate) mod account;
 pub(crate) mod api_docs;
@@ -33,27 +33,27 @@ use crate::app::App;
 use crate::error::Error;
 use crate::text::rfc3339_exact;
 
-/// What every page has.
+/// What all pages share.
 struct Layout {
     clinic: String,
     stylesheet: String,
     script: String,
-    /// The name of who is signed in, for the header.
+    /// The name of the signed-in user, for the header.
     account: Option<String>,
-    /// Whether the browser client is there.
+    /// Whether the web client is part of this build.
     built: bool,
-    /// What the server's clock shows: a browser's may be wrong. For pages of people who are signed in, which tell how long
-    /// ago something was.
+    /// The server's clock, because the browser's may be wrong. Used by pages for signed-in users that show how long
+    /// ago something happened.
     now: String,
 }
 
 impl Layout {
-    /// For a page with the small script that all pages share.
+    /// Creates the layout of a page with the common script.
     fn new(app: &App) -> Self {
         Self::with_script(app, "site.js")
     }
 
-    /// For a page that holds a call.
+    /// Creates the layout of a call page.
     fn of_call(app: &App) -> Self {
         Self::with_script(app, "visit.js")
     }
@@ -69,14 +69,15 @@ impl Layout {
         }
     }
 
-    /// With the name of who is signed in.
+    /// Sets the name of the signed-in user.
     fn signed_in(mut self, name: &str) -> Self {
         self.account = Some(name.to_owned());
         self
     }
 }
 
-/// The page of a person in an appointment. A companion's names them: the patient's link may be open in the same browser.
+/// Returns the address of a participant's call page. A companion's address includes their ID, because the patient's
+/// link may be open in the same browser.
 fn call_path(role: Role, appointment: AppointmentId, user: UserId) -> String {
     match role {
         Role::Patient | Role::Provider => format!("/video-call/{role}?appointmentId={appointment}"),
@@ -84,7 +85,7 @@ fn call_path(role: Role, appointment: AppointmentId, user: UserId) -> String {
     }
 }
 
-/// A page as an answer.
+/// Renders a page as a response.
 fn render(page: &impl Template) -> Result<Html<String>, Error> {
     Ok(Html(page.render()?))
 }

@@ -1,4 +1,4 @@
-//! Passkeys: adding and removing one's own, and signing in with one. The pages' script asks here, in JSON.
+//! JSON endpoints for passkeys, used by page scripts: registering, removing and signing in.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::mail::{Change, tell};
 use crate::metrics::{Entry, Way};
 
-/// How many somebody may have.
+/// Maximum number of passkeys per user.
 const MOST: usize = 20;
 
 fn passkeys(app: &App) -> Result<&Passkeys, Error> {
@@ -38,7 +38,8 @@ pub(crate) struct ConfirmForm {
     current: SecretString,
 }
 
-/// `POST /account/passkeys/options`: what to ask a device for. The password first, as for everything that lets people in.
+/// `POST /account/passkeys/options`: returns registration options. Requires the password, like every change of
+/// sign-in methods.
 pub(crate) async fn offer(
     State(app): State<App>,
     jar: CookieJar,
@@ -64,7 +65,7 @@ pub(crate) struct NewPasskey {
     credential: RegisterPublicKeyCredential,
 }
 
-/// `POST /account/passkeys`: the key that the device has made.
+/// `POST /account/passkeys`: registers the new credential.
 pub(crate) async fn add(
     State(app): State<App>,
     jar: CookieJar,
@@ -97,12 +98,12 @@ pub(crate) async fn add(
 
 #[derive(Deserialize)]
 pub(crate) struct RemoveForm {
-    /// A passkey's handle.
+    /// The handle of a passkey.
     which: String,
     current: SecretString,
 }
 
-/// `POST /account/passkeys/remove`. Ends the person's other sign-ins: the device may be in other hands.
+/// `POST /account/passkeys/remove`. Also ends the user's other sessions, because the device may be lost or stolen.
 pub(crate) async fn remove(
     State(app): State<App>,
     identities: Identities,
@@ -142,7 +143,7 @@ pub(crate) struct SignInAnswer {
     next: Option<String>,
 }
 
-/// `POST /sign-in/passkey`. There is no second step after it: the device has recognised the person.
+/// `POST /sign-in/passkey`. No second factor is required, because the device has verified the user.
 pub(crate) async fn enter(
     State(app): State<App>,
     headers: HeaderMap,
@@ -187,7 +188,7 @@ async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<R
     Err(Error::PasskeyRefused)
 }
 
-/// Names a passkey in a form.
+/// Returns the handle that identifies a passkey in a form.
 pub(super) fn handle(credential_id: &[u8]) -> String {
     Sha256::digest(credential_id).iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

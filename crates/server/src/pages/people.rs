@@ -1,4 +1,4 @@
-//! Everyone known to the clinic, and whose account is disabled. For administrators.
+//! The list of all people known to the clinic, with disabled accounts. For administrators.
 
 use askama::Template;
 use axum::extract::State;
@@ -50,12 +50,12 @@ pub(crate) async fn show(State(app): State<App>, clerk: Clerk<ShuttingOut>) -> R
 pub(crate) struct Standing {
     user: UserId,
     disabled: bool,
-    /// They were asked, and are sure.
+    /// Whether the user has confirmed the action.
     #[serde(default)]
     sure: bool,
 }
 
-/// `POST /people`: disables an account, or enables it again. Before an account is disabled, the page asks.
+/// `POST /people`: disables or enables an account. Disabling asks for confirmation first.
 pub(crate) async fn set_standing(
     State(app): State<App>,
     clerk: Clerk<ShuttingOut>,

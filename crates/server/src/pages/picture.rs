@@ -1,4 +1,4 @@
-//! QR codes, as pictures in a page.
+//! QR codes as inline images.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use qrcode::render::svg;
 
 use crate::error::Error;
 
-/// A QR code of a text, as a `data:` address.
+/// Returns a QR code of the text as a `data:` URL.
 pub(super) fn qr_picture(text: &str) -> Result<String, Error> {
     let code = QrCode::new(text.as_bytes()).map_err(|_| Error::Internal)?;
     let drawn = code.render::<svg::Color<'_>>().min_dimensions(220, 220).build();

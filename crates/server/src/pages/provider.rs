@@ -1,12 +1,14 @@
-//! Signing in with an OpenID provider, and connecting an account with it.
+//! Sign-in with an OpenID provider, and linking accounts to it.
 //!
-//! Whom the provider names is found by issuer and subject, which are never given to another; an e-mail address may be.
-//! The first time there is nothing to find, and this is the rule:
+//! Accounts are matched by (issuer, subject), which are never reassigned; an e-mail address may be. First-time
+//! linking follows these rules:
 //!
-//! * Whoever is signed in and gives their password connects the account they are in, whatever their address elsewhere.
-//! * Otherwise the provider must have made sure of an e-mail address, and it must be that of an account here that is not
-//!   shut out and has no way in of its own: no password, second step or passkey, and no other subject of this provider.
-//! * Nobody is let in whom the clinic has not added.
+//! * A signed-in user who re-enters their password links the current account, whatever e-mail address they have at
+//!   the provider.
+//! * Otherwise the provider must have verified the e-mail address, and it must belong to an enabled account without
+//!   any sign-in method of its own: no password, two-factor authentication or passkey, and no other subject of this
+//!   provider.
+//! * Unknown users are rejected: the clinic has to add them first.
 
 use std::net::IpAddr;
 
@@ -49,7 +51,8 @@ pub(crate) struct Back {
     next: Option<String>,
 }
 
-/// `GET /sign-in/provider`. A link and no form: the page's policy lets forms lead nowhere but here.
+/// `GET /sign-in/provider`. A link instead of a form, because the `form-action` policy restricts forms to this
+/// origin.
 pub(crate) async fn go(
     State(app): State<App>,
     ClientIp(from): ClientIp,
@@ -67,7 +70,7 @@ pub(crate) async fn go(
     Ok((app.cookies.set(jar, CookieKind::Provider, &token), Redirect::to(&address)).into_response())
 }
 
-/// `GET /sign-in/provider/back`. Good once, for the browser that went.
+/// `GET /sign-in/provider/back`. Works once, in the browser that started the sign-in.
 pub(crate) async fn back(
     State(app): State<App>,
     ClientIp(from): ClientIp,
@@ -80,7 +83,8 @@ pub(crate) async fn back(
     let now = app.clock.now();
     let browser = app.cookies.read(&jar, CookieKind::Provider);
     let Some(begun) = browser.and_then(|browser| provider.take(&browser, &answer, now)) else {
-        // The answer was repeated, by a reload or another tab, or it is late. Those who are in go on.
+        // The response was repeated, by a reload or in another tab, or it is too late. Users who are already signed
+        // in continue.
         return if identities.account.is_some() { Ok(Redirect::to("/").into_response()) } else { Err(Error::NotLetIn) };
     };
     let purpose = begun.purpose.clone();
@@ -126,7 +130,7 @@ async fn enter(
     if !said.second_step
         && let Some(asked) = code::asked(app, &account).await?
     {
-        // Or whoever has the account elsewhere could try codes without end.
+        // Otherwise an attacker who controls the account at the provider could try an unlimited number of codes.
         if let Some(email) = &account.email {
             app.throttle.attempt(email, from, app.clock.now())?;
         }
@@ -139,7 +143,7 @@ async fn enter(
     Ok((jar, Redirect::to(next)).into_response())
 }
 
-/// The account that may be connected without anybody being signed in, which it then is.
+/// Finds an account that may be linked without signing in first, and links it.
 async fn first_time(app: &App, said: &Said) -> Result<Option<Account>, Error> {
     let Some(email) = &said.email else { return Ok(None) };
     let Some(account) = app.store.get_account(email).await? else { return Ok(None) };
@@ -160,7 +164,7 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
     let mut transaction = app.store.begin().await?;
     match transaction.insert_provider_link(&link).await {
         Ok(()) => {}
-        // Somebody else is connected with that one, or it has a name that none may have.
+        // This identity is linked to another account, or its subject is not acceptable.
         Err(StoreError::Conflict(_) | StoreError::Invalid { .. }) => return Err(Error::NotConnected),
         Err(error) => return Err(error.into()),
     }
@@ -182,7 +186,7 @@ pub(crate) struct ConfirmForm {
     current: SecretString,
 }
 
-/// `POST /account/provider`: the password first, then a page with the way to the provider.
+/// `POST /account/provider`: checks the password, then shows a page with the link to the provider.
 pub(crate) async fn go_to_connect(
     State(app): State<App>,
     jar: CookieJar,

@@ -1,4 +1,4 @@
-//! A new password for somebody who has forgotten theirs.
+//! Password reset by mail.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -25,7 +25,7 @@ struct ForgottenPage {
     layout: Layout,
     email: String,
     fault: bool,
-    /// The link is on its way, if there is such an account.
+    /// Whether a reset was requested. A mail is sent only if such an account exists.
     asked: bool,
     minutes: u64,
 }
@@ -34,7 +34,7 @@ struct ForgottenPage {
 #[template(path = "reset.html")]
 struct ResetPage {
     layout: Layout,
-    /// Whose password it is. `None`: the link is good no more.
+    /// The e-mail address of the account. `None` if the link is invalid or has expired.
     email: Option<String>,
     by_mail: bool,
     fault: Option<&'static str>,
@@ -50,8 +50,8 @@ pub(crate) struct ForgottenForm {
     email: String,
 }
 
-/// `POST /sign-in/forgotten`. Whatever address it is, the answer is the same and as quick: the mail is sent after it, and
-/// one to nobody waits too.
+/// `POST /sign-in/forgotten`. Response and timing are the same for every address: mails are sent afterwards, and a
+/// job is queued even for unknown addresses.
 pub(crate) async fn ask(
     State(app): State<App>,
     ClientIp(address): ClientIp,
@@ -66,7 +66,7 @@ pub(crate) async fn ask(
     let account = app.store.get_account(&email).await?;
     let entry = AuditEntry::new(now, AuditAction::PasswordResetAsked);
     let entry = account.as_ref().map_or(entry, |account| entry.about(account.user));
-    // Only accounts with a password get a link. Others get their first password from the operator.
+    // Only accounts with a password get a link. Other users get their first password from the operator.
     let account = account.filter(|account| account.disabled_at.is_none() && account.password_hash.is_some());
     let mut transaction = app.store.begin().await?;
     transaction.append_audit(&entry).await?;
@@ -75,8 +75,8 @@ pub(crate) async fn ask(
     Ok(answer)
 }
 
-/// `GET /reset/{token}`. Uses nothing up: mail scanners open links too. The secret goes from the address into a cookie,
-/// so that it is in no history, and no page tells it to another.
+/// `GET /reset/{token}`. Does not use the link, because mail scanners open links too. Moves the secret from the URL
+/// into a cookie, which keeps it out of the history and the `Referer` header.
 pub(crate) async fn open(State(app): State<App>, jar: CookieJar, Path(token): Path<String>) -> Response {
     let jar = match SecretToken::parse(&token) {
         Some(token) => app.cookies.set(jar, CookieKind::Reset, &token),
@@ -96,7 +96,7 @@ pub(crate) struct ResetForm {
     new: SecretString,
 }
 
-/// `POST /reset`. Ends all of the person's sign-ins, half-done ones too; the second step stays.
+/// `POST /reset`. Ends all sessions of the user and pending sign-ins. Two-factor authentication stays enabled.
 pub(crate) async fn submit(
     State(app): State<App>,
     jar: CookieJar,
@@ -141,7 +141,7 @@ pub(crate) async fn submit(
     Ok((app.cookies.remove(jar, CookieKind::Reset), Redirect::to(next)).into_response())
 }
 
-/// The link that this browser has opened, if it is good, and whose it is.
+/// Returns the reset that this browser has opened, if it is still valid, and its account.
 async fn behind(app: &App, jar: &CookieJar) -> Result<Option<(ResetHash, Account)>, Error> {
     let Some(token) = app.cookies.read(jar, CookieKind::Reset) else { return Ok(None) };
     let reset = app.store.get_password_reset(&token.hash().into()).await?;

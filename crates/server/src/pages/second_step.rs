@@ -1,4 +1,4 @@
-//! Giving oneself a second step of signing in, and taking it away.
+//! Enabling and disabling two-factor authentication (TOTP).
 
 use askama::Template;
 use axum::extract::State;
@@ -24,17 +24,17 @@ use crate::mail::{Change, tell};
 struct OfferPage<'a> {
     layout: Layout,
     typed: &'a str,
-    /// Where they are going, if they are signing in. Then it is the server that keeps the secret, and they have given
-    /// their password.
+    /// Where to continue after signing in, if the user enrols during sign-in. In that case they have already passed
+    /// the first factor, and the server keeps the secret.
     next: Option<String>,
-    /// The secret, for the form of somebody who is signed in.
+    /// The encrypted secret, for the form of a signed-in user.
     sealed: String,
-    /// An image, as a `data:` address.
+    /// The QR code, as a `data:` URL.
     picture: String,
     wrong: bool,
 }
 
-/// Whether somebody must have a second step, or a passkey.
+/// Returns whether this user must have two-factor authentication or a passkey.
 pub(super) fn is_required(app: &App, account: &Account) -> bool {
     match app.config.sign_in.second_factor {
         SecondFactor::Offered => false,
@@ -42,7 +42,7 @@ pub(super) fn is_required(app: &App, account: &Account) -> bool {
     }
 }
 
-/// `GET /account/second-step`: a fresh secret to put into an app. It is nobody's until it is confirmed.
+/// `GET /account/second-step`: offers a new secret for an authenticator app. It is not saved until it is confirmed.
 pub(crate) async fn offer(State(app): State<App>, identities: Identities) -> Result<Response, Error> {
     let user = identities.signed_in()?.principal.user;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;
@@ -82,7 +82,8 @@ pub(crate) struct AddForm {
     current: SecretString,
 }
 
-/// `POST /account/second-step`: a code shows that the app has the secret, the password that it is the person.
+/// `POST /account/second-step`. The code proves that the app has the secret, and the password proves the user's
+/// identity.
 pub(crate) async fn add(
     State(app): State<App>,
     identities: Identities,
@@ -132,7 +133,7 @@ pub(crate) async fn remove(
     Ok(Redirect::to("/account?done=second-step-removed").into_response())
 }
 
-/// The password once more, before what keeps others out is changed.
+/// Asks for the password again before sign-in methods are changed.
 pub(super) async fn confirm(app: &App, user: UserId, password: SecretString) -> Result<Account, Error> {
     app.throttle.confirm(user)?;
     let account = app.store.get_account_of(user).await?.ok_or(Error::NotSignedIn)?;

@@ -27,15 +27,15 @@ struct SignInPage {
     next: String,
     email: String,
     fault: Option<Fault>,
-    /// What was done, or is to be done, if they come from there.
+    /// A message about an action that has just been completed or is still needed.
     done: Option<&'static str>,
-    /// Whether a new password can be had by mail.
+    /// Whether passwords can be reset by mail.
     by_mail: bool,
-    /// Whether there are passkeys.
+    /// Whether passkeys are available.
     passkeys: bool,
-    /// The OpenID provider's name, and the way to it.
+    /// The name of the OpenID provider and the address that starts a sign-in there.
     provider: Option<(String, String)>,
-    /// Where to sign out at the OpenID provider, for somebody who has just signed out here.
+    /// Where to sign out at the OpenID provider, shown after signing out here.
     sign_out_there: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct Credentials {
     next: Option<String>,
 }
 
-/// `POST /sign-in`. A wrong name and a wrong password look the same, and take the same time.
+/// `POST /sign-in`. An unknown address and a wrong password give the same response in the same time.
 pub(crate) async fn submit(
     State(app): State<App>,
     ClientIp(address): ClientIp,
@@ -124,7 +124,8 @@ pub(crate) async fn submit(
     match check(&app, &email, credentials.password).await? {
         Some(account) => {
             if let Some(asked) = code::asked(&app, &account).await? {
-                // Not forgotten yet: or whoever has the password could try codes without end.
+                // The failed attempts are not reset yet; otherwise an attacker who has the password could try an
+                // unlimited number of codes.
                 return code::lead(&app, jar, &account, asked, &next);
             }
             app.throttle.succeeded(&email);
@@ -145,7 +146,7 @@ pub(crate) async fn submit(
     }
 }
 
-/// `POST /sign-out`: ends every session of this browser, and closes the pages it has open.
+/// `POST /sign-out`: ends all sessions of this browser and closes its open pages.
 pub(crate) async fn sign_out(
     State(app): State<App>,
     jar: CookieJar,
@@ -167,12 +168,12 @@ pub(crate) async fn sign_out(
     if identities.account.is_none() {
         return Ok((jar, Redirect::to("/ended")).into_response());
     }
-    // An OpenID provider would let the next person at this computer in as the last, unasked.
+    // Otherwise the OpenID provider would sign the next user of this computer in to the same account without asking.
     let jar = if app.provider.is_some() { app.cookies.note_signed_out(jar) } else { jar };
     Ok((jar, Redirect::to("/sign-in?done=signed-out")).into_response())
 }
 
-/// Whose password this is.
+/// Returns the account if the password is correct.
 async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Result<Option<Account>, Error> {
     let account = app.store.get_account(email).await?;
     let known = account.as_ref().map(|account| account.user);
@@ -187,21 +188,22 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     Ok(None)
 }
 
-/// How somebody proved who they are.
+/// How a user authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
-    /// With a password, and a second step where they have one.
+    /// With a password, and a second factor if the account has one. Also used for a provider sign-in that was
+    /// completed with a TOTP code.
     Password,
-    /// By an OpenID provider's word.
+    /// With an OpenID provider.
     Provider,
     /// With a passkey.
     Passkey,
-    /// With the demo's link.
+    /// With the demo link.
     Demo,
 }
 
 impl How {
-    /// The detail of the audit row.
+    /// Returns the detail of the audit entry.
     const fn code(self) -> Option<&'static str> {
         match self {
             Self::Password => None,
@@ -221,7 +223,7 @@ impl How {
     }
 }
 
-/// A new session for `user`, in place of the browser's old one.
+/// Creates a session for `user` and ends the browser's previous one.
 pub(crate) async fn sign_in(
     app: &App,
     jar: CookieJar,
@@ -283,7 +285,7 @@ fn page_of(app: &App, next: String, email: String, fault: Option<Fault>, done: O
     SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, passkeys, provider, sign_out_there }
 }
 
-/// Only an address of ours: a path, never another host.
+/// Returns `next` if it is a path on this server, otherwise `/`. Prevents open redirects.
 pub(super) fn own_path(next: Option<&str>) -> String {
     let plain = |path: &&str| {
         path.starts_with('/')

@@ -1,4 +1,4 @@
-//! The visits that a browser came to by links: several, where a person has more than one on a day.
+//! The visits that a browser can join by link, if there are several.
 
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
@@ -17,17 +17,17 @@ struct VisitsPage {
     visits: Vec<OpenVisit>,
 }
 
-/// A visit that can be gone to.
+/// A visit that can be joined.
 pub(super) struct OpenVisit {
     pub(super) path: String,
-    /// Whom it is with.
+    /// The name of the person that the visit is with.
     pub(super) other: String,
     pub(super) start: String,
     pub(super) when: String,
     pub(super) zone: String,
 }
 
-/// Those of this browser's links that can be joined now, by start.
+/// Returns the visits of this browser's links that can be joined now, sorted by start time.
 pub(super) async fn open_visits(app: &App, identities: &Identities) -> Result<Vec<OpenVisit>, Error> {
     let mut open = Vec::new();
     for identity in &identities.links {
@@ -48,7 +48,7 @@ pub(super) async fn open_visits(app: &App, identities: &Identities) -> Result<Ve
     Ok(open.into_iter().map(|(_, visit)| visit).collect())
 }
 
-/// The way home of somebody with nothing but links: their visit, their choice of several, or the last page.
+/// Returns the home page of a user who has only links: their visit, a choice of visits, or the last page.
 pub(super) async fn home(app: &App, identities: &Identities) -> Result<Response, Error> {
     let visits = open_visits(app, identities).await?;
     match visits.as_slice() {

@@ -1,18 +1,18 @@
-//! How many visits are at which point.
+//! Counts live visits by stage, for metrics.
 
 use bedside_visit::Role;
 use bedside_visit::view::{Presence, Stage, View};
 
-/// The stages that a provider may see, and how many visits are at each.
+/// Number of visits at each stage, as providers see the stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Census {
     pub(crate) stages: [(&'static str, u64); 9],
-    /// Patients who are in the waiting room, and whose provider is not with them.
+    /// Number of patients in the waiting room whose provider is not with them.
     pub(crate) waiting: u64,
 }
 
 impl Census {
-    /// Of what providers see.
+    /// Counts the given provider views.
     pub(super) fn of<'a>(views: impl Iterator<Item = &'a View>) -> Self {
         let names =
             ["idle", "calling", "unanswered", "declined", "connected", "reconnecting", "alone", "left", "ended"];

@@ -1,5 +1,5 @@
-//! By which session each person of a visit is there, whether or not a page of theirs is connected: media may go on
-//! without one.
+//! Tracks the session by which each participant takes part in a visit, even when none of their pages is connected:
+//! media can continue without a page.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::open_pages::{OpenPage, OpenPages};
 pub(super) struct Claims {
     pages: OpenPages,
     appointment: AppointmentId,
-    /// Notified when the right of one of these people may have gone.
+    /// Notified when the permission of one of these users may have been revoked.
     doubt: Arc<Notify>,
     held: HashMap<UserId, Claim>,
 }
@@ -29,20 +29,20 @@ impl Claims {
         Self { pages, appointment, doubt: Arc::default(), held: HashMap::new() }
     }
 
-    /// A page of a person connected. Their earlier session counts no more.
+    /// Records the session of a page that connected. Replaces the user's earlier session.
     pub(super) fn hold(&mut self, user: UserId, session: SessionHash) {
-        // The earlier entry is removed first: entries are told apart by `doubt`.
+        // Remove the earlier entry first: entries are identified by `doubt`, which all entries of this visit share.
         self.held.remove(&user);
         let entry = self.pages.open_with(user, session, self.appointment, Arc::clone(&self.doubt));
         self.held.insert(user, Claim { session, _entry: entry });
     }
 
-    /// The person was put out.
+    /// Removes the claim of a user who was removed from the visit.
     pub(super) fn release(&mut self, user: UserId) {
         self.held.remove(&user);
     }
 
-    /// Those who are there by `session`.
+    /// Returns the users who take part by `session`.
     pub(super) fn by_session(&self, session: SessionHash) -> Vec<UserId> {
         self.held.iter().filter(|(_, claim)| claim.session == session).map(|(user, _)| *user).collect()
     }

@@ -1,4 +1,4 @@
-//! A page's connection, as the visit's task sees it.
+//! A page's WebSocket connection, as seen by the visit task.
 
 use bedside_store::{Actor, SessionHash};
 use bedside_visit::signalling::ServerMessage;
@@ -7,28 +7,29 @@ use tokio::sync::mpsc;
 
 use crate::journeys::Journey;
 
-/// How many messages may wait for a slow page before it is let go. It comes back to a snapshot.
+/// Maximum number of messages queued for a slow page before it is disconnected. It receives a snapshot when it
+/// reconnects.
 pub(super) const OUTBOX: usize = 64;
 
-/// Why the server closes a page's connection. The numbers are WebSocket close codes of the private
-/// range (RFC 6455, section 7.4.2).
+/// Why the server closes a page's connection. The codes are WebSocket close codes of the private range (RFC 6455,
+/// section 7.4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloseReason {
-    /// The seat is used elsewhere now.
+    /// The participant's seat moved to another page.
     Moved,
     /// This page has a newer connection.
     Superseded,
-    /// There is no seat left in the visit.
+    /// All seats of the visit are taken.
     Full,
     /// The session has ended.
     SignedOut,
-    /// The right is not there, or not any more.
+    /// The user has no permission, or it was revoked.
     Denied,
-    /// The page sends what it should not.
+    /// The page violated the protocol.
     Protocol,
-    /// The program is stopping. Come back: another takes over.
+    /// The server is restarting. The page should reconnect.
     Restarting,
-    /// The visit's task could not take it. Try again.
+    /// The visit task could not handle the request. The page should retry.
     Unavailable,
 }
 
@@ -71,28 +72,28 @@ impl CloseReason {
     }
 }
 
-/// What a page's socket is told to do.
+/// What the visit task sends to a page's socket.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    /// Boxed: a channel has room for 32 of them from the start.
+    /// Boxed, because a channel allocates room for 32 entries at once.
     Send(Box<ServerMessage>),
     Close(CloseReason),
 }
 
-/// One page.
+/// The connection of one page.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) user: UserId,
-    /// Who they are to the audit log.
+    /// The user's identity in the audit log.
     pub(super) actor: Actor,
     pub(super) role: Role,
     pub(super) session: SessionHash,
-    /// When it was asked for, until the page has offered media.
+    /// When the page requested the connection. Taken when the page first offers media.
     pub(super) hello: Option<Timestamp>,
-    /// What the page says it is on.
+    /// The join trace that the page belongs to.
     pub(super) journey: Option<Journey>,
-    /// Whether the page is on the machine that the program runs on.
+    /// Whether the page runs on the same machine as the server.
     pub(super) near: bool,
     outbox: mpsc::Sender<Outgoing>,
 }
@@ -109,13 +110,13 @@ impl Connection {
         Self { id, user: actor.user, actor, role, session, hello: Some(hello), journey, near, outbox }
     }
 
-    /// False if the page takes nothing any more.
+    /// Queues a message. Returns false if the page no longer accepts messages.
     #[must_use]
     pub(super) fn send(&self, message: ServerMessage) -> bool {
         self.outbox.try_send(Outgoing::Send(Box::new(message))).is_ok()
     }
 
-    /// After what was sent. A page that takes nothing ends by the loss of this value.
+    /// Queues a close after earlier messages. If the outbox is full, dropping this handle closes the socket.
     pub(super) fn close(&self, reason: CloseReason) {
         let _ = self.outbox.try_send(Outgoing::Close(reason));
     }

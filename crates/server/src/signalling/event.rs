@@ -1,4 +1,4 @@
-//! What an appointment's task is told.
+//! Messages handled by a visit task.
 
 use bedside_store::SessionHash;
 use bedside_visit::signalling::{Command, Sdp, Watched};
@@ -10,15 +10,15 @@ use crate::media::MediaEvent;
 /// How an offer was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
-    /// With a connection.
+    /// With a new media connection.
     New,
-    /// With the connection that was there.
+    /// With the existing media connection.
     Again,
-    /// Not at all.
+    /// The offer was refused.
     Refused,
 }
 
-/// What an appointment's task is told.
+/// A message to a visit task.
 pub(super) enum Event {
     Connected {
         connection: Box<Connection>,
@@ -26,7 +26,7 @@ pub(super) enum Event {
     },
     Disconnected {
         connection: ConnectionId,
-        /// The page said goodbye.
+        /// Whether the page announced that it is leaving.
         goodbye: bool,
     },
     Command {
@@ -43,19 +43,19 @@ pub(super) enum Event {
         connection: ConnectionId,
         pictures: Vec<Watched>,
     },
-    /// An answer is out: the room may have changed while it was made.
+    /// An answer was sent. The room may have changed while the answer was being made.
     Answered {
         user: UserId,
         peer: u32,
         answered: Answered,
     },
-    /// Who asks to come in on another device has changed.
+    /// The list of device requests has changed.
     Admissions,
     Media(MediaEvent),
     EndSession(SessionHash),
     /// The appointment was cancelled.
     Cancelled,
-    /// Begin nothing new: the program stops then.
+    /// The server shuts down at this time. Start nothing new.
     Stopping {
         until: Timestamp,
     },

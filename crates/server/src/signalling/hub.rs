@@ -1,4 +1,4 @@
-//! Finds the task of an appointment, and begins it where there is none.
+//! Finds the visit task of an appointment and starts one if there is none.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::journeys::Journeys;
 use crate::media::{Media, MediaEvent};
 use crate::metrics::Metrics;
 
-/// How many events may wait for an appointment's task.
+/// Maximum number of events queued for a visit task.
 const INBOX: usize = 256;
 
 /// All live appointments.
@@ -49,7 +49,7 @@ impl Hub {
         }))
     }
 
-    /// Continues the visits that were under way when the program last stopped.
+    /// Resumes the visits that were in progress when the server last stopped.
     pub(crate) async fn resume(&self) -> Result<(), StoreError> {
         for record in self.0.store.list_started_visits().await? {
             if let Some(sealed) = self.0.store.get_appointment(record.appointment).await? {
@@ -59,7 +59,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Carries what media connections report to their visits, until the media server ends.
+    /// Forwards media events to their visits until the media server stops.
     pub(crate) async fn carry_media_events(self, events: Arc<tokio::sync::Mutex<mpsc::Receiver<MediaEvent>>>) {
         let mut events = events.lock().await;
         while let Some(event) = events.recv().await {
@@ -73,17 +73,17 @@ impl Hub {
         }
     }
 
-    /// What an appointment's provider sees of it, if anyone's page is open.
+    /// Returns the provider's view of an appointment, if it is live.
     pub(crate) fn standing(&self, appointment: AppointmentId) -> Option<View> {
         lock(&self.0.live).standings.get(&appointment).cloned()
     }
 
-    /// How many visits are at which point.
+    /// Counts live visits by stage.
     pub(crate) fn census(&self) -> Census {
         Census::of(lock(&self.0.live).standings.values())
     }
 
-    /// Closes every page of a session that ended.
+    /// Closes all pages of an ended session.
     pub(crate) async fn end_session(&self, session: SessionHash) {
         for appointment in self.0.pages.appointments_of(session) {
             let inbox = lock(&self.0.live).inboxes.get(&appointment).cloned();
@@ -93,7 +93,7 @@ impl Hub {
         }
     }
 
-    /// Tells an appointment's provider, if their page is open, who asks to come in on another device.
+    /// Sends the pending device requests of an appointment to its provider's page, if it is open.
     pub(crate) async fn tell_admissions(&self, appointment: AppointmentId) {
         let inbox = lock(&self.0.live).inboxes.get(&appointment).cloned();
         if let Some(inbox) = inbox {
@@ -101,7 +101,7 @@ impl Hub {
         }
     }
 
-    /// Lets nothing new begin, and waits until no visit is under way.
+    /// Prevents new visits from starting and waits until none is in progress.
     pub(crate) async fn drain(&self, until: Timestamp) {
         let inboxes: Vec<_> = {
             let mut live = lock(&self.0.live);
@@ -116,13 +116,13 @@ impl Hub {
         }
     }
 
-    /// Whether the program is about to stop.
+    /// Returns whether the server is draining or has stopped.
     pub(crate) fn is_stopping(&self) -> bool {
         let live = lock(&self.0.live);
         live.stopping.is_some() || live.stopped
     }
 
-    /// Closes all pages and ends all tasks, for good.
+    /// Closes all pages and ends all visit tasks permanently.
     pub(crate) async fn stop(&self) {
         let inboxes = {
             let mut live = lock(&self.0.live);
@@ -136,12 +136,12 @@ impl Hub {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// The program stops: the store may be closed at any moment.
+    /// Returns whether the hub has stopped. The database may be closed at any moment after that.
     pub(super) fn has_stopped(&self) -> bool {
         lock(&self.0.live).stopped
     }
 
-    /// Makes the open pages and the held seats of people prove their right anew; `None`: everybody's.
+    /// Rechecks the permissions of the open pages and held seats of `users`, or of all users if `None`.
     pub(crate) fn doubt(&self, users: Option<&[UserId]>) {
         self.0.pages.doubt(users);
     }
@@ -154,8 +154,8 @@ impl Hub {
         ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Gives an event to an appointment's task. An event that meets a task which is just ending goes
-    /// to the next one; once the hub has stopped there is none, and the event is dropped.
+    /// Sends an event to the visit task of an appointment. If that task is just ending, the event goes to the next
+    /// one. Once the hub has stopped, the event is dropped.
     pub(super) async fn tell(&self, appointment: &Appointment, event: Event) -> Result<(), StoreError> {
         let mut event = Box::new(event);
         while let Some(inbox) = self.inbox(appointment).await? {
@@ -167,7 +167,7 @@ impl Hub {
         Ok(())
     }
 
-    /// The inbox of an appointment's task, which begins if there is none. `None`: the hub has stopped.
+    /// Returns the inbox of an appointment's task, starting the task if needed. `None` if the hub has stopped.
     async fn inbox(&self, appointment: &Appointment) -> Result<Option<Inbox>, StoreError> {
         if let Some(inbox) = lock(&self.0.live).open_inbox(appointment.id) {
             return Ok(Some(inbox));
@@ -177,14 +177,14 @@ impl Hub {
         if live.stopped {
             return Ok(None);
         }
-        // Another page may have begun the task while the visit was read.
+        // Another page may have started the task while the visit was being loaded.
         if let Some(inbox) = live.open_inbox(appointment.id) {
             return Ok(Some(inbox));
         }
         let (inbox, events) = mpsc::channel(INBOX);
         live.inboxes.insert(appointment.id, inbox.clone());
         if let Some(until) = live.stopping {
-            // An empty inbox has room.
+            // The inbox is new, so it has room.
             let _ = inbox.try_send(Box::new(Event::Stopping { until }));
         }
         let task = VisitTask::new(Arc::clone(&self.0), appointment.id, visit, events, inbox.downgrade());

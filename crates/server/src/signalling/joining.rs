@@ -1,4 +1,4 @@
-//! How the pages of a visit come to their media: counted, and traced where that is asked for.
+//! Measures and traces how pages join the media of a visit.
 
 use bedside_visit::{Role, Timestamp, UserId};
 
@@ -6,7 +6,7 @@ use super::connection::Connection;
 use crate::journeys::{JoinTimes, Journey, Journeys};
 use crate::metrics::{Joined, Metrics};
 
-/// The media connections of one visit that are being made, one a person.
+/// The media connections being set up in one visit, at most one per user.
 #[derive(Debug, Default)]
 pub(super) struct Joining(Vec<Attempt>);
 
@@ -21,7 +21,7 @@ struct Attempt {
     answered: Option<Timestamp>,
 }
 
-/// Who is told.
+/// Where results are reported.
 pub(super) struct Told<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) journeys: &'a Journeys,
@@ -29,10 +29,10 @@ pub(super) struct Told<'a> {
 }
 
 impl Joining {
-    /// A page offers a connection. What it had offered before is of no use any more.
+    /// Records a new SDP offer; supersedes any pending one.
     pub(super) fn offered(&mut self, page: &mut Connection, page_peer: u32, told: &Told<'_>) {
         self.end(page.user, |_| true, Joined::Failed, told);
-        // Only what a page offers first is what it came for.
+        // Only the page's first offer belongs to its join.
         let hello = page.hello.take();
         self.0.push(Attempt {
             user: page.user,
@@ -45,7 +45,8 @@ impl Joining {
         });
     }
 
-    /// The page has its answer. `again`: of a connection that it had before, which nobody waits for.
+    /// Records that the page received its answer. With `again`, the answer is for an existing connection, which is
+    /// not measured.
     pub(super) fn answered(&mut self, user: UserId, page_peer: u32, again: bool, now: Timestamp) {
         let is_it = |attempt: &Attempt| attempt.user == user && attempt.page_peer == page_peer;
         if again {
@@ -55,7 +56,7 @@ impl Joining {
         }
     }
 
-    /// It came to that, if anybody waits for it.
+    /// Records the outcome of an attempt, if one is pending.
     pub(super) fn ended(&mut self, user: UserId, page_peer: u32, outcome: Joined, told: &Told<'_>) {
         self.end(user, |attempt| attempt.page_peer == page_peer, outcome, told);
     }
@@ -65,7 +66,7 @@ impl Joining {
         let Attempt { role, journey, begun, offered, answered, .. } = self.0.swap_remove(at);
         let ended = told.now;
         told.metrics.join(outcome, ended.since(offered));
-        // Its media may be up before it is noted that the answer is out.
+        // Media may be connected before the answer is recorded as sent.
         let answered = answered.or_else(|| (outcome == Joined::Up).then_some(ended));
         told.journeys.join(journey, role, outcome, &JoinTimes { begun, offered, answered, ended });
     }

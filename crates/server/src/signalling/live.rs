@@ -1,4 +1,4 @@
-//! What the tasks of live appointments share.
+//! State shared by all visit tasks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -18,10 +18,10 @@ use crate::journeys::Journeys;
 use crate::media::Media;
 use crate::metrics::Metrics;
 
-/// Where an appointment's task takes its events from. Boxed: a channel has room for 32 of them from the start.
+/// The inbox of a visit task. Events are boxed, because a channel allocates room for 32 entries at once.
 pub(super) type Inbox = mpsc::Sender<Box<Event>>;
 
-/// What the tasks share.
+/// State shared by all visit tasks.
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -34,21 +34,21 @@ pub(super) struct Shared {
     pub(super) live: Mutex<Live>,
     pub(super) pages: OpenPages,
     pub(super) tasks: Mutex<JoinSet<()>>,
-    /// Rung when a visit is not under way any more.
+    /// Notified when a visit is no longer in progress.
     pub(super) ended: Notify,
 }
 
 #[derive(Default)]
 pub(super) struct Live {
     pub(super) inboxes: HashMap<AppointmentId, Inbox>,
-    /// What the provider of an appointment sees of it, for the dashboard.
+    /// The provider's view of each live appointment, for the dashboard.
     pub(super) standings: HashMap<AppointmentId, View>,
     pub(super) rooms: HashMap<VisitId, AppointmentId>,
-    /// Appointments whose started visit has somebody in it.
+    /// Appointments with a started visit that has participants in it.
     pub(super) under_way: HashSet<AppointmentId>,
-    /// When the program stops, if it is about to.
+    /// When the server shuts down, if it is draining.
     pub(super) stopping: Option<Timestamp>,
-    /// No task begins any more.
+    /// Whether the hub has stopped. No new task may start.
     pub(super) stopped: bool,
 }
 
@@ -57,19 +57,19 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Live {
-    /// That of a task which ended without a word takes nothing any more.
+    /// Returns the inbox of an appointment, ignoring inboxes whose task has exited.
     pub(super) fn open_inbox(&self, appointment: AppointmentId) -> Option<Inbox> {
         self.inboxes.get(&appointment).filter(|inbox| !inbox.is_closed()).cloned()
     }
 }
 
 impl Shared {
-    /// Who is told how pages come to their media.
+    /// Returns where join results are reported.
     pub(super) fn told(&self) -> Told<'_> {
         Told { metrics: &self.metrics, journeys: &self.journeys, now: self.clock.now() }
     }
 
-    /// Shows where an appointment stands, and to whose media events it listens.
+    /// Publishes the state of an appointment, and registers its room for media events.
     pub(super) fn show(&self, appointment: AppointmentId, visit: &Visit) {
         let view = visit.provider_view();
         let mut live = lock(&self.live);
@@ -86,7 +86,7 @@ impl Shared {
         live.rooms.insert(room, appointment);
     }
 
-    /// Takes a task out, unless something has come for it.
+    /// Unregisters a task, unless an event is still queued for it. Returns whether it did.
     pub(super) fn retire(&self, appointment: AppointmentId, events: &mpsc::Receiver<Box<Event>>) -> bool {
         let mut live = lock(&self.live);
         if !events.is_empty() {

@@ -1,4 +1,4 @@
-//! The shell of the visit machine: one task a live appointment, one WebSocket a page.
+//! Runs the visit state machine: one task per live appointment, one WebSocket per page.
 
 mod census;
 mod claims;

@@ -1,4 +1,4 @@
-//! Who has pages open: to find those of one person, or of one session, among ten thousand.
+//! Index of open pages by user and session.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use bedside_store::SessionHash;
 use bedside_visit::{AppointmentId, UserId};
 use tokio::sync::Notify;
 
-/// All open pages. Clones share them.
+/// All open pages. Clones share the index.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenPages(Arc<Mutex<HashMap<UserId, Vec<Entry>>>>);
 
@@ -18,7 +18,7 @@ struct Entry {
     doubt: Arc<Notify>,
 }
 
-/// One open page, until it is dropped.
+/// The registration of one open page. Dropping it removes the entry.
 #[derive(Debug)]
 pub(super) struct OpenPage {
     pages: OpenPages,
@@ -31,7 +31,7 @@ impl OpenPages {
         self.open_with(user, session, appointment, Arc::default())
     }
 
-    /// The same, with a `doubt` that several people of one visit share.
+    /// Registers a page with a `doubt` that several users of one visit share.
     pub(super) fn open_with(
         &self,
         user: UserId,
@@ -44,7 +44,7 @@ impl OpenPages {
         OpenPage { pages: self.clone(), user, doubt }
     }
 
-    /// The right of these people may have gone; `None`: anybody's may.
+    /// Asks the pages of `users`, or all pages if `None`, to recheck their permissions.
     pub(super) fn doubt(&self, users: Option<&[UserId]>) {
         let pages = self.lock();
         match users {
@@ -53,7 +53,7 @@ impl OpenPages {
         }
     }
 
-    /// The appointments that pages of a session are open of.
+    /// Returns the appointments that have pages open by `session`.
     pub(super) fn appointments_of(&self, session: SessionHash) -> HashSet<AppointmentId> {
         let pages = self.lock();
         pages.values().flatten().filter(|entry| entry.session == session).map(|entry| entry.appointment).collect()
@@ -65,14 +65,14 @@ impl OpenPages {
 }
 
 impl Entry {
-    /// Kept for a page that is busy now.
+    /// Asks the page to recheck its permissions. `notify_one` stores the notification if the page is busy.
     fn doubt(&self) {
         self.doubt.notify_one();
     }
 }
 
 impl OpenPage {
-    /// Waits until the page has to prove its right anew.
+    /// Waits until the page has to recheck its permissions.
     pub(super) async fn doubted(&self) {
         self.doubt.notified().await;
     }

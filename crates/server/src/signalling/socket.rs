@@ -1,5 +1,5 @@
-//! A page's WebSocket: reads messages, asks for the right anew at each, hands them to the visit's
-//! task, and writes what the task sends.
+//! A page's WebSocket: reads messages, checks permissions for each one, passes them to the visit task, and writes the
+//! messages that the task sends.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -31,26 +31,26 @@ use crate::journeys::Journey;
 use crate::metrics::Arrived;
 use crate::reads::note_read_soon;
 
-/// A page pings every 5 s; one that is silent for longer than this is gone.
+/// A page pings every 5 s. A page that is silent for longer than this is treated as disconnected.
 const SILENCE: Duration = Duration::from_secs(15);
-/// How often an open page proves that its session still lives.
+/// How often the permissions of an open page are rechecked.
 const PROOF_EVERY: Duration = Duration::from_secs(30);
-/// What may wait to be written to a page: the longest message, and a frame around it.
+/// Limit of the write buffer: the longest message and its frame.
 const WRITE_BUFFER: usize = MAX_SERVER_MESSAGE + 64 * 1024;
-/// How long a page may take to accept one message.
+/// How long sending one message may take.
 const WRITE_TIME: Duration = Duration::from_secs(10);
-/// How long a page may take to close its side.
+/// How long a page may take to complete the closing handshake.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-/// Messages a second, and in one burst.
+/// Message rate limit: messages per second, and burst size.
 const RATE: (NonZeroU32, NonZeroU32) =
     (NonZeroU32::new(20).expect("not zero"), NonZeroU32::new(200).expect("not zero"));
 
-/// The WebSocket of a visit (RFC 6455): the page's messages and the server's, one JSON text each.
+/// Opens the signalling WebSocket of a visit (RFC 6455). Client and server exchange JSON text messages.
 ///
-/// Who has no right is told by a close code after the opening, because browsers show pages nothing of a
-/// refused one: 4401 not signed in, 4403 not yours or not open. Later also 4000 the seat moved to
-/// another page, 4001 this page has a newer connection, 4002 the visit is full, 4409 unexpected message,
-/// 1012 the server is restarting, 1013 try again.
+/// Errors are reported by a close code after the connection is open, because browsers hide the response of a rejected
+/// handshake from scripts. Codes: 4401 not signed in, 4403 no permission or visit not open, 4000 the seat moved to
+/// another page, 4001 this page has a newer connection, 4002 the visit is full, 4409 protocol violation, 1012 the
+/// server is restarting, 1013 try again later.
 #[utoipa::path(
     get,
     path = "/api/appointments/{id}/signalling",
@@ -89,7 +89,7 @@ pub(crate) async fn upgrade(
         return Error::Busy.into_response();
     };
     let upgrade = upgrade
-        // What a page says is short, but for its offers.
+        // Messages from pages are short, except for SDP offers.
         .read_buffer_size(1024)
         .write_buffer_size(4 * 1024)
         .max_write_buffer_size(WRITE_BUFFER)
@@ -111,7 +111,7 @@ pub(crate) async fn upgrade(
     }
 }
 
-/// What a page says of itself as it connects.
+/// What a page sends about itself when it connects.
 #[derive(Deserialize)]
 pub(crate) struct Returning {
     page: Option<PageId>,
@@ -121,13 +121,13 @@ pub(crate) struct Returning {
     journey: Option<String>,
 }
 
-/// How a page's connection ended.
+/// Why a page's connection ended.
 enum End {
-    /// We end it.
+    /// The server closes the connection.
     Ours(CloseReason),
-    /// The page is being closed or left.
+    /// The page is being closed, or the user navigated away.
     Goodbye,
-    /// The page is out of reach, or comes back on another connection.
+    /// The connection was lost, or the page reconnected.
     Dropped,
 }
 
@@ -137,7 +137,7 @@ impl From<CloseReason> for End {
     }
 }
 
-/// Commands a second, and in one burst.
+/// Command rate limit: commands per second, and burst size.
 const COMMANDS: (NonZeroU32, NonZeroU32) =
     (NonZeroU32::new(2).expect("not zero"), NonZeroU32::new(100).expect("not zero"));
 
@@ -197,7 +197,7 @@ impl Page {
             }
             Err(reason) => End::Ours(reason),
         };
-        // Without a right to be there, the media ends with the page.
+        // If the user signed out or lost permission, their media ends with the page.
         let goodbye = matches!(end, End::Goodbye | End::Ours(CloseReason::SignedOut | CloseReason::Denied));
         let _ = page.tell(Event::Disconnected { connection: page.connection, goodbye }).await;
         if let End::Ours(reason) = end {
@@ -205,9 +205,9 @@ impl Page {
         }
     }
 
-    /// Until one side ends it.
+    /// Exchanges messages until either side ends the connection.
     async fn converse(&self, socket: &mut WebSocket, mut outgoing: mpsc::Receiver<Outgoing>) -> End {
-        // What may have been taken away while the page was not looked for yet.
+        // Permissions may have been revoked before this page was registered.
         if let Err(end) = Box::pin(self.prove_or_end()).await {
             return end;
         }
@@ -219,7 +219,7 @@ impl Page {
                 incoming = socket.recv() => match incoming {
                     Some(Ok(message)) => {
                         silent_at = Instant::now() + SILENCE;
-                        // Boxed, as what follows: a page that waits is the smaller for it.
+                        // Boxed, like the calls below, to keep the memory of an idle page small.
                         if let Err(end) = Box::pin(self.take(message, socket)).await {
                             return end;
                         }
@@ -253,7 +253,7 @@ impl Page {
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            // 1000 is the page's own end, 1001 a closed or left page; others come back.
+            // 1000 is a deliberate close, 1001 a page that was closed or left. Pages reconnect after any other code.
             Message::Close(Some(CloseFrame { code: 1000 | 1001, .. })) => return Err(End::Goodbye),
             Message::Close(_) => return Err(End::Dropped),
             Message::Binary(_) => return Err(End::Ours(CloseReason::Protocol)),
@@ -261,7 +261,7 @@ impl Page {
         match serde_json::from_str(&text) {
             Ok(ClientMessage::Ping) => send(socket, &ServerMessage::Pong).await,
             Ok(ClientMessage::Command { id, command }) => {
-                // Commands are written down. A page that gives very many is slowed down; none is lost.
+                // Commands are written to the database. A page that sends very many is slowed down; none is lost.
                 self.commands.until_ready().await;
                 match self.decide(action_of(&command)).await? {
                     Ok(()) => Ok(self.tell(Event::Command { connection: self.connection, id, command }).await?),
@@ -280,7 +280,7 @@ impl Page {
             },
             Ok(ClientMessage::Watch { pictures }) => match self.decide(Action::Join).await? {
                 Ok(()) => Ok(self.tell(Event::Watch { connection: self.connection, pictures }).await?),
-                // Who has no media has nothing to watch.
+                // A page without permission for media has nothing to watch.
                 Err(_) => Ok(()),
             },
             Err(error) => match command_id(&text) {
@@ -290,7 +290,7 @@ impl Page {
         }
     }
 
-    /// The right, as it is now: a session that ended or an appointment called off counts at once.
+    /// Checks the current permission. An ended session or a cancelled appointment takes effect at once.
     async fn decide(&self, action: Action) -> Result<Result<(), Denial>, CloseReason> {
         let [decision] = self.decide_all([action], true).await?;
         Ok(decision)
@@ -309,10 +309,11 @@ impl Page {
         Ok(actions.map(|action| sealed.ask(&identity, action, &self.app.rules, now).map(|_| ())))
     }
 
-    /// A session that ended takes the person's media along. A cancelled appointment ends its visit, and the page stays to
-    /// say so.
+    /// Rechecks the page's permissions. An ended session also ends the user's media. A cancelled appointment ends its
+    /// visit, and the page stays open to say so.
     async fn prove_or_end(&self) -> Result<(), End> {
-        // A page that is left open is no use of a session, but while the door is open people wait and talk.
+        // A page left open does not count as use of the session, except while the visit is open, when users wait or
+        // talk.
         let window = self.appointment.window(&self.app.rules, self.app.clock.now());
         let proof = self.decide_all([Action::Attend, Action::Join], window == JoinWindow::Open).await;
         if matches!(proof, Err(CloseReason::SignedOut)) {
@@ -339,7 +340,7 @@ impl Page {
         reason
     }
 
-    /// Why there is nobody any more who would answer the page.
+    /// Returns the close reason when the visit task no longer answers.
     fn lost(&self) -> CloseReason {
         if self.app.hub.has_stopped() { CloseReason::Restarting } else { CloseReason::Unavailable }
     }
@@ -349,20 +350,21 @@ impl Page {
     }
 }
 
-/// Tells a person's sessions apart, for the machine.
+/// Returns a number that distinguishes a user's sessions in the visit state machine.
 fn tag(session: &SessionHash) -> u64 {
     session.as_bytes().iter().take(8).fold(0, |tag, byte| (tag << 8) | u64::from(*byte))
 }
 
-/// Thousands of pages that come back together after a restart do not prove themselves together for ever after.
+/// Spreads the first permission check of each page, so that pages that reconnect together after a restart do not all
+/// recheck at the same time.
 fn first_proof(connection: ConnectionId) -> Duration {
     let milliseconds = u64::try_from(PROOF_EVERY.as_millis()).unwrap_or(u64::MAX);
-    // A prime that does not divide it: connections that follow one another lie far apart.
+    // A prime that does not divide the interval, so that consecutive connections are far apart.
     Duration::from_millis(connection.0.wrapping_mul(7_919) % milliseconds)
 }
 
-/// Waits for the page's first word on one of its attempts. None comes on the others: they must not take
-/// the place of the one it chose.
+/// Waits for the first message on a connection attempt. A page that opens several attempts sends it only on the one
+/// it chooses; the others must not take its place.
 async fn is_chosen(socket: &mut WebSocket) -> bool {
     matches!(timeout(SILENCE, socket.recv()).await, Ok(Some(Ok(Message::Text(_)))))
 }
@@ -377,9 +379,9 @@ fn refusal(denial: Denial) -> Result<Refusal, CloseReason> {
     }
 }
 
-/// The id of a command that could not be read. Its page waits for an answer under that id, and would go on waiting.
+/// Returns the ID of a command that could not be parsed, so that the page gets a refusal under the ID it waits for.
 fn command_id(text: &str) -> Option<CommandId> {
-    /// What of it is read.
+    /// The fields needed to reply.
     #[derive(Deserialize)]
     struct Named {
         r#type: String,
@@ -389,7 +391,8 @@ fn command_id(text: &str) -> Option<CommandId> {
     (named.r#type == "command").then_some(named.id)
 }
 
-/// A page that does not take it is gone: there is nobody to tell why, but the operator, where it is the server's fault.
+/// Sends a message. If sending fails, the page is gone and the error cannot be reported to it; server faults are
+/// logged.
 async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
     let text = match serde_json::to_string(message) {
         Ok(text) => text,
@@ -415,8 +418,8 @@ async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End
     }
 }
 
-/// Reads on until the page has closed too: to leave with messages unread would reset the connection,
-/// and the page might never see why (RFC 6455, section 7.1.1).
+/// Closes the connection and reads until the page has closed it too. Leaving messages unread would reset the
+/// connection, and the page might not receive the close reason (RFC 6455, section 7.1.1).
 async fn close(socket: &mut WebSocket, reason: CloseReason) {
     let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
     let goodbye = async {

@@ -1,4 +1,5 @@
-//! One appointment's live visit: takes events in order, asks the machine, writes down, then acts.
+//! The task of one live appointment: takes events in order, advances the visit state machine, saves its output, then
+//! acts on it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,12 +25,12 @@ use crate::clock::fresh_id;
 use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
 use crate::metrics::Joined;
 
-/// How long to wait before trying again to write down what time did.
+/// How long to wait before retrying a timeout step that could not be saved.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often those who hold a seat without a page prove that their session has not expired.
+/// How often the sessions of participants without a connected page are rechecked.
 const PROOF_EVERY: Duration = Duration::from_secs(30);
 
-/// What a session may do in the appointment now.
+/// What a session may currently do in the appointment.
 enum Standing {
     May,
     SignedOut,
@@ -41,16 +42,16 @@ pub(super) struct VisitTask {
     appointment: AppointmentId,
     visit: Visit,
     connections: Vec<Connection>,
-    /// Who people were to the audit log when they connected last.
+    /// The audit identity that each user had when they last connected.
     actors: HashMap<UserId, Actor>,
     claims: Claims,
     joining: Joining,
     events: mpsc::Receiver<Box<Event>>,
-    /// For what this task begins itself. Weak: it must not keep its own inbox open.
+    /// For events that this task sends to itself. Weak, so that the task does not keep its own inbox open.
     own_inbox: mpsc::WeakSender<Box<Event>>,
-    /// Something could not be written down; time is asked again then.
+    /// A step could not be saved. The timeout step is retried after [`RETRY`].
     retry: bool,
-    /// The store could not tell whether somebody's right has gone; it is asked again then.
+    /// Permissions could not be checked because the database failed. They are checked again at the next deadline.
     unproved: bool,
 }
 
@@ -92,7 +93,7 @@ impl VisitTask {
                     continue;
                 }
                 _ = proof.tick() => {
-                    // An open page proves its own right.
+                    // Open pages recheck their own permissions.
                     let pages: Vec<UserId> = self.connections.iter().map(|page| page.user).collect();
                     Box::pin(self.prove_claims(|user| !pages.contains(&user))).await;
                     continue;
@@ -110,7 +111,7 @@ impl VisitTask {
                     self.connections.iter().for_each(|connection| connection.close(CloseReason::Restarting));
                     return;
                 }
-                // Boxed: a task that waits, as most do, is the smaller for it.
+                // Boxed, to keep the memory of an idle task small.
                 Some(event) => Box::pin(self.take(event)).await,
                 None => return,
             }
@@ -171,8 +172,8 @@ impl VisitTask {
         }
     }
 
-    /// Asks the machine; writes down; acts. False: it could not be written down, and nothing has
-    /// happened.
+    /// Advances the state machine, saves the output, then acts on it. Returns false if the output could not be saved;
+    /// the state is then unchanged.
     async fn step(&mut self, input: Input) -> bool {
         let context = Context { now: self.shared.clock.now(), fresh: VisitId::new(fresh_id()) };
         let mut next = self.visit.clone();
@@ -214,7 +215,7 @@ impl VisitTask {
                 Output::SaveMessage { visit, message } => transaction.insert_message(*visit, message).await?,
                 Output::SaveConsent(record) => transaction.insert_consent(record).await?,
                 Output::SetStatus(status) => {
-                    // What was called off meanwhile stays so.
+                    // An appointment that was cancelled in the meantime stays cancelled.
                     let booked = transaction.get_appointment(self.appointment).await?;
                     let booked = booked.map(|sealed| sealed.unseal_for(OwnWork::RecordVisit).status);
                     if booked.is_some_and(|status| status != AppointmentStatus::Cancelled) {
@@ -257,8 +258,8 @@ impl VisitTask {
         }
     }
 
-    /// Tells the provider who asks to come in on another device. It is told again when that changes: a failure costs no
-    /// more than the sight of it, and the day's list has it too.
+    /// Sends the pending device requests to the provider. After a failure the next change sends them again, and the
+    /// day list shows them too.
     async fn tell_admissions(&mut self) {
         let since = self.shared.clock.now() - WAITS;
         let waiting = match self.shared.store.list_admissions(since).await {
@@ -277,7 +278,8 @@ impl VisitTask {
         }
     }
 
-    /// A page that takes nothing is let go: its socket ends, and it comes back to a snapshot.
+    /// Sends a message to a page. A page whose outbox is full is disconnected; it receives a snapshot when it
+    /// reconnects.
     fn send(&mut self, connection: ConnectionId, message: ServerMessage) {
         let taken = self.connections.iter().find(|c| c.id == connection).is_none_or(|c| c.send(message));
         if !taken {
@@ -291,7 +293,8 @@ impl VisitTask {
         }
     }
 
-    /// Puts out those whose right has gone, page or no page: a page may be cut off or frozen while its media goes on.
+    /// Removes users whose permission was revoked, with or without a page: a page may be disconnected or frozen while
+    /// its media continues.
     async fn prove_claims(&mut self, of: impl Fn(UserId) -> bool) {
         for (user, session) in self.claims.list().into_iter().filter(|(user, _)| of(*user)) {
             match self.may_attend(session).await {
@@ -326,8 +329,8 @@ impl VisitTask {
         }
     }
 
-    /// Closes those pages of a person, and ends their media at once. The seat stays theirs unless they were taken out of
-    /// the appointment.
+    /// Closes the matching pages of a user and ends their media at once. The user keeps the seat unless they were
+    /// removed from the appointment.
     async fn put_out(&mut self, user: UserId, reason: CloseReason, page: impl Fn(&Connection) -> bool) {
         let is_by_another_page = self.connections.iter().any(|open| open.user == user && !page(open));
         if !is_by_another_page {
@@ -347,7 +350,8 @@ impl VisitTask {
         }
     }
 
-    /// Whether somebody was taken out of the appointment. Who only signed out keeps their seat for a while.
+    /// Returns whether a user was removed from the appointment. A user who only signed out keeps their seat for a
+    /// while.
     async fn has_no_part(&self, user: UserId) -> bool {
         match self.shared.store.get_appointment(self.appointment).await {
             Ok(Some(sealed)) => sealed.unseal_for(OwnWork::RecordVisit).participants.role_of(user).is_none(),
@@ -402,7 +406,7 @@ impl VisitTask {
 
     fn answered(&mut self, user: UserId, peer: u32, answered: Answered) {
         if !self.claims.has(user) {
-            // Put out while the answer was made.
+            // The user was removed while the answer was being made.
             self.shared.media.drop_user(self.visit.id(), user);
         }
         let told = self.shared.told();
@@ -413,7 +417,7 @@ impl VisitTask {
         }
     }
 
-    /// What was decided while an answer was being made.
+    /// Applies the decisions made while an answer was being made.
     fn bring_up_to_date(&self, user: UserId) {
         let (media, room) = (&self.shared.media, self.visit.id());
         if let Some((microphone, camera)) = self.visit.published(user) {
@@ -422,7 +426,7 @@ impl VisitTask {
         }
     }
 
-    /// How large a page shows the others. Nobody is in more pictures than a visit has seats.
+    /// Passes on at what size a page shows the other participants. The list is capped at the number of seats.
     fn watch(&self, connection: ConnectionId, pictures: &[Watched]) {
         let Some(page) = self.connections.iter().find(|c| c.id == connection) else { return };
         let most = pictures.iter().take(MAX_PARTICIPANTS).map(|watched| (watched.user, watched.most)).collect();
@@ -439,7 +443,7 @@ impl VisitTask {
         }
     }
 
-    /// Who waits outside does not learn who speaks inside.
+    /// Users in the waiting room are not told who speaks in the visit.
     fn tell_speaking(&mut self, user: Option<UserId>) {
         let inside = self.connections.iter().filter(|c| self.visit.is_admitted(c.user));
         let pages: Vec<ConnectionId> = inside.map(|c| c.id).collect();

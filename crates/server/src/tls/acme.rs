@@ -1,5 +1,5 @@
-//! A certificate that an authority gives and renews (ACME, RFC 8555). A background task serves the cached certificate,
-//! sleeps until it is due for renewal, orders another one, serves that, and writes it into the cache.
+//! Automatic certificates by ACME (RFC 8555). A background task serves the cached certificate, sleeps until it is due
+//! for renewal, orders a new one, serves it and writes it to the cache.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,16 @@ use super::served::{ACME_TLS, Served};
 use super::{HTTP, Shown, builder};
 use crate::config::AcmeConfig;
 
-/// The longest sleep before the clock is read again: the machine may be suspended meanwhile, or its clock set.
+/// The longest sleep before the clock is read again, because the machine may be suspended or its clock changed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
-/// How often the pause doubles at most: up to 2^16 seconds, which is 18 hours.
+/// Maximum number of times the retry delay doubles: up to 2^16 seconds, about 18 hours.
 const MAX_DOUBLINGS: u32 = 16;
 
-/// A certificate for a host. Until the first one is there, nothing is answered. Must be called in a runtime: it spawns the
-/// task that fetches and renews.
+/// Returns the TLS configuration for a host and the task that obtains and renews its certificate. TLS handshakes fail
+/// until the first certificate is available. Must be called within a Tokio runtime.
 ///
 /// # Errors
-/// The cache's folder cannot be made, or there are no roots to check the authority with.
+/// The cache folder cannot be created, or there are no root certificates to verify the certificate authority with.
 pub(crate) fn fetched(
     host: &str,
     acme: &AcmeConfig,
@@ -48,7 +48,7 @@ pub(crate) fn fetched(
     Ok((RustlsConfig::from_config(Arc::new(rustls)), tokio::spawn(renewal.run())))
 }
 
-/// The task, and what it works with.
+/// The state of the renewal task.
 struct Renewal {
     authority: Authority,
     cache: Cache,
@@ -58,7 +58,7 @@ struct Renewal {
 }
 
 impl Renewal {
-    /// Fetches and renews, for as long as the program runs.
+    /// Obtains and renews certificates until the server stops.
     async fn run(mut self) {
         let mut renew_at = self.serve_cached().await;
         let mut failed = 0;
@@ -67,7 +67,8 @@ impl Renewal {
                 sleep(left.min(LONGEST_SLEEP)).await;
             }
             renew_at = self.renew().await.or(renew_at);
-            // If the clocks differ, a new certificate may be due at once. It must not be ordered again without a pause.
+            // If the clocks differ, a new certificate may be due for renewal immediately. It must not be ordered
+            // again without a delay.
             if time_left(renew_at, self.clock.now()).is_some() {
                 failed = 0;
             } else {
@@ -77,7 +78,7 @@ impl Renewal {
         }
     }
 
-    /// Serves the certificate in the cache, if there is one, and returns when it is to be renewed.
+    /// Serves the cached certificate, if there is one, and returns its renewal time.
     async fn serve_cached(&self) -> Option<Timestamp> {
         let cached = match self.cache.certificate().await {
             Ok(pem) => Certificate::from_pem(&pem?),
@@ -97,11 +98,11 @@ impl Renewal {
         }
     }
 
-    /// Orders a certificate, serves it, and writes it into the cache. Returns when it is to be renewed, or nothing if there
-    /// is no new one.
+    /// Orders a certificate, serves it and writes it to the cache. Returns its renewal time, or `None` if the order
+    /// failed.
     ///
-    /// A certificate that cannot be written is served until it is to be renewed, as any other: authorities give only so
-    /// many a week.
+    /// A certificate that cannot be written is still served until its renewal, because certificate authorities limit
+    /// the number of certificates per week.
     async fn renew(&mut self) -> Option<Timestamp> {
         let ordered = self.authority.order(&self.served).await;
         let parsed = ordered.and_then(|pem| Ok((Certificate::from_pem(pem.as_bytes())?, pem)));
@@ -124,18 +125,18 @@ impl Renewal {
     }
 }
 
-/// Says in the log that something cannot be read from the cache, or written into it.
+/// Logs that the cache cannot be read or written.
 pub(super) fn unusable(what: &str, error: &dyn std::fmt::Display) {
     let error = format_args!("{what}: {error}");
     tracing::error!(%error, "the cache of the certificate (server.tls.cache) cannot be used");
 }
 
-/// How long it is until a certificate is to be renewed. Nothing if that time has come, or if there is no certificate.
+/// Returns the time until renewal. `None` if the certificate is due or there is none.
 fn time_left(renew_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     renew_at.map(|at| at.since(now)).filter(|left| !left.is_zero())
 }
 
-/// How long to wait after a failed order that follows this many others in a row.
+/// Returns the delay after a failed order that follows `failed_before` consecutive failures.
 fn pause(failed_before: u32) -> Duration {
     Duration::from_secs(1 << failed_before.min(MAX_DOUBLINGS))
 }
@@ -177,7 +178,7 @@ mod tests {
         let port = silent.local_addr().expect("an address").port();
         let renewal = renewal(folder.path(), port, Duration::from_millis(100));
         let asked = async {
-            // Held open, and never answered.
+            // Connections are held open and never answered.
             let first = silent.accept().await.expect("asked");
             let again = silent.accept().await.expect("asked again");
             drop((first, again));

@@ -1,5 +1,5 @@
-//! One order at the authority, from the account to the certificate (RFC 8555, section 7), which validates the host by
-//! TLS-ALPN-01 (RFC 8737).
+//! Places an ACME order, from the account to the certificate (RFC 8555, section 7). The certificate authority
+//! validates the host with a TLS-ALPN-01 challenge (RFC 8737).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,25 +17,25 @@ use super::http::{Http, with_causes};
 use super::served::{Served, challenge_certificate};
 use crate::config::AcmeConfig;
 
-/// How long the authority may take to validate the host.
+/// How long validating the host may take.
 const VALIDATION: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(60));
-/// How long it may take to issue the certificate.
+/// How long issuing the certificate may take.
 const ISSUANCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(20 * 60));
 /// RFC 8555, section 6.7.
 const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 
-/// An authority, and what is asked of it.
+/// A certificate authority and the parameters of orders.
 pub(super) struct Authority {
     host: String,
     contact: String,
     directory: String,
     http: Http,
     cache: Cache,
-    /// The key of the account, once it is known.
+    /// The account key, once it is known.
     account_key: Option<PrivatePkcs8KeyDer<'static>>,
 }
 
-/// Why there is no certificate.
+/// Why an order failed.
 #[derive(Debug, thiserror::Error)]
 enum OrderError {
     #[error(transparent)]
@@ -55,7 +55,7 @@ enum OrderError {
 }
 
 impl Authority {
-    /// The authority of a configuration, for a host.
+    /// Creates the client for a host from the configuration.
     pub(super) fn new(host: &str, acme: &AcmeConfig, http: Http, cache: Cache) -> Self {
         Self {
             host: host.to_owned(),
@@ -67,10 +67,10 @@ impl Authority {
         }
     }
 
-    /// Orders a certificate. Returns its private key and its chain, PEM.
+    /// Orders a certificate. Returns its private key and chain in PEM format.
     ///
     /// # Errors
-    /// Why there is none, with what it comes of.
+    /// The reason and its causes.
     pub(super) async fn order(&mut self, served: &Served) -> Result<String, String> {
         let ordered = self.complete_order(served).await;
         served.end_challenge();
@@ -89,7 +89,7 @@ impl Authority {
         Ok([&*key.serialize_pem(), "\n", &chain].concat())
     }
 
-    /// The account whose key is known or in the cache, or else a new one.
+    /// Returns the account of the cached key, or registers a new one.
     async fn account(&mut self) -> Result<Account, OrderError> {
         if self.account_key.is_none() {
             self.account_key = self.cached_key().await;
@@ -97,7 +97,7 @@ impl Authority {
         if let Some(key) = &self.account_key {
             let pair = (Key::from_pkcs8_der(key.clone_key())?, PrivateKeyDer::Pkcs8(key.clone_key()));
             match self.builder().from_key(pair, self.directory.clone()).await {
-                // The authority no longer has the account.
+                // The authority no longer knows the account.
                 Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(NO_ACCOUNT) => {}
                 account => return Ok(account?.0),
             }
@@ -106,7 +106,7 @@ impl Authority {
     }
 
     async fn new_account(&mut self) -> Result<Account, OrderError> {
-        // The configuration is refused unless it agrees to the terms.
+        // `Config` validation requires that the operator accepts the terms of service.
         let account =
             NewAccount { contact: &[&self.contact], terms_of_service_agreed: true, only_return_existing: false };
         let (account, credentials) = self.builder().create(&account, self.directory.clone(), None).await?;
@@ -133,9 +133,9 @@ impl Authority {
         }
     }
 
-    /// Serves the answer to the challenge, and tells the authority to validate the host (RFC 8555, section 7.5.1).
+    /// Serves the challenge response and asks the authority to validate the host (RFC 8555, section 7.5.1).
     async fn accept_challenge(&self, order: &mut Order, served: &Served) -> Result<(), OrderError> {
-        // One for each host, so there is one.
+        // There is one authorization per identifier, so there is exactly one.
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization?;
@@ -167,7 +167,8 @@ async fn validated(order: &mut Order) -> Result<(), OrderError> {
     Err(failed_challenge(order).await.map_or(status, OrderError::Validation))
 }
 
-/// Why the validation of the host failed. The challenge has the error (RFC 8555, section 8), the order not always.
+/// Returns why validation failed. The challenge contains the error (RFC 8555, section 8), but the order does not
+/// always.
 async fn failed_challenge(order: &mut Order) -> Option<Problem> {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
@@ -179,7 +180,7 @@ async fn failed_challenge(order: &mut Order) -> Option<Problem> {
     None
 }
 
-/// A new key, and the request for its certificate. The host is its only name.
+/// Generates a private key and a certificate signing request with the host as its only name.
 fn signing_request(host: &str) -> Result<(KeyPair, CertificateSigningRequest), rcgen::Error> {
     let mut params = CertificateParams::new([host.to_owned()])?;
     params.distinguished_name = DistinguishedName::new();

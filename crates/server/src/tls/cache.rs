@@ -1,4 +1,4 @@
-//! Where the key of the account with an authority, and the certificate with its key, are kept from one start to the next.
+//! The cache of the ACME account key and the certificate with its key. It persists across restarts.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::AcmeConfig;
 
-/// How long reading or writing one of them may take.
+/// The time limit for reading or writing a file.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Two files that nobody else may read, in a folder that nobody else may look into. A file is there whole or not at all:
-/// half a key would be refused for ever.
+/// Two files, readable only by the server's user, in a private folder. Files are written atomically, because a
+/// truncated key would never be accepted again.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     account_key: PathBuf,
@@ -22,10 +22,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Makes the folder. What was got from another authority, for another contact or another host, is another file.
+    /// Creates the folder. The file names depend on the certificate authority, the contact and the host, so changing
+    /// one of them uses other files.
     ///
     /// # Errors
-    /// The folder cannot be made, or is not ours.
+    /// The folder cannot be created, or belongs to another user.
     pub(super) fn open(acme: &AcmeConfig, host: &str) -> io::Result<Self> {
         std::fs::create_dir_all(&acme.cache)?;
         std::fs::set_permissions(&acme.cache, Permissions::from_mode(0o700))?;
@@ -33,22 +34,22 @@ impl Cache {
         Ok(Self { account_key: file("account", &acme.contact_url()), certificate: file("certificate", host) })
     }
 
-    /// The account's key, PKCS #8 (RFC 5958).
+    /// Reads the account key, PKCS #8 (RFC 5958).
     pub(super) async fn account_key(&self) -> io::Result<Option<Vec<u8>>> {
         read(self.account_key.clone()).await
     }
 
-    /// Keeps the account's key.
+    /// Writes the account key.
     pub(super) async fn store_account_key(&self, key: &[u8]) -> io::Result<()> {
         write(self.account_key.clone(), key).await
     }
 
-    /// The certificate's private key and its chain, PEM.
+    /// Reads the certificate's private key and chain, in PEM format.
     pub(super) async fn certificate(&self) -> io::Result<Option<Vec<u8>>> {
         read(self.certificate.clone()).await
     }
 
-    /// Keeps the certificate with its key.
+    /// Writes the certificate's private key and chain.
     pub(super) async fn store_certificate(&self, pem: &[u8]) -> io::Result<()> {
         write(self.certificate.clone(), pem).await
     }
@@ -81,7 +82,7 @@ async fn write(file: PathBuf, bytes: &[u8]) -> io::Result<()> {
     .await
 }
 
-/// Disks may be slow, or hang.
+/// Runs file operations on a blocking thread with a time limit, because disks may be slow or hang.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let done = tokio::time::timeout(TIME_LIMIT, tokio::task::spawn_blocking(work)).await;
     done.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??
@@ -127,7 +128,7 @@ mod tests {
         assert!(kept.iter().all(|file| mode(file) == 0o600), "{kept:?}");
     }
 
-    /// Files under other names would not be found, and a new account and certificate be asked for.
+    /// If file names changed, the server would register a new account and order a new certificate.
     #[test]
     fn files_are_named_as_they_always_were() {
         let directory = "https://ca.example.org";

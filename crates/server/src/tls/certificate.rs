@@ -1,4 +1,4 @@
-//! A certificate as the cache has it: the private key and then the chain, PEM.
+//! Parses a certificate from the cache: the private key followed by the chain, in PEM format.
 
 use std::sync::Arc;
 
@@ -12,17 +12,19 @@ use super::provider;
 /// A certificate that can be served.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// The chain and its key.
+    /// The chain and the private key.
     pub(super) certified: Arc<CertifiedKey>,
-    /// When another one is to be ordered.
+    /// When to order a replacement.
     pub(super) renew_at: Timestamp,
-    /// When it expires.
+    /// When the certificate expires.
     pub(super) not_after: Timestamp,
 }
 
 impl Certificate {
+    /// Parses a private key and chain.
+    ///
     /// # Errors
-    /// Why it cannot be served, in words that have nothing of the key.
+    /// Why the certificate cannot be served. Contains no key material.
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, String> {
         let key = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|error| format!("its private key: {error}"))?;
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
@@ -36,7 +38,7 @@ impl Certificate {
     }
 }
 
-/// From when and until when a certificate is good (RFC 5280, section 4.1.2.5).
+/// Returns the validity period of a certificate (RFC 5280, section 4.1.2.5).
 pub(super) fn validity(certificate: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
         .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
@@ -45,7 +47,7 @@ pub(super) fn validity(certificate: &CertificateDer<'_>) -> Result<(Timestamp, T
     Ok((moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp())))
 }
 
-/// When two thirds of the time are over in which a certificate is good.
+/// Returns the renewal time: two thirds of the validity period.
 fn renew_at(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
     not_after - not_after.since(not_before) / 3
 }
@@ -60,7 +62,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
-    /// A key and a certificate that is good from 1 January to 1 April 2026, PEM.
+    /// Returns a key and a certificate valid from 1 January to 1 April 2026, in PEM format.
     fn made() -> (String, String) {
         let mut params = CertificateParams::new(["visits.example.org".to_owned()]).expect("a name");
         (params.not_before, params.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2026, 4, 1));

@@ -1,5 +1,5 @@
-//! The operator's certificate files: read at startup, and again when they have changed, so that a renewal needs no
-//! restart.
+//! Certificate files provided by the operator: read at startup and reloaded when they change, so that a renewal needs
+//! no restart.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ use super::{Shown, server_config};
 use crate::aside::Aside;
 use crate::text::rfc3339_exact;
 
-/// How long reading the files may take.
+/// The time limit for reading the files.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// A certificate with its key, as the files have it.
+/// A certificate and its private key, as read from the files.
 pub(crate) struct Pair {
     config: Arc<ServerConfig>,
     names: Vec<String>,
@@ -35,7 +35,7 @@ impl Pair {
     /// Reads both files.
     ///
     /// # Errors
-    /// A file that cannot be read, or a certificate and a key that do not fit.
+    /// A file cannot be read, or the certificate and the key do not match.
     pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Self, String> {
         let read = |what: &str, file: &Path| {
             std::fs::read(file).map_err(|error| format!("cannot read the {what} {}: {error}", file.display()))
@@ -52,10 +52,10 @@ impl Pair {
         Ok(Self { config: server_config(chain, key)?, names, not_before, not_after, digest: digest.into() })
     }
 
-    /// Whether clients that ask for this host take the certificate now.
+    /// Checks whether clients that connect to this host accept the certificate now.
     ///
     /// # Errors
-    /// Why they do not.
+    /// Why they reject it.
     pub(crate) fn check(&self, host: &str, now: Timestamp) -> Result<(), String> {
         if now < self.not_before {
             return Err(format!("the certificate is not valid before {}", rfc3339_exact(self.not_before)));
@@ -71,7 +71,7 @@ impl Pair {
     }
 }
 
-/// The files, and what is served from them.
+/// The certificate files and the configuration served from them.
 pub(crate) struct Files {
     certificate: PathBuf,
     key: PathBuf,
@@ -79,16 +79,16 @@ pub(crate) struct Files {
     rustls: RustlsConfig,
     shown: Shown,
     served: [u8; 32],
-    /// The last pair that could not be taken, so that it is logged once.
+    /// The error of the last pair that was rejected, so that it is logged only once.
     refused: Option<String>,
     aside: Aside,
 }
 
 impl Files {
-    /// Reads the files for the first time. A certificate that clients will not take is served all the same, and logged.
+    /// Reads the files for the first time. A certificate that clients will reject is served nevertheless, and logged.
     ///
     /// # Errors
-    /// As those of [`Pair::read`].
+    /// Those of [`Pair::read`].
     pub(crate) fn open(
         (certificate, key): (&Path, &Path),
         host: &str,
@@ -112,12 +112,12 @@ impl Files {
         })
     }
 
-    /// What connections are encrypted with, now and after each renewal.
+    /// Returns the TLS configuration, which is updated after each reload.
     pub(crate) fn rustls(&self) -> RustlsConfig {
         self.rustls.clone()
     }
 
-    /// Serves what is in the files now, if it has changed and can be used. Open connections go on.
+    /// Reloads the files, and serves the certificate if it has changed and is valid. Open connections continue.
     pub(crate) async fn reread(&mut self, clock: &dyn Clock) {
         let (certificate, key) = (self.certificate.clone(), self.key.clone());
         let read = self.aside.run(move || Pair::read(&certificate, &key)).await;
@@ -143,7 +143,7 @@ impl Files {
     }
 }
 
-/// The hosts that a certificate is for (RFC 5280, section 4.2.1.6).
+/// Returns the hosts that a certificate is issued for (RFC 5280, section 4.2.1.6).
 fn names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
         .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
@@ -170,7 +170,8 @@ fn in_text(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-/// RFC 9525, section 6.3: a wildcard stands for one whole label, the leftmost.
+/// Returns whether a certificate name matches a host. A wildcard stands for exactly one label, the leftmost (RFC
+/// 9525, section 6.3).
 fn covers(name: &str, host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     if name.eq_ignore_ascii_case(host) {
@@ -200,7 +201,7 @@ mod tests {
             (self.0.path().join("certificate.pem"), self.0.path().join("key.pem"))
         }
 
-        /// Writes a pair for a host that is good in these years, and gives the certificate.
+        /// Writes a key pair for a host, valid between these years, and returns the certificate.
         fn write(&self, host: &str, (from, until): (i32, i32)) -> String {
             let mut params = CertificateParams::new([host.to_owned()]).expect("a name");
             (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
@@ -231,7 +232,7 @@ mod tests {
         files.reread(&SystemClock).await;
         assert!(Arc::ptr_eq(&first, &files.rustls().get_inner()), "nothing has changed");
 
-        // The renewal has written the certificate, and not the key yet.
+        // The renewal has written the certificate but not the key yet.
         let old_key = std::fs::read(folder.files().1).expect("read");
         folder.write(HOST, (2020, 2101));
         let new_key = std::fs::read(folder.files().1).expect("read");

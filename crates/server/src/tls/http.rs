@@ -1,4 +1,5 @@
-//! The HTTP client for the authority: https only, no redirects, no proxies, and limits on the time and size of an answer.
+//! The HTTP client for the certificate authority: HTTPS only, no redirects, no proxies, and limits on time and
+//! response size.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -10,16 +11,16 @@ use instant_acme::{BodyWrapper, BytesResponse, HttpClient, Problem};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client};
 
-/// The time limit for one request with its answer. After it the order has failed, and is tried again later.
+/// Timeout of one request including its response. When it expires, the order fails and is retried later.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// The largest answer that is read, bytes.
+/// Maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// The client.
+/// The HTTP client.
 #[derive(Debug, Clone)]
 pub(super) struct Http(Client);
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 enum HttpError {
     #[error(transparent)]
@@ -31,15 +32,15 @@ enum HttpError {
 }
 
 impl Http {
-    /// Trusts the roots in a file and no others, or those of the operating system.
+    /// Creates a client that trusts only the root certificates in `roots`, or those of the operating system.
     ///
     /// # Errors
-    /// Which roots cannot be used, and why.
+    /// The root certificates cannot be used.
     pub(super) fn new(roots: Option<&Path>) -> Result<Self, String> {
         Self::with_answer_time(roots, ANSWER_TIME)
     }
 
-    /// The same with another time limit.
+    /// Creates a client with another timeout.
     pub(super) fn with_answer_time(roots: Option<&Path>, time: Duration) -> Result<Self, String> {
         let client = Client::builder().timeout(time).redirect(Policy::none()).https_only(true).no_proxy();
         match roots {
@@ -87,7 +88,8 @@ async fn ask(client: &Client, request: Request<BodyWrapper<Bytes>>) -> Result<By
         body.extend_from_slice(&part);
     }
     let status = answer.status();
-    // RFC 8555, section 6.7: errors come with a problem document, which says why. Of others only the status is known.
+    // RFC 8555, section 6.7: ACME errors have a problem document with the reason. For other errors only the status is
+    // known.
     if !status.is_success() && serde_json::from_slice::<Problem>(&body).is_err() {
         return Err(HttpError::Status(status.as_u16()));
     }
@@ -95,7 +97,7 @@ async fn ask(client: &Client, request: Request<BodyWrapper<Bytes>>) -> Result<By
     Ok(BytesResponse { parts, body: Box::new(Bytes::from(body)) })
 }
 
-/// An error with its causes, in one line.
+/// Formats an error with its causes on one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

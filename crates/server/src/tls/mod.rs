@@ -1,4 +1,4 @@
-//! Certificates: our own for trying a phone, the operator's, or an authority's that are fetched and renewed (ACME).
+//! TLS certificates: self-signed for testing on a phone, provided by the operator, or obtained and renewed by ACME.
 
 mod acme;
 mod authority;
@@ -26,8 +26,8 @@ pub(crate) use acme::fetched;
 pub(crate) use files::{Files, Pair};
 pub(crate) use shown::Shown;
 
-/// The names a self-signed server is reached by, as an address has them: localhost, this machine's address, and the
-/// host of the public address.
+/// Returns the host names of a self-signed server as they appear in a URL: localhost, this machine's address, and the
+/// host of the public URL.
 pub(crate) fn names(config: &Config) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     names.extend(local_address().map(|address| address.to_string()));
@@ -38,8 +38,8 @@ pub(crate) fn names(config: &Config) -> Vec<String> {
     names
 }
 
-/// The address this machine would use towards the local network. Connecting a UDP socket sends
-/// nothing; the address asked for is one for documentation (RFC 5737).
+/// Returns this machine's address in the local network. Connecting a UDP socket sends nothing; the destination is
+/// reserved for documentation (RFC 5737).
 #[must_use]
 pub fn local_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
@@ -48,15 +48,15 @@ pub fn local_address() -> Option<IpAddr> {
 }
 
 pub(crate) fn self_signed(names: &[String]) -> Result<RustlsConfig, String> {
-    // An IPv6 address has brackets in an address, and none in a certificate.
+    // An IPv6 address has brackets in a URL, but not in a certificate.
     let names: Vec<String> = names.iter().map(|name| name.trim_matches(['[', ']']).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     server_config(vec![made.cert.der().clone()], key).map(RustlsConfig::from_config)
 }
 
-/// Whether what the configuration names for TLS can be read, and is what it should be. Returns when the certificate
-/// expires, if there is one yet.
+/// Checks the TLS configuration, and reads the files that it names. Returns when the certificate expires, if one is
+/// available.
 ///
 /// # Errors
 /// [`StartError::Tls`].
@@ -85,7 +85,7 @@ fn server_config(
     Ok(Arc::new(config))
 }
 
-/// TLS 1.2 and 1.3, with what rustls holds safe: forward secrecy and AEAD.
+/// Starts a TLS 1.2 and 1.3 configuration with rustls's safe defaults: forward secrecy and AEAD.
 fn builder() -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, String> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     Ok(builder.map_err(|error| error.to_string())?.with_no_client_auth())

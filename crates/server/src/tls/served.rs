@@ -1,5 +1,5 @@
-//! Which certificate a connection is shown: the authority that validates the host gets the answer to its challenge, all
-//! others get the latest certificate.
+//! Selects the certificate of a connection: the challenge certificate for a validation by the certificate authority,
+//! otherwise the current certificate.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,21 +10,21 @@ use rustls::sign::CertifiedKey;
 
 use super::provider;
 
-/// The protocol that the authority offers in a validation connection (RFC 8737, section 6.2).
+/// The ALPN protocol of a validation connection (RFC 8737, section 6.2).
 pub(super) const ACME_TLS: &[u8] = b"acme-tls/1";
 
-/// The certificates that are served for a host.
+/// The certificates served for a host.
 #[derive(Debug)]
 pub(super) struct Served {
     host: String,
-    /// The answer to the authority's challenge, while there is one.
+    /// The challenge certificate, while a challenge is in progress.
     challenge: RwLock<Option<Arc<CertifiedKey>>>,
-    /// The certificate for all other connections. It stays until there is another one.
+    /// The certificate for all other connections, until it is replaced.
     certificate: RwLock<Option<Arc<CertifiedKey>>>,
 }
 
 impl Served {
-    /// Nothing yet.
+    /// Creates an empty set.
     pub(super) fn new(host: &str) -> Self {
         Self { host: host.to_owned(), challenge: RwLock::default(), certificate: RwLock::default() }
     }
@@ -34,17 +34,17 @@ impl Served {
         set(&self.certificate, Some(certificate));
     }
 
-    /// The certificate that is served.
+    /// Returns the current certificate.
     pub(super) fn certificate(&self) -> Option<Arc<CertifiedKey>> {
         get(&self.certificate)
     }
 
-    /// Answers the authority's challenge from now on.
+    /// Starts serving a challenge certificate.
     pub(super) fn answer_challenge(&self, answer: Arc<CertifiedKey>) {
         set(&self.challenge, Some(answer));
     }
 
-    /// The challenge is over.
+    /// Stops serving the challenge certificate.
     pub(super) fn end_challenge(&self) {
         set(&self.challenge, None);
     }
@@ -52,7 +52,7 @@ impl Served {
 
 impl ResolvesServerCert for Served {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // RFC 8737, section 3: a validation connection offers this protocol and no other, and names the host.
+        // RFC 8737, section 3: a validation connection offers only this protocol and sends the host name.
         if !hello.alpn().into_iter().flatten().eq([ACME_TLS]) {
             return self.certificate();
         }
@@ -68,14 +68,14 @@ fn set(slot: &RwLock<Option<Arc<CertifiedKey>>>, certificate: Option<Arc<Certifi
     *slot.write().unwrap_or_else(PoisonError::into_inner) = certificate;
 }
 
-/// The self-signed certificate that answers a challenge: the host is its only name, and the digest of the key
-/// authorization is in it (RFC 8737, section 3).
+/// Creates the self-signed challenge certificate, with the host as its only name and the digest of the key
+/// authorization (RFC 8737, section 3).
 ///
 /// # Errors
-/// Why none can be made.
+/// Why it cannot be created.
 pub(super) fn challenge_certificate(host: &str, digest: &[u8]) -> Result<CertifiedKey, String> {
     let (der, key) = signed(host, digest).map_err(|error| error.to_string())?;
-    // Not `CertifiedKey::from_der`: it parses the certificate, and refuses the critical extension that it does not know.
+    // Not `CertifiedKey::from_der`, which parses the certificate and rejects its unknown critical extension.
     let key = provider().key_provider.load_private_key(PrivateKeyDer::Pkcs8(key)).map_err(|error| error.to_string())?;
     Ok(CertifiedKey::new(vec![der], key))
 }
@@ -102,7 +102,7 @@ mod tests {
 
     const HOST: &str = "visits.example.org";
 
-    /// What is shown to a client that names this host and offers these protocols.
+    /// Returns the certificate served to a client that connects to this host and offers these protocols.
     fn shown(served: &Served, host: &'static str, protocols: &[&[u8]]) -> Option<Arc<CertifiedKey>> {
         let client = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let client = client.expect("versions").with_root_certificates(RootCertStore::empty());
@@ -122,7 +122,7 @@ mod tests {
         Arc::new(challenge_certificate(HOST, &[7; 32]).expect("made"))
     }
 
-    /// Whether it is this one, or nothing.
+    /// Returns whether the served certificate is the expected one, or both are absent.
     fn is(shown: Option<Arc<CertifiedKey>>, expected: Option<&Arc<CertifiedKey>>) -> bool {
         shown.as_ref().map(Arc::as_ptr) == expected.map(Arc::as_ptr)
     }

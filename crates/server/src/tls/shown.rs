@@ -1,20 +1,20 @@
-//! Until when the certificate that clients are shown is valid.
+//! The expiry of the certificate that clients see.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bedside_visit::Timestamp;
 
-/// For health and metrics. Clones share it.
+/// The expiry, for health checks and metrics. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     wanted: bool,
-    /// Milliseconds; 0 while there is none.
+    /// Milliseconds since the epoch; 0 if there is no certificate.
     not_after: Arc<AtomicI64>,
 }
 
 impl Shown {
-    /// `wanted`: the configuration has a certificate that is renewed.
+    /// Creates an empty value. `wanted` is set if the configuration uses a certificate that needs renewal.
     pub(crate) fn new(wanted: bool) -> Self {
         Self { wanted, not_after: Arc::default() }
     }

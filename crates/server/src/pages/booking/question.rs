@@ -1,4 +1,4 @@
-//! The question before a link of a visit is replaced or revoked, or a companion is removed.
+//! The confirmation page shown before a link is replaced or revoked, or a companion is removed.
 
 use axum::response::Html;
 use bedside_visit::text::isolated;
@@ -12,7 +12,7 @@ use crate::auth::Identity;
 use crate::error::Error;
 use crate::text::{civil_date, day_and_time, rfc3339};
 
-/// What is asked about before it is done.
+/// The action to confirm.
 #[derive(Clone, Copy)]
 pub(super) enum Asked {
     Replace,
@@ -51,7 +51,7 @@ pub(super) async fn ask(
             "Keep in visit",
         ),
     };
-    // A provider sees ages; the front desk, which books, dates of birth.
+    // Providers see ages. The front desk sees dates of birth, which it needs for booking.
     let birth = person.birth_date.as_ref().map(|birth| *birth.reveal());
     let age = birth.filter(|_| !is_clerk(identity));
     let age = age.and_then(|birth| age_on(birth, civil_date(app.clock.now(), &app.zone)));
