@@ -35,6 +35,7 @@ pub(crate) enum Outage {
     Partition(Duration),
     OneWay,
     UdpBlocked,
+    SmallMtu,
     SignallingCut,
     ServerKill,
 }
@@ -85,7 +86,7 @@ const NARROW: &[Figure] = &[
 ];
 
 /// All faults, in the order of the table.
-pub(crate) static FAULTS: [Fault; 16] = [
+pub(crate) static FAULTS: [Fault; 17] = [
     Fault {
         name: "start",
         story: "Both participants wait; the provider presses Start meeting. Measured from the click event.",
@@ -139,6 +140,13 @@ pub(crate) static FAULTS: [Fault; 16] = [
         story: "The router drops all UDP from now on, so that media must switch to TCP. Measured from then.",
         course: Course::Outage(Outage::UdpBlocked),
         figures: &[figure(AGAIN, "s", 5.0)],
+    },
+    Fault {
+        name: "mtu-1200",
+        story: "The router drops UDP packets of more than 1,200 bytes from now on, without an ICMP message, as some VPNs \
+                do. Audio passes and video does not, so that media must switch to TCP. Measured from then.",
+        course: Course::Outage(Outage::SmallMtu),
+        figures: &[Figure { name: AGAIN, unit: "s", p50: None, p95: None }],
     },
     Fault {
         name: "signalling-cut",
@@ -213,6 +221,8 @@ impl Fault {
     pub(crate) fn is_quick(&self) -> bool {
         match self.course {
             Course::Start => true,
+            // Video that passes in part does not switch to TCP in time yet.
+            Course::Outage(Outage::SmallMtu) => false,
             Course::Outage(outage) => outage.visits() == 1,
             Course::Losses(_) | Course::Capacity(_) => false,
         }
@@ -230,6 +240,7 @@ impl Outage {
             | Self::AddressChange
             | Self::OneWay
             | Self::UdpBlocked
+            | Self::SmallMtu
             | Self::SignallingCut
             | Self::ServerKill => 1,
         }

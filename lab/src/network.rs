@@ -96,13 +96,12 @@ impl Network {
             forwards.run("sysctl", "-qw net.ipv4.ip_forward=1")?;
         }
         let network = Self { patient_link, provider_link, patient, provider, server, router, wan: 0, moves: 0 };
-        network.route(&[])?;
+        network.route("")?;
         Ok(network)
     }
 
-    /// Sets the router's rules: the patient's public address, and blocked transports.
-    fn route(&self, blocked: &[Transport]) -> Result<(), LabError> {
-        let drops: String = blocked.iter().map(|it| format!("meta l4proto {} drop;", it.word())).collect();
+    /// Sets the router's rules: the patient's public address, and which packets it drops.
+    fn route(&self, drops: &str) -> Result<(), LabError> {
         let wan = WAN[self.wan];
         let rules = format!(
             "table ip lab; flush table ip lab; table ip lab {{\n\
@@ -115,7 +114,7 @@ impl Network {
     /// Drops NAT mappings of these transports and switches to the other public address. Returns the time.
     pub(crate) fn rebind(&mut self, transports: &[Transport]) -> Result<f64, LabError> {
         self.wan = 1 - self.wan;
-        self.route(&[])?;
+        self.route("")?;
         let at = clock::wall();
         for transport in transports {
             // Fails if there are no mappings to drop.
@@ -126,8 +125,17 @@ impl Network {
 
     /// Blocks transports of the patient. Returns the time.
     pub(crate) fn block(&self, transports: &[Transport]) -> Result<f64, LabError> {
+        let drops: String = transports.iter().map(|it| format!("meta l4proto {} drop;", it.word())).collect();
         let at = clock::wall();
-        self.route(transports)?;
+        self.route(&drops)?;
+        Ok(at)
+    }
+
+    /// Drops the patient's UDP packets of more than `most` bytes with all headers, without an ICMP message. TCP passes, as
+    /// on paths that reduce the maximum segment size. Returns the time.
+    pub(crate) fn drop_large_datagrams(&self, most: u16) -> Result<f64, LabError> {
+        let at = clock::wall();
+        self.route(&format!("meta l4proto udp meta length > {most} drop;"))?;
         Ok(at)
     }
 
@@ -151,7 +159,7 @@ impl Network {
     pub(crate) fn heal(&self) -> Result<(), LabError> {
         self.patient_link.set(PATIENT_LINK);
         self.provider_link.set(PROVIDER_LINK);
-        self.route(&[])
+        self.route("")
     }
 }
 

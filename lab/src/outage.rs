@@ -14,6 +14,8 @@ use crate::oracle::{Devices, Witness};
 use crate::tally::Outcome;
 use crate::visit::{Camera, Visit};
 
+/// The largest packet that passes, bytes with all headers.
+const SMALL_MTU: u16 = 1_200;
 const ONE_WAY: Duration = Duration::from_secs(8);
 const SIGNALLING_CUT: Duration = Duration::from_secs(12);
 /// How long after a signalling interruption the media is observed.
@@ -47,7 +49,7 @@ pub(crate) async fn trial(
                 flaws.extend(witness.doubts(begin));
             }
         }
-        if outage == Outage::UdpBlocked && value.is_some() {
+        if matches!(outage, Outage::UdpBlocked | Outage::SmallMtu) && value.is_some() {
             let protocol: String = call.visit.patient.eval("await probe.protocol()").await?;
             if protocol != "tcp" {
                 flaws.push(format!("media uses {protocol:?}"));
@@ -90,6 +92,7 @@ async fn strike(lab: &mut Lab, outage: Outage) -> Result<f64, LabError> {
         Outage::NatRebindTcp => return lab.network.rebind(&[Transport::Udp, Transport::Tcp]),
         Outage::AddressChange => return lab.network.move_patient(),
         Outage::UdpBlocked => return lab.network.block(&[Transport::Udp]),
+        Outage::SmallMtu => return lab.network.drop_large_datagrams(SMALL_MTU),
         Outage::ServerKill => return lab.program.crash(&lab.network.server),
         Outage::Partition(lasts) => {
             lab.network.patient_link.set(PATIENT_LINK.cut());

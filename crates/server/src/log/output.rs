@@ -44,7 +44,7 @@ pub struct LogOutput {
     done: Receiver<()>,
 }
 
-/// Creates a [`Line`] for each log event.
+/// Creates a line for each log event.
 #[derive(Debug, Clone)]
 pub struct LogWriter(Arc<Shared>);
 
