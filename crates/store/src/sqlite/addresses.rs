@@ -10,7 +10,7 @@ use super::row::Columns;
 use crate::StoreError;
 
 /// Normalizes all addresses as sign-in does. An address whose normalized form belongs to another account, and a text that is
-/// no longer a valid address, are kept. They cannot be used to sign in; `bedside user` changes them.
+/// no longer a valid address, are kept. They cannot be used to sign in.
 pub(super) async fn normalize(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let rows = sqlx::query("SELECT id, email FROM users WHERE email GLOB '*[^ -~]*' ORDER BY created_at, id")
