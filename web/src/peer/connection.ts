@@ -44,6 +44,18 @@ export type Wait = Readonly<Record<"audio" | "video", number>>;
 /** The configuration with which an `RTCPeerConnection` for a {@link Connection} must be created. */
 export const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle" };
 
+/** What a connection is created for. */
+export interface Shape {
+  /** The number of other participants it can receive. */
+  people: number;
+  /** Whether video goes to more than one participant, and so uses simulcast if the browser supports it. */
+  several: boolean;
+  /** Whether it follows the device between networks, over UDP only. */
+  roams: boolean;
+  /** Whether to use only TCP, if the server supports it. */
+  tcp: boolean;
+}
+
 /**
  * One `RTCPeerConnection` to the server with fixed media sections: the user's audio and video, and audio and video of
  * each other participant. Devices change by replacing tracks, so that no renegotiation is needed. More participants
@@ -69,22 +81,19 @@ export class Connection {
 
   /**
    * @param number the connection's number in signalling
-   * @param people the number of other participants it can receive
-   * @param several whether video goes to more than one participant, and so uses simulcast if the browser supports it
+   * @param shape what it is created for
    * @param pc a new connection, created with {@link CONFIGURATION}
    * @param worker the worker that adds audio redundancy under packet loss; `null` for none
-   * @param tcp whether to use only TCP, if the server supports it
    */
   constructor(
     readonly number: number,
-    readonly people: number,
-    readonly several: boolean,
+    readonly shape: Shape,
     readonly pc: RTCPeerConnection,
     private readonly clock: Clock,
     capabilities: Capabilities,
     worker: Worker | null,
-    private readonly tcp: boolean,
   ) {
+    const { people, several } = shape;
     this.#sound = this.pc.addTransceiver("audio", { direction: "sendonly" });
     this.#deeper = new DeeperSound(this.#sound.sender, worker);
     this.#picture = (several ? this.#addLayered() : null) ?? this.pc.addTransceiver("video", { direction: "sendonly", sendEncodings: [{ ...WARM }] });
@@ -137,7 +146,7 @@ export class Connection {
 
   /** Applies the server's answer and the assignment of sections to users. */
   async answer(sdp: string, tracks: readonly Track[]): Promise<void> {
-    this.#answer = this.tcp ? withoutUdp(sdp) : sdp;
+    this.#answer = this.shape.tcp ? withoutUdp(sdp) : sdp;
     await this.pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
     const received = new Map<UserId, MediaStreamTrack[]>();
     for (const { mid, receiver } of this.pc.getTransceivers()) {
@@ -172,7 +181,7 @@ export class Connection {
 
   /** Whether only small packets get through, e.g. because a tunnel drops large ones. */
   get cramped(): boolean {
-    return this.#sizes.cramped && !this.tcp;
+    return this.#sizes.cramped && !this.shape.tcp;
   }
 
   /** Whether a path was found but DTLS has not completed over it. */
@@ -232,7 +241,7 @@ export class Connection {
   /** Releases everything. */
   close(): void {
     this.#stopRising();
-    this.pc.onconnectionstatechange = null;
+    this.pc.onconnectionstatechange = this.pc.oniceconnectionstatechange = null;
     this.pc.close();
   }
 

@@ -190,13 +190,56 @@ test("for one more participant a wider connection is made beside the old one, wh
   assert.equal(FakePeerConnection.made.length, 2, "an empty place costs nothing");
 });
 
-test("one that is on its way and too narrow is given up at once", async () => {
+test("a connection that is being set up is finished although it is too small, and a larger one follows", async () => {
   peer.open();
   await settle();
   peer.meet(2, false);
+  peer.meet(3, false);
   await settle();
-  assert.equal(FakePeerConnection.made.length, 2);
-  assert.deepEqual([pc(0).closed, pc().transceivers.length], [true, 6]);
+  assert.equal(FakePeerConnection.made.length, 1);
+  await answer();
+  pc().become("connected");
+  await settle();
+  assert.deepEqual([FakePeerConnection.made.length, pc(0).closed, pc().transceivers.length], [2, false, 8]);
+});
+
+test("a small connection that recovers does not end the larger one that is being set up", async () => {
+  await connect();
+  await talk(1_000);
+  peer.meet(2, false);
+  await settle();
+  await talk(1_600, false);
+  await talk(500);
+  assert.equal(peer.link, "up");
+  assert.deepEqual([FakePeerConnection.made.length, pc(1).closed], [2, false]);
+  await answer();
+  pc(1).become("connected");
+  assert.equal(pc(0).closed, true);
+});
+
+test("on a slow machine each step has its own time, and more after each attempt that took too long", async () => {
+  roam();
+  peer.open();
+  await clock.pass(7_900);
+  await answer();
+  await clock.pass(1_900);
+  assert.equal(offers.length, 1, "a late answer leaves as much time for ICE");
+  pc().findPath();
+  await clock.pass(3_900);
+  assert.equal(offers.length, 1, "and late ICE for DTLS");
+  pc().become("connected");
+  assert.equal(peer.link, "up");
+
+  pc().become("failed");
+  const times: number[] = [];
+  for (let turn = 0; turn < 4; turn++) {
+    const before: number = offers.length;
+    const begun = clock.now();
+    await settle();
+    while (offers.length === before) await clock.pass(1_000);
+    times.push(clock.now() - begun);
+  }
+  assert.deepEqual(times.slice(1), [8_000, 16_000, 32_000], "without answers");
 });
 
 test("where the wider one fails, it is tried again; and so it is where the server was out of reach", async () => {
@@ -363,7 +406,7 @@ test("a refused offer is made again with a fresh connection, later and later", a
   await settle();
   const waits: number[] = [];
   for (let turn = 0; turn < 7; turn++) {
-    const before = offers.length;
+    const before: number = offers.length;
     peer.receive({ type: "media_failed", peer: offers.at(-1)?.peer ?? 0, reason: "busy" });
     let waited = 0;
     while (offers.length === before) {

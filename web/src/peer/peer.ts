@@ -11,11 +11,17 @@ const LISTEN_EVERY = 500;
 const LISTEN_CLOSELY = 200;
 /** How long ICE may be in the "disconnected" state, which may recover, if that is the only symptom. */
 const SHAKY = 2_000;
-/** Timeouts for a new connection, and for a roaming one, which uses only UDP. */
-const RENEW_AFTER = 8_000;
+/**
+ * Timeouts of a new connection: for the server's answer; from the answer for ICE, which a roaming connection does over
+ * UDP only; and from then for DTLS, which normally takes a fraction of a second. On an overloaded machine each step
+ * takes seconds, and starting again makes it slower: so each step has its own timeout, and the first two are doubled
+ * after each attempt in which one of them ran out, at most this often.
+ */
+const ANSWERED_WITHIN = 8_000;
+const ICE_WITHIN = 8_000;
 const ROAM_WITHIN = 2_000;
-/** Timeout for DTLS on a plain connection after ICE has connected, which normally takes a fraction of a second. */
 const SEALED_WITHIN = 4_000;
+const DOUBLINGS = 2;
 /** A connection from which packets arrived this recently may be alive even if the server dropped it. */
 const ALIVE = 600;
 /**
@@ -45,8 +51,10 @@ export interface PeerOptions {
  * is up first is used. An ICE restart would be slower: Chromium keeps using the dead path for another two and a half
  * seconds.
  *
- * A connection has sections for the number of participants known when it was created. For more participants, a new
- * connection is created beside it in the same way without interrupting the current one.
+ * A connection has sections for the number of participants known when it was created. For more participants, a larger
+ * connection is created beside it in the same way without interrupting the current one. A connection that is being
+ * set up is finished first, even if it is too small by then: otherwise participants who arrive one after another would
+ * delay each other's media.
  *
  * A roaming connection is tried first, and again when signalling reconnects, because the network may have changed. If
  * it does not come up, or no packets arrive although the server can be reached, UDP may be blocked, and a plain
@@ -69,6 +77,8 @@ export class Peer {
   #reachable = true;
   #unsent: (() => void) | null = null;
   #attempt = 0;
+  /** Attempts in a row that were given up because they took too long. */
+  #late = 0;
   /** The server reports that it holds no connection of this page. */
   #doubted = false;
   /** Adds audio redundancy, once there was heavy loss in this visit. */
@@ -149,12 +159,10 @@ export class Peer {
   meet(people: number, several: boolean): void {
     this.#people = Math.max(1, people);
     this.#several = several;
-    // A pending connection that is too small must be replaced right away.
-    if (this.#open && this.#next !== null && this.#isNarrow(this.#next)) this.#renewWhenReachable(true);
-    else this.#widen();
+    this.#widen();
   }
 
-  #isNarrow({ people, several }: Connection): boolean {
+  #isNarrow({ shape: { people, several } }: Connection): boolean {
     return people < this.#people || (this.#several && !several);
   }
 
@@ -176,7 +184,7 @@ export class Peer {
       void connection.want(message.wanted);
     } else if (message.type === "answer") {
       connection.answer(message.sdp, message.tracks).then(
-        () => this.#options.changed(),
+        () => this.#answered(connection),
         () => this.#failed(connection),
       );
     } else if (connection === this.#current && this.#next === null && this.#attempt === 0) {
@@ -186,6 +194,13 @@ export class Peer {
     } else {
       this.#failed(connection);
     }
+  }
+
+  #answered(connection: Connection): void {
+    if (connection === this.#next && connection.pc.connectionState !== "connected") {
+      this.#giveUpAfter(connection.shape.roams ? ROAM_WITHIN : ICE_WITHIN * this.#patience);
+    }
+    this.#options.changed();
   }
 
   /** Sets whether the server can be reached. */
@@ -202,6 +217,7 @@ export class Peer {
   /** The browser has switched networks, or has a network again. */
   networkChanged(): void {
     this.#tcp = false;
+    this.#late = 0;
     void this.#listen();
   }
 
@@ -282,13 +298,16 @@ export class Peer {
     // A roaming connection does not use TCP.
     const roams = roaming && !this.#tcp ? connections.roaming(CONFIGURATION) : null;
     const pc = roams ?? connections.plain(CONFIGURATION);
-    const { running } = this.#worker;
-    const connection = new Connection(this.#number, this.#people, this.#several, pc, clock, capabilities, running, this.#tcp);
+    const shape = { people: this.#people, several: this.#several, roams: roams !== null, tcp: this.#tcp };
+    const connection = new Connection(this.#number, shape, pc, clock, capabilities, this.#worker.running);
     this.#next = connection;
-    connection.pc.onconnectionstatechange = () => this.#moved(connection);
+    pc.onconnectionstatechange = () => this.#moved(connection);
+    pc.oniceconnectionstatechange = () => {
+      if (connection === this.#next && connection.unsealed) this.#giveUpAfter(SEALED_WITHIN);
+    };
     void connection.send(this.#sound, this.#picture);
     void connection.pace(this.#full);
-    this.#giveUpLater(roams !== null);
+    this.#giveUpAfter(ANSWERED_WITHIN * this.#patience);
     void this.#negotiate(connection);
     this.#options.changed();
   }
@@ -334,13 +353,14 @@ export class Peer {
       this.#current = connection;
       this.#next = null;
     } else if (this.#next !== null) {
-      // The old one recovered first. But if the new one is half-way up, the server may have switched already.
-      if (this.#next.pc.iceConnectionState === "connected") return;
+      // The old one recovered first. But if the new one is half-way up, the server may have switched already. And if
+      // the old one is too small, the new one is needed in any case.
+      if (this.#next.unsealed || (this.#isNarrow(connection) && !this.#isNarrow(this.#next))) return;
       this.#next.close();
       this.#next = null;
       this.#unsent = null;
     }
-    this.#attempt = 0;
+    this.#attempt = this.#late = 0;
     this.#stopTimers();
     this.#options.changed();
     this.#widen();
@@ -356,25 +376,23 @@ export class Peer {
     });
   }
 
-  /** Replaces a connection that takes too long. A roaming one has too little time to tell the reason. */
-  #giveUpLater(roams: boolean): void {
-    const { clock } = this.#options;
+  /** The factor of the timeouts. */
+  get #patience(): number {
+    return 2 ** Math.min(this.#late, DOUBLINGS);
+  }
+
+  /** Replaces the new connection unless its next step completes in time. */
+  #giveUpAfter(milliseconds: number): void {
     this.#stopRenew();
-    this.#stopRenew = clock.after(roams ? ROAM_WITHIN : SEALED_WITHIN, () => {
-      if (!roams && this.#next?.unsealed !== true) {
-        this.#stopRenew = clock.after(RENEW_AFTER - SEALED_WITHIN, () => this.#giveUp(roams));
-        return;
-      }
-      this.#giveUp(roams);
+    this.#stopRenew = this.#options.clock.after(milliseconds, () => {
+      if (this.#next?.unsealed === true) this.#tcp = true;
+      // A roaming connection fails wherever UDP is blocked, which takes no longer the next time.
+      else if (this.#next?.shape.roams !== true) this.#late += 1;
+      this.#renewWhenReachable();
     });
   }
 
-  #giveUp(roams: boolean): void {
-    if (!roams && this.#next?.unsealed === true) this.#tcp = true;
-    this.#renewWhenReachable();
-  }
-
-  /** Without signalling there is nobody to send an offer to; a reconnect tries again. */
+  /** Without signalling no offer can be sent; the reconnect tries again. */
   #renewWhenReachable(roaming = false): void {
     if (this.#reachable) this.#renew(roaming);
     else this.#unsent = () => this.#renew();

@@ -5,6 +5,7 @@ export class FakePeerConnection {
   signalingState: RTCSignalingState = "stable";
   localDescription: { sdp: string } | null = null;
   onconnectionstatechange: (() => void) | null = null;
+  oniceconnectionstatechange: (() => void) | null = null;
   offers = 0;
   /** The answers applied. */
   answers: string[] = [];
@@ -87,6 +88,12 @@ export class FakePeerConnection {
 
   close(): void {
     this.closed = true;
+  }
+
+  /** ICE finds a path; DTLS has not completed. */
+  findPath(): void {
+    this.iceConnectionState = "connected";
+    this.oniceconnectionstatechange?.();
   }
 
   become(state: RTCPeerConnectionState): void {
