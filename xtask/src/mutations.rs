@@ -44,7 +44,7 @@ const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     ),
     (
         VISIT,
-        "a patient ends the visit for all",
+        "a patient ends the visit for everyone",
         "Action::Finish => only(Role::Provider, role)",
         "Action::Finish => Ok(role)",
     ),
@@ -99,7 +99,7 @@ const MUTATIONS: [(&str, &str, &str, &str); 22] = [
     ),
     (
         DESK,
-        "everyone of an appointment makes links",
+        "every participant of an appointment creates links",
         "(Arrangement::Link | Arrangement::Companion, Role::Provider) => Ok(())",
         "(Arrangement::Link | Arrangement::Companion, _) => Ok(())",
     ),
@@ -160,7 +160,7 @@ pub(crate) fn run() -> Outcome {
         }
         write(&tree.join(file), &whole.replacen(from, to, 1))?;
         if !builds(&tree)? {
-            return Err(format!("{what}: that does not compile"));
+            return Err(format!("{what}: the mutation does not compile"));
         }
         let mut caught = Vec::new();
         for (name, test) in TESTS {
@@ -178,7 +178,7 @@ pub(crate) fn run() -> Outcome {
         ));
     }
     complain(&format!("{} of {} mutations caught", MUTATIONS.len() - missed.len(), MUTATIONS.len()));
-    if missed.is_empty() { Ok(()) } else { Err(format!("nothing notices: {}", missed.join("; "))) }
+    if missed.is_empty() { Ok(()) } else { Err(format!("not caught by any test: {}", missed.join("; "))) }
 }
 
 fn builds(tree: &Path) -> Result<bool, String> {

@@ -58,7 +58,7 @@ pub(crate) fn runner_variable() -> Result<String, String> {
 /// Returns the target folder, where cargo puts this program and the others.
 pub(crate) fn built() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| format!("the path of this executable: {error}"))?;
-    let folder = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    let folder = own.parent().and_then(Path::parent).ok_or("this executable has no parent folder")?;
     Ok(folder.to_owned())
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn check(root: &Path) -> Outcome {
             let place = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
             let text = fs::read_to_string(&file).map_err(|error| format!("{place}: {error}"))?;
             if !homes.contains(&place.as_str()) && text.contains(word) {
-                breaches.push(format!("{place} has {word}, which belongs in {homes:?}"));
+                breaches.push(format!("{place} contains {word}, which is allowed only in {homes:?}"));
             }
         }
     }

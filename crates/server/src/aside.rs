@@ -20,16 +20,16 @@ pub(crate) struct Aside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AsideError {
     /// The time limit was exceeded. The work may still be running.
-    #[error("no answer within {} seconds", limit.as_secs())]
+    #[error("no response within {} seconds", limit.as_secs())]
     TooSlow {
         /// Time limit.
         limit: Duration,
     },
     /// An earlier task has not returned yet.
-    #[error("an earlier attempt still hangs")]
+    #[error("an earlier attempt has not returned yet")]
     Hangs,
     /// The task panicked, or no thread could be created.
-    #[error("it could not be run")]
+    #[error("the operation failed on its thread")]
     Failed,
 }
 

@@ -53,12 +53,12 @@ impl BookingFault {
     /// Returns the message shown to the user.
     pub(crate) const fn words(self) -> &'static str {
         match self {
-            Self::Minutes => "An appointment takes 5 to 1440 minutes.",
-            Self::Kind => "A type of visit has 1 to 100 characters, with at least one letter or digit.",
-            Self::Reason => "A reason has at most 2000 characters, all of which can be read.",
-            Self::OnePerson => "Patient and provider are two people.",
-            Self::Backend => "Calls cannot go over that backend here: it is not configured.",
-            Self::Past => "That time has passed. Choose a time that is still to come.",
+            Self::Minutes => "The duration must be 5 to 1440 minutes.",
+            Self::Kind => "The visit type must have 1 to 100 characters, with at least one letter or digit.",
+            Self::Reason => "The reason must have at most 2000 characters, all readable.",
+            Self::OnePerson => "The patient and the provider must be different people.",
+            Self::Backend => "This call backend is not configured.",
+            Self::Past => "That time has passed. Choose a later time.",
             Self::FarAhead => "That is more than two years ahead. Check the year.",
         }
     }
@@ -174,8 +174,8 @@ impl CancelFault {
     /// Returns the message shown to the user.
     pub(crate) const fn words(&self) -> &'static str {
         match self {
-            Self::Missing => "There is no such appointment.",
-            Self::Already => "This appointment is cancelled already.",
+            Self::Missing => "This appointment does not exist.",
+            Self::Already => "This appointment is already cancelled.",
             Self::TookPlace => "This visit took place, so it can't be cancelled.",
             Self::Missed => "The patient was marked as missed, so there is nothing to cancel.",
             Self::UnderWay => "This visit is under way, so it can't be cancelled. The provider can end it.",

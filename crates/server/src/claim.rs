@@ -20,8 +20,8 @@ pub struct Claim {
 pub enum ClaimError {
     /// Another process holds the claim.
     #[error(
-        "another Bedside uses this database: {holder}. Stop it first; two programs on one database lose messages and keep \
-         the people of a visit apart"
+        "another Bedside process uses this database: {holder}. Stop it first: two processes on one database lose \
+         messages and split visits"
     )]
     Taken {
         /// How the other process describes itself in the lock file.
@@ -39,7 +39,7 @@ pub enum ClaimError {
         source: io::Error,
     },
     /// The lock file cannot be created or written.
-    #[error("cannot make the lock file {}: {source}", file.display())]
+    #[error("cannot create the lock file {}: {source}", file.display())]
     File {
         /// The lock file.
         file: PathBuf,
@@ -64,7 +64,7 @@ impl Claim {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _ = file.take(SHOWN).read_to_string(&mut holder);
-                let holder = if holder.trim().is_empty() { "it is just starting" } else { holder.trim() };
+                let holder = if holder.trim().is_empty() { "it is still starting" } else { holder.trim() };
                 return Err(ClaimError::Taken { holder: holder.to_owned() });
             }
             Err(TryLockError::Error(source)) => {

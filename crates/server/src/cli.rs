@@ -330,7 +330,7 @@ pub(crate) enum IntegratorCommand {
 /// Parses a clinic role. Rejects the integrator role, which only `bedside integrator add` assigns.
 pub(crate) fn clinic_role(text: &str) -> Result<ClinicRole, String> {
     let role = text.parse().ok().filter(|role| *role != ClinicRole::Integrator);
-    role.ok_or_else(|| "staff or admin".to_owned())
+    role.ok_or_else(|| "must be staff or admin".to_owned())
 }
 
 fn clinic_role_or_none(text: &str) -> Result<Option<ClinicRole>, String> {

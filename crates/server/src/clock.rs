@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+    #[expect(clippy::disallowed_methods, reason = "the clock that all other code receives")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
@@ -84,8 +84,8 @@ impl Clock for SteadyClock {
         drop(steady);
         match step {
             Step::None => {}
-            Step::Seen(by) => tracing::warn!(by_milliseconds = by, "the system clock was set, not following it yet"),
-            Step::Believed(by) => tracing::warn!(by_milliseconds = by, "following the system clock's new time"),
+            Step::Seen(by) => tracing::warn!(by_milliseconds = by, "system clock changed, not following it yet"),
+            Step::Believed(by) => tracing::warn!(by_milliseconds = by, "following the changed system clock"),
         }
         now
     }

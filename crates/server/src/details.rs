@@ -51,11 +51,11 @@ pub(crate) fn user(given: UserArgs) -> Result<UserToAdd, Failure> {
     let role = role.map_err(|wanted| format!("clinic_role: {wanted}"))?;
     // Reads the password last: if the details come from standard input, they have been read by now.
     if given.no_password && email.is_none() {
-        return Err("--no-password: there is no e-mail address to sign in with".into());
+        return Err("--no-password requires an e-mail address: use --email, or email in a file (--from)".into());
     }
     let password = if email.is_some() && !given.no_password { Some(read_password()?.into()) } else { None };
     Ok(UserToAdd {
-        name: given.name.or(file.name).ok_or("there is no name: give --name, or name in a file (--from)")?,
+        name: given.name.or(file.name).ok_or("name is missing: use --name, or name in a file (--from)")?,
         email,
         password,
         specialty: given.specialty.or(file.specialty),
@@ -68,7 +68,7 @@ pub(crate) fn user(given: UserArgs) -> Result<UserToAdd, Failure> {
 pub(crate) fn appointment(given: AppointmentArgs) -> Result<AppointmentToAdd, Failure> {
     warn_of_flags([("--type", given.kind.is_some()), ("--reason", given.reason.is_some())]);
     let file: AppointmentFile = read(given.from.as_deref())?;
-    let at = given.at.or(file.at).ok_or("there is no time: give --at, or at in a file (--from)")?;
+    let at = given.at.or(file.at).ok_or("start time is missing: use --at, or at in a file (--from)")?;
     let start = if at == "now" {
         SystemClock.now()
     } else {
@@ -77,8 +77,8 @@ pub(crate) fn appointment(given: AppointmentArgs) -> Result<AppointmentToAdd, Fa
     };
     let backend = given.call_backend.or(file.call_backend);
     Ok(AppointmentToAdd {
-        patient: given.patient.or(file.patient).ok_or("there is no patient: give --patient")?,
-        provider: given.provider.or(file.provider).ok_or("there is no provider: give --provider")?,
+        patient: given.patient.or(file.patient).ok_or("patient is missing: use --patient")?,
+        provider: given.provider.or(file.provider).ok_or("provider is missing: use --provider")?,
         start,
         minutes: given.minutes.or(file.minutes).unwrap_or(30),
         kind: given.kind.or(file.r#type).unwrap_or_else(|| "Visit".to_owned()),
@@ -103,8 +103,8 @@ fn warn_of_flags<const N: usize>(flags: [(&str, bool); N]) {
     let given: Vec<&str> = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
     if !given.is_empty() {
         warn(&format!(
-            "other users of this machine can see {} in the list of processes, and the shell keeps it: use --from for \
-             details of patients",
+            "other users of this machine can see {} in the process list, and the shell history keeps it: use --from \
+             for patient details",
             given.join(" and ")
         ));
     }

@@ -171,7 +171,7 @@ impl Error {
                 StatusCode::NOT_FOUND,
                 "/problems/not-found",
                 "Not found",
-                "There is nothing here for you. Check the address, or go to your appointments.",
+                "This page does not exist, or you can't open it. Check the address, or go to your appointments.",
             ),
             Self::NoAppointmentId => (
                 StatusCode::BAD_REQUEST,
@@ -183,13 +183,13 @@ impl Error {
                 StatusCode::FORBIDDEN,
                 "/problems/wrong-role",
                 "This page is for the provider of this visit",
-                "Go to your own page of the visit.",
+                "Go to your own page for this visit.",
             ),
             Self::WrongRole { role: Role::Provider, .. } => (
                 StatusCode::FORBIDDEN,
                 "/problems/wrong-role",
                 "This page is for the patient of this visit",
-                "Go to your own page of the visit.",
+                "Go to your own page for this visit.",
             ),
             Self::TooEarly { .. } => (
                 StatusCode::FORBIDDEN,
@@ -218,78 +218,78 @@ impl Error {
             Self::Token(TokenFault::Client) => (
                 StatusCode::UNAUTHORIZED,
                 "/problems/client-refused",
-                "Wrong client id or secret",
-                "Use what `bedside integrator add` printed, by HTTP Basic or as client_id and client_secret in the form.",
+                "Wrong client ID or secret",
+                "Send the values from `bedside integrator add` by HTTP Basic, or as client_id and client_secret.",
             ),
             Self::Token(TokenFault::Request(detail)) => {
-                (StatusCode::BAD_REQUEST, "/problems/bad-request", "The request was not understood", detail)
+                (StatusCode::BAD_REQUEST, "/problems/bad-request", "Invalid token request", detail)
             }
             Self::Token(TokenFault::GrantType) => (
                 StatusCode::BAD_REQUEST,
                 "/problems/bad-request",
                 "Unsupported grant type",
-                "grant_type is client_credentials.",
+                "Use grant_type=client_credentials.",
             ),
             Self::Token(TokenFault::Scope) => (
                 StatusCode::BAD_REQUEST,
                 "/problems/bad-request",
                 "Unknown scope",
-                "Scopes are appointments:read, appointments:write and people:write.",
+                "Valid scopes are appointments:read, appointments:write and people:write.",
             ),
             Self::NoCometChat => (
                 StatusCode::NOT_FOUND,
                 "/problems/no-cometchat",
-                "There is no CometChat here",
-                "Visits go over the clinic's own server.",
+                "CometChat is not configured",
+                "Calls use the clinic's own server.",
             ),
             Self::CometChat => (
                 StatusCode::BAD_GATEWAY,
                 "/problems/cometchat",
-                "The video service does not answer as it should",
-                "Try again in a moment. If it stays like this, ask the clinic.",
+                "The video service is not responding correctly",
+                "Try again in a moment. If the problem continues, contact the clinic.",
             ),
             Self::Provider => (
                 StatusCode::BAD_GATEWAY,
                 "/problems/provider",
-                "The other service does not answer as it should",
-                "Try again in a moment, or sign in another way. If it stays like this, ask the clinic.",
+                "The sign-in service is not responding correctly",
+                "Try again in a moment, or sign in another way. If the problem continues, contact the clinic.",
             ),
             Self::NotLetIn => (
                 StatusCode::FORBIDDEN,
                 "/problems/not-let-in",
                 "Sign-in failed",
-                "Go back to sign-in and try again, in one browser and within a few minutes.",
+                "Go back to sign-in and try again. Use one browser, and finish within a few minutes.",
             ),
             Self::NotConnected => (
                 StatusCode::FORBIDDEN,
                 "/problems/not-connected",
-                "No account here is connected with that one",
-                "If you have a password here, sign in with it and connect the two under your name. Otherwise ask the \
-                 clinic.",
+                "That account is not connected to one here",
+                "If you have a password here, sign in with it, click your name, and connect the accounts. Otherwise \
+                 ask the clinic.",
             ),
             Self::PasskeyRefused => (
                 StatusCode::FORBIDDEN,
                 "/problems/passkey-refused",
                 "This passkey does not work here",
-                "Try again, take another one, or sign in another way.",
+                "Try again, use another passkey, or sign in another way.",
             ),
             Self::CallForTwo => (
                 StatusCode::FORBIDDEN,
                 "/problems/call-for-two",
-                "This call is for two",
-                "CometChat carries calls between the patient and the provider only. Ask the clinic.",
+                "You can't join this call",
+                "It uses CometChat, which connects only the patient and the provider. Ask the clinic.",
             ),
             Self::ForSomebodyElse => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
-                "This is for another person",
-                "Ask in your own name.",
+                "This request is for another user",
+                "Send your own user ID, or none.",
             ),
             Self::WebhookRefused => (
                 StatusCode::UNAUTHORIZED,
                 "/problems/webhook-refused",
                 "Wrong name or password",
-                "Use what cometchat.webhook says, with HTTP Basic.",
+                "Use HTTP Basic with the name and password of cometchat.webhook.",
             ),
             Self::LinkUsed => (
                 StatusCode::FORBIDDEN,
@@ -300,41 +300,41 @@ impl Error {
             Self::CrossOrigin => (
                 StatusCode::FORBIDDEN,
                 "/problems/cross-origin",
-                "This came from another site",
-                "Open this page at the clinic's own address and try again. If it happens again, tell the clinic: its operator finds the reason in the server's log.",
+                "This request came from another site",
+                "Open this page at the clinic's own address and try again. If it happens again, contact the clinic. The reason is in the server's log.",
             ),
             Self::BadRequest(detail) => {
-                (StatusCode::BAD_REQUEST, "/problems/bad-request", "That could not be understood", detail)
+                (StatusCode::BAD_REQUEST, "/problems/bad-request", "This request is not valid", detail)
             }
             Self::KeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "/problems/key-reused",
-                "Another request has this Idempotency-Key",
-                "Give each request a key of its own, and the same one only when you repeat it.",
+                "This Idempotency-Key was used for a different request",
+                "Use a new key for each request. Repeat a key only to retry the same request.",
             ),
             Self::Conflict(detail) => {
-                (StatusCode::CONFLICT, "/problems/conflict", "That can't be done as things stand", detail)
+                (StatusCode::CONFLICT, "/problems/conflict", "This is not possible right now", detail)
             }
             Self::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "That is too large", "Send less at a time.")
+                (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "The request is too large", "Send less at once.")
             }
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "/problems/unsupported-media-type",
-                "That is not a type this takes",
+                "Unsupported content type",
                 "Send JSON with Content-Type: application/json.",
             ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "/problems/method-not-allowed",
-                "This address does not take that method",
+                "Method not allowed",
                 "See the documentation at /api.",
             ),
             Self::WrongPassword => (
                 StatusCode::FORBIDDEN,
                 "/problems/wrong-password",
-                "That is not your password",
-                "Nothing is changed. Go back and try again.",
+                "Wrong password",
+                "Nothing was changed. Go back and try again.",
             ),
             Self::SecondStepRequired => (
                 StatusCode::FORBIDDEN,
@@ -345,13 +345,13 @@ impl Error {
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
                 "/problems/timeout",
-                "That took too long",
+                "The request took too long",
                 "Check your connection and try again.",
             ),
             Self::TooManyAttempts { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "/problems/too-many-attempts",
-                "Too many tries",
+                "Too many attempts",
                 "Wait a minute, then try again.",
             ),
             Self::Busy => (
@@ -363,7 +363,7 @@ impl Error {
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "/problems/internal",
-                "Something went wrong here",
+                "Something went wrong",
                 "It is not your fault. Try again in a moment.",
             ),
         }
@@ -486,21 +486,21 @@ impl From<CancelFault> for Error {
 
 impl From<CometChatError> for Error {
     fn from(error: CometChatError) -> Self {
-        tracing::error!(%error, remedy = error.remedy(), "CometChat failed");
+        tracing::error!(%error, remedy = error.remedy(), "CometChat request failed");
         Self::CometChat
     }
 }
 
 impl From<getrandom::Error> for Error {
     fn from(error: getrandom::Error) -> Self {
-        tracing::error!(%error, "the operating system gave no randomness");
+        tracing::error!(%error, "no random numbers available");
         Self::Internal
     }
 }
 
 impl From<askama::Error> for Error {
     fn from(error: askama::Error) -> Self {
-        tracing::error!(%error, "a page could not be rendered");
+        tracing::error!(%error, "cannot render page");
         Self::Internal
     }
 }
@@ -510,11 +510,13 @@ impl From<PasswordError> for Error {
         match error {
             PasswordError::Busy => Self::Busy,
             PasswordError::TooShort | PasswordError::TooLong => {
-                Self::BadRequest("Passwords have 15 to 1024 characters.")
+                Self::BadRequest("Use a password of 15 to 1024 characters.")
             }
-            PasswordError::TooEasy => Self::BadRequest("This password is easy to guess."),
+            PasswordError::TooEasy => {
+                Self::BadRequest("This password is easy to guess. Use four or more unrelated words.")
+            }
             PasswordError::Failed(error) => {
-                tracing::error!(%error, "a password could not be checked");
+                tracing::error!(%error, "password hashing failed");
                 Self::Internal
             }
         }

@@ -55,7 +55,7 @@ impl Operator {
         user: UserId,
         grants: Grants,
     ) -> Result<NewKey, OperatorError> {
-        let no_randomness = |_| OperatorError::Invalid("the operating system gave no randomness".to_owned());
+        let no_randomness = |_| OperatorError::Invalid("no random numbers available".to_owned());
         let client_secret = SecretToken::draw().map_err(no_randomness)?;
         let now = self.clock.now();
         let key = ClientKey {
@@ -75,7 +75,7 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn remove_key(&self, client_id: Uuid) -> Result<(), OperatorError> {
-        let missing = || OperatorError::Missing(format!("key {client_id}"));
+        let missing = || OperatorError::Missing(format!("client key {client_id}"));
         let user = self.store.get_client_key(client_id).await?.ok_or_else(missing)?.user;
         let mut transaction = self.store.begin().await?;
         transaction.delete_client_key(client_id).await?;
@@ -91,13 +91,13 @@ impl Operator {
     pub async fn trust(&self, user: UserId, issuer: &str, jwks: &str, providers: bool) -> Result<(), OperatorError> {
         // Issuers are compared exactly, so invisible characters are not allowed.
         if label(issuer, 200).as_deref() != Ok(issuer) {
-            return Err(OperatorError::Invalid("an issuer is a text of 1 to 200 visible characters".to_owned()));
+            return Err(OperatorError::Invalid("the issuer must have 1 to 200 visible characters".to_owned()));
         }
         let jwks = check_keys(jwks).map_err(OperatorError::Invalid)?;
         let trusted = Issuer { issuer: issuer.to_owned(), user, jwks, vouches_for_providers: providers };
         let mut transaction = self.store.begin().await?;
         if !transaction.save_issuer(&trusted, self.clock.now()).await? {
-            return Err(OperatorError::Invalid(format!("another program signs as {issuer}")));
+            return Err(OperatorError::Invalid(format!("the issuer {issuer} belongs to another integrator")));
         }
         self.note(&mut *transaction, user, "issuer_trusted").await?;
         Ok(transaction.commit().await?)
@@ -110,7 +110,7 @@ impl Operator {
     pub async fn distrust(&self, user: UserId, issuer: &str) -> Result<(), OperatorError> {
         let mut transaction = self.store.begin().await?;
         if !transaction.delete_issuer(issuer, user).await? {
-            return Err(OperatorError::Missing(format!("issuer {issuer} of that program")));
+            return Err(OperatorError::Missing(format!("issuer {issuer} of this integrator")));
         }
         transaction.delete_sessions_vouched_by(user).await?;
         self.note(&mut *transaction, user, "issuer_distrusted").await?;

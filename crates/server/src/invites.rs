@@ -49,10 +49,10 @@ pub(crate) async fn add_companion(
     now: Timestamp,
 ) -> Result<(Appointment, UserId), Error> {
     if matches!(companion.role, Role::Patient | Role::Provider) {
-        return Err(Error::BadRequest("Others come as guest, interpreter or observer."));
+        return Err(Error::BadRequest("The role must be guest, interpreter or observer."));
     }
     if appointment.participants.iter().count() >= MAX_PARTICIPANTS {
-        return Err(Error::BadRequest("Eight people can be in a visit, and there are eight."));
+        return Err(Error::BadRequest("This visit already has eight people, the maximum."));
     }
     let user = companion.person.id;
     let new = NewUser { person: companion.person.clone(), email: None, password_hash: None };

@@ -76,7 +76,7 @@ pub(crate) async fn run_due(app: App, beat: Beat) {
                     under_way.insert((task.id(), id));
                 }
             }
-            Err(error) => tracing::error!(%error, "cannot read the jobs that are due"),
+            Err(error) => tracing::error!(%error, "cannot read due jobs"),
         }
     }
 }
@@ -84,7 +84,7 @@ pub(crate) async fn run_due(app: App, beat: Beat) {
 async fn run(app: App, job: Job) {
     if let Err(error) = try_once(&app, &job).await {
         // The job stays in the database and is retried.
-        tracing::error!(%error, job = %job.id, kind = job.kind, "database error on a job");
+        tracing::error!(%error, job = %job.id, kind = job.kind, "database error on job");
     }
 }
 

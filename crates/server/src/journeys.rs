@@ -111,7 +111,7 @@ impl Journeys {
         let Some((provider, _)) = self.0.clone() else { return };
         let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(GOODBYE)).await;
         if let Ok(Err(error)) = stopped {
-            tracing::warn!(%error, "the last traces were not sent");
+            tracing::warn!(%error, "cannot send the remaining traces");
         }
     }
 }

@@ -19,16 +19,16 @@ const BATCH: u32 = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyWorkError {
     /// The old and the current root key are the same.
-    #[error("the old key and the present one are the same: move the key file away, and let a new one be made")]
+    #[error("the old and the current root key are the same: move the key file away, and a new one is created")]
     SameKey,
     /// The current root key was retired earlier.
-    #[error("the root key {0} was replaced before, and is not taken back: let a new one be made")]
+    #[error("the root key {0} is retired and cannot be used again: move it away, and a new one is created")]
     Replaced(RootId),
     /// A TOTP secret cannot be decrypted with either key.
-    #[error("the second step of user {0} opens with neither key: `bedside user forget-second-step`, then again")]
+    #[error("cannot decrypt the TOTP secret of user {0}: run `bedside user forget-second-step`, then retry")]
     SecondStep(UserId),
     /// The record of a retired audit signing key cannot be decrypted with either key.
-    #[error("what is kept of the root key {0} opens with neither key")]
+    #[error("cannot decrypt the record of the retired root key {0} with either key")]
     Retired(RootId),
     /// The root key cannot be used.
     #[error(transparent)]
@@ -52,7 +52,7 @@ pub struct Rewrapped {
 impl fmt::Display for Rewrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { root, data_keys, second_steps } = self;
-        write!(f, "{data_keys} data keys and {second_steps} second steps were put under the root key {root}")
+        write!(f, "{data_keys} data keys and {second_steps} TOTP secrets re-encrypted under the root key {root}")
     }
 }
 
@@ -175,12 +175,15 @@ pub async fn describe_keys(store: &dyn Store, keys: &Keys) -> Result<String, Key
     let under = |wanted: RootId| roots.iter().find(|(root, _)| *root == wanted).map_or(0, |(_, keys)| *keys);
     let mut lines = vec![format!("root key {current}: {} data keys", under(current))];
     if let Some(old) = old {
-        lines.push(format!("root key {old} (old): {} data keys; `bedside keys rewrap` moves them", under(old)));
+        lines.push(format!(
+            "root key {old} (old): {} data keys; re-encrypt them with `bedside keys rewrap`",
+            under(old)
+        ));
     }
     let retired = store.list_retired_roots().await?;
     let retired = retired.iter().filter(|retired| Some(retired.root) != old);
     lines.extend(retired.map(|it| format!("root key {}: replaced on {}", it.root, rfc3339_exact(it.at))));
-    lines.extend(oldest.map(|at| format!("the oldest data key is of {}", rfc3339_exact(at))));
-    lines.extend(values.iter().map(|(table, column, values)| format!("{table}.{column}: {values} sealed")));
+    lines.extend(oldest.map(|at| format!("oldest data key: {}", rfc3339_exact(at))));
+    lines.extend(values.iter().map(|(table, column, values)| format!("{table}.{column}: {values} encrypted")));
     Ok(lines.join("\n"))
 }

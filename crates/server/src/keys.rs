@@ -36,21 +36,19 @@ pub struct Keys {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or created.
-    #[error("the key file {0} cannot be read or made")]
+    #[error("cannot read or create the key file {0}")]
     File(String, #[source] io::Error),
     /// The file is missing, but the database is encrypted with it.
-    #[error("there is no key file {0}, and the database is sealed with it: put the copy of it back that you kept")]
+    #[error("the key file {0} is missing, but the database is encrypted with it: restore your copy of it")]
     Missing(String),
     /// The file is not a Bedside key file.
-    #[error("the key file {0} does not hold 64 hexadecimal digits")]
+    #[error("the key file {0} does not contain 64 hexadecimal digits")]
     Malformed(String),
     /// Other users can read the file.
-    #[error(
-        "the key file {0} can be read by others: make it yours alone (chmod 600), or a new one if you are not sure"
-    )]
+    #[error("other users can read the key file {0}: run chmod 600, and replace the key if they may have read it")]
     Open(String),
     /// The operating system provides no random numbers, or key derivation failed.
-    #[error("no key could be made")]
+    #[error("cannot create or derive a key")]
     Unmade,
 }
 

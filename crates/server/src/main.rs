@@ -71,7 +71,7 @@ fn complain(failure: &dyn std::error::Error) {
     }
     let mut source = failure.source();
     while let Some(cause) = source {
-        let _ = writeln!(text, "  because: {cause}");
+        let _ = writeln!(text, "  caused by: {cause}");
         source = cause.source();
     }
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
@@ -92,7 +92,7 @@ fn say(line: &str) {
     if let Err(error) = written.and_then(|()| std::io::Write::flush(&mut out))
         && !OUTPUT_FAILED.swap(true, Ordering::Relaxed)
     {
-        let error = std::io::Error::other(format!("the output cannot be written to standard output: {error}"));
+        let error = std::io::Error::other(format!("cannot write to standard output: {error}"));
         complain(&error);
     }
 }
@@ -126,11 +126,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             }
             if let Some(cometchat) = &config.cometchat {
                 check_cometchat(cometchat).await?;
-                say("CometChat takes the key");
+                say("CometChat accepts the API key");
             }
             if config.mail.is_some() {
                 check_mail(&config).await?;
-                say("the mail server lets us in");
+                say("the mail server accepts the connection");
             }
         }
         Command::User(command) => {
@@ -139,17 +139,16 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 UserCommand::Add(user) => {
                     let as_json = user.json;
                     let id = operator.add_user(details::user(user)?).await?;
-                    say(&Made::one("User id", "id", id.to_string()).print(as_json));
+                    say(&Made::one("User ID", "id", id.to_string()).print(as_json));
                 }
                 UserCommand::Disable { user } => operator.set_disabled(&user, true).await?,
                 UserCommand::ForgetSecondStep { user } => operator.forget_second_step(&user).await?,
                 UserCommand::ForgetPasskeys { user } => operator.forget_passkeys(&user).await?,
                 UserCommand::ForgetProvider { user, all: _, issuer } => {
                     let configured = config.oidc.as_ref().map(|oidc| oidc.issuer.clone());
-                    let issuer =
-                        issuer.or(configured).ok_or("name the provider with --issuer: [oidc] is not configured")?;
+                    let issuer = issuer.or(configured).ok_or("use --issuer, because [oidc] is not configured")?;
                     let removed = operator.unlink_provider(user.as_deref(), &issuer).await?;
-                    say(&format!("{removed} connections with {issuer} were removed"));
+                    say(&format!("{removed} users unlinked from {issuer}"));
                 }
                 UserCommand::Reset { email, json } => {
                     let link = operator.reset_password(&email.parse::<EmailAddress>()?).await?;
@@ -171,7 +170,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             operator.store.close().await;
         }
         Command::Retention { apply } => {
-            let keeps = config.retention.keeps().ok_or("retention.days is not set: nothing is ever removed")?;
+            let keeps = config.retention.keeps().ok_or("retention.days is not set, so data is kept forever")?;
             let operator = operator(&config).await?;
             say(&operator.forget_old(keeps, apply).await?.to_string());
             operator.store.close().await;
@@ -202,7 +201,7 @@ async fn keys(mut config: Config, command: KeysCommand) -> Result<(), Failure> {
         KeysCommand::Rotate { older_than } => {
             let age = Duration::from_secs(u64::from(older_than) * 24 * 60 * 60);
             let rotated = rotate_keys(&*store, &SystemClock, age).await?;
-            say(&format!("{rotated} people and appointments have other data keys"));
+            say(&format!("data keys of {rotated} people and appointments rotated"));
         }
     }
     store.close().await;
@@ -239,7 +238,7 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
         AppointmentCommand::Add(new) => {
             let as_json = new.json;
             let (id, link) = operator.add_appointment(details::appointment(new)?).await?;
-            let made = Made::one("Appointment id", "id", id.to_string()).and("Patient link", "link", link);
+            let made = Made::one("Appointment ID", "id", id.to_string()).and("Patient link", "link", link);
             say(&made.print(as_json));
         }
         AppointmentCommand::Link { id, json } => {
@@ -259,10 +258,10 @@ async fn appointment(operator: &Operator, command: AppointmentCommand) -> Result
 }
 
 async fn integrator(operator: &Operator, command: IntegratorCommand) -> Result<(), Failure> {
-    let program = |id: &str| id.parse::<UserId>().map_err(|_| format!("{id:?} is not a program's id"));
+    let program = |id: &str| id.parse::<UserId>().map_err(|_| format!("{id:?} is not an integrator ID"));
     let say_key = |key: &NewKey, as_json| {
-        let made = Made::one("Integrator id", "id", key.user.to_string())
-            .and("Client id", "client_id", key.client_id.to_string())
+        let made = Made::one("Integrator ID", "id", key.user.to_string())
+            .and("Client ID", "client_id", key.client_id.to_string())
             .and("Client secret (shown once)", "client_secret", key.client_secret.reveal());
         say(&made.print(as_json));
     };
@@ -308,7 +307,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     reload_on_hangup(program.reloader())?;
     if let Some(links) = links {
         say(&format!(
-            "\nA demo clinic, with an appointment that is due now. Open both, in two windows of one browser:\n\n  \
+            "\nDemo clinic with an appointment that is due now. Open both links in two windows of one browser:\n\n  \
              provider  {}\n  patient   {}\n",
             links.provider, links.patient
         ));
@@ -326,7 +325,7 @@ fn reload_on_hangup(reloader: Reloader) -> std::io::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            tracing::info!("SIGHUP: reading the certificate and other renewed files again");
+            tracing::info!("SIGHUP received, reloading the certificate and other renewable files");
             reloader.reload();
         }
     });
@@ -335,7 +334,7 @@ fn reload_on_hangup(reloader: Reloader) -> std::io::Result<()> {
 
 fn day(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis())
-        .map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
+        .map_or_else(|_| "an unknown date".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
 /// Applies `--tls`. `self-signed` is for testing on a phone, so it also listens on the local network.
@@ -376,7 +375,7 @@ fn stop_signals() -> std::io::Result<(impl Future<Output = ()>, impl Future<Outp
 }
 
 fn appointment_id(text: &str) -> Result<AppointmentId, Failure> {
-    text.parse().map_err(|_| format!("{text:?} is not an appointment's id").into())
+    text.parse().map_err(|_| format!("{text:?} is not an appointment ID").into())
 }
 
 fn read_password() -> Result<String, Failure> {

@@ -27,7 +27,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         let mut given = parts.headers.get_all("idempotency-key").iter();
         let (Some(key), other) = (given.next(), given.next()) else { return Ok(Self(None)) };
         let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.trim().len()) && other.is_none());
-        let key = key.ok_or(Error::BadRequest("Idempotency-Key is one text of 1 to 255 plain characters."))?;
+        let key = key.ok_or(Error::BadRequest("Idempotency-Key must be one value of 1 to 255 ASCII characters."))?;
         Ok(Self(Some(key.trim().to_owned())))
     }
 }

@@ -32,7 +32,7 @@ pub enum OperatorError {
     #[error("there is no {0}")]
     Missing(String),
     /// Another user has this e-mail address.
-    #[error("another user signs in with this e-mail address")]
+    #[error("another user already has this e-mail address")]
     EmailTaken,
     /// The password is not acceptable.
     #[error(transparent)]
@@ -108,7 +108,7 @@ pub struct Forgotten {
 impl fmt::Display for Forgotten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { applied, appointments, reasons, messages, held } = self;
-        let verb = if *applied { "removed" } else { "to remove (run it again with --apply)" };
+        let verb = if *applied { "deleted" } else { "to delete (run again with --apply)" };
         write!(
             f,
             "{verb}: {reasons} reasons and {messages} messages of {appointments} appointments; {held} are under legal hold"
@@ -257,7 +257,7 @@ impl Operator {
         let account = account.ok_or_else(|| OperatorError::Missing("user with this e-mail address".to_owned()))?;
         if account.disabled_at.is_some() {
             return Err(OperatorError::Invalid(
-                "their account is disabled: enable it with `bedside user enable`".to_owned(),
+                "the account is disabled: enable it with `bedside user enable`".to_owned(),
             ));
         }
         let now = self.clock.now();
@@ -407,7 +407,7 @@ impl Operator {
             (Ok(id), _) => id,
             (Err(_), Ok(email)) => self.store.get_account(&email).await?.ok_or_else(missing)?.user,
             (Err(_), Err(_)) => {
-                return Err(OperatorError::Invalid(format!("{named:?} is neither a user's id nor an e-mail address")));
+                return Err(OperatorError::Invalid(format!("{named:?} is neither a user ID nor an e-mail address")));
             }
         };
         self.store.get_person(id).await?.ok_or_else(missing)

@@ -37,7 +37,7 @@ impl PersonFault {
             Self::NoName => "Give a name with at least one letter or digit.",
             Self::LongName => "A name has at most 200 characters.",
             Self::Specialty => "A specialty has 1 to 200 characters, with at least one letter or digit.",
-            Self::BirthDate => "Check the year of the date of birth: it lies in the last 130 years.",
+            Self::BirthDate => "Check the year of the date of birth. It must be within the last 130 years.",
             Self::Unreadable => "Some characters of this text can't be read. Please type it again.",
         }
     }

@@ -71,7 +71,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The listen address is in use or does not belong to this host.
-    #[error("cannot listen on {address} (server.listen): {source}. Stop what uses it, or choose another port")]
+    #[error("cannot listen on {address} (server.listen): {source}. Stop the program using it, or choose another port")]
     Listen {
         /// The configured address.
         address: SocketAddr,
@@ -79,7 +79,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The database folder cannot be created.
-    #[error("cannot make the folder {folder} (database.path): {source}. Choose one that this user may write to")]
+    #[error("cannot create the folder {folder} (database.path): {source}. Choose one that this user can write to")]
     Folder {
         /// The folder.
         folder: String,
@@ -96,7 +96,7 @@ pub enum StartError {
     #[error("{0} (database.path)")]
     Claim(#[from] ClaimError),
     /// An interrupted restore cannot be completed.
-    #[error("a restore was interrupted and cannot be finished: {0}")]
+    #[error("cannot complete an interrupted restore: {0}")]
     Restore(#[from] BackupError),
     /// The database is damaged, after a crash or because a copy was put in its place.
     #[error("the database {path} is damaged. Restore a backup with `bedside restore`", path = path.display())]
@@ -129,7 +129,7 @@ pub enum StartError {
     Oidc(String),
     /// This build does not include the CometChat client.
     #[error(
-        "[cometchat]: this build is without CometChat's own client, which has a licence of its own. Build with `cargo xtask build --cometchat`, or take the section out"
+        "[cometchat]: this build does not include CometChat's client, which has its own licence. Build with `cargo xtask build --cometchat`, or remove the section"
     )]
     NoCometChatClient,
     /// The root key is missing or unusable.
@@ -139,7 +139,7 @@ pub enum StartError {
     #[error(transparent)]
     Passwords(#[from] PasswordError),
     /// An operating system error.
-    #[error("the program stopped: {0}")]
+    #[error("the server stopped: {0}")]
     Io(#[from] io::Error),
 }
 
@@ -261,7 +261,7 @@ impl Program {
         let assets = Assets::load();
         if !assets.is_built() {
             tracing::warn!(
-                "the browser client is not built, so calls do not work: run `cargo xtask build`, then build and start again"
+                "browser client is not built, so calls do not work: run `cargo xtask build`, then rebuild and restart"
             );
         }
         let (media, media_events) = MediaServer::start(&config.media)?;
@@ -396,7 +396,7 @@ impl Program {
         };
         // One limit for the whole shutdown: the process exits even if a disk or a page does not respond.
         let result = tokio::time::timeout(STOP_LIMIT, stopping).await.unwrap_or_else(|_| {
-            tracing::error!(seconds = STOP_LIMIT.as_secs(), "stopping takes too long, ending now");
+            tracing::error!(seconds = STOP_LIMIT.as_secs(), "graceful shutdown timed out, exiting");
             Ok(())
         });
         if let Some(renewal) = renewal {
@@ -442,15 +442,15 @@ async fn finish(app: &App) {
     let media = app.media.clone();
     // Runs on a helper thread because `shutdown` blocks while it joins threads.
     if Aside::new("bedside-stop", GRACE).run(move || media.shutdown()).await.is_err() {
-        tracing::error!("media workers did not end in time");
+        tracing::error!("media workers did not stop in time");
     }
     app.journeys.stop().await;
     if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
-        tracing::error!(%error, "when sessions were used last is not written down");
+        tracing::error!(%error, "cannot save when sessions were last used");
     }
     write_down_reads(app).await;
     if let Err(error) = app.refusals.finish(&*app.store).await {
-        tracing::error!(%error, "cannot write counted refusals into the audit log");
+        tracing::error!(%error, "cannot write counted refusals to the audit log");
     }
     app.heads.keep().await;
     app.store.close().await;
@@ -461,9 +461,9 @@ async fn drained(app: &App, asked: impl Future<Output = ()>) {
     asked.await;
     let time = app.config.server.drain();
     let until = app.clock.now() + time;
-    tracing::info!(seconds = time.as_secs(), "stopping: visits under way may go on, nothing new begins");
+    tracing::info!(seconds = time.as_secs(), "graceful shutdown started, visits in progress may continue");
     if tokio::time::timeout(time, app.hub.drain(until)).await.is_err() {
-        tracing::info!("the time is over: visits under way are asked to come back");
+        tracing::info!("drain time is over, disconnecting visits in progress");
     }
 }
 
@@ -581,7 +581,7 @@ async fn write_down_seen(app: App, beat: Beat) {
         every.tick().await;
         match app.sessions.seen.write_down(&*app.store).await {
             Ok(()) => beat.beat(),
-            Err(error) => tracing::error!(%error, "when sessions were used last could not be written down"),
+            Err(error) => tracing::error!(%error, "cannot save when sessions were last used"),
         }
         write_down_reads(&app).await;
     }
@@ -589,7 +589,7 @@ async fn write_down_seen(app: App, beat: Beat) {
 
 async fn write_down_reads(app: &App) {
     if let Err(error) = app.reads.write_down(&*app.store).await {
-        tracing::error!(%error, "cannot write reads of appointments into the audit log");
+        tracing::error!(%error, "cannot write appointment accesses to the audit log");
     }
 }
 
@@ -609,10 +609,10 @@ async fn sweep(app: App, beat: Beat) {
         }
         app.reads.sweep(app.clock.now());
         if let Err(error) = app.refusals.sweep(&*app.store, app.clock.now()).await {
-            tracing::error!(%error, "cannot write counted refusals into the audit log");
+            tracing::error!(%error, "cannot write counted refusals to the audit log");
         }
         if let Err(error) = sweep_sessions(&app).await {
-            tracing::error!(%error, "ended sessions could not be removed");
+            tracing::error!(%error, "cannot delete expired sessions and requests");
         }
     }
 }

@@ -108,7 +108,7 @@ impl Tasks {
                     tracing::debug!(task = known.name, "background task finished");
                     return;
                 }
-                tracing::error!(task = known.name, "background task panicked, restarting it");
+                tracing::error!(task = known.name, "background task panicked, restarting");
                 sleep(PAUSE).await;
                 known.restarts.fetch_add(1, Ordering::Relaxed);
                 *known.restarted_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

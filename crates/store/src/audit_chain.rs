@@ -118,10 +118,10 @@ pub enum ChainFault {
     #[error("line {0} of the audit log is missing")]
     Missing(i64),
     /// A row, or an earlier row without its own hash, was changed.
-    #[error("line {0} of the audit log is not what was written")]
+    #[error("line {0} of the audit log was altered")]
     Altered(i64),
     /// A row without a hash follows rows that have one.
-    #[error("line {0} of the audit log was not written by this program")]
+    #[error("line {0} of the audit log was not written by Bedside")]
     Unsealed(i64),
 }
 

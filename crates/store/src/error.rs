@@ -33,7 +33,7 @@ pub enum StoreError {
     #[error("the database is busy")]
     Busy,
     /// The database failed because of the operating system or the file.
-    #[error("the database failed: {fault}")]
+    #[error("database error: {fault}")]
     Unavailable {
         /// The kind of failure.
         fault: StorageFault,

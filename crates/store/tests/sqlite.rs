@@ -86,7 +86,7 @@ async fn after_a_full_disk_has_space_again_the_next_write_works() {
         }
     }
     let failed = failed.expect("the disk is full");
-    assert_eq!(failed.to_string(), "the database failed: the disk is full", "{failed:?}");
+    assert_eq!(failed.to_string(), "database error: the disk is full", "{failed:?}");
     assert!(store.get_appointment(appointment_id(10)).await.unwrap().is_some(), "reads still work");
     disk.empty();
     store.check_writable().await.unwrap();
@@ -109,7 +109,7 @@ async fn what_storage_failed_with_is_named() {
     std::fs::write(&file, bytes).unwrap();
     let store = SqliteStore::open(&file).await.unwrap();
     let failed = store.check_contents().await.unwrap_err();
-    assert_eq!(failed.to_string(), "the database failed: the database file is damaged");
+    assert_eq!(failed.to_string(), "database error: the database file is damaged");
     assert!(matches!(failed, StoreError::Unavailable { fault: StorageFault::Damaged, .. }));
 }
 

@@ -133,13 +133,13 @@ struct CometChatData {
 #[utoipa::path(
     get,
     path = "/api/appointments/{id}",
-    params(("id" = String, Path, description = "The appointment's id")),
+    params(("id" = String, Path, description = "Appointment ID")),
     security(("session" = []), ("visit" = []), ("token" = ["appointments:read"])),
     responses(
-        (status = 200, body = inline(Success<AppointmentData>), description = "The appointment"),
+        (status = 200, body = inline(Success<AppointmentData>), description = "Appointment"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "A token without the scope"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "The token lacks the required scope"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not found, or no access"),
     ),
 )]
 pub(crate) async fn get(State(app): State<App>, arranging: Arranging<Reading>) -> Json<Success<AppointmentData>> {

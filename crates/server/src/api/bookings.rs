@@ -71,10 +71,10 @@ pub(crate) struct NewAppointment {
     params(Between),
     security(("session" = []), ("token" = ["appointments:read"])),
     responses(
-        (status = 200, body = inline(Success<Vec<AppointmentData>>), description = "The appointments"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "No such time, or too long a one"),
+        (status = 200, body = inline(Success<Vec<AppointmentData>>), description = "Appointments"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Invalid time range, or longer than 31 days"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither front desk staff nor a token with the required scope"),
     ),
 )]
 pub(crate) async fn list(
@@ -84,7 +84,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Success<Vec<AppointmentData>>>, Error> {
     let (from, until) = (moment(&between.from)?, moment(&between.until)?);
     if !(0..=LONGEST_MILLIS).contains(&(until.as_millis() - from.as_millis())) {
-        return Err(Error::BadRequest("`until` is at most 31 days after `from`."));
+        return Err(Error::BadRequest("`until` must not be before `from`, and at most 31 days after it."));
     }
     let principal = clerk.identity.principal;
     let by = matches!(principal.scope, Scope::Token(_)).then_some(principal.user);
@@ -101,16 +101,16 @@ pub(crate) async fn list(
 #[utoipa::path(
     post,
     path = "/api/appointments",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The request's own name, 1 to 255 characters: the same request under the same name within a day is done once")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Idempotency key, 1 to 255 characters. A repeated request with the same key within a day has no further effect")),
     request_body = NewAppointment,
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
-        (status = 200, body = inline(Success<AppointmentData>), description = "It is booked"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "It cannot be booked like that"),
+        (status = 200, body = inline(Success<AppointmentData>), description = "Appointment booked"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Invalid appointment"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "One of the two has another appointment at that time"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "Another request had this Idempotency-Key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither front desk staff nor a token with the required scope"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "The patient or the provider has another appointment at that time"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The Idempotency-Key was used for a different request"),
     ),
 )]
 pub(crate) async fn create(
@@ -146,7 +146,7 @@ pub(crate) async fn create(
             return made_before(&app, &clerk.identity, AppointmentId::new(made)).await;
         }
         return Err(Error::Conflict(
-            "One of the two has another appointment at that time. To book it all the same, set `allowOverlap`.",
+            "The patient or the provider has another appointment at that time. To book anyway, set `allowOverlap`.",
         ));
     }
     let checked = booking.check(&app.rules, Some(actor.user), now);
@@ -198,14 +198,14 @@ async fn made_before(
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/cancel",
-    params(("id" = String, Path, description = "The appointment's id")),
+    params(("id" = String, Path, description = "Appointment ID")),
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
-        (status = 200, body = inline(Success<AppointmentData>), description = "It is cancelled"),
+        (status = 200, body = inline(Success<AppointmentData>), description = "Appointment cancelled"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is cancelled already, took place, was missed, or is under way"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither front desk staff nor a token with the required scope"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not found, or no access"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Already cancelled, completed, missed or in progress"),
     ),
 )]
 pub(crate) async fn cancel(
@@ -226,7 +226,7 @@ pub(crate) async fn cancel(
 /// # Errors
 /// [`Error::BadRequest`] if the person does not exist.
 pub(crate) async fn person(store: &dyn Store, id: UserId) -> Result<Person, Error> {
-    store.get_person(id).await?.ok_or(Error::BadRequest("There is no such person."))
+    store.get_person(id).await?.ok_or(Error::BadRequest("This person does not exist."))
 }
 
 /// Loads a clinician. Patients cannot be booked as providers, because having been a provider makes a person count as a
@@ -242,7 +242,8 @@ async fn clinician(store: &dyn Store, id: UserId) -> Result<Person, Error> {
 
 /// Parses an RFC 3339 timestamp.
 fn moment(text: &str) -> Result<Timestamp, Error> {
-    let at: jiff::Timestamp =
-        text.parse().map_err(|_| Error::BadRequest("Write moments as RFC 3339, such as 2026-11-23T14:00:00Z."))?;
+    let at: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| Error::BadRequest("Times must be in RFC 3339 format, such as 2026-11-23T14:00:00Z."))?;
     Ok(Timestamp::from_millis(at.as_millisecond()))
 }

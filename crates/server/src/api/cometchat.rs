@@ -49,11 +49,11 @@ pub(crate) struct UserAnswer {
     request_body = UserRequest,
     security(("session" = []), ("visit" = [])),
     responses(
-        (status = 200, body = UserAnswer, description = "The token"),
+        (status = 200, body = UserAnswer, description = "Auth token"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "For somebody else, or for a companion: its calls are for two"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "No CometChat here, or not your appointment"),
-        (status = 502, body = Problem, content_type = "application/problem+json", description = "CometChat did not do it"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Requested for another user, or by a companion: CometChat calls connect only patient and provider"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "CometChat is not configured, or the appointment is not found"),
+        (status = 502, body = Problem, content_type = "application/problem+json", description = "CometChat request failed"),
     ),
 )]
 pub(crate) async fn user(
@@ -123,7 +123,7 @@ pub(crate) async fn webhook(State(app): State<App>, headers: HeaderMap, body: By
         return Err(Error::WebhookRefused);
     }
     let report: Report =
-        serde_json::from_slice(&body).map_err(|_| Error::BadRequest("This is not a report of CometChat's."))?;
+        serde_json::from_slice(&body).map_err(|_| Error::BadRequest("The body is not a CometChat webhook report."))?;
     let now = app.clock.now();
     let Some(report) = report.to_remember(now) else { return Ok(()) };
     let mut transaction = app.store.begin().await?;

@@ -75,15 +75,15 @@ pub(crate) struct InviteData {
 #[utoipa::path(
     post,
     path = "/api/appointments/{id}/invites",
-    params(("id" = String, Path, description = "The appointment's id")),
+    params(("id" = String, Path, description = "Appointment ID")),
     request_body = NewInvite,
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
-        (status = 200, body = inline(Success<InviteData>), description = "The link"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not for the provider, who signs in"),
+        (status = 200, body = inline(Success<InviteData>), description = "New link"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Providers sign in and have no links"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither the provider, nor front desk staff, nor a token with the required scope"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not found, or no access"),
     ),
 )]
 pub(crate) async fn create(
@@ -94,7 +94,7 @@ pub(crate) async fn create(
     let Arranging { appointment, identity, .. } = arranging;
     let user = new.user_id.unwrap_or(appointment.participants.patient.id);
     if user == appointment.participants.provider.id {
-        return Err(Error::BadRequest("Providers sign in: there are no links for them."));
+        return Err(Error::BadRequest("Providers sign in. They don't need a link."));
     }
     let mut transaction = app.store.begin().await?;
     let data = link(&app, &mut *transaction, &appointment, user, identity.actor()).await?;
@@ -110,15 +110,15 @@ pub(crate) async fn create(
     delete,
     path = "/api/appointments/{id}/invites/{user}",
     params(
-        ("id" = String, Path, description = "The appointment's id"),
-        ("user" = String, Path, description = "Whose links"),
+        ("id" = String, Path, description = "Appointment ID"),
+        ("user" = String, Path, description = "User ID of the participant"),
     ),
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
         (status = 200, body = inline(Success<Nothing>), description = "Done"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, not yours, or nobody of it"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither the provider, nor front desk staff, nor a token with the required scope"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Appointment or participant not found, or no access"),
     ),
 )]
 pub(crate) async fn revoke(
@@ -147,17 +147,17 @@ pub(crate) struct Answer {
     post,
     path = "/api/appointments/{id}/admissions/{admission}",
     params(
-        ("id" = String, Path, description = "The appointment's id"),
-        ("admission" = String, Path, description = "Which, as signalling's `admissions` names it"),
+        ("id" = String, Path, description = "Appointment ID"),
+        ("admission" = String, Path, description = "Admission ID, from the signalling message `admissions`"),
     ),
     request_body = Answer,
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
         (status = 200, body = inline(Success<Nothing>), description = "Done"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Neither yes nor no"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Invalid decision"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, not yours, or answered before"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither the provider, nor front desk staff, nor a token with the required scope"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not found, no access, or already answered"),
     ),
 )]
 pub(crate) async fn answer(
@@ -176,18 +176,18 @@ pub(crate) async fn answer(
     post,
     path = "/api/appointments/{id}/companions",
     params(
-        ("id" = String, Path, description = "The appointment's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The request's own name, 1 to 255 characters: the same request under the same name within a day is done once"),
+        ("id" = String, Path, description = "Appointment ID"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Idempotency key, 1 to 255 characters. A repeated request with the same key within a day has no further effect"),
     ),
     request_body = NewCompanion,
     security(("session" = []), ("token" = ["appointments:write"])),
     responses(
-        (status = 200, body = inline(Success<InviteData>), description = "The link"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Nobody can be called that, or there are eight already"),
+        (status = 200, body = inline(Success<InviteData>), description = "New link"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Invalid name, or the visit already has eight participants"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not its provider, nor of the front desk"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Missing, or not yours"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "Another request had this Idempotency-Key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither the provider, nor front desk staff, nor a token with the required scope"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not found, or no access"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The Idempotency-Key was used for a different request"),
     ),
 )]
 pub(crate) async fn accompany(

@@ -40,7 +40,7 @@ pub(crate) struct Nothing {}
 #[openapi(
     info(
         title = "Bedside",
-        description = "Video visits. Errors are RFC 9457 problems. Someone else's appointment and a missing one answer alike.",
+        description = "Video visits for clinics. Errors are RFC 9457 problem details. Another user's appointment and a missing appointment cannot be distinguished.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -70,20 +70,24 @@ impl Modify for Proofs {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_default();
         for (name, cookie, what) in [
-            ("session", "__Host-bedside-session", "A sign-in. Without the `__Host-` prefix on plain-http localhost."),
+            (
+                "session",
+                "__Host-bedside-session",
+                "Session of a user. Without the `__Host-` prefix on plain-http localhost.",
+            ),
             (
                 "visit",
                 "__Host-bedside-visit",
-                "A link; each has a cookie of its own, whose name goes on after this. Without the `__Host-` prefix on plain-http localhost.",
+                "Session of a participant who joined by link. Each link has its own cookie: this name with a suffix. Without the `__Host-` prefix on plain-http localhost.",
             ),
         ] {
             let value = ApiKeyValue::with_description(cookie, what);
             components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Cookie(value)));
         }
-        let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("A client id and its secret."));
+        let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("Client ID and client secret."));
         components.add_security_scheme("client", SecurityScheme::Http(client.build()));
         let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-        let token = token.description(Some("An access token of `/api/token`, with the scopes named."));
+        let token = token.description(Some("Access token from `/api/token` with the listed scopes."));
         components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     }
 }
@@ -98,11 +102,11 @@ impl Modify for Refusals {
             for operation in changing.into_iter().filter_map(Option::as_mut) {
                 let with_body = operation.request_body.is_some();
                 let refusals = [
-                    ("400", "Missing or malformed", with_body),
-                    ("403", "From another site's page", true),
-                    ("408", "The request took too long to come", with_body),
-                    ("413", "More than 64 KiB", with_body),
-                    ("415", "Not JSON", with_body),
+                    ("400", "Missing or malformed body", with_body),
+                    ("403", "Cross-origin request", true),
+                    ("408", "Body not received in time", with_body),
+                    ("413", "Body larger than 64 KiB", with_body),
+                    ("415", "Body is not JSON", with_body),
                 ];
                 for (status, description, _) in refusals.into_iter().filter(|(.., applies)| *applies) {
                     let problem = Content::new(Some(Ref::from_schema_name("Problem")));

@@ -75,15 +75,15 @@ pub(crate) struct Standing {
 #[utoipa::path(
     post,
     path = "/api/people",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The request's own name, 1 to 255 characters: the same request under the same name within a day is done once")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Idempotency key, 1 to 255 characters. A repeated request with the same key within a day has no further effect")),
     request_body = NewPerson,
     security(("session" = []), ("token" = ["people:write"])),
     responses(
-        (status = 200, body = inline(Success<PersonData>), description = "Who was added"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Nobody can be called that"),
+        (status = 200, body = inline(Success<PersonData>), description = "Person added"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Invalid name, date of birth or specialty"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "Another request had this Idempotency-Key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Neither front desk staff nor a token with the required scope"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The Idempotency-Key was used for a different request"),
     ),
 )]
 pub(crate) async fn create(
@@ -119,9 +119,9 @@ pub(crate) async fn create(
     path = "/api/people",
     security(("session" = [])),
     responses(
-        (status = 200, body = inline(Success<Vec<ListedPerson>>), description = "The people"),
+        (status = 200, body = inline(Success<Vec<ListedPerson>>), description = "People"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not of the front desk"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not front desk staff"),
     ),
 )]
 pub(crate) async fn list(
@@ -137,15 +137,15 @@ pub(crate) async fn list(
 #[utoipa::path(
     put,
     path = "/api/people/{id}/standing",
-    params(("id" = String, Path, description = "The person's id")),
+    params(("id" = String, Path, description = "User ID")),
     request_body = Standing,
     security(("session" = [])),
     responses(
         (status = 200, body = inline(Success<Nothing>), description = "Done"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "You cannot shut yourself out"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Administrators cannot disable their own account"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not signed in"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Not an administrator"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such person"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "User not found"),
     ),
 )]
 pub(crate) async fn set_standing(
@@ -157,7 +157,7 @@ pub(crate) async fn set_standing(
     let id: UserId = id.parse().map_err(|_| Error::NotFound)?;
     let actor = clerk.identity.actor();
     if id == actor.user {
-        return Err(Error::BadRequest("You cannot shut yourself out."));
+        return Err(Error::BadRequest("You cannot disable your own account."));
     }
     app.store.get_person(id).await?.ok_or(Error::NotFound)?;
     let mut transaction = app.store.begin().await?;

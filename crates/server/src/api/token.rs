@@ -48,7 +48,7 @@ pub(crate) struct TokenRequest {
 /// Grant type (RFC 6749, section 4.4.2).
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "for the description alone")]
+#[expect(dead_code, reason = "used only in the OpenAPI description")]
 enum GrantType {
     ClientCredentials,
 }
@@ -76,10 +76,10 @@ pub(crate) struct TokenAnswer {
     request_body(content = inline(TokenRequest), content_type = "application/x-www-form-urlencoded"),
     security(("client" = [])),
     responses(
-        (status = 200, body = inline(TokenAnswer), description = "The token"),
+        (status = 200, body = inline(TokenAnswer), description = "Access token"),
         (status = 400, body = TokenProblem, description = "`invalid_request`, `unsupported_grant_type` or `invalid_scope`"),
-        (status = 401, body = TokenProblem, description = "`invalid_client`: a wrong client id or secret"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries"),
+        (status = 401, body = TokenProblem, description = "`invalid_client`: wrong client ID or secret"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many attempts"),
     ),
 )]
 pub(crate) async fn create(
@@ -92,13 +92,13 @@ pub(crate) async fn create(
     let (id, secret) = credentials(&headers, asked.as_ref())?;
     let key = client(&app, (id, address), &secret).await?;
     let Some(asked) = asked else {
-        let detail = "Send a form with grant_type=client_credentials, each field once.";
+        let detail = "Send a form with grant_type=client_credentials, and each field only once.";
         return Err(Error::Token(TokenFault::Request(detail)));
     };
     match asked.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Err(Error::Token(TokenFault::GrantType)),
-        None => return Err(Error::Token(TokenFault::Request("grant_type is missing: it is client_credentials."))),
+        None => return Err(Error::Token(TokenFault::Request("grant_type is missing. Use client_credentials."))),
     }
     let wanted: Grants = match asked.scope.as_deref() {
         Some(scope) => scope.parse().map_err(|_| Error::Token(TokenFault::Scope))?,
@@ -124,7 +124,7 @@ fn credentials(headers: &HeaderMap, asked: Option<&TokenRequest>) -> Result<(Uui
     let in_form = asked.and_then(|asked| asked.client_secret.clone());
     let found = if headers.contains_key(header::AUTHORIZATION) {
         if in_form.is_some() {
-            let detail = "Send client id and secret by HTTP Basic or in the form, not both.";
+            let detail = "Send the client ID and secret by HTTP Basic or in the form, not both.";
             return Err(Error::Token(TokenFault::Request(detail)));
         }
         basic(headers)

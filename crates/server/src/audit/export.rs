@@ -157,14 +157,14 @@ fn event(line: &AuditRow) -> Value {
         }),
         Some(user) => json!({ "requestor": true, "who": identified("user", user.to_string()) }),
         None if is_operators(line) => json!({ "requestor": true, "name": "the operator" }),
-        None => json!({ "requestor": false, "name": "nobody known, or the passing of time" }),
+        None => json!({ "requestor": false, "name": "unknown user, or the server" }),
     };
     let mut agents = vec![who];
     agents.extend(line.on_behalf_of.map(|user| {
-        json!({ "type": { "text": "on whose behalf" }, "requestor": false, "who": identified("user", user.to_string()) })
+        json!({ "type": { "text": "on behalf of" }, "requestor": false, "who": identified("user", user.to_string()) })
     }));
     agents.extend(line.link_made_by.map(|user| {
-        let kind = "made the link of the requestor's session";
+        let kind = "created the link of the requestor's session";
         json!({ "type": { "text": kind }, "requestor": false, "who": identified("user", user.to_string()) })
     }));
     let mut event = json!({

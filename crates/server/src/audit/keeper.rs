@@ -119,7 +119,7 @@ impl HeadKeeper {
             last_line = last,
             last_signed = signed,
             missing,
-            "the audit log is shorter than its signed heads: is this an older copy of the database?"
+            "audit log is shorter than its signed heads, the database may be an older copy"
         );
         self.state.lock().unwrap_or_else(PoisonError::into_inner).missing = Some(missing);
     }
@@ -138,7 +138,7 @@ impl HeadKeeper {
         written
             .map_err(|error| HeadError::Hangs(self.file.clone(), error))?
             .map_err(|error| HeadError::File(self.file.clone(), error))?;
-        tracing::info!(head.sequence, head.hash, head.at, head.signature, "the head of the audit log");
+        tracing::info!(head.sequence, head.hash, head.at, head.signature, "audit log head");
         *last = sequence;
         Ok(())
     }

@@ -29,23 +29,22 @@ pub struct AuditReport {
 
 impl fmt::Display for AuditReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} lines are as they were written; {} signed heads agree", self.lines, self.heads)?;
+        write!(f, "{} lines verified; {} signed heads match", self.lines, self.heads)?;
         if self.torn > 0 {
-            write!(f, "\n{} lines of the heads are incomplete: a crash or a full disk cut them off", self.torn)?;
+            write!(f, "\n{} lines of the head file are incomplete, cut off by a crash or a full disk", self.torn)?;
         }
         for (line, through) in &self.restores {
             match through - line {
                 ..0 => write!(f, "\nline {line}: the database was restored from a backup")?,
                 more => write!(
                     f,
-                    "\nline {line}: the database was restored from a backup; {} lines that were written after the backup are \
-                     not in it",
+                    "\nline {line}: the database was restored from a backup; {} lines written after it are missing",
                     more + 1
                 )?,
             }
         }
         if self.superseded > 0 {
-            write!(f, "\n{} signed heads are of lines that a restore took away", self.superseded)?;
+            write!(f, "\n{} signed heads are of lines that a restore removed", self.superseded)?;
         }
         Ok(())
     }
@@ -61,10 +60,10 @@ pub enum AuditFault {
     #[error("line {0} of the audit log cannot be read")]
     Unreadable(i64),
     /// An entry has another hash than its signed head.
-    #[error("line {0} of the audit log, or one before it, is not what was signed")]
+    #[error("line {0} of the audit log, or an earlier line, differs from what was signed")]
     NotAsSigned(i64),
     /// A signed head refers to entries beyond the end of the log.
-    #[error("the audit log ends with line {last}, but there were {signed}")]
+    #[error("the audit log ends at line {last}, but {signed} lines were signed")]
     CutOff {
         /// Last entry in the database.
         last: i64,
@@ -73,7 +72,7 @@ pub enum AuditFault {
     },
     /// A line of the head file is not a head, or is not signed by the current key or by a retired key before its
     /// retirement.
-    #[error("line {0} of the heads was not signed with this key, nor with one before it")]
+    #[error("line {0} of the head file is not signed with the current key or an earlier one")]
     FalseHead(usize),
     /// No key to verify the heads with.
     #[error(transparent)]
@@ -228,7 +227,7 @@ mod tests {
         assert_eq!((joined.known.len(), joined.torn), (1, 1));
         let zeros = read(&format!("{one}\n\0\0\0\0\n{two}\n"), &signers).expect("zeros are no head");
         assert_eq!((zeros.known.len(), zeros.torn), (2, 0));
-        for wrong in [changed, one.replace("hash", "hush"), "nothing of ours".to_owned(), one + "x"] {
+        for wrong in [changed, one.replace("hash", "hush"), "not a head".to_owned(), one + "x"] {
             assert!(matches!(read(&format!("{two}\n{wrong}\n"), &signers), Err(AuditFault::FalseHead(2))), "{wrong}");
         }
     }

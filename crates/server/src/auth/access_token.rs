@@ -94,7 +94,7 @@ impl AccessTokens {
         };
         let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &claims, &self.signs).map_err(|error| {
-            tracing::error!(%error, "an access token could not be signed");
+            tracing::error!(%error, "cannot sign access token");
             Error::Internal
         })
     }

@@ -75,7 +75,7 @@ pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Ap
     let issuer = app.store.get_issuer(&claimed.iss).await?.ok_or(Error::NotFound)?;
     let claims = check(&header, text, &issuer.issuer, &issuer.jwks, &app.config.server.public_url, now);
     let Some(claims) = claims else {
-        refused(app, &issuer.issuer, "signature, key, audience or times are wrong");
+        refused(app, &issuer.issuer, "invalid signature, key, audience or times");
         return Err(Error::NotFound);
     };
     let grants = Grants { write: true, ..Grants::default() };
@@ -84,11 +84,11 @@ pub(crate) async fn read_join_token(app: &App, text: &str) -> Result<(Invite, Ap
     let appointment =
         sealed.open_to(&principal, Arrangement::Link).map_err(|denial| denied(denial, claims.appointment))?;
     if claims.role == Role::Provider && !issuer.vouches_for_providers {
-        refused(app, &issuer.issuer, "this issuer may not sign for providers");
+        refused(app, &issuer.issuer, "issuer is not trusted for providers");
         return Err(Error::NotFound);
     }
     if appointment.participants.role_of(claims.sub) != Some(claims.role) {
-        refused(app, &issuer.issuer, "the person is not in the appointment in this role");
+        refused(app, &issuer.issuer, "user does not have this role in the appointment");
         return Err(Error::NotFound);
     }
     let hash = name_of(&issuer.issuer, &claims.jti);
@@ -148,9 +148,9 @@ fn name_of(issuer: &str, jti: &str) -> InviteHash {
 /// # Errors
 /// The fault, as a message for the operator.
 pub(crate) fn check_keys(jwks: &str) -> Result<String, String> {
-    let keys: JwkSet = serde_json::from_str(jwks).map_err(|error| format!("that is no JWK Set (RFC 7517): {error}"))?;
+    let keys: JwkSet = serde_json::from_str(jwks).map_err(|error| format!("not a JWK Set (RFC 7517): {error}"))?;
     if keys.keys.is_empty() {
-        return Err("there is no key in it".to_owned());
+        return Err("the JWK Set contains no keys".to_owned());
     }
     for key in &keys.keys {
         check_key(key)?;
@@ -160,15 +160,17 @@ pub(crate) fn check_keys(jwks: &str) -> Result<String, String> {
 }
 
 fn check_key(key: &Jwk) -> Result<(), String> {
-    let name = key.common.key_id.as_deref().ok_or("a key has no name (kid)")?;
+    let name = key.common.key_id.as_deref().ok_or("a key has no key ID (kid)")?;
     match &key.algorithm {
-        AlgorithmParameters::OctetKey(_) => return Err(format!("{name} is a shared secret; public keys are needed")),
+        AlgorithmParameters::OctetKey(_) => return Err(format!("key {name} is a shared secret: use a public key")),
         // A 2048-bit modulus is 342 base64url characters.
-        AlgorithmParameters::RSA(rsa) if rsa.n.len() < 342 => return Err(format!("{name} is shorter than 2048 bits")),
+        AlgorithmParameters::RSA(rsa) if rsa.n.len() < 342 => {
+            return Err(format!("key {name} is shorter than 2048 bits"));
+        }
         AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_) | AlgorithmParameters::OctetKeyPair(_) => {}
-        AlgorithmParameters::Other(_) | _ => return Err(format!("{name} is of a kind that is not known here")),
+        AlgorithmParameters::Other(_) | _ => return Err(format!("key {name} has an unsupported type")),
     }
-    DecodingKey::from_jwk(key).map(|_| ()).map_err(|error| format!("{name}: {error}"))
+    DecodingKey::from_jwk(key).map(|_| ()).map_err(|error| format!("key {name}: {error}"))
 }
 
 #[cfg(test)]

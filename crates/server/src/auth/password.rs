@@ -21,13 +21,13 @@ const QUEUE: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     /// Too many password checks are pending.
-    #[error("too many password checks are waiting")]
+    #[error("too many password checks are pending")]
     Busy,
     /// The password is shorter than 15 characters.
     #[error("the password must have at least {MIN_LENGTH} characters")]
     TooShort,
     /// The password is among the first that an attacker would guess.
-    #[error("the password is easy to guess: take four or more words that have nothing to do with each other")]
+    #[error("the password is easy to guess: use four or more unrelated words")]
     TooEasy,
     /// The password is longer than 1024 characters.
     #[error("the password must have at most {MAX_LENGTH} characters")]

@@ -53,7 +53,7 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
 fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, BACK) {
-        tracing::warn!(%error, "password checks run at the priority of everything else");
+        tracing::warn!(%error, "cannot lower the thread priority of password checks");
     }
 }
 

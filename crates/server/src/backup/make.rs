@@ -27,16 +27,16 @@ pub struct Made {
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "backup made and checked: {}", self.folder.display())?;
+        write!(f, "backup created and verified: {}", self.folder.display())?;
         match &self.audit_fault {
-            None => write!(f, "\nits audit log verifies, up to line {}", self.audit_line)?,
-            Some(fault) => write!(f, "\nWARNING: its audit log does not verify: {fault}")?,
+            None => write!(f, "\naudit log verified up to line {}", self.audit_line)?,
+            Some(fault) => write!(f, "\nWARNING: the audit log does not verify: {fault}")?,
         }
         if self.with_keys {
-            write!(f, "\nthe key is in it: anyone who has this folder can read the clinic's records")
+            write!(f, "\nthe key files are included: anyone with this folder can read the clinic's records")
         } else {
             let keys = self.root_keys.join(", ");
-            write!(f, "\nthe key is not in it: keep a copy of database.key elsewhere (root key {keys})")
+            write!(f, "\nthe key files are not included: keep a copy of database.key elsewhere (root key {keys})")
         }
     }
 }

@@ -47,14 +47,14 @@ impl Manifest {
         let text = std::fs::read(folder.join(MANIFEST)).map_err(|error| not_one(format!("{MANIFEST}: {error}")))?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| not_one(format!("{MANIFEST}: {error}")))?;
         if manifest.format != FORMAT {
-            return Err(not_one(format!("it has the format {}, which this version does not know", manifest.format)));
+            return Err(not_one(format!("format {} is not supported by this version", manifest.format)));
         }
         if !manifest.files.contains_key(DATABASE) {
-            return Err(not_one(format!("{DATABASE} is not in it")));
+            return Err(not_one(format!("{DATABASE} is missing")));
         }
         for (name, hash) in &manifest.files {
             if ![DATABASE, HEADS, CONFIG, KEY, OLD_KEY].contains(&name.as_str()) {
-                return Err(not_one(format!("{name:?} does not belong in a backup")));
+                return Err(not_one(format!("unexpected file {name:?}")));
             }
             let file = folder.join(name);
             if at(&file, hash_of(&file))? != *hash {

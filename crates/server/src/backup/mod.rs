@@ -30,7 +30,7 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The folder for the backup already exists.
-    #[error("{} exists already: name a new folder", .0.display())]
+    #[error("{} already exists: choose a new folder", .0.display())]
     Exists(PathBuf),
     /// The folder does not contain a complete backup.
     #[error("{} is not a complete backup: {fault}", folder.display())]
@@ -41,7 +41,7 @@ pub enum BackupError {
         fault: String,
     },
     /// A file of the backup was changed or is damaged.
-    #[error("{} is not as it was when the backup was made", .0.display())]
+    #[error("{} has changed since the backup was made", .0.display())]
     Changed(PathBuf),
     /// The copy of the database cannot be opened or is damaged.
     #[error("the copy of the database cannot be used")]

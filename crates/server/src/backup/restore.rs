@@ -44,14 +44,14 @@ pub struct Restored {
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { made_at, audit_line, missing, sessions, before } = self;
-        write!(f, "restored the backup of {made_at}; its audit log verifies, up to line {audit_line}")?;
+        write!(f, "restored the backup of {made_at}; audit log verified up to line {audit_line}")?;
         match missing {
-            0 => write!(f, "\nno later line of the audit log is known")?,
-            more => write!(f, "\n{more} later lines of the audit log are known, and what they were about is lost")?,
+            0 => write!(f, "\nno later audit log lines are known")?,
+            more => write!(f, "\n{more} later audit log lines are known: the changes that they recorded are lost")?,
         }
-        write!(f, "\n{sessions} sessions were ended: everybody signs in again, or opens their link again")?;
+        write!(f, "\n{sessions} sessions were ended: users must sign in or open their links again")?;
         if let Some(before) = before {
-            write!(f, "\nthe database of before is kept: {}", before.display())?;
+            write!(f, "\nthe previous database is kept: {}", before.display())?;
         }
         Ok(())
     }

@@ -55,17 +55,17 @@ impl Client {
     pub(crate) fn new(config: &CometChatConfig) -> Result<Self, CometChatError> {
         let fault = |what: &str| CometChatError::Unexpected(what.to_owned());
         let mut headers = HeaderMap::new();
-        let mut key = HeaderValue::from_str(config.api_key.expose_secret()).map_err(|_| fault("the key"))?;
+        let mut key = HeaderValue::from_str(config.api_key.expose_secret()).map_err(|_| fault("invalid API key"))?;
         key.set_sensitive(true);
         headers.insert(HeaderName::from_static("apikey"), key);
-        let app = HeaderValue::from_str(&config.app_id).map_err(|_| fault("the app id"))?;
+        let app = HeaderValue::from_str(&config.app_id).map_err(|_| fault("invalid app ID"))?;
         headers.insert(HeaderName::from_static("appid"), app);
         let http = reqwest::Client::builder()
             .default_headers(headers)
             .timeout(TRY)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|_| fault("TLS"))?;
+            .map_err(|_| fault("cannot set up TLS"))?;
         Ok(Self { http, base: config.api() })
     }
 
@@ -88,7 +88,7 @@ impl Client {
             if tried == TRIES || Instant::now() + pause + TRY > deadline {
                 return Err(error);
             }
-            tracing::debug!(%error, path, tried, "CometChat is tried again");
+            tracing::debug!(%error, path, tried, "retrying CometChat request");
             sleep(pause).await;
             wait *= 2;
             tried += 1;
@@ -106,14 +106,14 @@ impl Client {
             request = request.json(body);
         }
         let unreachable = |error: &reqwest::Error| {
-            let why = if error.is_timeout() { "it took too long" } else { "no connection" };
+            let why = if error.is_timeout() { "timed out" } else { "no connection" };
             Failure::Passing(CometChatError::Unreachable(why.to_owned()), None)
         };
         let response = request.send().await.map_err(|error| unreachable(&error))?;
         let (status, asked) = (response.status(), retry_after(response.headers()));
         let text = response.bytes().await.map_err(|error| unreachable(&error))?;
         if text.len() > MAX_ANSWER {
-            return Err(Failure::Final(CometChatError::Unexpected("a very long answer".to_owned())));
+            return Err(Failure::Final(CometChatError::Unexpected("response too large".to_owned())));
         }
         let envelope: Option<Envelope<T>> = serde_json::from_slice(&text).ok();
         match envelope {

@@ -7,28 +7,28 @@ pub(crate) enum CometChatError {
     #[error("CometChat cannot be reached ({0})")]
     Unreachable(String),
     /// The rate limit was reached, after retries.
-    #[error("CometChat takes no more requests for now")]
+    #[error("CometChat rate limit reached")]
     Busy,
     /// The key is unknown, or belongs to another app or region.
-    #[error("CometChat does not know the key, or not in this app and region ({0})")]
+    #[error("CometChat does not accept the API key for this app and region ({0})")]
     WrongKey(String),
     /// The key does not have the required permission.
-    #[error("CometChat's key may not do this ({0})")]
+    #[error("the CometChat API key lacks a permission ({0})")]
     NoAccess(String),
     /// The account's plan does not include the feature.
-    #[error("CometChat's plan does not cover this ({0})")]
+    #[error("the CometChat plan does not include this feature ({0})")]
     Plan(String),
     /// The user does not exist or is deactivated.
-    #[error("CometChat does not know this person")]
+    #[error("the user does not exist at CometChat")]
     NoUser,
     /// The user already exists.
-    #[error("CometChat knows this person already")]
+    #[error("the user already exists at CometChat")]
     UserExists,
     /// Any other error code returned by CometChat.
-    #[error("CometChat refused: {0}")]
+    #[error("CometChat refused the request: {0}")]
     Refused(String),
     /// A response that does not match CometChat's documentation.
-    #[error("CometChat answered in an unexpected way ({0})")]
+    #[error("unexpected response from CometChat ({0})")]
     Unexpected(String),
 }
 
@@ -36,15 +36,17 @@ impl CometChatError {
     /// Returns what an operator can do about the error.
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) => "Check that this machine reaches *.cometchat.io on port 443, and cometchat.region.",
-            Self::Busy => "Wait, or ask CometChat for a higher limit: the free plan takes 500 requests a minute.",
+            Self::Unreachable(_) => {
+                "Check cometchat.region, and that this machine can reach *.cometchat.io on port 443."
+            }
+            Self::Busy => "Wait, or ask CometChat for a higher limit. The free plan allows 500 requests per minute.",
             Self::WrongKey(_) => {
                 "Check cometchat.app_id, cometchat.region and cometchat.api_key against the app's dashboard."
             }
             Self::NoAccess(_) => "Use the REST API key (scope fullAccess), not the auth key.",
-            Self::Plan(_) => "Look at the plan and its limits in CometChat's dashboard.",
+            Self::Plan(_) => "Check the plan and its limits in CometChat's dashboard.",
             Self::NoUser | Self::UserExists | Self::Refused(_) | Self::Unexpected(_) => {
-                "Try again. If it stays, ask CometChat's support with the code."
+                "Try again. If the error persists, send the code to CometChat's support."
             }
         }
     }

@@ -35,6 +35,6 @@ pub(crate) async fn revoke_due(app: &App, job: &Job) -> Outcome {
         return Outcome::Done;
     }
     let wait = job.wait().as_secs();
-    tracing::warn!(%error, remedy = error.remedy(), job = %job.id, wait, "CometChat tokens not revoked, trying later");
+    tracing::warn!(%error, remedy = error.remedy(), job = %job.id, wait, "CometChat tokens not revoked, retrying");
     Outcome::Later
 }

@@ -33,11 +33,11 @@ impl ClinicConfig {
 
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.name.trim().is_empty() || self.name.len() > 100 {
-            return Err("clinic.name: give the clinic a name of 1 to 100 characters".to_owned());
+            return Err("clinic.name: must have 1 to 100 characters".to_owned());
         }
         if self.find_zone().is_none() {
             return Err(format!(
-                "clinic.time_zone: there is no zone {:?}; give an IANA name such as \"Europe/Vienna\"",
+                "clinic.time_zone: unknown time zone {:?}; use an IANA name such as \"Europe/Vienna\"",
                 self.time_zone
             ));
         }

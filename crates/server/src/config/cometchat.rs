@@ -40,25 +40,25 @@ impl CometChatConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
         if !plain(&self.app_id) {
-            return Err("cometchat.app_id: give the App ID of your CometChat app, letters and digits".to_owned());
+            return Err("cometchat.app_id: set the App ID of your CometChat app (letters and digits)".to_owned());
         }
         if !["us", "eu", "in"].contains(&self.region.as_str()) {
-            return Err("cometchat.region: say us, eu or in, as the dashboard does".to_owned());
+            return Err("cometchat.region: must be us, eu or in, as shown in the dashboard".to_owned());
         }
         if self.api_key.expose_secret().trim().is_empty() {
-            return Err("cometchat.api_key: give the REST API key".to_owned());
+            return Err("cometchat.api_key: set the REST API key".to_owned());
         }
         if self.webhook.as_ref().is_some_and(|webhook| !is_credentials(webhook.expose_secret())) {
-            return Err("cometchat.webhook: give name:password, the password with at least 20 characters".to_owned());
+            return Err("cometchat.webhook: must be name:password; the password needs 20 characters or more".to_owned());
         }
         let secure = |url: &str| url.starts_with("https://") || url.starts_with("http://127.0.0.1");
         if self.api_url.as_deref().is_some_and(|url| !secure(url)) {
-            return Err("cometchat.api_url: give an https address".to_owned());
+            return Err("cometchat.api_url: must be an https URL".to_owned());
         }
         let host =
             |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
         if self.client_host.as_deref().is_some_and(|text| !host(text)) {
-            return Err("cometchat.client_host: give a host, or host:port".to_owned());
+            return Err("cometchat.client_host: must be a host or host:port".to_owned());
         }
         Ok(())
     }

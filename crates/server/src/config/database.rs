@@ -35,7 +35,7 @@ impl DatabaseConfig {
         self.audit_heads.clone().unwrap_or_else(|| self.path.with_extension("heads"))
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "all sections alike; the store names what it cannot open")]
+    #[expect(clippy::unnecessary_wraps, reason = "same signature for all sections; the store checks the paths")]
     pub(super) fn validate(&self) -> Result<(), String> {
         Ok(())
     }

@@ -7,7 +7,7 @@ pub(super) fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S
     serializer.serialize_str("(secret)")
 }
 
-#[expect(clippy::ref_option, reason = "as serde calls it")]
+#[expect(clippy::ref_option, reason = "signature required by serde")]
 pub(super) fn hidden_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     match secret {
         Some(secret) => hidden(secret, serializer),

@@ -55,19 +55,19 @@ impl MailConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
         if self.host.is_empty() || !plain(&self.host) {
-            return Err("mail.host: give the name of the mail server, such as smtp.example.org".to_owned());
+            return Err("mail.host: set the host name of the mail server, such as smtp.example.org".to_owned());
         }
         if self.port == Some(0) {
-            return Err("mail.port: give 1 to 65535".to_owned());
+            return Err("mail.port: must be 1 to 65535".to_owned());
         }
         if self.tls == MailTls::None && !is_loopback(&self.host) {
-            return Err("mail.tls: none is for a mail server on this machine; say implicit or starttls".to_owned());
+            return Err("mail.tls: none is only for a mail server on this machine; use implicit or starttls".to_owned());
         }
         if self.user.is_some() != self.password.is_some() {
-            return Err("mail.user: give user and password, or neither".to_owned());
+            return Err("mail.user: set both user and password, or neither".to_owned());
         }
         if self.from.parse::<Mailbox>().is_err() {
-            return Err("mail.from: write it like Riverside Clinic <visits@example.org>".to_owned());
+            return Err("mail.from: must have the form Riverside Clinic <visits@example.org>".to_owned());
         }
         Ok(())
     }

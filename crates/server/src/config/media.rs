@@ -55,23 +55,23 @@ impl MediaConfig {
     pub fn validate(&self) -> Result<(), String> {
         let workers = self.worker_count();
         if workers > Self::MOST_WORKERS {
-            return Err(format!("media.workers: {workers} is too many; write at most {}", Self::MOST_WORKERS));
+            return Err(format!("media.workers: {workers} is too many; use at most {}", Self::MOST_WORKERS));
         }
         if self.port != 0 && usize::from(self.port) + workers - 1 > usize::from(u16::MAX) {
             return Err(format!(
-                "media.port: {} leaves no room for {workers} workers, each with a port; write a lower port",
+                "media.port: {} is too high for {workers} workers with one port each; use a lower port",
                 self.port
             ));
         }
         if self.bind.is_multicast() {
-            return Err(format!("media.bind: {} is no address of a machine; write ::", self.bind));
+            return Err(format!("media.bind: {} is not the address of a machine; use ::", self.bind));
         }
         let unusable = |address: &&IpAddr| address.is_unspecified() || address.is_multicast();
         if let Some(address) = self.public_addresses.iter().find(unusable) {
-            return Err(format!("media.public_addresses: browsers cannot send to {address}; write the address itself"));
+            return Err(format!("media.public_addresses: browsers cannot send to {address}; use a unicast address"));
         }
         if self.public_addresses.len() > 8 {
-            return Err("media.public_addresses: at most 8 addresses are useful; write fewer".to_owned());
+            return Err("media.public_addresses: use at most 8 addresses".to_owned());
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl MetricsConfig {
 
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.token.is_some() && self.token_file.is_some() {
-            return Err("metrics.token_file: give a token or a file with one, not both".to_owned());
+            return Err("metrics.token_file: set metrics.token or metrics.token_file, not both".to_owned());
         }
         if self.token.as_ref().is_some_and(|token| !is_token(token)) {
             return Err(format!("metrics.token: {WANTED}"));
@@ -54,7 +54,7 @@ impl MetricsConfig {
     }
 }
 
-const WANTED: &str = "a token has at least 20 characters, none of them a space";
+const WANTED: &str = "a token must have at least 20 ASCII characters without spaces";
 
 fn is_token(token: &SecretString) -> bool {
     let token = token.expose_secret();

@@ -113,7 +113,7 @@ impl Config {
         if self.rules().offers(self.visits.call_backend) {
             Ok(())
         } else {
-            Err("visits.call_backend: cometchat needs the section [cometchat]".to_owned())
+            Err("visits.call_backend: cometchat requires the section [cometchat]".to_owned())
         }
     }
 

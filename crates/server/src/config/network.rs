@@ -21,7 +21,9 @@ impl TryFrom<String> for Network {
 
     fn try_from(text: String) -> Result<Self, String> {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(|a| IpNet::from(a.to_canonical())));
-        network.map(Self).map_err(|_| format!("{text:?} is no address and no network; write 127.0.0.1 or 10.0.0.0/8"))
+        network
+            .map(Self)
+            .map_err(|_| format!("{text:?} is not an IP address or network; write 127.0.0.1 or 10.0.0.0/8"))
     }
 }
 

@@ -53,24 +53,24 @@ impl OidcConfig {
         };
         let plain = self.issuer.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>".contains(&b));
         if !safe || !plain || self.issuer.len() > 500 {
-            return Err("oidc.issuer: give the provider's https address, exactly as it names itself".to_owned());
+            return Err("oidc.issuer: must be the OpenID provider's https URL, exactly as it names itself".to_owned());
         }
         if self.client_id.trim().is_empty() {
-            return Err("oidc.client_id: give what the provider knows this server by".to_owned());
+            return Err("oidc.client_id: set the client ID that is registered at the OpenID provider".to_owned());
         }
         if self.client_secret.expose_secret().trim().is_empty() {
-            return Err("oidc.client_secret: give the secret that the provider has made for this server".to_owned());
+            return Err("oidc.client_secret: set the client secret issued by the OpenID provider".to_owned());
         }
         if self.label.trim().is_empty() || self.label.chars().count() > 60 {
-            return Err("oidc.label: give what people call the provider, 1 to 60 characters".to_owned());
+            return Err("oidc.label: set the name of the OpenID provider for users, 1 to 60 characters".to_owned());
         }
         let word = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         if !self.scopes.iter().all(word) || !self.second_step.iter().all(word) {
-            return Err("oidc.scopes, oidc.second_step: give words without spaces".to_owned());
+            return Err("oidc.scopes, oidc.second_step: must be words without spaces".to_owned());
         }
         let domain = |text: &String| word(text) && text.contains('.') && !text.contains(['@', '*', '/']);
         if !self.trusted_email_domains.iter().all(domain) {
-            return Err("oidc.trusted_email_domains: give domains, such as example.org".to_owned());
+            return Err("oidc.trusted_email_domains: must be domains, such as example.org".to_owned());
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ impl RetentionConfig {
         if self.days.is_none_or(|days| (30..=36_500).contains(&days)) {
             Ok(())
         } else {
-            Err("retention.days: give 30 to 36500 days, or leave it out".to_owned())
+            Err("retention.days: must be 30 to 36500, or absent".to_owned())
         }
     }
 }

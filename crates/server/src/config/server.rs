@@ -101,14 +101,14 @@ impl AcmeConfig {
         let is_name = DnsName::try_from(host).is_ok() && host.parse::<IpAddr>().is_err();
         if !is_name || host.ends_with('.') || !host.contains('.') {
             return Err(format!(
-                "server.tls: mode = \"acme\" needs a public name on port 443 in server.public_url, not {public_url:?}"
+                "server.tls: mode = \"acme\" requires a public host name on port 443 in server.public_url, not {public_url:?}"
             ));
         }
         if !self.agree_to_terms {
-            return Err("server.tls.agree_to_terms: read the authority's terms, and write true if you agree".to_owned());
+            return Err("server.tls.agree_to_terms: read the authority's terms, and set true if you agree".to_owned());
         }
         if self.contact.parse::<EmailAddress>().is_err() {
-            return Err(format!("server.tls.contact: {:?} is no e-mail address", self.contact));
+            return Err(format!("server.tls.contact: {:?} is not an e-mail address", self.contact));
         }
         if !self.directory.starts_with("https://") {
             return Err(format!("server.tls.directory: {:?} must begin with https://", self.directory));
@@ -162,22 +162,22 @@ impl ServerConfig {
 
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.drain_seconds > 3_600 {
-            return Err(format!("server.drain_seconds: {} is too long; at most 3600", self.drain_seconds));
+            return Err(format!("server.drain_seconds: {} is too long; use at most 3600", self.drain_seconds));
         }
         self.limits.validate()?;
         let url = self.public_url.as_str();
         let Some((scheme, authority)) = url.split_once("://") else {
-            return Err(format!("server.public_url: {url:?} is no address; write https://your.name"));
+            return Err(format!("server.public_url: {url:?} is not a URL; write https://your.name"));
         };
         let plain = authority.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
         if authority.is_empty() || !plain {
             return Err(format!(
-                "server.public_url: {url:?} must be scheme and host only, without a path or a final /"
+                "server.public_url: {url:?} must be scheme and host only, without a path or trailing slash"
             ));
         }
         // Browsers send the origin in lower case; another spelling would not match.
         if url.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(format!("server.public_url: {url:?} must be in small letters"));
+            return Err(format!("server.public_url: {url:?} must be in lower case"));
         }
         let local = is_loopback(self.host());
         match scheme {
@@ -186,9 +186,9 @@ impl ServerConfig {
                 TlsConfig::Off | TlsConfig::SelfSigned | TlsConfig::Files { .. } => Ok(()),
             },
             "http" if local && self.tls == TlsConfig::Off => Ok(()),
-            "http" if local => Err("server.public_url: with server.tls on it begins with https://".to_owned()),
+            "http" if local => Err("server.public_url: must begin with https:// if server.tls is set".to_owned()),
             "http" => Err(format!(
-                "server.public_url: {url:?} must begin with https:// (browsers give no camera to http:// outside localhost)"
+                "server.public_url: {url:?} must begin with https:// (browsers block the camera on http:// outside localhost)"
             )),
             _ => Err(format!("server.public_url: {url:?} must begin with https://")),
         }

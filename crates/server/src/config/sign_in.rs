@@ -48,13 +48,13 @@ impl SignInConfig {
 
     pub(super) fn validate(&self) -> Result<(), String> {
         if !(1..=24 * 60).contains(&self.idle_minutes) {
-            return Err("sign_in.idle_minutes: give 1 to 1440 minutes".to_owned());
+            return Err("sign_in.idle_minutes: must be 1 to 1440".to_owned());
         }
         if !(1..=24 * 30).contains(&self.session_hours) {
-            return Err("sign_in.session_hours: give 1 to 720 hours".to_owned());
+            return Err("sign_in.session_hours: must be 1 to 720".to_owned());
         }
         if !(1..=64).contains(&self.password_workers) {
-            return Err("sign_in.password_workers: give 1 to 64".to_owned());
+            return Err("sign_in.password_workers: must be 1 to 64".to_owned());
         }
         Ok(())
     }

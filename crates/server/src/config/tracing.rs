@@ -15,7 +15,7 @@ impl TracingConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         match &self.otlp_endpoint {
             Some(endpoint) if !is_endpoint(endpoint) => Err(format!(
-                "tracing.otlp_endpoint: {endpoint:?} is no address of a collector; write https://collector.example.org, or http://127.0.0.1:4318 for one on this machine"
+                "tracing.otlp_endpoint: {endpoint:?} is not a collector URL; use https://collector.example.org, or http://127.0.0.1:4318 for one on this machine"
             )),
             Some(_) | None => Ok(()),
         }

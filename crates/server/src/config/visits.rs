@@ -69,23 +69,23 @@ impl VisitsConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         let week = 7 * 24 * 60;
         if self.early_minutes > week || self.late_minutes > week {
-            return Err("visits.early_minutes, visits.late_minutes: give at most a week (10080)".to_owned());
+            return Err("visits.early_minutes, visits.late_minutes: must be at most a week (10080)".to_owned());
         }
         if !(1..=3600).contains(&self.ring_seconds) {
-            return Err("visits.ring_seconds: give 1 to 3600 seconds".to_owned());
+            return Err("visits.ring_seconds: must be 1 to 3600".to_owned());
         }
         if !(30..=86_400).contains(&self.seat_held_seconds) {
-            return Err("visits.seat_held_seconds: give 30 to 86400 seconds".to_owned());
+            return Err("visits.seat_held_seconds: must be 30 to 86400".to_owned());
         }
         if self.consent_text.as_ref().is_some_and(|text| text.trim().is_empty() || text.chars().count() > 2_000) {
-            return Err("visits.consent_text: write 1 to 2000 characters, or leave it out".to_owned());
+            return Err("visits.consent_text: must have 1 to 2000 characters, or be absent".to_owned());
         }
         let tag = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if self.consent_language.len() < 2
             || self.consent_language.len() > 35
             || !self.consent_language.chars().all(tag)
         {
-            return Err("visits.consent_language: write a language tag such as \"en\" or \"es-MX\"".to_owned());
+            return Err("visits.consent_language: must be a language tag such as \"en\" or \"es-MX\"".to_owned());
         }
         Ok(())
     }

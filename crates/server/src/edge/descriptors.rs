@@ -19,7 +19,7 @@ pub(crate) fn make_room(connections: usize) {
         tracing::warn!(
             needed,
             given,
-            "the operating system allows fewer open files than server.limits.connections needs: raise it (LimitNOFILE in systemd), or lower the limit"
+            "open file limit is too low for server.limits.connections: raise it (LimitNOFILE in systemd), or lower the setting"
         );
     }
 }

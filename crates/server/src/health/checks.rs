@@ -30,7 +30,7 @@ pub(super) async fn store(store: &dyn Store, limit: Duration) -> Check {
     let failing = |detail: String| Check::new("store", Status::Failing, detail);
     match timeout(limit, store.check_writable()).await {
         Ok(Ok(())) => Check::new("store", Status::Ok, None),
-        Ok(Err(StoreError::Busy)) => failing("another program keeps the database locked".to_owned()),
+        Ok(Err(StoreError::Busy)) => failing("the database is locked by another process".to_owned()),
         Ok(Err(error)) => failing(error.to_string()),
         Err(_) => failing(format!("the database did not complete a write within {} seconds", limit.as_secs())),
     }
@@ -50,8 +50,8 @@ pub(super) async fn disk(aside: &Aside, app: &App) -> Check {
 
 fn of_space(free: u64) -> Check {
     let (status, detail) = match free {
-        ..NO_SPACE => (Status::Failing, Some("no space is left for the database".to_owned())),
-        NO_SPACE..LITTLE_SPACE => (Status::Degraded, Some("little space is left for the database".to_owned())),
+        ..NO_SPACE => (Status::Failing, Some("no disk space left for the database".to_owned())),
+        NO_SPACE..LITTLE_SPACE => (Status::Degraded, Some("disk space for the database is low".to_owned())),
         LITTLE_SPACE.. => (Status::Ok, None),
     };
     Check::new("disk", status, detail).with("free_bytes", free)
@@ -62,7 +62,7 @@ pub(super) fn media(media: &Media) -> Check {
     let running = workers.iter().filter(|worker| worker.runs).count();
     let down = workers.len() - running;
     let detail =
-        (down > 0).then(|| format!("{down} of {} media workers have failed: restart the program", workers.len()));
+        (down > 0).then(|| format!("{down} of {} media workers have failed: restart the server", workers.len()));
     let status = if down > 0 { Status::Failing } else { Status::Ok };
     Check::new("media", status, detail).with("workers", workers.len()).with("running", running)
 }
@@ -87,9 +87,9 @@ pub(super) fn tasks(tasks: &[TaskReport]) -> Check {
 pub(super) fn audit_heads(state: &HeadState, now: Timestamp) -> Check {
     let late = state.failing_for.is_some_and(|failing| failing > HEADS_LATE_AFTER);
     let detail = match (&state.fault, state.missing) {
-        (Some(fault), _) if late => Some(format!("no head of the audit log is kept: {fault}")),
+        (Some(fault), _) if late => Some(format!("audit log heads are not being written: {fault}")),
         (_, Some(missing)) => Some(format!(
-            "the signed heads know {missing} lines of the audit log that the database does not have: see `bedside audit verify`"
+            "{missing} lines of the audit log are signed but missing from the database: run `bedside audit verify`"
         )),
         (Some(_) | None, None) => None,
     };

@@ -104,7 +104,7 @@ impl Shared {
             let dropped = self.unreported.swap(0, Ordering::Relaxed);
             if dropped > 0 {
                 let note =
-                    format!("WARN bedside::log: {dropped} log lines were lost: they could not be written in time\n");
+                    format!("WARN bedside::log: {dropped} log lines dropped: they could not be written in time\n");
                 if into.write_all(note.as_bytes()).is_err() {
                     self.unreported.fetch_add(dropped, Ordering::Relaxed);
                 }
@@ -160,12 +160,13 @@ impl<'a> MakeWriter<'a> for LogWriter {
             Verdict::Write { suppressed } => {
                 let mut note = String::new();
                 let _ =
-                    writeln!(note, "WARN bedside::log: {suppressed} lines of {} were left out (rate limit)", place());
+                    writeln!(note, "WARN bedside::log: {suppressed} lines from {} suppressed (rate limit)", place());
                 Line { shared: Some(Arc::clone(&self.0)), text: note.into_bytes() }
             }
             Verdict::Announce => {
                 SUPPRESSED.fetch_add(1, Ordering::Relaxed);
-                let note = format!("WARN bedside::log: too many lines of {}, leaving some out (rate limit)\n", place());
+                let note =
+                    format!("WARN bedside::log: too many lines from {}, suppressing some (rate limit)\n", place());
                 self.0.put(note.into_bytes());
                 Line { shared: None, text: Vec::new() }
             }
@@ -206,7 +207,7 @@ impl Drop for Line {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the log's rate limit, by which nothing else is decided")]
+#[expect(clippy::disallowed_methods, reason = "used only for the log's rate limit")]
 fn monotonic_now() -> Instant {
     Instant::now()
 }
@@ -264,7 +265,7 @@ mod tests {
         reader.set_stopped(false);
         drop(output);
         let text = reader.text();
-        assert!(text.starts_with("line 0\n") && text.contains(&format!("{lost} log lines were lost")), "{text:.200}");
+        assert!(text.starts_with("line 0\n") && text.contains(&format!("{lost} log lines dropped")), "{text:.200}");
     }
 
     #[test]

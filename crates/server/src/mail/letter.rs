@@ -44,12 +44,12 @@ impl Letter {
     pub(super) fn text(&self, clinic: &str) -> String {
         match self {
             Self::Reset { link: Link(link), minutes } => format!(
-                "Somebody asked for a new password for your account at {clinic}.\n\n\
+                "A new password was requested for your account at {clinic}.\n\n\
                  If it was you, open this link within {minutes} minutes:\n\n{link}\n\n\
-                 It works once. If it was not you, do nothing: your password stays as it is.\n"
+                 The link works once. If it was not you, ignore this e-mail. Your password stays the same.\n"
             ),
             Self::Changed(change) => format!(
-                "{}\n\nIf it was you, there is nothing to do. If it was not, tell {clinic} at once.\n",
+                "{}\n\nIf it was you, you don't need to do anything. If it was not, contact {clinic} at once.\n",
                 change.sentence(clinic)
             ),
         }
@@ -90,16 +90,18 @@ impl Change {
     fn sentence(self, clinic: &str) -> String {
         match self {
             Self::Password => format!("The password of your account at {clinic} was changed."),
-            Self::SecondStepAdded => format!("Your account at {clinic} now asks for a code after your password."),
-            Self::SecondStepRemoved => format!("Your account at {clinic} no longer asks for a code."),
+            Self::SecondStepAdded => format!("Two-factor authentication was turned on for your account at {clinic}."),
+            Self::SecondStepRemoved => {
+                format!("Two-factor authentication was turned off for your account at {clinic}.")
+            }
             Self::WrongCodes => format!(
-                "Your password for {clinic} was used, and then ten wrong codes were entered. More tries are slowed down. If \
-                 it was not you, change your password now."
+                "Your password for {clinic} was entered, and then ten wrong codes. Further attempts are slowed down. \
+                 If it was not you, change your password now."
             ),
-            Self::PasskeyAdded => format!("Your account at {clinic} has a new passkey that signs in to it."),
+            Self::PasskeyAdded => format!("A passkey was added to your account at {clinic}."),
             Self::PasskeyRemoved => format!("A passkey was removed from your account at {clinic}."),
-            Self::ProviderLinked => format!("Your account at {clinic} was connected with an account elsewhere."),
-            Self::ProviderUnlinked => format!("Your account at {clinic} is no longer connected with one elsewhere."),
+            Self::ProviderLinked => format!("Your account at {clinic} was connected to another account."),
+            Self::ProviderUnlinked => format!("Your account at {clinic} is no longer connected to another account."),
         }
     }
 }

@@ -49,17 +49,17 @@ pub(crate) struct Mailer {
 /// Why a mail was not sent. Never includes the mail server's response, because it may contain personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MailError {
-    #[error("the mail server (mail.host) cannot be reached")]
+    #[error("cannot reach the mail server (mail.host)")]
     Unreachable,
-    #[error("the mail server took too long")]
+    #[error("the mail server did not respond in time")]
     TooSlow,
-    #[error("the mail server's certificate or encryption cannot be used (mail.host, mail.tls)")]
+    #[error("cannot set up TLS with the mail server (mail.host, mail.tls)")]
     Tls,
-    #[error("the mail server refused it with code {0}")]
+    #[error("the mail server refused the mail or the sign-in with code {0}")]
     Refused(u16),
-    #[error("the mail server does not answer as one (mail.port, mail.tls)")]
+    #[error("unexpected response from the mail server (mail.port, mail.tls)")]
     Unexpected,
-    #[error("the address is none that mail can be sent to")]
+    #[error("mail cannot be sent to this address")]
     NoAddress,
 }
 
@@ -84,7 +84,7 @@ impl Mailer {
     /// # Errors
     /// A sentence that says which part of `[mail]` is invalid.
     pub(crate) fn new(mail: &MailConfig, config: &Config) -> Result<Self, String> {
-        let tls = || TlsParameters::new(mail.host.clone()).map_err(|_| "mail.tls: TLS cannot be set up".to_owned());
+        let tls = || TlsParameters::new(mail.host.clone()).map_err(|_| "mail.tls: cannot set up TLS".to_owned());
         let tls = match mail.tls {
             MailTls::Implicit => Tls::Wrapper(tls()?),
             MailTls::Starttls => Tls::Required(tls()?),
@@ -99,7 +99,7 @@ impl Mailer {
         if let (Some(user), Some(password)) = (&mail.user, &mail.password) {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
-        let from = mail.from.parse().map_err(|_| "mail.from: this is no address".to_owned())?;
+        let from = mail.from.parse().map_err(|_| "mail.from: not an e-mail address".to_owned())?;
         Ok(Self {
             transport: builder.build(),
             from,

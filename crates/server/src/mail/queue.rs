@@ -65,12 +65,12 @@ pub(crate) async fn send_due(app: &App, job: &Job) -> Result<Outcome, StoreError
         }
         Err(error) if error.is_permanent() || !is_in_time(job, app.clock.now()) => {
             app.metrics.mail(Mailed::Failed);
-            tracing::error!(%error, %mail, kind, tries = job.tries + 1, "mail given up");
+            tracing::error!(%error, %mail, kind, tries = job.tries + 1, "mail not sent, giving up");
             Ok(Outcome::Done)
         }
         Err(error) => {
             app.metrics.mail(Mailed::Postponed);
-            tracing::warn!(%error, %mail, kind, wait = job.wait().as_secs(), "mail not sent, trying later");
+            tracing::warn!(%error, %mail, kind, wait = job.wait().as_secs(), "mail not sent, retrying later");
             Ok(Outcome::Later)
         }
     }

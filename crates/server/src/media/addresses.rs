@@ -69,7 +69,7 @@ impl Addresses {
 pub(super) fn usable(bind: IpAddr) -> IpAddr {
     let without_v6 = || Socket::new(Domain::IPV6, Type::DGRAM, None).is_err();
     if bind == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && without_v6() {
-        tracing::info!("this machine has no IPv6: media is received over IPv4 alone");
+        tracing::info!("IPv6 is not available, receiving media over IPv4 only");
         return Ipv4Addr::UNSPECIFIED.into();
     }
     bind

@@ -42,7 +42,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Refuses the page, because ICE credentials cannot be generated without random numbers.
     pub(super) fn refuse(self) {
-        tracing::error!("the operating system gives no random numbers");
+        tracing::error!("no random numbers available");
         let _ = self.reply.send(Err(MediaRefusal::Busy));
     }
 }

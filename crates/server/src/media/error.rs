@@ -10,8 +10,8 @@ use bedside_sfu::NoCertificate;
 pub enum MediaError {
     /// A port is in use.
     #[error(
-        "the media server cannot use {protocol} port {} of {}: another program has it. \
-         Stop that program or write another media.port (each of media.workers takes one port)",
+        "the media server cannot use {protocol} port {} of {}: another program uses it. \
+         Stop that program or set another media.port (each of media.workers uses one port)",
         address.port(), address.ip()
     )]
     Busy {
@@ -21,7 +21,7 @@ pub enum MediaError {
         address: SocketAddr,
     },
     /// An address does not belong to this machine.
-    #[error("the media server cannot listen on {}: it is no address of this machine. Write another media.bind", address.ip())]
+    #[error("the media server cannot listen on {}: it is not an address of this machine. Set another media.bind", address.ip())]
     NotOurs {
         /// The address.
         address: SocketAddr,
@@ -37,7 +37,7 @@ pub enum MediaError {
         source: io::Error,
     },
     /// The operating system refused a resource that every media thread needs.
-    #[error("a media thread cannot be set up: {0}")]
+    #[error("cannot set up a media thread: {0}")]
     Thread(#[source] io::Error),
     /// The DTLS certificate cannot be generated.
     #[error(transparent)]

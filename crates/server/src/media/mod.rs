@@ -296,7 +296,7 @@ impl Media {
 impl Handle {
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a media thread cannot be woken");
+            tracing::error!(%error, "cannot wake media thread");
         }
     }
 }

@@ -176,7 +176,7 @@ impl UdpPort {
 #[cfg(target_os = "linux")]
 fn let_routers_cut(socket: &std::net::UdpSocket) {
     if let Err(error) = sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE) {
-        tracing::warn!(%error, "packets of media that are too large for a network will be dropped there");
+        tracing::warn!(%error, "cannot allow IP fragmentation, large media packets may be dropped");
     }
 }
 

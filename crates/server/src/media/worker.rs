@@ -149,8 +149,8 @@ impl Worker {
         let ended = catch_unwind(AssertUnwindSafe(|| self.work()));
         match ended {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => tracing::error!(%error, "a media thread cannot wait for its sockets"),
-            Err(_) => tracing::error!("a media thread panicked; its visits have lost their media"),
+            Ok(Err(error)) => tracing::error!(%error, "media thread cannot poll its sockets"),
+            Err(_) => tracing::error!("media thread panicked, its visits have lost their media"),
         }
         self.shared.failed.store(true, Ordering::Relaxed);
         for peer in self.directory.all() {
@@ -282,13 +282,13 @@ impl Worker {
                     self.directory.answered(peer, MediaAnswer { sdp, tracks, again: false })
                 }
                 Output::Refused { peer, why } => {
-                    tracing::info!(peer = peer.0, %why, "media refused");
+                    tracing::info!(peer = peer.0, %why, "media connection refused");
                     if let Some(waiting) = self.directory.refused(peer, &why) {
                         self.join(waiting);
                     }
                 }
                 Output::Up { peer } => {
-                    tracing::debug!(peer = peer.0, "media up");
+                    tracing::debug!(peer = peer.0, "media connected");
                     self.tell(self.directory.event(peer, MediaEventKind::Up));
                 }
                 Output::Lost { peer } => {
@@ -302,7 +302,7 @@ impl Worker {
                     self.tell(Some(MediaEvent { room, news: MediaNews::Speaking(user) }))
                 }
                 Output::Gone { peer, why } => {
-                    tracing::debug!(peer = peer.0, ?why, "media gone");
+                    tracing::debug!(peer = peer.0, ?why, "media connection ended");
                     let event = self.directory.gone(peer);
                     self.tell(event);
                 }
@@ -382,7 +382,7 @@ fn tell_reachable(worker: usize, addresses: &Addresses, shared: &Shared) {
     if !reachable {
         tracing::warn!(
             worker,
-            "no network address for media: only pages on this machine get sound and picture. Set \
+            "no network address for media, only pages on this machine receive audio and video: set \
              media.public_addresses, or wait until the machine has an address"
         );
     }

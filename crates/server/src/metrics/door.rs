@@ -37,7 +37,7 @@ impl Door {
         let loopback = config.metrics.loopback && !config.server.is_behind_an_unnamed_proxy();
         if config.metrics.loopback && !loopback {
             tracing::warn!(
-                "/metrics is for whoever has metrics.token alone: without server.trusted_proxies nothing tells what a reverse proxy on this machine passes on"
+                "/metrics requires metrics.token: without server.trusted_proxies, requests through a reverse proxy on this machine cannot be recognized"
             );
         }
         let token = RwLock::new(config.metrics.token()?);
@@ -54,8 +54,8 @@ impl Door {
         let config = self.config.clone();
         match self.aside.run(move || config.token()).await {
             Ok(Ok(token)) => *self.token.write().unwrap_or_else(PoisonError::into_inner) = token,
-            Ok(Err(error)) => tracing::warn!(error, "metrics token not read again, the old one stays valid"),
-            Err(error) => tracing::warn!(%error, "metrics token not read again, the old one stays valid"),
+            Ok(Err(error)) => tracing::warn!(error, "cannot reload metrics token, keeping the old one"),
+            Err(error) => tracing::warn!(%error, "cannot reload metrics token, keeping the old one"),
         }
     }
 

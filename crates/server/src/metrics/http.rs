@@ -45,9 +45,9 @@ impl Default for Requests {
 
 impl Requests {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("bedside_http_requests", "Requests that were answered", self.answered.clone());
+        registry.register("bedside_http_requests", "HTTP requests", self.answered.clone());
         let seconds = self.seconds.clone();
-        registry.register("bedside_http_request_duration_seconds", "Until the head of an answer", seconds);
+        registry.register("bedside_http_request_duration_seconds", "Time until the response head is sent", seconds);
     }
 }
 
@@ -85,7 +85,7 @@ fn class_of(status: u16) -> &'static str {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is measured here is shown, and nothing is decided by it")]
+#[expect(clippy::disallowed_methods, reason = "measured for display only; no decision depends on it")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -175,21 +175,21 @@ impl Metrics {
         }
         let mut registry = Registry::default();
         metrics.http.register(&mut registry);
-        registry.register("bedside_sign_ins", "Tries to come in", metrics.sign_ins.clone());
-        registry.register("bedside_joins", "Media connections that pages asked for", metrics.joins.clone());
+        registry.register("bedside_sign_ins", "Sign-in attempts", metrics.sign_ins.clone());
+        registry.register("bedside_joins", "Media connections requested by pages", metrics.joins.clone());
         registry.register(
             "bedside_join_duration_seconds",
-            "From a page's offer until its media can flow",
+            "Time from a page's offer until its media can flow",
             metrics.join_seconds.clone(),
         );
         registry.register(
             "bedside_media_lost",
-            "Times that a page fell silent for seconds",
+            "Media connections lost after being established",
             metrics.media_lost.clone(),
         );
-        registry.register("bedside_mails", "Mails that were sent, or tried to be", metrics.mails.clone());
+        registry.register("bedside_mails", "Attempts to send e-mails", metrics.mails.clone());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("bedside_build", "This program", version);
+        registry.register("bedside_build", "Version of the running program", version);
         (metrics, registry)
     }
 

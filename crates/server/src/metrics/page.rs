@@ -23,7 +23,7 @@ pub(crate) async fn show(State(app): State<App>, PeerIp(peer): PeerIp, uri: Uri,
     match written(&app).await {
         Ok(text) => ([(header::CONTENT_TYPE, TEXT)], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "metrics cannot be written");
+            tracing::error!(%error, "cannot encode metrics");
             Error::Internal.into_response()
         }
     }

@@ -68,7 +68,7 @@ impl Snapshot {
     fn edge(&self, to: &mut Writer<'_>) -> fmt::Result {
         let kinds = [("connections", self.connections), ("websockets", self.websockets)];
         for (kind, (open, _)) in kinds {
-            to.gauge(&format!("bedside_{kind}"), "Open now", one(open as f64))?;
+            to.gauge(&format!("bedside_{kind}"), "Currently open", one(open as f64))?;
         }
         for (kind, (_, refused)) in kinds {
             to.counter(&format!("bedside_{kind}_refused"), "Refused because the limit was reached", one(refused))?;
@@ -87,9 +87,9 @@ impl Snapshot {
     fn store(&self, to: &mut Writer<'_>) -> fmt::Result {
         let spread = |of: Latencies| Spread::new(&LATENCY_BOUNDS, &of.counts, of.sum, MICROSECONDS);
         let StoreStatistics { waits, commits, busy, replaced } = self.store;
-        to.histogram("bedside_store_wait_seconds", "Until a transaction that writes began", one(spread(waits)))?;
-        to.histogram("bedside_store_commit_seconds", "Until what was written was on the disk", one(spread(commits)))?;
-        to.counter("bedside_store_busy", "Transactions given up because the database was busy", one(busy))?;
+        to.histogram("bedside_store_wait_seconds", "Time until a write transaction started", one(spread(waits)))?;
+        to.histogram("bedside_store_commit_seconds", "Time to commit a transaction to disk", one(spread(commits)))?;
+        to.counter("bedside_store_busy", "Transactions abandoned because the database was busy", one(busy))?;
         to.counter("bedside_store_connections_replaced", "Connections closed after a failed rollback", one(replaced))
     }
 
@@ -101,19 +101,23 @@ impl Snapshot {
             Status::Failing => 0.0,
         };
         let checks = self.health.checks.iter().map(|check| (Label::Of("check", check.name), value(check.status)));
-        to.gauge("bedside_health", "1: works, 0.5: should be looked at, 0: fails", checks)?;
+        to.gauge("bedside_health", "Result of a health check: 1 ok, 0.5 degraded, 0 failing", checks)?;
         let up = |state| f64::from(u8::from(matches!(state, TaskState::Running | TaskState::Restarted)));
         let tasks = self.tasks.iter().map(|task| (Label::Of("task", task.name), up(task.state)));
-        to.gauge("bedside_task_up", "Whether a background task runs", tasks)?;
+        to.gauge("bedside_task_up", "Whether a background task is running", tasks)?;
         let restarts = self.tasks.iter().map(|task| (Label::Of("task", task.name), task.restarts));
-        to.counter("bedside_task_restarts", "Times that a background task panicked and was restarted", restarts)?;
+        to.counter("bedside_task_restarts", "Restarts of a background task after a panic", restarts)?;
         let number = |check: &str, name: &str| self.health.check(check).and_then(|check| check.number(name));
         let gauges = [
-            ("bedside_disk_free_bytes", "Space left for the database", number("disk", "free_bytes")),
-            ("bedside_audit_head_age_seconds", "Since a head was last kept", number("audit_heads", "age_seconds")),
+            ("bedside_disk_free_bytes", "Free disk space for the database", number("disk", "free_bytes")),
+            (
+                "bedside_audit_head_age_seconds",
+                "Time since the audit heads file was last complete",
+                number("audit_heads", "age_seconds"),
+            ),
             (
                 "bedside_certificate_not_after_seconds",
-                "When the certificate expires, since 1970",
+                "Expiry of the certificate, in seconds since 1970",
                 number("certificate", "not_after_seconds"),
             ),
         ];
@@ -121,14 +125,14 @@ impl Snapshot {
             to.gauge(name, help, value.map(|value| (Label::None, value)))?;
         }
         let waiting = self.jobs_waiting.map(|waiting| (Label::None, waiting as f64));
-        to.gauge("bedside_jobs_waiting", "Mails and revocations at CometChat that are to be done", waiting)?;
+        to.gauge("bedside_jobs_waiting", "E-mails and CometChat revocations waiting to be sent", waiting)?;
         let LogStatistics { dropped, suppressed } = self.log;
         to.counter(
             "bedside_log_lines_dropped",
-            "Log lines lost because they could not be written in time",
+            "Log lines dropped because they could not be written in time",
             one(dropped),
         )?;
-        to.counter("bedside_log_lines_suppressed", "Log lines left out by the rate limit", one(suppressed))
+        to.counter("bedside_log_lines_suppressed", "Log lines suppressed by the rate limit", one(suppressed))
     }
 
     /// Returns one metric for each worker.
@@ -149,40 +153,40 @@ impl Snapshot {
 
     fn workers(&self, to: &mut Writer<'_>) -> fmt::Result {
         let busy = self.each(|worker| worker.busy.as_secs_f64());
-        to.seconds("bedside_media_worker_busy_seconds", "Time that the thread worked, not waited", busy)?;
+        to.seconds("bedside_media_worker_busy_seconds", "Time that the thread was busy", busy)?;
         let runs = self.each(|worker| f64::from(u8::from(worker.runs)));
-        to.gauge("bedside_media_worker_up", "Whether the thread runs", runs)?;
+        to.gauge("bedside_media_worker_up", "Whether the thread is running", runs)?;
         let rooms = self.each(|worker| worker.statistics.rooms as f64);
-        to.gauge("bedside_media_rooms", "Rooms now", rooms)?;
+        to.gauge("bedside_media_rooms", "Current rooms", rooms)?;
         let peers = self.each(|worker| worker.statistics.peers as f64);
-        to.gauge("bedside_media_peers", "Connections of pages now", peers)?;
+        to.gauge("bedside_media_peers", "Current media connections", peers)?;
         let reachable = self.each(|worker| f64::from(u8::from(worker.reachable)));
-        to.gauge("bedside_media_reachable", "Whether pages on other machines are told an address", reachable)?;
+        to.gauge("bedside_media_reachable", "Whether pages on other machines receive an address", reachable)?;
         let proved = self.each(|worker| worker.tcp.proved as f64);
-        to.gauge("bedside_media_tcp_connections", "ICE-TCP connections of pages now", proved)?;
+        to.gauge("bedside_media_tcp_connections", "Current authenticated ICE-TCP connections", proved)?;
         let strangers = self.each(|worker| worker.tcp.strangers as f64);
-        to.gauge("bedside_media_tcp_strangers", "ICE-TCP connections that proved nothing yet", strangers)?;
+        to.gauge("bedside_media_tcp_strangers", "Current unauthenticated ICE-TCP connections", strangers)?;
         let crowded_out = self.each(|worker| worker.tcp.crowded_out);
-        to.counter("bedside_media_tcp_crowded_out", "ICE-TCP connections closed for want of places", crowded_out)
+        to.counter("bedside_media_tcp_crowded_out", "ICE-TCP connections closed because of the limit", crowded_out)
     }
 
     fn traffic(&self, to: &mut Writer<'_>) -> fmt::Result {
         let counters: [(&'static str, &'static str, Count); 13] = [
-            ("received_packets", "Datagrams that arrived", |s| s.received_packets),
-            ("received_bytes", "Their bytes", |s| s.received_bytes),
-            ("sent_packets", "Datagrams that were sent", |s| s.sent_packets),
-            ("sent_bytes", "Their bytes", |s| s.sent_bytes),
-            ("forwarded_packets", "RTP packets forwarded, once a receiver", |s| s.forwarded_packets),
-            ("forwarded_bytes", "Their payload", |s| s.forwarded_bytes),
-            ("resent_packets", "RTP packets sent again", |s| s.resent_packets),
-            ("keyframe_requests_sent", "Keyframes asked of publishers (PLI)", |s| s.keyframe_requests),
-            ("keyframe_requests_received", "Keyframes that receivers asked for (PLI, FIR)", |s| {
+            ("received_packets", "Datagrams received", |s| s.received_packets),
+            ("received_bytes", "Bytes received", |s| s.received_bytes),
+            ("sent_packets", "Datagrams sent", |s| s.sent_packets),
+            ("sent_bytes", "Bytes sent", |s| s.sent_bytes),
+            ("forwarded_packets", "RTP packets forwarded, counted once per receiver", |s| s.forwarded_packets),
+            ("forwarded_bytes", "Payload bytes of forwarded RTP packets", |s| s.forwarded_bytes),
+            ("resent_packets", "RTP packets retransmitted", |s| s.resent_packets),
+            ("keyframe_requests_sent", "Keyframe requests sent to pages (PLI)", |s| s.keyframe_requests),
+            ("keyframe_requests_received", "Keyframe requests received from pages (PLI, FIR)", |s| {
                 s.keyframe_requests_received
             }),
-            ("nacks_sent", "Packets asked of publishers again (NACK)", |s| s.nacks_sent),
-            ("nacks_received", "Packets that receivers asked for again (NACK)", |s| s.nacks_received),
-            ("moves", "Times that media followed a page to an address not proved yet", |s| s.moves),
-            ("panics", "Connections that ended because of a fault of ours", |s| s.panics),
+            ("nacks_sent", "Packets requested from pages again (NACK)", |s| s.nacks_sent),
+            ("nacks_received", "Packets requested by pages again (NACK)", |s| s.nacks_received),
+            ("moves", "Moves of media to a page address not yet verified", |s| s.moves),
+            ("panics", "Connections ended by an internal error", |s| s.panics),
         ];
         for (name, help, count) in counters {
             to.counter(&format!("bedside_media_{name}"), help, self.each(|worker| count(&worker.statistics)))?;
@@ -196,15 +200,15 @@ impl Snapshot {
                 ("queue_full", |s| s.dropped_full),
             ],
         );
-        to.counter("bedside_media_dropped_packets", "Datagrams dropped, arriving or leaving", dropped)?;
+        to.counter("bedside_media_dropped_packets", "Datagrams dropped, incoming or outgoing", dropped)?;
         let withheld =
             self.each_by("cause", [("undecodable", |s| s.withheld_undecodable), ("narrow", |s| s.withheld_narrow)]);
-        to.counter("bedside_media_withheld_packets", "Packets with pictures kept from a receiver", withheld)?;
+        to.counter("bedside_media_withheld_packets", "Video packets withheld from a receiver", withheld)?;
         let layers = self.each_by(
             "layer",
             [("0", |s| s.forwarded_layers[0]), ("1", |s| s.forwarded_layers[1]), ("2", |s| s.forwarded_layers[2])],
         );
-        to.counter("bedside_media_forwarded_layer_packets", "Packets with pictures forwarded, by size", layers)
+        to.counter("bedside_media_forwarded_layer_packets", "Video packets forwarded, by simulcast layer", layers)
     }
 
     fn quality(&self, to: &mut Writer<'_>) -> fmt::Result {
@@ -212,23 +216,27 @@ impl Snapshot {
             let Statistics { round_trips, round_trips_sum, .. } = &worker.statistics;
             Spread::new(&ROUND_TRIP_BOUNDS, round_trips, *round_trips_sum, MILLISECONDS)
         });
-        to.histogram("bedside_media_round_trip_seconds", "From a packet to the report of its arrival", round_trips)?;
+        to.histogram(
+            "bedside_media_round_trip_seconds",
+            "Time from a packet to the report of its arrival",
+            round_trips,
+        )?;
         let losses = self.each(|worker| {
             let Statistics { losses, losses_sum, .. } = &worker.statistics;
             Spread::new(&LOSS_BOUNDS, losses, *losses_sum, THOUSANDTHS)
         });
-        to.histogram("bedside_media_loss_ratio", "Share lost on the way to a receiver, at each report", losses)
+        to.histogram("bedside_media_loss_ratio", "Packet loss to a receiver, at each report", losses)
     }
 
     fn process(&self, to: &mut Writer<'_>) -> fmt::Result {
         let started = self.started_at.as_millis() as f64 / MILLISECONDS;
-        to.gauge("process_start_time_seconds", "When the program was started", one(started))?;
+        to.gauge("process_start_time_seconds", "Start time of the program, in seconds since 1970", one(started))?;
         let Some(process) = self.process else { return Ok(()) };
-        to.seconds("process_cpu_seconds", "User and system time", one(process.cpu.as_secs_f64()))?;
+        to.seconds("process_cpu_seconds", "User and system CPU time", one(process.cpu.as_secs_f64()))?;
         let gauges = [
             ("process_resident_memory_bytes", "Resident memory", process.resident),
             ("process_open_fds", "Open file descriptors", process.open_files),
-            ("process_max_fds", "Most file descriptors that may be open", process.most_files),
+            ("process_max_fds", "Maximum number of open file descriptors", process.most_files),
         ];
         for (name, help, value) in gauges {
             if let Some(value) = value {

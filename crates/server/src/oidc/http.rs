@@ -19,11 +19,11 @@ pub(super) struct Http(Client);
 /// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HttpError {
-    #[error("it names an address that is not https")]
+    #[error("not an https URL")]
     Insecure,
-    #[error("it cannot be reached, or took too long")]
+    #[error("unreachable or timed out")]
     Unreachable,
-    #[error("a very long answer")]
+    #[error("response too large")]
     TooLong,
 }
 
@@ -34,7 +34,7 @@ impl Http {
     /// If TLS cannot be set up.
     pub(super) fn new() -> Result<Self, String> {
         let client = Client::builder().timeout(TIME).redirect(Policy::none()).build();
-        client.map(Self).map_err(|_| "TLS cannot be set up".to_owned())
+        client.map(Self).map_err(|_| "cannot set up TLS".to_owned())
     }
 
     async fn ask(self, request: HttpRequest) -> Result<HttpResponse, HttpError> {

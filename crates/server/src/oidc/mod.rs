@@ -162,7 +162,7 @@ impl Provider {
     /// # Errors
     /// A sentence that says which part of `[oidc]` is invalid.
     pub(crate) fn new(config: &OidcConfig, public_url: &str) -> Result<Self, String> {
-        let fault = |_| "oidc.issuer: this is no address".to_owned();
+        let fault = |_| "oidc.issuer: not a valid URL".to_owned();
         Ok(Self {
             config: config.clone(),
             back: RedirectUrl::new(format!("{public_url}{BACK}")).map_err(fault)?,
@@ -190,7 +190,7 @@ impl Provider {
         let metadata = self.metadata(now, KNOWN_FOR).await.map_err(|_| Error::Provider)?;
         let endpoint = metadata.authorization_endpoint().parse::<Uri>().map_err(|_| Error::Provider)?;
         if !is_safe(&endpoint) {
-            tracing::error!("the provider's authorization endpoint is not https (oidc.issuer)");
+            tracing::error!("OpenID provider's authorization endpoint is not https (oidc.issuer)");
             return Err(Error::Provider);
         }
         let draw = || SecretToken::draw().map(|token| token.reveal().to_owned());
@@ -271,7 +271,7 @@ impl Provider {
         let claims: CoreUserInfoClaims = match request.request_async(&self.http).await {
             Ok(claims) => claims,
             Err(error) => {
-                tracing::warn!(reason = %reason_of(&error), "OpenID provider's userinfo endpoint could not be used");
+                tracing::warn!(reason = %reason_of(&error), "OpenID provider's userinfo request failed");
                 return None;
             }
         };
@@ -286,7 +286,7 @@ impl Provider {
     ) -> Result<CoreTokenResponse, OidcError> {
         let client = self.client(metadata);
         let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|_| {
-            tracing::error!("the provider names no token endpoint (oidc.issuer)");
+            tracing::error!("OpenID provider has no token endpoint (oidc.issuer)");
             OidcError::Provider
         })?;
         request.set_pkce_verifier(verifier).request_async(&self.http).await.map_err(|error| match error {
@@ -294,11 +294,11 @@ impl Provider {
             RequestTokenError::Request(error) => unreachable(error),
             RequestTokenError::Parse(error, _) => {
                 // The path names a field, such as `id_token` or `expires_in`, and contains no value.
-                tracing::error!(field = %error.path(), "OpenID provider's token response could not be read");
+                tracing::error!(field = %error.path(), "cannot parse the OpenID provider's token response");
                 OidcError::Provider
             }
             RequestTokenError::Other(_) => {
-                tracing::error!("OpenID provider's token response could not be read");
+                tracing::error!("cannot parse the OpenID provider's token response");
                 OidcError::Provider
             }
         })
@@ -416,10 +416,10 @@ const fn code_of(error: &ClaimsVerificationError) -> &'static str {
 fn reason_of(error: &UserInfoError<HttpError>) -> String {
     match error {
         UserInfoError::Request(error) => error.to_string(),
-        UserInfoError::Parse(error) => format!("the field {} could not be read", error.path()),
+        UserInfoError::Parse(error) => format!("cannot parse the field {}", error.path()),
         UserInfoError::Response(status, ..) => format!("status {status}"),
         UserInfoError::ClaimsVerification(error) => code_of(error).to_owned(),
-        UserInfoError::Other(_) | _ => "another answer".to_owned(),
+        UserInfoError::Other(_) | _ => "unexpected response".to_owned(),
     }
 }
 
@@ -431,12 +431,12 @@ fn unreachable(error: HttpError) -> OidcError {
 fn undiscovered(error: DiscoveryError<HttpError>) -> OidcError {
     match error {
         DiscoveryError::Request(error) => return unreachable(error),
-        DiscoveryError::Validation(_) => tracing::error!("the provider names itself otherwise (oidc.issuer)"),
+        DiscoveryError::Validation(_) => tracing::error!("OpenID provider's issuer differs from oidc.issuer"),
         DiscoveryError::Other(_)
         | DiscoveryError::Parse(_)
         | DiscoveryError::Response(..)
         | DiscoveryError::UrlParse(_)
-        | _ => tracing::error!("the provider does not describe itself as OpenID Connect has it (oidc.issuer)"),
+        | _ => tracing::error!("OpenID provider's discovery document is invalid (oidc.issuer)"),
     }
     OidcError::Provider
 }

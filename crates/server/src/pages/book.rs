@@ -239,7 +239,7 @@ fn patient(app: &App, form: &BookForm, everyone: &[Listed], faults: &mut Vec<Fau
     if !form.name.trim().is_empty() || !form.birth_date.is_empty() {
         let name = isolated(person.name.reveal());
         let question = format!(
-            "Who comes? You chose {name} and also typed a new patient. Empty the fields of the new patient, or choose “A new \
+            "You chose {name} and also typed a new patient. Clear the fields of the new patient, or choose “A new \
              patient” here."
         );
         faults.push(Fault::new("patient", question));
@@ -263,7 +263,7 @@ fn newcomer(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Perso
         }
     };
     // Validate name and date of birth separately, so that both faults are reported.
-    for (name, birth_date) in [(form.name.as_str(), None), ("Somebody", birth_date)] {
+    for (name, birth_date) in [(form.name.as_str(), None), ("Name", birth_date)] {
         if let Err(fault) = people::new_person(name, None, birth_date.map(Private::new), today) {
             let (field, words) = match fault {
                 PersonFault::NoName => ("name", "Give the name of the new patient, or choose a patient above."),
@@ -291,7 +291,7 @@ fn start(app: &App, form: &BookForm, faults: &mut Vec<Fault>) -> Option<Timestam
     let (date, time) = (date.ok()?, time.ok()?);
     let start = moment_of(date, time, &app.zone);
     if start.is_none() {
-        faults.push(Fault::new("date", "Give a day that there is."));
+        faults.push(Fault::new("date", "Enter a valid date."));
     }
     start
 }

@@ -190,7 +190,7 @@ pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingO
 fn comes_by_link(appointment: &Appointment, user: UserId) -> Result<(Role, &Person), Error> {
     let (role, person) = appointment.participants.find(user).ok_or(Error::NotFound)?;
     if role == Role::Provider {
-        return Err(Error::BadRequest("Providers sign in: there are no links for them."));
+        return Err(Error::BadRequest("Providers sign in. They don't need a link."));
     }
     Ok((role, person))
 }

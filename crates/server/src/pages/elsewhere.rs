@@ -27,7 +27,7 @@ struct Mark {
 /// The list of in-app browsers, shared with the web client.
 static MARKS: LazyLock<Vec<Mark>> = LazyLock::new(|| {
     let list = include_str!("../../../../web/src/devices/in_app.json");
-    serde_json::from_str(list).expect("the list is a part of the program, and tested")
+    serde_json::from_str(list).expect("the embedded list is valid, as a test checks")
 });
 
 impl Elsewhere {

@@ -75,8 +75,8 @@ pub(crate) async fn show(
         Some("password") => Some("Your password has changed. Sign in with the new one."),
         Some("signed-out") => Some("You are signed out."),
         Some("use-passkey") => Some(
-            "This clinic asks for more than a password. Sign in with your passkey. If you have lost it, ask whoever runs \
-             the clinic's server.",
+            "This clinic asks for more than a password. Sign in with your passkey. If you have lost it, contact the \
+             clinic.",
         ),
         Some(_) | None => None,
     };

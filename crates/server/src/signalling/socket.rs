@@ -55,19 +55,19 @@ const RATE: (NonZeroU32, NonZeroU32) =
     get,
     path = "/api/appointments/{id}/signalling",
     params(
-        ("id" = String, Path, description = "The appointment's id"),
-        ("as" = Option<String>, Query, description = "The user whose seat it is, where one browser is both people"),
-        ("page" = Option<String>, Query, description = "The page's own name for itself, 1–64 characters of [A-Za-z0-9_-], the same on every reconnect"),
-        ("after" = Option<u64>, Query, description = "The number of the last message the page has heard, to hear what it missed"),
-        ("journey" = Option<String>, Query, description = "Which trace the page belongs to, where it was told of one: 32 and 16 hexadecimal digits, and a hyphen between them"),
-        ("knock" = Option<bool>, Query, description = "This is one of several attempts: it counts once the page says something on it"),
+        ("id" = String, Path, description = "Appointment ID"),
+        ("as" = Option<String>, Query, description = "User ID of the seat, if the browser has sessions of several participants"),
+        ("page" = Option<String>, Query, description = "Page ID chosen by the page, 1–64 characters of [A-Za-z0-9_-]; the same on every reconnect"),
+        ("after" = Option<u64>, Query, description = "Number of the last message that the page received; later messages are sent again"),
+        ("journey" = Option<String>, Query, description = "Trace of the page, if it received one: trace ID and span ID, 32 and 16 hexadecimal digits with a hyphen between them"),
+        ("knock" = Option<bool>, Query, description = "The page opens several connections at once. The one on which it sends a message is used"),
     ),
     security(("session" = []), ("visit" = [])),
     responses(
-        (status = 101, description = "The WebSocket"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not the opening of a WebSocket"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "From another site's page"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "All WebSockets that may be open are"),
+        (status = 101, description = "Switching to the WebSocket protocol"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not a WebSocket handshake, or invalid parameters"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Cross-origin request"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "WebSocket limit reached"),
     ),
 )]
 pub(crate) async fn upgrade(
@@ -83,7 +83,10 @@ pub(crate) async fn upgrade(
         return Error::CrossOrigin.into_response();
     }
     let Ok(Query(returning)) = returning else {
-        return Error::BadRequest("page is 1 to 64 letters and digits, after a number, knock true.").into_response();
+        return Error::BadRequest(
+            "page must be 1 to 64 characters of [A-Za-z0-9_-], after a number, knock true or false.",
+        )
+        .into_response();
     };
     let Some(permit) = app.sockets.acquire(Some(address)) else {
         return Error::Busy.into_response();
@@ -335,7 +338,7 @@ impl Page {
     fn unavailable(&self, error: &StoreError) -> CloseReason {
         let reason = self.lost();
         if matches!(reason, CloseReason::Unavailable) {
-            tracing::error!(%error, "the store failed a page");
+            tracing::error!(%error, "database error on visit WebSocket");
         }
         reason
     }
@@ -397,22 +400,22 @@ async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End
     let text = match serde_json::to_string(message) {
         Ok(text) => text,
         Err(error) => {
-            tracing::error!(%error, "a message to a page could not be written");
+            tracing::error!(%error, "cannot serialize message to page");
             return Err(End::Dropped);
         }
     };
     let bytes = text.len();
     if bytes > MAX_SERVER_MESSAGE {
-        tracing::error!(bytes, "a message to a page is longer than any should be");
+        tracing::error!(bytes, "message to page exceeds the size limit");
     }
     match timeout(WRITE_TIME, socket.send(Message::text(text))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
-            tracing::info!(%error, bytes, "sending to a page failed");
+            tracing::info!(%error, bytes, "sending to page failed");
             Err(End::Dropped)
         }
         Err(_) => {
-            tracing::info!(bytes, "sending to a page timed out");
+            tracing::info!(bytes, "sending to page timed out");
             Err(End::Dropped)
         }
     }

@@ -180,7 +180,7 @@ impl VisitTask {
         next.handle(context, input);
         let outputs: Vec<Output> = std::iter::from_fn(|| next.poll_output()).collect();
         if let Err(error) = self.write_down(context, &outputs).await {
-            tracing::error!(%error, appointment = %self.appointment, "a step of a visit could not be saved");
+            tracing::error!(%error, appointment = %self.appointment, "cannot save visit state");
             self.retry = true;
             return false;
         }
@@ -264,7 +264,7 @@ impl VisitTask {
         let since = self.shared.clock.now() - WAITS;
         let waiting = match self.shared.store.list_admissions(since).await {
             Ok(waiting) => waiting,
-            Err(error) => return tracing::error!(%error, "who asks to come in cannot be read"),
+            Err(error) => return tracing::error!(%error, "cannot read pending device requests"),
         };
         let waiting: Vec<Admission> = waiting
             .into_iter()
@@ -357,7 +357,7 @@ impl VisitTask {
             Ok(Some(sealed)) => sealed.unseal_for(OwnWork::RecordVisit).participants.role_of(user).is_none(),
             Ok(None) => true,
             Err(error) => {
-                tracing::error!(%error, appointment = %self.appointment, "who is of an appointment could not be read");
+                tracing::error!(%error, appointment = %self.appointment, "cannot read the people of the appointment");
                 false
             }
         }

@@ -34,8 +34,8 @@ pub(crate) fn fetched(
     clock: Arc<dyn Clock>,
     shown: Shown,
 ) -> Result<(RustlsConfig, JoinHandle<()>), String> {
-    let cache =
-        Cache::open(acme, host).map_err(|error| format!("cannot make the folder {}: {error}", acme.cache.display()))?;
+    let cache = Cache::open(acme, host)
+        .map_err(|error| format!("cannot create the folder {}: {error}", acme.cache.display()))?;
     let renewal = Renewal {
         authority: Authority::new(host, acme, Http::new(acme.authority.as_deref())?, cache.clone()),
         cache,
@@ -88,7 +88,7 @@ impl Renewal {
             Ok(certificate) => {
                 self.served.serve(certificate.certified);
                 self.shown.set(certificate.not_after);
-                tracing::info!("the certificate is the one in the cache");
+                tracing::info!("serving the cached certificate");
                 Some(certificate.renew_at)
             }
             Err(error) => {
@@ -110,15 +110,15 @@ impl Renewal {
             Ok((certificate, pem)) => {
                 self.served.serve(certificate.certified);
                 self.shown.set(certificate.not_after);
-                tracing::info!("the authority gave a certificate");
+                tracing::info!("certificate issued");
                 match self.cache.store_certificate(pem.as_bytes()).await {
-                    Ok(()) => tracing::info!("the certificate is in the cache"),
+                    Ok(()) => tracing::info!("certificate cached"),
                     Err(error) => unusable("certificate store", &error),
                 }
                 Some(certificate.renew_at)
             }
             Err(error) => {
-                tracing::error!(%error, "the certificate could not be fetched; it is tried again");
+                tracing::error!(%error, "cannot obtain a certificate, retrying later");
                 None
             }
         }
@@ -128,7 +128,7 @@ impl Renewal {
 /// Logs that the cache cannot be read or written.
 pub(super) fn unusable(what: &str, error: &dyn std::fmt::Display) {
     let error = format_args!("{what}: {error}");
-    tracing::error!(%error, "the cache of the certificate (server.tls.cache) cannot be used");
+    tracing::error!(%error, "cannot use the certificate cache (server.tls.cache)");
 }
 
 /// Returns the time until renewal. `None` if the certificate is due or there is none.

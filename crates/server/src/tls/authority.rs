@@ -40,17 +40,17 @@ pub(super) struct Authority {
 enum OrderError {
     #[error(transparent)]
     Acme(#[from] Error),
-    #[error("no certificate signing request can be made")]
+    #[error("cannot create a certificate signing request")]
     Signing(#[from] rcgen::Error),
-    #[error("the challenge cannot be answered: {0}")]
+    #[error("cannot answer the challenge: {0}")]
     Answer(String),
-    #[error("the authority does not validate hosts by TLS-ALPN-01")]
+    #[error("the certificate authority does not offer TLS-ALPN-01 validation")]
     NoChallenge,
-    #[error("the authorization is {0:?}")]
+    #[error("unexpected authorization status: {0:?}")]
     Authorization(AuthorizationStatus),
-    #[error("the authority cannot validate the host: {0}")]
+    #[error("the certificate authority cannot validate the host: {0}")]
     Validation(Problem),
-    #[error("the order is {0:?}")]
+    #[error("unexpected order status: {0:?}")]
     Order(OrderStatus),
 }
 
@@ -112,7 +112,7 @@ impl Authority {
         let (account, credentials) = self.builder().create(&account, self.directory.clone(), None).await?;
         let key = credentials.private_key();
         match self.cache.store_account_key(key.secret_pkcs8_der()).await {
-            Ok(()) => tracing::info!("the key of a new account with the authority is in the cache"),
+            Ok(()) => tracing::info!("ACME account registered, account key cached"),
             Err(error) => unusable("account store", &error),
         }
         self.account_key = Some(key.clone_key());

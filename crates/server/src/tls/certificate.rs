@@ -26,14 +26,14 @@ impl Certificate {
     /// # Errors
     /// Why the certificate cannot be served. Contains no key material.
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, String> {
-        let key = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|error| format!("its private key: {error}"))?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|error| format!("private key: {error}"))?;
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| format!("the certificate: {error}"))?;
-        let first = chain.first().ok_or("there is no certificate")?;
+            .map_err(|error| format!("certificate: {error}"))?;
+        let first = chain.first().ok_or("no certificate found")?;
         let (not_before, not_after) = validity(first)?;
         let certified = CertifiedKey::from_der(chain, PrivateKeyDer::Pkcs8(key), &provider())
-            .map_err(|error| format!("the certificate and its key: {error}"))?;
+            .map_err(|error| format!("certificate and key: {error}"))?;
         Ok(Self { certified: Arc::new(certified), renew_at: renew_at(not_before, not_after), not_after })
     }
 }
@@ -41,7 +41,7 @@ impl Certificate {
 /// Returns the validity period of a certificate (RFC 5280, section 4.1.2.5).
 pub(super) fn validity(certificate: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
+        .map_err(|error| format!("cannot parse the certificate: {error}"))?;
     let validity = parsed.validity();
     let moment = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
     Ok((moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp())))

@@ -47,7 +47,7 @@ impl Pair {
             .map_err(|error| format!("cannot read the certificate {}: {error}", certificate.display()))?;
         let key = PrivateKeyDer::from_pem_slice(&key_pem)
             .map_err(|error| format!("cannot read the private key {}: {error}", key.display()))?;
-        let leaf = chain.first().ok_or_else(|| format!("{} has no certificate in it", certificate.display()))?;
+        let leaf = chain.first().ok_or_else(|| format!("{} contains no certificate", certificate.display()))?;
         let ((not_before, not_after), names) = (validity(leaf)?, names(leaf)?);
         Ok(Self { config: server_config(chain, key)?, names, not_before, not_after, digest: digest.into() })
     }
@@ -65,7 +65,7 @@ impl Pair {
         }
         if !self.names.iter().any(|name| covers(name, host)) {
             let names = if self.names.is_empty() { "no host".to_owned() } else { self.names.join(", ") };
-            return Err(format!("the certificate is for {names}, and server.public_url is at {host}"));
+            return Err(format!("the certificate is for {names}, but server.public_url is at {host}"));
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Files {
     ) -> Result<Self, String> {
         let pair = Pair::read(certificate, key)?;
         if let Err(fault) = pair.check(host, now) {
-            tracing::error!(fault, "browsers will refuse the certificate (server.tls)");
+            tracing::error!(fault, "browsers will reject the certificate (server.tls)");
         }
         shown.set(pair.not_after);
         Ok(Self {
@@ -135,7 +135,7 @@ impl Files {
             }
             Err(fault) => {
                 if self.refused.as_ref() != Some(&fault) {
-                    tracing::error!(fault, "the changed certificate files cannot be used, serving the old certificate");
+                    tracing::error!(fault, "cannot use the changed certificate files, serving the old certificate");
                 }
                 self.refused = Some(fault);
             }
@@ -146,7 +146,7 @@ impl Files {
 /// Returns the hosts that a certificate is issued for (RFC 5280, section 4.2.1.6).
 fn names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
+        .map_err(|error| format!("cannot parse the certificate: {error}"))?;
     let alternatives = parsed.subject_alternative_name().map_err(|error| format!("the certificate: {error}"))?;
     let names = alternatives.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
     Ok(names.iter().filter_map(in_text).collect())
@@ -239,7 +239,7 @@ mod tests {
         std::fs::write(folder.files().1, old_key).expect("written");
         files.reread(&SystemClock).await;
         assert!(Arc::ptr_eq(&first, &files.rustls().get_inner()) && year(&shown) == "2100");
-        assert!(files.refused.as_ref().is_some_and(|fault| fault.contains("do not fit")), "{:?}", files.refused);
+        assert!(files.refused.as_ref().is_some_and(|fault| fault.contains("do not match")), "{:?}", files.refused);
         std::fs::write(folder.files().1, new_key).expect("written");
         files.reread(&SystemClock).await;
         let second = files.rustls().get_inner();

@@ -25,9 +25,9 @@ pub(super) struct Http(Client);
 enum HttpError {
     #[error(transparent)]
     Failed(#[from] reqwest::Error),
-    #[error("a very long answer")]
+    #[error("response too large")]
     TooLong,
-    #[error("the authority answered {0}")]
+    #[error("the certificate authority responded with status {0}")]
     Status(u16),
 }
 
@@ -45,7 +45,7 @@ impl Http {
         let client = Client::builder().timeout(time).redirect(Policy::none()).https_only(true).no_proxy();
         match roots {
             Some(file) => trusting(client, file)
-                .map_err(|why| format!("cannot read the authority's roots {}: {why}", file.display())),
+                .map_err(|why| format!("cannot read the authority's root certificates {}: {why}", file.display())),
             None => client.build().map_err(|error| {
                 let why = with_causes(&error);
                 format!("cannot use the system's root certificates: {why}. Install them, or set server.tls.authority")
@@ -59,7 +59,7 @@ fn trusting(client: reqwest::ClientBuilder, roots: &Path) -> Result<Client, Stri
     let pem = std::fs::read(roots).map_err(|error| error.to_string())?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| with_causes(&error))?;
     if certificates.is_empty() {
-        return Err("there is no certificate in it (PEM)".to_owned());
+        return Err("it contains no PEM certificate".to_owned());
     }
     client.tls_certs_only(certificates).build().map_err(|error| with_causes(&error))
 }

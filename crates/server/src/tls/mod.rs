@@ -80,7 +80,7 @@ fn server_config(
 ) -> Result<Arc<ServerConfig>, String> {
     let mut config = builder()?
         .with_single_cert(chain, key)
-        .map_err(|error| format!("the certificate and its key do not fit: {error}"))?;
+        .map_err(|error| format!("the certificate and the key do not match: {error}"))?;
     config.alpn_protocols = vec![HTTP.to_vec()];
     Ok(Arc::new(config))
 }

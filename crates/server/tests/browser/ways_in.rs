@@ -18,7 +18,7 @@ async fn a_passkey_is_added_used_and_removed() {
     window.press("Add a passkey").await;
     window.fill("passkey-current", "not the password").await;
     window.press("Continue on this device").await;
-    window.sees("That is not your password").await;
+    window.sees("Wrong password").await;
     window.open("/account").await;
     window.press("Add a passkey").await;
     window.fill("passkey-name", " at work").await;

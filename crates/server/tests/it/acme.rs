@@ -21,16 +21,16 @@ const NAME: &str = "visits.example.org";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Written in the log when a certificate came.
-const GIVEN: &str = "the authority gave a certificate";
+const GIVEN: &str = "certificate issued";
 
 /// Written in the log when it was written into the cache.
-const CERTIFICATE_KEPT: &str = "the certificate is in the cache";
+const CERTIFICATE_KEPT: &str = "certificate cached";
 
 /// Written in the log when an account was made.
-const NEW_ACCOUNT: &str = "the key of a new account with the authority is in the cache";
+const NEW_ACCOUNT: &str = "ACME account registered, account key cached";
 
 /// Written in the log after each order in vain.
-const IN_VAIN: &str = "the certificate could not be fetched; it is tried again";
+const IN_VAIN: &str = "cannot obtain a certificate, retrying later";
 
 /// A clinic with a public name, and a certificate that is fetched.
 struct Clinic {
@@ -193,7 +193,11 @@ async fn a_certificate_that_cannot_be_kept_is_served() {
     std::fs::create_dir(certificate.with_extension("new")).expect("made");
     let _serving = clinic.serve();
     assert_ne!(clinic.first(&root, &authority).await, first);
-    clinic.until("a word of it", &authority, async || clinic.log().contains("(server.tls.cache) cannot be used")).await;
+    clinic
+        .until("a word of it", &authority, async || {
+            clinic.log().contains("cannot use the certificate cache (server.tls.cache)")
+        })
+        .await;
     let log = clinic.log();
     let counts = [GIVEN, NEW_ACCOUNT, IN_VAIN].map(|text| count(&log, text));
     assert_eq!(counts, [2, 1, 0], "one at each start, for the same account: {log}");

@@ -17,14 +17,14 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     desk.add_user("Grace Hopper", "grace@example.org");
     serve(&desk);
     let said = desk.run(&["audit", "verify"]).worked();
-    assert_eq!(said, "1 lines are as they were written; 1 signed heads agree");
+    assert_eq!(said, "1 lines verified; 1 signed heads match");
     let database = desk.path("data/bedside.db");
     let (earlier, heads) = (fs::read(&database).expect("read"), desk.path("data/bedside.heads"));
 
     desk.add_user("Ada Lovelace", "ada@example.org");
     serve(&desk);
     let said = desk.run(&["audit", "verify"]).worked();
-    assert_eq!(said, "2 lines are as they were written; 2 signed heads agree");
+    assert_eq!(said, "2 lines verified; 2 signed heads match");
 
     let signed = fs::read_to_string(&heads).expect("read");
     fs::write(&heads, format!("{signed}{{\"sequence\":3,\"ha")).expect("written");
@@ -34,16 +34,16 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     // A program that stops while a head is written writes it once more: a line may have two.
     let altered =
         1 + signed.lines().position(|line| line.contains("\"sequence\":2")).expect("a head of the second line");
-    assert!(said.contains(&format!("line {altered} of the heads was not signed with this key")), "{said}");
+    assert!(said.contains(&format!("line {altered} of the head file is not signed with the current key")), "{said}");
     fs::write(&heads, &signed).expect("written");
 
     fs::write(&database, earlier).expect("written");
     let said = desk.run(&["audit", "verify"]).refused();
-    assert!(said.contains("ends with line 1, but there were 2"), "{said}");
+    assert!(said.contains("ends at line 1, but 2 lines were signed"), "{said}");
     // The same number of lines again, and not the same lines.
     desk.add_user("Somebody Else", "else@example.org");
     let said = desk.run(&["audit", "verify", "--heads", &heads]).refused();
-    assert!(said.contains("line 2 of the audit log, or one before it, is not what was signed"), "{said}");
+    assert!(said.contains("line 2 of the audit log, or an earlier line, differs from what was signed"), "{said}");
 }
 
 #[test]

@@ -35,8 +35,11 @@ async fn a_backup_of_a_running_program_is_restored_whole_and_ends_all_sessions()
     assert_eq!(grace.try_sign_in("grace@example.org", PASSWORD).await.status, 303);
     assert_eq!(grace.get("/account").await.status, 200);
     let said = desk.run(&["backup", "copy"]).worked();
-    assert!(said.contains("its audit log verifies, up to line 2") && said.contains("the key is not in it"), "{said}");
-    assert!(desk.run(&["backup", "copy"]).refused().contains("exists already"));
+    assert!(
+        said.contains("audit log verified up to line 2") && said.contains("the key files are not included"),
+        "{said}"
+    );
+    assert!(desk.run(&["backup", "copy"]).refused().contains("already exists"));
     for entry in fs::read_dir(desk.path("copy")).expect("a folder") {
         let file = entry.expect("an entry").path();
         assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600, "{file:?}");
@@ -46,13 +49,13 @@ async fn a_backup_of_a_running_program_is_restored_whole_and_ends_all_sessions()
     desk.run(&["user", "disable", "grace@example.org"]).worked();
     desk.add_user("Ada Lovelace", "ada@example.org");
     let refused = desk.run(&["restore", "copy"]).refused();
-    assert!(refused.contains("another Bedside uses this database"), "{refused}");
+    assert!(refused.contains("another Bedside process uses this database"), "{refused}");
     serving.terminate();
     let lines = actions(&desk).len();
     assert_eq!(lines, 4);
 
     let said = desk.run(&["restore", "copy"]).worked();
-    assert!(said.contains("2 later lines of the audit log are known"), "{said}");
+    assert!(said.contains("2 later audit log lines are known"), "{said}");
     assert!(said.contains("1 sessions were ended"), "{said}");
     assert_eq!(actions(&desk), ["user.added", "session.signed_in", "database.restored"]);
     let verified = desk.run(&["audit", "verify"]).worked();
@@ -72,7 +75,7 @@ async fn a_backup_of_a_running_program_is_restored_whole_and_ends_all_sessions()
         serve(&desk);
     }
     let verified = desk.run(&["audit", "verify"]).worked();
-    assert!(verified.contains("signed heads are of lines that a restore took away"), "{verified}");
+    assert!(verified.contains("signed heads are of lines that a restore removed"), "{verified}");
     let kept: Vec<_> =
         fs::read_dir(desk.path("data")).expect("a folder").map(|file| file.expect("one").file_name()).collect();
     assert!(kept.iter().any(|name| name.to_string_lossy().starts_with("bedside.db.before-")), "{kept:?}");
@@ -104,7 +107,7 @@ fn a_backup_with_its_keys_is_restored_on_a_new_machine_and_a_changed_one_is_not(
     parsed["files"].as_object_mut().expect("files").remove("bedside.key");
     fs::write(&manifest, parsed.to_string()).expect("written");
     let said = other.run(&["restore", &copy]).refused();
-    assert!(said.contains("bedside.heads is not as it was when the backup was made"), "{said}");
+    assert!(said.contains("bedside.heads has changed since the backup was made"), "{said}");
     fs::remove_file(&manifest).expect("removed");
     assert!(other.run(&["restore", &copy]).refused().contains("is not a complete backup"));
     assert_eq!(actions(&other).len(), 3, "it is as it was");

@@ -83,7 +83,7 @@ async fn what_another_site_sends_is_refused_everywhere() {
                 assert_eq!(reply.problem(), "cross-origin");
             } else {
                 assert!(
-                    reply.is_page() && reply.body.contains("This came from another site"),
+                    reply.is_page() && reply.body.contains("This request came from another site"),
                     "{path}: {}",
                     reply.body
                 );

@@ -73,7 +73,7 @@ async fn what_took_place_or_was_cancelled_is_not_cancelled_again() {
     for (status, words) in [
         (AppointmentStatus::Fulfilled, "took place"),
         (AppointmentStatus::NoShow, "marked as missed"),
-        (AppointmentStatus::Cancelled, "cancelled already"),
+        (AppointmentStatus::Cancelled, "already cancelled"),
     ] {
         let visit = server.book(When::Now).await;
         let mut transaction = server.store.begin().await.expect("begin");

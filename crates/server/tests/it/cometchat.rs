@@ -169,10 +169,10 @@ async fn the_operators_check_names_what_is_wrong() {
     let nowhere = CometChatConfig { api_url: Some("http://127.0.0.1:9/v3".to_owned()), ..right.clone() };
     let refused = |code| Some(Fault::Refusal(403, code));
     for (config, fault, said) in [
-        (&wrong_key, None, ["does not know the key", "cometchat.region"]),
+        (&wrong_key, None, ["does not accept the API key", "cometchat.region"]),
         (&nowhere, None, ["cannot be reached", "port 443"]),
-        (&right, refused("AUTH_ERR_NO_ACCESS"), ["may not do this", "not the auth key"]),
-        (&right, refused("ERR_PLAN_RESTRICTION"), ["plan does not cover", "dashboard"]),
+        (&right, refused("AUTH_ERR_NO_ACCESS"), ["lacks a permission", "not the auth key"]),
+        (&right, refused("ERR_PLAN_RESTRICTION"), ["plan does not include", "dashboard"]),
     ] {
         double.fail(fault);
         let error = check_cometchat(config).await.expect_err("something is wrong");

@@ -97,7 +97,7 @@ async fn a_full_disk_is_said_and_the_program_serves_again_when_there_is_space() 
     assert_eq!(client.get("/livez").await.status, 200);
     let report = checks(&client, 503).await;
     assert_eq!(report["status"], "failing", "{report}");
-    assert_eq!(report["checks"]["disk"]["detail"], "no space is left for the database", "{report}");
+    assert_eq!(report["checks"]["disk"]["detail"], "no disk space left for the database", "{report}");
     // What needs a write fails, until the log has no room for more.
     let mut refused = false;
     for _ in 0..400 {

@@ -184,7 +184,7 @@ async fn the_first_time_only_an_account_without_a_way_in_of_its_own_is_found() {
     ] {
         let client = server.client();
         let reply = provider.sign_in(&client, claims).await;
-        assert!(reply.status == 403 && reply.body.contains("No account here is connected"), "{why}: {}", reply.body);
+        assert!(reply.status == 403 && reply.body.contains("That account is not connected"), "{why}: {}", reply.body);
         assert!(!is_signed_in(&client).await, "{why}");
     }
     assert_eq!(server.audit().await.iter().filter(|row| row.action == "user.provider_linked").count(), 0);
@@ -461,7 +461,7 @@ async fn a_provider_that_is_down_is_said_to_be() {
     provider.set_down(true);
     let client = server.client();
     let down = client.get("/sign-in/provider").await;
-    assert!(down.is_page() && down.body.contains("does not answer as it should"), "{}", down.body);
+    assert!(down.is_page() && down.body.contains("is not responding correctly"), "{}", down.body);
     assert!(down.body.contains("href=\"/sign-in\""), "a way out: {}", down.body);
     assert_eq!(client.try_sign_in("ada@example.org", PASSWORD).await.status, 303, "the password goes on");
     provider.set_down(false);
@@ -470,7 +470,7 @@ async fn a_provider_that_is_down_is_said_to_be() {
     let address = sent.get("/sign-in/provider").await.location().expect("there again").to_owned();
     provider.set_down(true);
     let back = sent.get(&provider.signs_in(&address, rosalind())).await;
-    assert!(back.is_page() && back.body.contains("does not answer as it should"), "{}", back.body);
+    assert!(back.is_page() && back.body.contains("is not responding correctly"), "{}", back.body);
 
     let (provider, server) = clinic().await;
     provider.describe(json!({ "issuer": "https://evil.example" }));

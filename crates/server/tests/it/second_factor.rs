@@ -235,7 +235,7 @@ async fn a_new_password_by_mail_does_not_get_around_it() {
     assert_eq!(gives(&owner, &phone.shows(&server, 0)).await.location(), Some("/"));
     // One about the password, and one about the second step.
     let told: Vec<String> = mail.taken(3).await.into_iter().map(|mail| mail.text).collect();
-    assert!(told.iter().any(|text| text.contains("now asks for a code after your password")), "{told:?}");
+    assert!(told.iter().any(|text| text.contains("Two-factor authentication was turned on")), "{told:?}");
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn while_it_is_required_it_cannot_be_turned_off() {
     let page = client.get("/account").await.body;
     assert!(!page.contains("Turn off") && page.contains("Set up another phone"), "{page}");
     let wrong = client.post("/account/second-step/remove", &[("current", "wrong")]).await;
-    assert!(wrong.status == 403 && wrong.body.contains("That is not your password"), "{}", wrong.body);
+    assert!(wrong.status == 403 && wrong.body.contains("Wrong password"), "{}", wrong.body);
     let refused = client.post("/account/second-step/remove", &[("current", PASSWORD)]).await;
     assert!(refused.status == 403 && refused.body.contains(WHY), "{}", refused.body);
     assert!(refused.body.contains("href=\"/account\""), "a way back: {}", refused.body);

@@ -36,7 +36,7 @@ async fn body_that_does_not_come(server: &Server) {
             let answer = raw_until_closed(server, head).await;
             assert!(answer.starts_with("HTTP/1.1 408"), "{path}: {answer}");
             assert!(answer.contains(&format!("content-type: {answered}")), "{path}: {answer}");
-            assert!(answer.contains("That took too long"), "{path}: {answer}");
+            assert!(answer.contains("The request took too long"), "{path}: {answer}");
             assert!(answer.contains("x-content-type-options: nosniff"), "{path}: {answer}");
         }
     };

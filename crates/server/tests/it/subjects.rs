@@ -269,14 +269,14 @@ async fn a_subject_that_was_altered_is_found() {
     let heads = desk.path("heads");
     std::fs::write(&heads, "").expect("written");
     let verify = || desk.run(&["audit", "verify", "--heads", &heads]);
-    assert!(verify().worked().starts_with("3 lines are as they were written"));
+    assert!(verify().worked().starts_with("3 lines verified"));
     let database = desk.path("data/bedside.db");
     let mut shell = Shell::open(database.as_ref()).await;
     shell.run("DROP TRIGGER audit_is_not_updated").await;
     for (sequence, to, said) in [
-        (3, format!("'{grace}'"), "line 3 of the audit log is not what was written"),
-        (3, "NULL".to_owned(), "line 3 of the audit log is not what was written"),
-        (2, format!("'{grace}'"), "line 2 of the audit log is not what was written"),
+        (3, format!("'{grace}'"), "line 3 of the audit log was altered"),
+        (3, "NULL".to_owned(), "line 3 of the audit log was altered"),
+        (2, format!("'{grace}'"), "line 2 of the audit log was altered"),
         (3, "'nobody'".to_owned(), "line 3 of the audit log cannot be read"),
     ] {
         shell.run(&format!("UPDATE audit SET subject = {to} WHERE sequence = {sequence}")).await;
