@@ -1,4 +1,4 @@
-//! An account at CometChat: its users and tokens, who gets them, and what its service reports.
+//! A clinic with a CometChat account: users, tokens, authorization, and webhooks.
 
 use std::time::Duration;
 
@@ -48,10 +48,10 @@ async fn a_person_is_made_and_gets_a_token() {
     assert_eq!(answer["cometchatUid"], json!(uid));
     assert_eq!(answer["error"], Value::Null);
     assert!(answer["authToken"].as_str().is_some_and(|token| token.starts_with(&uid)));
-    assert_eq!(double.asked().len(), 1, "made with a token, in one request");
+    assert_eq!(double.asked().len(), 1, "user and token are created in one request");
 
     let again = token(&grace, json!({})).await;
-    assert_eq!(again["authToken"], answer["authToken"], "one that works is given again");
+    assert_eq!(again["authToken"], answer["authToken"], "a valid token is reused");
     let fresh = token(&grace, json!({ "forceRecreate": true })).await;
     assert_ne!(fresh["authToken"], answer["authToken"]);
 }
@@ -64,14 +64,14 @@ async fn both_people_of_an_appointment_are_made_known_and_no_more_is_told_than_a
     token(&grace, json!({ "appointmentId": visit.id.to_string() })).await;
     let (patient, provider) = (server.patient.id().to_string(), server.provider.id().to_string());
     assert_eq!(double.user(&provider), Some(("Dr. Grace Hopper".to_owned(), None)));
-    assert_eq!(double.user(&patient), Some(("Ada".to_owned(), None)), "a patient goes by the first name");
+    assert_eq!(double.user(&patient), Some(("Ada".to_owned(), None)), "a patient's first name is used");
     let said = format!("{:?}", double.asked());
     for private in ["Lovelace", "ada@", "1985", "Blood pressure", KEY] {
         assert!(!said.contains(private), "{private} in {said}");
     }
 
     token(&grace, json!({ "appointmentId": visit.id.to_string() })).await;
-    assert!(double.asked().iter().all(|(_, path, _)| !path.contains(&patient)), "who is known is not told again");
+    assert!(double.asked().iter().all(|(_, path, _)| !path.contains(&patient)), "known users are not sent again");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn an_existing_user_is_brought_up_to_date_however_it_is_said() {
         let uid = server.patient.id().to_string();
         double.deactivate(&uid);
         token(&ada, own.clone()).await;
-        assert!(double.user(&uid).is_some(), "a deactivated user is let in again");
+        assert!(double.user(&uid).is_some(), "a deactivated user is activated again");
         assert_eq!(double.tokens_of(&uid), 1, "{status}");
     }
 }
@@ -119,7 +119,7 @@ async fn nobody_gets_a_token_in_anothers_name() {
 
     let by_link = server.client();
     by_link.join_by_link(&server.link(visit.id).await).await;
-    assert_eq!(by_link.post_json(USER, &json!({})).await.status, 400, "a link is good for its appointment only");
+    assert_eq!(by_link.post_json(USER, &json!({})).await.status, 400, "a link is valid only for its appointment");
     let own = json!({ "userId": server.patient.id().to_string(), "appointmentId": visit.id.to_string() });
     token(&by_link, own).await;
 }
@@ -133,7 +133,7 @@ async fn its_calls_are_for_two() {
         let refused = client.post_json(USER, &json!({ "appointmentId": visit.id.to_string() })).await;
         assert_eq!((refused.status, refused.problem().as_str()), (403, "call-for-two"));
     }
-    assert!(double.asked().is_empty(), "they are not made known there");
+    assert!(double.asked().is_empty(), "neither user is created there");
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn what_passes_is_tried_again_and_what_does_not_is_said() {
 async fn the_operators_check_names_what_is_wrong() {
     let double = Double::start().await;
     let right = double.config();
-    check_cometchat(&right).await.expect("nothing is wrong");
+    check_cometchat(&right).await.expect("the check succeeds");
     let wrong_key = CometChatConfig { api_key: "another-key".to_owned().into(), ..right.clone() };
     let nowhere = CometChatConfig { api_url: Some("http://127.0.0.1:9/v3".to_owned()), ..right.clone() };
     let refused = |code| Some(Fault::Refusal(403, code));
@@ -175,7 +175,7 @@ async fn the_operators_check_names_what_is_wrong() {
         (&right, refused("ERR_PLAN_RESTRICTION"), ["plan does not cover", "dashboard"]),
     ] {
         double.fail(fault);
-        let error = check_cometchat(config).await.expect_err("something is wrong");
+        let error = check_cometchat(config).await.expect_err("the check fails");
         assert!(said.iter().all(|words| error.contains(words)), "{error}");
         assert!(!error.contains(KEY) && !error.contains("another-key"), "{error}");
     }
@@ -225,7 +225,7 @@ async fn a_revocation_that_fails_is_made_after_a_restart() {
     grace.post("/sign-out", &[]).await;
     let due = async || server.store.list_due_jobs(server.clock.now(), 9).await.expect("read");
     let tried = async { while !due().await.is_empty() {} };
-    crate::support::soon("it waits for its next try", tried).await;
+    crate::support::soon("the failed try", tried).await;
     assert_eq!((double.tokens_of(&uid), server.store.count_jobs().await.expect("read")), (1, 1));
     let server = server.restart().await;
     server.clock.advance(Duration::from_secs(31));
@@ -274,7 +274,11 @@ async fn only_the_documents_of_the_sdks_get_what_the_sdks_need() {
     assert!(frame.contains("'unsafe-eval'") && frame.contains("frame-ancestors 'self'"), "{frame}");
     let day = policy(&grace.get("/").await);
     assert!(!day.contains("unsafe") && !day.contains("frame-src"), "{day}");
-    assert_eq!(server.client().get("/call/cometchat").await.status, 303, "not for everybody: to sign-in");
+    assert_eq!(
+        server.client().get("/call/cometchat").await.status,
+        303,
+        "an anonymous client is redirected to sign-in"
+    );
 }
 
 #[tokio::test]
@@ -298,7 +302,7 @@ async fn a_call_is_moved_and_stays_there() {
 
 async fn report(server: &Server, credentials: Option<&str>, body: &Value) -> Reply {
     let client = server.client();
-    // No browser sends it: no origin.
+    // Webhooks are not sent by a browser, so they have no origin.
     let mut request = client.request(Method::POST, WEBHOOKS).origin(None).json(body);
     if let Some(credentials) = credentials {
         request = request.header("authorization", &format!("Basic {}", STANDARD.encode(credentials)));
@@ -324,7 +328,7 @@ async fn webhooks_are_recorded_once_and_find_their_visit() {
     let rows: Vec<_> =
         server.audit().await.into_iter().filter(|row| row.action == AuditAction::BackendReported.as_str()).collect();
     let events: Vec<_> = rows.iter().map(|row| row.detail.as_deref().unwrap_or_default()).collect();
-    assert_eq!(events, ["call_initiated", "call_started"], "each once");
+    assert_eq!(events, ["call_initiated", "call_started"], "each event once");
     assert!(rows.iter().all(|row| row.appointment == Some(visit.id) && row.visit == Some(page.view.visit)));
 }
 

@@ -1,4 +1,4 @@
-//! The headers that every answer has, whatever it is an answer to.
+//! The security headers that every response has.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const FIXED: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// What a call needs of the device, and of what it does not need the most telling.
+/// Permissions that a call needs, and the most significant ones that it does not need.
 const PERMISSIONS: [&str; 8] = [
     "camera=(self)",
     "microphone=(self)",
@@ -56,7 +56,7 @@ fn assert_secure(what: &str, headers: &HeaderMap) {
     assert!(permissions.iter().all(for_nobody_else), "{what}: {permissions:?}");
     assert!(headers.contains_key("cache-control"), "{what}");
     assert!(!headers.contains_key("server") && !headers.contains_key("x-powered-by"), "{what}");
-    assert!(!headers.contains_key("access-control-allow-origin"), "{what}: nobody else's pages");
+    assert!(!headers.contains_key("access-control-allow-origin"), "{what}: other origins cannot read it");
 }
 
 async fn answers(server: &Server) -> Vec<(&'static str, Reply)> {
@@ -118,8 +118,8 @@ async fn every_answer_carries_them() {
     }
 }
 
-/// Every route, with every method, asked by everybody for what is there and what is not, as it should be and as it
-/// should not: whatever comes back.
+/// Every route and method, requested by every kind of client for existing and missing resources, with valid and invalid
+/// requests: all responses.
 #[tokio::test]
 async fn every_answer_of_every_route_carries_them() {
     let server = Server::start_with(|config| config.server.limits.websockets_per_network = 1).await;
@@ -150,7 +150,7 @@ async fn every_answer_of_every_route_carries_them() {
         for (method, client) in methods.iter().flat_map(|method| [&nobody, &grace, &ada].map(|client| (method, client)))
         {
             for address in [&there, &not_there] {
-                // What a request leaves in the browser is not for the next one.
+                // Cookies that one request changes do not affect the next one.
                 let client = client.with_same_cookies();
                 let request = || client.request(Method::from_bytes(method.as_bytes()).expect("a method"), address);
                 let what = format!("{method} {address}");
@@ -170,7 +170,7 @@ async fn every_answer_of_every_route_carries_them() {
     for n in 0..70 {
         check("POST /sign-in", &nobody.try_sign_in(&format!("n{n}@example.org"), &too_long).await);
     }
-    // One that says nothing does not stay for long: it is opened when it is needed.
+    // Idle pages are closed soon, so the page is opened when it is needed.
     let _page = Page::open(&server, &by_link, visit.id).await;
     let opening = grace.request(Method::GET, &format!("/api/appointments/{}/signalling", visit.id));
     let opening =
@@ -215,7 +215,7 @@ async fn the_opening_of_a_websocket_carries_them_too() {
     assert!(opened.contains("permissions-policy: camera=(self), "), "{opened}");
 }
 
-/// No page brings anything of its own along that the policy would have to allow.
+/// Pages contain nothing inline that the policy would have to allow.
 #[tokio::test]
 async fn pages_have_no_script_or_style_in_them() {
     let server = Server::start().await;

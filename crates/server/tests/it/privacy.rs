@@ -1,4 +1,4 @@
-//! What must not reach a log, at any level.
+//! Log filtering: personal data and secrets that must not reach a log at any level.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,13 +58,13 @@ impl Log {
     }
 }
 
-/// Not even at the most talkative level an operator can turn to.
+/// Personal data does not occur even at trace level.
 #[tokio::test]
 async fn nothing_of_people_reaches_the_log() {
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
     let subscriber = tracing_subscriber::registry().with(layer);
-    // For this thread, on which the whole server runs.
+    // Applies to this thread, on which the whole server runs.
     let _guard = subscriber.set_default();
 
     let server = Server::start().await;
@@ -111,7 +111,7 @@ async fn nothing_of_people_reaches_the_log() {
     log.holds_none_of(&words);
 }
 
-/// Not even what a mail server says about an address it refuses.
+/// This includes what a mail server says about an address that it refuses.
 #[tokio::test]
 async fn nothing_of_a_new_password_reaches_the_log() {
     let log = Log::default();
