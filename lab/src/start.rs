@@ -39,7 +39,7 @@ pub(crate) async fn trial(lab: &mut Lab, number: usize) -> Result<Outcome, LabEr
         call.visit.end_and_return().await?;
     }
     lab.comings_and_goings().await?;
-    let call = lab.calls.first().ok_or_else(|| LabError::Stuck("nobody waits".to_owned()))?;
+    let call = lab.calls.first().ok_or_else(|| LabError::Stuck("no visit is prepared".to_owned()))?;
     let [patient, provider] = call.visit.pages();
     for page in [patient, provider] {
         page.eval::<bool>(&format!("await ({WATCH})(probe)")).await?;

@@ -571,7 +571,7 @@ fn a_cancelled_appointment_ends_its_visit_for_everyone_who_looks_at_it() {
         scene.input(Input::Cancelled);
         assert_eq!(scene.log.len(), before, "once");
     }
-    // Nobody had joined yet, and the provider's start button still disappears.
+    // No participant had joined yet, and the provider's start button still disappears.
     let mut scene = Scene::new();
     scene.connect(PROVIDER);
     scene.input(Input::Cancelled);
