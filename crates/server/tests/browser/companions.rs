@@ -148,7 +148,7 @@ fn voice() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn who_speaks_is_pointed_out_to_the_others() {
+async fn the_active_speaker_is_shown_to_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("voice.wav");
     std::fs::write(&file, voice()).expect("written");

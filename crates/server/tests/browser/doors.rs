@@ -7,7 +7,7 @@ use crate::support::When;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_stranger_finds_every_door_closed() {
+async fn strangers_have_no_access() {
     let clinic = Clinic::open().await;
     let id = clinic.appointment.id;
     let stranger = clinic.profile().await.window().await;
@@ -113,7 +113,7 @@ async fn a_browser_that_cannot_run_the_scripts_is_told_and_uses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_cancelled_visit_is_over_for_whoever_waits_in_it() {
+async fn a_waiting_patient_is_told_that_the_visit_was_cancelled() {
     let clinic = Clinic::open().await;
     let (patient, provider) = (clinic.patient().await, clinic.provider().await);
     patient.stage("waiting").await;

@@ -588,7 +588,7 @@ async fn a_visit_of_several() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn beside_the_way() {
+async fn uncommon_states() {
     let clinic = Clinic::open().await;
     let mut findings = Findings::default();
     let link = clinic.server.link(clinic.appointment.id).await;

@@ -126,7 +126,7 @@ async fn the_provider_ends_it_and_begins_again(backend: CallBackend) {
     for window in [&patient, &provider] {
         window.stage("ended").await;
     }
-    clinic.nobody_is_in_the_call().await;
+    clinic.the_call_is_empty().await;
     assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::Fulfilled);
     patient.press("Back to the waiting room").await;
     patient.stage("waiting").await;
@@ -227,7 +227,7 @@ mod cometchat_alone {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs Chromium and CometChat's SDKs: cargo xtask test cometchat"]
-    async fn a_ring_that_nobody_heard_is_repeated() {
+    async fn a_lost_ring_is_repeated() {
         let clinic = Clinic::over_with(CallBackend::CometChat, |config| config.visits.ring_seconds = RING).await;
         let (patient, provider) = clinic.both_waiting().await;
         let double = clinic.double.as_ref().expect("a double");
@@ -315,7 +315,7 @@ mod cometchat_alone {
         let (patient, provider) = clinic.in_call().await;
         end(&provider).await;
         patient.stage("ended").await;
-        clinic.nobody_is_in_the_call().await;
+        clinic.the_call_is_empty().await;
         clinic.close().await;
     }
 

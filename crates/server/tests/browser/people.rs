@@ -163,7 +163,7 @@ impl Clinic {
     }
 
     /// Waits until no user is left in a CometChat call.
-    pub(crate) async fn nobody_is_in_the_call(&self) {
+    pub(crate) async fn the_call_is_empty(&self) {
         soon("an empty call", self.in_rooms(0)).await;
     }
 

@@ -74,7 +74,7 @@ async fn a_phone_call_is_over_and_one_tap_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn what_the_browser_gives_back_by_itself_needs_no_tap() {
+async fn devices_that_the_browser_restores_need_no_tap() {
     let clinic = Clinic::in_whole_browser(|_| {}).await;
     let (patient, provider) = clinic.in_call_by_phone().await;
     // The camera ended and is available again.

@@ -6,7 +6,7 @@ use crate::people::{Clinic, they_meet};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_reload_in_mid_call_comes_back_by_itself_and_stays_muted() {
+async fn a_reload_in_mid_call_reconnects_automatically_and_stays_muted() {
     let clinic = Clinic::open().await;
     let (patient, provider) = clinic.in_call().await;
     patient.press("Mute").await;
@@ -133,7 +133,7 @@ async fn signing_out_in_mid_call_ends_the_page_at_once() {
 /// Messages, consents and muted devices are restored after a restart of the program.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_restart_in_mid_call_goes_on_by_itself_with_everything_as_it_was() {
+async fn a_restart_in_mid_call_reconnects_automatically_and_keeps_all_state() {
     let terms = "I agree to be seen by video.";
     let mut clinic = Clinic::with(|config| config.visits.consent_text = Some(terms.into())).await;
     let (patient, provider) = clinic.both_waiting().await;

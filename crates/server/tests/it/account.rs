@@ -61,7 +61,7 @@ async fn a_password_that_is_wrong_short_or_easy_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_holds_a_session_cannot_guess_the_password_with_it() {
+async fn a_stolen_session_cannot_be_used_to_guess_the_password() {
     let server = Server::start().await;
     let client = server.sign_in(&server.patient).await;
     let too_long = "x".repeat(1025);

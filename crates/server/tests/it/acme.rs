@@ -258,7 +258,7 @@ async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
 
 #[tokio::test]
 #[ignore = "needs Pebble: cargo xtask test acme"]
-async fn an_authority_that_refuses_is_asked_until_it_gives() {
+async fn orders_are_retried_until_the_authority_issues_a_certificate() {
     let port = free_port();
     let mut authority = Authority::start(port, Manner { refused: 100, ..Manner::default() }).await;
     let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));

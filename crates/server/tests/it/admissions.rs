@@ -78,7 +78,7 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_stays_out() {
+async fn a_refused_device_has_no_access() {
     let scene = Scene::new().await;
     let grace = scene.server.sign_in(&scene.server.provider).await;
     scene.second.open_and_press(&scene.path).await;
@@ -127,7 +127,7 @@ async fn a_browser_that_asks_twice_has_asked_once() {
 
 /// A browser that was replaced by another device keeps no access: it has to ask like any other.
 #[tokio::test]
-async fn what_a_browser_was_put_out_with_does_not_let_it_in_again() {
+async fn cookies_of_a_replaced_browser_are_not_accepted() {
     let scene = Scene::new().await;
     let stolen = scene.first.with_same_cookies();
     let grace = scene.server.sign_in(&scene.server.provider).await;

@@ -215,7 +215,7 @@ async fn a_new_link_is_made_by_the_provider_alone_and_works() {
 }
 
 #[tokio::test]
-async fn a_link_lives_until_the_door_closes() {
+async fn a_link_is_valid_until_the_join_window_closes() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;

@@ -12,7 +12,7 @@ fn serve(desk: &Desk) {
 }
 
 #[test]
-fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
+fn audit_verification_detects_missing_and_altered_lines() {
     let desk = Desk::new();
     desk.add_user("Grace Hopper", "grace@example.org");
     serve(&desk);
@@ -41,7 +41,7 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     let said = desk.run(&["audit", "verify"]).refused();
     assert!(said.contains("ends with line 1, but there were 2"), "{said}");
     // The same number of lines, but different lines.
-    desk.add_user("Somebody Else", "else@example.org");
+    desk.add_user("Someone Else", "else@example.org");
     let said = desk.run(&["audit", "verify", "--heads", &heads]).refused();
     assert!(said.contains("line 2 of the audit log, or one before it, is not what was signed"), "{said}");
 }

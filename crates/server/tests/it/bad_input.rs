@@ -176,7 +176,7 @@ async fn other_methods_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn forms_that_are_none_get_a_page() {
+async fn invalid_forms_get_an_error_page() {
     let server = Server::start().await;
     let form = "application/x-www-form-urlencoded";
     let client = server.client();
@@ -201,7 +201,7 @@ async fn forms_that_are_none_get_a_page() {
 }
 
 #[tokio::test]
-async fn queries_that_are_none_find_nothing() {
+async fn invalid_queries_find_nothing() {
     let server = Server::start().await;
     let id = server.book(When::Now).await.id;
     let ada = server.sign_in(&server.patient).await;
@@ -225,7 +225,7 @@ async fn queries_that_are_none_find_nothing() {
 }
 
 #[tokio::test]
-async fn cookies_that_are_none_are_nobody() {
+async fn invalid_cookies_do_not_authenticate() {
     let server = Server::start().await;
     let many = (0..200).map(|n| format!("c{n}=x")).collect::<Vec<_>>().join("; ");
     let cookies = [

@@ -80,7 +80,7 @@ fn at_fault(reply: &Reply) -> BTreeSet<String> {
 
 /// The wrong patient would be booked: the form asks which one is meant and keeps all input.
 #[tokio::test]
-async fn somebody_chosen_and_somebody_new_are_asked_about() {
+async fn a_form_with_a_selected_and_a_new_patient_asks_which_one_is_meant() {
     let desk = Desk::new().await;
     let ada = desk.server.patient.id().to_string();
     let before = desk.count().await;

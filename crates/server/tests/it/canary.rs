@@ -168,7 +168,7 @@ fn now() -> Instant {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_people_is_found_where_it_must_not_be() {
+async fn personal_data_and_secrets_do_not_leak() {
     let desk = Desk::new();
     let collector = Collector::start().await;
     let config = desk.config(&format!("[tracing]\notlp_endpoint = '{}'\n", collector.endpoint()));

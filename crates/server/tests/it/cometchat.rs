@@ -57,7 +57,7 @@ async fn a_person_is_made_and_gets_a_token() {
 }
 
 #[tokio::test]
-async fn both_people_of_an_appointment_are_made_known_and_no_more_is_told_than_a_name() {
+async fn cometchat_gets_both_users_of_an_appointment_and_only_their_names() {
     let (double, server) = clinic().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;
@@ -75,7 +75,7 @@ async fn both_people_of_an_appointment_are_made_known_and_no_more_is_told_than_a
 }
 
 #[tokio::test]
-async fn who_was_deleted_there_is_made_known_again() {
+async fn a_user_deleted_at_cometchat_is_created_again() {
     let (double, server) = clinic().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;
@@ -105,11 +105,11 @@ async fn an_existing_user_is_brought_up_to_date_however_it_is_said() {
 }
 
 #[tokio::test]
-async fn nobody_gets_a_token_in_anothers_name() {
+async fn no_user_gets_a_token_for_another_user() {
     let (_double, server) = clinic().await;
     let visit = server.book(When::Now).await;
-    let nobody = server.client().post_json(USER, &json!({})).await;
-    assert_eq!(nobody.status, 401);
+    let anonymous = server.client().post_json(USER, &json!({})).await;
+    assert_eq!(anonymous.status, 401);
     let mary = server.sign_in(&server.other_patient).await;
     let other = json!({ "userId": server.patient.id().to_string() });
     assert_eq!(mary.post_json(USER, &other).await.status, 403);
@@ -125,7 +125,7 @@ async fn nobody_gets_a_token_in_anothers_name() {
 }
 
 #[tokio::test]
-async fn its_calls_are_for_two() {
+async fn cometchat_calls_have_two_participants() {
     let (double, server) = clinic().await;
     let visit = server.book(When::Now).await;
     for role in ["guest", "interpreter", "observer"] {
@@ -137,7 +137,7 @@ async fn its_calls_are_for_two() {
 }
 
 #[tokio::test]
-async fn without_an_account_there_is_nothing() {
+async fn without_an_account_cometchat_is_not_found() {
     let server = Server::start().await;
     let grace = server.sign_in(&server.provider).await;
     let reply = grace.post_json(USER, &json!({})).await;
@@ -146,7 +146,7 @@ async fn without_an_account_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_what_does_not_is_said() {
+async fn transient_errors_are_retried_and_permanent_ones_reported() {
     let (double, server) = clinic().await;
     let grace = server.sign_in(&server.provider).await;
     double.fail([Fault::TooMany(0), Fault::Status(500), Fault::Status(503)]);
@@ -233,7 +233,7 @@ async fn a_revocation_that_fails_is_made_after_a_restart() {
 }
 
 #[tokio::test]
-async fn who_may_not_come_any_more_has_no_tokens_left() {
+async fn users_who_lose_access_have_no_tokens_left() {
     let (double, server) = clinic().await;
     let ada = server.sign_in(&server.patient).await;
     token(&ada, json!({})).await;

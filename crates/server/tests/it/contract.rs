@@ -59,7 +59,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
     for when in [When::Now, When::Later] {
         booked.push(server.book_by(Some(program.user), ada, grace, when).await.id);
     }
-    let nobody_else = server.add_person("Percy", None).await;
+    let other_user = server.add_person("Percy", None).await;
     let link = server.link(visit.id).await;
     server.client().join_by_link(&link).await;
     for _ in 0..3 {
@@ -80,7 +80,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
         dictionaries.patients.values = [{patients}]
         dictionaries.providers.values = [{providers}]
         dictionaries.grants.values = ["appointments:read", "people:write appointments:write"]
-        dictionaries.nobody_else.values = ["{nobody_else}"]
+        dictionaries.other_user.values = ["{other_user}"]
         dictionaries.entered.values = ["{visit}"]
         dictionaries.asked.values = [{asked}]
         dictionaries.moments.values = ["{from}", "{until}"]
@@ -97,7 +97,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
 
         [[operations]]
         include-path = "/api/people/{{id}}/standing"
-        parameters."path.id" = {{ dictionary = "nobody_else", probability = 0.5 }}
+        parameters."path.id" = {{ dictionary = "other_user", probability = 0.5 }}
 
         [[operations]]
         include-path = "/api/appointments/{{id}}/admissions/{{admission}}"
@@ -111,7 +111,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
         appointments = quoted(booked.iter().map(ToString::to_string).collect()),
         patients = quoted([&server.patient, &server.other_patient].map(|one| one.id().to_string()).to_vec()),
         providers = quoted([&server.provider, &server.other_provider].map(|one| one.id().to_string()).to_vec()),
-        nobody_else = nobody_else.id(),
+        other_user = other_user.id(),
         visit = visit.id,
         asked = quoted(asked.collect()),
         from = now - day,
@@ -127,7 +127,7 @@ async fn the_api_answers_as_it_is_described() {
     let program = server.add_program("Records", ALL).await;
     let mut found = Vec::new();
     for who in [
-        "nobody",
+        "anonymous",
         "a patient",
         "a provider",
         "a patient with a link",
@@ -144,7 +144,7 @@ async fn the_api_answers_as_it_is_described() {
             server.sign_in(&account).await
         };
         let client = match who {
-            "nobody" => server.client(),
+            "anonymous" => server.client(),
             "a patient" => server.sign_in(&server.patient).await,
             "a provider" => server.sign_in(&server.provider).await,
             "a patient with a link" => {

@@ -99,7 +99,7 @@ async fn the_apis_page_is_for_people() {
 }
 
 #[tokio::test]
-async fn health_is_a_plain_yes() {
+async fn health_checks_answer_ok() {
     let server = Server::start().await;
     for path in ["/livez", "/readyz"] {
         let reply = server.client().get(path).await;

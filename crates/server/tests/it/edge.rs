@@ -86,7 +86,7 @@ async fn behind_a_proxy_each_client_has_tries_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_strangers_word_on_who_it_is_changes_nothing() {
+async fn a_forwarded_address_from_an_untrusted_client_is_ignored() {
     let server = Server::start().await;
     let (allowed, slowed) = tries(&server, |n| format!("198.51.100.{n}")).await;
     assert!(allowed >= 60 && slowed >= 1, "60 a minute for the client's own address: {allowed} were allowed");
@@ -196,7 +196,7 @@ async fn one_network_does_not_take_all_websockets() {
 }
 
 #[tokio::test]
-async fn heads_of_requests_have_an_end() {
+async fn the_size_of_request_heads_is_limited() {
     let server = Server::start().await;
     let with = |bytes: usize| {
         format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(bytes))

@@ -233,7 +233,7 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_the_desk_is_out_of_it_at_once() {
+async fn a_removed_clinic_role_loses_access_immediately() {
     let server = Server::start().await;
     let desk = dorothy(&server).await;
     assert_eq!(desk.get("/desk").await.status, 200);

@@ -67,7 +67,7 @@ async fn checks(client: &Client, status: u16) -> Value {
 }
 
 #[tokio::test]
-async fn what_works_is_said_to_those_who_may_know_and_one_word_to_others() {
+async fn health_details_are_shown_only_with_permission() {
     let server = Server::start().await;
     let client = server.client();
     let report = checks(&client, 200).await;
@@ -86,7 +86,7 @@ async fn what_works_is_said_to_those_who_may_know_and_one_word_to_others() {
 
 /// The disk is temporarily full: this is reported, and ends as soon as there is space.
 #[tokio::test]
-async fn a_full_disk_is_said_and_the_program_serves_again_when_there_is_space() {
+async fn a_full_disk_is_reported_and_the_program_recovers() {
     let Some(disk) = SmallDisk::new(24) else { return };
     let on_disk = |config: &mut Config| config.database.path = disk.path().join("bedside.db");
     let server = Server::start_with(on_disk).await;

@@ -105,7 +105,7 @@ async fn of_two_browsers_that_join_at_once_one_gets_in() {
 }
 
 #[tokio::test]
-async fn early_the_link_says_when_to_come_back() {
+async fn a_link_opened_early_says_when_to_return() {
     let server = Server::start().await;
     let (_, path) = link_path(&server, When::Later).await;
     let client = server.client();
@@ -140,7 +140,7 @@ async fn inside_another_app_the_way_to_a_browser_is_shown_before_anything_is_use
 }
 
 #[tokio::test]
-async fn late_and_called_off_the_link_says_so() {
+async fn a_late_or_cancelled_link_says_so() {
     let server = Server::start().await;
     let (_, late) = link_path(&server, When::Earlier).await;
     for reply in [server.client().get(&late).await, server.client().post(&late, &[]).await] {

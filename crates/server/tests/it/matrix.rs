@@ -24,7 +24,7 @@ const TABLE: &str = include_str!("matrix.txt");
 /// companions who joined by their own links; `program` booked it. `link2` joined by a link of another visit of the same
 /// two users.
 const EVERYONE: [&str; 15] = [
-    "nobody",
+    "anonymous",
     "patient",
     "link",
     "patient2",
@@ -42,20 +42,20 @@ const EVERYONE: [&str; 15] = [
 ];
 
 /// Clients without valid access, now or ever: they get the same responses as anonymous clients.
-const AS_NOBODY: [&str; 9] = [
+const AS_ANONYMOUS: [&str; 9] = [
     "disabled patient",
     "revoked link",
     "made-up cookie",
     "made-up token",
     "token of a removed key",
     "token of a disabled program",
-    "token and somebody's cookies",
+    "token and another user's cookies",
     "waits for a code",
     "waits to set a second step up",
 ];
 
 /// The page on which a client enters its second factor: it does not exist for others.
-const ASKED_OF_WHO_WAITS: &str = "/sign-in/code";
+const PENDING_SIGN_IN: &str = "/sign-in/code";
 
 struct Clinic {
     server: Server,
@@ -66,7 +66,7 @@ struct Clinic {
     /// The clients of [`EVERYONE`].
     browsers: Vec<Client>,
     /// The clients of [`AS_ANONYMOUS`].
-    nobodies: Vec<Client>,
+    unauthenticated: Vec<Client>,
 }
 
 impl Clinic {
@@ -103,18 +103,18 @@ impl Clinic {
             server.program(&reader.expect("a key")).await,
             server.program(&program2).await,
         ];
-        let mut nobodies = Self::nobodies(&server, &visit, &browsers[1]).await;
+        let mut unauthenticated = Self::unauthenticated(&server, &visit, &browsers[1]).await;
         let second = server.add_clerk("Clara Barton", "clara@example.org", ClinicRole::Admin).await;
         turn_on_second_step(&server, &second).await;
         // From here on no staff member signs in with a password alone.
         server.config.sign_in.second_factor = SecondFactor::Required;
         let server = server.restart().await;
-        nobodies.extend([Self::waits(&server, &second).await, Self::waits(&server, &admin).await]);
+        unauthenticated.extend([Self::waits(&server, &second).await, Self::waits(&server, &admin).await]);
         let used = used.replace(&server.origin, "");
-        Self { server, visit, foreign, used, browsers, nobodies }
+        Self { server, visit, foreign, used, browsers, unauthenticated }
     }
 
-    async fn nobodies(server: &Server, visit: &Appointment, ada: &Client) -> Vec<Client> {
+    async fn unauthenticated(server: &Server, visit: &Appointment, ada: &Client) -> Vec<Client> {
         let shut_out = server.add_person("Percy", Some("percy@example.org")).await;
         let his = server.book_for(&shut_out.person, &server.provider.person, When::Now).await;
         let disabled = server.sign_in(&shut_out).await;
@@ -148,7 +148,7 @@ impl Clinic {
     async fn waits(server: &Server, account: &Account) -> Client {
         let client = server.client();
         let reply = client.try_sign_in(&account.email, PASSWORD).await;
-        assert_eq!(reply.location(), Some(ASKED_OF_WHO_WAITS), "{}", reply.body);
+        assert_eq!(reply.location(), Some(PENDING_SIGN_IN), "{}", reply.body);
         client
     }
 
@@ -175,9 +175,9 @@ impl Clinic {
             });
         }
         let request = browser.request(Method::from_bytes(method.as_bytes()).expect("a method"), &path);
-        let nobody = format!("{}@example.org", Uuid::now_v7());
+        let unknown = format!("{}@example.org", Uuid::now_v7());
         let request = match (form(&path, method), body(&self.server, route, method)) {
-            _ if (method, route) == ("POST", "/sign-in") => request.form(&[("email", &nobody), ("password", "x")]),
+            _ if (method, route) == ("POST", "/sign-in") => request.form(&[("email", &unknown), ("password", "x")]),
             _ if (method, route) == ("POST", "/people") => {
                 request.form(&[("user", &self.server.other_patient.id().to_string()), ("disabled", "false")])
             }
@@ -198,7 +198,7 @@ impl Clinic {
     async fn outcome(&self, method: &str, route: &str, browser: &Client) -> String {
         match self.ask(method, route, &self.visit.id.to_string(), browser).await {
             Ok(reply) => {
-                self.nobody_asks().await;
+                self.answer_pending_request().await;
                 word(&reply)
             }
             Err(word) => word,
@@ -206,7 +206,7 @@ impl Clinic {
     }
 
     /// Answers the pending request to join on another device: only a few can be pending at a time.
-    async fn nobody_asks(&self) {
+    async fn answer_pending_request(&self) {
         let now = self.server.clock.now();
         let mut transaction = self.server.store.begin().await.expect("begin");
         for asked in self.server.store.list_admissions(now - std::time::Duration::from_secs(60)).await.expect("read") {
@@ -286,9 +286,9 @@ async fn every_route() {
         let [method, route, expected @ ..] = row.as_slice() else { panic!("{row:?}") };
         assert_eq!(expected.len(), EVERYONE.len(), "{row:?}");
         let everyone = EVERYONE.iter().zip(&clinic.browsers).zip(expected.iter().copied());
-        let nobodies = AS_NOBODY.iter().zip(&clinic.nobodies).zip(std::iter::repeat(expected[0]));
-        for ((who, browser), expected) in everyone.chain(nobodies) {
-            let asked = *route == ASKED_OF_WHO_WAITS && who.starts_with("waits");
+        let unauthenticated = AS_ANONYMOUS.iter().zip(&clinic.unauthenticated).zip(std::iter::repeat(expected[0]));
+        for ((who, browser), expected) in everyone.chain(unauthenticated) {
+            let asked = *route == PENDING_SIGN_IN && who.starts_with("waits");
             let expected = if asked { "200" } else { expected };
             let found = clinic.outcome(method, route, browser).await;
             cells += 1;
@@ -308,7 +308,7 @@ fn report(line: &str) {
 
 /// A client without access to an appointment cannot tell whether it exists.
 #[tokio::test]
-async fn foreign_and_missing_are_one_on_every_route() {
+async fn foreign_and_missing_are_indistinguishable_on_every_route() {
     let clinic = Clinic::new().await;
     let missing = Uuid::now_v7().to_string();
     let foreign = clinic.foreign.id.to_string();

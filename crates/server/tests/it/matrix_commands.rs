@@ -106,7 +106,7 @@ async fn every_command() {
 
 /// The page and the WebSocket agree on when a visit is open, and for whom.
 #[tokio::test]
-async fn every_door() {
+async fn every_join_window() {
     let server = Server::start().await;
     let (now, later, earlier, off) = (
         server.book(When::Now).await,

@@ -100,7 +100,7 @@ fn seen(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
 }
 
 #[tokio::test]
-async fn for_whoever_may_not_read_there_is_no_such_page() {
+async fn metrics_are_not_found_without_permission() {
     let proxy = |text: &str| Network::try_from(text.to_owned()).expect("an address");
     let behind_a_proxy = Server::start_with(|config| config.server.trusted_proxies = vec![proxy("127.0.0.1")]).await;
     let closed = Server::start_with(|config| {
@@ -215,7 +215,7 @@ async fn what_happens_is_counted() {
 
 /// Personal data must not occur in labels or anywhere else.
 #[tokio::test]
-async fn nobody_is_in_it() {
+async fn metrics_contain_no_personal_data() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let link = server.link(visit.id).await.replace(&server.origin, "");

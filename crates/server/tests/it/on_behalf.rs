@@ -67,7 +67,7 @@ async fn the_log_says_with_which_key_and_on_whose_behalf() {
 }
 
 #[tokio::test]
-async fn on_somebodys_behalf_a_program_may_no_more_than_by_itself() {
+async fn acting_on_behalf_of_a_user_does_not_extend_an_integrators_rights() {
     let server = Server::start().await;
     let key = server.add_program("Portal", ALL).await;
     let theirs = server.book(When::Now).await;
@@ -79,9 +79,9 @@ async fn on_somebodys_behalf_a_program_may_no_more_than_by_itself() {
     assert_eq!((denied.action.as_str(), denied.on_behalf_of), ("access.denied", Some(server.provider.id())));
     let unknown = ask(&server, &key, &Uuid::now_v7().to_string()).await;
     assert_eq!(unknown.status, 200, "the response does not reveal whether the user exists");
-    for nobody in ["", "Ada"] {
-        let reply = ask(&server, &key, nobody).await;
-        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_request")), "{nobody}");
+    for invalid in ["", "Ada"] {
+        let reply = ask(&server, &key, invalid).await;
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_request")), "{invalid}");
     }
 }
 

@@ -226,9 +226,9 @@ fn appointments_are_checked_before_they_are_booked() {
             ["appointment", "add", "--patient", patient, "--provider", provider, "--at", at, "--minutes", minutes];
         desk.run(&arguments)
     };
-    let (grace, nobody) = ("grace@example.org", "0192d3a0-7c1e-7000-8000-000000000001");
+    let (grace, unknown) = ("grace@example.org", "0192d3a0-7c1e-7000-8000-000000000001");
     assert!(add(&ada, "nobody@example.org", "now", "30").refused().contains("bedside user add"));
-    assert!(add(nobody, grace, "now", "30").refused().contains(nobody));
+    assert!(add(unknown, grace, "now", "30").refused().contains(unknown));
     assert!(add("Ada", grace, "now", "30").refused().contains("neither a user's id nor an e-mail address"));
     assert!(add(&ada, "ada@example.org", "now", "30").refused().contains("two people"));
     assert!(add(&ada, grace, "tomorrow", "30").refused().contains("--at"));
@@ -247,7 +247,7 @@ fn appointments_are_checked_before_they_are_booked() {
     assert_ne!(desk.run(&["appointment", "link", id]).worked(), link, "the link is replaced");
     assert_eq!(desk.run(&["appointment", "cancel", id]).worked(), "");
     for command in ["link", "cancel"] {
-        assert!(desk.run(&["appointment", command, nobody]).refused().contains(nobody));
+        assert!(desk.run(&["appointment", command, unknown]).refused().contains(unknown));
         assert!(desk.run(&["appointment", command, "x"]).refused().contains("not an appointment's id"));
     }
 }

@@ -32,7 +32,7 @@ async fn ended(serving: Serving) -> bool {
 
 /// The pipe is full after 64 KiB and is not read.
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_nothing() {
+async fn a_log_that_is_not_read_stops_nothing() {
     let desk = Desk::new();
     let (log, mut reader) = pipe();
     let serving = Serving::start_saying(&desk, &["serve"], free_port(), "debug", log);
@@ -211,7 +211,7 @@ int fdatasync(int fd) { hang(); return syscall(SYS_fdatasync, fd); }
 
 #[tokio::test]
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-async fn a_disk_that_hangs_is_said_and_does_not_keep_the_program_from_ending() {
+async fn a_hanging_disk_is_reported_and_does_not_prevent_shutdown() {
     let desk = Desk::new();
     std::fs::write(desk.path("hang.c"), HANGING).expect("written");
     let library = desk.path("hang.so");

@@ -69,7 +69,7 @@ async fn a_call_page_without_an_appointment_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_ones_own_is_as_if_it_were_not_there() {
+async fn foreign_appointments_are_not_found() {
     let server = Server::start().await;
     let id = server.book(When::Now).await.id;
     let missing = "0192d3a0-7c1e-7000-8000-000000000001";
@@ -110,7 +110,7 @@ async fn early_late_and_cancelled_have_a_page_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_day_lists_ones_own_appointments_and_nobody_elses() {
+async fn the_day_lists_only_ones_own_appointments() {
     let server = Server::start().await;
     server.clock.set_to_noon();
     let (now, later) = (server.book(When::Now).await, server.book(When::Later).await);

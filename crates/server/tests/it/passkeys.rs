@@ -79,7 +79,7 @@ async fn a_passkey_signs_in_without_typing_and_without_a_second_step() {
 }
 
 #[tokio::test]
-async fn what_no_key_of_ours_has_signed_for_this_question_lets_nobody_in() {
+async fn invalid_passkey_signatures_and_challenges_are_refused() {
     let (server, mut device) = clinic().await;
     let client = server.client();
 
@@ -216,7 +216,7 @@ pub(crate) async fn remove(client: &Client, which: &str, current: &str) -> Reply
 }
 
 #[tokio::test]
-async fn a_removed_passkey_and_what_it_opened_are_over() {
+async fn removing_a_passkey_ends_its_sessions() {
     let (server, mut device) = clinic().await;
     let (here, there) = (server.sign_in(&server.provider).await, server.client());
     assert_eq!(sign_in(&there, &mut device).await.status, 200);
@@ -241,7 +241,7 @@ async fn a_removed_passkey_and_what_it_opened_are_over() {
 }
 
 #[tokio::test]
-async fn whoever_is_shut_out_is_not_let_in_by_a_passkey() {
+async fn a_disabled_user_cannot_sign_in_with_a_passkey() {
     let (server, mut device) = clinic().await;
     server.disable(server.provider.id()).await;
     let client = server.client();

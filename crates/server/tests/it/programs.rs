@@ -206,7 +206,7 @@ async fn what_cannot_be_booked_is_said() {
 }
 
 #[tokio::test]
-async fn whose_links_are_taken_away_is_out() {
+async fn a_user_whose_links_are_revoked_is_disconnected() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (guest, client) = server.companion(visit.id, "Gil", "guest").await;
@@ -338,7 +338,7 @@ async fn a_link_that_a_program_signed_lets_in_once() {
 }
 
 #[tokio::test]
-async fn who_came_by_a_join_token_is_out_when_its_program_is_trusted_no_more() {
+async fn users_who_joined_by_token_are_disconnected_when_the_issuer_is_no_longer_trusted() {
     for disabled in [false, true] {
         let server = Server::start().await;
         let signer = Signer::new(&server, EHR).await;
@@ -359,7 +359,7 @@ async fn who_came_by_a_join_token_is_out_when_its_program_is_trusted_no_more() {
 }
 
 #[tokio::test]
-async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
+async fn invalid_join_tokens_are_not_found() {
     let server = Server::start().await;
     let signer = Signer::new(&server, EHR).await;
     let stranger = Signer::new(&server, "https://other.example.org").await;
@@ -385,7 +385,7 @@ async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
     let mut wrong = vec![
         ("another audience", with("aud", json!("https://elsewhere.example.org"))),
         ("another issuer's name", with("iss", json!("https://other.example.org"))),
-        ("nobody's name", with("iss", json!("https://nobody.example.org"))),
+        ("an unknown issuer", with("iss", json!("https://nobody.example.org"))),
         ("another program's booking", with("appointment", json!(theirs.id.to_string()))),
         ("the operator's booking", with("appointment", json!(operators.id.to_string()))),
         ("no booking", with("appointment", json!(Uuid::now_v7().to_string()))),

@@ -49,7 +49,7 @@ async fn refusals(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn somebody_the_provider_knows_is_let_in_and_stays_who_they_are() {
+async fn a_user_known_to_the_openid_provider_signs_in_and_keeps_their_account() {
     let (provider, server) = clinic().await;
     let client = server.client();
     let page = client.get("/sign-in?next=/account%3Fa=b").await;
@@ -77,7 +77,7 @@ async fn somebody_the_provider_knows_is_let_in_and_stays_who_they_are() {
 }
 
 #[tokio::test]
-async fn what_proves_nothing_lets_nobody_in() {
+async fn invalid_id_tokens_are_refused() {
     let (provider, server) = clinic().await;
     let now = server.clock.now().as_millis() / 1_000;
     let with = |name: &str, value: Value| {
@@ -88,9 +88,9 @@ async fn what_proves_nothing_lets_nobody_in() {
     let cases = [
         (Signing::Es256, with("nonce", json!("another")), "nonce"),
         (Signing::Es256, with("nonce", Value::Null), "nonce"),
-        (Signing::Es256, with("aud", json!("somebody else")), "audience"),
-        (Signing::Es256, with("aud", json!(["bedside", "somebody else"])), "audience"),
-        (Signing::Es256, with("azp", json!("somebody else")), "audience"),
+        (Signing::Es256, with("aud", json!("another client")), "audience"),
+        (Signing::Es256, with("aud", json!(["bedside", "another client"])), "audience"),
+        (Signing::Es256, with("azp", json!("another client")), "audience"),
         (Signing::Es256, with("iss", json!("https://evil.example")), "issuer"),
         (Signing::Es256, with("iss", json!(format!("{}/", provider.issuer))), "issuer"),
         (Signing::Es256, with("exp", json!(now - 1)), "expired"),
@@ -115,7 +115,7 @@ async fn what_proves_nothing_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn the_way_back_is_good_once_for_the_browser_that_went_and_for_ten_minutes() {
+async fn an_openid_response_is_valid_once_in_its_browser_for_ten_minutes() {
     let (provider, server) = clinic().await;
     let client = server.client();
     let go = async |client: &Client| {
@@ -203,7 +203,7 @@ async fn the_first_time_only_an_account_without_a_way_in_of_its_own_is_found() {
 
 /// Some providers return e-mail addresses only from the userinfo endpoint.
 #[tokio::test]
-async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
+async fn an_address_from_userinfo_counts_for_the_same_subject() {
     let (provider, server) = clinic().await;
     let mut person = rosalind();
     for (subject, verified, status) in [("another", true, 403), ("subject-1", false, 403), ("subject-1", true, 303)] {
@@ -223,7 +223,7 @@ async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
 }
 
 #[tokio::test]
-async fn somebody_signed_in_connects_their_account_with_their_password() {
+async fn a_signed_in_user_links_the_openid_provider_with_their_password() {
     let (provider, server) = clinic().await;
     let client = server.sign_in(&server.provider).await;
     assert_eq!(client.post("/account/provider", &[("current", "wrong")]).await.status, 403);
@@ -459,7 +459,7 @@ async fn what_is_known_of_a_provider_stays_in_use_while_it_cannot_be_read_anew()
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_said_to_be() {
+async fn an_unavailable_openid_provider_is_reported() {
     let (provider, server) = clinic().await;
     provider.set_down(true);
     let client = server.client();

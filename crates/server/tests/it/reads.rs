@@ -15,7 +15,7 @@ async fn sights(server: &Server) -> Vec<Option<UserId>> {
 }
 
 #[tokio::test]
-async fn who_saw_what_is_written_down() {
+async fn views_of_personal_data_are_logged() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (grace, ada) = (server.sign_in(&server.provider).await, server.sign_in(&server.patient).await);
@@ -46,7 +46,7 @@ async fn who_saw_what_is_written_down() {
 
 /// The WebSocket alone shows the whole visit with its messages.
 #[tokio::test]
-async fn who_opens_the_socket_without_its_page_is_written_down() {
+async fn opening_the_websocket_without_its_page_is_logged() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (observer, client) = server.companion(visit.id, "Olga", "observer").await;
@@ -62,7 +62,7 @@ async fn who_opens_the_socket_without_its_page_is_written_down() {
 }
 
 #[tokio::test]
-async fn who_looked_at_the_list_of_people_is_written_down() {
+async fn views_of_the_list_of_people_are_logged() {
     let server = Server::start().await;
     let dorothy = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Admin).await;
     let desk = server.sign_in(&dorothy).await;

@@ -191,7 +191,7 @@ async fn the_second_step_outlives_a_new_password() {
 }
 
 #[tokio::test]
-async fn nobody_is_flooded_with_links() {
+async fn reset_mails_to_one_user_are_limited() {
     let (_mail, server) = clinic().await;
     for email in ["ada@example.org", "nobody@example.org"] {
         let client = server.client();

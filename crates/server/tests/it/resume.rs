@@ -37,7 +37,7 @@ async fn a_page_that_comes_back_hears_what_it_missed() {
 }
 
 #[tokio::test]
-async fn of_several_attempts_only_the_one_that_knocks_is_the_page() {
+async fn of_several_connection_attempts_only_the_chosen_one_is_the_page() {
     let (room, first, _provider) = Room::connected().await;
     let mut patient = Page::open_named(&room.server, &room.ada, room.visit.id, "ada").await;
     drop(first);
@@ -49,7 +49,7 @@ async fn of_several_attempts_only_the_one_that_knocks_is_the_page() {
     patient.command(say("Am I still here?")).await.expect("said");
     drop(silent);
     patient.command(say("And now?")).await.expect("said");
-    let page = chosen.knock().await;
+    let page = chosen.choose().await;
     assert!(connected(&page.view));
     assert_eq!(page.view.messages.len(), 2);
     assert_eq!(patient.ending().await, Ending::Code(4001));

@@ -89,7 +89,7 @@ async fn a_seat_is_held_for_ten_minutes() {
 
 /// Users who sign out may return, and their seat is held; the seat of removed users is not.
 #[tokio::test]
-async fn who_is_taken_out_of_a_visit_has_left_it() {
+async fn a_removed_participant_has_left_the_visit() {
     let (room, mut patient, mut provider) = Room::connected().await;
     let (ines, client) = room.server.companion(room.visit.id, "Ines", "interpreter").await;
     let mut interpreter = Page::open(&room.server, &client, room.visit.id).await;
@@ -120,7 +120,7 @@ async fn a_visit_that_everyone_forgot_ends() {
 }
 
 #[tokio::test]
-async fn a_cancelled_appointment_lets_nobody_in_again() {
+async fn a_cancelled_appointment_cannot_be_rejoined() {
     let room = Room::new().await;
     let mut patient = room.patient().await;
     patient.command(Command::Enter).await.expect("in the waiting room");
@@ -135,7 +135,7 @@ async fn a_cancelled_appointment_lets_nobody_in_again() {
 }
 
 #[tokio::test]
-async fn when_the_door_closes_those_inside_finish_and_nobody_comes_in() {
+async fn after_the_join_window_participants_finish_and_no_new_ones_join() {
     let (room, mut patient, mut provider) = Room::connected().await;
     let closed = Duration::from_secs(5 * 3600);
     room.server.clock.advance(closed);

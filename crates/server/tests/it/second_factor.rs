@@ -67,7 +67,7 @@ async fn actions(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whoever_works_here_sets_a_second_step_up_before_they_are_in() {
+async fn staff_set_up_a_second_factor_before_they_are_signed_in() {
     let server = clinic().await;
     let booked = server.add_person("Booked as a provider", Some("booked@example.org")).await;
     server.book_for(&server.patient.person, &booked.person, When::Later).await;
@@ -123,7 +123,7 @@ async fn a_patient_is_asked_for_nothing_more() {
 }
 
 #[tokio::test]
-async fn the_secret_is_the_servers_to_choose_and_the_first_one_counts() {
+async fn the_server_chooses_the_totp_secret_and_the_first_one_counts() {
     let server = clinic().await;
     let patients = server.sign_in(&server.patient).await.get("/account/second-step").await.body;
     let (owner, phone) = begins(&server, "grace@example.org", PASSWORD).await;
@@ -202,7 +202,7 @@ async fn the_owner_hears_of_many_wrong_codes_and_more_are_slowed_down() {
 }
 
 #[tokio::test]
-async fn what_was_begun_is_over_after_a_quarter_of_an_hour_and_with_the_account() {
+async fn a_pending_sign_in_ends_after_a_quarter_of_an_hour_and_with_the_account() {
     let server = clinic().await;
     let (client, phone) = begins(&server, "grace@example.org", PASSWORD).await;
     server.clock.advance(Duration::from_secs(14 * 60));
@@ -243,7 +243,7 @@ async fn a_new_password_by_mail_does_not_get_around_it() {
 }
 
 #[tokio::test]
-async fn what_the_old_password_began_is_over_with_it() {
+async fn a_new_password_ends_pending_sign_ins() {
     let server = clinic().await;
     let (owner, phone) = sets_up(&server, &server.provider).await;
     let begun = server.client();
@@ -277,7 +277,7 @@ async fn while_it_is_required_it_cannot_be_turned_off() {
 }
 
 #[tokio::test]
-async fn who_has_lost_their_phone_sets_it_up_anew() {
+async fn a_user_who_lost_their_phone_enrolls_again() {
     let server = clinic().await;
     let (_, lost) = sets_up(&server, &server.provider).await;
     let waits = server.client();
@@ -294,7 +294,7 @@ async fn who_has_lost_their_phone_sets_it_up_anew() {
 }
 
 #[tokio::test]
-async fn a_passkey_is_enough_and_the_password_beside_it_is_not() {
+async fn a_passkey_satisfies_the_requirement_and_a_password_alone_does_not() {
     let server = clinic().await;
     let (client, _) = sets_up(&server, &server.provider).await;
     let mut device = Authenticator::new(&server.origin);
@@ -324,7 +324,7 @@ async fn a_passkey_is_enough_and_the_password_beside_it_is_not() {
 }
 
 #[tokio::test]
-async fn who_comes_from_a_provider_that_asked_for_one_factor_sets_up_another() {
+async fn a_single_factor_openid_sign_in_requires_a_second_factor() {
     let provider = Provider::start().await;
     let config = provider.config();
     let server = clinic_with(|all| all.oidc = Some(config)).await;
@@ -354,7 +354,7 @@ async fn who_comes_from_a_provider_that_asked_for_one_factor_sets_up_another() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_when_it_becomes_required_is_asked_the_next_time() {
+async fn signed_in_users_are_asked_at_their_next_sign_in_once_it_is_required() {
     let mut server = Server::start().await;
     let client = server.sign_in(&server.provider).await;
     server.config.sign_in.second_factor = SecondFactor::Required;

@@ -77,7 +77,7 @@ async fn signing_out_ends_the_session_here_and_everywhere() {
 
 /// The user is disabled by another process, like `bedside user disable` while the program runs.
 #[tokio::test]
-async fn whoever_is_shut_out_is_out_at_once() {
+async fn a_disabled_user_is_disconnected_immediately() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
@@ -170,7 +170,7 @@ async fn the_lives_of_sessions_are_the_operators_to_set() {
 
 /// The front desk's page polls every ten seconds, also after its user has gone.
 #[tokio::test]
-async fn what_a_page_asks_by_itself_is_no_use_of_a_session() {
+async fn automatic_requests_do_not_extend_a_session() {
     let server = Server::start().await;
     let client = server.sign_in(&server.provider).await;
     for _ in 0..6 {
@@ -196,7 +196,7 @@ async fn what_a_page_asks_by_itself_is_no_use_of_a_session() {
 }
 
 #[tokio::test]
-async fn who_works_is_not_signed_out_by_a_short_limit() {
+async fn an_active_user_is_not_signed_out_by_a_short_limit() {
     let server = Server::start_with(|config| config.sign_in.idle_minutes = 1).await;
     let client = server.sign_in(&server.provider).await;
     for _ in 0..6 {
@@ -208,7 +208,7 @@ async fn who_works_is_not_signed_out_by_a_short_limit() {
 }
 
 #[tokio::test]
-async fn a_patient_links_session_lives_as_long_as_the_door_is_open() {
+async fn a_patient_links_session_lasts_until_the_join_window_closes() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let client = server.client();
@@ -236,7 +236,7 @@ async fn an_open_page_counts_as_use_and_a_lapsed_session_closes_it() {
 }
 
 #[tokio::test]
-async fn a_person_who_is_shut_out_loses_their_open_page_with_the_next_thing_they_do() {
+async fn a_disabled_users_open_page_closes_with_the_next_command() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let client = server.sign_in(&server.provider).await;

@@ -136,7 +136,7 @@ async fn after_signing_in_people_are_where_they_wanted_to_go() {
 }
 
 #[tokio::test]
-async fn the_way_back_leads_nowhere_else() {
+async fn redirects_after_sign_in_stay_on_this_site() {
     let server = Server::start().await;
     let client = server.sign_in(&server.patient).await;
     let foreign =

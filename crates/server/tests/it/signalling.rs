@@ -57,7 +57,7 @@ async fn pages_of_other_sites_open_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_right_is_told_by_a_close_code() {
+async fn unauthorized_websockets_get_a_close_code() {
     let server = Server::start().await;
     let (now, later, earlier) =
         (server.book(When::Now).await, server.book(When::Later).await, server.book(When::Earlier).await);
@@ -65,10 +65,10 @@ async fn whoever_has_no_right_is_told_by_a_close_code() {
     let mary = server.sign_in(&server.other_patient).await;
     let missing = "0192d3a0-7c1e-7000-8000-000000000001".parse().expect("an id");
     for (who, client, id, code) in [
-        ("nobody", &server.client(), now.id, 4401),
+        ("anonymous", &server.client(), now.id, 4401),
         ("a stranger", &mary, now.id, 4403),
         ("a stranger", &mary, missing, 4403),
-        ("nobody", &server.client(), missing, 4401),
+        ("anonymous", &server.client(), missing, 4401),
         ("early", &ada, later.id, 4403),
         ("late", &ada, earlier.id, 4403),
     ] {
@@ -81,7 +81,7 @@ async fn whoever_has_no_right_is_told_by_a_close_code() {
 }
 
 #[tokio::test]
-async fn a_provider_may_start_before_the_door_opens_and_the_patient_waits_for_it() {
+async fn a_provider_may_start_early_and_the_patient_waits() {
     let server = Server::start().await;
     let visit = server.book(When::Later).await;
     let grace = server.sign_in(&server.provider).await;
@@ -97,7 +97,7 @@ async fn pings_are_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_said_and_the_connection_lives() {
+async fn malformed_messages_are_reported_and_the_connection_stays_open() {
     let (_server, mut page) = provider_page().await;
     let bad = [
         "",
@@ -196,7 +196,7 @@ async fn however_much_is_written_a_fresh_page_opens_and_others_can_write() {
 }
 
 #[tokio::test]
-async fn members_that_nobody_asked_for_grant_nothing() {
+async fn unexpected_fields_grant_nothing() {
     let (server, mut page) = provider_page().await;
     let check = r#"{"browser":"works","camera":"works","microphone":"works","heard":true,"x":1}"#;
     for text in [
@@ -281,7 +281,7 @@ async fn an_acknowledged_command_is_not_done_again_after_a_reconnect() {
 }
 
 #[tokio::test]
-async fn an_offer_that_is_none_is_refused_and_the_connection_lives() {
+async fn an_invalid_offer_is_refused_and_the_connection_stays_open() {
     let (_server, mut page) = provider_page().await;
     for (peer, sdp) in [(1, ""), (2, "v=0"), (3, "\u{0}\r\n"), (4, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")]
     {

@@ -6,7 +6,7 @@ use bedside_visit::view::{Presence, Stage};
 use crate::support::{Ending, PATIENCE, Page, Server, When, raw_until_closed, soon};
 
 #[tokio::test]
-async fn nobody_is_waited_for_without_end() {
+async fn idle_and_slow_clients_time_out() {
     let server = Server::start().await;
     tokio::join!(
         body_that_does_not_come(&server),

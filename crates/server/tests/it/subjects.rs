@@ -22,7 +22,7 @@ const NEW: &str = "umbrella kettle frosty nine";
 /// Returns the lines after `skip`, such as `grace: companion.added ines`, without those of a visit and of views.
 async fn lines(server: &Server, names: &[(&str, UserId)], skip: usize) -> Vec<String> {
     let of = |user: Option<UserId>| match user {
-        Some(user) => names.iter().find(|(_, id)| *id == user).map_or("somebody", |(name, _)| name),
+        Some(user) => names.iter().find(|(_, id)| *id == user).map_or("another", |(name, _)| name),
         None => "-",
     };
     let log = server.audit().await.into_iter().skip(skip);
@@ -89,7 +89,7 @@ async fn what_people_do_with_ways_in_of_their_own() {
     let back = provider.signs_in(&way_there(&page.body), json!({ "sub": "grace-elsewhere" }));
     here.get(&back).await;
     here.post("/account/provider/remove", &[("current", PASSWORD)]).await;
-    provider.sign_in(&there, json!({ "sub": "somebody" })).await;
+    provider.sign_in(&there, json!({ "sub": "stranger" })).await;
 
     let expected = [
         "grace: session.signed_in grace",
@@ -106,7 +106,7 @@ async fn what_people_do_with_ways_in_of_their_own() {
 }
 
 #[tokio::test]
-async fn who_was_tried_by_somebody_who_did_not_get_in() {
+async fn failed_sign_ins_name_the_account() {
     let server = Server::start().await;
     let mut device = Authenticator::new(&server.origin);
     passkeys::add(&server.sign_in(&server.provider).await, &mut device, "Laptop").await;
@@ -254,7 +254,7 @@ async fn what_a_program_does_is_its_own_doing() {
     program.post_json("/api/people", &json!({ "name": "Zofia" })).await;
     program.post_json(&format!("/api/appointments/{}/invites", visit.id), &json!({})).await;
     let names = [("ada", server.patient.id()), ("records", key.user)];
-    let expected = ["records: token.issued records", "records: user.added somebody", "records: invite.created ada"];
+    let expected = ["records: token.issued records", "records: user.added another", "records: invite.created ada"];
     assert_eq!(lines(&server, &names, before).await, expected);
 }
 

@@ -121,7 +121,7 @@ async fn a_patient_can_say_not_now() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_can_come_back() {
+async fn a_participant_who_leaves_can_return() {
     let (room, mut patient, mut provider) = Room::connected().await;
     patient.command(Command::Leave).await.expect("left");
     patient.until("left", |view| matches!(view.stage, Stage::Left { .. })).await;

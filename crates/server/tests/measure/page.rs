@@ -203,7 +203,7 @@ async fn from_link_to_waiting_room() {
             invite.print(&format!("{}, the link's page", conditions.name));
             call.print(&format!("{}, the call page after Join", conditions.name));
         }
-        cold.print(&format!("{}, the call page by itself, nothing cached", conditions.name));
+        cold.print(&format!("{}, the call page on its own, nothing cached", conditions.name));
         report(&mut figures, conditions, &times);
         if let Some([latency, ..]) = conditions.network {
             let waits = invite.waits() + call.waits();
@@ -230,7 +230,7 @@ fn bytes(figures: &mut Figures, invite: &Journal, call: &Journal, cold: &Journal
     add("bytes: the link's page, nothing cached", invite.bytes());
     add("bytes: the call page after it", call.bytes());
     add("bytes: both, without the call's API", invite.bytes() + call.bytes() - call.api_bytes());
-    add("bytes: the call page by itself, nothing cached", cold.bytes());
+    add("bytes: the call page on its own, nothing cached", cold.bytes());
     add("bytes: of these the call's API", cold.api_bytes());
     let socket = (cold.socket_received + cold.socket_sent) / 1000.0;
     figures.add("bytes: WebSocket until then", number(socket), "kB", 1, "messages both ways, not in the figures above");

@@ -260,7 +260,7 @@ pub(crate) struct Attempt(WebSocketStream<TcpStream>);
 
 impl Attempt {
     /// Chooses this connection.
-    pub(crate) async fn knock(mut self) -> Page {
+    pub(crate) async fn choose(mut self) -> Page {
         let ping = serde_json::to_string(&ClientMessage::Ping).expect("a message");
         self.0.send(Message::text(ping)).await.expect("sent");
         Page::begun(self.0).await.unwrap_or_else(|refused| panic!("refused: {refused:?}"))
