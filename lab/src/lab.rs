@@ -19,7 +19,7 @@ const SMOOTH_WITHIN: Duration = Duration::from_secs(20);
 const ATTEMPTS: usize = 3;
 /// How often pages are polled. They record times themselves.
 pub(crate) const ASK_EVERY: Duration = Duration::from_millis(400);
-/// Audit actions that must not occur while nobody joins or leaves.
+/// Audit actions that must not occur while no user joins or leaves.
 const COMINGS_AND_GOINGS: [&str; 6] =
     ["visit.entered", "visit.left", "visit.seat_expired", "visit.seat_moved", "visit.ended", "visit.missed"];
 

@@ -151,7 +151,7 @@ test("an observer is asked for nothing, comes in, and sends nothing", async () =
   assert.deepEqual(devices.asked, []);
 });
 
-test("places are wished for those who may be heard and seen", async () => {
+test("media sections are requested for participants who may be heard and seen", async () => {
   await begin();
   const view = aView();
   server.last.snapshot({ ...view, others: [...view.others, aCompanion("i", "interpreter"), aCompanion("o", "observer")] });
@@ -180,7 +180,7 @@ test("a companion is not in a call that another service carries for two", async 
   assert.equal(wishes.at(-1)?.connected, true);
 });
 
-test("mute bites at once, here and there", async () => {
+test("muting takes effect immediately, locally and on the server", async () => {
   await begin();
   you({});
   store.publish({ microphone: false });
@@ -276,7 +276,7 @@ test("who left is not filmed, and comes back with one click", async () => {
   assert.equal(wishes.at(-1)?.present, true);
 });
 
-test("after the end nobody is brought back by someone else's click", async () => {
+test("after the end a participant rejoins only by their own click", async () => {
   await begin();
   you({}, { name: "ended", at: 9, reason: "ended" });
   assert.equal(store.state.capture.status, "idle");
@@ -289,7 +289,7 @@ test("after the end nobody is brought back by someone else's click", async () =>
   assert.equal(store.state.capture.status, "ready");
 });
 
-test("not now keeps the camera off until they come in after all", async () => {
+test("declining keeps the camera off until the patient joins after all", async () => {
   devices.fault = () => "NotReadableError";
   await begin();
   you({}, { name: "called", since: 1 });
@@ -314,7 +314,7 @@ test("a seat that moved lets go of the camera; using it here takes it again", as
   assert.deepEqual(named("enter"), [{ name: "enter" }]);
 });
 
-test("going on without a camera is told, having none by accident is not", async () => {
+test("continuing without a camera is sent to the server, a missing camera is not", async () => {
   devices.fault = ({ video }) => (video === false ? null : "NotReadableError");
   await begin();
   you({});
@@ -378,7 +378,7 @@ test("a camera or a microphone works once it was seen or heard, and another one 
   assert.deepEqual(last(), { name: "report_check", check });
 });
 
-test("a door that is not open yet is knocked at until it is", async () => {
+test("a visit that is not open yet is retried until it is", async () => {
   await begin();
   server.last.snapshot(aView({ name: "preparing" }));
   const [first] = server.last.sent;

@@ -41,7 +41,7 @@ test("of one other there is nothing to tell", async () => {
   assert.deepEqual(told, []);
 });
 
-test("nobody looks at a hidden page, and on return it is told at once", async () => {
+test("a hidden page requests the smallest layers, and the displayed ones at once on return", async () => {
   watching.look("d", "f");
   watching.look("g", "h");
   await clock.pass(300);
@@ -62,7 +62,7 @@ test("a server that may have forgotten is told again", async () => {
 
 test("a picture is not sent larger than it is shown", () => {
   assert.equal(layerFor(168, 126, 1), "q");
-  assert.equal(layerFor(168, 126, 3), "q", "dots that nobody tells apart");
+  assert.equal(layerFor(168, 126, 3), "q", "the pixels are too small to see");
   assert.equal(layerFor(243, 182, 1.5), "h");
   assert.equal(layerFor(640, 360, 1), "h");
   assert.equal(layerFor(390, 700, 3), "f", "an upright phone is filled");

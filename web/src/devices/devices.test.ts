@@ -133,7 +133,7 @@ test("going on with nothing is settled too", async () => {
   assert.equal(capture.settled, true);
 });
 
-test("release turns the lights off", async () => {
+test("release stops all tracks", async () => {
   const capture = new FakeDevices().capture(() => {});
   await capture.acquire();
   const tracks = capture.state.stream?.getTracks() ?? [];
@@ -190,7 +190,7 @@ test("a chosen device is remembered and asked for", async () => {
   assert.deepEqual(video.deviceId, { ideal: "c2" });
 });
 
-test("memory that is refused is no fault", () => {
+test("unavailable storage is not an error", () => {
   const memory = new DeviceMemory(() => {
     throw new Error("SecurityError");
   });

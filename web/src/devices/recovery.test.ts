@@ -37,7 +37,7 @@ function befalls(next: Health): void {
 
 const refuses = (kind: FaultKind) => async (): Promise<FaultKind> => kind;
 
-test("a track that comes back within a second asks nobody and tells nobody", async () => {
+test("a track that comes back within a second is neither requested again nor reported", async () => {
   befalls("muted");
   await clock.pass(900);
   assert.equal(recovery.word, "live");
@@ -181,7 +181,7 @@ test("sound that is held back asks for the same tap", () => {
   assert.deepEqual([recovery.asks, recovery.word], [false, "live"]);
 });
 
-test("whatever happens in whatever order, nobody is asked in the dark and a live track ends it", async () => {
+test("in any order of events a hidden page asks for nothing, and a live track ends the recovery", async () => {
   let seed = 7;
   const draw = (below: number): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;

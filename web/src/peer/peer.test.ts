@@ -104,7 +104,7 @@ function sizes(at = -1): Record<string, unknown> {
   return Object.fromEntries(encodings.map(({ rid, active, maxBitrate }) => [rid, active === false ? 0 : maxBitrate]));
 }
 
-test("to more than one a picture is sent in three sizes, of which those are paused that nobody takes", async () => {
+test("video to several participants is sent in three layers, and unused ones are paused", async () => {
   peer.meet(2, true);
   await connect();
   assert.deepEqual(sizes(), { q: 100_000, h: 0, f: 0 }, "while waiting the path is kept warm");
@@ -283,7 +283,7 @@ test("a server that is not heard for a second is offered a fresh connection; the
   assert.equal(peer.link, "up");
 });
 
-test("whichever carries first is the one", async () => {
+test("the first connection that carries media is used", async () => {
   await connect();
   await talk(1_000);
   await talk(1_600, false);
@@ -315,7 +315,7 @@ test("a connection that the server has ended is replaced", async () => {
   assert.equal(offers.length, 2);
 });
 
-test("a page that sends nothing is owed nothing", async () => {
+test("a page that sends nothing does not expect packets from the server", async () => {
   await connect();
   pc().packets = { sent: 5, received: 5 };
   await clock.pass(60_000);
@@ -419,7 +419,7 @@ test("a refused offer is made again with a fresh connection, later and later", a
   assert.equal(new Set(offers.map((offer) => offer.peer)).size, offers.length);
 });
 
-test("words about another connection are not listened to", async () => {
+test("messages about another connection are ignored", async () => {
   await connect();
   peer.receive({ type: "media_failed", peer: 1, reason: "lost" });
   await clock.pass(20_000);
@@ -480,7 +480,7 @@ test("tracks are sent on the connection that is, and on the next", async () => {
   assert.equal(pc(0).transceivers[0]?.sender.track, null);
 });
 
-test("closed is closed", async () => {
+test("a closed peer stays closed", async () => {
   await connect();
   pc().become("disconnected");
   peer.close();

@@ -65,7 +65,7 @@ test("a stream of which nothing arrives is lost, whatever its counter of losses 
   assert.deepEqual(never.other, { sound: "lost", picture: "lost" });
 });
 
-test("what nobody sends is not missed", () => {
+test("media that is not sent is not missed", () => {
   const still = (): Entry[] => [inbound("audio", 500), inbound("video", 500)];
   const muted: Expectation = { ...CALL, you: { sound: false, picture: false }, other: { sound: false, picture: false } };
   assert.deepEqual(after(5, still, muted), { you: { sound: null, picture: null }, other: { sound: null, picture: null } });
@@ -99,7 +99,7 @@ test("only the other person's streams are theirs", () => {
   assert.equal(after(2, of, { ...CALL, tracks: new Set(["another"]) }).other.sound, "good");
 });
 
-test("the word names what is worse", () => {
+test("the connection quality names the worse medium", () => {
   assert.deepEqual(grade({ sound: "good", picture: "good" }, "other"), { quality: "good", words: "Good" });
   assert.deepEqual(grade({ sound: "good", picture: "weak" }, "other"), { quality: "weak", words: "Weak: picture reduced" });
   assert.deepEqual(grade({ sound: "weak", picture: "weak" }, "other"), { quality: "weak", words: "Weak: sound may break up" });

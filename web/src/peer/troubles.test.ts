@@ -274,7 +274,7 @@ test("what is repeated and comes was not lost for its size", async () => {
   assert.equal(FakePeerConnection.made.length, 1);
 });
 
-test("loss that hits sound as well, or a picture that nobody sends, is no matter of size", async () => {
+test("loss that also affects audio, or video that is not sent, is not attributed to packet size", async () => {
   await connect();
   peer.pace(true);
   await measure(20, (turn) => [

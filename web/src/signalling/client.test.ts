@@ -116,7 +116,7 @@ test("an attempt that is not answered gets others beside it, and the first answe
   assert.equal(server.sockets.length, 3);
 });
 
-test("attempts beside another are silent, and one at a time knocks", async () => {
+test("parallel attempts are silent until they are chosen, one at a time", async () => {
   await clock.pass(3_000);
   const [first, second, third, fourth] = server.sockets;
   assert.deepEqual(server.addresses.map((address) => address.includes("knock=true")), [false, true, true, true]);
@@ -129,7 +129,7 @@ test("attempts beside another are silent, and one at a time knocks", async () =>
   assert.equal(first?.closed, true);
 });
 
-test("where the one that knocked is not answered, another knocks", async () => {
+test("if the chosen attempt is not answered, another is chosen", async () => {
   await clock.pass(2_000);
   const [, second, third] = server.sockets;
   second?.open();
@@ -143,7 +143,7 @@ test("where the one that knocked is not answered, another knocks", async () => {
   assert.equal(server.last.sent.length, 1);
 });
 
-test("of attempts that were on their way together, the server's last is the one, without another", async () => {
+test("of concurrent attempts the server's last one is used, without a further attempt", async () => {
   server.last.snapshot(aView(), 40);
   server.last.drop();
   await clock.pass(1_250);
@@ -396,7 +396,7 @@ test("only the latest of what supersedes itself is kept", () => {
   assert.deepEqual(server.last.commands, [{ name: "set_media", microphone: true, camera: true }, START]);
 });
 
-test("nonsense from the wire changes nothing", () => {
+test("malformed messages are ignored", () => {
   server.last.snapshot();
   for (const data of ["", "{", "null", "7", '{"type":"new"}', new Uint8Array(2)]) server.last.onmessage?.({ data });
   assert.equal(transports.at(-1), "open");

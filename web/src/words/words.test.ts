@@ -57,7 +57,7 @@ test("browsers are told apart by their settings", () => {
   for (const [name, text] of Object.entries(ua)) assert.equal(browserOf(text), name);
 });
 
-test("who comes and who goes is said with what they are, and that somebody watches", () => {
+test("joining and leaving is announced with the role, and that an observer watches", () => {
   const ines = aCompanion("i", "interpreter", { name: "Ines" });
   const oscar = aCompanion("o", "observer", { name: "Oscar" });
   assert.equal(comings([], [ines, oscar]), "Ines (interpreter) has joined. Oscar (observer) has joined: sees and hears you.");

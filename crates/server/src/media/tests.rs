@@ -66,7 +66,7 @@ impl Page {
         (page, offer.to_sdp_string(), pending)
     }
 
-    /// Makes an offer, has it answered, and connects the transport.
+    /// Creates an offer, gets it answered, and connects the transport.
     async fn connect(media: &Media, who: u128, other: u128, page_peer: u32, tcp: bool) -> Self {
         Self::connect_as(media, join(who, other, page_peer, String::new()), tcp).await
     }
@@ -186,11 +186,11 @@ fn server_address(sdp: &str) -> SocketAddr {
     SocketAddr::new(words[4].parse().unwrap(), words[5].parse().unwrap())
 }
 
-/// Steps the pages until the condition holds, or fails after ten seconds.
+/// Steps the pages until the condition holds, and panics after ten seconds.
 async fn until(pages: &mut [&mut Page], what: &str, mut so: impl FnMut(&mut [&mut Page]) -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !so(pages) {
-        assert!(Instant::now() < end, "not in time: {what}");
+        assert!(Instant::now() < end, "timed out waiting: {what}");
         pages.iter_mut().for_each(|page| page.step());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -234,13 +234,13 @@ async fn converse(config: &MediaConfig, tcp: bool) {
         }
     }
 
-    // Muted by the server, whatever the page sends.
+    // The server mutes the page, whatever the page sends.
     media.publish(room(), user(1), false, true);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    until(&mut [&mut bob], "what was on its way has arrived", |_| true).await;
+    until(&mut [&mut bob], "packets in flight have arrived", |_| true).await;
     bob.step();
     let (sound, pictures) = (bob.sound.len(), bob.pictures.len());
-    until(&mut [&mut ann, &mut bob], "pictures go on", |pages| {
+    until(&mut [&mut ann, &mut bob], "video continues", |pages| {
         pages[0].speak();
         pages[1].pictures.len() > pictures + 30
     })
@@ -251,7 +251,7 @@ async fn converse(config: &MediaConfig, tcp: bool) {
     media.shutdown();
     let gone = next_event(&mut events).await;
     let expected = (user(2), MediaEventKind::Gone { replaced: false });
-    assert_eq!(of_connection(&gone), Some(expected), "no event for the dropped");
+    assert_eq!(of_connection(&gone), Some(expected), "no event is sent for the dropped user");
 }
 
 #[tokio::test]
@@ -296,13 +296,13 @@ async fn a_reload_with_the_same_number_is_a_new_connection() {
     media.shutdown();
 }
 
-/// This includes workers that are idle.
+/// Idle workers publish their counters too.
 #[tokio::test]
 async fn the_counters_of_each_worker_are_published_within_a_second_or_two() {
     let (media, mut events) = MediaServer::start(&config()).unwrap();
     let mut ann = Page::connect(&media, 1, 2, 1, false).await;
     let counted = |media: &Media| media.workers().iter().map(|worker| worker.statistics.peers).collect::<Vec<_>>();
-    until(&mut [&mut ann], "a peer of one of the two", |_| counted(&media).iter().sum::<u64>() == 1).await;
+    until(&mut [&mut ann], "one of the two workers counts a peer", |_| counted(&media).iter().sum::<u64>() == 1).await;
     let workers = media.workers();
     let (with, without) = (workers.iter().max_by_key(|w| w.statistics.peers), workers.iter().min_by_key(|w| w.busy));
     assert!(with.unwrap().busy > without.unwrap().busy && workers.iter().all(|worker| worker.runs), "{workers:?}");
@@ -341,7 +341,7 @@ async fn a_tcp_connection_that_is_no_browser_is_closed() {
     media.shutdown();
 }
 
-/// Builds a STUN check for a connection that does not exist.
+/// Builds a STUN binding request for a connection that does not exist.
 fn made_up_check() -> Vec<u8> {
     let user = b"\x00\x06\x00\x09nobo:them\0\0\0";
     let head = [&[0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
@@ -358,7 +358,7 @@ async fn strangers_over_tcp_keep_no_page_out() {
     until(&mut [&mut ann], "the first is up", |_| events.try_recv().is_ok_and(|event| is_up(&event))).await;
     let server = match ann.wire.as_ref().unwrap() {
         Wire::Tcp(stream, _) => stream.peer_addr().unwrap(),
-        Wire::Udp(_) => unreachable!("over TCP"),
+        Wire::Udp(_) => unreachable!("the connection uses TCP"),
     };
     let check = made_up_check();
     let mut strangers = Vec::new();
@@ -369,28 +369,29 @@ async fn strangers_over_tcp_keep_no_page_out() {
     }
     let mut bob = Page::connect(&media, 2, 1, 1, true).await;
     let mut up = false;
-    until(&mut [&mut ann, &mut bob], "another is up beside them", |_| {
+    until(&mut [&mut ann, &mut bob], "a second page connects despite the strangers", |_| {
         up |= events.try_recv().is_ok_and(|event| is_up(&event));
         up
     })
     .await;
-    until(&mut [&mut ann, &mut bob], "and who was there still is", |pages| {
+    until(&mut [&mut ann, &mut bob], "the first page is still connected", |pages| {
         pages.iter_mut().for_each(|page| page.speak());
         pages.iter().all(|page| page.sound.len() > 20)
     })
     .await;
-    until(&mut [&mut ann, &mut bob], "strangers are counted apart", |_| {
+    until(&mut [&mut ann, &mut bob], "strangers are counted separately", |_| {
         let tcp = media.workers()[0].tcp;
         tcp.proved == 2 && tcp.strangers <= 64 && tcp.crowded_out >= 200
     })
     .await;
-    until(&mut [&mut ann, &mut bob], "and gone after seconds", |_| media.workers()[0].tcp.strangers == 0).await;
+    until(&mut [&mut ann, &mut bob], "strangers are closed within seconds", |_| media.workers()[0].tcp.strangers == 0)
+        .await;
     assert_eq!(media.workers()[0].tcp.proved, 2);
     drop(strangers);
     media.shutdown();
 }
 
-/// A hospital's users share one address.
+/// All users of a hospital may share one address.
 #[tokio::test]
 async fn many_pages_of_one_address_come_over_tcp() {
     let config = MediaConfig { workers: 1, ..config() };
@@ -402,7 +403,7 @@ async fn many_pages_of_one_address_come_over_tcp() {
         pages.push(Page::connect_as(&media, join, true).await);
     }
     let mut all: Vec<&mut Page> = pages.iter_mut().collect();
-    until(&mut all, "all are up", |_| media.workers()[0].tcp.proved == 24).await;
+    until(&mut all, "all pages are connected", |_| media.workers()[0].tcp.proved == 24).await;
     media.shutdown();
 }
 
@@ -417,7 +418,7 @@ async fn a_page_on_another_machine_is_not_told_of_loopback() {
     }
     assert!(answers[0].contains(" 127.0.0.1 "));
     let reachable = media.workers().iter().all(|worker| worker.reachable);
-    assert_eq!(answers[1].contains(" 127.0.0.1 "), !reachable, "unless there is nothing else");
+    assert_eq!(answers[1].contains(" 127.0.0.1 "), !reachable, "loopback is offered only if there is no other address");
     media.shutdown();
 }
 

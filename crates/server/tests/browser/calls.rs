@@ -1,4 +1,4 @@
-//! From link to call to end.
+//! Embedded calls, from link to end.
 
 use bedside::config::TlsConfig;
 use bedside_visit::AppointmentStatus;
@@ -40,7 +40,7 @@ async fn a_waiting_patient_is_answered_and_both_see_and_hear_each_other() {
     patient.sees("has ended").await;
     assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::Fulfilled);
 
-    // The patient comes back first: the provider sees it, with their own camera off until they start.
+    // The patient returns first: the provider sees it, and the provider's camera stays off until they start a visit.
     patient.press("Back to the waiting room").await;
     patient.stage("waiting").await;
     provider.stage("idle").await;
@@ -101,7 +101,7 @@ async fn they_meet_over_https_with_a_certificate_of_our_own() {
     .await;
     let (patient, _provider) = clinic.in_call().await;
     let plain: bool = patient.eval("document.cookie === '' && location.protocol === 'https:'").await;
-    assert!(plain, "cookies are for the server alone");
+    assert!(plain, "cookies are HttpOnly");
     clinic.close().await;
 }
 

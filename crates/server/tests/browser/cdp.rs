@@ -30,7 +30,7 @@ pub(crate) struct Cdp {
     inbox: Arc<Mutex<Inbox>>,
 }
 
-/// Where the messages of the browser go.
+/// Routes the browser's messages to their receivers.
 #[derive(Default)]
 struct Inbox {
     answers: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
@@ -78,7 +78,7 @@ impl Cdp {
         self.send(json!({ "method": method, "params": parameters })).await
     }
 
-    /// The same, without waiting for the answer.
+    /// Sends a command to the browser itself without waiting for the answer.
     pub(crate) fn post(&self, method: &str, parameters: Value) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let _ = self.write(&json!({ "id": id, "method": method, "params": parameters }));
@@ -91,12 +91,12 @@ impl Cdp {
         Ok(Session { cdp: Arc::clone(self), id, target: target.to_owned() })
     }
 
-    /// Whether the process runs and is connected.
+    /// Returns whether the process is running and connected.
     pub(crate) fn is_alive(&self) -> bool {
         !lock(&self.inbox).is_closed && lock(&self.child).try_wait().is_ok_and(|status| status.is_none())
     }
 
-    /// Ends the process by closing the pipe, and waits for it. One that does not end is killed.
+    /// Closes the pipe, which ends the process, and waits for it. Kills a process that does not end.
     pub(crate) fn close(&self) {
         drop(lock(&self.commands).take());
         let mut child = lock(&self.child);
@@ -146,7 +146,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Hands an answer or an event to those who wait for it.
+    /// Passes an answer or an event to its receivers.
     fn take(&mut self, mut message: Value) {
         if let Some(id) = message["id"].as_u64() {
             let error = message["error"].take();
@@ -181,7 +181,7 @@ impl Session {
         self.cdp.send(json!({ "method": method, "params": parameters, "sessionId": self.id })).await
     }
 
-    /// The events of a method, from now on. Its domain must be enabled.
+    /// Returns the events of a method from now on. Its domain must be enabled.
     pub(crate) fn events(&self, method: &'static str) -> mpsc::UnboundedReceiver<Value> {
         let (sender, events) = mpsc::unbounded_channel();
         lock(&self.cdp.inbox).events.push(Listener { session: self.id.clone(), method, events: sender });
@@ -193,28 +193,28 @@ impl Session {
         self.cdp.execute("Target.closeTarget", json!({ "targetId": self.target })).await.map(|_| ())
     }
 
-    /// Opens an address, and waits until the document that results, after any redirects, has loaded.
+    /// Opens an address and waits until the resulting document, after any redirects, has loaded.
     pub(crate) async fn navigate(&self, url: &str) -> Result<(), String> {
         let mut events = self.events("Page.lifecycleEvent");
         let opened = self.execute("Page.navigate", json!({ "url": url })).await?;
         if let Some(error) = opened["errorText"].as_str() {
             return Err(error.to_owned());
         }
-        // Without a loader the document stays: only the fragment changed.
+        // Without a loader the document is unchanged: only the fragment changed.
         match opened["loaderId"].as_str() {
             Some(loader) => self.loaded(&mut events, Some(loader)).await,
             None => Ok(()),
         }
     }
 
-    /// Loads the document again, and waits until it has loaded.
+    /// Reloads the document and waits until it has loaded.
     pub(crate) async fn reload(&self) -> Result<(), String> {
         let mut events = self.events("Page.lifecycleEvent");
         self.execute("Page.reload", json!({})).await?;
         self.loaded(&mut events, None).await
     }
 
-    /// Waits for the load event of a new document of this page's main frame: of this loader or a later one.
+    /// Waits for the load event of a new document of the page's main frame, from this loader or a later one.
     async fn loaded(&self, events: &mut mpsc::UnboundedReceiver<Value>, loader: Option<&str>) -> Result<(), String> {
         let mut is_new = false;
         let load = async {

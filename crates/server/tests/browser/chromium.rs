@@ -1,10 +1,10 @@
 //! A real Chromium with a fake camera and microphone.
 //!
-//! Tests share one process: a browser context keeps each person's cookies and permissions apart. Most use the headless
-//! shell, which is Chromium without its windows and opens a page in a third of the time. It cannot ask for permission, and
-//! always grants `getUserMedia`: tests of permissions use the whole browser, and so does one visit from link to call. What is
-//! measured is measured in the whole browser with Chromium's own camera. A test that needs other arguments starts a process
-//! of its own.
+//! Tests share one process; browser contexts separate cookies and permissions of users. Most tests use the headless
+//! shell, which is Chromium without its windows and opens a page in a third of the time. It cannot prompt for
+//! permissions and always grants `getUserMedia`, so tests of permissions use the full browser, as does one visit from
+//! link to call. Measurements use the full browser with Chromium's own camera. A test that needs other arguments starts
+//! its own process.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,11 +13,12 @@ use serde_json::json;
 use crate::cdp::Cdp;
 use crate::window::Window;
 
-/// For the whole browser. Without `--use-fake-ui-for-media-stream`: it would let every denied permission through.
+/// Argument for the full browser. `--use-fake-ui-for-media-stream` is not set, because it would grant denied
+/// permissions.
 const WHOLE: &str = "headless=new";
-/// For the headless shell, which cannot ask the user for a permission.
+/// Argument for the headless shell, which cannot prompt for permissions.
 const SHELL: &str = "use-fake-ui-for-media-stream";
-/// No renderer process in reserve. It would make pages open faster, which is measured, but costs tests processor time.
+/// Disables the spare renderer process. It makes pages open faster, but costs the tests CPU time.
 const NO_SPARE: &str = "disable-features=SpareRendererForSitePerProcess";
 
 const ARGUMENTS: [&str; 17] = [
@@ -40,7 +41,7 @@ const ARGUMENTS: [&str; 17] = [
     "use-fake-device-for-media-stream",
 ];
 
-/// What a camera films: even numbers of pixels, and pictures a second.
+/// Format of a simulated camera: an even number of pixels, and frames per second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Film {
     pub(crate) width: usize,
@@ -48,14 +49,14 @@ pub(crate) struct Film {
     pub(crate) pictures: usize,
 }
 
-/// What Chromium's own fake camera films, 1280 by 720 pixels, costs a core to encode and to show.
+/// A small format: encoding and displaying the 1280×720 video of Chromium's own fake camera takes a whole core.
 const SMALL: Film = Film { width: 320, height: 180, pictures: 10 };
 
-/// The processes that tests share. They end with the test program, whose pipes they read.
+/// Processes shared by tests. They exit with the test process, because they read from its pipes.
 static SHARED_SHELL: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
 static SHARED_WHOLE: Mutex<Option<Arc<Cdp>>> = Mutex::new(None);
 
-/// One test's part of a browser process: the contexts that it made, and what the browser said about their pages.
+/// One test's part of a browser process: the contexts it created, and the browser's messages about their pages.
 pub(crate) struct Chromium {
     cdp: Arc<Cdp>,
     is_shared: bool,
@@ -63,7 +64,7 @@ pub(crate) struct Chromium {
     complaints: Arc<Mutex<Vec<String>>>,
 }
 
-/// One person's browser: cookies of its own.
+/// One user's browser profile, with its own cookies.
 pub(crate) struct Profile<'a> {
     chromium: &'a Chromium,
     context: String,
@@ -71,17 +72,17 @@ pub(crate) struct Profile<'a> {
 }
 
 impl Chromium {
-    /// The headless shell that tests share, with a small camera; the whole browser where it is not installed.
+    /// Returns the shared headless shell with a small camera, or the full browser if the shell is not installed.
     pub(crate) fn shared() -> Self {
         Self::of(&SHARED_SHELL, || start_shell(&camera(SMALL), &[]))
     }
 
-    /// The whole browser that tests share, with a small camera.
+    /// Returns the shared full browser with a small camera.
     pub(crate) fn shared_whole() -> Self {
         Self::of(&SHARED_WHOLE, || start(&whole(), &[WHOLE, NO_SPARE, &camera(SMALL)]))
     }
 
-    /// A headless shell of its own with a camera, and other arguments beside the usual ones.
+    /// Starts a separate headless shell with a camera and additional arguments.
     pub(crate) fn launch_shell(film: Film, others: &[&str]) -> Self {
         Self::on(start_shell(&camera(film), others), false)
     }
@@ -93,7 +94,7 @@ impl Chromium {
         Self::on(cdp, true)
     }
 
-    /// A whole browser of its own, with Chromium's camera of so many pictures a second, and other arguments beside the usual ones.
+    /// Starts a separate full browser with Chromium's camera at this frame rate and additional arguments.
     #[allow(dead_code, reason = "for the lab and for measuring")]
     pub(crate) fn launch_filming(pictures: u32, others: &[&str]) -> Self {
         let camera = format!("use-fake-device-for-media-stream=fps={pictures}");
@@ -104,14 +105,14 @@ impl Chromium {
         Self { cdp, is_shared, contexts: Mutex::default(), complaints: Arc::default() }
     }
 
-    /// A person's browser, with camera and microphone granted to `origin`.
+    /// Creates a profile with camera and microphone granted to `origin`.
     pub(crate) async fn profile(&self, origin: &str) -> Profile<'_> {
         let profile = self.bare_profile(origin).await;
         profile.answer("granted").await;
         profile
     }
 
-    /// A person's browser that has not been asked for anything.
+    /// Creates a profile that has not been asked for any permission.
     pub(crate) async fn bare_profile(&self, origin: &str) -> Profile<'_> {
         let made = self.cdp.execute("Target.createBrowserContext", json!({})).await.expect("a browser context");
         let context = made["browserContextId"].as_str().expect("an id").to_owned();
@@ -119,12 +120,12 @@ impl Chromium {
         Profile { chromium: self, context, origin: origin.to_owned() }
     }
 
-    /// What the browser held against our own headers, in any window of this test.
+    /// Returns the browser's reports of policy violations in all windows of this test.
     pub(crate) fn complaints(&self) -> Vec<String> {
         lock(&self.complaints).clone()
     }
 
-    /// Closes all windows. A process of its own ends with them.
+    /// Closes all windows, and the process if it is not shared.
     pub(crate) async fn close(self) {
         let contexts = std::mem::take(&mut *lock(&self.contexts));
         for context in contexts {
@@ -134,7 +135,7 @@ impl Chromium {
     }
 }
 
-/// A test that failed leaves no call running beside the next one.
+/// Closes the windows of a failed test, so that its call does not run beside the next test.
 impl Drop for Chromium {
     fn drop(&mut self) {
         for context in lock(&self.contexts).iter() {
@@ -147,7 +148,7 @@ impl Drop for Chromium {
 }
 
 impl Profile<'_> {
-    /// A window of this browser.
+    /// Opens a window in this profile.
     pub(crate) async fn window(&self) -> Window {
         let cdp = &self.chromium.cdp;
         let target = json!({ "url": "about:blank", "browserContextId": self.context, "newWindow": true });
@@ -156,12 +157,12 @@ impl Profile<'_> {
         Window::new(page, self.origin.clone(), Arc::clone(&self.chromium.complaints)).await
     }
 
-    /// The person allows camera and microphone.
+    /// Grants camera and microphone.
     pub(crate) async fn allow_devices(&self) {
         self.answer("granted").await;
     }
 
-    /// The person says no to camera and microphone.
+    /// Denies camera and microphone.
     pub(crate) async fn deny_devices(&self) {
         self.answer("denied").await;
     }
@@ -179,12 +180,12 @@ impl Profile<'_> {
     }
 }
 
-/// The program `chromium`, or what the environment variable CHROMIUM names.
+/// Returns the program `chromium`, or the one named by the environment variable CHROMIUM.
 fn whole() -> String {
     std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned())
 }
 
-/// The program `chromium-headless-shell` or what the environment variable CHROMIUM_HEADLESS_SHELL names, if it is there.
+/// Returns the program `chromium-headless-shell`, or the one named by CHROMIUM_HEADLESS_SHELL, if it exists.
 fn headless_shell() -> Option<String> {
     let program =
         std::env::var("CHROMIUM_HEADLESS_SHELL").unwrap_or_else(|_| "/usr/bin/chromium-headless-shell".to_owned());
@@ -203,7 +204,7 @@ fn start_shell(camera: &str, others: &[&str]) -> Arc<Cdp> {
     }
 }
 
-/// The argument for a camera that films this. Pictures for documents are of Chromium's own.
+/// Returns the argument for a camera with this format. Screenshots for documents use Chromium's own camera.
 fn camera(film: Film) -> String {
     if std::env::var_os("BEDSIDE_SHOTS").is_some() {
         return "use-fake-device-for-media-stream=fps=15".to_owned();
@@ -219,7 +220,7 @@ fn camera(film: Film) -> String {
 }
 
 impl Film {
-    /// A second in which a bright bar crosses the picture, as YUV4MPEG2.
+    /// Returns one second of YUV4MPEG2 video in which a bright bar crosses the frame.
     fn second(self) -> Vec<u8> {
         let Self { width, height, pictures } = self;
         let mut film = format!("YUV4MPEG2 W{width} H{height} F{pictures}:1 Ip A1:1 C420jpeg\n").into_bytes();

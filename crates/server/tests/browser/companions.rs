@@ -1,4 +1,4 @@
-//! A visit of three and more: everyone sees and hears everyone, and nobody watches unseen.
+//! Visits with three or more participants: all see and hear each other, and observers are announced.
 
 use reqwest::Method;
 
@@ -9,8 +9,8 @@ use crate::window::Window;
 const PATIENT: &str = "Ada Lovelace";
 const PROVIDER: &str = "Dr. Grace Hopper";
 
-/// Remembers the longest time in which no frame of somebody was shown, milliseconds, and whether they were ever
-/// without sound or picture.
+/// Records the longest time in milliseconds without a displayed frame of a participant, and whether audio or video was
+/// ever missing.
 async fn watch(window: &Window, name: &str) {
     let script = format!(
         "(() => {{
@@ -43,12 +43,12 @@ async fn an_interpreter_joins_is_seen_and_heard_and_is_taken_out() {
     patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
     provider.sees_and_hears(&[PATIENT, "Ines"]).await;
     interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
-    interpreter.until("await probe.flowing() === 4", "sound and picture of two").await;
+    interpreter.until("await probe.flowing() === 4", "audio and video of two participants").await;
     for window in [&patient, &provider] {
         window.sees("Ines Interpreter").await;
         let (gap, whole): (f64, bool) = window.eval("[watched.gap, watched.whole]").await;
-        eprintln!("longest time without a frame while somebody joined: {gap:.0} ms");
-        assert!(whole, "the other one was never without sound or picture");
+        eprintln!("longest time without a frame while a participant joined: {gap:.0} ms");
+        assert!(whole, "the other participant's audio and video never stopped");
         assert!(gap < 5_000.0, "{gap} ms without a frame");
         assert_eq!(window.stage_now().await, "connected");
     }
@@ -62,34 +62,39 @@ async fn an_interpreter_joins_is_seen_and_heard_and_is_taken_out() {
     assert_eq!(grace.request(Method::DELETE, &links).send().await.status, 200);
     interpreter.sees("You're not signed in any more.").await;
     for window in [&patient, &provider] {
-        window.until("!probe.text().includes('Ines Interpreter')", "Ines to be gone").await;
-        window.until("await probe.flowing() === 2", "no media but the other one's sound and picture").await;
+        window.until("!probe.text().includes('Ines Interpreter')", "Ines to leave the page").await;
+        window.until("await probe.flowing() === 2", "only the other participant's audio and video").await;
     }
     patient.sees_and_hears(&[PROVIDER]).await;
     provider.sees_and_hears(&[PATIENT]).await;
     clinic.close().await;
 }
 
-/// How many pictures of each size a page sends, and how high each of the others' pictures comes.
+/// Simulcast layers sent by a page.
 const SENT: &str = "[...(await probe.call().stats()).values()].filter(({ type, kind }) => type === 'outbound-rtp' && kind === 'video')";
 
-/// Three pages: pictures in three sizes, of which those are sent that somebody looks at.
+/// Three pages: each sends three simulcast layers, and pauses those that no participant displays.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn three_send_the_sizes_that_are_looked_at() {
-    // The smallest picture of which Chromium sends three sizes, and few of them: two cores encode nine streams of it.
+    // The smallest video for which Chromium sends three layers, at a low frame rate: two cores encode nine streams of
+    // it.
     let film = Film { width: 960, height: 540, pictures: 8 };
     let clinic = Clinic::alone_with(Chromium::launch_shell(film, &[])).await;
     let (patient, provider) = clinic.in_call().await;
     let rids = format!("({SENT}).map(({{ rid }}) => rid).sort().join()");
-    assert_eq!(patient.eval::<String>(&rids).await, "", "to one other a picture is sent as it is");
+    assert_eq!(
+        patient.eval::<String>(&rids).await,
+        "",
+        "video to a single other participant is sent without simulcast"
+    );
     let (_, interpreter) = clinic.companion("Ines", "interpreter").await;
     interpreter.stage("connected").await;
     patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
     provider.sees_and_hears(&[PATIENT, "Ines"]).await;
     interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
 
-    // The patient fills the provider's window, and is a small picture in the interpreter's.
+    // The patient fills the provider's window and is a small tile in the interpreter's.
     let grows = |rid: &str| {
         format!(
             "await (async () => {{
@@ -101,32 +106,32 @@ async fn three_send_the_sizes_that_are_looked_at() {
         )
     };
     for window in [&patient, &provider, &interpreter] {
-        window.until(&format!("({rids}) === 'f,h,q'"), "three sizes").await;
+        window.until(&format!("({rids}) === 'f,h,q'"), "three simulcast layers").await;
     }
-    patient.until(&format!("({}) && ({})", grows("q"), grows("f")), "the sizes that are looked at").await;
-    patient.until(&format!("!({})", grows("h")), "the size that nobody looks at to be paused").await;
+    patient.until(&format!("({}) && ({})", grows("q"), grows("f")), "the displayed layers are sent").await;
+    patient.until(&format!("!({})", grows("h")), "the unused layer to be paused").await;
     let height = "[...probe.all()].find((element) => element.matches('video.remote') && element.ariaLabel === 'Ada Lovelace').videoHeight";
-    provider.until(&format!("{height} >= 480"), "the patient's picture as the camera films it").await;
-    interpreter.until(&format!("{height} > 0 && {height} <= 180"), "a small picture for a small place").await;
+    provider.until(&format!("{height} >= 480"), "the patient's video at full size").await;
+    interpreter.until(&format!("{height} > 0 && {height} <= 180"), "a small video for a small tile").await;
     assert!(interpreter.eval::<bool>("await probe.flowing() === 4").await);
 
     provider.resize(420, 300).await;
-    patient.until(&format!("!({})", grows("f")), "nobody to look at the largest").await;
-    provider.until(&format!("{height} < 480"), "a smaller picture for a smaller window").await;
+    patient.until(&format!("!({})", grows("f")), "the largest layer to be paused").await;
+    provider.until(&format!("{height} < 480"), "a smaller video for a smaller window").await;
     patient.sees_and_hears(&[PROVIDER, "Ines"]).await;
     provider.sees_and_hears(&[PATIENT, "Ines"]).await;
     interpreter.sees_and_hears(&[PROVIDER, PATIENT]).await;
     clinic.close().await;
 }
 
-/// Two seconds of something like a voice: a hoarse tone in syllables (RIFF, 16 bits, one channel).
+/// Returns a WAV file with two seconds of a voice-like sound: a rough tone in syllables (16 bits, mono).
 fn voice() -> Vec<u8> {
     const RATE: u32 = 48_000;
     let sample = |at: u32| {
         let seconds = f64::from(at) / f64::from(RATE);
         let tone = (seconds * 140.0).fract() - 0.5;
         let syllable = (seconds * 3.0 * std::f64::consts::PI).sin().abs();
-        // Half of what sixteen bits hold.
+        // Half of the 16-bit range.
         (tone * syllable * 32_000.0) as i16
     };
     let samples: Vec<u8> = (0..2 * RATE).flat_map(|at| sample(at).to_le_bytes()).collect();
@@ -143,7 +148,7 @@ fn voice() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn who_speaks_is_pointed_out_to_the_others() {
+async fn the_active_speaker_is_shown_to_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("voice.wav");
     std::fs::write(&file, voice()).expect("written");
@@ -205,7 +210,7 @@ async fn an_observer_is_asked_for_nothing_sends_nothing_and_is_announced() {
     clinic.close().await;
 }
 
-/// The patient is late: provider and interpreter are together already, and the provider's page says so.
+/// The patient is late: the provider and the interpreter are connected, and the provider's page says so.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn who_comes_before_the_patient_is_with_the_provider() {

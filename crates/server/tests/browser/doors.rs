@@ -1,4 +1,4 @@
-//! Nobody gets in who does not belong.
+//! Access control as users see it: unauthorized users cannot join a visit.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::When;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_stranger_finds_every_door_closed() {
+async fn strangers_have_no_access() {
     let clinic = Clinic::open().await;
     let id = clinic.appointment.id;
     let stranger = clinic.profile().await.window().await;
@@ -43,7 +43,7 @@ async fn everyone_is_sent_to_their_own_page() {
     provider.open("/video-call/provider").await;
     provider.sees("No appointment ID provided").await;
 
-    // A link that was used belongs to the browser that used it.
+    // A used link belongs to the browser that used it.
     let link = clinic.server.link(clinic.appointment.id).await;
     let patient = clinic.profile().await.window().await;
     patient.open(&link).await;
@@ -62,7 +62,7 @@ async fn everyone_is_sent_to_their_own_page() {
     clinic.close().await;
 }
 
-/// A second press while the answer to the first is on its way, which drops that answer.
+/// A second press while the response to the first is pending, so that the browser drops that response.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn a_link_that_is_pressed_twice_on_a_slow_network_leads_in() {
@@ -85,7 +85,7 @@ async fn a_link_that_is_pressed_twice_on_a_slow_network_leads_in() {
 async fn a_browser_that_cannot_run_the_scripts_is_told_and_uses_nothing() {
     let clinic = Clinic::open().await;
     let link = clinic.server.link(clinic.appointment.id).await;
-    // The call's script alone, then all of them.
+    // Blocks the call's script alone, then all scripts.
     for blocked in ["*/assets/visit-*", "*.js"] {
         let patient = clinic.profile().await.window().await;
         patient.command("Network.enable", json!({})).await;
@@ -98,7 +98,7 @@ async fn a_browser_that_cannot_run_the_scripts_is_told_and_uses_nothing() {
     }
     let used = clinic.server.audit().await.into_iter().filter(|row| row.action == "invite.used").count();
     assert_eq!(used, 0);
-    // In the waiting room, if the script fails there.
+    // The script fails in the waiting room.
     let patient = clinic.profile().await.window().await;
     patient.open(&link).await;
     patient.press("Join visit").await;
@@ -113,7 +113,7 @@ async fn a_browser_that_cannot_run_the_scripts_is_told_and_uses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_cancelled_visit_is_over_for_whoever_waits_in_it() {
+async fn a_waiting_patient_is_told_that_the_visit_was_cancelled() {
     let clinic = Clinic::open().await;
     let (patient, provider) = (clinic.patient().await, clinic.provider().await);
     patient.stage("waiting").await;

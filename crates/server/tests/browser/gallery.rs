@@ -1,5 +1,5 @@
-//! Every page and state, wide and narrow, light and dark: axe-core finds nothing, nothing is cut off,
-//! and with `BEDSIDE_SHOTS=FOLDER` (`cargo xtask shots`) there is a picture of each.
+//! Every page and state, wide and narrow, light and dark: axe-core reports nothing and nothing is cut off. With
+//! `BEDSIDE_SHOTS=FOLDER` (`cargo xtask shots`) a screenshot of each is written.
 
 use std::path::{Path, PathBuf};
 
@@ -17,13 +17,13 @@ const WIDE: &str = "1280";
 const PHONE: &str = "390";
 const SIZES: [(&str, i64, i64); 3] = [(WIDE, 1280, 800), (PHONE, 390, 844), ("320", 320, 640)];
 
-/// What was found wrong, over all states.
+/// Problems found in all states.
 #[derive(Default)]
 pub(crate) struct Findings(Vec<String>);
 
 impl Findings {
-    /// Looks at a state: all of axe's rules as on a phone, in light; those that depend on colors and sizes again at the
-    /// other end, wide and dark; and at each width that nothing is cut off.
+    /// Checks a state: all axe rules at phone size in light mode, those that depend on colors and sizes also wide in
+    /// dark mode, and that nothing is cut off at any width.
     pub(crate) async fn look(&mut self, window: &Window, name: &str) {
         for (label, width, height) in SIZES {
             window.resize(width, height).await;
@@ -54,7 +54,7 @@ impl Findings {
     }
 }
 
-/// Takes a picture of the window, wide and narrow, light and dark.
+/// Takes screenshots of the window, wide and narrow, light and dark.
 async fn picture(window: &Window, folder: &Path, name: &str) {
     for (label, width, height) in &SIZES[..2] {
         window.resize(*width, *height).await;
@@ -166,7 +166,7 @@ async fn a_second_step_that_the_clinic_requires() {
     window.sees("That code does not work").await;
     findings.look(&window, "sign-in-second-step-wrong").await;
 
-    // As somebody does who has the app on the same phone.
+    // The authenticator app is on the same phone.
     window.resize(390, 844).await;
     window.press("Copy the key").await;
     window.sees("Copied.").await;
@@ -174,14 +174,14 @@ async fn a_second_step_that_the_clinic_requires() {
     window.fill("code", &code).await;
     window.press("Turn on and sign in").await;
     window.sees("Your account").await;
-    assert_eq!(window.eval::<String>("location.pathname").await, "/account", "where they wanted to go");
+    assert_eq!(window.eval::<String>("location.pathname").await, "/account", "the page that was requested");
     window.resize(1280, 800).await;
     findings.look(&window, "account-second-step-required").await;
     findings.none();
     clinic.close().await;
 }
 
-/// What an app shows that was given the key on the page.
+/// Returns the code of an app that was given the key on the page.
 async fn code_of_now(window: &Window, clinic: &Clinic) -> String {
     let key: String = window.eval("document.querySelector('.key').textContent").await;
     let secret = totp_rs::Secret::try_from_base32(key.replace(' ', "")).expect("base32");
@@ -248,7 +248,8 @@ async fn the_front_desk() {
     findings.look(&window, "desk-empty").await;
     window.open("/book").await;
     findings.look(&window, "book").await;
-    // An existing patient is chosen: the fields of a new one go, and a name that the list cuts off stands below it.
+    // An existing patient is selected: the fields for a new one disappear, and a name that the list cuts off is shown
+    // below.
     let choose = "(() => { const list = document.querySelector('#patient'); list.selectedIndex = CHOICE; \
                   list.dispatchEvent(new Event('change', { bubbles: true })); return list.selectedOptions[0].text; })()";
     let patients: usize = window.eval("document.querySelector('#patient').options.length").await;
@@ -283,7 +284,7 @@ async fn the_front_desk() {
     findings.look(&window, "desk-long").await;
     window.resize(320, 640).await;
     let bottom: f64 = window.eval("document.querySelector('.pinned a').getBoundingClientRect().bottom").await;
-    assert!(bottom < 640.0, "who waits is in sight on the smallest phone: {bottom}");
+    assert!(bottom < 640.0, "the waiting patient is visible on the smallest phone: {bottom}");
     window.resize(1280, 800).await;
     window.open(&format!("/booking/{}", clinic.appointment.id)).await;
     window.press("Cancel this visit").await;
@@ -299,7 +300,7 @@ async fn the_front_desk() {
     clinic.close().await;
 }
 
-/// Sixty more visits of the day.
+/// Books sixty more visits on the same day.
 async fn long_day(clinic: &Clinic) {
     for number in 0..60 {
         let person = clinic.server.add_person(&format!("Patient {number}"), None).await.person;
@@ -431,7 +432,7 @@ async fn phones() {
     findings.look(&patient, "patient-camera-gone").await;
     findings.look(&provider, "provider-camera-gone").await;
     patient.phone("plugIn()").await;
-    provider.until("!probe.text().includes('has no camera')", "the patient's picture").await;
+    provider.until("!probe.text().includes('has no camera')", "the patient's video").await;
     patient.phone("ring('NotAllowedError')").await;
     patient.sees("Tap to continue").await;
     findings.look(&patient, "patient-resume").await;
@@ -587,7 +588,7 @@ async fn a_visit_of_several() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn beside_the_way() {
+async fn uncommon_states() {
     let clinic = Clinic::open().await;
     let mut findings = Findings::default();
     let link = clinic.server.link(clinic.appointment.id).await;

@@ -1,14 +1,14 @@
-//! The same visit over every backend: what a person does and sees does not depend on who carries the call.
+//! The same visit over every call backend: what users do and see does not depend on the backend.
 //!
-//! Over CometChat it is its own unmodified SDKs, against a double of its service: people come into the call, and no
-//! picture goes across, for the double has no video bridge.
+//! For CometChat, its unmodified SDKs run against a test double of its service. Users join the call, but no video is
+//! transmitted because the double has no video bridge.
 
 use bedside_visit::{AppointmentStatus, AuditAction, CallBackend};
 
 use crate::people::{Clinic, sign_in};
 use crate::window::Window;
 
-/// As long as a call rings where a test waits for its end, seconds: long enough to be answered on a busy machine.
+/// Seconds a call rings in tests that wait for a timeout: long enough to be answered on a busy machine.
 const RING: u32 = 5;
 
 macro_rules! journeys {
@@ -126,7 +126,7 @@ async fn the_provider_ends_it_and_begins_again(backend: CallBackend) {
     for window in [&patient, &provider] {
         window.stage("ended").await;
     }
-    clinic.nobody_is_in_the_call().await;
+    clinic.the_call_is_empty().await;
     assert_eq!(clinic.server.status(clinic.appointment.id).await, AppointmentStatus::Fulfilled);
     patient.press("Back to the waiting room").await;
     patient.stage("waiting").await;
@@ -187,7 +187,7 @@ async fn a_second_device_takes_over(backend: CallBackend) {
 async fn the_call_is_moved_and_back(backend: CallBackend) {
     let clinic = Clinic::over(backend).await;
     if clinic.double.is_none() {
-        // There is nowhere to move it to.
+        // There is no other backend to move the call to.
         let (_patient, provider) = clinic.in_call().await;
         provider.press("More").await;
         let offered: bool = provider.eval("probe.text().includes('Move this call')").await;
@@ -214,7 +214,7 @@ async fn end(provider: &Window) {
     provider.press("End for everyone").await;
 }
 
-/// What only the other service can do to a visit.
+/// Behavior that only CometChat can cause.
 mod cometchat_alone {
     use std::time::Duration;
 
@@ -227,14 +227,14 @@ mod cometchat_alone {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs Chromium and CometChat's SDKs: cargo xtask test cometchat"]
-    async fn a_ring_that_nobody_heard_is_repeated() {
+    async fn a_lost_ring_is_repeated() {
         let clinic = Clinic::over_with(CallBackend::CometChat, |config| config.visits.ring_seconds = RING).await;
         let (patient, provider) = clinic.both_waiting().await;
         let double = clinic.double.as_ref().expect("a double");
         double.loses_rings(1);
         provider.press(&clinic.start()).await;
         clinic.they_meet(&patient, &provider).await;
-        assert_eq!(double.endings(), ["unanswered"], "the first call ended so");
+        assert_eq!(double.endings(), ["unanswered"], "the first call ended as unanswered");
         clinic.close().await;
     }
 
@@ -248,12 +248,12 @@ mod cometchat_alone {
             let (pages, others): (Vec<_>, Vec<_>) =
                 sources.into_iter().partition(|text| text.contains("current-user-name=\""));
             let others = others.join("\n");
-            assert_eq!(pages.len(), 1, "the page itself");
-            assert!(others.contains("initiateCall"), "the SDKs");
+            assert_eq!(pages.len(), 1, "one page loaded");
+            assert!(others.contains("initiateCall"), "the SDKs are among the sources");
             for secret in [KEY, WEBHOOK, "token-canary"] {
                 assert!(!pages[0].contains(secret) && !others.contains(secret), "{secret}");
             }
-            // The page says to each of the two who the other is. Nothing that it is made of does.
+            // The page tells each of the two who the other is. Its scripts contain no names.
             assert!(pages[0].contains("Lovelace") && !others.contains("Lovelace"));
         }
         clinic.close().await;
@@ -315,7 +315,7 @@ mod cometchat_alone {
         let (patient, provider) = clinic.in_call().await;
         end(&provider).await;
         patient.stage("ended").await;
-        clinic.nobody_is_in_the_call().await;
+        clinic.the_call_is_empty().await;
         clinic.close().await;
     }
 

@@ -1,4 +1,4 @@
-//! Whole journeys: the real program, its real database, real Chromium, real WebRTC.
+//! End-to-end tests with the real server, database, Chromium and WebRTC.
 //!
 //! They need Chromium and the built client, so they are ignored by a plain `cargo test`:
 //! `cargo xtask test browser` installs both and runs them.

@@ -1,4 +1,4 @@
-//! What patient and provider do, as they do it.
+//! Actions of patients and providers in the browser.
 
 use bedside::config::Config;
 use bedside_visit::{Appointment, CallBackend, UserId};
@@ -10,16 +10,16 @@ use crate::support::double::Double;
 use crate::support::{Account, PASSWORD, Server, When, soon};
 use crate::window::Window;
 
-/// What a machine of two cores is shared in: a visit of two takes one.
+/// Shares of a two-core machine. A visit of two participants takes one.
 const MACHINE: u32 = 2;
 static SHARES: Semaphore = Semaphore::const_new(MACHINE as usize);
 
-/// A clinic, a part of the browser, and an appointment that is due.
+/// A clinic with a browser and an appointment that is due.
 pub(crate) struct Clinic {
     pub(crate) server: Server,
     pub(crate) chromium: Chromium,
     pub(crate) appointment: Appointment,
-    /// CometChat's service, where the clinic has an account there.
+    /// The double of CometChat's service, if the clinic uses CometChat.
     pub(crate) double: Option<Double>,
     _share: SemaphorePermit<'static>,
 }
@@ -33,12 +33,12 @@ impl Clinic {
         Self::seen_with(Chromium::shared(), adjust).await
     }
 
-    /// With the whole browser, which asks for permissions.
+    /// Uses the full browser, which prompts for permissions.
     pub(crate) async fn in_whole_browser(adjust: impl FnOnce(&mut Config)) -> Self {
         Self::seen_with(Chromium::shared_whole(), adjust).await
     }
 
-    /// For a visit of three and more, and for measuring: no other test runs beside it.
+    /// For visits with three or more participants, and for measurements: no other test runs at the same time.
     pub(crate) async fn alone_with(chromium: Chromium) -> Self {
         Self::sharing(MACHINE, chromium, |_| {}).await
     }
@@ -54,7 +54,7 @@ impl Clinic {
         Self { server, chromium, appointment, double: None, _share: share }
     }
 
-    /// With calls that another backend carries, if it is not the embedded one.
+    /// Uses another call backend if it is not the embedded one.
     pub(crate) async fn over(backend: CallBackend) -> Self {
         Self::over_with(backend, |_| {}).await
     }
@@ -79,8 +79,8 @@ impl Clinic {
 
     pub(crate) async fn close(self) {
         if self.double.is_none() {
-            // CometChat's SDK would fetch more than its document may, and does without.
-            assert_eq!(self.chromium.complaints(), Vec::<String>::new(), "what the browser held against our headers");
+            // CometChat's SDK requests more than its document's policy allows, and works without it.
+            assert_eq!(self.chromium.complaints(), Vec::<String>::new(), "policy violations reported by the browser");
         }
         self.chromium.close().await;
         self.server.stop().await;
@@ -94,7 +94,7 @@ impl Clinic {
         format!("/video-call/{role}?appointmentId={}", self.appointment.id)
     }
 
-    /// A patient with a link in a browser of their own: open, Join, and the waiting room.
+    /// Opens a link as a patient in a new browser profile, joins, and waits in the waiting room.
     pub(crate) async fn patient(&self) -> Window {
         let window = self.profile().await.window().await;
         self.come_by_link(&window).await;
@@ -106,7 +106,7 @@ impl Clinic {
         window.press("Join visit").await;
     }
 
-    /// Somebody who comes beside the two, by a link of their own, in a browser of their own.
+    /// Joins a companion by their own link in a new browser profile.
     pub(crate) async fn companion(&self, name: &str, role: &str) -> (UserId, Window) {
         let (user, link) = self.server.companion_link(self.appointment.id, name, role).await;
         let window = self.profile().await.window().await;
@@ -115,7 +115,7 @@ impl Clinic {
         (user, window)
     }
 
-    /// The provider, signed in, on the page of the visit.
+    /// Signs the provider in and opens the page of the visit.
     pub(crate) async fn provider(&self) -> Window {
         let window = self.profile().await.window().await;
         window.open(&self.page_of("provider")).await;
@@ -123,7 +123,7 @@ impl Clinic {
         window
     }
 
-    /// Both, with the patient waiting.
+    /// Opens both pages, with the patient waiting.
     pub(crate) async fn both_waiting(&self) -> (Window, Window) {
         let patient = self.patient().await;
         patient.stage("waiting").await;
@@ -136,7 +136,7 @@ impl Clinic {
         (patient, provider)
     }
 
-    /// Both, seeing and hearing each other.
+    /// Opens both pages and connects them, so that they see and hear each other.
     pub(crate) async fn in_call(&self) -> (Window, Window) {
         let (patient, provider) = self.both_waiting().await;
         provider.press(&self.start()).await;
@@ -144,25 +144,26 @@ impl Clinic {
         (patient, provider)
     }
 
-    /// Both are connected, over what carries this clinic's calls.
+    /// Waits until both are connected over this clinic's call backend.
     pub(crate) async fn they_meet(&self, one: &Window, other: &Window) {
         self.they_meet_over(self.backend(), one, other).await;
     }
 
-    /// Both are connected over a backend: seen and heard, or in the call with its own picture shown.
+    /// Waits until both are connected over a backend: audio and video arrive, or the backend's own video surface is
+    /// shown.
     pub(crate) async fn they_meet_over(&self, backend: CallBackend, one: &Window, other: &Window) {
         if backend == CallBackend::Embedded {
             return they_meet(one, other).await;
         }
         for window in [one, other] {
             window.stage("connected").await;
-            window.until("probe.surface()", "the call's own picture").await;
+            window.until("probe.surface()", "the call's own video surface").await;
         }
         soon("both in the call", self.in_rooms(2)).await;
     }
 
-    /// Nobody is left in a call of CometChat's.
-    pub(crate) async fn nobody_is_in_the_call(&self) {
+    /// Waits until no user is left in a CometChat call.
+    pub(crate) async fn the_call_is_empty(&self) {
         soon("an empty call", self.in_rooms(0)).await;
     }
 
@@ -177,16 +178,16 @@ impl Clinic {
     }
 }
 
-/// Fills in the sign-in page.
+/// Fills in and submits the sign-in page.
 pub(crate) async fn sign_in(window: &Window, account: &Account) {
     window.sees("Sign in").await;
     window.fill("email", &account.email).await;
     window.fill("password", PASSWORD).await;
     window.press("Sign in").await;
-    window.until("location.pathname !== '/sign-in'", "the page that was asked for").await;
+    window.until("location.pathname !== '/sign-in'", "the requested page").await;
 }
 
-/// Both are connected, and really see and hear each other.
+/// Waits until both are connected and receive each other's audio and video.
 pub(crate) async fn they_meet(one: &Window, other: &Window) {
     for window in [one, other] {
         window.stage("connected").await;

@@ -1,4 +1,4 @@
-// A phone around a page: what a call, a pulled plug and the home button do to it. Before the page's own scripts.
+// Simulates a phone: phone calls, unplugged devices and the home button. Runs before the page's own scripts.
 (() => {
   const own = navigator.mediaDevices;
   const ask = own?.getUserMedia.bind(own);
@@ -32,13 +32,13 @@
     track.stop();
     track.dispatchEvent(new Event("ended"));
   };
-  /** Takes both away, and refuses them until `hangUp`. */
+  /** Ends both tracks, and refuses new ones until `hangUp`. */
   phone.ring = (why = "NotReadableError") => {
     phone.refuses = () => why;
     phone.tracks.filter((track) => track.readyState === "live").forEach(end);
     return true;
   };
-  /** Takes both away for a moment. */
+  /** Ends both tracks; they can be requested again immediately. */
   phone.interrupt = () => {
     phone.tracks.filter((track) => track.readyState === "live").forEach(end);
     return true;
@@ -60,7 +60,7 @@
     own.dispatchEvent(new Event("devicechange"));
     return true;
   };
-  /** Another microphone becomes the system's: headphones were connected. */
+  /** Makes another microphone the system default, like a connected headset. */
   phone.connectHeadset = () => {
     phone.devices = (devices) => devices.map((device) =>
       device.deviceId === "default" && device.kind === "audioinput"
@@ -69,7 +69,7 @@
     own.dispatchEvent(new Event("devicechange"));
     return true;
   };
-  /** The home button, or the lock; capture is muted meanwhile, as iPhones do it. */
+  /** Simulates the home button or the screen lock; capture is muted meanwhile, like on iPhones. */
   phone.hide = (hidden) => {
     phone.visible = !hidden;
     const mute = (track) => {

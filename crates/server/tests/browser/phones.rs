@@ -1,16 +1,16 @@
-//! What phones do to a page, and how it comes back: calls, other apps, locks, plugs.
+//! How pages recover from phone events: phone calls, other apps, screen lock, unplugged devices.
 
 use crate::people::{Clinic, they_meet};
 use crate::window::Window;
 
-/// See the file: a phone around the page.
+/// Simulates a phone around the page.
 const PHONE: &str = include_str!("phone.js");
 
 pub(crate) const FACEBOOK: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
     Mobile/15E148 [FBAN/FBIOS;FBAV/480.0.0.35.110]";
 
 impl Clinic {
-    /// A call whose patient holds a phone.
+    /// Starts a call in which the patient uses a phone.
     pub(crate) async fn in_call_by_phone(&self) -> (Window, Window) {
         let patient = self.profile().await.window().await;
         patient.before_each_page(PHONE).await;
@@ -54,14 +54,14 @@ async fn a_phone_call_is_over_and_one_tap_goes_on() {
     patient.press("Continue").await;
     patient.capture("live").await;
     patient.until("!probe.text().includes('Tap to continue')", "the visit again").await;
-    provider.until("!probe.text().includes('tap their screen')", "the patient's picture").await;
-    assert_eq!(patient.count("connections").await, connections, "the same media connection goes on");
+    provider.until("!probe.text().includes('tap their screen')", "the patient's video").await;
+    assert_eq!(patient.count("connections").await, connections, "the media connection is kept");
     provider.sees("Muted").await;
-    patient.until("probe.find('Unmute') !== null", "a button that says they are still muted").await;
+    patient.until("probe.find('Unmute') !== null", "a button that shows they are still muted").await;
     patient.press("Unmute").await;
     they_meet(&patient, &provider).await;
 
-    // A tap that comes too early says what is in the way; the end of the call needs no other.
+    // A tap that comes too early shows what is blocking; the end of the phone call needs no second tap.
     patient.phone("ring()").await;
     patient.sees("Tap to continue").await;
     patient.press("Continue").await;
@@ -74,15 +74,15 @@ async fn a_phone_call_is_over_and_one_tap_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn what_the_browser_gives_back_by_itself_needs_no_tap() {
+async fn devices_that_the_browser_restores_need_no_tap() {
     let clinic = Clinic::in_whole_browser(|_| {}).await;
     let (patient, provider) = clinic.in_call_by_phone().await;
-    // A camera that ended, and may be had again.
+    // The camera ended and is available again.
     patient.phone("interrupt()").await;
     patient.capture("live").await;
     they_meet(&patient, &provider).await;
 
-    // Another app for a while; the phone unmutes on return.
+    // Another app is in front for a while; the phone unmutes on return.
     let asked = patient.count("asked.length").await;
     let locks = patient.count("locks").await;
     patient.phone("hide(true)").await;
@@ -90,12 +90,12 @@ async fn what_the_browser_gives_back_by_itself_needs_no_tap() {
     provider.sees("Ada Lovelace has switched to another app or locked the phone.").await;
     patient.phone("hide(false)").await;
     patient.capture("live").await;
-    patient.until(&format!("phone.locks > {locks}"), "the screen to be kept on again").await;
+    patient.until(&format!("phone.locks > {locks}"), "the screen wake lock to be renewed").await;
     they_meet(&patient, &provider).await;
-    assert_eq!(patient.count("asked.length").await, asked, "nothing was asked for anew");
+    assert_eq!(patient.count("asked.length").await, asked, "no device was requested again");
     assert!(!patient.eval::<bool>("probe.text().includes('Tap to continue')").await);
 
-    // Frozen in the background, and let go on.
+    // The page is frozen in the background, then resumed.
     patient.freeze(true).await;
     patient.freeze(false).await;
     they_meet(&patient, &provider).await;
@@ -110,12 +110,12 @@ async fn a_locked_phone_in_the_waiting_room_keeps_the_place_and_asks_for_a_tap()
     patient.before_each_page(PHONE).await;
     clinic.come_by_link(&patient).await;
     patient.stage("waiting").await;
-    patient.until("phone.locks > 0", "the screen to be kept on").await;
+    patient.until("phone.locks > 0", "the screen wake lock").await;
 
     patient.phone("hide(true)").await;
     patient.phone("ring()").await;
     patient.capture("hidden").await;
-    assert!(!patient.eval::<bool>("probe.text().includes('Tap to continue')").await, "nobody is asked in the dark");
+    assert!(!patient.eval::<bool>("probe.text().includes('Tap to continue')").await, "a hidden page asks for no tap");
     patient.phone("hide(false)").await;
     patient.sees("Your place is kept.").await;
     patient.phone("hangUp()").await;
@@ -138,13 +138,13 @@ async fn devices_come_and_go() {
     provider.sees("Ada Lovelace has no camera").await;
     patient.phone("plugIn()").await;
     patient.until("!probe.text().includes('Your camera is gone')", "the camera to be used again").await;
-    provider.until("!probe.text().includes('has no camera')", "the patient's picture").await;
+    provider.until("!probe.text().includes('has no camera')", "the patient's video").await;
     they_meet(&patient, &provider).await;
 
     let before: usize = patient.count("asked.length").await;
     patient.phone("connectHeadset()").await;
     patient.until(&format!("phone.asked.length > {before}"), "the headset to be used").await;
-    assert!(!patient.eval::<bool>("Boolean(phone.asked.at(-1).video)").await, "the camera is left alone");
+    assert!(!patient.eval::<bool>("Boolean(phone.asked.at(-1).video)").await, "the camera is not requested again");
     they_meet(&patient, &provider).await;
     clinic.close().await;
 }
@@ -183,7 +183,7 @@ async fn a_link_opened_inside_another_app_is_taken_to_a_browser_unused() {
     app.sees("Open in Safari").await;
     app.sees("Join here anyway").await;
 
-    // Without what a visit needs, joining here is not offered at all.
+    // If the browser lacks what a visit needs, joining here is not offered.
     app.before_each_page("delete Navigator.prototype.mediaDevices; delete Navigator.prototype.clipboard;").await;
     app.open(&link).await;
     app.press("Copy the link").await;

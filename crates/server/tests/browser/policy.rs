@@ -1,4 +1,4 @@
-//! What our headers forbid a page, and what they must not.
+//! What the response headers forbid pages, and what they must allow.
 
 use crate::people::{Clinic, sign_in};
 
@@ -23,13 +23,17 @@ async fn a_page_takes_no_markup_and_no_script_by_mistake() {
         assert_eq!(patient.eval::<String>(&refused(script)).await, "TypeError", "{script}");
     }
     let isolated: bool = patient.eval("crossOriginIsolated").await;
-    assert!(isolated, "no other site's page shares this one's process");
-    assert!(!clinic.chromium.complaints().is_empty(), "and the other tests would see it");
+    assert!(isolated, "the page's process is isolated from other sites");
+    assert!(
+        !clinic.chromium.complaints().is_empty(),
+        "the browser reports the violations, so other tests would see them"
+    );
     clinic.chromium.close().await;
     clinic.server.stop().await;
 }
 
-/// The places where our own scripts need a policy: a worker where much sound is lost, and the day that is read anew.
+/// Features of our own scripts that need a policy: a worker that adds redundancy under heavy audio loss, and the day's
+/// list, which is refreshed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
 async fn what_our_scripts_need_is_allowed() {

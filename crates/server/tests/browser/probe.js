@@ -57,7 +57,7 @@ const probe = (() => {
     }
     return sum;
   };
-  // Everyone who is played here, by name: what of theirs was decoded, and what is heard.
+  // All participants played here, by name: what was decoded of their media, and what is audible.
   const people = async () => {
     const reports = [...((await call()?.stats?.())?.values?.() ?? [])].filter(({ type }) => type === "inbound-rtp");
     const found = {};
@@ -76,7 +76,7 @@ const probe = (() => {
     return found;
   };
   const sending = async () => [...((await call()?.stats?.())?.values?.() ?? [])].filter(({ type }) => type === "outbound-rtp").reduce((total, { bytesSent }) => total + bytesSent, 0);
-  // How many streams bring anything.
+  // The number of streams on which media arrives.
   const flowing = async () => {
     const bytes = async () =>
       [...((await call()?.stats?.())?.values?.() ?? [])].filter(({ type }) => type === "inbound-rtp").map(({ id, bytesReceived }) => [id, bytesReceived]);
@@ -100,7 +100,7 @@ const probe = (() => {
     return "";
   };
   const surface = () => call()?.shadowRoot?.querySelector("iframe.surface--shown") != null;
-  // The page and all that it and its frames loaded of this origin, with every address that was asked for.
+  // The page and everything that it and its frames loaded from this origin, with all requested addresses.
   const sources = async () => {
     const windows = [window, ...[...all()].filter((element) => element.matches("iframe")).map((frame) => frame.contentWindow)];
     const addresses = windows.flatMap((each) => [each.location.href, ...each.performance.getEntriesByType("resource").map(({ name }) => name)]);
@@ -112,7 +112,7 @@ const probe = (() => {
     while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
     return element === null ? "" : name(element);
   };
-  // Until fonts are there and no transition runs.
+  // Waits until fonts are loaded and no transition runs.
   const settled = async () => {
     await document.fonts.ready;
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));

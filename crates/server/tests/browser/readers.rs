@@ -1,8 +1,8 @@
-//! Pages as screen readers and translators have them.
+//! Pages as seen by screen readers and translators.
 
 use crate::people::Clinic;
 
-/// Does to a page's texts what a browser's translator does: each is taken out, and an element put in its place.
+/// Changes a page's text nodes like a browser's translator: each is replaced by an element.
 const TRANSLATE: &str = "(() => {
   const skip = 'style, script, textarea, option, title';
   const ofElement = (element) => element.matches(skip) ? [] : [...element.childNodes];
@@ -16,7 +16,7 @@ const TRANSLATE: &str = "(() => {
   return texts.length;
 })()";
 
-/// What the live regions say that a screen reader hears now: inside of an open dialog, if there is one.
+/// Returns what the live regions currently announce: inside an open dialog, if there is one.
 const SAID: &str = "(() => {
   const dialog = [...probe.all()].filter((element) => element.matches('dialog[open]')).at(-1);
   const regions = [...probe.all()].filter((element) => element.matches('[role=status][aria-live]'));
@@ -44,7 +44,7 @@ async fn what_changes_is_seen_through_a_browsers_translator() {
     }
     patient.press("Leave").await;
     provider.sees("left the visit").await;
-    provider.until(&format!("{SAID}.at(-1)?.includes('left the visit')"), "the live region goes on").await;
+    provider.until(&format!("{SAID}.at(-1)?.includes('left the visit')"), "the live region announces the change").await;
     clinic.close().await;
 }
 
@@ -55,16 +55,20 @@ async fn an_open_dialog_says_what_others_write() {
     let (patient, provider) = clinic.in_call().await;
     provider.press("Messages").await;
     provider.until("[...probe.all()].some((element) => element.matches('dialog[open]'))", "the dialog").await;
-    assert_eq!(provider.eval::<Vec<String>>(SAID).await, Vec::<String>::new(), "it begins with nothing");
+    assert_eq!(provider.eval::<Vec<String>>(SAID).await, Vec::<String>::new(), "the live region is empty at first");
     patient.press("More").await;
     patient.press("Messages").await;
     for before in ["null", "globalThis.first"] {
         patient.write("Yes").await;
         patient.key("Enter").await;
         let news = format!("{SAID}.at(-1)?.endsWith('wrote: Yes') && lines.at(-1) !== {before}");
-        provider.until(&news, "the message, also the second one, whose text is the same").await;
+        provider.until(&news, "the message, also the second one with the same text").await;
         provider.eval::<bool>("((globalThis.first = lines.at(-1)), true)").await;
     }
-    assert_eq!(patient.eval::<Vec<String>>(SAID).await, Vec::<String>::new(), "who wrote knows it");
+    assert_eq!(
+        patient.eval::<Vec<String>>(SAID).await,
+        Vec::<String>::new(),
+        "the author's own message is not announced to the author"
+    );
     clinic.close().await;
 }

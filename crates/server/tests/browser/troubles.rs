@@ -1,4 +1,4 @@
-//! What goes wrong, and how people get back.
+//! Failures during a visit, and how users recover from them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::people::{Clinic, they_meet};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_reload_in_mid_call_comes_back_by_itself_and_stays_muted() {
+async fn a_reload_in_mid_call_reconnects_automatically_and_stays_muted() {
     let clinic = Clinic::open().await;
     let (patient, provider) = clinic.in_call().await;
     patient.press("Mute").await;
@@ -15,7 +15,7 @@ async fn a_reload_in_mid_call_comes_back_by_itself_and_stays_muted() {
     for window in [&patient, &provider] {
         window.stage("connected").await;
     }
-    patient.until("probe.find('Unmute') !== null", "the button that says it is still muted").await;
+    patient.until("probe.find('Unmute') !== null", "the button that shows they are still muted").await;
     patient.sees_and_hears_the_other().await;
     provider.sees("Muted").await;
     patient.press("Unmute").await;
@@ -126,14 +126,14 @@ async fn signing_out_in_mid_call_ends_the_page_at_once() {
     let before = patient.received().await.frames_decoded;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after = patient.received().await.frames_decoded;
-    assert!(after - before < 5.0, "nothing of someone who signed out is forwarded: {before} → {after}");
+    assert!(after - before < 5.0, "no media of a user who signed out is forwarded: {before} → {after}");
     clinic.close().await;
 }
 
-/// What people wrote and agreed to, and what they switched off, is as it was when the program comes back.
+/// Messages, consents and muted devices are restored after a restart of the program.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: cargo xtask test browser"]
-async fn a_restart_in_mid_call_goes_on_by_itself_with_everything_as_it_was() {
+async fn a_restart_in_mid_call_reconnects_automatically_and_keeps_all_state() {
     let terms = "I agree to be seen by video.";
     let mut clinic = Clinic::with(|config| config.visits.consent_text = Some(terms.into())).await;
     let (patient, provider) = clinic.both_waiting().await;
@@ -155,14 +155,14 @@ async fn a_restart_in_mid_call_goes_on_by_itself_with_everything_as_it_was() {
 
     clinic.server = clinic.server.restart().await;
     for window in [&patient, &provider] {
-        window.until("probe.call()?.dataset.transport === 'open'", "the server again").await;
+        window.until("probe.call()?.dataset.transport === 'open'", "the reconnected WebSocket").await;
         window.stage("connected").await;
     }
-    provider.until("(await probe.received()).framesDecoded > 5", "the patient's picture").await;
+    provider.until("(await probe.received()).framesDecoded > 5", "the patient's video").await;
     provider.sees("Muted").await;
     provider.sees("Agreed to the clinic's terms at").await;
     patient.sees("camera is off").await;
-    patient.until("probe.find('Unmute') !== null", "the button that says it is still muted").await;
+    patient.until("probe.find('Unmute') !== null", "the button that shows they are still muted").await;
     patient.press("More").await;
     patient.press("Messages").await;
     patient.sees("I am with you in two minutes").await;

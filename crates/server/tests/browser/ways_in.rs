@@ -1,4 +1,4 @@
-//! The ways of signing in, as people go them.
+//! The ways to sign in, as users perform them.
 
 use crate::gallery::Findings;
 use crate::people::{Clinic, sign_in};
@@ -27,7 +27,7 @@ async fn a_passkey_is_added_used_and_removed() {
     window.sees("Your passkey is ready.").await;
     window.sees("at work").await;
     findings.look(&window, "account-passkey").await;
-    // The device says so by itself.
+    // The device reports that it already has a passkey.
     window.press("Add a passkey").await;
     window.fill("passkey-current", PASSWORD).await;
     window.press("Continue on this device").await;
@@ -84,7 +84,7 @@ async fn every_way_has_its_page() {
 
     window.open(&mail.taken(1).await[0].link()).await;
     window.sees("A new password").await;
-    assert_eq!(window.eval::<String>("location.pathname").await, "/reset", "the secret has left the address");
+    assert_eq!(window.eval::<String>("location.pathname").await, "/reset", "the token is removed from the address");
     window.fill("new", "too short").await;
     window.press("Show password").await;
     assert_eq!(window.eval::<String>("document.querySelector('#new').type").await, "text");

@@ -1,4 +1,4 @@
-//! A window: what a person sees, and what they press.
+//! A browser window: what a user sees and presses.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,17 +11,17 @@ use tokio::time::Instant;
 
 use crate::cdp::Session;
 
-/// How long anything may take to come about.
+/// Timeout for anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a page is left alone between two looks at it.
+/// Shortest interval between two polls of a page.
 const SHORTEST: Duration = Duration::from_millis(40);
 const LONGEST: Duration = Duration::from_millis(400);
 
-/// Looks through shadow roots, as eyes do.
+/// Searches the page including shadow roots.
 const PROBE: &str = include_str!("probe.js");
 
-/// What the browser's log says where a page and its headers do not fit.
+/// Messages in the browser's log that report violations of the page's headers.
 const COMPLAINTS: [&str; 6] = [
     "Content Security Policy",
     "Permissions policy",
@@ -37,16 +37,16 @@ pub(crate) struct Window {
     origin: String,
 }
 
-/// What axe-core looks for.
+/// The rules that axe-core checks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rules {
-    /// WCAG 2.2 A and AA, and good practice.
+    /// WCAG 2.2 A and AA, and best practices.
     All,
-    /// What depends on colors and sizes.
+    /// The rules that depend on colors and sizes.
     OfAppearance,
 }
 
-/// What media a page receives.
+/// Statistics of the media that a page receives.
 #[derive(Debug, Default, Clone, Copy, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Received {
@@ -55,16 +55,16 @@ pub(crate) struct Received {
     playing: bool,
 }
 
-/// Why a script gave nothing.
+/// Why a script returned no value.
 enum Failure {
-    /// It threw.
+    /// It threw an exception.
     Script(String),
-    /// The page went away, or is not there yet.
+    /// The page was navigated away, or is not loaded yet.
     Page(String),
 }
 
 impl Window {
-    /// What the browser holds against our own headers is added to `complaints`.
+    /// Opens a window. Policy violations reported by the browser are added to `complaints`.
     pub(crate) async fn new(page: Session, origin: String, complaints: Arc<Mutex<Vec<String>>>) -> Self {
         let mut entries = page.events("Log.entryAdded");
         tokio::spawn(async move {
@@ -90,24 +90,24 @@ impl Window {
         self.page.execute(method, parameters).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Opens an address of this origin, or a whole one.
+    /// Opens an address: a path on this origin, or an absolute URL.
     pub(crate) async fn open(&self, address: &str) {
         let url = if address.starts_with('/') { format!("{}{address}", self.origin) } else { address.to_owned() };
         for _ in 0..5 {
             match self.page.navigate(&url).await {
-                // A network that was made a moment ago is still being looked at.
+                // A network that was just created is still being probed.
                 Err(error) if error.contains("ERR_NETWORK_CHANGED") => {}
                 opened => return opened.unwrap_or_else(|error| panic!("{url}: {error}")),
             }
         }
-        panic!("the network does not come to rest");
+        panic!("the network does not become stable");
     }
 
     pub(crate) async fn reload(&self) {
         self.page.reload().await.unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// From the next page on, what a network that blocks UDP leaves of the server's addresses.
+    /// Removes UDP from the server's addresses as a network that blocks UDP would, from the next page on.
     pub(crate) async fn without_udp(&self) {
         let script = "const take = RTCPeerConnection.prototype.setRemoteDescription; \
             RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) { \
@@ -115,12 +115,12 @@ impl Window {
         self.before_each_page(script).await;
     }
 
-    /// From the next page on, a script that runs before the page's own.
+    /// Runs a script before the page's own scripts, from the next page on.
     pub(crate) async fn before_each_page(&self, script: &str) {
         self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
-    /// The device holds passkeys, and recognises its owner without being touched.
+    /// Adds a virtual authenticator for passkeys that verifies its user without a touch.
     pub(crate) async fn holds_passkeys(&self) {
         self.command("WebAuthn.enable", json!({})).await;
         let device = json!({
@@ -134,12 +134,12 @@ impl Window {
         self.command("WebAuthn.addVirtualAuthenticator", json!({ "options": device })).await;
     }
 
-    /// Says it is another browser.
+    /// Changes the browser's user agent.
     pub(crate) async fn pretends_to_be(&self, user_agent: &str) {
         self.command("Emulation.setUserAgentOverride", json!({ "userAgent": user_agent })).await;
     }
 
-    /// Stops the page's scripts as a phone does in the background, or lets them go on.
+    /// Stops the page's scripts as a phone does in the background, or resumes them.
     pub(crate) async fn freeze(&self, frozen: bool) {
         let state = if frozen { "frozen" } else { "active" };
         self.command("Page.setWebLifecycleState", json!({ "state": state })).await;
@@ -154,7 +154,7 @@ impl Window {
         self.command("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Light or dark, and without motion, so that nothing is looked at half-way.
+    /// Sets light or dark mode, and disables motion so that no transition is captured half-way.
     pub(crate) async fn color_scheme(&self, scheme: &str) {
         self.media(json!([
             { "name": "prefers-color-scheme", "value": scheme },
@@ -167,7 +167,7 @@ impl Window {
         self.command("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// Evaluates an expression or a promise; `probe` is at hand.
+    /// Evaluates an expression or a promise; the script can use `probe`.
     pub(crate) async fn eval<T: DeserializeOwned>(&self, expression: &str) -> T {
         let end = Instant::now() + PATIENCE;
         let mut failures = 0;
@@ -178,7 +178,7 @@ impl Window {
                     failures += 1;
                     assert!(failures < 3, "{expression}: {why}");
                 }
-                // A navigation in between ends the page's world; the next one answers.
+                // A navigation destroys the page's context; the next page answers.
                 Err(Failure::Page(why)) => assert!(Instant::now() < end, "{expression}: {why}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -200,28 +200,28 @@ impl Window {
         }
     }
 
-    /// Lets the page alone until the next look at it. Fails with what it says when that has gone on for too long.
+    /// Waits until the next poll of the page. Panics with the page's text after the timeout.
     async fn wait(&self, begun: Instant, what: &str) {
         if begun.elapsed() > PATIENCE {
             let text: String = self.eval("probe.text()").await;
             let at: String = self.eval("location.href").await;
-            panic!("waited in vain for {what} at {at}. The page says:\n{text}");
+            panic!("timed out waiting for {what} at {at}. The page says:\n{text}");
         }
-        // A look costs the page a layout: the longer it takes, the less often it is looked at.
+        // A poll forces a layout of the page: the longer the wait, the longer the interval.
         tokio::time::sleep((begun.elapsed() / 8).clamp(SHORTEST, LONGEST)).await;
     }
 
-    /// Waits until the page says something.
+    /// Waits until the page shows a text.
     pub(crate) async fn sees(&self, text: &str) {
         self.until(&format!("probe.text().includes({})", quoted(text)), &format!("{text:?}")).await;
     }
 
-    /// Waits until the call element stands at a stage.
+    /// Waits until the call element reaches a stage.
     pub(crate) async fn stage(&self, stage: &str) {
-        self.until(&format!("probe.stage() === {}", quoted(stage)), &format!("the stage {stage:?}")).await;
+        self.until(&format!("probe.stage() === {}", quoted(stage)), &format!("stage {stage:?}")).await;
     }
 
-    /// Where the call element stands now.
+    /// Returns the current stage of the call element.
     pub(crate) async fn stage_now(&self) -> String {
         self.eval("probe.stage() ?? ''").await
     }
@@ -229,7 +229,7 @@ impl Window {
     /// Presses a button or a link by its name, with a real click.
     pub(crate) async fn press(&self, name: &str) {
         let find = format!("probe.target({})", quoted(name));
-        self.until(&format!("{find} !== null"), &format!("something to press called {name:?}")).await;
+        self.until(&format!("{find} !== null"), &format!("a button or link called {name:?}")).await;
         let [x, y]: [f64; 2] = self.eval(&find).await;
         self.click(x, y).await;
     }
@@ -252,20 +252,20 @@ impl Window {
         }
     }
 
-    /// Types into the place for a message.
+    /// Types into the message field.
     pub(crate) async fn write(&self, text: &str) {
         let place = "[...probe.all()].find((element) => element.matches('textarea') && element.checkVisibility())";
-        self.until(&format!("{place} !== undefined"), "the place for a message").await;
+        self.until(&format!("{place} !== undefined"), "the message field").await;
         self.eval::<bool>(&format!("({place}.focus(), true)")).await;
         self.command("Input.insertText", json!({ "text": text })).await;
     }
 
-    /// Presses a key that is named as in `KeyboardEvent.key`.
+    /// Presses a key, named as in `KeyboardEvent.key`.
     pub(crate) async fn key(&self, key: &str) {
         self.stroke(key, if key == "Enter" { "\r" } else { "" }).await;
     }
 
-    /// Presses and releases a key, which types a text or none.
+    /// Presses and releases a key that types a text, or none.
     async fn stroke(&self, key: &str, text: &str) {
         let code = match key {
             "Tab" => 9,
@@ -282,7 +282,7 @@ impl Window {
         }
     }
 
-    /// Presses Tab until something called `name` has the focus.
+    /// Presses Tab until the element called `name` has the focus.
     pub(crate) async fn reach_by_tab(&self, name: &str) {
         self.until(&format!("probe.find({}) !== null", quoted(name)), name).await;
         let mut passed = Vec::new();
@@ -294,27 +294,28 @@ impl Window {
             passed.push(focused);
             self.key("Tab").await;
         }
-        panic!("{name:?} is not reached by keyboard; passed {passed:?}");
+        panic!("{name:?} cannot be reached by keyboard; focused {passed:?}");
     }
 
     pub(crate) async fn received(&self) -> Received {
         self.eval("await probe.received()").await
     }
 
-    /// Waits until the other person is really seen and heard: frames decoded, sound with energy in it.
+    /// Waits until the other participant is seen and heard: frames are decoded and the audio has energy.
     pub(crate) async fn sees_and_hears_the_other(&self) {
-        self.gets_more("await probe.received()", "picture and sound of the other").await;
+        self.gets_more("await probe.received()", "the other's audio and video").await;
     }
 
-    /// Waits until each of these people is really seen and heard: frames decoded, sound with energy in it, in the
-    /// element that bears their name.
+    /// Waits until each of these participants is seen and heard, in the element with their name: frames are decoded and
+    /// the audio has energy.
     pub(crate) async fn sees_and_hears(&self, names: &[&str]) {
         for name in names {
             self.gets_more(&media_of(name), &format!("picture and sound of {name}")).await;
         }
     }
 
-    /// Waits until more is decoded, and played, than when the wait began. A page that connects anew counts from zero again.
+    /// Waits until more media is decoded and played than at the start of the wait. Counters of a new connection start
+    /// at zero.
     async fn gets_more(&self, media: &str, what: &str) {
         let begun = Instant::now();
         let mut before: Received = self.eval(media).await;
@@ -333,7 +334,7 @@ impl Window {
         }
     }
 
-    /// Everything that axe-core finds wrong by these rules, as text; empty if it finds nothing.
+    /// Returns all violations of these rules that axe-core finds, as text; empty if there are none.
     pub(crate) async fn axe(&self, rules: Rules) -> String {
         if self.eval::<bool>("globalThis.axe === undefined").await {
             let source = std::fs::read_to_string(concat!(
@@ -356,7 +357,7 @@ impl Window {
     }
 }
 
-/// Frames and sound of a person so far, and whether they are played and seen.
+/// Returns a script for a participant's decoded frames and audio, and whether they are played and visible.
 fn media_of(name: &str) -> String {
     format!(
         "await (async () => {{ \

@@ -1,4 +1,4 @@
-//! A person's own account: their password, and where they are signed in.
+//! A user's account: password, two-factor authentication and sessions.
 
 use std::time::Duration;
 
@@ -29,7 +29,11 @@ async fn another_password_ends_all_other_sign_ins() {
     assert!(is_signed_in(&here).await && !is_signed_in(&there).await);
     assert_eq!(page.ending().await, Ending::Code(4401));
 
-    assert_eq!(server.client().try_sign_in("grace@example.org", PASSWORD).await.status, 200, "the old one is none");
+    assert_eq!(
+        server.client().try_sign_in("grace@example.org", PASSWORD).await.status,
+        200,
+        "the old password is not accepted"
+    );
     assert_eq!(server.client().try_sign_in("grace@example.org", NEW).await.status, 303);
     let done: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
     assert_eq!(done.iter().filter(|action| *action == "user.password_changed").count(), 1, "{done:?}");
@@ -48,7 +52,7 @@ async fn a_password_that_is_wrong_short_or_easy_changes_nothing() {
         let reply = change(&here, current, new).await;
         let said = format!("id=\"{field}-fault\"");
         assert!(reply.status == 200 && reply.body.contains(&said), "{current} {new}: {}", reply.body);
-        assert!(!reply.body.contains(new), "it is not shown again");
+        assert!(!reply.body.contains(new), "the password is not shown again");
     }
     assert!(is_signed_in(&here).await && is_signed_in(&there).await);
     assert_eq!(server.client().try_sign_in("ada@example.org", PASSWORD).await.status, 303);
@@ -57,7 +61,7 @@ async fn a_password_that_is_wrong_short_or_easy_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_holds_a_session_cannot_guess_the_password_with_it() {
+async fn a_stolen_session_cannot_be_used_to_guess_the_password() {
     let server = Server::start().await;
     let client = server.sign_in(&server.patient).await;
     let too_long = "x".repeat(1025);
@@ -77,7 +81,7 @@ async fn a_sign_in_elsewhere_is_seen_and_ended() {
     let handle =
         page.split("name=\"which\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a handle");
 
-    // A handle is good for nobody else.
+    // The handle of a session is useless to other users.
     stranger.post("/account/sign-ins", &[("which", handle)]).await;
     assert!(is_signed_in(&there).await);
     here.post("/account/sign-ins", &[("which", handle)]).await;
@@ -90,7 +94,7 @@ async fn a_sign_in_elsewhere_is_seen_and_ended() {
     assert_eq!(ended, 2);
 }
 
-/// The app on a person's phone.
+/// The authenticator app on a user's phone.
 pub(crate) struct Phone(totp_rs::Totp);
 
 impl Phone {
@@ -101,19 +105,19 @@ impl Phone {
         Self(totp_rs::Builder::new().with_secret(secret).build().expect("a secret"))
     }
 
-    /// The code that it shows so many seconds from now.
+    /// Returns the code shown this many seconds from now.
     pub(crate) fn shows(&self, server: &Server, in_seconds: i64) -> String {
         self.shows_at(server.clock.now(), in_seconds)
     }
 
-    /// The code that it shows so many seconds after a moment.
+    /// Returns the code shown this many seconds after a time.
     pub(crate) fn shows_at(&self, now: Timestamp, in_seconds: i64) -> String {
         let at = now.as_millis() / 1_000 + in_seconds;
         self.0.generate(u64::try_from(at).expect("after 1970")).to_string()
     }
 }
 
-/// Gives somebody a second step, and the phone that makes its codes. The one of now is used.
+/// Turns on two-factor authentication for a user and returns the authenticator app. The current code has been used.
 pub(crate) async fn turn_on_second_step(server: &Server, account: &Account) -> Phone {
     let client = server.sign_in(account).await;
     let page = client.get("/account/second-step").await.body;
@@ -136,7 +140,7 @@ async fn with_a_second_step_a_password_alone_opens_nothing() {
     let page = client.get("/account/second-step").await.body;
     let (phone, sealed) = (Phone::scan(&page), hidden(&page, "sealed"));
 
-    // Not with a wrong code, a wrong password, or somebody else's secret.
+    // A wrong code, a wrong password or another user's secret is refused.
     let add = |code: String, current: &'static str, sealed: String| {
         let client = &client;
         async move {
@@ -147,7 +151,7 @@ async fn with_a_second_step_a_password_alone_opens_nothing() {
     };
     let (status, _, again) = add("000000".to_owned(), PASSWORD, sealed.clone()).await;
     assert!(status == 200 && again.contains("That code does not work"), "{again}");
-    assert_eq!(Phone::scan(&again).shows(&server, 0), phone.shows(&server, 0), "nothing to scan anew");
+    assert_eq!(Phone::scan(&again).shows(&server, 0), phone.shows(&server, 0), "the secret to scan is unchanged");
     assert_eq!(add(phone.shows(&server, 0), "x", sealed.clone()).await.0, 403);
     let stranger = server.sign_in(&server.other_provider).await.get("/account/second-step").await.body;
     let theirs = add(Phone::scan(&stranger).shows(&server, 0), PASSWORD, hidden(&stranger, "sealed")).await;
@@ -159,7 +163,7 @@ async fn with_a_second_step_a_password_alone_opens_nothing() {
     let reply = other.try_sign_in("grace@example.org", PASSWORD).await;
     assert_eq!(reply.location(), Some("/sign-in/code"));
     assert!(!is_signed_in(&other).await);
-    // The code that turned it on is used up.
+    // The code that turned it on cannot be used again.
     let used = other.post("/sign-in/code", &[("code", &phone.shows(&server, 0))]).await;
     assert!(used.status == 200 && used.body.contains("That code does not work"), "{}", used.body);
     let reply = other.post("/sign-in/code", &[("code", &phone.shows(&server, 30))]).await;
@@ -178,12 +182,13 @@ async fn codes_cannot_be_tried_one_after_the_other() {
         assert_eq!(guesser.post("/sign-in/code", &[("code", "000000")]).await.status, 200);
     }
     let reply = guesser.post("/sign-in/code", &[("code", &phone.shows(&server, 30))]).await;
-    assert_eq!(reply.location(), Some("/sign-in"), "from the beginning");
+    assert_eq!(reply.location(), Some("/sign-in"), "sign-in starts over");
     assert!(!is_signed_in(&guesser).await);
     let failed = server.audit().await.into_iter().filter(|row| row.action == "session.second_step_failed").count();
     assert_eq!(failed, 5);
 
-    // Nor by giving the password again and again: that is slowed down as if it were wrong, until a code was right.
+    // Entering the password again does not help: after that, tries are delayed as if it were wrong, until a code was
+    // right.
     let mut again = guesser.try_sign_in("grace@example.org", PASSWORD).await;
     for _ in 0..9 {
         again = guesser.try_sign_in("grace@example.org", PASSWORD).await;
@@ -193,7 +198,11 @@ async fn codes_cannot_be_tried_one_after_the_other() {
     let owner = server.client();
     owner.try_sign_in("grace@example.org", PASSWORD).await;
     assert_eq!(owner.post("/sign-in/code", &[("code", &phone.shows(&server, 0))]).await.location(), Some("/"));
-    assert_eq!(owner.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"), "forgotten");
+    assert_eq!(
+        owner.try_sign_in("grace@example.org", PASSWORD).await.location(),
+        Some("/sign-in/code"),
+        "the delay is reset"
+    );
 }
 
 #[tokio::test]
@@ -202,7 +211,7 @@ async fn a_code_that_is_sent_twice_signs_in_once() {
     let phone = turn_on_second_step(&server, &server.provider).await;
     let browser = server.client();
     browser.try_sign_in("grace@example.org", PASSWORD).await;
-    // A double click: the browser shows the second answer, and keeps the cookies of whichever it has taken.
+    // A double click: the browser shows the second response, and keeps the cookies of either.
     let second = browser.with_same_cookies();
     let code = phone.shows(&server, 30);
     let fields = [("code", code.as_str()), ("next", "/account")];
@@ -216,7 +225,7 @@ async fn a_code_that_is_sent_twice_signs_in_once() {
     let signed_in = server.audit().await.into_iter().filter(|row| row.action == "session.signed_in").count();
     assert_eq!(signed_in, 2);
 
-    // Signed out, the same code is good for nothing, and later it is not remembered.
+    // After signing out the same code is refused, and later it is not remembered.
     browser.post("/sign-out", &[]).await;
     assert!(!is_signed_in(&second).await);
     server.clock.advance(Duration::from_secs(61));
@@ -225,7 +234,8 @@ async fn a_code_that_is_sent_twice_signs_in_once() {
     assert_eq!(late.post("/sign-in/code", &fields).await.location(), Some("/sign-in"));
 }
 
-/// At the limit of the fields: plain, outside the basic plane (two units each), and letters that are longer when composed.
+/// At the limit of the fields: ASCII, characters outside the BMP (two UTF-16 units each), and letters that are longer
+/// when composed.
 #[tokio::test]
 async fn what_the_password_and_address_fields_allow_is_taken() {
     let server = Server::start().await;
@@ -260,6 +270,7 @@ async fn what_the_password_and_address_fields_allow_is_taken() {
     let address = format!("{}@{domain}", "a".repeat(64));
     let before = server.audit().await.len();
     assert_eq!(server.client().try_sign_in(&address, NEW).await.status, 200);
-    let refused = server.audit().await.split_off(before).pop().expect("a line: the address was looked for");
+    let refused =
+        server.audit().await.split_off(before).pop().expect("an audit line, because the address was looked up");
     assert_eq!(refused.action, "session.sign_in_failed");
 }

@@ -1,4 +1,5 @@
-//! Certificates of a real authority: the real program, and Pebble. Run by `cargo xtask test acme`, which installs Pebble.
+//! Certificates from a real certificate authority: the real program and Pebble. Run by `cargo xtask test acme`, which
+//! installs Pebble.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,22 +18,22 @@ use crate::desk::{Desk, Serving, free_port};
 
 const NAME: &str = "visits.example.org";
 
-/// An order takes some seconds, and there may have been a few in vain, with a pause after each.
+/// An order takes some seconds, and several may fail first, with a pause after each.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Written in the log when a certificate came.
+/// Logged when a certificate was issued.
 const GIVEN: &str = "certificate issued";
 
-/// Written in the log when it was written into the cache.
+/// Logged when the certificate was written to the cache.
 const CERTIFICATE_KEPT: &str = "certificate cached";
 
-/// Written in the log when an account was made.
+/// Logged when an account was created.
 const NEW_ACCOUNT: &str = "ACME account registered, account key cached";
 
-/// Written in the log after each order in vain.
+/// Logged after each failed order.
 const IN_VAIN: &str = "cannot obtain a certificate, retrying later";
 
-/// A clinic with a public name, and a certificate that is fetched.
+/// A clinic with a public name and a certificate from a certificate authority.
 struct Clinic {
     desk: Desk,
     port: u16,
@@ -40,7 +41,7 @@ struct Clinic {
 }
 
 impl Clinic {
-    /// That asks an authority, trusting these roots for it.
+    /// Creates a clinic that uses an authority, and trusts these roots for its API.
     fn new(port: u16, authority: &Authority, roots: Option<PathBuf>) -> Self {
         let desk = Desk::new();
         let roots = roots.map_or_else(String::new, |roots| format!("authority = {:?}", roots.display().to_string()));
@@ -67,13 +68,13 @@ impl Clinic {
         read(self.desk.path("log"))
     }
 
-    /// The files in the cache.
+    /// Returns the files in the cache.
     fn kept(&self) -> Vec<PathBuf> {
         let folder = std::fs::read_dir(self.desk.path("data/acme")).expect("a folder");
         folder.map(|entry| entry.expect("an entry").path()).collect()
     }
 
-    /// The certificate that somebody is shown who trusts this root alone, and is answered.
+    /// Returns the certificate served to a client that trusts only this root.
     async fn certificate(&self, root: &Certificate) -> Result<Vec<u8>, reqwest::Error> {
         let client = reqwest::Client::builder()
             .tls_certs_only([root.clone()])
@@ -88,7 +89,7 @@ impl Clinic {
         Ok(shown.expect("a certificate").to_vec())
     }
 
-    /// The first one that is shown.
+    /// Returns the first certificate that is served.
     async fn first(&self, root: &Certificate, authority: &Authority) -> Vec<u8> {
         let mut shown = self.certificate(root).await;
         self.until("a certificate", authority, async || {
@@ -99,13 +100,13 @@ impl Clinic {
         shown.expect("waited for")
     }
 
-    /// Asks until something is so.
+    /// Polls until the condition holds.
     #[allow(clippy::disallowed_methods, reason = "deadlines of real time")]
     async fn until(&self, what: &str, authority: &Authority, mut so: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
         while !so().await {
             let (log, said) = (self.log(), authority.said());
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}:\n{log}\nthe authority:\n{said}");
+            assert!(begun.elapsed() < PATIENCE, "timed out waiting for {what}:\n{log}\nthe authority:\n{said}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -124,7 +125,7 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
     let serving = clinic.serve_saying("trace");
     let root = authority.root().await;
     let first = clinic.first(&root, &authority).await;
-    assert!(clinic.certificate(&authority.own_root()).await.is_err(), "it comes from no other root");
+    assert!(clinic.certificate(&authority.own_root()).await.is_err(), "the certificate comes from no other root");
 
     let cache = PathBuf::from(clinic.desk.path("data/acme"));
     let mode = |path: &PathBuf| Permissions::mode(&path.metadata().expect("there").permissions()) & 0o777;
@@ -132,7 +133,7 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
     assert_eq!(mode(&cache), 0o700);
     let kept = clinic.kept();
     assert_eq!(kept.len(), 2, "account and certificate: {kept:?}");
-    assert!(kept.iter().all(|file| mode(file) == 0o600), "for nobody else to read: {kept:?}");
+    assert!(kept.iter().all(|file| mode(file) == 0o600), "only the owner can read the files: {kept:?}");
 
     authority.stop();
     serving.terminate();
@@ -143,10 +144,10 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
     assert_eq!((given, in_vain), (1, 0), "{}", authority.said());
     let keys: Vec<Canary> = kept.iter().map(|file| Canary::new("a private key", private_key(file))).collect();
     assert_eq!(hits(&keys, "the log", log.as_bytes()), Vec::<String>::new());
-    assert!(log.contains("reqwest::connect") && !log.contains("PRIVATE KEY"), "the libraries say all they know");
+    assert!(log.contains("reqwest::connect") && !log.contains("PRIVATE KEY"), "the libraries log at the highest level");
 }
 
-/// The secret of the key on the curve P-256 in a file, PKCS #8 as it is or PEM (RFC 5915, section 3).
+/// Returns the private key on curve P-256 from a file, PKCS #8 in DER or PEM (RFC 5915, section 3).
 fn private_key(file: &PathBuf) -> Vec<u8> {
     const BEFORE: [u8; 5] = [2, 1, 1, 4, 32];
     let bytes = std::fs::read(file).expect("kept");
@@ -167,7 +168,7 @@ async fn a_certificate_is_renewed_while_the_program_runs() {
     let first = clinic.first(&root, &authority).await;
     clinic
         .until("another certificate", &authority, async || {
-            // Whoever comes meanwhile is shown a good one: the client checks the time too.
+            // Meanwhile clients are served a valid certificate: the client checks the time too.
             clinic.certificate(&root).await.expect("a certificate") != first
         })
         .await;
@@ -189,18 +190,18 @@ async fn a_certificate_that_cannot_be_kept_is_served() {
     let is_certificate = |file: &&PathBuf| file.display().to_string().contains("certificate-");
     let certificate = kept.iter().find(is_certificate).expect("kept");
     std::fs::remove_file(certificate).expect("removed");
-    // Where the file is to be written there is a folder.
+    // A folder is in the place of the file.
     std::fs::create_dir(certificate.with_extension("new")).expect("made");
     let _serving = clinic.serve();
     assert_ne!(clinic.first(&root, &authority).await, first);
     clinic
-        .until("a word of it", &authority, async || {
+        .until("a log line about it", &authority, async || {
             clinic.log().contains("cannot use the certificate cache (server.tls.cache)")
         })
         .await;
     let log = clinic.log();
     let counts = [GIVEN, NEW_ACCOUNT, IN_VAIN].map(|text| count(&log, text));
-    assert_eq!(counts, [2, 1, 0], "one at each start, for the same account: {log}");
+    assert_eq!(counts, [2, 1, 0], "one order at each start, with the same account: {log}");
 }
 
 #[tokio::test]
@@ -217,17 +218,17 @@ async fn an_authority_that_forgot_the_account_is_given_a_new_one() {
     clinic.until("the certificate in the cache", &authority, async || count(&clinic.log(), CERTIFICATE_KEPT) > 1).await;
     let log = clinic.log();
     assert_eq!(count(&log, NEW_ACCOUNT), 2, "{log}");
-    assert_eq!(clinic.kept().len(), 2, "in place of the other: {:?}", clinic.kept());
+    assert_eq!(clinic.kept().len(), 2, "the old files were replaced: {:?}", clinic.kept());
 }
 
 #[tokio::test]
 #[ignore = "needs Pebble: cargo xtask test acme"]
 async fn what_the_authority_finds_wrong_with_the_host_is_in_the_log() {
     let authority = Authority::start(free_port(), Manner::default()).await;
-    // Nothing answers where it asks back.
+    // Nothing listens on the port that the authority validates.
     let clinic = Clinic::new(free_port(), &authority, Some(authority.own_root_file()));
     let _serving = clinic.serve();
-    clinic.until("an order in vain", &authority, async || count(&clinic.log(), IN_VAIN) > 0).await;
+    clinic.until("a failed order", &authority, async || count(&clinic.log(), IN_VAIN) > 0).await;
     let log = clinic.log();
     let failure = log.lines().find(|line| line.contains(IN_VAIN)).expect("waited for");
     for part in ["cannot validate the host", "Failed to connect to 127.0.0.1", "urn:ietf:params:acme:error:"] {
@@ -248,7 +249,7 @@ async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
     for roots in [None, Some(others)] {
         let clinic = Clinic::new(port, &authority, roots);
         let _serving = clinic.serve();
-        clinic.until("it is tried again", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
+        clinic.until("a second try", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
         let log = clinic.log();
         let failures: Vec<&str> = log.lines().filter(|line| line.contains(IN_VAIN)).collect();
         assert!(failures.iter().all(|failure| failure.contains("UnknownIssuer")), "{log}");
@@ -259,7 +260,7 @@ async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
 
 #[tokio::test]
 #[ignore = "needs Pebble: cargo xtask test acme"]
-async fn an_authority_that_refuses_is_asked_until_it_gives() {
+async fn orders_are_retried_until_the_authority_issues_a_certificate() {
     let port = free_port();
     let mut authority = Authority::start(port, Manner { refused: 100, ..Manner::default() }).await;
     let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));

@@ -1,4 +1,4 @@
-//! A link that was used on one device, opened on another: somebody who knows who it is lets it in.
+//! A used link is opened on another device: the provider or the front desk admits the device.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A patient who is in on one device and holds another.
+    /// Creates a patient who has joined on one device and holds another.
     async fn new() -> Self {
         let server = Server::start().await;
         let visit = server.book(When::Now).await;
@@ -53,7 +53,7 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
 
     let offered = scene.second.get(&scene.path).await;
     assert!(offered.status == 200 && offered.body.contains("Ask to join here"), "{}", offered.body);
-    assert!(!offered.body.contains("Ada"), "nothing of whose it is");
+    assert!(!offered.body.contains("Ada"), "the page does not reveal whose link it is");
     let asked = scene.second.request(reqwest::Method::POST, &scene.path);
     let asked = asked.header("user-agent", "Mozilla/5.0 (iPhone) Safari/605").send().await;
     assert_eq!(asked.location(), Some(scene.path.as_str()));
@@ -61,13 +61,13 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
     assert_eq!((asking[0].user, asking[0].device.as_deref()), (scene.server.patient.id(), Some("Safari on iPhone")));
     let waits = scene.second.get(&scene.path).await;
     assert!(waits.body.contains("We have asked your provider") && !waits.body.contains("Ada"), "{}", waits.body);
-    assert_eq!(scene.sees(&scene.second).await, 401, "to ask is not to be in");
-    assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303, "to ask again changes nothing");
+    assert_eq!(scene.sees(&scene.second).await, 401, "asking does not grant access");
+    assert_eq!(scene.second.post(&scene.path, &[]).await.status, 303, "asking again changes nothing");
     assert!(grace.get("/").await.body.contains("Asks to use another device"));
 
     assert_eq!(scene.answer(&grace, &asking[0].id.to_string(), true).await.status, 200);
     provider.until_asking(0).await;
-    assert!(matches!(old.ending().await, Ending::Code(4401)), "the first device is out");
+    assert!(matches!(old.ending().await, Ending::Code(4401)), "the first device is disconnected");
     assert_eq!(scene.sees(&scene.first).await, 401);
     let room = format!("/video-call/patient?appointmentId={}", scene.visit.id);
     assert_eq!(scene.second.get(&scene.path).await.location(), Some(room.as_str()));
@@ -78,13 +78,17 @@ async fn the_provider_lets_another_device_in_and_the_first_is_out() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_stays_out() {
+async fn a_refused_device_has_no_access() {
     let scene = Scene::new().await;
     let grace = scene.server.sign_in(&scene.server.provider).await;
     scene.second.open_and_press(&scene.path).await;
     let mut provider = Page::open(&scene.server, &grace, scene.visit.id).await;
     let id = provider.until_asking(1).await[0].id.to_string();
-    assert_eq!(scene.answer(&scene.first, &id, true).await.status, 403, "not by whoever holds the link");
+    assert_eq!(
+        scene.answer(&scene.first, &id, true).await.status,
+        403,
+        "the holder of the link cannot admit the device"
+    );
     assert_eq!(scene.answer(&grace, &id, false).await.status, 200);
     let refused = scene.second.get(&scene.path).await;
     assert_eq!(refused.status, 403);
@@ -109,7 +113,7 @@ async fn asking_ends_after_ten_minutes_and_is_no_flood() {
     assert!(grace.get("/").await.body.contains("Asks to use another device"));
 }
 
-/// A second click, or a reload, asks nothing twice.
+/// A second click or a reload does not ask twice.
 #[tokio::test]
 async fn a_browser_that_asks_twice_has_asked_once() {
     let scene = Scene::new().await;
@@ -121,9 +125,9 @@ async fn a_browser_that_asks_twice_has_asked_once() {
     assert!(scene.second.get(&scene.path).await.body.contains("We have asked your provider"));
 }
 
-/// Who was put out by another device has nothing left of before: they ask as anybody does.
+/// A browser that was replaced by another device keeps no access: it has to ask like any other.
 #[tokio::test]
-async fn what_a_browser_was_put_out_with_does_not_let_it_in_again() {
+async fn cookies_of_a_replaced_browser_are_not_accepted() {
     let scene = Scene::new().await;
     let stolen = scene.first.with_same_cookies();
     let grace = scene.server.sign_in(&scene.server.provider).await;

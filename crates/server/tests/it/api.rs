@@ -1,4 +1,5 @@
-//! The API: the base contract's shape, one answer for foreign and missing, problems for all faults.
+//! The API: the shape of the base contract, the same response for foreign and missing resources, problem details for
+//! all errors.
 
 use std::time::Duration;
 
@@ -51,8 +52,8 @@ async fn an_appointment_has_the_shape_of_the_base_contract() {
     let text = datetime.as_str().expect("a text");
     let parsed: Timestamp = text.parse().expect("RFC 3339");
     assert_eq!(parsed.as_millisecond(), visit.start.as_millis());
-    assert!(text.ends_with('Z'), "in UTC: {text}");
-    assert!(age.as_u64().is_some_and(|years| years >= 39), "whole years: {age}");
+    assert!(text.ends_with('Z'), "the time is in UTC: {text}");
+    assert!(age.as_u64().is_some_and(|years| years >= 39), "the age is in whole years: {age}");
 }
 
 #[tokio::test]
@@ -79,7 +80,7 @@ async fn what_is_not_known_is_null() {
 
 #[tokio::test]
 async fn age_follows_the_clinics_calendar() {
-    // Somebody's birthday begins in Kiritimati (UTC+14) while it is still the day before elsewhere.
+    // The patient's birthday begins in Kiritimati (UTC+14) while it is still the day before elsewhere.
     let server = Server::start_with(|config| config.clinic.time_zone = "Pacific/Kiritimati".to_owned()).await;
     server.clock.set_to_noon();
     let now = Timestamp::from_millisecond(bedside_visit::Clock::now(&*server.clock).as_millis()).expect("a time");
@@ -113,7 +114,7 @@ async fn the_status_is_the_fhir_word() {
         assert!(transaction.update_appointment_status(id, status).await.expect("updated"));
         transaction.commit().await.expect("commit");
         let body = grace.get(&format!("/api/appointments/{id}")).await.json();
-        assert_eq!(body["data"]["status"], word, "still theirs to see");
+        assert_eq!(body["data"]["status"], word, "the participant can still see it");
     }
 }
 
@@ -214,7 +215,7 @@ async fn a_new_link_is_made_by_the_provider_alone_and_works() {
 }
 
 #[tokio::test]
-async fn a_link_lives_until_the_door_closes() {
+async fn a_link_is_valid_until_the_join_window_closes() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;

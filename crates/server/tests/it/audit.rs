@@ -1,4 +1,4 @@
-//! The audit log, from an operator's side: nothing can be done to it without its being seen, and others can read it.
+//! The audit log for operators: all tampering is detected, and other programs can read the log.
 
 use std::fs;
 
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::desk::{Desk, Serving, free_port};
 
-/// Runs the program for a moment, which writes a head.
+/// Runs the program briefly, which writes a signed head.
 fn serve(desk: &Desk) {
     Serving::start(desk, &["serve"], free_port()).terminate();
 }
 
 #[test]
-fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
+fn audit_verification_detects_missing_and_altered_lines() {
     let desk = Desk::new();
     desk.add_user("Grace Hopper", "grace@example.org");
     serve(&desk);
@@ -31,7 +31,7 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     desk.run(&["audit", "verify"]).worked();
     fs::write(&heads, signed.replacen("\"sequence\":2", "\"sequence\":3", 1)).expect("written");
     let said = desk.run(&["audit", "verify"]).refused();
-    // A program that stops while a head is written writes it once more: a line may have two.
+    // A program that stops while a head is written writes it again: a line may have two heads.
     let altered =
         1 + signed.lines().position(|line| line.contains("\"sequence\":2")).expect("a head of the second line");
     assert!(said.contains(&format!("line {altered} of the head file is not signed with the current key")), "{said}");
@@ -40,8 +40,8 @@ fn what_was_written_is_vouched_for_and_what_is_missing_is_named() {
     fs::write(&database, earlier).expect("written");
     let said = desk.run(&["audit", "verify"]).refused();
     assert!(said.contains("ends at line 1, but 2 lines were signed"), "{said}");
-    // The same number of lines again, and not the same lines.
-    desk.add_user("Somebody Else", "else@example.org");
+    // The same number of lines, but different lines.
+    desk.add_user("Someone Else", "else@example.org");
     let said = desk.run(&["audit", "verify", "--heads", &heads]).refused();
     assert!(said.contains("line 2 of the audit log, or an earlier line, differs from what was signed"), "{said}");
 }
@@ -62,7 +62,7 @@ fn the_log_is_exported_for_other_programs() {
         [Some(1), Some(2), Some(3), Some(4)]
     );
     assert_eq!((&all[0]["action"], &all[0]["subject"]), (&Value::from("user.added"), &Value::from(id.as_str())));
-    assert!(all.iter().all(|line| line["actor"].is_null()), "the operator is nobody of the clinic");
+    assert!(all.iter().all(|line| line["actor"].is_null()), "the operator is not a user of the clinic");
     assert!(all.iter().all(|line| line["hash"].as_str().is_some_and(|hash| hash.len() == 64)));
     assert_eq!(lines(&["--after", "2"]), all[2..]);
 
@@ -78,7 +78,7 @@ fn the_log_is_exported_for_other_programs() {
     let [person, booked] = entities.as_slice() else { panic!("{entities:?}") };
     assert_eq!(*person, ("urn:bedside:user".to_owned(), patient.clone(), "Person".to_owned()));
     assert_eq!((&*booked.0, &booked.1), ("urn:bedside:appointment", &appointment));
-    assert!(events.iter().all(|event| event["agent"][0]["name"] == "the operator"), "who did it");
+    assert!(events.iter().all(|event| event["agent"][0]["name"] == "the operator"), "the operator is the agent");
     assert!(events.iter().all(|event| {
         event["recorded"].as_str().is_some_and(|at| at.ends_with('Z'))
             && event["agent"][0]["requestor"].is_boolean()
@@ -86,5 +86,5 @@ fn the_log_is_exported_for_other_programs() {
             && event["outcome"] == "0"
     }));
     let out = desk.run(&["audit", "export", "--format", "fhir"]).worked();
-    assert!(!out.contains("Ada") && !out.contains("grace@"), "ids alone");
+    assert!(!out.contains("Ada") && !out.contains("grace@"), "only IDs are exported");
 }

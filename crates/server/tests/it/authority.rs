@@ -1,5 +1,6 @@
-//! A real authority: Pebble, Let's Encrypt's small one for tests, on loopback. It keeps nothing, and makes itself another
-//! root at every start. Names are looked up with a resolver of its own, in which every name is this machine.
+//! A real certificate authority: Pebble, the small ACME server for tests by Let's Encrypt, on loopback. It stores
+//! nothing and creates a new root at every start. It resolves names with a separate resolver that answers every name
+//! with this machine.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,12 +15,12 @@ use tokio::net::UdpSocket;
 use crate::desk::free_port;
 use crate::support::soon;
 
-/// How it behaves.
+/// Settings of the authority's behavior.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
-    /// For how long its certificates are good, whole seconds.
+    /// Validity of its certificates, in whole seconds.
     pub(crate) validity: Duration,
-    /// How many of a hundred good nonces it refuses (RFC 8555, section 6.5).
+    /// Percentage of valid nonces that it refuses (RFC 8555, section 6.5).
     pub(crate) refused: u8,
 }
 
@@ -29,7 +30,7 @@ impl Default for Manner {
     }
 }
 
-/// Killed when it is dropped.
+/// A process that is killed when it is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -39,20 +40,20 @@ impl Drop for Running {
     }
 }
 
-/// A running authority.
+/// A running certificate authority.
 pub(crate) struct Authority {
     folder: tempfile::TempDir,
     port: u16,
     management: u16,
     dns: u16,
-    /// What its own certificate comes from, PEM.
+    /// The root of the certificate of its own API, PEM.
     own_root: String,
     pebble: Option<Running>,
     _resolver: Running,
 }
 
 impl Authority {
-    /// That asks back on this port.
+    /// Starts an authority that validates hosts on this port.
     pub(crate) async fn start(asks_back_on: u16, manner: Manner) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (port, management, dns) = (free_port(), free_port(), free_port());
@@ -81,9 +82,9 @@ impl Authority {
         authority
     }
 
-    /// Once the resolver answers.
+    /// Waits until the resolver answers.
     async fn resolves(&self) {
-        // What is the address (A, IN) of `a`? (RFC 1035, section 4.1)
+        // A query for the address (A, IN) of `a` (RFC 1035, section 4.1).
         const QUESTION: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         socket.connect(("127.0.0.1", self.dns)).await.expect("connected");
@@ -93,21 +94,21 @@ impl Authority {
             let answered = tokio::time::timeout(Duration::from_millis(50), socket.recv(&mut answer)).await;
             match answered {
                 Ok(Ok(_)) if asked.is_ok() => return,
-                // Nothing listens there yet.
+                // The resolver is not listening yet.
                 Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 Err(_) => {}
             }
         }
     }
 
-    /// Stops it, if it runs, and starts it with nothing in it. How long its certificates are good stays.
+    /// Stops it if it is running, and starts it without any state. The validity of its certificates is unchanged.
     pub(crate) async fn restart(&mut self, manner: Manner) {
         self.stop();
         let mut pebble = Command::new("pebble");
         pebble.arg("-config").arg(self.folder.path().join("pebble.json"));
         pebble.args(["-dnsserver", &format!("127.0.0.1:{}", self.dns)]).env_clear();
         pebble.env("PEBBLE_WFE_NONCEREJECT", manner.refused.to_string());
-        // No pauses, and it asks back for each certificate.
+        // Disables pauses, and validates the host for each certificate.
         pebble.envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0")]);
         let log = File::options().create(true).append(true).open(self.folder.path().join("pebble.log"));
         self.pebble = Some(start(&mut pebble, log.expect("made")));
@@ -122,17 +123,17 @@ impl Authority {
         format!("https://127.0.0.1:{}/dir", self.port)
     }
 
-    /// What its own certificate comes from: not what it gives certificates with.
+    /// Returns the root of its own API's certificate. This is not the root of the certificates it issues.
     pub(crate) fn own_root(&self) -> Certificate {
         Certificate::from_pem(self.own_root.as_bytes()).expect("a certificate")
     }
 
-    /// The same, in a file.
+    /// Returns the path of that root.
     pub(crate) fn own_root_file(&self) -> PathBuf {
         self.folder.path().join("root.pem")
     }
 
-    /// What it gives certificates with since its last start.
+    /// Returns the root of the certificates it has issued since its last start.
     pub(crate) async fn root(&self) -> Certificate {
         let client = reqwest::Client::builder().tls_certs_only([self.own_root()]).no_proxy().build().expect("a client");
         let url = format!("https://127.0.0.1:{}/roots/0", self.management);
@@ -147,7 +148,7 @@ impl Authority {
         Certificate::from_pem(&root.await).expect("a certificate")
     }
 
-    /// What it wrote, and what its resolver did.
+    /// Returns its log and its resolver's log.
     pub(crate) fn said(&self) -> String {
         ["pebble.log", "resolver.log"].map(|log| read(self.folder.path().join(log))).concat()
     }
@@ -163,7 +164,7 @@ pub(crate) fn read(log: impl AsRef<Path>) -> String {
     std::fs::read_to_string(log).expect("a log")
 }
 
-/// A root, and a certificate of its for this machine with its key.
+/// Creates a root, and a certificate for this machine signed by it, with its key.
 fn certificate() -> (String, String, String) {
     let mut root = CertificateParams::new([]).expect("no names");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,4 +1,4 @@
-//! `bedside backup` and `bedside restore`: a copy while the program runs, and the way back.
+//! `bedside backup` and `bedside restore`: a backup while the program is running, and its restore.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use crate::desk::{Desk, Serving, free_port};
 use crate::health::SmallDisk;
 use crate::support::{Client, PASSWORD};
 
-/// The actions in the audit log, in order.
+/// Returns the actions in the audit log, in order.
 fn actions(desk: &Desk) -> Vec<String> {
     let out = desk.run(&["audit", "export"]).worked();
     let line =
@@ -20,7 +20,7 @@ fn actions(desk: &Desk) -> Vec<String> {
     out.lines().map(line).collect()
 }
 
-/// The program ends and writes a head.
+/// Runs and stops the program, which writes a signed head.
 fn serve(desk: &Desk) {
     Serving::start(desk, &["serve"], free_port()).terminate();
 }
@@ -43,9 +43,9 @@ async fn a_backup_of_a_running_program_is_restored_whole_and_ends_all_sessions()
     for entry in fs::read_dir(desk.path("copy")).expect("a folder") {
         let file = entry.expect("an entry").path();
         assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600, "{file:?}");
-        assert!(!file.ends_with("bedside.key"), "the key is asked for");
+        assert!(!file.ends_with("bedside.key"), "the backup does not contain the key");
     }
-    // After the backup: one user is disabled, one is added.
+    // After the backup, one user is disabled and one is added.
     desk.run(&["user", "disable", "grace@example.org"]).worked();
     desk.add_user("Ada Lovelace", "ada@example.org");
     let refused = desk.run(&["restore", "copy"]).refused();
@@ -65,11 +65,11 @@ async fn a_backup_of_a_running_program_is_restored_whole_and_ends_all_sessions()
     for (name, value) in grace.cookies() {
         again.set_cookie(&name, &value);
     }
-    assert_eq!(again.get("/account").await.status, 303, "an old session does not live again");
+    assert_eq!(again.get("/account").await.status, 303, "an old session is not valid again");
     let grace = Client::new(&serving);
     assert_eq!(grace.try_sign_in("grace@example.org", PASSWORD).await.status, 303);
     serving.terminate();
-    // New lines pass the old ones, and the heads of before are explained still.
+    // New lines exceed the old ones, and the earlier heads are still explained.
     for number in 0..3 {
         desk.add_user("Someone", &format!("user{number}@example.org"));
         serve(&desk);
@@ -110,10 +110,11 @@ fn a_backup_with_its_keys_is_restored_on_a_new_machine_and_a_changed_one_is_not(
     assert!(said.contains("bedside.heads has changed since the backup was made"), "{said}");
     fs::remove_file(&manifest).expect("removed");
     assert!(other.run(&["restore", &copy]).refused().contains("is not a complete backup"));
-    assert_eq!(actions(&other).len(), 3, "it is as it was");
+    assert_eq!(actions(&other).len(), 3, "the database is unchanged");
 }
 
-/// Killed at any moment: the database is the one of before or the one of the backup, and never neither nor a mix.
+/// A restore is killed at any moment: the database is either the old one or the one from the backup, complete and
+/// unmixed.
 #[test]
 fn a_restore_that_is_killed_leaves_the_old_database_or_the_new_one() {
     let desk = Desk::new();
@@ -148,7 +149,10 @@ fn the_log_of_another_database_is_never_mixed_with_a_restored_one() {
             desk.add_user("Someone", &format!("user{round}-{number}@example.org"));
         }
         serving.kill();
-        assert!(fs::metadata(desk.path("data/bedside.db-wal")).is_ok_and(|log| log.len() > 0), "as a crash leaves it");
+        assert!(
+            fs::metadata(desk.path("data/bedside.db-wal")).is_ok_and(|log| log.len() > 0),
+            "a write-ahead log is left, as after a crash"
+        );
         desk.run(&["restore", "copy"]).worked();
         assert_eq!(actions(&desk), ["user.added", "database.restored"]);
         serve(&desk);
@@ -156,7 +160,7 @@ fn the_log_of_another_database_is_never_mixed_with_a_restored_one() {
     }
 }
 
-/// By hand, against the manual: an older file beside a newer log that does not belong to it.
+/// An older database file was copied by hand, against the manual, beside a newer log that does not belong to it.
 #[test]
 fn a_damaged_database_is_refused_at_the_start() {
     let desk = Desk::new();
@@ -175,7 +179,7 @@ fn a_damaged_database_is_refused_at_the_start() {
     assert!(said.contains("damaged") && said.contains("bedside restore"), "{said}");
 }
 
-/// The disk is full: no backup of that name, and the old database stays as it is.
+/// The disk is full: no backup of that name is left, and the old database is unchanged.
 #[test]
 fn a_full_disk_leaves_no_half_backup_and_no_half_restore() {
     let desk = Desk::new();
@@ -187,7 +191,7 @@ fn a_full_disk_leaves_no_half_backup_and_no_half_restore() {
     desk.run(&["backup", &folder]).refused();
     assert!(!Path::new(&folder).exists());
     disk.empty();
-    // A database on the small disk, on which a second one has no room.
+    // A database on the small disk, which has no space for a second one.
     let path = disk.path().join("bedside.db").display().to_string();
     let variables = [("BEDSIDE_DATABASE__PATH", path.as_str())];
     desk.run_with(&["migrate"], &variables).worked();
@@ -200,7 +204,7 @@ fn a_full_disk_leaves_no_half_backup_and_no_half_restore() {
     desk.run_with(&["restore", "copy"], &variables).worked();
 }
 
-/// An older copy was put back by hand: the start says how many signed lines are missing.
+/// An older copy was restored by hand: at startup the program logs how many signed lines are missing.
 #[tokio::test]
 async fn an_older_database_is_told_from_its_signed_heads() {
     let desk = Desk::new();

@@ -1,4 +1,4 @@
-//! What no well-behaved client sends: a clear refusal, never a fault of ours, and nobody else suffers.
+//! Invalid input: it is refused clearly, never causes a server error, and does not affect other users.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ async fn assert_alive(server: &Server) {
     assert_eq!(server.client().get("/healthz").await.status, 200);
 }
 
-/// Origins that are not those of a server on localhost's `port`, however much they look like it.
+/// Origins that differ from that of a server on localhost's `port`, however similar they look.
 pub(crate) fn foreign_origins(port: u16) -> Vec<Option<String>> {
     let mut origins = vec![None];
     origins.extend(
@@ -40,7 +40,7 @@ pub(crate) fn foreign_origins(port: u16) -> Vec<Option<String>> {
     origins
 }
 
-/// Every route that changes something.
+/// Returns every route that changes state.
 async fn unsafe_routes(server: &Server) -> Vec<String> {
     let visit = server.book(When::Now).await;
     let link = server.link(visit.id).await.replace(&server.origin, "");
@@ -87,12 +87,12 @@ async fn what_another_site_sends_is_refused_everywhere() {
                     "{path}: {}",
                     reply.body
                 );
-                assert!(reply.body.contains("href=\"/\""), "a way out: {}", reply.body);
+                assert!(reply.body.contains("href=\"/\""), "the page has a link home: {}", reply.body);
             }
             assert!(reply.headers.get("set-cookie").is_none(), "{path} {origin:?}");
         }
     }
-    // What the browser says of the page that asked counts beside its origin.
+    // The browser's `Sec-Fetch-Site` counts in addition to the origin.
     for path in &routes {
         for site in ["cross-site", "same-site", "none", "SAME-ORIGIN", ""] {
             let blanked = grace.request(Method::POST, path).origin(None).header("sec-fetch-site", site).send().await;
@@ -108,10 +108,10 @@ async fn what_another_site_sends_is_refused_everywhere() {
         );
         assert!(raw(&server, twice).await.starts_with("HTTP/1.1 403"), "{path}");
     }
-    assert_eq!(server.audit().await.len(), made, "nothing was done");
+    assert_eq!(server.audit().await.len(), made, "no request had an effect");
     assert!(made > before);
     assert_eq!(grace.get("/").await.status, 200, "still signed in");
-    // For browsers that blank the Origin of a form, their word that it is ours is enough.
+    // For browsers that blank the `Origin` of a form, `Sec-Fetch-Site: same-origin` is sufficient.
     let own =
         grace.request(Method::POST, "/sign-out").origin(None).header("sec-fetch-site", "same-origin").send().await;
     assert_eq!(own.status, 303);
@@ -168,14 +168,15 @@ async fn other_methods_are_refused_by_name() {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");
             let reply = grace.request(method.clone(), &path).send().await;
             assert_eq!(reply.status, 405, "{method} {path}: {}", reply.body);
-            let allow: Vec<&str> = reply.header("allow").expect("what is allowed").split(',').map(str::trim).collect();
+            let allow: Vec<&str> =
+                reply.header("allow").expect("an `Allow` header").split(',').map(str::trim).collect();
             assert_eq!(allow.join(","), allowed, "{method} {path}");
         }
     }
 }
 
 #[tokio::test]
-async fn forms_that_are_none_get_a_page() {
+async fn invalid_forms_get_an_error_page() {
     let server = Server::start().await;
     let form = "application/x-www-form-urlencoded";
     let client = server.client();
@@ -195,12 +196,12 @@ async fn forms_that_are_none_get_a_page() {
         let reply = client.request(Method::POST, "/sign-in").body(media_type, body).send().await;
         assert_eq!(reply.status, status, "{media_type} {shown}: {}", reply.body);
         assert!(reply.is_page(), "{media_type} {shown}: {}", reply.body);
-        assert!(reply.body.contains("href=\"/\""), "a way out: {}", reply.body);
+        assert!(reply.body.contains("href=\"/\""), "the page has a link home: {}", reply.body);
     }
 }
 
 #[tokio::test]
-async fn queries_that_are_none_find_nothing() {
+async fn invalid_queries_find_nothing() {
     let server = Server::start().await;
     let id = server.book(When::Now).await.id;
     let ada = server.sign_in(&server.patient).await;
@@ -224,7 +225,7 @@ async fn queries_that_are_none_find_nothing() {
 }
 
 #[tokio::test]
-async fn cookies_that_are_none_are_nobody() {
+async fn invalid_cookies_do_not_authenticate() {
     let server = Server::start().await;
     let many = (0..200).map(|n| format!("c{n}=x")).collect::<Vec<_>>().join("; ");
     let cookies = [

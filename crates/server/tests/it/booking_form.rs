@@ -1,4 +1,4 @@
-//! What is typed at the front desk: what is asked about, what is refused, and what is the same thing again.
+//! Input at the front desk: what is confirmed, what is refused, and what is recognized as a repetition.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::account::hidden;
 use crate::support::database::Shell;
 use crate::support::{Client, Page, Reply, Server, When};
 
-/// After all that is booked.
+/// After all appointments in these tests.
 const FAR: Timestamp = Timestamp::from_millis(i64::MAX / 2);
 
-/// A form, field by field.
+/// The fields of a form.
 type Fields<'a> = Vec<(&'a str, String)>;
 
 struct Desk {
@@ -29,7 +29,7 @@ impl Desk {
         Self { server, client }
     }
 
-    /// A form that can be booked.
+    /// Returns a valid booking form.
     fn right(&self) -> Fields<'static> {
         let text = str::to_owned;
         vec![
@@ -70,7 +70,7 @@ impl Desk {
     }
 }
 
-/// The fields that a page's summary leads to.
+/// Returns the fields that a page's error summary links to.
 fn at_fault(reply: &Reply) -> BTreeSet<String> {
     assert_eq!(reply.status, 200, "{}", reply.body);
     let summary = reply.body.split("class=\"summary\"").nth(1).and_then(|rest| rest.split("</div>").next());
@@ -78,9 +78,9 @@ fn at_fault(reply: &Reply) -> BTreeSet<String> {
     summary.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
-/// The wrong patient would be booked: it is asked who comes, and nothing that was typed is lost.
+/// The wrong patient would be booked: the form asks which one is meant and keeps all input.
 #[tokio::test]
-async fn somebody_chosen_and_somebody_new_are_asked_about() {
+async fn a_form_with_a_selected_and_a_new_patient_asks_which_one_is_meant() {
     let desk = Desk::new().await;
     let ada = desk.server.patient.id().to_string();
     let before = desk.count().await;
@@ -108,7 +108,7 @@ async fn all_that_is_wrong_is_said_at_once() {
     assert_eq!(desk.client.post("/book", &[]).await.status, 200);
 }
 
-/// A year typed as 24, a date of birth that lies ahead, a day that has passed.
+/// A year typed as 24, a future date of birth, a day in the past.
 #[tokio::test]
 async fn dates_that_cannot_be_meant_are_refused_everywhere() {
     let desk = Desk::new().await;
@@ -134,7 +134,7 @@ async fn dates_that_cannot_be_meant_are_refused_everywhere() {
         assert!(refused.status == 400 && refused.body.contains("130 years"), "{born}: {}", refused.body);
     }
     assert_eq!(desk.count().await, before);
-    // A visit that has begun is for whoever comes unannounced.
+    // A visit that has already begun can be booked for a walk-in patient.
     let booked = desk.send(&[("date", &desk.server.in_days(0)), ("birth_date", &desk.server.in_days(0))]).await;
     assert!(booked.status == 303 || at_fault(&booked).contains("date"), "{}", booked.body);
 }
@@ -147,7 +147,7 @@ async fn two_visits_at_one_time_are_asked_about() {
     let known = [("name", ""), ("birth_date", "")];
     let first = [("patient", ada.as_str()), known[0], known[1]];
     assert_eq!(desk.send(&first).await.status, 303);
-    // The provider's, and the patient's.
+    // Overlaps of the provider's and of the patient's visits.
     let same_provider = [("patient", mary.as_str()), known[0], known[1], ("time", "12:10")];
     let same_patient = [("patient", ada.as_str()), ("provider", james.as_str()), known[0], known[1], ("time", "11:50")];
     for fields in [&same_provider[..], &same_patient[..]] {
@@ -163,7 +163,7 @@ async fn two_visits_at_one_time_are_asked_about() {
             assert!(asked.body.contains(shown), "{shown}: {}", asked.body);
         }
     }
-    // One after the other is no overlap.
+    // Consecutive visits do not overlap.
     let after = [("patient", mary.as_str()), known[0], known[1], ("time", "12:20")];
     assert_eq!(desk.send(&after).await.status, 303);
     assert_eq!(
@@ -181,7 +181,7 @@ async fn two_visits_at_one_time_are_asked_about() {
     assert_eq!(desk.client.post_json("/api/appointments", &body).await.status, 200);
 }
 
-/// A second click, a reload, an answer that was lost.
+/// A second click, a reload or a lost response.
 #[tokio::test]
 async fn a_form_that_comes_twice_is_done_once() {
     let desk = Desk::new().await;
@@ -198,7 +198,7 @@ async fn a_form_that_comes_twice_is_done_once() {
         assert_eq!(reply.location(), first.location());
     }
     assert_eq!(desk.count().await, (before.0 + 1, before.1 + 1));
-    // Who goes back and books somebody else with the same form does that.
+    // Going back and booking another patient with the same form creates another booking.
     let other = desk.send(&[("key", &key), ("name", "Maria"), ("time", "15:00")]).await;
     assert!(other.status == 303 && other.location() != first.location());
 
@@ -257,7 +257,7 @@ async fn a_program_that_tries_again_has_asked_once() {
     let ines = json!({ "name": "Ines", "role": "interpreter" });
     let (one, two) = (send(path, "a", ines.clone()).await.json(), send(path, "a", ines).await.json());
     assert_eq!(one["data"]["userId"], two["data"]["userId"]);
-    // The link was shown to nobody if the answer was lost: the one that came last is good.
+    // A lost response showed its link to no user, so only the latest link is valid.
     let url = |made: &serde_json::Value| made["data"]["url"].as_str().expect("a link").to_owned();
     assert_ne!(url(&one), url(&two));
     let path = |link: String| link.replace(&server.origin, "");
@@ -266,7 +266,7 @@ async fn a_program_that_tries_again_has_asked_once() {
     assert_eq!(server.client().get(&path(url(&one))).await.status, 404);
 }
 
-/// Wherever a name comes in: nobody is nameless, and nothing beside a name is read backwards.
+/// Wherever a name is entered: it must not be empty, and must not reverse adjacent text.
 #[tokio::test]
 async fn text_is_cleaned_of_what_cannot_be_seen_wherever_it_comes_in() {
     let desk = Desk::new().await;
@@ -296,7 +296,7 @@ async fn text_is_cleaned_of_what_cannot_be_seen_wherever_it_comes_in() {
         let refused = desk.client.post(&companions, &[("name", nameless), ("role", "guest")]).await;
         assert_eq!(refused.status, 400, "{nameless:?}");
     }
-    // What is no text at all.
+    // Input that is not valid text.
     for body in ["name=Ada%ff&role=guest", "name=%c5&role=guest", "name=Ada%ef%bf%bd&role=guest"] {
         let path = format!("/booking/{}/companions", visit.id);
         let refused = desk.client.request(reqwest::Method::POST, &path);
@@ -306,7 +306,7 @@ async fn text_is_cleaned_of_what_cannot_be_seen_wherever_it_comes_in() {
     }
 }
 
-/// A name that is written from right to left keeps to itself beside a date of birth, in lists and on pages.
+/// A right-to-left name does not affect an adjacent date of birth, in lists and on pages.
 #[tokio::test]
 async fn names_are_isolated_from_what_stands_beside_them() {
     let desk = Desk::new().await;
@@ -316,7 +316,7 @@ async fn names_are_isolated_from_what_stands_beside_them() {
     assert!(list.contains(&format!(">\u{2068}{name}\u{2069}, born 29 February 1980<")), "{list}");
     let booking = desk.client.get(booked.location().expect("booked")).await.body;
     assert!(booking.contains(&format!("<title>Visit of \u{2068}{name}\u{2069}")), "{booking}");
-    // In a page's text no name stands without a frame of its own.
+    // In a page's text every name is isolated.
     let day = desk.client.get(&format!("/desk?day={}", desk.server.in_days(40))).await.body;
     for page in [&booking, &day] {
         for before in page.split(name).take(page.matches(name).count()) {
@@ -327,7 +327,7 @@ async fn names_are_isolated_from_what_stands_beside_them() {
     }
 }
 
-/// What a form lets people type is taken, at every field's limit: line breaks, and characters of two units.
+/// Fields accept what the form allows, up to their limits: line breaks, and characters of two UTF-16 units.
 #[tokio::test]
 async fn what_a_form_allows_is_taken() {
     let desk = Desk::new().await;
@@ -350,7 +350,7 @@ async fn what_a_form_allows_is_taken() {
         let texts = ["a".repeat(most), "𝔸".repeat(most / 2), "\u{958}".repeat(most), "a\n".repeat(most / 2)];
         for (text, time) in texts.iter().zip(times) {
             assert!(units(text) <= most);
-            // A browser sends a line break as two characters, and has counted one.
+            // A browser sends a line break as two characters, but counts one.
             let sent = text.replace('\n', "\r\n");
             let reply = desk.send(&[(field, &sent), ("time", time), ("overlap", "yes")]).await;
             assert_eq!(reply.status, 303, "{field} {:?}…: {}", text.chars().next(), reply.body);
@@ -375,7 +375,7 @@ async fn only_people_of_the_clinic_are_booked_as_providers() {
     let refused = program.post_json("/api/appointments", &booking(zofia.id().to_string())).await;
     assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{}", refused.body);
     assert_eq!(desk.count().await.1, 0);
-    assert!(desk.client.get("/book").await.body.contains("Zofia"), "still in the list of patients");
+    assert!(desk.client.get("/book").await.body.contains("Zofia"), "she is still in the list of patients");
     let booked = program.post_json("/api/appointments", &booking(desk.server.provider.id().to_string())).await;
     assert_eq!(booked.status, 200, "{}", booked.body);
 }
@@ -398,7 +398,7 @@ async fn what_the_form_for_companions_allows_is_taken() {
     }
 }
 
-/// A change is whole or not at all: here what comes last cannot be written.
+/// A change is atomic: here its last part cannot be written.
 #[tokio::test]
 async fn a_change_that_fails_half_way_leaves_nothing() {
     let desk = Desk::new().await;
@@ -407,11 +407,11 @@ async fn a_change_that_fails_half_way_leaves_nothing() {
     let before = desk.count().await;
     let scopes = "appointments:read".parse().expect("scopes");
     assert!(desk.server.operator().add_integrator("Portal", scopes).await.is_err());
-    assert_eq!(desk.count().await, before, "no person without a key");
+    assert_eq!(desk.count().await, before, "no user without a key is left");
 
     shell.run("CREATE TRIGGER broken_too BEFORE INSERT ON appointments BEGIN SELECT RAISE(ABORT, 'broken'); END").await;
     assert_eq!(desk.send(&[]).await.status, 500);
-    assert_eq!(desk.count().await, before, "no new patient without an appointment");
+    assert_eq!(desk.count().await, before, "no new patient without an appointment is left");
 
     let visit_count = before.1;
     shell.run("DROP TRIGGER broken_too").await;
@@ -423,5 +423,5 @@ async fn a_change_that_fails_half_way_leaves_nothing() {
     shell.run("CREATE TRIGGER broken_again BEFORE INSERT ON invites BEGIN SELECT RAISE(ABORT, 'broken'); END").await;
     let fields = [("key", &*hidden(&page, "key")), ("name", "Ines"), ("role", "guest")];
     assert_eq!(desk.client.post(&format!("/booking/{id}/companions"), &fields).await.status, 500);
-    assert_eq!(desk.count().await, (before.0 + 1, visit_count + 1), "no companion without a link");
+    assert_eq!(desk.count().await, (before.0 + 1, visit_count + 1), "no companion without a link is left");
 }

@@ -1,5 +1,5 @@
-//! A day at a clinic whose people and secrets have names that nothing else has, with the whole log turned on; then they
-//! are looked for wherever they must not be.
+//! A day at a clinic whose users and secrets have unique values, with logging at the highest level. Afterwards the test
+//! searches for these values wherever they must not be.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
@@ -35,7 +35,7 @@ const SAID: [&str; 2] = ["the cage is too small for me", "open the window twice 
 const MALFORMED: &str = "canary out of tune";
 const ICE_PWD: &str = "canaryicepasswordcanaryice";
 
-/// Something that is looked for, in every form in which it could have been written down.
+/// A value to search for, in every encoding in which it could have been written.
 pub(crate) struct Canary {
     what: String,
     forms: Vec<Vec<u8>>,
@@ -55,7 +55,7 @@ impl Canary {
             )
             .collect();
         let plus = percent.replace("%20", "+");
-        // Without what depends on the bytes after it.
+        // Omits what depends on the following bytes.
         let base64 = STANDARD.encode(&value[..value.len() / 3 * 3]);
         let url_safe = URL_SAFE_NO_PAD.encode(&value[..value.len() / 3 * 3]);
         let mut forms =
@@ -64,10 +64,10 @@ impl Canary {
         Self { what: what.to_owned(), forms }
     }
 
-    /// A token as it travels, and the bytes that it stands for.
+    /// Returns a token in its text form and as the bytes it encodes.
     fn token(what: &str, text: &str) -> [Self; 2] {
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_else(|_| text.as_bytes().to_vec());
-        assert!(bytes.len() >= 20, "{what} is too short to be looked for");
+        assert!(bytes.len() >= 20, "{what} is too short to search for");
         [Self::new(what, text), Self::new(what, bytes)]
     }
 
@@ -76,7 +76,7 @@ impl Canary {
     }
 }
 
-/// What was found in `bytes`, which came from `place`.
+/// Returns what was found in `bytes`, which came from `place`.
 pub(crate) fn hits(canaries: &[Canary], place: &str, bytes: &[u8]) -> Vec<String> {
     let found = canaries.iter().filter_map(|canary| Some((canary, canary.is_in(bytes)?)));
     let around =
@@ -95,14 +95,14 @@ fn hits_in_folder(canaries: &[Canary], folder: &Path) -> Vec<String> {
     found
 }
 
-/// A browser's media, as far as to the keys of the call.
+/// A browser's media connection, set up until the keys of the call are negotiated.
 pub(crate) struct Media {
     rtc: Rtc,
     socket: UdpSocket,
 }
 
 impl Media {
-    /// Offers, takes the answer, and connects. Gives the server's own password for ICE.
+    /// Sends an offer, applies the answer and connects. Returns the server's ICE password.
     pub(crate) async fn connect(page: &mut Page) -> (Self, String) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.set_nonblocking(true).expect("set");
@@ -131,13 +131,13 @@ impl Media {
         let mut media = Self { rtc, socket };
         let end = now() + Duration::from_secs(20);
         while !media.step() {
-            assert!(now() < end, "no media");
+            assert!(now() < end, "timed out waiting for media");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         (media, password)
     }
 
-    /// True once it is connected.
+    /// Returns true once it is connected.
     fn step(&mut self) -> bool {
         let (mut buffer, mut connected) = ([0; 4096], false);
         let local: SocketAddr = self.socket.local_addr().expect("an address");
@@ -168,12 +168,12 @@ fn now() -> Instant {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_people_is_found_where_it_must_not_be() {
+async fn personal_data_and_secrets_do_not_leak() {
     let desk = Desk::new();
     let collector = Collector::start().await;
     let config = desk.config(&format!("[tracing]\notlp_endpoint = '{}'\n", collector.endpoint()));
     let mut log = Vec::new();
-    // What the operator types and reads is theirs to see; what is logged meanwhile is not.
+    // The operator may see what they type and read, but it must not be logged.
     let mut operate = |arguments: &[&str]| {
         let said: Said = desk.run_with(arguments, &[("BEDSIDE_PASSWORD", PASSWORD), ("BEDSIDE_LOG", "trace")]);
         log.extend_from_slice(said.err.as_bytes());
@@ -215,7 +215,8 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
         Canary::new("the browser's password for ICE", ICE_PWD),
     ];
 
-    // The provider signs in, wrongly and rightly, gets a second step and another password, and signs in with both.
+    // The provider signs in with a wrong and a right password, turns on two-factor authentication, changes the
+    // password, and signs in with both.
     let provider = Client::new(&serving);
     assert_eq!(provider.try_sign_in(EMAIL, WRONG_PASSWORD).await.status, 200);
     assert_eq!(provider.try_sign_in(EMAIL, PASSWORD).await.status, 303);
@@ -223,9 +224,9 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     let (phone, sealed) = (Phone::scan(&page), hidden(&page, "sealed"));
     let key = page.split("<code class=\"key\">").nth(1).and_then(|rest| rest.split('<').next()).expect("a key");
     let key = key.replace(' ', "");
-    canaries.push(Canary::new("the second step, as it is typed", &key));
+    canaries.push(Canary::new("the TOTP secret, as it is typed", &key));
     let secret = totp_rs::Secret::try_from_base32(&key).expect("base32");
-    canaries.push(Canary::new("the second step", secret.as_bytes()));
+    canaries.push(Canary::new("the TOTP secret", secret.as_bytes()));
     let fields = [("sealed", sealed.as_str()), ("code", &phone.shows_at(SystemClock.now(), 0)), ("current", PASSWORD)];
     assert_eq!(provider.post("/account/second-step", &fields).await.location(), Some("/account?done=second-step"));
     let changed = provider.post("/account/password", &[("current", PASSWORD), ("new", OTHER_PASSWORD)]).await;
@@ -242,7 +243,7 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     let invited = provider.post_json(&format!("/api/appointments/{id}/invites"), &serde_json::json!({})).await.json();
     let unused = invited["data"]["url"].as_str().expect("a link").to_owned();
 
-    // The patient comes by the link. Each new one replaced the one before.
+    // The patient comes by link. Each new link replaced the previous one.
     let patient = Client::new(&serving);
     for replaced in [first_link, &link] {
         patient.get(&path_of(replaced)).await;
@@ -272,13 +273,13 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     patients.send_text(&format!("{{\"type\":\"{MALFORMED}\"}}")).await;
     patients.other().await;
 
-    // What somebody who takes a copy has.
+    // What a person with a copy of the files has.
     let (data, copy) = (desk.path("data"), desk.path("copy"));
     fs::create_dir(&copy).expect("made");
     for file in ["bedside.db", "bedside.db-wal", "bedside.db-shm"] {
         fs::copy(Path::new(&data).join(file), Path::new(&copy).join(file)).expect("copied");
     }
-    // What whoever watches over the program has.
+    // What monitoring has access to.
     let metrics = Client::new(&serving).get("/metrics").await.body;
     providers.command(Command::End).await.expect("ended");
     let mut found = hits_in_folder(&canaries, Path::new(&data));
@@ -310,12 +311,12 @@ async fn nothing_of_people_is_found_where_it_must_not_be() {
     }
     found.extend(hits(&[Canary::new("an address of mail", EMAIL)], "the log", &log));
     for url in &urls {
-        // A patient link is a token: that is what it is for.
+        // A patient link contains its token; that is its purpose.
         found.extend(hits(&canaries, "an address", url.as_bytes()).into_iter().filter(|_| !url.starts_with("/v/")));
     }
     assert!(found.is_empty(), "{} found:\n{}", found.len(), found.join("\n"));
 
-    // And it was looked in the right places.
+    // The search covered the right places.
     let text = String::from_utf8_lossy(&log);
     for target in ["TRACE", "sqlx", "bedside", "str0m"] {
         assert!(text.contains(target), "{target} is not in the log");

@@ -1,4 +1,4 @@
-//! An appointment is cancelled: who is told, and when it cannot be.
+//! Cancelling an appointment: who is notified, and when it is refused.
 
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::signalling::{Command, Refusal};
@@ -24,7 +24,7 @@ async fn by_api(client: &Client, id: AppointmentId) -> Reply {
     client.post_json(&format!("/api/appointments/{id}/cancel"), &serde_json::json!({})).await
 }
 
-/// Whichever way it is cancelled, the command line's too.
+/// However it is cancelled, including on the command line.
 #[tokio::test]
 async fn everyone_who_looks_at_a_visit_is_told_that_it_was_cancelled() {
     let server = Server::start().await;
@@ -57,7 +57,7 @@ async fn everyone_who_looks_at_a_visit_is_told_that_it_was_cancelled() {
         assert_eq!(pages[2].command(Command::Start).await, Err(Refusal::Cancelled));
         assert_eq!(pages[0].command(Command::Rejoin).await, Err(Refusal::Cancelled));
         assert_eq!(server.status(visit.id).await, AppointmentStatus::Cancelled);
-        // A page whose connection dropped asks, and is told by the appointment itself.
+        // A page whose connection dropped asks the API, and learns it from the appointment.
         let path = format!("/api/appointments/{}/signalling", visit.id);
         let refused = Page::try_open(&server, &patient, &path, Some(&server.origin)).await;
         assert!(matches!(refused, Err(Refused::Ended(Ending::Code(4403)))));
@@ -84,7 +84,7 @@ async fn what_took_place_or_was_cancelled_is_not_cancelled_again() {
         assert_eq!((refused.status, refused.problem().as_str()), (409, "conflict"));
         assert!(refused.body.contains(words), "{}", refused.body);
         let again = by_form(&desk, visit.id).await;
-        // Who presses twice has what they wanted.
+        // A second press leads to the desired state.
         let expected = if status == AppointmentStatus::Cancelled { 303 } else { 409 };
         assert_eq!(again.status, expected, "{}", again.body);
         assert!(server.operator().cancel_appointment(visit.id).await.is_err());
@@ -108,5 +108,5 @@ async fn a_visit_in_which_two_people_talk_is_not_cancelled() {
     let refused = by_form(&desk, visit.id).await;
     assert_eq!(refused.status, 409);
     assert!(refused.body.contains("The provider can end it"), "{}", refused.body);
-    provider.command(Command::End).await.expect("theirs to end");
+    provider.command(Command::End).await.expect("the provider can end the visit");
 }

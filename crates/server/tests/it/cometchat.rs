@@ -1,4 +1,4 @@
-//! An account at CometChat: its users and tokens, who gets them, and what its service reports.
+//! A clinic with a CometChat account: users, tokens, authorization, and webhooks.
 
 use std::time::Duration;
 
@@ -48,34 +48,34 @@ async fn a_person_is_made_and_gets_a_token() {
     assert_eq!(answer["cometchatUid"], json!(uid));
     assert_eq!(answer["error"], Value::Null);
     assert!(answer["authToken"].as_str().is_some_and(|token| token.starts_with(&uid)));
-    assert_eq!(double.asked().len(), 1, "made with a token, in one request");
+    assert_eq!(double.asked().len(), 1, "user and token are created in one request");
 
     let again = token(&grace, json!({})).await;
-    assert_eq!(again["authToken"], answer["authToken"], "one that works is given again");
+    assert_eq!(again["authToken"], answer["authToken"], "a valid token is reused");
     let fresh = token(&grace, json!({ "forceRecreate": true })).await;
     assert_ne!(fresh["authToken"], answer["authToken"]);
 }
 
 #[tokio::test]
-async fn both_people_of_an_appointment_are_made_known_and_no_more_is_told_than_a_name() {
+async fn cometchat_gets_both_users_of_an_appointment_and_only_their_names() {
     let (double, server) = clinic().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;
     token(&grace, json!({ "appointmentId": visit.id.to_string() })).await;
     let (patient, provider) = (server.patient.id().to_string(), server.provider.id().to_string());
     assert_eq!(double.user(&provider), Some(("Dr. Grace Hopper".to_owned(), None)));
-    assert_eq!(double.user(&patient), Some(("Ada".to_owned(), None)), "a patient goes by the first name");
+    assert_eq!(double.user(&patient), Some(("Ada".to_owned(), None)), "a patient's first name is used");
     let said = format!("{:?}", double.asked());
     for private in ["Lovelace", "ada@", "1985", "Blood pressure", KEY] {
         assert!(!said.contains(private), "{private} in {said}");
     }
 
     token(&grace, json!({ "appointmentId": visit.id.to_string() })).await;
-    assert!(double.asked().iter().all(|(_, path, _)| !path.contains(&patient)), "who is known is not told again");
+    assert!(double.asked().iter().all(|(_, path, _)| !path.contains(&patient)), "known users are not sent again");
 }
 
 #[tokio::test]
-async fn who_was_deleted_there_is_made_known_again() {
+async fn a_user_deleted_at_cometchat_is_created_again() {
     let (double, server) = clinic().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;
@@ -99,17 +99,17 @@ async fn an_existing_user_is_brought_up_to_date_however_it_is_said() {
         let uid = server.patient.id().to_string();
         double.deactivate(&uid);
         token(&ada, own.clone()).await;
-        assert!(double.user(&uid).is_some(), "a deactivated user is let in again");
+        assert!(double.user(&uid).is_some(), "a deactivated user is activated again");
         assert_eq!(double.tokens_of(&uid), 1, "{status}");
     }
 }
 
 #[tokio::test]
-async fn nobody_gets_a_token_in_anothers_name() {
+async fn no_user_gets_a_token_for_another_user() {
     let (_double, server) = clinic().await;
     let visit = server.book(When::Now).await;
-    let nobody = server.client().post_json(USER, &json!({})).await;
-    assert_eq!(nobody.status, 401);
+    let anonymous = server.client().post_json(USER, &json!({})).await;
+    assert_eq!(anonymous.status, 401);
     let mary = server.sign_in(&server.other_patient).await;
     let other = json!({ "userId": server.patient.id().to_string() });
     assert_eq!(mary.post_json(USER, &other).await.status, 403);
@@ -119,13 +119,13 @@ async fn nobody_gets_a_token_in_anothers_name() {
 
     let by_link = server.client();
     by_link.join_by_link(&server.link(visit.id).await).await;
-    assert_eq!(by_link.post_json(USER, &json!({})).await.status, 400, "a link is good for its appointment only");
+    assert_eq!(by_link.post_json(USER, &json!({})).await.status, 400, "a link is valid only for its appointment");
     let own = json!({ "userId": server.patient.id().to_string(), "appointmentId": visit.id.to_string() });
     token(&by_link, own).await;
 }
 
 #[tokio::test]
-async fn its_calls_are_for_two() {
+async fn cometchat_calls_have_two_participants() {
     let (double, server) = clinic().await;
     let visit = server.book(When::Now).await;
     for role in ["guest", "interpreter", "observer"] {
@@ -133,11 +133,11 @@ async fn its_calls_are_for_two() {
         let refused = client.post_json(USER, &json!({ "appointmentId": visit.id.to_string() })).await;
         assert_eq!((refused.status, refused.problem().as_str()), (403, "call-for-two"));
     }
-    assert!(double.asked().is_empty(), "they are not made known there");
+    assert!(double.asked().is_empty(), "neither user is created there");
 }
 
 #[tokio::test]
-async fn without_an_account_there_is_nothing() {
+async fn without_an_account_cometchat_is_not_found() {
     let server = Server::start().await;
     let grace = server.sign_in(&server.provider).await;
     let reply = grace.post_json(USER, &json!({})).await;
@@ -146,7 +146,7 @@ async fn without_an_account_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_what_does_not_is_said() {
+async fn transient_errors_are_retried_and_permanent_ones_reported() {
     let (double, server) = clinic().await;
     let grace = server.sign_in(&server.provider).await;
     double.fail([Fault::TooMany(0), Fault::Status(500), Fault::Status(503)]);
@@ -164,7 +164,7 @@ async fn what_passes_is_tried_again_and_what_does_not_is_said() {
 async fn the_operators_check_names_what_is_wrong() {
     let double = Double::start().await;
     let right = double.config();
-    check_cometchat(&right).await.expect("nothing is wrong");
+    check_cometchat(&right).await.expect("the check succeeds");
     let wrong_key = CometChatConfig { api_key: "another-key".to_owned().into(), ..right.clone() };
     let nowhere = CometChatConfig { api_url: Some("http://127.0.0.1:9/v3".to_owned()), ..right.clone() };
     let refused = |code| Some(Fault::Refusal(403, code));
@@ -175,7 +175,7 @@ async fn the_operators_check_names_what_is_wrong() {
         (&right, refused("ERR_PLAN_RESTRICTION"), ["plan does not include", "dashboard"]),
     ] {
         double.fail(fault);
-        let error = check_cometchat(config).await.expect_err("something is wrong");
+        let error = check_cometchat(config).await.expect_err("the check fails");
         assert!(said.iter().all(|words| error.contains(words)), "{error}");
         assert!(!error.contains(KEY) && !error.contains("another-key"), "{error}");
     }
@@ -225,7 +225,7 @@ async fn a_revocation_that_fails_is_made_after_a_restart() {
     grace.post("/sign-out", &[]).await;
     let due = async || server.store.list_due_jobs(server.clock.now(), 9).await.expect("read");
     let tried = async { while !due().await.is_empty() {} };
-    crate::support::soon("it waits for its next try", tried).await;
+    crate::support::soon("the failed try", tried).await;
     assert_eq!((double.tokens_of(&uid), server.store.count_jobs().await.expect("read")), (1, 1));
     let server = server.restart().await;
     server.clock.advance(Duration::from_secs(31));
@@ -233,7 +233,7 @@ async fn a_revocation_that_fails_is_made_after_a_restart() {
 }
 
 #[tokio::test]
-async fn who_may_not_come_any_more_has_no_tokens_left() {
+async fn users_who_lose_access_have_no_tokens_left() {
     let (double, server) = clinic().await;
     let ada = server.sign_in(&server.patient).await;
     token(&ada, json!({})).await;
@@ -274,7 +274,11 @@ async fn only_the_documents_of_the_sdks_get_what_the_sdks_need() {
     assert!(frame.contains("'unsafe-eval'") && frame.contains("frame-ancestors 'self'"), "{frame}");
     let day = policy(&grace.get("/").await);
     assert!(!day.contains("unsafe") && !day.contains("frame-src"), "{day}");
-    assert_eq!(server.client().get("/call/cometchat").await.status, 303, "not for everybody: to sign-in");
+    assert_eq!(
+        server.client().get("/call/cometchat").await.status,
+        303,
+        "an anonymous client is redirected to sign-in"
+    );
 }
 
 #[tokio::test]
@@ -298,7 +302,7 @@ async fn a_call_is_moved_and_stays_there() {
 
 async fn report(server: &Server, credentials: Option<&str>, body: &Value) -> Reply {
     let client = server.client();
-    // No browser sends it: no origin.
+    // Webhooks are not sent by a browser, so they have no origin.
     let mut request = client.request(Method::POST, WEBHOOKS).origin(None).json(body);
     if let Some(credentials) = credentials {
         request = request.header("authorization", &format!("Basic {}", STANDARD.encode(credentials)));
@@ -324,7 +328,7 @@ async fn webhooks_are_recorded_once_and_find_their_visit() {
     let rows: Vec<_> =
         server.audit().await.into_iter().filter(|row| row.action == AuditAction::BackendReported.as_str()).collect();
     let events: Vec<_> = rows.iter().map(|row| row.detail.as_deref().unwrap_or_default()).collect();
-    assert_eq!(events, ["call_initiated", "call_started"], "each once");
+    assert_eq!(events, ["call_initiated", "call_started"], "each event once");
     assert!(rows.iter().all(|row| row.appointment == Some(visit.id) && row.visit == Some(page.view.visit)));
 }
 

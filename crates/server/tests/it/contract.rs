@@ -1,5 +1,5 @@
-//! The API against its own description: Schemathesis makes requests out of `/api/openapi.json`, as each kind of caller,
-//! and looks at every answer. Run by `cargo xtask test api`, which installs Schemathesis.
+//! Tests the API against its description: Schemathesis generates requests from `/api/openapi.json` for each kind of
+//! caller and checks every response. Run by `cargo xtask test api`, which installs Schemathesis.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,17 +14,17 @@ use bedside_visit::{Appointment, Clock as _, UserId};
 
 use crate::support::{Client, Server, When};
 
-/// No answer may be a fault of ours, or another than is described. Whether an odd request is refused is left out: what
-/// is not described is ignored, as browsers' and proxies' additions have to be.
+/// No response may be a server error, or differ from the description. Whether an unusual request is refused is not
+/// checked: parameters that are not described are ignored, because browsers and proxies add some.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
     response_headers_conformance,unsupported_method";
-/// Requests for an operation in each phase, and seconds for a caller, all of which are used.
+/// Requests per operation and phase, and seconds per caller, all of which are used.
 const BOUNDS: [&str; 4] = ["--max-examples", "60", "--max-time", "10"];
 
-/// What a program may be granted.
+/// The scopes that an integrator may be granted.
 const ALL: &str = "appointments:read appointments:write people:write";
 
-/// Runs Schemathesis as somebody; gives what it printed where it found something.
+/// Runs Schemathesis as a caller and returns its output if it reports failures.
 async fn findings(server: &Server, who: &str, client: &Client, config: &str) -> Option<String> {
     let program = std::env::var("SCHEMATHESIS").expect("SCHEMATHESIS names the program: run `cargo xtask test api`");
     let file: PathBuf = server.folder().join("schemathesis.toml");
@@ -43,12 +43,12 @@ async fn findings(server: &Server, who: &str, client: &Client, config: &str) -> 
     let run = tokio::task::spawn_blocking(move || run.stdin(Stdio::null()).output());
     let output = run.await.expect("no panic").expect("Schemathesis runs");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("Test cases:"), "{who}: nothing was tried\n{said}");
+    assert!(said.contains("Test cases:"), "{who}: no requests were sent\n{said}");
     (!output.status.success()).then(|| format!("as {who}:\n{said}"))
 }
 
-/// What is there, so that not all that is asked for is missing. New for each caller: the front desk calls visits off and
-/// shuts people out.
+/// Creates the data that requests refer to. It is new for each caller, because the front desk cancels visits and
+/// disables users.
 async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
     let (ada, grace) = (&server.patient.person, &server.provider.person);
     let visit = server.book(When::Now).await;
@@ -59,7 +59,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
     for when in [When::Now, When::Later] {
         booked.push(server.book_by(Some(program.user), ada, grace, when).await.id);
     }
-    let nobody_else = server.add_person("Percy", None).await;
+    let other_user = server.add_person("Percy", None).await;
     let link = server.link(visit.id).await;
     server.client().join_by_link(&link).await;
     for _ in 0..3 {
@@ -69,18 +69,18 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
     let asked = asked.iter().filter(|asked| asked.appointment == visit.id).map(|asked| asked.id.to_string());
     let now = jiff::Timestamp::from_millisecond(server.clock.now().as_millis()).expect("a time");
     let day = jiff::SignedDuration::from_hours(24);
-    // A key of its own for each caller, for only so many tokens may be asked for with one.
+    // A separate client key for each caller, because the number of token requests per key is limited.
     let key = server.operator().new_key(program.user, ALL.parse().expect("scopes")).await.expect("a key");
     let basic = STANDARD.encode(format!("{}:{}", key.client_id, key.client_secret.reveal()));
     let quoted = |ids: Vec<String>| ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
-    // Every other value is one that is there.
+    // Half of the values are existing ones.
     let config = format!(
         r#"
         dictionaries.appointments.values = [{appointments}]
         dictionaries.patients.values = [{patients}]
         dictionaries.providers.values = [{providers}]
         dictionaries.grants.values = ["appointments:read", "people:write appointments:write"]
-        dictionaries.nobody_else.values = ["{nobody_else}"]
+        dictionaries.other_user.values = ["{other_user}"]
         dictionaries.entered.values = ["{visit}"]
         dictionaries.asked.values = [{asked}]
         dictionaries.moments.values = ["{from}", "{until}"]
@@ -97,7 +97,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
 
         [[operations]]
         include-path = "/api/people/{{id}}/standing"
-        parameters."path.id" = {{ dictionary = "nobody_else", probability = 0.5 }}
+        parameters."path.id" = {{ dictionary = "other_user", probability = 0.5 }}
 
         [[operations]]
         include-path = "/api/appointments/{{id}}/admissions/{{admission}}"
@@ -111,7 +111,7 @@ async fn scene(server: &Server, program: &NewKey) -> (Appointment, String) {
         appointments = quoted(booked.iter().map(ToString::to_string).collect()),
         patients = quoted([&server.patient, &server.other_patient].map(|one| one.id().to_string()).to_vec()),
         providers = quoted([&server.provider, &server.other_provider].map(|one| one.id().to_string()).to_vec()),
-        nobody_else = nobody_else.id(),
+        other_user = other_user.id(),
         visit = visit.id,
         asked = quoted(asked.collect()),
         from = now - day,
@@ -127,7 +127,7 @@ async fn the_api_answers_as_it_is_described() {
     let program = server.add_program("Records", ALL).await;
     let mut found = Vec::new();
     for who in [
-        "nobody",
+        "anonymous",
         "a patient",
         "a provider",
         "a patient with a link",
@@ -136,7 +136,7 @@ async fn the_api_answers_as_it_is_described() {
         "an administrator",
     ] {
         let (visit, config) = scene(&server, &program).await;
-        // Who may call visits off, which whoever is taken for nobody cannot.
+        // The user who may cancel visits; the anonymous caller cannot.
         let mut clerk: Option<UserId> = None;
         let mut signed_in = async |name: &str, email: &str, role| {
             let account = server.add_clerk(name, email, role).await;
@@ -144,7 +144,7 @@ async fn the_api_answers_as_it_is_described() {
             server.sign_in(&account).await
         };
         let client = match who {
-            "nobody" => server.client(),
+            "anonymous" => server.client(),
             "a patient" => server.sign_in(&server.patient).await,
             "a provider" => server.sign_in(&server.provider).await,
             "a patient with a link" => {
@@ -158,12 +158,12 @@ async fn the_api_answers_as_it_is_described() {
             }
             "the front desk" => signed_in("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Staff).await,
             "an administrator" => signed_in("Florence Nightingale", "florence@example.org", ClinicRole::Admin).await,
-            other => panic!("nobody is {other}"),
+            other => panic!("unknown caller {other}"),
         };
         found.extend(findings(&server, who, &client, &config).await);
         if let Some(clerk) = clerk {
             let called_off = |row: &AuditRow| row.action == "appointment.cancelled" && row.actor == Some(clerk);
-            assert!(server.audit().await.iter().any(called_off), "{who} was let do nothing");
+            assert!(server.audit().await.iter().any(called_off), "{who} was not allowed to cancel a visit");
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n\n"));

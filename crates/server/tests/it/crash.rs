@@ -1,4 +1,4 @@
-//! The program is killed at any moment, and what it had acknowledged is there.
+//! The program is killed at any moment, and everything it acknowledged is still stored.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use bedside_visit::view::View;
 use crate::desk::{Desk, Serving, free_port};
 use crate::support::{Client, PASSWORD, Page};
 
-/// How long after its first command the program is killed, milliseconds. Some are met while a transaction
-/// is being written, some between two.
+/// Milliseconds from the first command until the program is killed. Some kills interrupt a transaction, others fall
+/// between two.
 const MOMENTS: [u64; 8] = [3, 7, 12, 20, 33, 50, 81, 130];
 
 struct Written {
-    /// The next message's number, and so its name and its text.
+    /// The number of the next message, which determines its name and text.
     next: u32,
-    /// The last that was acknowledged.
+    /// The last acknowledged number.
     acknowledged: u32,
-    /// What the microphone may be: as last acknowledged, and as last sent.
+    /// The possible states of the microphone: as last acknowledged, and as last sent.
     microphone: [bool; 2],
 }
 
@@ -52,7 +52,7 @@ impl Written {
         }
     }
 
-    /// Each acknowledged message is there, once and in its place; the last that was not may be or not.
+    /// Checks that each acknowledged message is stored once and in order. The last unacknowledged one may be missing.
     fn check(&self, view: &View) {
         let texts: Vec<&str> = view.messages.iter().map(|message| message.text.reveal()).collect();
         let expected: Vec<String> = (1..=texts.len()).map(|number| format!("message {number}")).collect();
@@ -95,26 +95,26 @@ async fn what_was_acknowledged_outlives_a_kill() {
     let mut written = Written { next: 1, acknowledged: 0, microphone: [true; 2] };
     for moment in MOMENTS {
         let mut provider = Page::open_named(&serving, &who, id, "who").await;
-        provider.command(Command::Start).await.expect("started, or was already");
+        provider.command(Command::Start).await.expect("started, or already started");
         let mut page = Page::open_named(&serving, &ada, id, "ada").await;
         written.check(&page.view);
-        page.command(Command::Enter).await.expect("in, or was already");
+        page.command(Command::Enter).await.expect("entered, or already in");
         let killer = tokio::task::spawn_blocking(move || {
             std::thread::sleep(Duration::from_millis(moment));
             serving.kill();
         });
         written.write(&mut page).await;
         killer.await.expect("killed");
-        assert!(written.acknowledged > 0 || moment < 50, "it is fast enough to be met at work");
+        assert!(written.acknowledged > 0 || moment < 50, "it writes fast enough to be killed while writing");
 
         serving = Serving::start(&desk, &["serve"], port);
         let mut page = Page::open_named(&serving, &ada, id, "ada").await;
         written.check(&page.view);
         assert!(
             matches!(page.view.you.presence, bedside_visit::view::Presence::Here { .. }),
-            "the same seat, no click"
+            "the same seat without a click"
         );
-        // A page that heard nothing sends it again, under the same name: done now, or known as done.
+        // A page without an answer sends the command again under the same name: it is performed now, or known as done.
         page.send(&Written::message(written.next)).await;
         answer(&mut page, &Written::name(written.next)).await.expect("it is acknowledged");
         written.acknowledged = written.next;
@@ -125,5 +125,5 @@ async fn what_was_acknowledged_outlives_a_kill() {
     assert_eq!(page.view.messages.len(), written.acknowledged as usize);
     written.check(&page.view);
     serving.kill();
-    assert_eq!(desk.run(&["migrate"]).worked().lines().count(), 1, "the database is whole");
+    assert_eq!(desk.run(&["migrate"]).worked().lines().count(), 1, "the database is intact");
 }

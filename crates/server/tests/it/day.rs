@@ -1,4 +1,4 @@
-//! A day's list: which day, who waits, and where the present moment is.
+//! The list of a day: its date, waiting patients, and the mark of the current time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{Client, Page, Server};
 
 const REASON: &str = "A rash since Monday.\nTook ibuprofen twice.";
 
-/// A clinic with a long day: a visit every ten minutes, of which every third has begun.
+/// Creates a clinic with a long day: a visit every ten minutes, every third of which has begun.
 async fn long_day() -> (Server, Vec<AppointmentId>) {
     let server = Server::start().await;
     server.clock.set_to_noon();
@@ -38,7 +38,7 @@ async fn dorothy(server: &Server) -> Client {
     server.sign_in(&account).await
 }
 
-/// What stands in a page before the first row of the day's list.
+/// Returns the part of a page before the first row of the day's list.
 fn above_the_list(page: &str) -> &str {
     page.split("<li class=\"appointment").next().expect("a page")
 }
@@ -50,8 +50,8 @@ async fn who_waits_stands_above_a_long_day_and_now_is_marked_in_it() {
     for client in [&desk, &grace] {
         let day = client.get(if std::ptr::eq(client, &raw const desk) { "/desk" } else { "/" }).await.body;
         assert!(!day.contains("Waiting now"), "{day}");
-        // Eleven have begun, and the mark stands before the twelfth.
-        let (before, after) = day.split_once("id=\"now\"").expect("the mark of now");
+        // Eleven have begun, and the mark is before the twelfth.
+        let (before, after) = day.split_once("id=\"now\"").expect("the mark of the current time");
         assert_eq!(before.matches("<li class=\"appointment").count(), 11, "{day}");
         assert!(after.contains(&ids[11].to_string()) && before.contains("href=\"#now\""), "{day}");
     }
@@ -65,7 +65,7 @@ async fn who_waits_stands_above_a_long_day_and_now_is_marked_in_it() {
         let above = above_the_list(&day);
         assert!(above.contains("Waiting now") && above.contains(&format!("href=\"/{link}/{waits}\"")), "{above}");
         assert_eq!(above.matches("<bdi>Ada Lovelace</bdi>").count(), 1, "{above}");
-        assert!(day.contains(&format!("id=\"a-{waits}\"")), "and in the list as ever");
+        assert!(day.contains(&format!("id=\"a-{waits}\"")), "the list also contains the visit");
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_day_is_picked_by_a_form_and_only_today_has_a_now() {
     assert!(desk.get("/book?day=").await.body.contains(&format!("value=\"{date}\"")));
 }
 
-/// The page shows them as lines: `.lines` in the style sheet.
+/// The style sheet displays them as lines with `.lines`.
 #[tokio::test]
 async fn the_lines_of_a_reason_stay_lines() {
     let (server, ids) = long_day().await;

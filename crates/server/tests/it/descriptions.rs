@@ -1,4 +1,4 @@
-//! What the program says of itself: OpenAPI, the API's page, health, the browser client's files.
+//! What the program publishes about itself: OpenAPI, the API's page, health checks, and the browser client's files.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::support::{Server, raw};
 
-/// The API's routes, as the router has them: what is served below `/api/`.
+/// Returns the API's routes as defined in the router: everything below `/api/`.
 fn api_routes() -> Vec<(String, &'static str)> {
     let mut routes = Vec::new();
     for line in include_str!("../../src/router.rs").lines() {
         let Some(rest) = line.trim().strip_prefix(".route(\"/api/") else { continue };
         let (path, handlers) = rest.split_once('"').expect("a path");
-        // What another service posts is its own description's.
+        // Webhooks are described by the service that sends them.
         if path.starts_with("webhooks/") {
             continue;
         }
@@ -48,7 +48,7 @@ async fn openapi_describes_every_route() {
         for (status, response) in responses {
             assert!(response["description"].as_str().is_some_and(|words| !words.is_empty()), "{path} {status}");
             if status.starts_with('4') {
-                // RFC 6749, section 5.2, has a media type of its own.
+                // RFC 6749, section 5.2, defines its own media type.
                 let is_oauth = path == "/api/token" && ["400", "401"].contains(&status.as_str());
                 let media_type = if is_oauth { "application/json" } else { "application/problem+json" };
                 assert!(response["content"][media_type].is_object(), "{path} {status}");
@@ -56,24 +56,24 @@ async fn openapi_describes_every_route() {
         }
         for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
             let parameters = operation["parameters"].as_array().expect("parameters");
-            let named = parameters.iter().find(|parameter| parameter["name"] == name).expect("the path's");
+            let named = parameters.iter().find(|parameter| parameter["name"] == name).expect("the path's parameter");
             assert_eq!((&named["in"], &named["required"]), (&Value::from("path"), &Value::from(true)));
         }
     }
     let described = api["paths"].as_object().expect("paths").keys();
     let routes: Vec<String> = api_routes().into_iter().map(|(path, _)| path).collect();
     for path in described {
-        assert!(routes.contains(path), "{path} is described but not there");
+        assert!(routes.contains(path), "{path} is described but does not exist");
     }
     resolve(&api, &api);
 }
 
-/// Every reference leads somewhere.
+/// Checks that every reference resolves.
 fn resolve(api: &Value, value: &Value) {
     match value {
         Value::Object(members) => {
             if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
-                let pointer = reference.strip_prefix('#').expect("inside this document");
+                let pointer = reference.strip_prefix('#').expect("a reference inside this document");
                 assert!(api.pointer(pointer).is_some(), "{reference}");
             }
             members.values().for_each(|member| resolve(api, member));
@@ -99,7 +99,7 @@ async fn the_apis_page_is_for_people() {
 }
 
 #[tokio::test]
-async fn health_is_a_plain_yes() {
+async fn health_checks_answer_ok() {
     let server = Server::start().await;
     for path in ["/livez", "/readyz"] {
         let reply = server.client().get(path).await;
@@ -107,7 +107,7 @@ async fn health_is_a_plain_yes() {
     }
 }
 
-/// Tests run from a checkout with the browser client built, and from one without.
+/// Tests run from checkouts with and without a built browser client.
 #[tokio::test]
 async fn pages_name_the_built_client_or_say_that_there_is_none() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/dist/manifest.json");

@@ -1,5 +1,4 @@
-//! An operator's desk: the real binary, run in a folder of its own and with nothing of this machine's
-//! environment.
+//! An operator's command line: runs the real binary in a separate folder and without this machine's environment.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -7,12 +6,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::{PASSWORD, Site};
 
-/// A folder from which commands are given.
+/// A folder in which commands are run.
 pub(crate) struct Desk {
     folder: tempfile::TempDir,
 }
 
-/// What a command said and how it ended.
+/// The output and exit status of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) success: bool,
@@ -31,13 +30,13 @@ impl From<Output> for Said {
 }
 
 impl Said {
-    /// What it printed; it must have worked.
+    /// Returns the standard output, and asserts that the command succeeded.
     pub(crate) fn worked(self) -> String {
         assert!(self.success, "{self:?}");
         self.out.trim().to_owned()
     }
 
-    /// What it complained of; it must have refused, in words, and without a panic.
+    /// Returns the standard error, and asserts that the command failed with an error message and without a panic.
     pub(crate) fn refused(self) -> String {
         assert!(!self.success && self.out.is_empty(), "{self:?}");
         assert!(self.err.contains("bedside: ") && !self.err.contains("panicked"), "{self:?}");
@@ -74,7 +73,7 @@ impl Desk {
         file
     }
 
-    /// Books with these arguments of `appointment add`, and gives the appointment's id and the patient's link.
+    /// Books an appointment with these arguments of `appointment add`, and returns its ID and the patient's link.
     pub(crate) fn book(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (String, String) {
         let made = self.run_with(&[&["appointment", "add", "--json"], arguments].concat(), variables).worked();
         let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
@@ -100,12 +99,12 @@ impl Serving {
         Self::start_saying(desk, arguments, port, "info", Stdio::null())
     }
 
-    /// With so much in its log, which goes there.
+    /// Starts it with these log levels, and writes the log to `log`.
     pub(crate) fn start_saying(desk: &Desk, arguments: &[&str], port: u16, levels: &str, log: Stdio) -> Self {
         Self::start_as(format!("http://localhost:{port}"), desk, arguments, port, levels, log)
     }
 
-    /// With another public address.
+    /// Starts it with another public address.
     pub(crate) fn start_as(url: String, desk: &Desk, arguments: &[&str], port: u16, levels: &str, log: Stdio) -> Self {
         let listen = format!("127.0.0.1:{port}");
         let variables = [
@@ -137,29 +136,29 @@ impl Serving {
         self.child.id()
     }
 
-    /// Sends it a signal, such as `HUP`.
+    /// Sends a signal, such as `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         let sent =
             Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("a kill command");
         assert!(sent.success());
     }
 
-    /// Waits for its end, and tells whether it was a clean one.
+    /// Waits until it exits, and returns whether it succeeded.
     pub(crate) fn ended(mut self) -> bool {
         self.child.wait().expect("it ends").success()
     }
 
-    /// As a machine that goes down does it, at any moment: `kill -9`.
+    /// Kills it with `kill -9`, like a power failure.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
 
-    /// As systemd does it.
+    /// Terminates it like systemd.
     pub(crate) fn terminate(mut self) {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("a kill command");
         assert!(kill.success());
-        assert!(self.child.wait().expect("it ends").success(), "SIGTERM is a clean end");
+        assert!(self.child.wait().expect("it ends").success(), "SIGTERM is a clean exit");
     }
 }
 
@@ -184,7 +183,7 @@ impl Site for Serving {
     }
 }
 
-/// A port that nothing listens on.
+/// Returns a port on which no process is listening.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }

@@ -1,4 +1,4 @@
-//! Documents that say what is tested name tests that exist.
+//! Documents name only tests that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +30,7 @@ fn every_test_that_is_named_exists() {
     }
 }
 
-/// Level 1 and 2 of ASVS 5.0.0, and what was chosen of level 3: sections, and the numbers in them.
+/// Levels 1 and 2 of ASVS 5.0.0, and the chosen part of level 3: sections, and the numbers in them.
 const REQUIREMENTS: &str = "\
     1.1:1-2 1.2:1-9 1.3:1-11 1.4:1-3 1.5:1-2 2.1:1-3 2.2:1-3 2.3:1-4 2.4:1 3.2:1-2 3.3:1-4 3.4:1-8 3.5:1-5,8 \
     3.7:1-2 4.1:1-4 4.2:1 4.3:1-2 4.4:1-4 5.1:1 5.2:1-3 5.3:1-2 5.4:1-3 6.1:1-3 6.2:1-12 6.3:1-5,7-8 6.4:1-4 \
@@ -39,7 +39,7 @@ const REQUIREMENTS: &str = "\
     11.4:1-4 11.5:1 11.6:1 12.1:1-3 12.2:1-2 12.3:1-4 13.1:1 13.2:1-5 13.3:1-2 13.4:1-5 14.1:1-2 14.2:1-4 \
     14.3:1-3 15.1:1-3 15.2:1-3 15.3:1-7 16.1:1 16.2:1-5 16.3:1-4 16.4:1-3 16.5:1-4 17.1:1-2 17.2:1-8 17.3:1-2";
 
-/// Those of [`REQUIREMENTS`], such as `1.2.4`, in their order.
+/// Returns all of [`REQUIREMENTS`], such as `1.2.4`, in order.
 fn requirements() -> Vec<String> {
     let mut all = Vec::new();
     for (section, numbers) in REQUIREMENTS.split_whitespace().filter_map(|section| section.split_once(':')) {
@@ -52,11 +52,11 @@ fn requirements() -> Vec<String> {
     all
 }
 
-/// A row is for one requirement, or for all from one to another.
+/// A row covers one requirement, or a range of them.
 #[test]
 fn every_requirement_has_its_row() {
     let all = requirements();
-    let place = |id: &str| all.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id} is none of them"));
+    let place = |id: &str| all.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id} is not a requirement"));
     let mut found = Vec::new();
     for row in ASVS.lines().filter_map(|line| line.strip_prefix("| ")).filter(|row| row.starts_with(char::is_numeric)) {
         let ids = row.split(" | ").next().expect("a first cell");

@@ -1,4 +1,4 @@
-//! Who is at the other end, and how much of everything they may take.
+//! The edge: client addresses, rate limits and connection limits.
 
 use bedside::config::Network;
 use bedside_visit::signalling::Command;
@@ -12,7 +12,7 @@ use crate::support::mail::MailServer;
 use crate::support::provider::Provider;
 use crate::support::{Page, Refused, Server, When, raw, soon};
 
-/// Every route that an address is counted at, over a reverse proxy.
+/// Covers every rate-limited route, behind a reverse proxy.
 #[tokio::test]
 async fn over_a_proxy_each_client_has_a_limit_of_its_own_on_every_route() {
     let (mail, provider) = (MailServer::start().await, Provider::start().await);
@@ -44,7 +44,7 @@ async fn over_a_proxy_each_client_has_a_limit_of_its_own_on_every_route() {
     for what in ["provider", "passkey", "reset", "token"] {
         for n in 0..61 {
             let status = ask(what, n, &format!("198.51.100.{n}")).await;
-            assert_ne!(status, 429, "{what}: the {n}th client");
+            assert_ne!(status, 429, "{what}: request of client {n} is limited");
         }
         let of_one = futures_util::future::join_all((100..190).map(|n| ask(what, n, "203.0.113.7"))).await;
         assert!(of_one.contains(&429), "{what}: one client");
@@ -56,10 +56,11 @@ async fn behind_a_proxy() -> Server {
     Server::start_with(|config| config.server.trusted_proxies = vec![proxy]).await
 }
 
-/// How many of 90 tries to sign in were looked at, and how many not, each with an `X-Forwarded-For` of its own.
+/// Returns how many of 90 sign-in attempts, each with its own `X-Forwarded-For`, were checked, and how many were
+/// refused.
 async fn tries(server: &Server, forwarded_for: impl Fn(usize) -> String) -> (usize, usize) {
     let client = server.client();
-    // Too long to be hashed: quick.
+    // Too long to be hashed, so the check is quick.
     let password = "x".repeat(1025);
     let answers = futures_util::future::join_all((0..90).map(|n| {
         let email = format!("user{n}@example.org");
@@ -77,18 +78,18 @@ async fn tries(server: &Server, forwarded_for: impl Fn(usize) -> String) -> (usi
 async fn behind_a_proxy_each_client_has_tries_of_its_own() {
     let server = behind_a_proxy().await;
     let (_, slowed) = tries(&server, |n| format!("203.0.113.{n}, 198.51.100.7")).await;
-    assert!(slowed >= 1, "what it made up before its own address does not help");
+    assert!(slowed >= 1, "addresses that a client puts before its own do not help");
     let (allowed, _) = tries(&server, |n| format!("2001:db8:0:{n:x}::1")).await;
-    assert!(allowed >= 1, "others are not slowed down with it");
+    assert!(allowed >= 1, "other clients are not slowed down");
     let (allowed, slowed) = tries(&server, |n| format!("2001:db8:1:1::{n:x}")).await;
-    assert!(slowed >= 1, "one network has {allowed}");
+    assert!(slowed >= 1, "one network has {allowed} tries");
 }
 
 #[tokio::test]
-async fn a_strangers_word_on_who_it_is_changes_nothing() {
+async fn a_forwarded_address_from_an_untrusted_client_is_ignored() {
     let server = Server::start().await;
     let (allowed, slowed) = tries(&server, |n| format!("198.51.100.{n}")).await;
-    assert!(allowed >= 60 && slowed >= 1, "60 a minute for its own address: {allowed} were allowed");
+    assert!(allowed >= 60 && slowed >= 1, "60 a minute for the client's own address: {allowed} were allowed");
 }
 
 async fn connect(server: &Server, from: [u8; 4]) -> TcpStream {
@@ -97,14 +98,16 @@ async fn connect(server: &Server, from: [u8; 4]) -> TcpStream {
     socket.connect(server.address).await.expect("the server listens")
 }
 
-/// Whether a connection is answered.
+/// Returns whether a connection is served.
 async fn is_served(stream: &mut TcpStream) -> bool {
     let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut head = [0; 12];
-    soon("an answer, or the end", stream.read_exact(&mut head)).await.is_ok_and(|_| head == *b"HTTP/1.1 200")
+    soon("an answer, or the end of the connection", stream.read_exact(&mut head))
+        .await
+        .is_ok_and(|_| head == *b"HTTP/1.1 200")
 }
 
-/// A request that is under way: its body has not come yet.
+/// Begins a request whose body is still missing.
 async fn begin_request(server: &Server, stream: &mut TcpStream) {
     let head = format!(
         "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: {}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\
@@ -128,14 +131,14 @@ async fn one_network_does_not_take_all_connections() {
     let (mut one, mut two) = (connect(&server, here).await, connect(&server, here).await);
     begin_request(&server, &mut one).await;
     begin_request(&server, &mut two).await;
-    assert!(!is_served(&mut connect(&server, here).await).await, "both of its connections are in use");
+    assert!(!is_served(&mut connect(&server, here).await).await, "both of the network's connections are in use");
     let (mut three, mut four) = (connect(&server, there).await, connect(&server, there).await);
     begin_request(&server, &mut three).await;
     begin_request(&server, &mut four).await;
     assert!(!is_served(&mut connect(&server, elsewhere).await).await, "all connections are in use");
     drop(one);
     let again = async { while !is_served(&mut connect(&server, elsewhere).await).await {} };
-    soon("the connection that was given back", again).await;
+    soon("the released connection", again).await;
 }
 
 #[tokio::test]
@@ -148,7 +151,7 @@ async fn idle_connections_keep_no_client_out() {
     let visit = server.book(When::Now).await;
     let ada = server.sign_in(&server.patient).await;
     let mut page = Page::open(&server, &ada, visit.id).await;
-    // Eight networks hold connections on which nothing is asked, or half a request.
+    // Eight networks hold connections without a request, or with half a request.
     let mut held = Vec::new();
     for network in 10..18 {
         for is_half in [false, true] {
@@ -189,11 +192,11 @@ async fn one_network_does_not_take_all_websockets() {
     assert!(body.contains("/problems/busy"), "{body}");
     one.close().await;
     let again = async { while Page::try_open(&server, &ada, &path, Some(&server.origin)).await.is_err() {} };
-    soon("the place that was given back", again).await;
+    soon("the released place", again).await;
 }
 
 #[tokio::test]
-async fn heads_of_requests_have_an_end() {
+async fn the_size_of_request_heads_is_limited() {
     let server = Server::start().await;
     let with = |bytes: usize| {
         format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(bytes))

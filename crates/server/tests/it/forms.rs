@@ -1,4 +1,4 @@
-//! Forms change what they are for, whatever else is sent with them (mass assignment).
+//! Forms change only what they are meant to change, whatever else is submitted (mass assignment).
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -22,7 +22,7 @@ use crate::support::{Client, PASSWORD, Reply, Server, When};
 
 const NEW: &str = "umbrella kettle frosty nine";
 
-/// Every route that takes a form.
+/// Every route that accepts a form.
 const FORMS: [&str; 25] = [
     "/sign-in",
     "/sign-in/code",
@@ -46,17 +46,17 @@ const FORMS: [&str; 25] = [
     "/v/{token}",
     "/demo/{token}",
     "/api/token",
-    // Without a body, so a form does no harm.
+    // This route reads no body, so a form is harmless.
     "/api/appointments/{id}/cancel",
-    // These change nothing, and read no form.
+    // These routes change nothing and read no form.
     "/sign-in/passkey/options",
     "/api/webhooks/cometchat",
 ];
-/// The last ones of [`FORMS`].
+/// The last entries of [`FORMS`].
 const FOR_NOTHING: usize = 2;
 
-/// What somebody might add, with `{eve}` for another person and `{elsewhere}` for another appointment. Whatever a form
-/// asks for itself is left out there.
+/// Fields that an attacker might add, with `{eve}` for another user and `{elsewhere}` for another appointment. Fields
+/// that a form has itself are not added to it.
 const MORE: [(&str, &str); 78] = [
     ("id", "{eve}"),
     ("user", "{eve}"),
@@ -138,7 +138,7 @@ const MORE: [(&str, &str); 78] = [
     ("done", "https://evil.example/"),
 ];
 
-/// A clinic in which every form can be filled in.
+/// A clinic in which every form can be submitted.
 struct Scene {
     server: Server,
     mail: MailServer,
@@ -147,24 +147,24 @@ struct Scene {
     elsewhere: Appointment,
 }
 
-/// A form that is filled in as it should be, and whoever sends it.
+/// A valid form and its sender.
 struct Filled {
     client: Client,
     path: String,
     fields: Vec<(&'static str, String)>,
-    /// Of HTTP Basic.
+    /// Credentials for HTTP Basic.
     basic: Option<String>,
 }
 
-/// What came of it.
+/// The effect of a form.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     status: u16,
     location: Option<String>,
     cookies: BTreeSet<String>,
-    /// What an access token is for.
+    /// The scope of an access token.
     scope: Option<String>,
-    /// Where the browser's own day is then: whether it is signed in, and as what.
+    /// The browser's start page afterwards: whether it is signed in, and as whom.
     day: (u16, Option<String>),
     changes: Vec<String>,
 }
@@ -307,7 +307,7 @@ impl Scene {
                 (self.server.client(), vec![("grant_type", text("client_credentials")), scope])
             }
             "/sign-in/passkey/options" | "/api/webhooks/cometchat" => (self.server.client(), vec![]),
-            other => panic!("nobody has said how {other} is filled in"),
+            other => panic!("no form is defined for {other}"),
         };
         Filled { client, path, fields, basic }
     }
@@ -316,7 +316,7 @@ impl Scene {
         self.server.sign_in(&self.server.provider).await
     }
 
-    /// An administrator, who has seen the booking: that is written down once an hour.
+    /// Returns an administrator who has viewed the booking: views are logged once an hour.
     async fn dorothy(&self) -> Client {
         let dorothy = self.server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Admin).await;
         let client = self.server.sign_in(&dorothy).await;
@@ -324,7 +324,7 @@ impl Scene {
         client
     }
 
-    /// What somebody might add to a form with `fields`.
+    /// Returns the fields that an attacker might add to a form with `fields`.
     fn more(&self, fields: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
         let asked: HashSet<&str> = fields.iter().map(|(name, _)| *name).collect();
         let (eve, elsewhere) = (self.server.other_provider.id().to_string(), self.elsewhere.id.to_string());
@@ -336,7 +336,7 @@ impl Scene {
         Shell::open(&self.server.database()).await.contents().await
     }
 
-    /// What is done after the answer, or in another place before it shows.
+    /// Waits for effects that happen after the response or elsewhere.
     async fn finish(&self, route: &str, filled: &Filled, reply: &Reply) {
         match route {
             "/sign-in/forgotten" => drop(self.mail.taken(1).await),
@@ -396,8 +396,7 @@ fn lent<'a>(fields: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     fields.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// The same form, in clinics that are alike: as it should be, and with everything that somebody might add, in the body and
-/// in the address.
+/// The same form in identical clinics: as intended, and with every additional field, in the body and in the address.
 #[tokio::test]
 async fn a_form_changes_nothing_but_what_it_is_for() {
     for (number, route) in FORMS.into_iter().enumerate() {
@@ -411,7 +410,7 @@ async fn a_form_changes_nothing_but_what_it_is_for() {
 
         let (scene, filled) = scene_of(route).await;
         let fields: Vec<_> = filled.fields.iter().cloned().chain(scene.more(&filled.fields)).collect();
-        // In an address `as` chooses among those who are signed in here, and would find nobody.
+        // In an address, `as` selects one of the signed-in users, and would find none.
         let in_address = scene.more(&[("as", String::new())]);
         let pairs = in_address.iter().map(|(name, value)| format!("{name}={}", value.replace(' ', "+")));
         let path = format!("{}?{}", filled.path, pairs.collect::<Vec<_>>().join("&"));
@@ -420,7 +419,7 @@ async fn a_form_changes_nothing_but_what_it_is_for() {
     }
 }
 
-/// Of a field that comes twice, neither counts: nobody can disagree on which one does.
+/// If a field occurs twice, the form is refused, so that no two parsers can disagree on its value.
 #[tokio::test]
 async fn a_field_that_comes_twice_is_refused() {
     let mut tried = 0;
@@ -441,7 +440,7 @@ async fn a_field_that_comes_twice_is_refused() {
     assert!(tried > 80, "{tried}");
 }
 
-/// A new route is in [`FORMS`], or takes no form.
+/// A new route is listed in [`FORMS`] or accepts no form.
 #[tokio::test]
 async fn every_route_that_takes_a_form_is_tried() {
     let server = Server::start().await;
@@ -458,9 +457,9 @@ async fn every_route_that_takes_a_form_is_tried() {
         let path = path.replace("{admission}", &uuid::Uuid::now_v7().to_string());
         let request = admin.request(Method::from_bytes(method.as_bytes()).expect("a method"), &path);
         let reply = request.form(&[("role", "admin")]).send().await;
-        // What is taken away takes no body.
+        // A DELETE request needs no body.
         let expected = if method == "DELETE" { 200 } else { 415 };
-        assert_eq!(reply.status, expected, "{route} takes a form: try it too. {}", reply.body);
+        assert_eq!(reply.status, expected, "{route} accepts a form: add it to FORMS. {}", reply.body);
     }
     assert!(forms.is_empty(), "there is no route {forms:?}");
 }

@@ -1,4 +1,4 @@
-//! The front desk's pages: the clinic's day, booking, links, whose account is disabled.
+//! The front desk's pages: the clinic's day, booking, links and disabled accounts.
 
 use bedside_visit::permission::ClinicRole;
 
@@ -9,7 +9,7 @@ async fn dorothy(server: &Server) -> Client {
     server.sign_in(&account).await
 }
 
-/// Ada's date of birth, for a machine and for a person.
+/// Ada's date of birth, machine-readable and as text.
 const BORN: &str = "born <time datetime=\"1985-12-10\" data-local=\"birth\">10 December 1985</time>";
 
 fn assert_page(reply: &Reply, words: &[&str]) {
@@ -19,7 +19,7 @@ fn assert_page(reply: &Reply, words: &[&str]) {
     }
 }
 
-/// The link that a page shows.
+/// Returns the link shown on a page.
 fn link_of(server: &Server, page: &Reply) -> String {
     let begin = page.body.find(&format!("{}/v/", server.origin)).expect("a link");
     page.body[begin..].split('"').next().expect("its end").to_owned()
@@ -43,7 +43,7 @@ async fn a_visit_is_booked_and_its_patient_gets_in() {
             "Ada Lovelace, born 10 December 1985",
         ],
     );
-    assert!(!form.body.contains("<option value=\"\">Dr."), "providers are no patients");
+    assert!(!form.body.contains("<option value=\"\">Dr."), "providers are not listed as patients");
     let now = bedside_visit::Clock::now(&*server.clock);
     let date = jiff::Timestamp::from_millisecond(now.as_millis()).expect("a time").to_string()[..10].to_owned();
     let provider = server.provider.id().to_string();
@@ -128,7 +128,7 @@ async fn what_is_wrong_is_said_beside_the_field_and_nothing_is_lost() {
             assert!(again.body.contains("value=\"Zofia &#60;b&#62;\""), "{}", again.body);
         }
     }
-    assert_eq!(server.store.count_users().await.expect("read"), people, "nobody is added half-way");
+    assert_eq!(server.store.count_users().await.expect("read"), people, "no user was added");
     assert_eq!(server.store.count_appointments().await.expect("read"), 0);
     assert_eq!(desk.post("/book", &right).await.status, 303);
 }
@@ -150,10 +150,10 @@ async fn others_come_by_links_of_their_own() {
         let refused = grace.post(&format!("{booking}/companions"), &[("name", "Eve"), ("role", role)]).await;
         assert_eq!(refused.status, 400, "{role}");
     }
-    assert!(!grace.get(&booking).await.body.contains("Cancel this visit"), "that is the desk's");
+    assert!(!grace.get(&booking).await.body.contains("Cancel this visit"), "only the front desk can cancel");
 }
 
-/// Two people of one name, and one link that may be on its way: the page asks first, and names the person.
+/// Two users have the same name, and a link may already have been sent: the page asks first, and names the user.
 #[tokio::test]
 async fn links_are_replaced_and_revoked_and_people_removed_only_after_a_question() {
     let server = Server::start().await;
@@ -164,7 +164,7 @@ async fn links_are_replaced_and_revoked_and_people_removed_only_after_a_question
     let sent = link_of(&server, &desk.post(&format!("{booking}/link"), &[("user", &ada)]).await);
     let sure = [("user", ada.as_str()), ("sure", "true")];
 
-    // Another link: nothing has happened yet, and the one that was sent works.
+    // A new link: nothing has changed yet, and the sent one works.
     let asked = desk.post(&format!("{booking}/link"), &[("user", &ada)]).await;
     assert_page(
         &asked,
@@ -180,8 +180,8 @@ async fn links_are_replaced_and_revoked_and_people_removed_only_after_a_question
     let page_of_visit = format!("/appointment/{}", visit.id);
     let asked = desk.post(&format!("{booking}/revoke"), &[("user", &ada)]).await;
     assert_page(&asked, &["Revoke the links of <bdi>Ada Lovelace</bdi>?", BORN, "Visit on <time "]);
-    assert_eq!(client.get(&page_of_visit).await.status, 200, "nothing has happened yet");
-    // What was used is not replaced by a new one.
+    assert_eq!(client.get(&page_of_visit).await.status, 200, "nothing has changed yet");
+    // A new link does not replace a used one, so nothing is asked.
     assert_page(&desk.post(&format!("{booking}/link"), &[("user", &ada)]).await, &["A link for"]);
     assert_eq!(desk.post(&format!("{booking}/revoke"), &sure).await.location(), Some(booking.as_str()));
     assert_ne!(client.get(&page_of_visit).await.status, 200);
@@ -195,7 +195,7 @@ async fn links_are_replaced_and_revoked_and_people_removed_only_after_a_question
     assert_page(&desk.get(&booking).await, &["<bdi>Ines</bdi>"]);
     desk.post(&format!("{booking}/revoke"), &[("user", &ines), ("sure", "true")]).await;
     assert!(!desk.get(&booking).await.body.contains("Ines"));
-    // A provider sees ages, no dates of birth.
+    // Providers see ages, not dates of birth.
     let grace = server.sign_in(&server.provider).await;
     let asked = grace.post(&format!("{booking}/revoke"), &[("user", &ada)]).await;
     assert_page(&asked, &["Revoke the links of", "years old"]);
@@ -219,7 +219,7 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
         let admin = &admin;
         async move { admin.post("/people", &[("user", &id), ("disabled", disabled), ("sure", "true")]).await }
     };
-    // Before it is done it is asked, and said who it is.
+    // The page asks for confirmation and names the user.
     let asked = admin.post("/people", &[("user", &id), ("disabled", "true")]).await;
     assert_page(&asked, &["Disable the account of <bdi>Ada Lovelace</bdi>?", BORN, "signs in as ada@example.org"]);
     assert_eq!(admin.get("/people").await.body.matches("Enable account").count(), 0);
@@ -229,11 +229,11 @@ async fn an_administrator_shuts_people_out_and_lets_them_in_again() {
     assert_eq!(server.client().try_sign_in("ada@example.org", crate::support::PASSWORD).await.status, 200);
     assert_eq!(set("false", id).await.location(), Some("/people"));
     server.sign_in(&server.patient).await;
-    assert_eq!(set("true", florence.id().to_string()).await.status, 400, "nobody shuts themselves out");
+    assert_eq!(set("true", florence.id().to_string()).await.status, 400, "administrators cannot disable themselves");
 }
 
 #[tokio::test]
-async fn whoever_leaves_the_desk_is_out_of_it_at_once() {
+async fn a_removed_clinic_role_loses_access_immediately() {
     let server = Server::start().await;
     let desk = dorothy(&server).await;
     assert_eq!(desk.get("/desk").await.status, 200);
@@ -241,7 +241,7 @@ async fn whoever_leaves_the_desk_is_out_of_it_at_once() {
     assert_eq!(desk.get("/desk").await.status, 403);
 }
 
-/// A button's accessible name has the time that is written beside it, wherever the reader is.
+/// A button's accessible name contains the displayed time, in the reader's time zone too.
 #[tokio::test]
 async fn a_time_is_the_same_in_text_and_name_and_the_zone_is_named() {
     let server = Server::start_with(|config| config.clinic.time_zone = "America/New_York".to_owned()).await;

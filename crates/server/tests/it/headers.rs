@@ -1,4 +1,4 @@
-//! The headers that every answer has, whatever it is an answer to.
+//! The security headers that every response has.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const FIXED: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// What a call needs of the device, and of what it does not need the most telling.
+/// Permissions that a call needs, and the most significant ones that it does not need.
 const PERMISSIONS: [&str; 8] = [
     "camera=(self)",
     "microphone=(self)",
@@ -52,43 +52,43 @@ fn assert_secure(what: &str, headers: &HeaderMap) {
     let permissions = headers.get("permissions-policy").unwrap_or_else(|| panic!("{what}")).to_str().expect("text");
     let permissions: Vec<&str> = permissions.split(", ").collect();
     assert!(PERMISSIONS.iter().all(|one| permissions.contains(one)), "{what}: {permissions:?}");
-    let for_nobody_else = |one: &&str| one.ends_with("=(self)") || one.ends_with("=()");
-    assert!(permissions.iter().all(for_nobody_else), "{what}: {permissions:?}");
+    let is_restricted = |one: &&str| one.ends_with("=(self)") || one.ends_with("=()");
+    assert!(permissions.iter().all(is_restricted), "{what}: {permissions:?}");
     assert!(headers.contains_key("cache-control"), "{what}");
     assert!(!headers.contains_key("server") && !headers.contains_key("x-powered-by"), "{what}");
-    assert!(!headers.contains_key("access-control-allow-origin"), "{what}: nobody else's pages");
+    assert!(!headers.contains_key("access-control-allow-origin"), "{what}: other origins cannot read it");
 }
 
 async fn answers(server: &Server) -> Vec<(&'static str, Reply)> {
     let visit = server.book(When::Now).await;
     let (later, path) = (server.book(When::Later).await, format!("/api/appointments/{}", visit.id));
     let link = server.link(visit.id).await.replace(&server.origin, "");
-    let (nobody, grace) = (server.client(), server.sign_in(&server.provider).await);
+    let (anonymous, grace) = (server.client(), server.sign_in(&server.provider).await);
     let ada = server.sign_in(&server.patient).await;
     let page = format!("/appointment/{}", visit.id);
     let invites = format!("{path}/invites");
     vec![
         ("day", grace.get("/").await),
-        ("to sign-in", nobody.get("/").await),
-        ("sign-in", nobody.get("/sign-in").await),
-        ("wrong password", nobody.try_sign_in("x@example.org", "x").await),
+        ("to sign-in", anonymous.get("/").await),
+        ("sign-in", anonymous.get("/sign-in").await),
+        ("wrong password", anonymous.try_sign_in("x@example.org", "x").await),
         ("signed in", server.client().try_sign_in("james@example.org", crate::support::PASSWORD).await),
-        ("link for a password", nobody.get(&format!("/reset/{}", "A".repeat(43))).await),
-        ("no link for a password", nobody.get("/reset").await),
-        ("passkeys", nobody.post_json("/sign-in/passkey/options", &json!({})).await),
-        ("no provider", nobody.get("/sign-in/provider").await),
-        ("link", nobody.get(&link).await),
+        ("link for a password", anonymous.get(&format!("/reset/{}", "A".repeat(43))).await),
+        ("no link for a password", anonymous.get("/reset").await),
+        ("passkeys", anonymous.post_json("/sign-in/passkey/options", &json!({})).await),
+        ("no provider", anonymous.get("/sign-in/provider").await),
+        ("link", anonymous.get(&link).await),
         ("joined", server.client().post(&link, &[]).await),
         ("used link", server.client().get(&link).await),
         ("call page", grace.get(&page).await),
         ("early", ada.get(&format!("/appointment/{}", later.id)).await),
         ("wrong role", ada.get(&format!("/video-call/provider?appointmentId={}", visit.id)).await),
         ("no id", ada.get("/video-call/patient").await),
-        ("last page", nobody.get("/ended").await),
-        ("API's page", nobody.get("/api").await),
-        ("demo", nobody.get("/demo/x").await),
+        ("last page", anonymous.get("/ended").await),
+        ("API's page", anonymous.get("/api").await),
+        ("demo", anonymous.get("/demo/x").await),
         ("appointment", grace.get(&path).await),
-        ("not signed in", nobody.get(&path).await),
+        ("not signed in", anonymous.get(&path).await),
         ("new link", grace.post_json(&invites, &json!({})).await),
         ("malformed", grace.request(Method::POST, &invites).body("application/json", "{").send().await),
         ("wrong type", grace.request(Method::POST, &invites).body("text/plain", "").send().await),
@@ -96,14 +96,14 @@ async fn answers(server: &Server) -> Vec<(&'static str, Reply)> {
         ("wrong method", grace.request(Method::DELETE, &path).send().await),
         ("other site", grace.request(Method::POST, &invites).origin(Some("https://evil.example")).send().await),
         ("no WebSocket", grace.get(&format!("{path}/signalling")).await),
-        ("OpenAPI", nobody.get("/api/openapi.json").await),
-        ("no asset", nobody.get("/assets/none.js").await),
-        ("health", nobody.get("/healthz").await),
-        ("metrics", nobody.get("/metrics").await),
-        ("no metrics", nobody.request(Method::GET, "/metrics").header("x-forwarded-for", "192.0.2.1").send().await),
-        ("nothing", nobody.get("/nothing").await),
-        ("options", nobody.request(Method::OPTIONS, "/").send().await),
-        ("head", nobody.request(Method::HEAD, "/sign-in").send().await),
+        ("OpenAPI", anonymous.get("/api/openapi.json").await),
+        ("no asset", anonymous.get("/assets/none.js").await),
+        ("health", anonymous.get("/healthz").await),
+        ("metrics", anonymous.get("/metrics").await),
+        ("no metrics", anonymous.request(Method::GET, "/metrics").header("x-forwarded-for", "192.0.2.1").send().await),
+        ("nothing", anonymous.get("/nothing").await),
+        ("options", anonymous.request(Method::OPTIONS, "/").send().await),
+        ("head", anonymous.request(Method::HEAD, "/sign-in").send().await),
         ("signed out", ada.post("/sign-out", &[]).await),
     ]
 }
@@ -118,8 +118,8 @@ async fn every_answer_carries_them() {
     }
 }
 
-/// Every route, with every method, asked by everybody for what is there and what is not, as it should be and as it
-/// should not: whatever comes back.
+/// Every route and method, requested by every kind of client for existing and missing resources, with valid and invalid
+/// requests: all responses.
 #[tokio::test]
 async fn every_answer_of_every_route_carries_them() {
     let server = Server::start_with(|config| config.server.limits.websockets_per_network = 1).await;
@@ -129,7 +129,7 @@ async fn every_answer_of_every_route_carries_them() {
     let grace = server.sign_in(&server.provider).await;
     let by_link = server.client();
     by_link.join_by_link(&server.link(visit.id).await).await;
-    let (nobody, ada) = (server.client(), server.sign_in(&server.patient).await);
+    let (anonymous, ada) = (server.client(), server.sign_in(&server.patient).await);
     let asset =
         grace.get("/").await.body.split("/assets/").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
     let paths: BTreeSet<String> =
@@ -147,10 +147,11 @@ async fn every_answer_of_every_route_carries_them() {
         let there = path.replace("{id}", &visit.id.to_string()).replace("{token}", &token);
         let there = there.replace("{name}", asset.as_deref().unwrap_or("none.js"));
         let not_there = path.replace("{id}", "nonsense").replace("{token}", "x").replace("{name}", "none.js");
-        for (method, client) in methods.iter().flat_map(|method| [&nobody, &grace, &ada].map(|client| (method, client)))
+        for (method, client) in
+            methods.iter().flat_map(|method| [&anonymous, &grace, &ada].map(|client| (method, client)))
         {
             for address in [&there, &not_there] {
-                // What a request leaves in the browser is not for the next one.
+                // Cookies that one request changes do not affect the next one.
                 let client = client.with_same_cookies();
                 let request = || client.request(Method::from_bytes(method.as_bytes()).expect("a method"), address);
                 let what = format!("{method} {address}");
@@ -168,9 +169,9 @@ async fn every_answer_of_every_route_carries_them() {
     }
     let too_long = "x".repeat(1025);
     for n in 0..70 {
-        check("POST /sign-in", &nobody.try_sign_in(&format!("n{n}@example.org"), &too_long).await);
+        check("POST /sign-in", &anonymous.try_sign_in(&format!("n{n}@example.org"), &too_long).await);
     }
-    // One that says nothing does not stay for long: it is opened when it is needed.
+    // Idle pages are closed soon, so the page is opened when it is needed.
     let _page = Page::open(&server, &by_link, visit.id).await;
     let opening = grace.request(Method::GET, &format!("/api/appointments/{}/signalling", visit.id));
     let opening =
@@ -215,7 +216,7 @@ async fn the_opening_of_a_websocket_carries_them_too() {
     assert!(opened.contains("permissions-policy: camera=(self), "), "{opened}");
 }
 
-/// No page brings anything of its own along that the policy would have to allow.
+/// Pages contain nothing inline that the policy would have to allow.
 #[tokio::test]
 async fn pages_have_no_script_or_style_in_them() {
     let server = Server::start().await;

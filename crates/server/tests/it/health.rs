@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/healthz`: what is said while something fails, and when it works again.
+//! `/livez`, `/readyz` and `/healthz`: their responses during a failure and after recovery.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Client, PASSWORD, Server, raw, soon};
 
-/// A disk of its own, of a few megabytes. `None`: only root may mount one.
+/// A separate disk of a few megabytes. `None` unless the test runs as root, because only root can mount one.
 pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -29,7 +29,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Leaves no space at all.
+    /// Fills the disk completely.
     pub(crate) fn fill(&self) {
         let mut file = std::fs::File::create(self.path().join("filler")).expect("a file");
         for size in [65_536, 4_096, 1] {
@@ -48,7 +48,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Status and words of an answer, once it is so: what is known of the store is up to a second old.
+/// Returns the body once the response has this status. What is known of the store is up to a second old.
 async fn until(client: &Client, path: &str, status: u16) -> String {
     soon(path, async {
         loop {
@@ -67,7 +67,7 @@ async fn checks(client: &Client, status: u16) -> Value {
 }
 
 #[tokio::test]
-async fn what_works_is_said_to_those_who_may_know_and_one_word_to_others() {
+async fn health_details_are_shown_only_with_permission() {
     let server = Server::start().await;
     let client = server.client();
     let report = checks(&client, 200).await;
@@ -76,7 +76,7 @@ async fn what_works_is_said_to_those_who_may_know_and_one_word_to_others() {
     }
     assert!(report["checks"]["disk"]["free_bytes"].as_u64().is_some_and(|free| free > 0), "{report}");
     assert!(report["checks"]["media"]["running"].as_u64().is_some_and(|running| running > 0), "{report}");
-    // Passed on by a proxy: from somewhere else.
+    // A request forwarded by a proxy does not come from this machine.
     let other = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n";
     let answer = raw(&server, other).await;
     let word = report["status"].as_str().expect("a word");
@@ -84,9 +84,9 @@ async fn what_works_is_said_to_those_who_may_know_and_one_word_to_others() {
     server.stop().await;
 }
 
-/// A disk that is full for a while: said, and over as soon as there is space.
+/// The disk is temporarily full: this is reported, and ends as soon as there is space.
 #[tokio::test]
-async fn a_full_disk_is_said_and_the_program_serves_again_when_there_is_space() {
+async fn a_full_disk_is_reported_and_the_program_recovers() {
     let Some(disk) = SmallDisk::new(24) else { return };
     let on_disk = |config: &mut Config| config.database.path = disk.path().join("bedside.db");
     let server = Server::start_with(on_disk).await;
@@ -98,7 +98,7 @@ async fn a_full_disk_is_said_and_the_program_serves_again_when_there_is_space() 
     let report = checks(&client, 503).await;
     assert_eq!(report["status"], "failing", "{report}");
     assert_eq!(report["checks"]["disk"]["detail"], "no disk space left for the database", "{report}");
-    // What needs a write fails, until the log has no room for more.
+    // Writes fail once the write-ahead log has no space left.
     let mut refused = false;
     for _ in 0..400 {
         if server.client().try_sign_in(&server.patient.email, PASSWORD).await.status >= 500 {
@@ -109,7 +109,11 @@ async fn a_full_disk_is_said_and_the_program_serves_again_when_there_is_space() 
     }
     assert!(refused, "the disk is full");
     disk.empty();
-    assert_eq!(server.client().try_sign_in(&server.patient.email, PASSWORD).await.status, 303, "at once");
+    assert_eq!(
+        server.client().try_sign_in(&server.patient.email, PASSWORD).await.status,
+        303,
+        "writes succeed immediately"
+    );
     assert_eq!(until(&client, "/readyz", 200).await, "ok\n");
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Patient links: opened by anyone who has them, used once, good for one visit.
+//! Patient links: opening one has no effect, and each is used once and for one visit.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ async fn link_path(server: &Server, when: When) -> (bedside_visit::Appointment, 
     (visit, path)
 }
 
-/// Whether somebody is on the way to their page.
+/// Returns whether the response leads to the participant's page.
 fn is_let_in(reply: &Reply) -> bool {
     reply.status == 303 && reply.location().is_some_and(|to| !to.starts_with("/v/"))
 }
@@ -20,7 +20,7 @@ fn assert_page(reply: &Reply, status: u16, words: &str) {
     assert!(reply.is_page() && reply.body.contains(words), "{words}: {}", reply.body);
 }
 
-/// Whether the audit log has one more line than `before`, of this action: a link's page was shown.
+/// Returns whether the audit log has exactly one more line than `before`, with this action: a link's page was shown.
 async fn is_all_that_followed(server: &Server, before: usize, action: &str) -> bool {
     let lines = server.audit().await.split_off(before);
     lines.len() == 1 && lines[0].action == action
@@ -38,7 +38,7 @@ async fn opening_a_link_changes_nothing() {
         for shown in ["Ada Lovelace", "Dr. Grace Hopper", "Family medicine", "<bdi>Follow-up</bdi>, 30 minutes"] {
             assert!(page.body.contains(shown), "{shown}: {}", page.body);
         }
-        assert!(!page.body.contains("Blood pressure"), "why they come is not for whoever has the link");
+        assert!(!page.body.contains("Blood pressure"), "the page of a link does not show the reason");
     }
     let head = scanner.request(reqwest::Method::HEAD, &path).send().await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
@@ -47,7 +47,11 @@ async fn opening_a_link_changes_nothing() {
     let (action, detail) = (written[0].action.as_str(), written[0].detail.as_deref());
     assert_eq!((action, detail, written[0].actor), ("appointment.viewed", Some("link"), None));
     for client in [scanner, server.client()] {
-        assert_eq!(client.get(&format!("/appointment/{}", visit.id)).await.status, 303, "nobody is in by it");
+        assert_eq!(
+            client.get(&format!("/appointment/{}", visit.id)).await.status,
+            303,
+            "opening the link does not sign in"
+        );
     }
 }
 
@@ -76,10 +80,10 @@ async fn a_used_link_goes_on_in_its_browser_and_nowhere_else() {
 
     assert_page(&first.get(&path).await, 200, "Join visit");
     assert_eq!(first.post(&path, &[]).await.status, 303);
-    assert_eq!(first.cookies(), cookies, "the same session goes on");
+    assert_eq!(first.cookies(), cookies, "the session is unchanged");
     let reply = second.get(&path).await;
     assert_page(&reply, 200, "This link was opened on another device");
-    assert!(!reply.body.contains("Ada Lovelace"), "nothing of the patient");
+    assert!(!reply.body.contains("Ada Lovelace"), "the page shows no patient data");
     assert_ne!(second.link_cookie(), first.link_cookie());
 }
 
@@ -89,7 +93,7 @@ async fn of_two_browsers_that_join_at_once_one_gets_in() {
     let (visit, path) = link_path(&server, When::Now).await;
     let clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
     let replies = futures_util::future::join_all(clients.iter().map(|client| client.open_and_press(&path))).await;
-    // Whoever comes a moment later may ask to be let in, and is not.
+    // The second browser may ask to be admitted, but is not in.
     let to = |reply: &&Reply| reply.location().is_some_and(|to| to.starts_with("/video-call/"));
     assert_eq!(replies.iter().filter(to).count(), 1);
     let mut inside = 0;
@@ -101,7 +105,7 @@ async fn of_two_browsers_that_join_at_once_one_gets_in() {
 }
 
 #[tokio::test]
-async fn early_the_link_says_when_to_come_back() {
+async fn a_link_opened_early_says_when_to_return() {
     let server = Server::start().await;
     let (_, path) = link_path(&server, When::Later).await;
     let client = server.client();
@@ -112,7 +116,7 @@ async fn early_the_link_says_when_to_come_back() {
     assert!(client.cookies().is_empty());
     server.clock.advance(Duration::from_secs(2 * 3600));
     assert_page(&client.get(&path).await, 200, "Join visit");
-    assert!(is_let_in(&client.post(&path, &[]).await), "trying early burnt nothing");
+    assert!(is_let_in(&client.post(&path, &[]).await), "a try that was too early did not use the link");
 }
 
 #[tokio::test]
@@ -129,20 +133,20 @@ async fn inside_another_app_the_way_to_a_browser_is_shown_before_anything_is_use
     }
     assert!(page.body.contains(&format!("href=\"x-safari-{}{path}\"", server.origin)), "{}", page.body);
     assert!(is_all_that_followed(&server, before.len(), "appointment.viewed").await);
-    // The same link, in Safari.
+    // The same link in Safari.
     let safari = server.client();
     assert_page(&safari.get(&path).await, 200, "Join visit");
     assert!(is_let_in(&safari.post(&path, &[]).await));
 }
 
 #[tokio::test]
-async fn late_and_called_off_the_link_says_so() {
+async fn a_late_or_cancelled_link_says_so() {
     let server = Server::start().await;
     let (_, late) = link_path(&server, When::Earlier).await;
     for reply in [server.client().get(&late).await, server.client().post(&late, &[]).await] {
         assert_page(&reply, 403, "The time for this visit has passed");
     }
-    // The patient is in when it is called off.
+    // The patient has joined before the cancellation.
     let (visit, path) = link_path(&server, When::Now).await;
     let client = server.client();
     client.open_and_press(&path).await;
@@ -152,7 +156,7 @@ async fn late_and_called_off_the_link_says_so() {
     }
 }
 
-/// Whoever was sent the link before the cancellation should read what happened, not "Not found".
+/// A patient who got the link before the cancellation should read what happened, not "Not found".
 #[tokio::test]
 async fn an_unused_link_of_a_cancelled_appointment_is_no_way_in() {
     let server = Server::start().await;
@@ -175,14 +179,14 @@ async fn a_new_link_replaces_the_unused_one_and_spares_the_used_one() {
     assert!(is_let_in(&client.open_and_press(&second).await));
     let third = server.link(visit.id).await.replace(&server.origin, "");
     assert_page(&client.get(&second).await, 200, "Join visit");
-    assert!(is_let_in(&server.client().open_and_press(&third).await), "and a lost phone is replaced by it");
+    assert!(is_let_in(&server.client().open_and_press(&third).await), "a new link also works for a lost phone");
 }
 
 #[tokio::test]
 async fn a_link_is_good_for_its_visit_and_nothing_else() {
     let server = Server::start().await;
     let (_, path) = link_path(&server, When::Now).await;
-    // Another visit of the same two people.
+    // Another visit of the same two users.
     let other = server.book(When::Now).await;
     let client = server.client();
     client.open_and_press(&path).await;
@@ -201,20 +205,20 @@ async fn links_that_were_never_made_are_not_found() {
     }
 }
 
-/// A double click, a reload, an answer that was lost on the way: all of it is one browser.
+/// A double click, a reload or a lost response: all requests come from one browser.
 #[tokio::test]
 async fn what_one_browser_does_again_never_locks_it_out() {
     let server = Server::start().await;
     let (visit, path) = link_path(&server, When::Now).await;
     let client = server.client();
     client.get(&path).await;
-    // What the browser has before any answer to its clicks has come.
+    // The browser's cookies before any response to its clicks has arrived.
     let clicks: Vec<Client> = (0..4).map(|_| client.with_same_cookies()).collect();
     let replies = futures_util::future::join_all(clicks.iter().map(|client| client.post(&path, &[]))).await;
     assert!(replies.iter().all(is_let_in), "{replies:?}");
     let room = format!("/video-call/patient?appointmentId={}", visit.id);
     assert_page(&client.get(&room).await, 200, "<patient-video-call");
-    assert!(is_let_in(&client.post(&path, &[]).await), "and later");
+    assert!(is_let_in(&client.post(&path, &[]).await), "it also works later");
     assert_page(&client.get(&path).await, 200, "Join visit");
     assert_eq!(server.audit().await.iter().filter(|row| row.action == "invite.used").count(), 1);
     assert_page(&server.client().get(&path).await, 200, "This link was opened on another device");
@@ -232,15 +236,15 @@ async fn a_browser_that_keeps_no_cookies_uses_nothing_and_is_told_so() {
         assert_page(&told, 200, "This browser does not keep cookies");
     }
     assert!(is_all_that_followed(&server, before.len(), "appointment.viewed").await);
-    // One that had only lost the cookie presses again.
+    // A browser that had only lost the cookie tries again.
     let client = server.client();
-    let again = client.post(&path, &[]).await.location().expect("a way on").to_owned();
+    let again = client.post(&path, &[]).await.location().expect("a redirect").to_owned();
     let shown = client.get(&again).await;
     assert!(shown.body.contains("Join visit") && !shown.body.contains("does not keep cookies"), "{}", shown.body);
     assert!(is_let_in(&client.post(&path, &[]).await));
 }
 
-/// Phones close browsers without asking: what a link was bound to is kept for as long as the visit can last.
+/// Phones close browsers without asking, so the cookie that binds a link lasts as long as the visit can last.
 #[tokio::test]
 async fn a_browser_that_was_closed_is_still_the_one_that_used_the_link() {
     let server = Server::start().await;
@@ -279,7 +283,7 @@ async fn two_visits_of_one_day_are_open_in_one_browser() {
     for path in [&first, &second] {
         assert!(is_let_in(&client.post(path, &[]).await), "{path}");
     }
-    // To ask for one of them leaves the other alone.
+    // Asking to join one visit does not affect the other.
     let (third, path) = link_path(&server, When::Now).await;
     server.client().open_and_press(&path).await;
     assert_eq!(client.open_and_press(&path).await.location(), Some(path.as_str()));
@@ -288,13 +292,13 @@ async fn two_visits_of_one_day_are_open_in_one_browser() {
     for room in &rooms {
         assert_page(&client.get(room).await, 200, "<patient-video-call");
     }
-    // Forgotten is all of it.
+    // Signing out forgets all of them.
     assert_eq!(client.post("/sign-out", &[]).await.location(), Some("/ended"));
     assert!(client.cookies().is_empty(), "{:?}", client.cookies());
     assert_eq!(client.get(&rooms[0]).await.status, 303);
 }
 
-/// A patient and somebody who comes with them, at one computer.
+/// A patient and a companion share one computer.
 #[tokio::test]
 async fn two_people_of_one_visit_have_a_page_each_in_one_browser() {
     let server = Server::start().await;
@@ -320,7 +324,7 @@ async fn a_browser_keeps_no_more_links_than_it_can_carry() {
     assert_eq!(client.cookies().len(), 16);
 }
 
-/// The link's page offers to join once a script of its own has found that the browser can hold a visit.
+/// The link's page offers to join only after its script has found that the browser supports video visits.
 #[tokio::test]
 async fn without_a_script_that_runs_a_link_is_not_used() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! What a collector is told of how a page comes to its media.
+//! Join traces: what an OTLP collector receives about the way from the page to its media.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use prost::Message as _;
 use crate::canary::Media;
 use crate::support::{Page, Server, When};
 
-/// A collector that takes OTLP over HTTP, and keeps it.
+/// An OTLP/HTTP collector that records what it receives.
 #[derive(Clone)]
 pub(crate) struct Collector {
     address: SocketAddr,
@@ -42,7 +42,7 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// All that came, as it came.
+    /// Returns everything that arrived, unparsed.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).concat()
     }
@@ -55,7 +55,7 @@ impl Collector {
     }
 }
 
-/// Without what is asked for nothing is sent, and pages say nothing of it.
+/// Without a configured collector nothing is sent, and pages contain no trace ID.
 #[tokio::test]
 async fn nothing_is_traced_unless_it_is_asked_for() {
     let server = Server::start().await;
@@ -63,7 +63,7 @@ async fn nothing_is_traced_unless_it_is_asked_for() {
     let ada = server.sign_in(&server.patient).await;
     let page = ada.get(&format!("/appointment/{}", visit.id)).await;
     assert!(page.body.contains("/signalling\"") && !page.body.contains("journey"), "{}", page.body);
-    // What a page makes up is nobody's.
+    // An invalid trace ID from a page is ignored.
     let path = format!("/api/appointments/{}/signalling?journey=nonsense", visit.id);
     assert!(Page::try_open(&server, &ada, &path, Some(&server.origin)).await.is_ok());
 }
@@ -121,7 +121,7 @@ async fn a_join_is_one_trace_from_the_page_to_its_media() {
     }
 }
 
-/// Two pages are two traces, also of one person; what never comes up is told too.
+/// Two pages create two traces, also for one user. Failed connections are reported too.
 #[tokio::test]
 async fn a_refused_offer_is_told_as_such() {
     let collector = Collector::start().await;
@@ -139,5 +139,5 @@ async fn a_refused_offer_is_told_as_such() {
     let join = spans.iter().find(|span| span.name == "join").expect("a join");
     assert_eq!(join.status.as_ref().expect("a status").message, "refused");
     assert!(!spans.iter().any(|span| span.name == "ICE/DTLS"), "{spans:?}");
-    assert!(join.parent_span_id.is_empty(), "the page did not say which it is");
+    assert!(join.parent_span_id.is_empty(), "the page did not send its span");
 }

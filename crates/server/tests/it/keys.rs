@@ -1,4 +1,4 @@
-//! Root keys and data keys, from an operator's side.
+//! Root keys and data keys, as operators manage them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::support::{Client, PASSWORD};
 const GRACE: &str = "grace@example.org";
 const JAMES: &str = "james@example.org";
 
-/// A clinic with an appointment, and the patient's link.
+/// Creates a clinic with an appointment, and returns its ID and the patient's link.
 fn clinic(desk: &Desk) -> (String, String) {
     desk.add_user("Dr. Grace Hopper", GRACE);
     let ada = desk.run(&["user", "add", "--name", "Ada Lovelace"]).worked();
@@ -22,7 +22,7 @@ fn clinic(desk: &Desk) -> (String, String) {
     desk.book(&people, &[])
 }
 
-/// The name of the root key that everything is under, and how many data keys that are.
+/// Returns the name of the current root key, and how many data keys it encrypts.
 fn status(desk: &Desk) -> (String, usize) {
     let said = desk.run(&["keys", "status"]).worked();
     let mut first = said.lines().next().expect("a line").strip_prefix("root key ").expect("a root").split(": ");
@@ -39,9 +39,9 @@ fn another_key_or_none_is_refused_in_words_and_nothing_is_lost() {
     for command in [["serve"].as_slice(), &["migrate"], &["appointment", "link", &id], &["keys", "status"]] {
         let said = desk.run_with(command, &[("BEDSIDE_SERVER__LISTEN", "127.0.0.1:0")]).refused();
         assert!(said.contains("bedside.key") && said.contains("database.key"), "{command:?}: {said}");
-        assert!(!Path::new(&key).exists(), "{command:?} made another");
+        assert!(!Path::new(&key).exists(), "{command:?} created another key");
     }
-    // Somebody else's key.
+    // Another installation's key.
     let other = Desk::new();
     other.add_user("Eve", "eve@example.org");
     fs::copy(other.path("data/bedside.key"), &key).expect("copied");
@@ -50,11 +50,11 @@ fn another_key_or_none_is_refused_in_words_and_nothing_is_lost() {
         assert!(said.contains("is sealed with the root key") && said.contains("database.key"), "{command:?}: {said}");
     }
     fs::rename(&away, &key).expect("moved");
-    assert_eq!(status(&desk).1, 3, "two people, and an appointment with a reason");
+    assert_eq!(status(&desk).1, 3, "two users, and an appointment with a reason");
     desk.run(&["appointment", "link", &id]).worked();
 }
 
-/// Signs in and turns the second step on.
+/// Signs in and turns on two-factor authentication.
 async fn add_second_step(serving: &Serving, email: &str) -> Phone {
     let client = Client::new(serving);
     assert_eq!(client.try_sign_in(email, PASSWORD).await.status, 303);
@@ -66,8 +66,8 @@ async fn add_second_step(serving: &Serving, email: &str) -> Phone {
     phone
 }
 
-/// While the program runs with both keys: everything goes on, under the new key alone in the end, and what the old one
-/// signed is still vouched for.
+/// The root key is replaced while the program runs with both keys: everything keeps working, finally with the new key
+/// alone, and signatures of the old key still verify.
 #[tokio::test]
 async fn a_root_key_is_replaced_and_everything_goes_along() {
     let desk = Desk::new();
@@ -88,15 +88,19 @@ async fn a_root_key_is_replaced_and_everything_goes_along() {
     let client = Client::new(&serving);
     assert_eq!(client.try_sign_in(GRACE, PASSWORD).await.location(), Some("/sign-in/code"));
     let used = graces.shows_at(SystemClock.now(), 30);
-    assert_eq!(client.post("/sign-in/code", &[("code", &used)]).await.status, 303, "sealed with the old key");
+    assert_eq!(
+        client.post("/sign-in/code", &[("code", &used)]).await.status,
+        303,
+        "the secret sealed with the old key works"
+    );
     let said = desk.run(&["keys", "rewrap", "--config", &config]).worked();
     assert!(said.starts_with("4 data keys and 2 TOTP secrets"), "{said}");
     let said = desk.run(&["keys", "rewrap", "--config", &config]).worked();
-    assert!(said.starts_with("0 data keys and 0 TOTP secrets"), "again: {said}");
+    assert!(said.starts_with("0 data keys and 0 TOTP secrets"), "nothing is left to rewrap: {said}");
     assert!(client.get(&format!("/appointment/{id}")).await.body.contains("Ada Lovelace"));
     serving.terminate();
 
-    // From here on without the old one.
+    // From here on without the old key.
     fs::remove_file(&before).expect("destroyed");
     let (new, keys) = status(&desk);
     assert!(new != old && keys == 4);
@@ -104,7 +108,7 @@ async fn a_root_key_is_replaced_and_everything_goes_along() {
     let serving = Serving::start(&desk, &["serve"], port);
     let client = Client::new(&serving);
     assert_eq!(client.try_sign_in(GRACE, PASSWORD).await.location(), Some("/sign-in/code"));
-    assert_eq!(client.post("/sign-in/code", &[("code", &used)]).await.status, 200, "used up stays so");
+    assert_eq!(client.post("/sign-in/code", &[("code", &used)]).await.status, 200, "a used code is still used");
     let client = Client::new(&serving);
     assert_eq!(client.try_sign_in(JAMES, PASSWORD).await.location(), Some("/sign-in/code"));
     assert_eq!(client.post("/sign-in/code", &[("code", &james.shows_at(SystemClock.now(), 30))]).await.status, 303);
@@ -128,7 +132,7 @@ async fn a_root_key_is_replaced_and_everything_goes_along() {
 fn rewrapping_takes_the_old_key_from_the_command_line() {
     let desk = Desk::new();
     clinic(&desk);
-    // So that each of three keys signs something.
+    // Makes each of the three keys sign something.
     let port = free_port();
     Serving::start(&desk, &["serve"], port).terminate();
     let (key, before) = (desk.path("data/bedside.key"), desk.path("before"));
@@ -139,7 +143,7 @@ fn rewrapping_takes_the_old_key_from_the_command_line() {
     desk.run(&["keys", "rewrap", "--from", &before]).worked();
     assert_eq!(first, 3);
     assert_eq!(status(&desk).1, 3);
-    // And once more: what is kept of the first goes along.
+    // A second replacement keeps what is stored about the first key.
     let second = desk.path("second");
     Serving::start(&desk, &["serve"], port).terminate();
     fs::rename(&key, &second).expect("moved");
@@ -154,7 +158,7 @@ fn rewrapping_takes_the_old_key_from_the_command_line() {
     assert!(verified.ends_with("3 signed heads match"), "{verified}");
 }
 
-/// How many data keys are under an old key still.
+/// Returns how many data keys are still encrypted with an old key.
 fn status_under(desk: &Desk, old: &str) -> usize {
     let said = desk.run_with(&["keys", "status"], &[("BEDSIDE_DATABASE__OLD_KEY", old)]).worked();
     let line = said.lines().find(|line| line.contains("(old)")).expect("the old one");

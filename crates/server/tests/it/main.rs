@@ -1,4 +1,4 @@
-//! The whole program over HTTP and WebSockets: one binary, a server of its own for every test.
+//! Integration tests of the whole program over HTTP and WebSockets: one test binary, a separate server for every test.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! Who may do what: everyone, on every route.
+//! Authorization matrix: every route, requested by every kind of client.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,19 @@ use uuid::Uuid;
 use crate::account::turn_on_second_step;
 use crate::support::{Account, Client, Ending, PASSWORD, Page, Refused, Reply, Server, When};
 
-/// The expected table: a row for every route, a column for everyone.
+/// The expected table: a row for every route, a column for every kind of client.
 ///
 /// A number is the status (of a page, of the API, or the close code of a WebSocket). `in`, `home`, `room`, `call` and
-/// `bye` are redirects: to sign-in, the day, the waiting room, the page of a companion, the last page; `acct` to the
-/// account, `asks` to where one waits to be let in on another device. `open` is a WebSocket that shows the visit. `{used}` is the link by which `link` came, `{link}` a fresh one.
+/// `bye` are redirects to sign-in, the start page, the waiting room, the page of a companion and the last page; `acct`
+/// redirects to the account, `asks` to where a device waits to be admitted. `open` is a WebSocket that shows the visit.
+/// `{used}` is the link that `link` joined with, `{link}` a fresh one.
 const TABLE: &str = include_str!("matrix.txt");
 
-/// In the order of the table's columns. The appointment is the one of patient, provider and the three who came by links
-/// of their own; `program` booked it. `link2` is the link of another visit of the same two people.
+/// The clients, in the order of the table's columns. The appointment belongs to the patient, the provider and the three
+/// companions who joined by their own links; `program` booked it. `link2` joined by a link of another visit of the same
+/// two users.
 const EVERYONE: [&str; 15] = [
-    "nobody",
+    "anonymous",
     "patient",
     "link",
     "patient2",
@@ -39,32 +41,32 @@ const EVERYONE: [&str; 15] = [
     "program2",
 ];
 
-/// Who once could do something, or never could: all of it is for them as for nobody.
-const AS_NOBODY: [&str; 9] = [
+/// Clients without valid access, now or ever: they get the same responses as anonymous clients.
+const AS_ANONYMOUS: [&str; 9] = [
     "disabled patient",
     "revoked link",
     "made-up cookie",
     "made-up token",
     "token of a removed key",
     "token of a disabled program",
-    "token and somebody's cookies",
+    "token and another user's cookies",
     "waits for a code",
     "waits to set a second step up",
 ];
 
-/// What is asked of whoever waits: to others it is not there.
-const ASKED_OF_WHO_WAITS: &str = "/sign-in/code";
+/// The page on which a client enters its second factor: it does not exist for others.
+const PENDING_SIGN_IN: &str = "/sign-in/code";
 
 struct Clinic {
     server: Server,
     visit: Appointment,
-    /// Of two other people.
+    /// An appointment of two other users.
     foreign: Appointment,
     used: String,
-    /// As in [`EVERYONE`].
+    /// The clients of [`EVERYONE`].
     browsers: Vec<Client>,
-    /// As in [`AS_NOBODY`].
-    nobodies: Vec<Client>,
+    /// The clients of [`AS_ANONYMOUS`].
+    unauthenticated: Vec<Client>,
 }
 
 impl Clinic {
@@ -101,18 +103,18 @@ impl Clinic {
             server.program(&reader.expect("a key")).await,
             server.program(&program2).await,
         ];
-        let mut nobodies = Self::nobodies(&server, &visit, &browsers[1]).await;
+        let mut unauthenticated = Self::unauthenticated(&server, &visit, &browsers[1]).await;
         let second = server.add_clerk("Clara Barton", "clara@example.org", ClinicRole::Admin).await;
         turn_on_second_step(&server, &second).await;
-        // From here on nobody of the clinic signs in with a password alone.
+        // From here on no staff member signs in with a password alone.
         server.config.sign_in.second_factor = SecondFactor::Required;
         let server = server.restart().await;
-        nobodies.extend([Self::waits(&server, &second).await, Self::waits(&server, &admin).await]);
+        unauthenticated.extend([Self::waits(&server, &second).await, Self::waits(&server, &admin).await]);
         let used = used.replace(&server.origin, "");
-        Self { server, visit, foreign, used, browsers, nobodies }
+        Self { server, visit, foreign, used, browsers, unauthenticated }
     }
 
-    async fn nobodies(server: &Server, visit: &Appointment, ada: &Client) -> Vec<Client> {
+    async fn unauthenticated(server: &Server, visit: &Appointment, ada: &Client) -> Vec<Client> {
         let shut_out = server.add_person("Percy", Some("percy@example.org")).await;
         let his = server.book_for(&shut_out.person, &server.provider.person, When::Now).await;
         let disabled = server.sign_in(&shut_out).await;
@@ -142,11 +144,11 @@ impl Clinic {
         ]
     }
 
-    /// An administrator's password was given, and nothing else.
+    /// Signs in with an administrator's password, but without a second factor.
     async fn waits(server: &Server, account: &Account) -> Client {
         let client = server.client();
         let reply = client.try_sign_in(&account.email, PASSWORD).await;
-        assert_eq!(reply.location(), Some(ASKED_OF_WHO_WAITS), "{}", reply.body);
+        assert_eq!(reply.location(), Some(PENDING_SIGN_IN), "{}", reply.body);
         client
     }
 
@@ -159,10 +161,10 @@ impl Clinic {
         if path.contains("{link}") {
             path = self.server.link(self.visit.id).await.replace(&self.server.origin, "");
         }
-        // What a request leaves in the browser is not for the next one.
+        // Cookies that one request changes do not affect the next one.
         let browser = browser.with_same_cookies();
         if (method, route.split('{').next()) == ("POST", Some("/v/")) {
-            // As people do: the page gives the browser what its button needs.
+            // Opens the page first, like a browser: it sets the cookies that the form needs.
             browser.get(&path).await;
         }
         if method == "WS" {
@@ -173,9 +175,9 @@ impl Clinic {
             });
         }
         let request = browser.request(Method::from_bytes(method.as_bytes()).expect("a method"), &path);
-        let nobody = format!("{}@example.org", Uuid::now_v7());
+        let unknown = format!("{}@example.org", Uuid::now_v7());
         let request = match (form(&path, method), body(&self.server, route, method)) {
-            _ if (method, route) == ("POST", "/sign-in") => request.form(&[("email", &nobody), ("password", "x")]),
+            _ if (method, route) == ("POST", "/sign-in") => request.form(&[("email", &unknown), ("password", "x")]),
             _ if (method, route) == ("POST", "/people") => {
                 request.form(&[("user", &self.server.other_patient.id().to_string()), ("disabled", "false")])
             }
@@ -196,15 +198,15 @@ impl Clinic {
     async fn outcome(&self, method: &str, route: &str, browser: &Client) -> String {
         match self.ask(method, route, &self.visit.id.to_string(), browser).await {
             Ok(reply) => {
-                self.nobody_asks().await;
+                self.answer_pending_request().await;
                 word(&reply)
             }
             Err(word) => word,
         }
     }
 
-    /// Whoever asked to come in on another device is answered: only a few may ask at a time.
-    async fn nobody_asks(&self) {
+    /// Answers the pending request to join on another device: only a few can be pending at a time.
+    async fn answer_pending_request(&self) {
         let now = self.server.clock.now();
         let mut transaction = self.server.store.begin().await.expect("begin");
         for asked in self.server.store.list_admissions(now - std::time::Duration::from_secs(60)).await.expect("read") {
@@ -232,7 +234,7 @@ fn form(path: &str, method: &str) -> Option<&'static [(&'static str, &'static st
     Some(fields)
 }
 
-/// A body that is right in itself.
+/// Returns a valid body.
 fn body(server: &Server, route: &str, method: &str) -> Option<Value> {
     match (method, route) {
         ("POST", "/api/appointments") => Some(json!({
@@ -284,9 +286,9 @@ async fn every_route() {
         let [method, route, expected @ ..] = row.as_slice() else { panic!("{row:?}") };
         assert_eq!(expected.len(), EVERYONE.len(), "{row:?}");
         let everyone = EVERYONE.iter().zip(&clinic.browsers).zip(expected.iter().copied());
-        let nobodies = AS_NOBODY.iter().zip(&clinic.nobodies).zip(std::iter::repeat(expected[0]));
-        for ((who, browser), expected) in everyone.chain(nobodies) {
-            let asked = *route == ASKED_OF_WHO_WAITS && who.starts_with("waits");
+        let unauthenticated = AS_ANONYMOUS.iter().zip(&clinic.unauthenticated).zip(std::iter::repeat(expected[0]));
+        for ((who, browser), expected) in everyone.chain(unauthenticated) {
+            let asked = *route == PENDING_SIGN_IN && who.starts_with("waits");
             let expected = if asked { "200" } else { expected };
             let found = clinic.outcome(method, route, browser).await;
             cells += 1;
@@ -299,21 +301,21 @@ async fn every_route() {
     report(&format!("the matrix: {cells} cells hold"));
 }
 
-#[expect(clippy::print_stdout, reason = "how many cells there are is to be seen")]
+#[expect(clippy::print_stdout, reason = "prints the number of cells")]
 fn report(line: &str) {
     println!("{line}");
 }
 
-/// Whoever has no part in an appointment cannot tell whether there is one.
+/// A client without access to an appointment cannot tell whether it exists.
 #[tokio::test]
-async fn foreign_and_missing_are_one_on_every_route() {
+async fn foreign_and_missing_are_indistinguishable_on_every_route() {
     let clinic = Clinic::new().await;
     let missing = Uuid::now_v7().to_string();
     let foreign = clinic.foreign.id.to_string();
     let mut wrong = Vec::new();
     for row in rows().filter(|row| row[1].contains("{id}")) {
         for (who, browser) in EVERYONE.iter().zip(&clinic.browsers) {
-            // Theirs, or the desk's, which has them all.
+            // The appointment belongs to these, or they are staff, who can access all.
             if matches!(*who, "patient2" | "provider2" | "staff" | "admin") {
                 continue;
             }
@@ -332,7 +334,7 @@ async fn foreign_and_missing_are_one_on_every_route() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// A field that is not asked for is refused, whatever it would mean.
+/// An unknown field is refused, whatever its name means.
 #[tokio::test]
 async fn nothing_is_changed_by_a_field_that_is_not_asked_for() {
     let clinic = Clinic::new().await;
@@ -401,7 +403,7 @@ async fn nothing_is_changed_by_a_field_that_is_not_asked_for() {
     assert!(tried > 100, "{tried}");
 }
 
-/// Such as `GET /v/{token}`, as the router's source has them.
+/// Returns routes such as `GET /v/{token}`, as defined in the router's source.
 pub(crate) fn routes_of_the_router() -> BTreeSet<String> {
     let router = include_str!("../../src/router.rs");
     let mut routes = BTreeSet::new();
@@ -412,12 +414,12 @@ pub(crate) fn routes_of_the_router() -> BTreeSet<String> {
                 routes.insert(format!("{method} {path}"));
             }
         }
-        assert!(!methods.contains("any("), "{path} takes any method");
+        assert!(!methods.contains("any("), "{path} accepts any method");
     }
     routes
 }
 
-/// A route that nobody has thought about has no row.
+/// A route without a row has not been considered.
 #[test]
 fn the_table_has_every_route_of_the_router() {
     let table: BTreeSet<String> = rows()

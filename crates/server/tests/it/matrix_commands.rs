@@ -1,4 +1,4 @@
-//! Who may say what in a visit, and when its door is open for whom.
+//! Authorization of commands in a visit, and the times at which each role may join.
 
 use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::Stage;
@@ -7,8 +7,8 @@ use bedside_visit::{CallBackend, DeviceCheck, TermsId};
 use crate::support::double::Double;
 use crate::support::{Ending, Page, Refused, Server, When};
 
-/// What each may say, in a state in which it makes sense: done, or refused as the other role's.
-/// Everyone else has no seat to say it from, as `signalling` in [`ROUTES`] has it.
+/// Returns whether each role may send a command, in a state in which it is valid: accepted, or refused because it
+/// belongs to another role. All others have no seat to send it from, as the `signalling` row of [`ROUTES`] shows.
 const fn commands(command: &Command) -> [(&'static str, bool); 3] {
     let (patient, provider) = match command {
         Command::Enter
@@ -90,7 +90,7 @@ async fn every_command() {
                 }
             };
             if matches!(command, Command::Say { .. }) {
-                page.command(Command::Enter).await.expect("one writes from inside");
+                page.command(Command::Enter).await.expect("entered: messages are sent from inside");
             }
             let answer = page.command(command.clone()).await;
             let expected = if may { Ok(()) } else { Err(Refusal::WrongRole) };
@@ -104,9 +104,9 @@ async fn every_command() {
     }
 }
 
-/// When the door is open, and for whom: the page and the WebSocket agree.
+/// The page and the WebSocket agree on when a visit is open, and for whom.
 #[tokio::test]
-async fn every_door() {
+async fn every_join_window() {
     let server = Server::start().await;
     let (now, later, earlier, off) = (
         server.book(When::Now).await,

@@ -1,4 +1,4 @@
-//! How the program is doing, and who may know it.
+//! Metrics, and who may read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::{Page, Reply, Server, When, soon};
 
 const TOKEN: &str = "aLongTokenOfLettersAndDigits";
 
-/// What was read, by name.
+/// The metrics as served.
 struct Read(String);
 
 impl Read {
@@ -31,7 +31,7 @@ impl Read {
         Self(reply.body)
     }
 
-    /// Until something is so: counters are up to a second behind.
+    /// Reads until the condition holds: counters are up to a second behind.
     async fn until(server: &Server, what: &str, so: impl Fn(&Self) -> bool) -> Self {
         soon(what, async {
             loop {
@@ -45,20 +45,20 @@ impl Read {
         .await
     }
 
-    /// The value of one series, written with its labels.
+    /// Returns the value of one series, written with its labels.
     fn value(&self, series: &str) -> f64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         let value = value.unwrap_or_else(|| panic!("no {series} in:\n{}", self.0));
         value.parse().expect("a number")
     }
 
-    /// All series of one name, added up.
+    /// Returns the sum of all series of a name.
     fn sum(&self, name: &str) -> f64 {
         let series = self.samples().filter(|(found, ..)| *found == name);
         series.map(|(.., value)| value).sum()
     }
 
-    /// Name, labels and value of each.
+    /// Returns the name, labels and value of each series.
     fn samples(&self) -> impl Iterator<Item = (&str, &str, f64)> {
         self.0.lines().filter(|line| !line.starts_with('#')).map(|line| {
             let (series, value) = line.rsplit_once(' ').expect("a value");
@@ -67,7 +67,7 @@ impl Read {
         })
     }
 
-    /// What is served: the name of each as it is asked for, and its type.
+    /// Returns the name of each metric as used in queries, with its type.
     fn served(&self) -> BTreeMap<String, String> {
         let types = self.0.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
         types
@@ -82,7 +82,7 @@ impl Read {
             .collect()
     }
 
-    /// The labels of a metric, without the bounds of histograms.
+    /// Returns the labels of a metric, without the bounds of histograms.
     fn labels(&self, name: &str) -> BTreeSet<String> {
         let of_histogram = format!("{name}_bucket");
         let of_it = self.samples().filter(|(found, ..)| *found == name || *found == of_histogram);
@@ -92,7 +92,7 @@ impl Read {
     }
 }
 
-/// An answer but for what differs from one to the next.
+/// Returns a response without the parts that differ between requests.
 fn seen(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
     let headers = reply.headers.iter().filter(|(name, _)| *name != "date");
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()));
@@ -100,7 +100,7 @@ fn seen(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
 }
 
 #[tokio::test]
-async fn for_whoever_may_not_read_there_is_no_such_page() {
+async fn metrics_are_not_found_without_permission() {
     let proxy = |text: &str| Network::try_from(text.to_owned()).expect("an address");
     let behind_a_proxy = Server::start_with(|config| config.server.trusted_proxies = vec![proxy("127.0.0.1")]).await;
     let closed = Server::start_with(|config| {
@@ -108,7 +108,7 @@ async fn for_whoever_may_not_read_there_is_no_such_page() {
         config.metrics.token = Some(SecretString::from(TOKEN));
     })
     .await;
-    // Something does the encryption, and what it passes on is not marked.
+    // A TLS-terminating proxy that is not declared and does not mark what it forwards.
     let unnamed = Server::start_with(|config| {
         config.server.public_url = "https://visits.example.org".to_owned();
         config.metrics.token = Some(SecretString::from(TOKEN));
@@ -162,7 +162,7 @@ async fn a_token_from_a_file_lets_in() {
     assert_eq!(server.client().with_token(TOKEN).get("/metrics").await.status, 200);
 }
 
-/// A visit, from a wrong password to media that flow.
+/// Runs a visit, from a wrong password to flowing media.
 async fn a_visit(server: &Server) -> (Page, Page, Media) {
     server.client().try_sign_in("ada@example.org", "not the password").await;
     let visit = server.book(When::Now).await;
@@ -182,7 +182,7 @@ async fn a_visit(server: &Server) -> (Page, Page, Media) {
 async fn what_happens_is_counted() {
     let server = Server::start().await;
     let (patients, mut providers, media) = a_visit(&server).await;
-    // The counters of a worker may be from before its first packet.
+    // The counters of a worker may be older than its first packet.
     let has_media =
         |read: &Read| read.sum("bedside_media_peers") == 1.0 && read.sum("bedside_media_received_packets_total") > 0.0;
     let read = Read::until(&server, "a peer and its packets", has_media).await;
@@ -213,9 +213,9 @@ async fn what_happens_is_counted() {
     Read::until(&server, "fewer pages", |read| read.value("bedside_websockets") == 1.0).await;
 }
 
-/// Neither in a label nor anywhere else.
+/// Personal data must not occur in labels or anywhere else.
 #[tokio::test]
-async fn nobody_is_in_it() {
+async fn metrics_contain_no_personal_data() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let link = server.link(visit.id).await.replace(&server.origin, "");
@@ -244,7 +244,7 @@ async fn nobody_is_in_it() {
 const BOARD: &str = include_str!("../../../../docs/grafana/bedside.json");
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
-/// The names in an expression of Prometheus.
+/// Returns the metric names in a Prometheus expression.
 fn names(expression: &str) -> BTreeSet<String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("bedside_") || word.starts_with("process_")).map(str::to_owned).collect()
@@ -276,7 +276,7 @@ async fn the_board_shows_what_is_served() {
     assert_eq!(rows, [expected.as_slice(), &["Health and background work"]].concat());
     let (mut asked, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for panel in &panels {
-        assert!(ids.insert(panel["id"].as_u64().expect("an id")), "twice: {}", panel["id"]);
+        assert!(ids.insert(panel["id"].as_u64().expect("an id")), "duplicate ID: {}", panel["id"]);
         for target in panel["targets"].as_array().into_iter().flatten() {
             let names = names(target["expr"].as_str().expect("an expression"));
             assert!(!names.is_empty() && target["datasource"]["uid"] == "${datasource}", "{target}");
@@ -287,7 +287,7 @@ async fn the_board_shows_what_is_served() {
     assert_eq!(variables.len(), 1);
     assert_eq!((&variables[0]["type"], &variables[0]["name"]), (&"datasource".into(), &"datasource".into()));
     assert!(asked.len() > 30, "{asked:?}");
-    assert_eq!(asked.difference(&served).collect::<Vec<_>>(), Vec::<&String>::new(), "nothing of the kind is served");
+    assert_eq!(asked.difference(&served).collect::<Vec<_>>(), Vec::<&String>::new(), "all queried metrics are served");
     drop(everything);
 }
 

@@ -1,4 +1,5 @@
-//! With which key a program acted, and on whose behalf: in the audit log, and good for nothing else.
+//! Actions of integrators on behalf of users: the audit log names the key and the user, and authorization is not
+//! widened.
 
 use bedside::{AuditFormat, NewKey, export_audit};
 use bedside_visit::UserId;
@@ -16,7 +17,7 @@ async fn ask(server: &Server, key: &NewKey, person: &str) -> Reply {
     server.ask_token(key.client_id, key.client_secret.reveal(), &fields).await
 }
 
-/// A program's hands, on somebody's behalf.
+/// Returns a client for an integrator that acts on behalf of a user.
 async fn acting(server: &Server, key: &NewKey, person: UserId) -> Client {
     let reply = ask(server, key, &person.to_string()).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -66,21 +67,21 @@ async fn the_log_says_with_which_key_and_on_whose_behalf() {
 }
 
 #[tokio::test]
-async fn on_somebodys_behalf_a_program_may_no_more_than_by_itself() {
+async fn acting_on_behalf_of_a_user_does_not_extend_an_integrators_rights() {
     let server = Server::start().await;
     let key = server.add_program("Portal", ALL).await;
     let theirs = server.book(When::Now).await;
     let program = acting(&server, &key, server.provider.id()).await;
     let path = format!("/api/appointments/{}", theirs.id);
-    assert_eq!(program.get(&path).await.status, 404, "the provider's, and not the program's");
-    assert_eq!(program.get("/account").await.status, 303, "no sign-in");
+    assert_eq!(program.get(&path).await.status, 404, "it belongs to the provider, not to the integrator");
+    assert_eq!(program.get("/account").await.status, 303, "an access token is no browser session");
     let denied = server.audit().await.pop().expect("a line");
     assert_eq!((denied.action.as_str(), denied.on_behalf_of), ("access.denied", Some(server.provider.id())));
     let unknown = ask(&server, &key, &Uuid::now_v7().to_string()).await;
-    assert_eq!(unknown.status, 200, "whether there is such a person is not told");
-    for nobody in ["", "Ada"] {
-        let reply = ask(&server, &key, nobody).await;
-        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_request")), "{nobody}");
+    assert_eq!(unknown.status, 200, "the response does not reveal whether the user exists");
+    for invalid in ["", "Ada"] {
+        let reply = ask(&server, &key, invalid).await;
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some("invalid_request")), "{invalid}");
     }
 }
 
@@ -111,7 +112,7 @@ async fn each_line_of_a_links_session_names_who_made_the_link() {
         assert_eq!((row.actor, row.link_made_by), (ada, Some(dorothy.id())), "{row:?}");
     }
 
-    // The same link, on the clerk's own device: it is another one, which the provider and the log are told.
+    // The same link on the staff member's own device is another device, which the provider sees and the log records.
     let grace = server.sign_in(&server.provider).await;
     let mut provider = Page::open(&server, &grace, visit.id).await;
     assert_eq!(provider.view.others[0].device_changed, None);
@@ -121,5 +122,5 @@ async fn each_line_of_a_links_session_names_who_made_the_link() {
     let _page = Page::open(&server, &elsewhere, visit.id).await;
     provider.until("the other device", |view| view.others[0].device_changed.is_some()).await;
     let changed = server.audit().await.into_iter().find(|row| row.action == "visit.device_changed").expect("a line");
-    assert_eq!((changed.actor, changed.link_made_by), (ada, None), "the operator made this one");
+    assert_eq!((changed.actor, changed.link_made_by), (ada, None), "the operator made this link");
 }

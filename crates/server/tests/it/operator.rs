@@ -1,4 +1,4 @@
-//! What an operator does from the command line.
+//! The operator's commands.
 
 use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
@@ -31,7 +31,7 @@ fn check_config_names_every_fault() {
     }
 }
 
-/// Whatever is on a command line can be seen by every user of the machine.
+/// All users of the machine can see command lines.
 #[test]
 fn details_of_patients_come_from_a_file_or_standard_input_and_flags_are_warned_about() {
     let desk = Desk::new();
@@ -151,7 +151,7 @@ fn a_busy_port_is_named() {
     let address = listener.local_addr().expect("an address").to_string();
     let said = desk.run_with(&["serve"], &[("BEDSIDE_SERVER__LISTEN", &address)]).refused();
     assert!(said.contains(&address) && said.contains("server.listen"), "{said}");
-    assert!(!Path::new(&desk.path("data")).exists(), "it looks before it writes");
+    assert!(!Path::new(&desk.path("data")).exists(), "ports are checked before anything is written");
 
     let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = media.local_addr().expect("an address").port().to_string();
@@ -170,7 +170,7 @@ fn migrating_twice_does_it_once() {
     let first = desk.run(&["migrate"]).worked();
     assert!(first.ends_with("migrations applied; the database is up to date") && !first.starts_with('0'), "{first}");
     assert_eq!(desk.run(&["migrate"]).worked(), "0 migrations applied; the database is up to date");
-    assert!(Path::new(&desk.path("data/bedside.db")).exists(), "the folder is made");
+    assert!(Path::new(&desk.path("data/bedside.db")).exists(), "the folder is created");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_password_can_be_typed() {
     child.stdin.take().expect("a pipe").write_all(format!("{PASSWORD}\r\n").as_bytes()).expect("typed");
     let said = Said::from(child.wait_with_output().expect("it ends"));
     assert!(said.err.contains("at least 15 characters"), "{said:?}");
-    assert_eq!(said.worked().len(), 36, "the id alone, for a script");
+    assert_eq!(said.worked().len(), 36, "only the ID is printed, for scripts");
 }
 
 #[test]
@@ -226,13 +226,13 @@ fn appointments_are_checked_before_they_are_booked() {
             ["appointment", "add", "--patient", patient, "--provider", provider, "--at", at, "--minutes", minutes];
         desk.run(&arguments)
     };
-    let (grace, nobody) = ("grace@example.org", "0192d3a0-7c1e-7000-8000-000000000001");
+    let (grace, unknown) = ("grace@example.org", "0192d3a0-7c1e-7000-8000-000000000001");
     assert!(add(&ada, "nobody@example.org", "now", "30").refused().contains("bedside user add"));
-    assert!(add(nobody, grace, "now", "30").refused().contains(nobody));
+    assert!(add(unknown, grace, "now", "30").refused().contains(unknown));
     assert!(add("Ada", grace, "now", "30").refused().contains("neither a user ID nor an e-mail address"));
     assert!(add(&ada, "ada@example.org", "now", "30").refused().contains("different people"));
     assert!(add(&ada, grace, "tomorrow", "30").refused().contains("--at"));
-    assert!(add(&ada, grace, "2026-11-23T14:00:00", "30").refused().contains("--at"), "a zone is needed");
+    assert!(add(&ada, grace, "2026-11-23T14:00:00", "30").refused().contains("--at"), "a time zone is required");
     for minutes in ["4", "1441"] {
         assert!(add(&ada, grace, "now", minutes).refused().contains("5 to 1440 minutes"));
     }
@@ -244,25 +244,25 @@ fn appointments_are_checked_before_they_are_booked() {
     let booked = add(&ada, grace, &format!("{soon}T14:00:00+01:00"), "30").worked();
     let [id, link] = after_labels(&booked, ["Appointment ID: ", "Patient link:   "]);
     assert!(id.len() == 36 && link.starts_with("http://localhost:8080/v/"), "{booked}");
-    assert_ne!(desk.run(&["appointment", "link", id]).worked(), link, "another link");
+    assert_ne!(desk.run(&["appointment", "link", id]).worked(), link, "the link is replaced");
     assert_eq!(desk.run(&["appointment", "cancel", id]).worked(), "");
     for command in ["link", "cancel"] {
-        assert!(desk.run(&["appointment", command, nobody]).refused().contains(nobody));
+        assert!(desk.run(&["appointment", command, unknown]).refused().contains(unknown));
         assert!(desk.run(&["appointment", command, "x"]).refused().contains("not an appointment ID"));
     }
 }
 
-/// What `integrator add` and `add-key` print.
+/// Labels printed by `integrator add` and `add-key`.
 const KEY: [&str; 3] = ["Integrator ID:              ", "Client ID:                  ", "Client secret (shown once): "];
 
-/// The values behind the labels, a line for each.
+/// Returns the values after the labels, one per line.
 fn after_labels<'a, const N: usize>(printed: &'a str, labels: [&str; N]) -> [&'a str; N] {
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines.len(), N, "{printed}");
     std::array::from_fn(|line| lines[line].strip_prefix(labels[line]).unwrap_or_else(|| panic!("{printed}")))
 }
 
-/// People read labels, scripts read JSON, and a value that stands alone is nothing else.
+/// People read labels, scripts read JSON, and a single value is printed without either.
 #[test]
 fn what_a_command_has_made_is_labelled_or_json() {
     let desk = Desk::new();
@@ -286,7 +286,7 @@ fn what_a_command_has_made_is_labelled_or_json() {
     assert_eq!((keys(&more), &more["id"]), (keys(&key), &key["id"]));
 }
 
-/// What the command line put there, the program serves.
+/// The program serves what was created on the command line.
 #[tokio::test]
 async fn an_operators_day() {
     let desk = Desk::new();
@@ -298,7 +298,7 @@ async fn an_operators_day() {
         ("BEDSIDE_SERVER__PUBLIC_URL", server.origin.as_str()),
         ("BEDSIDE_PASSWORD", PASSWORD),
     ];
-    // While the program runs on the same database.
+    // A command is run while the program uses the same database.
     let patient = desk.run_with(&["user", "add", "--name", "Ada Byron"], &variables).worked();
     let provider = ["user", "add", "--name", "Dr. Who", "--email", "who@example.org", "--specialty", "Time"];
     desk.run_with(&provider, &variables).worked();
@@ -310,13 +310,13 @@ async fn an_operators_day() {
     assert_eq!(client.get(&format!("/appointment/{id}")).await.status, 200);
     let who = server.client();
     let reply = who.try_sign_in("who@example.org", PASSWORD).await;
-    assert_eq!(reply.status, 303, "a password of the real strength: {}", reply.body);
+    assert_eq!(reply.status, 303, "a password of realistic length: {}", reply.body);
     assert!(who.get(&format!("/appointment/{id}")).await.body.contains("<provider-video-call"));
 
     for lost in ["forget-second-step", "forget-passkeys"] {
         desk.run_with(&["user", lost, "who@example.org"], &variables).worked();
     }
-    assert_eq!(who.get("/").await.location(), Some("/sign-in"), "out everywhere");
+    assert_eq!(who.get("/").await.location(), Some("/sign-in"), "all sessions ended");
 
     desk.run_with(&["appointment", "cancel", id], &variables).worked();
     assert_eq!(server.status(id.parse().expect("an id")).await, AppointmentStatus::Cancelled);
@@ -370,7 +370,7 @@ async fn what_people_wrote_goes_when_it_is_old_and_not_held() {
 
     let operator = server.operator();
     let keeps = Duration::from_secs(30 * 24 * 60 * 60);
-    assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 0, "not old yet");
+    assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 0, "nothing is old enough");
     server.clock.advance(keeps + Duration::from_secs(24 * 60 * 60));
     operator.set_held(visit.id, true).await.expect("held");
     let held = operator.forget_old(keeps, true).await.expect("done");
@@ -380,7 +380,7 @@ async fn what_people_wrote_goes_when_it_is_old_and_not_held() {
     assert_eq!((dry.applied, dry.messages, messages().await), (false, 1, 1), "a dry run removes nothing");
     let done = operator.forget_old(keeps, true).await.expect("done");
     assert_eq!((done.applied, done.messages, messages().await), (true, 1, 0));
-    assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 0, "once");
+    assert_eq!(operator.forget_old(keeps, true).await.expect("done").appointments, 0, "nothing is left to remove");
     let actions: Vec<String> = server.audit().await.into_iter().map(|row| row.action).collect();
     let own = |action: &&String| action.starts_with("appointment.") && !action.ends_with("viewed");
     let said: Vec<&str> = actions.iter().filter(own).map(String::as_str).collect();
@@ -407,14 +407,14 @@ async fn a_mail_server_that_cannot_be_used_is_named() {
     assert_eq!(check_mail(&config).await, Ok(()));
     config.mail = Some(MailConfig { port: Some(free_port()), ..mail.config() });
     assert_eq!(check_mail(&config).await, Err("[mail]: cannot reach the mail server (mail.host)".to_owned()));
-    // A server with a certificate that nobody has signed.
+    // A server with a self-signed certificate.
     let double = Double::start().await;
     let port = double.host.split_once(':').and_then(|(_, port)| port.parse().ok());
     let host = "localhost".to_owned();
     config.mail = Some(MailConfig { host, port, tls: MailTls::Implicit, ..mail.config() });
     let said = check_mail(&config).await;
     assert_eq!(said, Err("[mail]: cannot set up TLS with the mail server (mail.host, mail.tls)".to_owned()));
-    // One that offers no encryption is given nothing in clear.
+    // Without TLS, nothing is sent to a server that does not offer encryption.
     config.mail = Some(MailConfig { tls: MailTls::Starttls, ..mail.config() });
     assert!(check_mail(&config).await.is_err());
     let desk = Desk::new();

@@ -1,5 +1,5 @@
-//! What others do to a running program: a log that nobody reads, a disk that hangs, files that are renewed, a second
-//! program, a closed terminal.
+//! Disturbances of a running program: a log that is not read, a disk that hangs, renewed files, a second instance, a
+//! closed terminal.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::desk::{Desk, Serving, free_port};
 use crate::support::{Client, PATIENCE, soon};
 
-/// A pipe: what the program writes, and what reads it.
+/// Creates a pipe: the program's standard error, and its reader.
 fn pipe() -> (Stdio, std::io::PipeReader) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     (Stdio::from(writer), reader)
@@ -25,32 +25,32 @@ async fn health(client: &Client) -> Value {
     soon("health", client.get("/healthz")).await.json()
 }
 
-/// Waits on a thread of its own for the end of a program.
+/// Waits on a separate thread until the program exits.
 async fn ended(serving: Serving) -> bool {
-    soon("the end", tokio::task::spawn_blocking(|| serving.ended())).await.expect("waited for")
+    soon("the exit", tokio::task::spawn_blocking(|| serving.ended())).await.expect("waited for")
 }
 
-/// The pipe is full after 64 KiB, and nobody reads it.
+/// The pipe is full after 64 KiB and is not read.
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_nothing() {
+async fn a_log_that_is_not_read_stops_nothing() {
     let desk = Desk::new();
     let (log, mut reader) = pipe();
     let serving = Serving::start_saying(&desk, &["serve"], free_port(), "debug", log);
     let client = Client::new(&serving);
     for _ in 0..1_500 {
-        // At the level of debugging every request writes.
+        // At debug level every request logs.
         assert_eq!(soon("an answer", client.get("/livez")).await.status, 200);
     }
     serving.signal("TERM");
-    // Nobody reads still.
+    // The pipe is still not read.
     let end = ended(serving).await;
-    assert!(end, "a clean end");
+    assert!(end, "it exits successfully");
     let mut text = Vec::new();
     reader.read_to_end(&mut text).expect("read");
     assert!(!text.is_empty());
 }
 
-/// A network mount that hangs, as a pipe that nobody opens.
+/// A network mount that hangs, simulated by a FIFO that is not opened for reading.
 #[tokio::test]
 async fn heads_of_the_audit_log_on_a_place_that_hangs_stop_nothing() {
     let desk = Desk::new();
@@ -63,7 +63,7 @@ async fn heads_of_the_audit_log_on_a_place_that_hangs_stop_nothing() {
     assert_eq!(soon("readiness", client.get("/readyz")).await.status, 200);
     assert!(health(&client).await["checks"]["audit_heads"]["last_kept"].is_null(), "no head was kept");
     serving.signal("TERM");
-    assert!(ended(serving).await, "it ends within its limit");
+    assert!(ended(serving).await, "it exits within its time limit");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_second_program_on_the_same_database_is_refused_and_names_the_first() 
     ];
     let said = desk.run_with(&["serve"], &variables).refused();
     assert!(said.contains(&format!("process {id}, listening on {address}")), "{said}");
-    // Commands go on beside it.
+    // Commands can run at the same time.
     desk.add_user("Grace Hopper", "grace@example.org");
     desk.run(&["audit", "export"]).worked();
     let port = address.port();
@@ -87,7 +87,7 @@ async fn a_second_program_on_the_same_database_is_refused_and_names_the_first() 
     Serving::start(&desk, &["serve"], port).terminate();
 }
 
-/// A certificate and its key in the desk's folder, good for ten years unless it is told otherwise.
+/// Writes a certificate and its key to the desk's folder, and returns the certificate.
 fn write_pair(desk: &Desk, name: &str) -> Vec<u8> {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("made");
     std::fs::write(desk.path("certificate.pem"), made.cert.pem()).expect("written");
@@ -114,7 +114,7 @@ async fn a_renewed_certificate_is_served_after_sighup_and_nothing_ends() {
     let serving = Serving::start_as(url, &desk, &arguments, port, "info", Stdio::null());
     assert_eq!(shown(port).await, first);
     let second = write_pair(&desk, "localhost");
-    assert_eq!(shown(port).await, first, "not yet");
+    assert_eq!(shown(port).await, first, "the old certificate is still served");
     serving.signal("HUP");
     let served = async {
         while shown(port).await != second {
@@ -122,7 +122,7 @@ async fn a_renewed_certificate_is_served_after_sighup_and_nothing_ends() {
         }
     };
     soon("the renewed certificate", served).await;
-    // A certificate for another host keeps the old one.
+    // A certificate for another host is refused, and the old one stays.
     write_pair(&desk, "another.example.org");
     serving.signal("HUP");
     let said = desk.run_with(
@@ -144,7 +144,7 @@ fn check_config_says_until_when_the_certificate_is_valid() {
     assert!(said.contains("the certificate expires on 4096-01-01"), "{said}");
 }
 
-/// `>&-`, and a disk that is full.
+/// Standard output is closed (`>&-`), or on a full disk.
 #[test]
 fn output_that_cannot_be_written_ends_nothing() {
     let desk = Desk::new();
@@ -159,9 +159,9 @@ fn output_that_cannot_be_written_ends_nothing() {
     assert!(!full.status.success() && !said.contains("panicked"), "{said}");
     assert!(said.contains("cannot write to standard output"), "{said}");
     let exported = desk.run(&["audit", "export"]).worked();
-    assert!(exported.contains("user.added"), "what was asked for is done: {exported}");
+    assert!(exported.contains("user.added"), "the command is carried out: {exported}");
     let closed = shell("bedside audit verify --heads /dev/null >&- 2>&-");
-    assert!(closed.status.success(), "a closed output takes everything: {closed:?}");
+    assert!(closed.status.success(), "writing to a closed output succeeds: {closed:?}");
 
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
@@ -197,7 +197,7 @@ fn output_that_cannot_be_written_ends_nothing() {
     }
 }
 
-/// A commit that does not come back: `fsync` hangs for as long as a file is there.
+/// A commit that does not return: `fsync` hangs while a file exists.
 const HANGING: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -211,7 +211,7 @@ int fdatasync(int fd) { hang(); return syscall(SYS_fdatasync, fd); }
 
 #[tokio::test]
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-async fn a_disk_that_hangs_is_said_and_does_not_keep_the_program_from_ending() {
+async fn a_hanging_disk_is_reported_and_does_not_prevent_shutdown() {
     let desk = Desk::new();
     std::fs::write(desk.path("hang.c"), HANGING).expect("written");
     let library = desk.path("hang.so");
@@ -265,10 +265,10 @@ async fn a_disk_that_hangs_is_said_and_does_not_keep_the_program_from_ending() {
     });
     let ended = ended.await.expect("waited for");
     std::fs::remove_file(&hang).expect("removed");
-    assert!(ended.is_some(), "stopping has a limit for everything");
+    assert!(ended.is_some(), "stopping has a time limit for everything");
 }
 
-/// File descriptors run out, and come back.
+/// File descriptors run out, and become available again.
 #[tokio::test]
 async fn when_descriptors_have_run_out_the_program_serves_again_once_some_are_free() {
     let desk = Desk::new();
@@ -295,7 +295,7 @@ async fn when_descriptors_have_run_out_the_program_serves_again_once_some_are_fr
     assert!(line.contains("listening"), "{line}");
     let address = format!("127.0.0.1:{port}");
     let many: Vec<_> = (0..60).filter_map(|_| std::net::TcpStream::connect(&address).ok()).collect();
-    assert!(many.len() > 40, "the system takes them for the program");
+    assert!(many.len() > 40, "the system accepts them for the program");
     drop(many);
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let ready = async {

@@ -1,4 +1,4 @@
-//! Pages as people get them: the right one by role, readable without a script, with a way out.
+//! HTML pages: the right one for each role, readable without scripts, with a link onward.
 
 use bedside_visit::signalling::Command;
 use bedside_visit::view::Stage;
@@ -34,7 +34,7 @@ async fn the_appointment_page_is_the_one_of_ones_role() {
             );
             assert!(page.body.contains(&tag), "{path}: {}", page.body);
             assert!(!page.body.contains(other), "{path}");
-            assert!(page.body.contains("<noscript>"), "{path} says what is needed");
+            assert!(page.body.contains("<noscript>"), "{path} says that JavaScript is needed");
         }
     }
 }
@@ -50,7 +50,11 @@ async fn the_page_of_the_other_role_is_refused_with_a_way_to_ones_own() {
     assert_problem_page(&reply, 403, "This page is for the provider of this visit", &own);
     let reply = grace.get(&format!("/video-call/patient?appointmentId={id}")).await;
     assert_problem_page(&reply, 403, "This page is for the patient of this visit", &own);
-    assert_eq!((ada.get(&own).await.status, grace.get(&own).await.status), (200, 200), "the way out leads there");
+    assert_eq!(
+        (ada.get(&own).await.status, grace.get(&own).await.status),
+        (200, 200),
+        "the link leads to the own page"
+    );
 }
 
 #[tokio::test]
@@ -65,7 +69,7 @@ async fn a_call_page_without_an_appointment_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_ones_own_is_as_if_it_were_not_there() {
+async fn foreign_appointments_are_not_found() {
     let server = Server::start().await;
     let id = server.book(When::Now).await.id;
     let missing = "0192d3a0-7c1e-7000-8000-000000000001";
@@ -96,7 +100,7 @@ async fn early_late_and_cancelled_have_a_page_of_their_own() {
     let early = ada.get(&page(later.id)).await;
     assert_problem_page(&early, 403, "It is a little early", "/");
     assert!(early.body.contains("It opens on <time datetime="), "{}", early.body);
-    assert_eq!(grace.get(&page(later.id)).await.status, 200, "the provider opens the door");
+    assert_eq!(grace.get(&page(later.id)).await.status, 200, "providers can open the visit at any time");
     for client in [&ada, &grace] {
         let late = client.get(&page(earlier.id)).await;
         assert_problem_page(&late, 403, "The time for this visit has passed", "/");
@@ -106,7 +110,7 @@ async fn early_late_and_cancelled_have_a_page_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_day_lists_ones_own_appointments_and_nobody_elses() {
+async fn the_day_lists_only_ones_own_appointments() {
     let server = Server::start().await;
     server.clock.set_to_noon();
     let (now, later) = (server.book(When::Now).await, server.book(When::Later).await);
@@ -125,7 +129,7 @@ async fn the_day_lists_ones_own_appointments_and_nobody_elses() {
     ] {
         assert!(day.body.contains(&wanted), "{wanted}: {}", day.body);
     }
-    assert!(!day.body.contains(&format!("href=\"/appointment/{}\"", later.id)), "nothing to open there");
+    assert!(!day.body.contains(&format!("href=\"/appointment/{}\"", later.id)), "there is no link to it");
     assert!(!day.body.contains(&foreign.id.to_string()));
     let james = server.sign_in(&server.other_provider).await;
     assert!(!james.get("/").await.body.contains(&now.id.to_string()));
@@ -148,7 +152,7 @@ async fn the_day_shows_who_waits() {
         "{}",
         day.body
     );
-    assert!(!ada.get("/").await.body.contains("badge--waiting"), "that is for the provider to see");
+    assert!(!ada.get("/").await.body.contains("badge--waiting"), "only providers see who is waiting");
 }
 
 #[tokio::test]
@@ -158,7 +162,7 @@ async fn an_empty_day_says_so() {
     assert!(client.get("/").await.body.contains("Nothing is booked for you today."));
 }
 
-/// Names are what people are called: any script, any direction, and never markup.
+/// Names can have any script and direction, and are never interpreted as markup.
 #[tokio::test]
 async fn names_of_all_kinds_are_shown_as_they_are() {
     let server = Server::start().await;
@@ -184,7 +188,7 @@ async fn names_of_all_kinds_are_shown_as_they_are() {
     }
 }
 
-/// As the templates write text.
+/// Escapes text like the templates.
 fn escape(text: &str) -> String {
     text.replace('&', "&#38;").replace('<', "&#60;").replace('>', "&#62;").replace('"', "&#34;").replace('\'', "&#39;")
 }
@@ -215,10 +219,10 @@ async fn the_last_page_leads_back_for_those_who_have_a_link() {
     let back = format!("/video-call/patient?appointmentId={}", visit.id);
     assert!(page.body.contains(&format!("href=\"{back}\"")), "{}", page.body);
     assert_eq!(client.get(&back).await.status, 200);
-    assert_eq!(client.get("/").await.location(), Some(back.as_str()), "their one visit is their home page");
+    assert_eq!(client.get("/").await.location(), Some(back.as_str()), "their only visit is their home page");
 }
 
-/// Every state has a way out that is another place.
+/// Every state has a link that leads elsewhere.
 #[tokio::test]
 async fn a_link_patient_whose_visit_was_called_off_is_not_led_in_circles() {
     let server = Server::start().await;
@@ -229,21 +233,21 @@ async fn a_link_patient_whose_visit_was_called_off_is_not_led_in_circles() {
     let refused = client.get(&format!("/video-call/patient?appointmentId={}", visit.id)).await;
     assert!(refused.body.contains("This appointment was cancelled"), "{}", refused.body);
     let way_out = refused.body.split("button--primary\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
-    let mut path = way_out.expect("a way out").to_owned();
+    let mut path = way_out.expect("a link").to_owned();
     for _ in 0..3 {
         let reply = client.get(&path).await;
         match reply.location() {
             Some(next) => path = next.to_owned(),
             None => {
-                assert_eq!(reply.status, 200, "the way out leads to {path}: {}", reply.body);
+                assert_eq!(reply.status, 200, "the link leads to {path}: {}", reply.body);
                 return;
             }
         }
     }
-    panic!("no page at the end of the way out");
+    panic!("the links lead to no page");
 }
 
-/// The page carries what the API says, and no name can break out of it.
+/// The page contains the API's data, and names cannot break out of it.
 #[tokio::test]
 async fn a_call_page_carries_the_appointment_safely() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! Passkeys: adding and removing them, and signing in with one.
+//! Passkeys: adding, removing and signing in.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn options(client: &Client, current: &str) -> Reply {
     client.post_json("/account/passkeys/options", &json!({ "current": current })).await
 }
 
-/// Adds a passkey of this device to the account that is signed in.
+/// Adds a passkey of this device to the signed-in account.
 pub(crate) async fn add(client: &Client, device: &mut Authenticator, name: &str) {
     let asked = options(client, PASSWORD).await;
     assert_eq!(asked.status, 200, "{}", asked.body);
@@ -39,7 +39,7 @@ async fn is_signed_in(client: &Client) -> bool {
     client.get("/account").await.status == 200
 }
 
-/// A clinic, and the device of its provider with a passkey.
+/// Creates a clinic, and the provider's device with a passkey.
 async fn clinic() -> (Server, Authenticator) {
     let server = Server::start().await;
     let mut device = Authenticator::new(&server.origin);
@@ -75,15 +75,15 @@ async fn a_passkey_signs_in_without_typing_and_without_a_second_step() {
     let kept: Value = serde_json::from_str(&kept.credential).expect("JSON");
     assert_eq!((&kept["cred"]["counter"], &kept["cred"]["backup_state"]), (&json!(1), &json!(false)), "{kept}");
     let foreign = asked(&server.client()).await;
-    assert_eq!(foreign["publicKey"]["allowCredentials"], json!([]), "nobody is named");
+    assert_eq!(foreign["publicKey"]["allowCredentials"], json!([]), "no user is revealed");
 }
 
 #[tokio::test]
-async fn what_no_key_of_ours_has_signed_for_this_question_lets_nobody_in() {
+async fn invalid_passkey_signatures_and_challenges_are_refused() {
     let (server, mut device) = clinic().await;
     let client = server.client();
 
-    // The browser stands on another site, or the device thinks so.
+    // The browser is on another origin, or the device reports one.
     let mut elsewhere = asked(&client).await;
     device.origin = "https://evil.example".to_owned();
     refused(&server, &answer(&client, &device.get(&elsewhere)).await, &client, Some("proof")).await;
@@ -92,13 +92,13 @@ async fn what_no_key_of_ours_has_signed_for_this_question_lets_nobody_in() {
     refused(&server, &sign_in(&client, &mut device).await, &client, Some("proof")).await;
     device.host = "localhost".to_owned();
 
-    // Another question, or none.
+    // The answer to another challenge, or to none.
     elsewhere = asked(&server.client()).await;
     asked(&client).await;
     refused(&server, &answer(&client, &device.get(&elsewhere)).await, &client, Some("proof")).await;
     refused(&server, &answer(&client, &device.get(&elsewhere)).await, &client, None).await;
 
-    // An altered signature; another's name; a key that nobody has; nobody recognised.
+    // An altered signature, another user's handle, an unknown key, and a user who was not verified.
     let question = asked(&client).await;
     let mut altered = device.get(&question);
     altered["response"]["authenticatorData"] = json!("AAAA");
@@ -112,7 +112,7 @@ async fn what_no_key_of_ours_has_signed_for_this_question_lets_nobody_in() {
     device.verifies = false;
     refused(&server, &sign_in(&client, &mut device).await, &client, Some("proof")).await;
     device.verifies = true;
-    assert_eq!(sign_in(&client, &mut device).await.status, 200, "with nothing wrong");
+    assert_eq!(sign_in(&client, &mut device).await.status, 200, "a valid answer signs in");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_copied_key_shows_by_its_counter() {
     refused(&server, &sign_in(&client, &mut device).await, &client, Some("counter")).await;
 }
 
-/// A passkey that password managers share has no counter that says anything: it begins anew in another manager.
+/// A synced passkey has no meaningful counter: it starts again in another password manager.
 #[tokio::test]
 async fn a_backed_up_key_signs_in_whatever_its_counter() {
     let server = Server::start().await;
@@ -164,7 +164,7 @@ async fn tabs_ask_for_a_passkey_each_and_each_answer_counts() {
     let answer_to_first = device.get(&first);
     assert_eq!(answer(&client, &answer_to_first).await.status, 200);
     assert_eq!(answer(&client, &device.get(&second)).await.status, 200);
-    assert_eq!(answer(&client, &answer_to_first).await.problem(), "passkey-refused", "once");
+    assert_eq!(answer(&client, &answer_to_first).await.problem(), "passkey-refused", "each answer works once");
 }
 
 #[tokio::test]
@@ -175,14 +175,18 @@ async fn a_passkey_is_added_with_the_password_by_its_owner_alone() {
     assert_eq!(options(&grace, "not the password").await.problem(), "wrong-password");
     assert_eq!(options(&server.client(), PASSWORD).await.problem(), "not-signed-in");
 
-    // What was begun for one person is not finished by another, nor twice, nor elsewhere.
+    // A registration started by one user cannot be finished by another, twice, or in another session.
     let question = options(&grace, PASSWORD).await.json();
     let credential = device.create(&question);
     let body = json!({ "name": "Laptop", "credential": credential });
     let token = grace.cookies()["bedside-passkey"].clone();
     ada.set_cookie("bedside-passkey", &token);
     assert_eq!(ada.post_json("/account/passkeys", &body).await.problem(), "passkey-refused");
-    assert_eq!(grace.post_json("/account/passkeys", &body).await.problem(), "passkey-refused", "it was used");
+    assert_eq!(
+        grace.post_json("/account/passkeys", &body).await.problem(),
+        "passkey-refused",
+        "the challenge was used"
+    );
     device.origin = "https://evil.example".to_owned();
     let credential = device.create(&options(&grace, PASSWORD).await.json());
     let elsewhere = json!({ "name": "Laptop", "credential": credential });
@@ -212,7 +216,7 @@ pub(crate) async fn remove(client: &Client, which: &str, current: &str) -> Reply
 }
 
 #[tokio::test]
-async fn a_removed_passkey_and_what_it_opened_are_over() {
+async fn removing_a_passkey_ends_its_sessions() {
     let (server, mut device) = clinic().await;
     let (here, there) = (server.sign_in(&server.provider).await, server.client());
     assert_eq!(sign_in(&there, &mut device).await.status, 200);
@@ -220,7 +224,11 @@ async fn a_removed_passkey_and_what_it_opened_are_over() {
     let mut page = Page::open(&server, &there, visit.id).await;
     let which = handle(&here.get("/account").await.body);
 
-    assert_eq!(remove(&server.sign_in(&server.patient).await, &which, PASSWORD).await.status, 404, "somebody else's");
+    assert_eq!(
+        remove(&server.sign_in(&server.patient).await, &which, PASSWORD).await.status,
+        404,
+        "another user's passkey is not found"
+    );
     assert_eq!(remove(&here, &which, "not the password").await.status, 403);
     assert!(is_signed_in(&there).await);
     let removed = remove(&here, &which, PASSWORD).await;
@@ -233,7 +241,7 @@ async fn a_removed_passkey_and_what_it_opened_are_over() {
 }
 
 #[tokio::test]
-async fn whoever_is_shut_out_is_not_let_in_by_a_passkey() {
+async fn a_disabled_user_cannot_sign_in_with_a_passkey() {
     let (server, mut device) = clinic().await;
     server.disable(server.provider.id()).await;
     let client = server.client();
@@ -250,10 +258,10 @@ async fn a_device_with_several_peoples_keys_signs_in_the_one_who_is_chosen() {
     assert!(name(&client, &server.patient).await);
     device.keys.pop();
     assert_eq!(sign_in(&client, &mut device).await.status, 200);
-    assert!(name(&client, &server.provider).await, "in place of the one before");
+    assert!(name(&client, &server.provider).await, "it replaces the previous session");
 }
 
-/// Browsers know passkeys for names alone.
+/// Browsers support passkeys for host names only, not for IP addresses.
 #[tokio::test]
 async fn where_the_address_is_a_number_there_are_no_passkeys() {
     let server = Server::start_with(|config| config.server.public_url = "https://192.0.2.1".to_owned()).await;

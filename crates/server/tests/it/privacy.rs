@@ -1,4 +1,4 @@
-//! What must not reach a log, at any level.
+//! Log filtering: personal data and secrets that must not reach a log at any level.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,13 +58,13 @@ impl Log {
     }
 }
 
-/// Not even at the most talkative level an operator can turn to.
+/// Personal data does not occur even at trace level.
 #[tokio::test]
-async fn nothing_of_people_reaches_the_log() {
+async fn personal_data_is_not_logged() {
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
     let subscriber = tracing_subscriber::registry().with(layer);
-    // For this thread, on which the whole server runs.
+    // Applies to this thread, on which the whole server runs.
     let _guard = subscriber.set_default();
 
     let server = Server::start().await;
@@ -111,9 +111,9 @@ async fn nothing_of_people_reaches_the_log() {
     log.holds_none_of(&words);
 }
 
-/// Not even what a mail server says about an address it refuses.
+/// This includes what a mail server says about an address that it refuses.
 #[tokio::test]
-async fn nothing_of_a_new_password_reaches_the_log() {
+async fn password_reset_data_is_not_logged() {
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
     let subscriber = tracing_subscriber::registry().with(layer);
@@ -139,7 +139,7 @@ async fn nothing_of_a_new_password_reaches_the_log() {
 }
 
 #[tokio::test]
-async fn nothing_of_signing_in_elsewhere_reaches_the_log() {
+async fn openid_sign_in_data_is_not_logged() {
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
     let subscriber = tracing_subscriber::registry().with(layer);
@@ -164,7 +164,7 @@ async fn nothing_of_signing_in_elsewhere_reaches_the_log() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_passkey_reaches_the_log() {
+async fn passkey_data_is_not_logged() {
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
     let subscriber = tracing_subscriber::registry().with(layer);
@@ -190,7 +190,7 @@ async fn nothing_of_a_passkey_reaches_the_log() {
 }
 
 #[tokio::test]
-async fn nothing_of_an_account_at_cometchat_reaches_the_log() {
+async fn cometchat_account_data_is_not_logged() {
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(log_filter("trace"));
     let subscriber = tracing_subscriber::registry().with(layer);

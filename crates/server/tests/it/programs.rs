@@ -1,4 +1,4 @@
-//! Other programs: what they get tokens with, what they may do with them, and the links they sign themselves.
+//! Integrators: client credentials, what they may do with an access token, and the join tokens they sign.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_program_books_and_people_meet() {
     assert_eq!(off["data"]["status"], "cancelled");
 }
 
-/// Also what comes back from booking carries what the caller may read, and no more.
+/// Responses to bookings, too, contain only what the caller may read.
 #[tokio::test]
 async fn an_answer_carries_what_its_reader_may_read() {
     let server = Server::start().await;
@@ -96,9 +96,13 @@ async fn a_program_is_believed_by_its_key_alone() {
     let refused = |status: u16, code: &str| (status, code.to_owned());
     assert_eq!(ask(&[("grant_type", "password")]).await, refused(400, "unsupported_grant_type"));
     assert_eq!(ask(&[]).await, refused(400, "invalid_request"));
-    assert_eq!(ask(&[GRANT[0], GRANT[0]]).await, refused(400, "invalid_request"), "a field that comes twice");
+    assert_eq!(ask(&[GRANT[0], GRANT[0]]).await, refused(400, "invalid_request"), "a field occurs twice");
     assert_eq!(ask(&[GRANT[0], ("scope", "everything")]).await, refused(400, "invalid_scope"));
-    assert_eq!(ask(&[GRANT[0], ("client_secret", secret)]).await, refused(400, "invalid_request"), "two methods");
+    assert_eq!(
+        ask(&[GRANT[0], ("client_secret", secret)]).await,
+        refused(400, "invalid_request"),
+        "two authentication methods"
+    );
     for (id, secret) in [(key.client_id, "wrong"), (key.client_id, ""), (Uuid::now_v7(), secret)] {
         let reply = server.ask_token(id, secret, &GRANT).await;
         assert_eq!(fault(&reply), refused(401, "invalid_client"));
@@ -110,7 +114,7 @@ async fn a_program_is_believed_by_its_key_alone() {
     let given = server.ask_token(key.client_id, secret, &GRANT).await;
     assert_eq!(given.header("cache-control"), Some("no-store"));
     let given = given.json();
-    // RFC 6749, section 2.3.1: in the form, for clients that cannot send the header.
+    // RFC 6749, section 2.3.1: credentials in the form, for clients that cannot send the header.
     let id = key.client_id.to_string();
     let in_form = [GRANT[0], ("client_id", &id), ("client_secret", secret)];
     assert_eq!(server.client().post("/api/token", &in_form).await.status, 200);
@@ -132,7 +136,7 @@ async fn strangers_who_ask_for_tokens_are_slowed_down_and_fill_nothing() {
     let looked_at = statuses.iter().filter(|status| **status == 401).count();
     assert!((60..120).contains(&looked_at), "{looked_at}");
     assert!(statuses.iter().all(|status| [401, 429].contains(status)));
-    assert_eq!(server.audit().await.len() - before, 20, "the rest of a minute is one line when it is over");
+    assert_eq!(server.audit().await.len() - before, 20, "the rest of a minute becomes one line at its end");
 }
 
 #[tokio::test]
@@ -202,7 +206,7 @@ async fn what_cannot_be_booked_is_said() {
 }
 
 #[tokio::test]
-async fn whose_links_are_taken_away_is_out() {
+async fn a_user_whose_links_are_revoked_is_disconnected() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (guest, client) = server.companion(visit.id, "Gil", "guest").await;
@@ -210,9 +214,9 @@ async fn whose_links_are_taken_away_is_out() {
     let grace = server.sign_in(&server.provider).await;
     let path = format!("/api/appointments/{}/invites/{guest}", visit.id);
     assert_eq!(grace.request(Method::DELETE, &path).send().await.status, 200);
-    assert!(matches!(page.ending().await, Ending::Code(4401)), "within a second");
+    assert!(matches!(page.ending().await, Ending::Code(4401)), "disconnected within a second");
     assert_eq!(client.get(&format!("/api/appointments/{}", visit.id)).await.status, 401);
-    assert_eq!(grace.request(Method::DELETE, &path).send().await.status, 404, "they are nobody of it any more");
+    assert_eq!(grace.request(Method::DELETE, &path).send().await.status, 404, "the user no longer takes part");
 
     let patient = server.client();
     let link = server.link(visit.id).await;
@@ -221,7 +225,7 @@ async fn whose_links_are_taken_away_is_out() {
     assert_eq!(grace.request(Method::DELETE, &path).send().await.status, 200);
     assert_eq!(patient.get(&format!("/api/appointments/{}", visit.id)).await.status, 401);
     let used = link.replace(&server.origin, "");
-    assert_eq!(patient.post(&used, &[]).await.status, 403, "the link is not good again");
+    assert_eq!(patient.post(&used, &[]).await.status, 403, "the link is not valid again");
 }
 
 #[tokio::test]
@@ -238,7 +242,7 @@ async fn eight_people_can_be_in_a_visit() {
     assert_eq!(grace.post_json(&path, &json!({ "name": "Doctor", "role": "provider" })).await.status, 400);
 }
 
-/// A program that signs join tokens.
+/// An integrator that signs join tokens.
 struct Signer {
     pair: Ed25519KeyPair,
     key: NewKey,
@@ -297,28 +301,28 @@ async fn a_link_that_a_program_signed_lets_in_once() {
     let client = server.client();
     let shown = client.get(&format!("/v/{token}")).await;
     assert!(shown.status == 200 && shown.body.contains("Ada Lovelace"), "{}", shown.body);
-    assert_eq!(
-        server.audit().await.len(),
-        before + 1,
-        "to look at it changes nothing; that its page was shown is written down"
-    );
+    assert_eq!(server.audit().await.len(), before + 1, "showing the page changes nothing, but is logged");
     assert_eq!(joins(&client, &token).await, (200, 303));
     Page::open(&server, &client, visit.id).await;
-    assert_eq!(joins(&client, &token).await, (200, 303), "it goes on in its browser");
+    assert_eq!(joins(&client, &token).await, (200, 303), "it works again in the same browser");
     let elsewhere = server.client().open_and_press(&format!("/v/{token}")).await;
-    assert!(elsewhere.location().is_some_and(|to| to.starts_with("/v/")), "nowhere else but by asking");
+    assert!(elsewhere.location().is_some_and(|to| to.starts_with("/v/")), "another device has to ask");
 
     let provider = server.client();
     let token = signer.sign(&header(), &claims(&server, &visit, server.provider.id(), Role::Provider));
-    assert_eq!(joins(&provider, &token).await, (404, 404), "a provider's seat is not a program's to give by default");
+    assert_eq!(
+        joins(&provider, &token).await,
+        (404, 404),
+        "by default an integrator cannot assign the provider's seat"
+    );
     server.operator().trust(signer.key.user, EHR, &signer.jwks("one"), true).await.expect("trusted");
     let joined = provider.open_and_press(&format!("/v/{token}")).await;
     let room = format!("/video-call/provider?appointmentId={}", visit.id);
     assert_eq!(joined.location(), Some(room.as_str()), "{}", joined.body);
     assert_eq!(provider.get(&room).await.status, 200);
-    assert_eq!(provider.get("/account").await.status, 303, "a link is no sign-in");
+    assert_eq!(provider.get("/account").await.status, 303, "a link does not sign in to an account");
 
-    // Whose word it was that let them in, and who came.
+    // The log names the issuer and the user.
     let log = server.audit().await.into_iter().filter(|row| row.action.starts_with("invite."));
     let log: Vec<_> = log.map(|row| (row.action, row.actor, row.subject, row.appointment)).collect();
     let line =
@@ -334,7 +338,7 @@ async fn a_link_that_a_program_signed_lets_in_once() {
 }
 
 #[tokio::test]
-async fn who_came_by_a_join_token_is_out_when_its_program_is_trusted_no_more() {
+async fn users_who_joined_by_token_are_disconnected_when_the_issuer_is_no_longer_trusted() {
     for disabled in [false, true] {
         let server = Server::start().await;
         let signer = Signer::new(&server, EHR).await;
@@ -355,7 +359,7 @@ async fn who_came_by_a_join_token_is_out_when_its_program_is_trusted_no_more() {
 }
 
 #[tokio::test]
-async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
+async fn invalid_join_tokens_are_not_found() {
     let server = Server::start().await;
     let signer = Signer::new(&server, EHR).await;
     let stranger = Signer::new(&server, "https://other.example.org").await;
@@ -381,17 +385,17 @@ async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
     let mut wrong = vec![
         ("another audience", with("aud", json!("https://elsewhere.example.org"))),
         ("another issuer's name", with("iss", json!("https://other.example.org"))),
-        ("nobody's name", with("iss", json!("https://nobody.example.org"))),
+        ("an unknown issuer", with("iss", json!("https://nobody.example.org"))),
         ("another program's booking", with("appointment", json!(theirs.id.to_string()))),
         ("the operator's booking", with("appointment", json!(operators.id.to_string()))),
         ("no booking", with("appointment", json!(Uuid::now_v7().to_string()))),
-        ("somebody who has no part", with("sub", json!(server.other_patient.id().to_string()))),
+        ("a user without access", with("sub", json!(server.other_patient.id().to_string()))),
         ("the other's role", with("role", json!("provider"))),
         ("the other's name", with("sub", json!(grace.to_string()))),
         ("over", with("exp", json!(now))),
-        ("good for too long", with("exp", json!(now + 601))),
-        ("of the future", with("iat", json!(now + 120))),
-        ("no name of its own", with("jti", json!(""))),
+        ("lifetime too long", with("exp", json!(now + 601))),
+        ("issued in the future", with("iat", json!(now + 120))),
+        ("an empty ID", with("jti", json!(""))),
         ("no algorithm", headed(json!({ "alg": "none", "kid": "one" }))),
         ("a shared secret's algorithm", headed(json!({ "alg": "HS256", "kid": "one" }))),
         ("another kind of key's algorithm", headed(json!({ "alg": "ES256", "kid": "one" }))),
@@ -410,7 +414,7 @@ async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
         assert_eq!(joins(&client, &token).await, (404, 404), "{what}");
     }
     assert!(client.cookies().is_empty());
-    // RFC 7519, section 2: a number may have a fraction, and section 4.1.3: several audiences.
+    // RFC 7519: numbers may have a fraction (section 2), and there may be several audiences (section 4.1.3).
     let mut odd = right.clone();
     for field in ["iat", "exp"] {
         odd[field] = json!(right[field].as_f64().expect("a time") + 0.25);
@@ -418,13 +422,13 @@ async fn what_a_program_may_not_sign_is_as_if_it_were_not_there() {
     odd["aud"] = json!([right["aud"], "https://elsewhere.example.org"]);
     odd["jti"] = json!("with-fractions");
     assert_eq!(server.client().get(&format!("/v/{}", signer.sign(&header(), &odd))).await.status, 200);
-    assert_eq!(joins(&client, &good).await, (200, 303), "and nothing was used up");
+    assert_eq!(joins(&client, &good).await, (200, 303), "no failed attempt used up the token");
 
     server.operator().trust(signer.key.user, EHR, &signer.jwks("two"), false).await.expect("trusted");
     let token = signer.sign(&header(), &claims(&server, &visit, ada, Role::Patient));
-    assert_eq!(joins(&server.client(), &token).await, (404, 404), "by a key that is not trusted any more");
+    assert_eq!(joins(&server.client(), &token).await, (404, 404), "the key is no longer trusted");
     server.operator().distrust(signer.key.user, EHR).await.expect("distrusted");
     let renamed = json!({ "alg": "EdDSA", "kid": "two" });
     let token = signer.sign(&renamed, &claims(&server, &visit, ada, Role::Patient));
-    assert_eq!(joins(&server.client(), &token).await, (404, 404), "by nobody who is trusted");
+    assert_eq!(joins(&server.client(), &token).await, (404, 404), "no issuer is trusted");
 }

@@ -33,7 +33,7 @@ fn rosalind() -> Value {
     json!({ "email": "Rosalind@example.org", "email_verified": true })
 }
 
-/// The address on the page between the account and the provider.
+/// Returns the provider's address from the page that links an account.
 pub(crate) fn way_there(page: &str) -> String {
     let address = page.split("href=\"").find(|part| part.starts_with("http")).expect("a way there");
     address.split('"').next().expect("an end").replace("&#38;", "&").replace("&amp;", "&")
@@ -49,7 +49,7 @@ async fn refusals(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn somebody_the_provider_knows_is_let_in_and_stays_who_they_are() {
+async fn a_user_known_to_the_openid_provider_signs_in_and_keeps_their_account() {
     let (provider, server) = clinic().await;
     let client = server.client();
     let page = client.get("/sign-in?next=/account%3Fa=b").await;
@@ -67,17 +67,17 @@ async fn somebody_the_provider_knows_is_let_in_and_stays_who_they_are() {
     assert!(rows.iter().any(|row| row.action == "user.provider_linked"));
     assert!(rows.iter().any(|row| row.action == "session.signed_in" && row.detail.as_deref() == Some("provider")));
 
-    // From then on it is the subject that counts, whatever the address, and with either kind of key.
+    // From then on the user is identified by the subject, whatever the e-mail address, with either signature algorithm.
     provider.sign_with(Signing::Rs256);
     let again = server.client();
     let other = json!({ "email": "ada@example.org", "email_verified": true });
     assert_eq!(provider.sign_in(&again, other).await.status, 303);
     assert!(again.get("/account").await.body.contains("Rosalind Franklin"));
-    assert_eq!(provider.keys_asked(), 1, "what it says of itself is kept");
+    assert_eq!(provider.keys_asked(), 1, "the provider's metadata is cached");
 }
 
 #[tokio::test]
-async fn what_proves_nothing_lets_nobody_in() {
+async fn invalid_id_tokens_are_refused() {
     let (provider, server) = clinic().await;
     let now = server.clock.now().as_millis() / 1_000;
     let with = |name: &str, value: Value| {
@@ -88,9 +88,9 @@ async fn what_proves_nothing_lets_nobody_in() {
     let cases = [
         (Signing::Es256, with("nonce", json!("another")), "nonce"),
         (Signing::Es256, with("nonce", Value::Null), "nonce"),
-        (Signing::Es256, with("aud", json!("somebody else")), "audience"),
-        (Signing::Es256, with("aud", json!(["bedside", "somebody else"])), "audience"),
-        (Signing::Es256, with("azp", json!("somebody else")), "audience"),
+        (Signing::Es256, with("aud", json!("another client")), "audience"),
+        (Signing::Es256, with("aud", json!(["bedside", "another client"])), "audience"),
+        (Signing::Es256, with("azp", json!("another client")), "audience"),
         (Signing::Es256, with("iss", json!("https://evil.example")), "issuer"),
         (Signing::Es256, with("iss", json!(format!("{}/", provider.issuer))), "issuer"),
         (Signing::Es256, with("exp", json!(now - 1)), "expired"),
@@ -111,11 +111,11 @@ async fn what_proves_nothing_lets_nobody_in() {
     let expected: Vec<&str> = cases.iter().map(|(.., code)| *code).collect();
     assert_eq!(refusals(&server).await, expected);
     provider.sign_with(Signing::Es256);
-    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303, "with nothing wrong");
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303, "a valid answer signs in");
 }
 
 #[tokio::test]
-async fn the_way_back_is_good_once_for_the_browser_that_went_and_for_ten_minutes() {
+async fn an_openid_response_is_valid_once_in_its_browser_for_ten_minutes() {
     let (provider, server) = clinic().await;
     let client = server.client();
     let go = async |client: &Client| {
@@ -123,12 +123,12 @@ async fn the_way_back_is_good_once_for_the_browser_that_went_and_for_ten_minutes
         provider.signs_in(sent.location().expect("to the provider"), rosalind())
     };
     let (back, thief) = (go(&client).await, server.client());
-    assert_eq!(thief.get(&back).await.status, 403, "another browser, with nothing begun");
+    assert_eq!(thief.get(&back).await.status, 403, "another browser that started nothing");
     let theirs = go(&thief).await;
-    assert_eq!(client.get(&theirs).await.status, 403, "another's state");
+    assert_eq!(client.get(&theirs).await.status, 403, "another browser's state");
     let before = client.with_same_cookies();
     assert_eq!(client.get(&back).await.status, 303);
-    assert_eq!(before.get(&back).await.status, 403, "a second time, with all that there was");
+    assert_eq!(before.get(&back).await.status, 403, "the response is repeated with all old cookies");
     assert!(!is_signed_in(&before).await && !is_signed_in(&thief).await);
 
     let late = server.client();
@@ -136,7 +136,7 @@ async fn the_way_back_is_good_once_for_the_browser_that_went_and_for_ten_minutes
     server.clock.advance(Duration::from_secs(600));
     assert_eq!(late.get(&back).await.status, 403);
 
-    // A code that the provider has taken already.
+    // An authorization code that the provider has already redeemed.
     let (one, two) = (server.client(), server.client());
     let (first, second) = (go(&one).await, go(&two).await);
     let state = second.split("&state=").nth(1).expect("a state");
@@ -146,7 +146,7 @@ async fn the_way_back_is_good_once_for_the_browser_that_went_and_for_ten_minutes
     assert!(refusals(&server).await.contains(&"code".to_owned()));
 }
 
-/// RFC 9207.
+/// RFC 9207: the issuer in the response.
 #[tokio::test]
 async fn another_providers_answer_is_refused() {
     let (provider, server) = clinic().await;
@@ -164,7 +164,7 @@ async fn another_providers_answer_is_refused() {
     server.clock.advance(Duration::from_secs(3601));
     let other = server.client();
     let back = go(&other).await;
-    assert_eq!(other.get(&back).await.status, 403, "it says that it always names itself");
+    assert_eq!(other.get(&back).await.status, 403, "its metadata says that it always names the issuer");
     let back = go(&other).await;
     assert_eq!(other.get(&format!("{back}&iss={}", provider.issuer)).await.status, 303);
 }
@@ -189,7 +189,7 @@ async fn the_first_time_only_an_account_without_a_way_in_of_its_own_is_found() {
     }
     assert_eq!(server.audit().await.iter().filter(|row| row.action == "user.provider_linked").count(), 0);
 
-    // Who was connected and is shut out since, and another subject with the same address.
+    // A linked account that was disabled, and another subject with the same address.
     let client = server.client();
     assert_eq!(provider.sign_in(&client, rosalind()).await.status, 303);
     let mut another = rosalind();
@@ -201,9 +201,9 @@ async fn the_first_time_only_an_account_without_a_way_in_of_its_own_is_found() {
     assert!(!is_signed_in(&client).await);
 }
 
-/// Some providers say addresses only when they are asked once more.
+/// Some providers return e-mail addresses only from the userinfo endpoint.
 #[tokio::test]
-async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
+async fn an_address_from_userinfo_counts_for_the_same_subject() {
     let (provider, server) = clinic().await;
     let mut person = rosalind();
     for (subject, verified, status) in [("another", true, 403), ("subject-1", false, 403), ("subject-1", true, 303)] {
@@ -214,7 +214,7 @@ async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
         assert_eq!(provider.sign_in(&client, json!({})).await.status, status, "{subject} {verified}");
         assert_eq!(is_signed_in(&client).await, status == 303);
     }
-    // What the token says is not asked for again.
+    // Claims in the ID token are not requested again.
     let mut claims = rosalind();
     (claims["email_verified"], claims["sub"]) = (json!(false), json!("subject-2"));
     add_without_password(&server, "Maria Mitchell", "maria@example.org").await;
@@ -223,16 +223,16 @@ async fn an_address_that_is_said_apart_counts_if_it_is_the_same_persons() {
 }
 
 #[tokio::test]
-async fn somebody_signed_in_connects_their_account_with_their_password() {
+async fn a_signed_in_user_links_the_openid_provider_with_their_password() {
     let (provider, server) = clinic().await;
     let client = server.sign_in(&server.provider).await;
     assert_eq!(client.post("/account/provider", &[("current", "wrong")]).await.status, 403);
     let page = client.post("/account/provider", &[("current", PASSWORD)]).await;
     let address = way_there(&page.body);
-    // Another browser, in which somebody else is signed in, does not get in between.
+    // A browser in which another user is signed in cannot intervene.
     let stranger = server.sign_in(&server.other_provider).await;
     let back = provider.signs_in(&address, json!({ "sub": "grace-elsewhere" }));
-    assert_eq!(stranger.get(&back).await.location(), Some("/"), "they go on as who they are");
+    assert_eq!(stranger.get(&back).await.location(), Some("/"), "their own session is unchanged");
     assert_eq!(server.audit().await.iter().filter(|row| row.action == "user.provider_linked").count(), 0);
     let done = client.get(&back).await;
     assert_eq!(done.location(), Some("/account?done=provider"), "{}", done.body);
@@ -246,7 +246,7 @@ async fn somebody_signed_in_connects_their_account_with_their_password() {
     assert_eq!(provider.sign_in(&server.client(), elsewhere).await.status, 403);
 }
 
-/// Two tabs that a browser restored, and a page of one that is loaded again.
+/// Two tabs restored by a browser, and a reload of one of them.
 #[tokio::test]
 async fn tabs_sign_in_each_by_its_own_answer_and_a_repeated_answer_is_no_attack() {
     let (provider, server) = clinic().await;
@@ -260,20 +260,20 @@ async fn tabs_sign_in_each_by_its_own_answer_and_a_repeated_answer_is_no_attack(
     assert_eq!((first.location(), second.location()), (Some("/account"), Some("/")), "{} {}", first.body, second.body);
     assert!(is_signed_in(&client).await);
     let again = client.get(&backs[0]).await;
-    assert_eq!((again.status, again.location()), (303, Some("/")), "those who are in go on");
+    assert_eq!((again.status, again.location()), (303, Some("/")), "signed-in users stay signed in");
     assert_eq!(refusals(&server).await, Vec::<String>::new());
     let signed_in = server.audit().await.iter().filter(|row| row.action == "session.signed_in").count();
-    assert_eq!(signed_in, 1, "one sign-in, not one a tab");
+    assert_eq!(signed_in, 1, "one session, not one for each tab");
 }
 
-/// On a computer that several people use.
+/// A computer that several people share.
 #[tokio::test]
 async fn after_a_sign_out_the_provider_asks_which_account_and_can_be_signed_out_of() {
     let (provider, server) = clinic().await;
     let client = server.client();
     assert_eq!(provider.sign_in(&client, rosalind()).await.status, 303);
     let left = client.post("/sign-out", &[]).await;
-    let page = client.get(left.location().expect("the sign-in page")).await;
+    let page = client.get(left.location().expect("a redirect to the sign-in page")).await;
     assert!(page.body.contains("You are signed out.") && !page.body.contains("too</a>"), "{}", page.body);
     let sent = client.get("/sign-in/provider").await;
     assert!(sent.location().expect("to the provider").contains("prompt=select_account"));
@@ -290,10 +290,13 @@ async fn after_a_sign_out_the_provider_asks_which_account_and_can_be_signed_out_
 
     assert_eq!(provider.sign_in(&client, rosalind()).await.status, 303);
     let sent = client.with_same_cookies().get("/sign-in/provider").await;
-    assert!(!sent.location().expect("to the provider").contains("prompt="), "after a sign-in it is as before");
+    assert!(
+        !sent.location().expect("to the provider").contains("prompt="),
+        "no prompt is requested after the next sign-in"
+    );
 }
 
-/// Entra sends no `email_verified`.
+/// Microsoft Entra ID sends no `email_verified`.
 #[tokio::test]
 async fn an_address_that_the_provider_says_nothing_about_counts_where_its_domain_is_trusted() {
     let provider = Provider::start().await;
@@ -315,7 +318,7 @@ async fn an_address_that_the_provider_says_nothing_about_counts_where_its_domain
     }
 }
 
-/// ID tokens as real providers write them. What is not needed is not read strictly.
+/// ID tokens as sent by real providers. Claims that are not needed are not parsed strictly.
 #[tokio::test]
 async fn what_real_providers_send_is_read() {
     let (provider, server) = clinic().await;
@@ -419,7 +422,7 @@ async fn a_new_key_of_the_provider_is_found() {
     assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
     assert_eq!(provider.keys_asked(), 2);
     provider.rotate();
-    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403, "not asked again so soon");
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403, "keys are not fetched again so soon");
     assert_eq!(provider.keys_asked(), 2);
 }
 
@@ -432,11 +435,11 @@ async fn a_new_key_under_the_same_name_is_found() {
     assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 303);
     assert_eq!(provider.keys_asked(), 2);
     provider.rotate_under_the_same_name();
-    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403, "not asked again so soon");
+    assert_eq!(provider.sign_in(&server.client(), rosalind()).await.status, 403, "keys are not fetched again so soon");
     assert_eq!(provider.keys_asked(), 2);
 }
 
-/// What it says of itself is read anew each hour; if that fails, what it said before is used.
+/// Metadata is refreshed each hour; if that fails, the previous metadata is used.
 #[tokio::test]
 async fn what_is_known_of_a_provider_stays_in_use_while_it_cannot_be_read_anew() {
     let (provider, server) = clinic().await;
@@ -452,32 +455,36 @@ async fn what_is_known_of_a_provider_stays_in_use_while_it_cannot_be_read_anew()
     assert_eq!(provider.keys_asked(), 2);
     provider.describe(json!({ "issuer": "https://another.example" }));
     server.clock.advance(Duration::from_secs(25 * 60 * 60));
-    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "not for ever");
+    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "cached metadata expires");
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_said_to_be() {
+async fn an_unavailable_openid_provider_is_reported() {
     let (provider, server) = clinic().await;
     provider.set_down(true);
     let client = server.client();
     let down = client.get("/sign-in/provider").await;
     assert!(down.is_page() && down.body.contains("is not responding correctly"), "{}", down.body);
-    assert!(down.body.contains("href=\"/sign-in\""), "a way out: {}", down.body);
-    assert_eq!(client.try_sign_in("ada@example.org", PASSWORD).await.status, 303, "the password goes on");
+    assert!(down.body.contains("href=\"/sign-in\""), "the page links to sign-in: {}", down.body);
+    assert_eq!(
+        client.try_sign_in("ada@example.org", PASSWORD).await.status,
+        303,
+        "signing in with a password still works"
+    );
     provider.set_down(false);
     server.clock.advance(Duration::from_secs(6));
     let sent = server.client();
-    let address = sent.get("/sign-in/provider").await.location().expect("there again").to_owned();
+    let address = sent.get("/sign-in/provider").await.location().expect("a redirect to the provider").to_owned();
     provider.set_down(true);
     let back = sent.get(&provider.signs_in(&address, rosalind())).await;
     assert!(back.is_page() && back.body.contains("is not responding correctly"), "{}", back.body);
 
     let (provider, server) = clinic().await;
     provider.describe(json!({ "issuer": "https://evil.example" }));
-    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "it names itself otherwise");
+    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "its metadata names another issuer");
     let (provider, server) = clinic().await;
     provider.describe(json!({ "authorization_endpoint": "http://evil.example/authorize" }));
-    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "it would send people over http");
+    assert_eq!(server.client().get("/sign-in/provider").await.status, 502, "its authorization endpoint uses http");
 }
 
 #[tokio::test]
@@ -494,10 +501,10 @@ async fn bad_input_is_a_refusal_and_never_a_fault() {
         let mut claims = rosalind();
         claims["sub"] = json!(subject);
         let reply = provider.sign_in(&server.client(), claims).await;
-        assert_eq!(reply.status, 403, "a subject that may not be: {}", reply.body);
+        assert_eq!(reply.status, 403, "an invalid subject: {}", reply.body);
     }
     let client = server.client();
     let sent = client.get("/sign-in/provider?next=//evil.example").await;
     let back = provider.signs_in(sent.location().expect("to the provider"), rosalind());
-    assert_eq!(client.get(&back).await.location(), Some("/"), "nowhere else");
+    assert_eq!(client.get(&back).await.location(), Some("/"), "a redirect only to this site");
 }

@@ -1,4 +1,4 @@
-//! Who was shown what is in the audit log.
+//! Views of personal data are in the audit log.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use bedside_visit::permission::ClinicRole;
 
 use crate::support::{Page, Server, When, soon};
 
-/// Who saw something of the patient's.
+/// Returns the users who viewed the patient's data.
 async fn sights(server: &Server) -> Vec<Option<UserId>> {
     let seen: Vec<_> = server.audit().await.into_iter().filter(|row| row.action == "appointment.viewed").collect();
-    assert!(seen.iter().all(|row| row.subject == Some(server.patient.id())), "whose it was: {seen:?}");
+    assert!(seen.iter().all(|row| row.subject == Some(server.patient.id())), "the log names the patient: {seen:?}");
     seen.into_iter().map(|row| row.actor).collect()
 }
 
 #[tokio::test]
-async fn who_saw_what_is_written_down() {
+async fn views_of_personal_data_are_logged() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (grace, ada) = (server.sign_in(&server.provider).await, server.sign_in(&server.patient).await);
@@ -25,14 +25,14 @@ async fn who_saw_what_is_written_down() {
     for _ in 0..3 {
         assert_eq!(grace.get(&address).await.status, 200);
     }
-    assert_eq!(sights(&server).await, [provider], "once an hour for a session");
+    assert_eq!(sights(&server).await, [provider], "once an hour per session");
     assert_eq!(ada.get(&format!("/video-call/patient?appointmentId={}", visit.id)).await.status, 200);
     assert_eq!(sights(&server).await, [provider, patient]);
-    // From another browser it is another sight.
+    // A view in another session is logged separately.
     assert_eq!(server.sign_in(&server.provider).await.get(&address).await.status, 200);
     assert_eq!(sights(&server).await, [provider, patient, provider]);
 
-    // Who is refused has seen nothing.
+    // A refused request shows nothing.
     assert_eq!(server.sign_in(&server.other_provider).await.get(&address).await.status, 404);
     assert_eq!(sights(&server).await.len(), 3);
     server.clock.advance(Duration::from_secs(20 * 60));
@@ -46,12 +46,12 @@ async fn who_saw_what_is_written_down() {
 
 /// The WebSocket alone shows the whole visit with its messages.
 #[tokio::test]
-async fn who_opens_the_socket_without_its_page_is_written_down() {
+async fn opening_the_websocket_without_its_page_is_logged() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (observer, client) = server.companion(visit.id, "Olga", "observer").await;
     let _page = Page::open(&server, &client, visit.id).await;
-    soon("a line of it", async {
+    soon("an audit line", async {
         while !sights(&server).await.contains(&Some(observer)) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -62,7 +62,7 @@ async fn who_opens_the_socket_without_its_page_is_written_down() {
 }
 
 #[tokio::test]
-async fn who_looked_at_the_list_of_people_is_written_down() {
+async fn views_of_the_list_of_people_are_logged() {
     let server = Server::start().await;
     let dorothy = server.add_clerk("Dorothy Vaughan", "dorothy@example.org", ClinicRole::Admin).await;
     let desk = server.sign_in(&dorothy).await;
@@ -73,10 +73,10 @@ async fn who_looked_at_the_list_of_people_is_written_down() {
     for path in ["/people", "/book", "/api/people", "/people"] {
         assert_eq!(desk.get(path).await.status, 200, "{path}");
     }
-    assert_eq!(looked().await, [Some(dorothy.id())], "once an hour for a session");
+    assert_eq!(looked().await, [Some(dorothy.id())], "once an hour per session");
     let ada = server.sign_in(&server.patient).await;
     assert_eq!(ada.get("/people").await.status, 403);
-    assert_eq!(looked().await.len(), 1, "who is refused has seen nothing");
+    assert_eq!(looked().await.len(), 1, "a refused request shows nothing");
     server.clock.advance(Duration::from_secs(61 * 60));
     assert_eq!(server.sign_in(&dorothy).await.get("/api/people").await.status, 200);
     assert_eq!(looked().await.len(), 2);

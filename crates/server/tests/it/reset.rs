@@ -1,4 +1,4 @@
-//! A new password for somebody who has forgotten theirs.
+//! Resetting a forgotten password.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn ask(client: &Client, email: &str) -> Reply {
     client.post("/sign-in/forgotten", &[("email", email)]).await
 }
 
-/// The link's path.
+/// Returns the link's path.
 fn path(server: &Server, link: &str) -> String {
     link.strip_prefix(&server.origin).expect("a link to this server").to_owned()
 }
@@ -33,7 +33,7 @@ async fn rows(server: &Server, action: &str) -> usize {
     server.audit().await.into_iter().filter(|row| row.action == action).count()
 }
 
-/// Until what is done after the answer is in the log.
+/// Waits until the audit log has this many reset requests, which are handled after the response.
 async fn asked(server: &Server, count: usize) {
     crate::support::soon("the log", async {
         while rows(server, "user.password_reset_asked").await < count {
@@ -63,10 +63,14 @@ async fn a_link_by_mail_sets_a_new_password_once() {
     for part in ["Subject: A new password for Riverside Clinic\r\n", "Auto-Submitted: auto-generated\r\n"] {
         assert!(sent.text.contains(part), "{part}: {}", sent.text);
     }
-    assert!(!sent.text.contains("Hopper") && !sent.text.contains("visit/"), "nothing of people: {}", sent.text);
+    assert!(
+        !sent.text.contains("Hopper") && !sent.text.contains("visit/"),
+        "the mail contains no personal data: {}",
+        sent.text
+    );
     let link = path(&server, &sent.link());
 
-    // A scanner opens it first, and then the person: nothing is used up, and the secret leaves the address.
+    // A mail scanner opens the link first, then the user: it is not used up, and the token is removed from the address.
     server.client().get(&link).await;
     let opened = client.get(&link).await;
     assert_eq!((opened.status, opened.location()), (303, Some("/reset")));
@@ -81,9 +85,13 @@ async fn a_link_by_mail_sets_a_new_password_once() {
     assert_eq!((done.status, done.location()), (303, Some("/sign-in?done=password")), "{}", done.body);
     assert!(client.get("/sign-in?done=password").await.body.contains("Your password has changed."));
 
-    assert_eq!(page.ending().await, Ending::Code(4401), "open pages close");
-    assert_eq!(there.get("/account").await.status, 303, "signed out everywhere");
-    assert_eq!(server.client().try_sign_in("grace@example.org", PASSWORD).await.status, 200, "the old one is none");
+    assert_eq!(page.ending().await, Ending::Code(4401), "open pages are disconnected");
+    assert_eq!(there.get("/account").await.status, 303, "all sessions ended");
+    assert_eq!(
+        server.client().try_sign_in("grace@example.org", PASSWORD).await.status,
+        200,
+        "the old password is not accepted"
+    );
     assert_eq!(server.client().try_sign_in("grace@example.org", NEW).await.status, 303);
     let told = mail.taken(2).await.remove(1);
     assert!(told.text.contains("was changed") && !told.text.contains("://"), "{}", told.text);
@@ -93,7 +101,7 @@ async fn a_link_by_mail_sets_a_new_password_once() {
     assert!(again.get("/reset").await.body.contains("This link no longer works"));
     let refused = set(&again, "another umbrella kettle nine").await;
     assert!(refused.body.contains("This link no longer works"), "{}", refused.body);
-    assert_eq!(server.client().try_sign_in("grace@example.org", NEW).await.status, 303, "nothing has changed");
+    assert_eq!(server.client().try_sign_in("grace@example.org", NEW).await.status, 303, "the password is unchanged");
     assert_eq!(rows(&server, "user.password_reset").await, 1);
 }
 
@@ -119,7 +127,7 @@ async fn unknown_disabled_and_passwordless_get_no_mail_and_the_same_answer() {
         .map(|row| (row.actor, row.subject))
         .collect();
     assert!(asked.contains(&(None, Some(server.patient.id()))) && asked.contains(&(None, None)), "{asked:?}");
-    // Whatever was to be sent would have been: the next mail is another's.
+    // Earlier mails would have arrived by now: the next one is for another user.
     ask(&client, "mary@example.org").await;
     let to: Vec<String> = mail.taken(2).await.into_iter().map(|mail| mail.to).collect();
     assert_eq!(to, ["ada@example.org", "mary@example.org"]);
@@ -140,11 +148,11 @@ async fn a_link_ends_by_time_by_a_newer_one_and_with_the_account() {
         browser.get(link).await;
         browser.get("/reset").await.body.contains("autocomplete=\"new-password\"")
     };
-    assert!(!is_good(&first).await && is_good(&second).await, "the newest alone");
+    assert!(!is_good(&first).await && is_good(&second).await, "only the newest link is valid");
     server.clock.advance(Duration::from_secs(29 * 60));
     assert!(is_good(&second).await);
     server.clock.advance(Duration::from_secs(60));
-    assert!(!is_good(&second).await, "half an hour");
+    assert!(!is_good(&second).await, "a link expires after half an hour");
 
     ask(&client, "ada@example.org").await;
     let third = path(&server, &mail.taken(3).await[2].link());
@@ -173,7 +181,7 @@ async fn the_second_step_outlives_a_new_password() {
     let phone = crate::account::turn_on_second_step(&server, &server.provider).await;
     let client = server.client();
     ask(&client, "grace@example.org").await;
-    // The first mail says that there is a second step now.
+    // The first mail says that two-factor authentication is now on.
     let sent = mail.taken(2).await;
     let link = sent.iter().find(|mail| mail.text.contains("/reset/")).expect("a link").link();
     client.get(&path(&server, &link)).await;
@@ -183,7 +191,7 @@ async fn the_second_step_outlives_a_new_password() {
 }
 
 #[tokio::test]
-async fn nobody_is_flooded_with_links() {
+async fn reset_mails_to_one_user_are_limited() {
     let (_mail, server) = clinic().await;
     for email in ["ada@example.org", "nobody@example.org"] {
         let client = server.client();
@@ -193,7 +201,7 @@ async fn nobody_is_flooded_with_links() {
         let slowed = ask(&client, email).await;
         assert_eq!(slowed.status, 429, "{email}");
     }
-    assert_eq!(server.client().try_sign_in("ada@example.org", PASSWORD).await.status, 303, "signing in goes on");
+    assert_eq!(server.client().try_sign_in("ada@example.org", PASSWORD).await.status, 303, "signing in still works");
 }
 
 #[tokio::test]
@@ -212,7 +220,7 @@ async fn mail_that_is_not_taken_at_once_is_sent_again_and_a_refusal_is_final() {
     assert_eq!(to, ["ada@example.org", "james@example.org"]);
 }
 
-/// What a page promised is kept across a restart, and while the mail server is away.
+/// A promised mail is sent despite a restart, and once the mail server is available again.
 #[tokio::test]
 async fn a_mail_that_was_promised_outlives_a_restart() {
     let (mail, server) = clinic().await;
@@ -225,7 +233,7 @@ async fn a_mail_that_was_promised_outlives_a_restart() {
     assert_eq!(sent.to, "ada@example.org");
     let client = server.client();
     client.get(&path(&server, &sent.link())).await;
-    assert_eq!(set(&client, NEW).await.status, 303, "a link that was made when the mail was sent");
+    assert_eq!(set(&client, NEW).await.status, 303, "the link was created when the mail was sent");
     assert!(mail.taken(2).await[1].text.contains("was changed"));
     crate::support::soon("nothing waits", async {
         while server.store.count_jobs().await.expect("counted") > 0 {

@@ -1,4 +1,4 @@
-//! Stopping and starting the program under people's feet.
+//! Stopping and starting the program during visits.
 
 use bedside::config::{Config, VisitsConfig};
 use bedside_visit::TermsId;
@@ -30,11 +30,11 @@ async fn a_visit_goes_on_after_a_restart_with_what_was_muted_muted() {
     let server = stopping.await.expect("restarted");
 
     let mut provider = Page::open(&server, &grace, visit.id).await;
-    assert_eq!(provider.view.visit, meeting, "the same visit");
+    assert_eq!(provider.view.visit, meeting, "the visit is the same");
     assert!(matches!(provider.view.stage, Stage::Reconnecting { .. }), "{:?}", provider.view.stage);
-    assert!(matches!(provider.view.others[0].presence, Presence::Away { .. }), "their seat is held");
+    assert!(matches!(provider.view.others[0].presence, Presence::Away { .. }), "the patient's seat is held");
     let patient = Page::open(&server, &ada, visit.id).await;
-    assert!(connected(&patient.view), "no click, no sign-in: {:?}", patient.view.stage);
+    assert!(connected(&patient.view), "no click and no sign-in: {:?}", patient.view.stage);
     assert!(!patient.view.you.microphone && patient.view.you.camera);
     provider.until("connected", connected).await;
     let log = server.audit().await;
@@ -69,7 +69,7 @@ async fn what_was_acknowledged_is_there_and_what_was_not_started_is_forgotten() 
     let visit = server.book(When::Now).await;
     let ada = server.sign_in(&server.patient).await;
     let mut patient = Page::open(&server, &ada, visit.id).await;
-    patient.command(Command::SetMedia { microphone: false, camera: false }).await.expect("before coming in");
+    patient.command(Command::SetMedia { microphone: false, camera: false }).await.expect("accepted before entering");
     patient.command(Command::Enter).await.expect("in");
     let entered = patient.view.visit;
     let server = server.restart().await;
@@ -80,7 +80,7 @@ async fn what_was_acknowledged_is_there_and_what_was_not_started_is_forgotten() 
     server.stop().await;
 }
 
-/// SIGTERM: what is under way goes on, nothing new begins.
+/// SIGTERM: active visits go on, but no new ones begin.
 #[tokio::test]
 async fn a_visit_under_way_is_let_end() {
     let server = Server::start().await;
@@ -99,12 +99,12 @@ async fn a_visit_under_way_is_let_end() {
         assert!(matches!(page.other().await, ServerMessage::Stopping { .. }));
     }
     for path in ["/readyz", "/healthz"] {
-        assert_eq!(health.get(path).await.status, 503, "a proxy sends nobody here any more");
+        assert_eq!(health.get(path).await.status, 503, "a load balancer sends no new requests");
     }
-    assert_eq!(health.get("/livez").await.status, 200, "and nothing kills it for that");
+    assert_eq!(health.get("/livez").await.status, 200, "an orchestrator does not kill it");
     assert_eq!(desk.command(Command::Start).await, Err(Refusal::Stopping));
-    patient.command(Command::SetMedia { microphone: false, camera: true }).await.expect("it goes on");
-    provider.command(Command::End).await.expect("until its end");
+    patient.command(Command::SetMedia { microphone: false, camera: true }).await.expect("the visit goes on");
+    provider.command(Command::End).await.expect("the visit can be ended");
     for page in [&mut patient, &mut provider, &mut desk] {
         assert_eq!(page.ending().await, Ending::Code(1012));
     }
@@ -144,7 +144,7 @@ async fn what_was_written_and_agreed_to_outlives_a_restart() {
     let mut patient = Page::open(&server, &ada, visit.id).await;
     assert_eq!(patient.view.messages.len(), 1);
     assert!(patient.view.you.consent.is_some());
-    patient.command_with_id("say-1", say).await.expect("acknowledged, and not said again");
+    patient.command_with_id("say-1", say).await.expect("acknowledged without a second message");
     patient.command(Command::Leave).await.expect("left");
     assert_eq!(patient.view.messages.len(), 1);
     server.stop().await;

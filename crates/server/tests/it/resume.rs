@@ -1,4 +1,4 @@
-//! A page's connection breaks and comes back.
+//! A page's connection breaks and is resumed.
 
 use bedside_visit::signalling::Command;
 use bedside_visit::view::Stage;
@@ -15,29 +15,29 @@ async fn a_page_that_comes_back_hears_what_it_missed() {
     let (room, first, mut provider) = Room::connected().await;
     let patient = Page::open_named(&room.server, &room.ada, room.visit.id, "ada").await;
     drop(first);
-    // The old connection stays open: the network took it, and the server has not noticed.
+    // The old connection is still open: the network failed, and the server has not noticed.
     provider.command(say("Can you hear me?")).await.expect("said");
     provider.command(Command::SetMedia { microphone: false, camera: true }).await.expect("muted");
     let (mut back, beginning) = Page::resume(&patient, &room.server, &room.ada, room.visit.id, "ada").await;
     assert_eq!(beginning, Beginning::Resumed);
-    back.until("what was said", |view| view.messages.len() == 1 && !view.others[0].microphone).await;
+    back.until("the missed changes", |view| view.messages.len() == 1 && !view.others[0].microphone).await;
     let mut old = patient;
     assert_eq!(old.ending().await, Ending::Code(4001));
     provider.command(say("Yes?")).await.expect("said");
-    assert!(connected(&provider.view), "nobody saw a gap: {:?}", provider.view.stage);
+    assert!(connected(&provider.view), "the other participant saw no gap: {:?}", provider.view.stage);
 
-    // And when the server has noticed.
+    // The server has noticed the failure.
     drop(back);
     provider.until("the gap", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
     let again = Page::open_named(&room.server, &room.ada, room.visit.id, "ada").await;
-    assert_eq!(again.view.messages.len(), 2, "without a number it is the whole state");
+    assert_eq!(again.view.messages.len(), 2, "without a number the page gets the whole state");
     provider.until("the patient", connected).await;
     let moves = room.story().await.into_iter().filter(|line| line == "patient seat_moved").count();
-    assert_eq!(moves, 1, "coming back is not moving: only the first page of the test moved");
+    assert_eq!(moves, 1, "reconnecting is not moving: only the first page of the test moved");
 }
 
 #[tokio::test]
-async fn of_several_attempts_only_the_one_that_knocks_is_the_page() {
+async fn of_several_connection_attempts_only_the_chosen_one_is_the_page() {
     let (room, first, _provider) = Room::connected().await;
     let mut patient = Page::open_named(&room.server, &room.ada, room.visit.id, "ada").await;
     drop(first);
@@ -49,7 +49,7 @@ async fn of_several_attempts_only_the_one_that_knocks_is_the_page() {
     patient.command(say("Am I still here?")).await.expect("said");
     drop(silent);
     patient.command(say("And now?")).await.expect("said");
-    let page = chosen.knock().await;
+    let page = chosen.choose().await;
     assert!(connected(&page.view));
     assert_eq!(page.view.messages.len(), 2);
     assert_eq!(patient.ending().await, Ending::Code(4001));

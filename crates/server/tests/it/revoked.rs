@@ -1,4 +1,4 @@
-//! What remains of somebody whose right was taken away: nothing, whatever their page does.
+//! After a user's access is revoked they receive no media, whatever their page does.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use crate::room::{Room, connected};
 use crate::support::Page;
 use crate::support::call::{Call, Transport, now, speak_until};
 
-/// What the page of the person does when they are removed.
+/// What the user's page does when they are removed.
 #[derive(Debug, Clone, Copy)]
 enum Doing {
-    /// It is connected, and reads.
+    /// It is connected and reads.
     Open,
-    /// Its WebSocket was cut without a close frame; its media goes on.
+    /// Its WebSocket was cut without a close frame; its media connection stays up.
     Cut,
-    /// It is connected, and reads nothing.
+    /// It is connected, but does not read.
     Frozen,
 }
 
-/// How the right is taken away.
+/// How access is revoked.
 #[derive(Debug, Clone, Copy)]
 enum Removal {
-    /// The provider takes the guest's links away.
+    /// The provider revokes the guest's links.
     ByProvider,
-    /// An administrator disables the person.
+    /// An administrator disables the user.
     Disabled,
 }
 
-/// Media that arrives is at most this late: the server checks every 400 ms.
+/// Maximum delay until media stops: the server checks every 400 ms.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 async fn removed_person_hears_nothing(transport: Transport, doing: Doing, removal: Removal) {
@@ -48,7 +48,7 @@ async fn removed_person_hears_nothing(transport: Transport, doing: Doing, remova
             drop(page);
             // The server notices, and holds the seat.
             let before = listener.heard;
-            speak_until(&mut [&mut speaker, &mut listener], "more sound", |calls| calls[1].heard > before + 30).await;
+            speak_until(&mut [&mut speaker, &mut listener], "more audio", |calls| calls[1].heard > before + 30).await;
             None
         }
     };
@@ -60,7 +60,7 @@ async fn removed_person_hears_nothing(transport: Transport, doing: Doing, remova
         Removal::Disabled => room.server.disable(guest).await,
     }
     let removed = now();
-    speak_until(&mut [&mut speaker, &mut listener], "a second", |_| now() > removed + AT_ONCE).await;
+    speak_until(&mut [&mut speaker, &mut listener], "one second", |_| now() > removed + AT_ONCE).await;
     let at_the_end = listener.heard;
     speak_until(&mut [&mut speaker, &mut listener], "another", |_| now() > removed + 2 * AT_ONCE).await;
     assert_eq!(listener.heard, at_the_end, "{transport:?} {doing:?} {removal:?}");

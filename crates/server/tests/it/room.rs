@@ -1,4 +1,4 @@
-//! A visit with everything it needs.
+//! A visit with a server and signed-in users.
 
 use bedside_visit::signalling::Command;
 use bedside_visit::view::{Stage, View};
@@ -6,7 +6,7 @@ use bedside_visit::{Appointment, AppointmentStatus};
 
 use crate::support::{Client, Page, Server, When};
 
-/// A clinic with an appointment that is due, and a browser for each of its people.
+/// A clinic with an appointment that is due, and a signed-in browser for each participant.
 pub(crate) struct Room {
     pub(crate) server: Server,
     pub(crate) visit: Appointment,
@@ -31,7 +31,7 @@ impl Room {
         Page::open(&self.server, &self.grace, self.visit.id).await
     }
 
-    /// Both in and connected.
+    /// Opens both pages and connects them.
     pub(crate) async fn connected() -> (Self, Page, Page) {
         let room = Self::new().await;
         let (mut patient, mut provider) = (room.patient().await, room.provider().await);
@@ -46,7 +46,7 @@ impl Room {
         self.server.status(self.visit.id).await
     }
 
-    /// What happened in the visit, as the audit log has it: who (patient, provider or time) and what.
+    /// Returns the events of the visit in the audit log: the actor (patient, provider or time) and the action.
     pub(crate) async fn story(&self) -> Vec<String> {
         let rows = self.server.audit().await.into_iter().filter(|row| row.action.starts_with("visit."));
         rows.map(|row| {
@@ -56,7 +56,7 @@ impl Room {
                 None => "time",
                 Some(actor) if actor == self.server.patient.id() => "patient",
                 Some(actor) if actor == self.server.provider.id() => "provider",
-                Some(other) => panic!("who is {other}?"),
+                Some(other) => panic!("unknown actor {other}"),
             };
             format!("{who} {}", row.action.trim_start_matches("visit."))
         })

@@ -1,4 +1,4 @@
-//! Seats: one a person, held through drops, and closed by the calendar.
+//! Seats: one for each participant, held through disconnects until the visit's time is over.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ async fn a_second_tab_takes_the_seat_over() {
     assert_eq!(first.other().await, ServerMessage::Moved);
     assert_eq!(first.ending().await, Ending::Code(4000));
     assert!(connected(&second.view), "{:?}", second.view.stage);
-    assert!(!second.view.you.microphone, "a new page widens nothing");
-    provider.until("nothing else", |view| connected(view) && !view.others[0].microphone).await;
+    assert!(!second.view.you.microphone, "a new page does not unmute");
+    provider.until("the mute to stay", |view| connected(view) && !view.others[0].microphone).await;
     assert_eq!(room.story().await.iter().filter(|line| *line == "patient seat_moved").count(), 1);
 }
 
-/// Every tab that a patient opened in doubt: one of them is answered.
+/// A patient opened many tabs: exactly one has the seat.
 #[tokio::test]
 async fn of_many_tabs_one_has_the_seat() {
     let room = Room::new().await;
@@ -62,10 +62,14 @@ async fn a_dropped_page_keeps_its_seat_and_its_mute() {
     drop(patient);
     provider.until("reconnecting", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
     let patient = room.patient().await;
-    assert!(connected(&patient.view), "no click: {:?}", patient.view.stage);
+    assert!(connected(&patient.view), "no click is needed: {:?}", patient.view.stage);
     assert!(!patient.view.you.microphone && patient.view.you.camera);
     provider.until("connected", connected).await;
-    assert_eq!(room.story().await.last().map(String::as_str), Some("patient media_changed"), "a drop is no event");
+    assert_eq!(
+        room.story().await.last().map(String::as_str),
+        Some("patient media_changed"),
+        "a disconnect is not logged"
+    );
 }
 
 #[tokio::test]
@@ -79,13 +83,13 @@ async fn a_seat_is_held_for_ten_minutes() {
     assert!(room.story().await.contains(&"time seat_expired".to_owned()));
     let mut patient = room.patient().await;
     assert!(matches!(patient.view.stage, Stage::Left { .. }));
-    patient.command(Command::Rejoin).await.expect("the door stays open");
+    patient.command(Command::Rejoin).await.expect("rejoining is still possible");
     provider.until("connected", connected).await;
 }
 
-/// Whoever signs out may come back, and is waited for; whoever is taken out is not.
+/// Users who sign out may return, and their seat is held; the seat of removed users is not.
 #[tokio::test]
-async fn who_is_taken_out_of_a_visit_has_left_it() {
+async fn a_removed_participant_has_left_the_visit() {
     let (room, mut patient, mut provider) = Room::connected().await;
     let (ines, client) = room.server.companion(room.visit.id, "Ines", "interpreter").await;
     let mut interpreter = Page::open(&room.server, &client, room.visit.id).await;
@@ -112,11 +116,11 @@ async fn a_visit_that_everyone_forgot_ends() {
     room.server.clock.advance(Duration::from_secs(11 * 60));
     provider.command(MUTED).await.expect("anything");
     provider.until("over", |view| matches!(view.stage, Stage::Ended { reason: EndReason::Abandoned, .. })).await;
-    assert_eq!(room.status().await, AppointmentStatus::Fulfilled, "they did meet");
+    assert_eq!(room.status().await, AppointmentStatus::Fulfilled, "the patient and the provider met");
 }
 
 #[tokio::test]
-async fn a_cancelled_appointment_lets_nobody_in_again() {
+async fn a_cancelled_appointment_cannot_be_rejoined() {
     let room = Room::new().await;
     let mut patient = room.patient().await;
     patient.command(Command::Enter).await.expect("in the waiting room");
@@ -127,21 +131,21 @@ async fn a_cancelled_appointment_lets_nobody_in_again() {
         let again = Page::try_open(&room.server, client, &path, Some(&room.server.origin)).await;
         assert_eq!(again.err(), Some(Refused::Ended(Ending::Code(4403))));
     }
-    assert_eq!(room.status().await, AppointmentStatus::Cancelled, "cancelled stays cancelled");
+    assert_eq!(room.status().await, AppointmentStatus::Cancelled, "the status remains cancelled");
 }
 
 #[tokio::test]
-async fn when_the_door_closes_those_inside_finish_and_nobody_comes_in() {
+async fn after_the_join_window_participants_finish_and_no_new_ones_join() {
     let (room, mut patient, mut provider) = Room::connected().await;
     let closed = Duration::from_secs(5 * 3600);
     room.server.clock.advance(closed);
-    // Nine idle hours are too long for a sign-in; the provider signs in again and is too late.
+    // Nine idle hours exceed the lifetime of a session; the provider signs in again, too late to join.
     let path = format!("/api/appointments/{}/signalling", room.visit.id);
     room.grace.sign_in(&room.server.provider).await;
     let late = Page::try_open(&room.server, &room.grace, &path, Some(&room.server.origin)).await;
     assert_eq!(late.err(), Some(Refused::Ended(Ending::Code(4403))));
     patient.send_text(r#"{"type":"command","id":"x","command":{"name":"leave"}}"#).await;
-    assert_eq!(patient.ending().await, Ending::Code(4401), "a link's session ends with the door");
+    assert_eq!(patient.ending().await, Ending::Code(4401), "a link's session ends with the visit's time");
     provider.send_text(r#"{"type":"command","id":"x","command":{"name":"end"}}"#).await;
     assert_eq!(provider.ending().await, Ending::Code(4401));
 }

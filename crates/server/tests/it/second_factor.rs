@@ -1,4 +1,4 @@
-//! A second factor that the clinic requires: who has none sets one up before they are in.
+//! A required second factor: staff without one enroll before they are signed in.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn is_signed_in(client: &Client) -> bool {
     client.get("/account").await.status == 200
 }
 
-/// Somebody with a password and nothing else gave it, and sees what they are to set up.
+/// Signs in with the password of a user without a second factor, and returns what they are shown to enroll.
 async fn begins(server: &Server, email: &str, password: &str) -> (Client, Phone) {
     let client = server.client();
     let reply = client.try_sign_in(email, password).await;
@@ -43,7 +43,7 @@ async fn begins(server: &Server, email: &str, password: &str) -> (Client, Phone)
     (client, phone)
 }
 
-/// The page on which they set it up, and the phone that scans it.
+/// Returns the authenticator app that scans the enrollment page.
 async fn sees_it(client: &Client) -> Phone {
     let page = client.get("/sign-in/code").await.body;
     assert!(page.contains(WHY) && page.contains("action=\"/sign-in/code\""), "{page}");
@@ -54,7 +54,7 @@ async fn gives(client: &Client, code: &str) -> Reply {
     client.post("/sign-in/code", &[("code", code)]).await
 }
 
-/// Somebody who has set it up, and is in.
+/// Enrolls a user, who is then signed in.
 async fn sets_up(server: &Server, account: &Account) -> (Client, Phone) {
     let (client, phone) = begins(server, &account.email, PASSWORD).await;
     let done = gives(&client, &phone.shows(server, 0)).await;
@@ -67,7 +67,7 @@ async fn actions(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whoever_works_here_sets_a_second_step_up_before_they_are_in() {
+async fn staff_set_up_a_second_factor_before_they_are_signed_in() {
     let server = clinic().await;
     let booked = server.add_person("Booked as a provider", Some("booked@example.org")).await;
     server.book_for(&server.patient.person, &booked.person, When::Later).await;
@@ -84,16 +84,16 @@ async fn whoever_works_here_sets_a_second_step_up_before_they_are_in() {
         let (phone, next) = (Phone::scan(&page), hidden(&page, "next"));
         assert!(!page.contains("name=\"sealed\"") && !page.contains("type=\"password\""), "{page}");
         let (now, code) = (server.clock.now(), phone.shows(&server, 0));
-        assert_eq!(sees_it(&client).await.shows_at(now, 0), phone.shows_at(now, 0), "nothing to scan anew");
+        assert_eq!(sees_it(&client).await.shows_at(now, 0), phone.shows_at(now, 0), "the secret to scan is unchanged");
         let wrong = gives(&client, "000000").await;
         assert!(wrong.status == 200 && wrong.body.contains("That code does not work"), "{}", wrong.body);
-        assert_eq!(Phone::scan(&wrong.body).shows_at(now, 0), phone.shows_at(now, 0), "nor now");
+        assert_eq!(Phone::scan(&wrong.body).shows_at(now, 0), phone.shows_at(now, 0), "the secret is still unchanged");
         let fields = [("code", &*code), ("next", "/account?a=b")];
         let done = client.post("/sign-in/code", &fields).await;
         assert_eq!((done.location(), next.as_str()), (Some("/account?a=b"), "/account?a=b"), "{}", done.body);
         assert!(is_signed_in(&client).await && !client.cookies().contains_key("bedside-waiting"));
 
-        // From then on it is asked for, and the code that turned it on is used up.
+        // From then on a code is required, and the code that confirmed the enrollment is used up.
         let again = server.client();
         assert_eq!(again.try_sign_in(&account.email, PASSWORD).await.location(), Some("/sign-in/code"));
         assert!(again.get("/sign-in/code").await.body.contains("<h1>Your code</h1>"));
@@ -115,7 +115,7 @@ async fn a_patient_is_asked_for_nothing_more() {
     let client = server.sign_in(&server.patient).await;
     assert!(is_signed_in(&client).await);
     server.client().join_by_link(&server.link(visit.id).await).await;
-    // Who wants a second step may have one, and may turn it off.
+    // Patients may turn two-factor authentication on and off.
     crate::account::turn_on_second_step(&server, &server.patient).await;
     let removed = client.post("/account/second-step/remove", &[("current", PASSWORD)]).await;
     assert_eq!(removed.location(), Some("/account?done=second-step-removed"), "{}", removed.body);
@@ -123,7 +123,7 @@ async fn a_patient_is_asked_for_nothing_more() {
 }
 
 #[tokio::test]
-async fn the_secret_is_the_servers_to_choose_and_the_first_one_counts() {
+async fn the_server_chooses_the_totp_secret_and_the_first_one_counts() {
     let server = clinic().await;
     let patients = server.sign_in(&server.patient).await.get("/account/second-step").await.body;
     let (owner, phone) = begins(&server, "grace@example.org", PASSWORD).await;
@@ -135,7 +135,7 @@ async fn the_secret_is_the_servers_to_choose_and_the_first_one_counts() {
     }
     assert_eq!(gives(&owner, &phone.shows(&server, 0)).await.location(), Some("/"));
 
-    assert_eq!(thief.get("/sign-in/code").await.location(), Some("/sign-in"), "there is one by now");
+    assert_eq!(thief.get("/sign-in/code").await.location(), Some("/sign-in"), "a second factor exists by now");
     assert_eq!(gives(&thief, &other.shows(&server, 0)).await.location(), Some("/sign-in"));
     assert!(!is_signed_in(&thief).await);
     assert_eq!(actions(&server).await.iter().filter(|action| *action == "user.second_step_added").count(), 1);
@@ -152,13 +152,13 @@ async fn first_codes_cannot_be_tried_one_after_the_other() {
         assert_eq!(gives(&client, "000000").await.status, 200);
     }
     let late = gives(&client, &phone.shows(&server, 0)).await;
-    assert_eq!(late.location(), Some("/sign-in"), "from the beginning");
+    assert_eq!(late.location(), Some("/sign-in"), "sign-in starts over");
     assert!(!is_signed_in(&client).await);
     let done = actions(&server).await;
     assert_eq!(done.iter().filter(|action| *action == "session.second_step_failed").count(), 5, "{done:?}");
     assert!(!done.contains(&"user.second_step_added".to_owned()), "{done:?}");
 
-    // To begin again and again is slowed down as if the password were wrong, until a code was right.
+    // Starting over again and again is delayed like wrong passwords, until a code was right.
     let mut again = client.try_sign_in("grace@example.org", PASSWORD).await;
     for _ in 0..9 {
         again = client.try_sign_in("grace@example.org", PASSWORD).await;
@@ -166,17 +166,21 @@ async fn first_codes_cannot_be_tried_one_after_the_other() {
     assert_eq!(again.status, 429);
     server.clock.advance(Duration::from_secs(15 * 60));
     sets_up(&server, &server.provider).await;
-    assert_eq!(client.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"), "forgotten");
+    assert_eq!(
+        client.try_sign_in("grace@example.org", PASSWORD).await.location(),
+        Some("/sign-in/code"),
+        "the delay is reset"
+    );
 }
 
-/// Codes of one account are slowed down however often the sign-in begins anew, and its owner is told.
+/// Codes of one account are delayed however often sign-in starts over, and its owner is notified.
 #[tokio::test]
 async fn the_owner_hears_of_many_wrong_codes_and_more_are_slowed_down() {
     let mail = MailServer::start().await;
     let config = mail.config();
     let server = clinic_with(|all| all.mail = Some(config)).await;
     let (_, phone) = sets_up(&server, &server.provider).await;
-    assert_eq!(mail.taken(1).await.len(), 1, "about the set-up");
+    assert_eq!(mail.taken(1).await.len(), 1, "the mail about the enrollment");
     let mut answers = Vec::new();
     for _ in 0..3 {
         let client = server.client();
@@ -185,7 +189,7 @@ async fn the_owner_hears_of_many_wrong_codes_and_more_are_slowed_down() {
             answers.push(gives(&client, "000000").await.status);
         }
     }
-    assert_eq!(answers.split_off(11), [429; 4], "from the twelfth on");
+    assert_eq!(answers.split_off(11), [429; 4], "delayed from the twelfth on");
     assert_eq!(answers, [200; 11]);
     let told = mail.taken(2).await;
     assert_eq!(told.len(), 2);
@@ -194,11 +198,11 @@ async fn the_owner_hears_of_many_wrong_codes_and_more_are_slowed_down() {
     server.clock.advance(Duration::from_secs(61));
     let owner = server.client();
     assert_eq!(owner.try_sign_in("grace@example.org", PASSWORD).await.location(), Some("/sign-in/code"));
-    assert_eq!(gives(&owner, &phone.shows(&server, 0)).await.location(), Some("/"), "the right one, after a minute");
+    assert_eq!(gives(&owner, &phone.shows(&server, 0)).await.location(), Some("/"), "the right code after a minute");
 }
 
 #[tokio::test]
-async fn what_was_begun_is_over_after_a_quarter_of_an_hour_and_with_the_account() {
+async fn a_pending_sign_in_ends_after_a_quarter_of_an_hour_and_with_the_account() {
     let server = clinic().await;
     let (client, phone) = begins(&server, "grace@example.org", PASSWORD).await;
     server.clock.advance(Duration::from_secs(14 * 60));
@@ -229,17 +233,17 @@ async fn a_new_password_by_mail_does_not_get_around_it() {
     assert!(!is_signed_in(&client).await);
 
     let late = gives(&thief, &others.shows(&server, 0)).await;
-    assert_eq!(late.location(), Some("/sign-in"), "what the old password began is over");
+    assert_eq!(late.location(), Some("/sign-in"), "the sign-in with the old password has ended");
     let (owner, phone) = begins(&server, "grace@example.org", NEW).await;
     assert!(!is_signed_in(&owner).await);
     assert_eq!(gives(&owner, &phone.shows(&server, 0)).await.location(), Some("/"));
-    // One about the password, and one about the second step.
+    // One about the password and one about two-factor authentication.
     let told: Vec<String> = mail.taken(3).await.into_iter().map(|mail| mail.text).collect();
     assert!(told.iter().any(|text| text.contains("Two-factor authentication was turned on")), "{told:?}");
 }
 
 #[tokio::test]
-async fn what_the_old_password_began_is_over_with_it() {
+async fn a_new_password_ends_pending_sign_ins() {
     let server = clinic().await;
     let (owner, phone) = sets_up(&server, &server.provider).await;
     let begun = server.client();
@@ -260,7 +264,7 @@ async fn while_it_is_required_it_cannot_be_turned_off() {
     assert!(wrong.status == 403 && wrong.body.contains("Wrong password"), "{}", wrong.body);
     let refused = client.post("/account/second-step/remove", &[("current", PASSWORD)]).await;
     assert!(refused.status == 403 && refused.body.contains(WHY), "{}", refused.body);
-    assert!(refused.body.contains("href=\"/account\""), "a way back: {}", refused.body);
+    assert!(refused.body.contains("href=\"/account\""), "a link back: {}", refused.body);
     let again = server.client();
     again.try_sign_in("grace@example.org", PASSWORD).await;
     assert_eq!(gives(&again, &phone.shows(&server, 30)).await.location(), Some("/"), "nothing has changed");
@@ -273,27 +277,31 @@ async fn while_it_is_required_it_cannot_be_turned_off() {
 }
 
 #[tokio::test]
-async fn who_has_lost_their_phone_sets_it_up_anew() {
+async fn a_user_who_lost_their_phone_enrolls_again() {
     let server = clinic().await;
     let (_, lost) = sets_up(&server, &server.provider).await;
     let waits = server.client();
     waits.try_sign_in("grace@example.org", PASSWORD).await;
     server.operator().forget_second_step("grace@example.org").await.expect("forgotten");
-    assert_eq!(gives(&waits, &lost.shows(&server, 30)).await.location(), Some("/sign-in"), "it is good for nothing");
+    assert_eq!(
+        gives(&waits, &lost.shows(&server, 30)).await.location(),
+        Some("/sign-in"),
+        "the lost phone's code is not accepted"
+    );
     let (client, phone) = begins(&server, "grace@example.org", PASSWORD).await;
     assert_eq!(gives(&client, &lost.shows(&server, 30)).await.status, 200);
     assert_eq!(gives(&client, &phone.shows(&server, 0)).await.location(), Some("/"));
 }
 
 #[tokio::test]
-async fn a_passkey_is_enough_and_the_password_beside_it_is_not() {
+async fn a_passkey_satisfies_the_requirement_and_a_password_alone_does_not() {
     let server = clinic().await;
     let (client, _) = sets_up(&server, &server.provider).await;
     let mut device = Authenticator::new(&server.origin);
     passkeys::add(&client, &mut device, "Laptop").await;
     server.operator().forget_second_step("grace@example.org").await.expect("forgotten");
 
-    // With the password alone nobody sets up another factor.
+    // The password alone does not allow enrolling another factor.
     let thief = server.client();
     let sent = thief.try_sign_in("grace@example.org", PASSWORD).await;
     assert_eq!(sent.location(), Some("/sign-in?done=use-passkey&next=/"), "{}", sent.body);
@@ -304,16 +312,19 @@ async fn a_passkey_is_enough_and_the_password_beside_it_is_not() {
     assert!(is_signed_in(&thief).await);
 
     server.operator().forget_passkeys("grace@example.org").await.expect("forgotten");
-    assert!(!is_signed_in(&thief).await && !is_signed_in(&client).await, "what the device opened is over");
+    assert!(
+        !is_signed_in(&thief).await && !is_signed_in(&client).await,
+        "sessions started with the removed passkey have ended"
+    );
     assert_eq!(passkeys::sign_in(&server.client(), &mut device).await.status, 403);
     let rows = server.audit().await;
-    let removed = rows.iter().find(|row| row.action == "user.passkey_removed").expect("it is written down");
+    let removed = rows.iter().find(|row| row.action == "user.passkey_removed").expect("an audit line");
     assert_eq!((removed.subject, removed.detail.as_deref()), (Some(server.provider.id()), Some("operator")));
     sets_up(&server, &server.provider).await;
 }
 
 #[tokio::test]
-async fn who_comes_from_a_provider_that_asked_for_one_factor_sets_up_another() {
+async fn a_single_factor_openid_sign_in_requires_a_second_factor() {
     let provider = Provider::start().await;
     let config = provider.config();
     let server = clinic_with(|all| all.oidc = Some(config)).await;
@@ -325,7 +336,7 @@ async fn who_comes_from_a_provider_that_asked_for_one_factor_sets_up_another() {
 
     let strong = server.client();
     assert_eq!(provider.sign_in(&strong, json!({ "amr": ["pwd", "mfa"] })).await.location(), Some("/"));
-    assert!(is_signed_in(&strong).await, "the provider asked for two");
+    assert!(is_signed_in(&strong).await, "the provider required two factors");
     let plain = server.client();
     assert_eq!(provider.sign_in(&plain, json!({ "amr": ["pwd"] })).await.location(), Some("/sign-in/code"));
     assert!(!is_signed_in(&plain).await);
@@ -333,7 +344,7 @@ async fn who_comes_from_a_provider_that_asked_for_one_factor_sets_up_another() {
     assert_eq!(gives(&plain, &phone.shows(&server, 0)).await.location(), Some("/"));
     assert!(is_signed_in(&plain).await);
 
-    // What was begun ends with the connection.
+    // A pending sign-in ends when the account is unlinked.
     server.operator().forget_second_step("grace@example.org").await.expect("forgotten");
     let begun = server.client();
     provider.sign_in(&begun, json!({ "amr": ["pwd"] })).await;
@@ -343,7 +354,7 @@ async fn who_comes_from_a_provider_that_asked_for_one_factor_sets_up_another() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_when_it_becomes_required_is_asked_the_next_time() {
+async fn signed_in_users_are_asked_at_their_next_sign_in_once_it_is_required() {
     let mut server = Server::start().await;
     let client = server.sign_in(&server.provider).await;
     server.config.sign_in.second_factor = SecondFactor::Required;

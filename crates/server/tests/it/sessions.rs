@@ -1,4 +1,4 @@
-//! The life of a session: its cookie, its end, and who shares a browser.
+//! The lifecycle of sessions: cookies, expiry, and several users in one browser.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::support::{Ending, PASSWORD, Page, Refused, Reply, Server, When};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// But for how long it lives. Of a link's the name is cut where the link's own part begins.
+/// Returns a cookie's name and its attributes without `Max-Age`. The name of a link's cookie is cut before its unique
+/// part.
 fn attributes(reply: &Reply) -> Vec<String> {
     let cookie = reply.header("set-cookie").expect("a cookie");
     let parts = cookie.split("; ").skip(1).filter(|part| !part.starts_with("Max-Age"));
@@ -48,7 +49,7 @@ async fn over_https_cookies_are_bound_to_the_host_and_never_in_clear() {
     let reply = server.client().get(&link.replace(&server.origin, "")).await;
     assert_eq!(attributes(&reply), ["__Host-bedside-visit-", "HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
 
-    // A cookie that a neighbour on plain http could have planted is none of ours.
+    // A cookie without the prefix is ignored: another service on plain HTTP could have set it.
     let token = client.cookies().remove("__Host-bedside-session").expect("signed in");
     let planted = server.client();
     planted.set_cookie("bedside-session", &token);
@@ -66,17 +67,17 @@ async fn signing_out_ends_the_session_here_and_everywhere() {
 
     let reply = client.post("/sign-out", &[]).await;
     assert_eq!((reply.status, reply.location()), (303, Some("/sign-in?done=signed-out")));
-    assert!(client.cookies().is_empty(), "the browser forgets it");
-    assert_eq!(page.ending().await, Ending::Code(4401), "open pages close");
-    assert_eq!(copy.get("/").await.location(), Some("/sign-in"), "and the server knows it no more");
+    assert!(client.cookies().is_empty(), "the browser deletes the cookie");
+    assert_eq!(page.ending().await, Ending::Code(4401), "open pages are disconnected");
+    assert_eq!(copy.get("/").await.location(), Some("/sign-in"), "the server has deleted the session");
     let path = format!("/api/appointments/{}/signalling", visit.id);
     let again = Page::try_open(&server, &copy, &path, Some(&server.origin)).await;
     assert_eq!(again.err(), Some(Refused::Ended(Ending::Code(4401))));
 }
 
-/// Not by this program's hand: as `bedside user disable` does it while it runs.
+/// The user is disabled by another process, like `bedside user disable` while the program runs.
 #[tokio::test]
-async fn whoever_is_shut_out_is_out_at_once() {
+async fn a_disabled_user_is_disconnected_immediately() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
@@ -89,12 +90,12 @@ async fn whoever_is_shut_out_is_out_at_once() {
     let mut transaction = server.store.begin().await.expect("begun");
     transaction.update_disabled(server.patient.id(), Some(server.clock.now())).await.expect("done");
     transaction.commit().await.expect("committed");
-    // Without a word of theirs, and long before their session would be looked at anyway.
+    // The page sends nothing, and its session would be checked only much later.
     assert_eq!(timeout(Duration::from_secs(5), patient.ending()).await, Ok(Ending::Code(4401)));
     assert_eq!(ada.get("/").await.location(), Some("/sign-in"));
-    // Their seat is held: a mistake can be taken back.
+    // The seat is held, because disabling a user can be undone.
     provider.until("an empty seat", |view| matches!(view.stage, Stage::Reconnecting { .. })).await;
-    provider.command(Command::End).await.expect("the other one goes on");
+    provider.command(Command::End).await.expect("the other participant's visit goes on");
 }
 
 #[tokio::test]
@@ -105,7 +106,7 @@ async fn signing_out_leaves_other_browsers_alone() {
     let mut page = Page::open(&server, &two, visit.id).await;
     one.post("/sign-out", &[]).await;
     assert_eq!(two.get("/").await.status, 200);
-    page.command(Command::Start).await.expect("still theirs");
+    page.command(Command::Start).await.expect("the other session is still valid");
 }
 
 #[tokio::test]
@@ -123,12 +124,12 @@ async fn a_session_from_before_signing_in_is_worth_nothing_after() {
     client.set_cookie("bedside-session", &planted);
     client.sign_in(&server.patient).await;
     let first = client.cookies();
-    assert_ne!(first["bedside-session"], planted, "the server draws it");
+    assert_ne!(first["bedside-session"], planted, "the server generates the token");
 
     let old = client.with_same_cookies();
     client.sign_in(&server.provider).await;
-    assert_ne!(client.cookies(), first, "and draws it anew at every sign-in");
-    assert_eq!(old.get("/").await.status, 303, "the old one has ended");
+    assert_ne!(client.cookies(), first, "every sign-in generates a new token");
+    assert_eq!(old.get("/").await.status, 303, "the old session has ended");
 }
 
 #[tokio::test]
@@ -137,7 +138,7 @@ async fn a_sign_in_ends_after_half_an_hour_unused() {
     let client = server.sign_in(&server.patient).await;
     for _ in 0..3 {
         server.clock.advance(29 * MINUTE);
-        assert_eq!(client.get("/").await.status, 200, "use keeps it");
+        assert_eq!(client.get("/").await.status, 200, "a request extends the session");
     }
     server.clock.advance(30 * MINUTE);
     assert_eq!(client.get("/").await.location(), Some("/sign-in"));
@@ -167,9 +168,9 @@ async fn the_lives_of_sessions_are_the_operators_to_set() {
     assert_eq!(client.get("/").await.status, 303);
 }
 
-/// The front desk's page asks every ten seconds: the person it was left open by is gone.
+/// The front desk's page polls every ten seconds, also after its user has gone.
 #[tokio::test]
-async fn what_a_page_asks_by_itself_is_no_use_of_a_session() {
+async fn automatic_requests_do_not_extend_a_session() {
     let server = Server::start().await;
     let client = server.sign_in(&server.provider).await;
     for _ in 0..6 {
@@ -179,14 +180,14 @@ async fn what_a_page_asks_by_itself_is_no_use_of_a_session() {
     }
     server.clock.advance(7 * MINUTE);
     let asked = client.request(reqwest::Method::GET, "/").header("bedside-automatic", "1").send().await;
-    assert_eq!(asked.location(), Some("/sign-in"), "31 minutes after they signed in");
-    // What the person does counts.
+    assert_eq!(asked.location(), Some("/sign-in"), "31 minutes after sign-in");
+    // Requests by the user extend the session.
     client.sign_in(&server.provider).await;
     for _ in 0..3 {
         server.clock.advance(20 * MINUTE);
         assert_eq!(client.get("/").await.status, 200);
     }
-    // A page that is left open before its day is no use either.
+    // A page that is left open before the day of the visit does not extend it either.
     let visit = server.book(When::Later).await;
     let page = Page::open(&server, &client, visit.id).await;
     server.clock.advance(31 * MINUTE);
@@ -195,7 +196,7 @@ async fn what_a_page_asks_by_itself_is_no_use_of_a_session() {
 }
 
 #[tokio::test]
-async fn who_works_is_not_signed_out_by_a_short_limit() {
+async fn an_active_user_is_not_signed_out_by_a_short_limit() {
     let server = Server::start_with(|config| config.sign_in.idle_minutes = 1).await;
     let client = server.sign_in(&server.provider).await;
     for _ in 0..6 {
@@ -207,16 +208,16 @@ async fn who_works_is_not_signed_out_by_a_short_limit() {
 }
 
 #[tokio::test]
-async fn a_patient_links_session_lives_as_long_as_the_door_is_open() {
+async fn a_patient_links_session_lasts_until_the_join_window_closes() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let client = server.client();
     client.join_by_link(&server.link(visit.id).await).await;
     let page = format!("/video-call/patient?appointmentId={}", visit.id);
     server.clock.advance(4 * HOUR);
-    assert_eq!(client.get(&page).await.status, 200, "four idle hours are no matter");
+    assert_eq!(client.get(&page).await.status, 200, "four idle hours do not end the session");
     server.clock.advance(HOUR);
-    assert_eq!(client.get(&page).await.status, 303, "the door has closed, and nobody is signed in");
+    assert_eq!(client.get(&page).await.status, 303, "the visit's time is over, so there is no session");
 }
 
 #[tokio::test]
@@ -235,7 +236,7 @@ async fn an_open_page_counts_as_use_and_a_lapsed_session_closes_it() {
 }
 
 #[tokio::test]
-async fn a_person_who_is_shut_out_loses_their_open_page_with_the_next_thing_they_do() {
+async fn a_disabled_users_open_page_closes_with_the_next_command() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let client = server.sign_in(&server.provider).await;
@@ -246,7 +247,7 @@ async fn a_person_who_is_shut_out_loses_their_open_page_with_the_next_thing_they
     assert_eq!(client.get("/").await.status, 303);
 }
 
-/// A clinician tries the patient's link in the browser they are signed in with.
+/// A clinician opens the patient's link in the browser in which they are signed in.
 #[tokio::test]
 async fn one_browser_can_be_both_people() {
     let server = Server::start().await;
@@ -267,11 +268,11 @@ async fn one_browser_can_be_both_people() {
     let mut ada = Page::open_as(&server, &client, visit.id, server.patient.id()).await;
     let mut grace = Page::open_as(&server, &client, visit.id, server.provider.id()).await;
     assert_eq!((ada.view.you.user, grace.view.you.user), (server.patient.id(), server.provider.id()));
-    assert_eq!(ada.command(Command::Start).await, Err(Refusal::WrongRole), "`as` picks a role for good");
+    assert_eq!(ada.command(Command::Start).await, Err(Refusal::WrongRole), "`as` fixes the role of the page");
     ada.command(Command::Enter).await.expect("in");
     grace.command(Command::Start).await.expect("started");
 
-    // `as` picks among one's own identities and grants nothing.
+    // `as` selects one of the browser's own identities and grants nothing.
     let path = format!("/api/appointments/{}/signalling?as={}", visit.id, server.other_provider.id());
     let stranger = Page::try_open(&server, &client, &path, Some(&server.origin)).await;
     assert_eq!(stranger.err(), Some(Refused::Ended(Ending::Code(4401))));

@@ -1,10 +1,10 @@
-//! Signing in: who gets in, who does not and what they are told, and where people go after it.
+//! Sign-in: who is let in, error messages, and redirects afterwards.
 
 use bedside_visit::UserId;
 
 use crate::support::{PASSWORD, Reply, Server, When};
 
-/// What the page says, without the one thing that may differ: the address that was typed.
+/// Returns the page without the only part that may differ: the address that was typed.
 fn without(reply: &Reply, email: &str) -> (u16, String) {
     (reply.status, reply.body.replace(email, "(typed)"))
 }
@@ -22,7 +22,7 @@ async fn the_right_password_opens_the_day() {
     let day = client.get("/").await;
     assert_eq!(day.status, 200);
     assert!(day.body.contains("Ada Lovelace") && day.body.contains("action=\"/sign-out\""), "{}", day.body);
-    assert_eq!(client.get("/sign-in").await.location(), Some("/"), "who is signed in need not again");
+    assert_eq!(client.get("/sign-in").await.location(), Some("/"), "signed-in users are redirected");
 }
 
 #[tokio::test]
@@ -35,8 +35,8 @@ async fn wrong_unknown_disabled_and_passwordless_look_the_same() {
     let wrong = client.try_sign_in("ada@example.org", "not the password").await;
     assert_eq!(wrong.status, 200);
     assert!(wrong.body.contains("The e-mail address or the password is wrong."), "{}", wrong.body);
-    assert!(wrong.body.contains("value=\"ada@example.org\""), "what was typed is kept: {}", wrong.body);
-    assert!(!wrong.body.contains("not the password"), "but not the password");
+    assert!(wrong.body.contains("value=\"ada@example.org\""), "the address is kept: {}", wrong.body);
+    assert!(!wrong.body.contains("not the password"), "the password is not returned");
     assert!(wrong.headers.get("set-cookie").is_none());
 
     let unknown = client.try_sign_in("nobody@example.org", "not the password").await;
@@ -75,7 +75,8 @@ async fn what_was_typed_is_text_in_the_page_and_never_markup() {
 #[tokio::test]
 async fn too_many_tries_are_slowed_down_for_known_and_unknown_alike() {
     let server = Server::start().await;
-    // Refused without any hashing, so that ten tries take no time in which others are allowed.
+    // A password that is too long is refused without hashing, so the attempts take too little time for the limit to
+    // recover.
     let too_long = "x".repeat(1025);
     for email in ["ada@example.org", "nobody@example.org"] {
         let client = server.client();
@@ -83,13 +84,13 @@ async fn too_many_tries_are_slowed_down_for_known_and_unknown_alike() {
             assert_eq!(client.try_sign_in(email, &too_long).await.status, 200, "{email}");
         }
         let slowed = client.try_sign_in(email, PASSWORD).await;
-        assert_eq!(slowed.status, 429, "{email}: also with the right password");
+        assert_eq!(slowed.status, 429, "{email}: even with the right password");
         let wait: u64 = slowed.header("retry-after").expect("a time").parse().expect("seconds");
         assert!((1..=6).contains(&wait), "{wait}");
         assert!(slowed.is_page() && slowed.body.contains("href=\"/sign-in\""), "{}", slowed.body);
     }
     let other = server.client().try_sign_in("grace@example.org", PASSWORD).await;
-    assert_eq!(other.status, 303, "nobody else is slowed down");
+    assert_eq!(other.status, 303, "other users are not slowed down");
 }
 
 #[tokio::test]
@@ -124,7 +125,7 @@ async fn after_signing_in_people_are_where_they_wanted_to_go() {
     let escaped = asked.replace('&', "&#38;");
     assert!(page.body.contains(&format!("name=\"next\" value=\"{escaped}\"")), "{}", page.body);
 
-    // A wrong try in between forgets nothing.
+    // A failed try keeps the address to return to.
     let wrong = [("email", "grace@example.org"), ("password", "x"), ("next", asked.as_str())];
     let page = client.post("/sign-in", &wrong).await;
     assert!(page.body.contains(&format!("name=\"next\" value=\"{escaped}\"")), "{}", page.body);
@@ -135,7 +136,7 @@ async fn after_signing_in_people_are_where_they_wanted_to_go() {
 }
 
 #[tokio::test]
-async fn the_way_back_leads_nowhere_else() {
+async fn redirects_after_sign_in_stay_on_this_site() {
     let server = Server::start().await;
     let client = server.sign_in(&server.patient).await;
     let foreign =
@@ -161,7 +162,7 @@ async fn every_try_is_in_the_audit_log() {
     let log: Vec<(String, Option<UserId>, Option<UserId>)> =
         server.audit().await.into_iter().map(|row| (row.action, row.actor, row.subject)).collect();
     let ada = Some(server.patient.id());
-    // Whose account was tried is known; who tried it is not, before they have signed in.
+    // The log names the account that was tried, but no actor before sign-in.
     let expected = [
         ("session.sign_in_failed", None, ada),
         ("session.sign_in_failed", None, None),

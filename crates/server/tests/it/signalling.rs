@@ -1,4 +1,4 @@
-//! The WebSocket: who may open one, what may be said over it, and what ends it.
+//! The signalling WebSocket: authorization, messages and close codes.
 
 use bedside_visit::signalling::{
     ClientMessage, Command, MAX_CLIENT_MESSAGE, MediaFailure, Refusal, Sdp, ServerMessage, Watched,
@@ -51,11 +51,13 @@ async fn pages_of_other_sites_open_nothing() {
         let answer = raw(&server, opening).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{site}: {answer}");
     }
-    open(&server, &grace, visit.id, Some(&format!("http://127.0.0.1:{port}"))).await.expect("localhost by number");
+    open(&server, &grace, visit.id, Some(&format!("http://127.0.0.1:{port}")))
+        .await
+        .expect("127.0.0.1 counts as localhost");
 }
 
 #[tokio::test]
-async fn whoever_has_no_right_is_told_by_a_close_code() {
+async fn unauthorized_websockets_get_a_close_code() {
     let server = Server::start().await;
     let (now, later, earlier) =
         (server.book(When::Now).await, server.book(When::Later).await, server.book(When::Earlier).await);
@@ -63,10 +65,10 @@ async fn whoever_has_no_right_is_told_by_a_close_code() {
     let mary = server.sign_in(&server.other_patient).await;
     let missing = "0192d3a0-7c1e-7000-8000-000000000001".parse().expect("an id");
     for (who, client, id, code) in [
-        ("nobody", &server.client(), now.id, 4401),
+        ("anonymous", &server.client(), now.id, 4401),
         ("a stranger", &mary, now.id, 4403),
         ("a stranger", &mary, missing, 4403),
-        ("nobody", &server.client(), missing, 4401),
+        ("anonymous", &server.client(), missing, 4401),
         ("early", &ada, later.id, 4403),
         ("late", &ada, earlier.id, 4403),
     ] {
@@ -79,12 +81,12 @@ async fn whoever_has_no_right_is_told_by_a_close_code() {
 }
 
 #[tokio::test]
-async fn a_provider_may_start_before_the_door_opens_and_the_patient_waits_for_it() {
+async fn a_provider_may_start_early_and_the_patient_waits() {
     let server = Server::start().await;
     let visit = server.book(When::Later).await;
     let grace = server.sign_in(&server.provider).await;
     let mut page = Page::open(&server, &grace, visit.id).await;
-    page.command(Command::Start).await.expect("as early as they like");
+    page.command(Command::Start).await.expect("providers can start at any time");
 }
 
 #[tokio::test]
@@ -95,7 +97,7 @@ async fn pings_are_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_said_and_the_connection_lives() {
+async fn malformed_messages_are_reported_and_the_connection_stays_open() {
     let (_server, mut page) = provider_page().await;
     let bad = [
         "",
@@ -127,11 +129,11 @@ async fn what_cannot_be_read_is_said_and_the_connection_lives() {
     let long_id = json!({"type": "command", "id": "x".repeat(65), "command": {"name": "start"}});
     page.send_text(&long_id.to_string()).await;
     detail(page.other().await);
-    assert_eq!(page.view.stage, Stage::Idle, "nothing of it did anything");
-    page.command(Command::Start).await.expect("the connection lives");
+    assert_eq!(page.view.stage, Stage::Idle, "none of the messages had an effect");
+    page.command(Command::Start).await.expect("the connection is still open");
 }
 
-/// Its page would go on waiting for an answer, and its person would not learn that it was not done.
+/// Otherwise its page would wait for an answer, and its user would not learn that it was not done.
 #[tokio::test]
 async fn a_command_that_cannot_be_read_is_refused_under_its_id() {
     let (_server, mut page) = provider_page().await;
@@ -151,12 +153,12 @@ async fn a_command_that_cannot_be_read_is_refused_under_its_id() {
         page.send_text(&format!(r#"{{"type":"command","id":"{id}","command":{command}}}"#)).await;
         assert_eq!(refused(&mut page).await, (id, Refusal::Malformed), "{command}");
     }
-    assert_eq!(page.view.stage, Stage::Idle, "nothing of it did anything");
-    page.command(Command::Start).await.expect("the connection lives");
+    assert_eq!(page.view.stage, Stage::Idle, "none of the messages had an effect");
+    page.command(Command::Start).await.expect("the connection is still open");
     let table = "Aspirin\t100 mg\r\nRamipril\t5 mg";
     let say = json!({"type": "command", "id": "table", "command": {"name": "say", "text": table}});
     page.send_text(&say.to_string()).await;
-    page.until("the table", |view| view.messages.len() == 1).await;
+    page.until("the message", |view| view.messages.len() == 1).await;
     assert_eq!(page.view.messages[0].text.reveal(), "Aspirin\t100 mg\nRamipril\t5 mg");
 }
 
@@ -168,7 +170,7 @@ async fn refused(page: &mut Page) -> (String, Refusal) {
     }
 }
 
-/// A snapshot holds what was written, and what does not fit into a message would keep every new page out.
+/// A snapshot contains all messages of a visit, and must fit into a WebSocket message for a new page to open.
 #[tokio::test]
 async fn however_much_is_written_a_fresh_page_opens_and_others_can_write() {
     let server = Server::start().await;
@@ -190,11 +192,11 @@ async fn however_much_is_written_a_fresh_page_opens_and_others_can_write() {
     let mut page = Page::open(&server, &grace, visit.id).await;
     assert_eq!(page.view.messages.len(), written);
     page.command(Command::Start).await.expect("started");
-    page.command(Command::Say { text: text() }).await.expect("the provider has a share of their own");
+    page.command(Command::Say { text: text() }).await.expect("the provider has a separate share");
 }
 
 #[tokio::test]
-async fn members_that_nobody_asked_for_grant_nothing() {
+async fn unexpected_fields_grant_nothing() {
     let (server, mut page) = provider_page().await;
     let check = r#"{"browser":"works","camera":"works","microphone":"works","heard":true,"x":1}"#;
     for text in [
@@ -206,9 +208,9 @@ async fn members_that_nobody_asked_for_grant_nothing() {
     }
     page.send_text(r#"{"type":"offer","peer":1,"sdp":"v=0","admitted":true}"#).await;
     detail(page.other().await);
-    // Commands without members of their own pass over what is beside their name.
+    // Commands without fields ignore other fields beside their name.
     page.send_text(r#"{"type":"command","id":"b","command":{"name":"decline","role":"patient"}}"#).await;
-    assert_eq!(refused(&mut page).await.1, Refusal::WrongRole, "a role is not theirs to name");
+    assert_eq!(refused(&mut page).await.1, Refusal::WrongRole, "the client cannot choose its role");
     drop(server);
 }
 
@@ -242,7 +244,7 @@ async fn a_flood_ends_it_and_the_page_may_come_back() {
         page.send(&ClientMessage::Ping).await;
     }
     assert_eq!(page.ending().await, Ending::Code(4409));
-    other.command(Command::Enter).await.expect("nobody else suffers");
+    other.command(Command::Enter).await.expect("other pages are not affected");
     let page = Page::open(&server, &grace, visit.id).await;
     assert!(matches!(page.view.stage, Stage::Connected { .. }), "{:?}", page.view.stage);
 }
@@ -252,10 +254,10 @@ async fn the_same_command_again_is_acknowledged_again_and_done_once() {
     let (server, mut page) = provider_page().await;
     page.command_with_id("one", Command::Start).await.expect("started");
     page.until("calling", |view| matches!(view.stage, Stage::Calling { .. })).await;
-    page.command_with_id("two", Command::Cancel).await.expect("taken back");
+    page.command_with_id("two", Command::Cancel).await.expect("cancelled");
     page.until("idle", |view| view.stage == Stage::Idle).await;
     page.command_with_id("one", Command::Start).await.expect("acknowledged");
-    page.command_with_id("two", Command::Cancel).await.expect("acknowledged, though there is nothing to take back");
+    page.command_with_id("two", Command::Cancel).await.expect("acknowledged, although there is nothing to cancel");
     assert_eq!(page.view.stage, Stage::Idle);
     assert_eq!(page.command_with_id("three", Command::Cancel).await, Err(Refusal::NotNow));
     let log = server.audit().await;
@@ -271,22 +273,22 @@ async fn an_acknowledged_command_is_not_done_again_after_a_reconnect() {
     let grace = server.sign_in(&server.provider).await;
     let mut page = Page::open(&server, &grace, visit.id).await;
     page.command_with_id("start", Command::Start).await.expect("started");
-    page.command_with_id("cancel", Command::Cancel).await.expect("taken back");
+    page.command_with_id("cancel", Command::Cancel).await.expect("cancelled");
     drop(page);
     let mut page = Page::open(&server, &grace, visit.id).await;
     page.command_with_id("start", Command::Start).await.expect("acknowledged");
-    assert_eq!(page.view.stage, Stage::Idle, "an old wish comes late");
+    assert_eq!(page.view.stage, Stage::Idle, "the repeated command has no effect");
 }
 
 #[tokio::test]
-async fn an_offer_that_is_none_is_refused_and_the_connection_lives() {
+async fn an_invalid_offer_is_refused_and_the_connection_stays_open() {
     let (_server, mut page) = provider_page().await;
     for (peer, sdp) in [(1, ""), (2, "v=0"), (3, "\u{0}\r\n"), (4, "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")]
     {
         page.send(&ClientMessage::Offer { peer, sdp: Sdp(sdp.to_owned()) }).await;
         assert_eq!(page.other().await, ServerMessage::MediaFailed { peer, reason: MediaFailure::BadOffer }, "{sdp:?}");
     }
-    page.command(Command::ReportCheck { check: DeviceCheck::default() }).await.expect("the connection lives");
+    page.command(Command::ReportCheck { check: DeviceCheck::default() }).await.expect("the connection is still open");
 }
 
 #[tokio::test]

@@ -1,5 +1,4 @@
-//! Time-outs that are not an operator's to shorten. They are waited for in earnest, all at once: half a
-//! minute.
+//! Timeouts that operators cannot shorten. The tests wait for them in real time, all at once, for half a minute.
 
 use bedside_visit::signalling::{Command, Refusal};
 use bedside_visit::view::{Presence, Stage};
@@ -7,7 +6,7 @@ use bedside_visit::view::{Presence, Stage};
 use crate::support::{Ending, PATIENCE, Page, Server, When, raw_until_closed, soon};
 
 #[tokio::test]
-async fn nobody_is_waited_for_without_end() {
+async fn idle_and_slow_clients_time_out() {
     let server = Server::start().await;
     tokio::join!(
         body_that_does_not_come(&server),
@@ -20,7 +19,7 @@ async fn nobody_is_waited_for_without_end() {
     assert_eq!(server.client().get("/healthz").await.status, 200);
 }
 
-/// 20 seconds.
+/// Takes 20 seconds.
 async fn body_that_does_not_come(server: &Server) {
     let id = server.book(When::Now).await.id;
     let grace = server.sign_in(&server.provider).await;
@@ -46,13 +45,13 @@ async fn body_that_does_not_come(server: &Server) {
     );
 }
 
-/// 10 seconds.
+/// Takes 10 seconds.
 async fn head_that_does_not_come(server: &Server) {
     let answer = raw_until_closed(server, "GET / HTTP/1.1\r\nHost: local").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
-/// 10 seconds, before the first request as after it.
+/// Takes 10 seconds, both before the first request and after one.
 async fn connection_on_which_nothing_is_asked(server: &Server) {
     let silent = raw_until_closed(server, "");
     let idle = raw_until_closed(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -62,7 +61,7 @@ async fn connection_on_which_nothing_is_asked(server: &Server) {
     assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
 }
 
-/// 15 seconds: browsers' pages ping every 5.
+/// Takes 15 seconds: browsers send a ping every 5 seconds.
 async fn page_that_falls_silent(server: &Server) {
     let visit = server.book(When::Now).await;
     let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
@@ -72,16 +71,16 @@ async fn page_that_falls_silent(server: &Server) {
     let gone = async {
         while provider.view.others[0].presence != Presence::Absent {
             provider.send_text(r#"{"type":"ping"}"#).await;
-            provider.next().await.expect("still there");
+            provider.next().await.expect("the other page stays connected");
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     };
-    soon("the silent page to be given up", gone).await;
+    soon("the silent page to be disconnected", gone).await;
     assert_eq!(provider.view.stage, Stage::Idle);
     drop(silent);
 }
 
-/// 30 seconds: an open page proves its right again, whatever it does.
+/// Takes 30 seconds: the session of an open page is verified again, whatever the page does.
 async fn page_whose_session_was_revoked(server: &Server) {
     let visit = server.book(When::Now).await;
     let james = server.add_person("Dr. Elizabeth Blackwell", Some("elizabeth@example.org")).await;
@@ -102,18 +101,18 @@ async fn page_whose_session_was_revoked(server: &Server) {
     assert_eq!(ending, Ending::Code(4401));
 }
 
-/// 5 seconds: somebody else keeps the database to themselves.
+/// Takes 5 seconds: another connection locks the database.
 async fn command_that_cannot_be_saved() {
     let server = Server::start().await;
     let visit = server.book(When::Now).await;
     let grace = server.sign_in(&server.provider).await;
     let mut page = Page::open(&server, &grace, visit.id).await;
     let before = server.audit().await;
-    let hog = server.store.begin().await.expect("the database to ourselves");
+    let hog = server.store.begin().await.expect("a write lock on the database");
     assert_eq!(page.command(Command::Start).await, Err(Refusal::NotSaved));
-    assert_eq!(page.view.stage, Stage::Idle, "not saved is not done");
+    assert_eq!(page.view.stage, Stage::Idle, "a command that was not saved has no effect");
     drop(hog);
     assert_eq!(server.audit().await, before);
-    page.command(Command::Start).await.expect("and may be tried again");
+    page.command(Command::Start).await.expect("the command succeeds when repeated");
     page.until("calling", |view| matches!(view.stage, Stage::Calling { .. })).await;
 }

@@ -1,4 +1,4 @@
-//! To whom something was done is in the audit log, beside who did it.
+//! The audit log names the user an action was done to, beside its actor.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::{desk, passkeys};
 
 const NEW: &str = "umbrella kettle frosty nine";
 
-/// The lines after `skip`, such as `grace: companion.added ines`; without those of a visit, and of who looked at it.
+/// Returns the lines after `skip`, such as `grace: companion.added ines`, without those of a visit and of views.
 async fn lines(server: &Server, names: &[(&str, UserId)], skip: usize) -> Vec<String> {
     let of = |user: Option<UserId>| match user {
-        Some(user) => names.iter().find(|(_, id)| *id == user).map_or("somebody", |(name, _)| name),
+        Some(user) => names.iter().find(|(_, id)| *id == user).map_or("another", |(name, _)| name),
         None => "-",
     };
     let log = server.audit().await.into_iter().skip(skip);
@@ -47,7 +47,7 @@ async fn what_people_do_with_their_own_account() {
     there.post("/sign-in/code", &[("code", &code)]).await;
     here.post("/account/second-step/remove", &[("current", "wrong")]).await;
     here.post("/account/second-step/remove", &[("current", NEW)]).await;
-    // The mails about the password, the step and its removal, and the link.
+    // Waits for the mails about the password, two-factor authentication and its removal, and for the link.
     mail.taken(3).await;
     there.post("/sign-in/forgotten", &[("email", "grace@example.org")]).await;
     let link = mail.taken(4).await.remove(3).link();
@@ -62,7 +62,7 @@ async fn what_people_do_with_their_own_account() {
         "grace: user.password_changed grace",
         "grace: session.signed_in grace",
         "grace: user.second_step_added grace",
-        // With the right password, and still somebody who has not proved who they are.
+        // With the right password, but before the second factor was verified.
         "-: session.second_step_failed grace",
         "grace: session.confirmation_failed grace",
         "grace: user.second_step_removed grace",
@@ -89,14 +89,14 @@ async fn what_people_do_with_ways_in_of_their_own() {
     let back = provider.signs_in(&way_there(&page.body), json!({ "sub": "grace-elsewhere" }));
     here.get(&back).await;
     here.post("/account/provider/remove", &[("current", PASSWORD)]).await;
-    provider.sign_in(&there, json!({ "sub": "somebody" })).await;
+    provider.sign_in(&there, json!({ "sub": "stranger" })).await;
 
     let expected = [
         "grace: session.signed_in grace",
         "grace: user.passkey_added grace",
         "grace: session.signed_in grace",
         "grace: user.passkey_removed grace",
-        // Nobody knows any more whose it was.
+        // The passkey's owner is no longer known.
         "-: session.passkey_refused -",
         "grace: user.provider_linked grace",
         "grace: user.provider_unlinked grace",
@@ -106,7 +106,7 @@ async fn what_people_do_with_ways_in_of_their_own() {
 }
 
 #[tokio::test]
-async fn who_was_tried_by_somebody_who_did_not_get_in() {
+async fn failed_sign_ins_name_the_account() {
     let server = Server::start().await;
     let mut device = Authenticator::new(&server.origin);
     passkeys::add(&server.sign_in(&server.provider).await, &mut device, "Laptop").await;
@@ -215,7 +215,7 @@ async fn what_the_operator_does() {
     for held in [true, false] {
         operator.set_held(visit.id, held).await.expect("done");
     }
-    operator.cancel_appointment(visit.id).await.expect("called off");
+    operator.cancel_appointment(visit.id).await.expect("cancelled");
     let key = server.add_program("Records", "appointments:read").await;
     operator.remove_key(key.client_id).await.expect("removed");
     let keeps = Duration::from_secs(24 * 60 * 60);
@@ -243,7 +243,7 @@ async fn what_the_operator_does() {
     assert_eq!(lines(&server, &names, before).await, expected);
 }
 
-/// A program has no person's rights, and acts in nobody's name but its own.
+/// An integrator acts with its own rights and in its own name.
 #[tokio::test]
 async fn what_a_program_does_is_its_own_doing() {
     let server = Server::start().await;
@@ -254,11 +254,11 @@ async fn what_a_program_does_is_its_own_doing() {
     program.post_json("/api/people", &json!({ "name": "Zofia" })).await;
     program.post_json(&format!("/api/appointments/{}/invites", visit.id), &json!({})).await;
     let names = [("ada", server.patient.id()), ("records", key.user)];
-    let expected = ["records: token.issued records", "records: user.added somebody", "records: invite.created ada"];
+    let expected = ["records: token.issued records", "records: user.added another", "records: invite.created ada"];
     assert_eq!(lines(&server, &names, before).await, expected);
 }
 
-/// Whoever can write into the file can change to whom something was done. The line is named.
+/// An attacker with write access to the file changes a subject. The altered line is reported.
 #[tokio::test]
 async fn a_subject_that_was_altered_is_found() {
     let desk = desk::Desk::new();

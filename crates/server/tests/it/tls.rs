@@ -1,4 +1,4 @@
-//! Encryption of the connection: what is spoken, and what is not.
+//! TLS: accepted and refused versions and cipher suites.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -15,15 +15,15 @@ async fn encrypted() -> Server {
     .await
 }
 
-/// ECDHE with AES-GCM, for either kind of certificate.
+/// ECDHE with AES-GCM, for ECDSA and RSA certificates.
 const GOOD: [u16; 4] = [0xc02b, 0xc02c, 0xc02f, 0xc030];
 /// CBC, and RSA key exchange.
 const BAD: [u16; 4] = [0xc009, 0xc013, 0x002f, 0x009c];
 
-/// The first message of a client that knows nothing newer than a version (RFC 5246, section 7.4.1.2).
+/// Returns the ClientHello of a client that supports no newer version (RFC 5246, section 7.4.1.2).
 fn hello(version: [u8; 2], ciphers: [u16; 4]) -> Vec<u8> {
     let ciphers: Vec<u8> = ciphers.into_iter().flat_map(u16::to_be_bytes).collect();
-    // Groups, point formats, signature algorithms.
+    // Supported groups, point formats and signature algorithms.
     let extensions: [u8; 22] = [0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0, 0, 13, 0, 4, 0, 2, 4, 3];
     let mut body = version.to_vec();
     body.extend([7; 32]);
@@ -40,7 +40,7 @@ fn hello(version: [u8; 2], ciphers: [u16; 4]) -> Vec<u8> {
 #[tokio::test]
 async fn versions_before_tls_1_2_are_refused() {
     let server = encrypted().await;
-    // An alert, fatal, and nothing else: protocol_version or handshake_failure (RFC 8446, section 6.2).
+    // A fatal alert and nothing else: protocol_version or handshake_failure (RFC 8446, section 6.2).
     let alert = |description: u8| String::from_utf8(vec![21, 3, 3, 0, 2, 2, description]).expect("small numbers");
     for (name, hello, description) in [
         ("SSL 3.0", hello([3, 0], GOOD), 70),
@@ -71,7 +71,7 @@ async fn nothing_is_answered_in_clear() {
     assert!(!answer.contains("HTTP"), "{answer}");
 }
 
-/// The authority is out of reach: no certificate yet, and nothing falls back to what is not encrypted.
+/// The certificate authority cannot be reached: there is no certificate yet, and no fallback to plain HTTP.
 #[tokio::test]
 async fn until_there_is_a_certificate_nothing_is_answered() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -93,6 +93,6 @@ async fn until_there_is_a_certificate_nothing_is_answered() {
     assert!(client.get(url).send().await.is_err());
     assert!(!raw(&server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.contains("HTTP"));
     let mode = std::fs::metadata(&cache).expect("made").permissions().mode();
-    assert_eq!(mode & 0o777, 0o700, "for nobody else to read");
+    assert_eq!(mode & 0o777, 0o700, "only the owner can access the folder");
     server.stop().await;
 }

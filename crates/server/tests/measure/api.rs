@@ -1,4 +1,4 @@
-//! The base contract's request under load.
+//! Latency under load of the base contract's request.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ const WARM_UP: u32 = 2;
 const SECONDS: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What one connection's requests took, from when they were due.
+/// Latencies of one connection's requests, from when they were due.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) milliseconds: Vec<f64>,
@@ -74,7 +74,7 @@ async fn reading_an_appointment_under_load() {
     program.stop().await;
 }
 
-/// Sends `rate` requests a second, each when it is due or, if all connections wait, as soon as one is free.
+/// Sends `rate` requests a second: each when it is due, or as soon as a connection is free.
 pub(crate) fn load(address: SocketAddr, request: &str, rate: u32, seconds: u32) -> Tally {
     let next = AtomicU32::new(0);
     let streams: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(address)).collect();
@@ -132,7 +132,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// One request, and its answer read to the end; gives the status.
+/// Sends a request, reads the whole response, and returns its status.
 fn exchange(stream: &mut TcpStream, request: &str, buffer: &mut Vec<u8>) -> Option<u16> {
     stream.write_all(request.as_bytes()).ok()?;
     buffer.clear();

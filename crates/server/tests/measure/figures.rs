@@ -1,8 +1,8 @@
-//! Numbers, how they are summed up, and how they are shown.
+//! Measured figures: statistics and output.
 
 use std::fmt::Write as _;
 
-/// What one test found out.
+/// The figures of one test.
 pub(crate) struct Figures {
     title: &'static str,
     rows: Vec<[String; 5]>,
@@ -14,14 +14,14 @@ impl Figures {
         Self { title, rows: Vec::new() }
     }
 
-    /// One figure, of `n` observations.
+    /// Prints and records a figure of `n` observations.
     pub(crate) fn add(&mut self, figure: &str, value: impl ToString, unit: &str, n: usize, how: &str) {
         let row = [figure.to_owned(), value.to_string(), unit.to_owned(), n.to_string(), how.to_owned()];
         println!("{}", row.join(" | "));
         self.rows.push(row);
     }
 
-    /// One figure of many observations: what half of them stay below, what 95 % do, and the highest.
+    /// Prints and records a figure of many observations: median, 95th percentile and maximum.
     pub(crate) fn spread(&mut self, figure: &str, sample: &Sample, unit: &str, how: &str) {
         let [middle, most, highest] = [0.5, 0.95, 1.0].map(|share| number(sample.at(share)));
         self.add(
@@ -33,7 +33,7 @@ impl Figures {
         );
     }
 
-    /// All of them again, as a Markdown table.
+    /// Prints all figures again as a Markdown table.
     pub(crate) fn table(self) {
         let mut text = format!("\n### {}\n\n| figure | value | unit | n | how |\n|---|--:|---|--:|---|\n", self.title);
         for row in &self.rows {
@@ -43,7 +43,7 @@ impl Figures {
     }
 }
 
-/// Observations of one thing.
+/// Observations of one quantity.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sample(Vec<f64>);
 
@@ -60,7 +60,7 @@ impl Sample {
         self.0.len()
     }
 
-    /// The smallest observation that at least this share of all do not exceed (nearest rank).
+    /// Returns the smallest observation that at least this share does not exceed (nearest-rank percentile).
     pub(crate) fn at(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -76,7 +76,7 @@ impl Extend<f64> for Sample {
     }
 }
 
-/// With as many digits as mean something.
+/// Formats a number with its significant digits.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -85,7 +85,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// A number from the environment.
+/// Returns a number from the environment.
 pub(crate) fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }

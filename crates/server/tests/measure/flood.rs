@@ -1,4 +1,4 @@
-//! What floods of strangers do to people who are signed in.
+//! The effect of request floods on signed-in users.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,15 +14,15 @@ use crate::figures::{Figures, Sample, number};
 use crate::program::Program;
 use crate::support::Page;
 
-/// Wrong sign-ins a second, from so many addresses: what one network may try is not what bounds them.
+/// Failed sign-ins per second, from this many addresses, so that the limit per network is not reached.
 const FLOOD: u32 = 200;
 const ADDRESSES: u8 = 60;
 const SENDERS: usize = 48;
-/// Requests a second of the person who is signed in.
+/// Requests per second of the signed-in user.
 const RATE: u32 = 200;
 const SECONDS: u32 = 4;
 const PAIRS: usize = 5;
-/// Mutes in a row. Those of all pairs are below what a page may do without being slowed down.
+/// Mute commands in a row. Those of all pairs stay below the limit for a page.
 const MUTES: usize = 9;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn reading_an_appointment_in_a_flood_of_sign_ins() {
         let request = Arc::clone(&request);
         tokio::task::spawn_blocking(move || load(address, &request, RATE, SECONDS))
     };
-    // What may be tried at once is used up before anything is measured.
+    // Exhausts the burst allowance before measuring.
     let flood = Flood::begin(address, wrong_sign_in);
     read().await.expect("warmed up");
     let mut tried = flood.end();
@@ -73,7 +73,7 @@ async fn reading_an_appointment_in_a_flood_of_sign_ins() {
         calm.extend(without.milliseconds);
         flooded.extend(with.milliseconds);
     }
-    assert!(tried.refused > tried.looked_at && tried.looked_at > 0, "a flood that is bounded: {tried:?}");
+    assert!(tried.refused > tried.looked_at && tried.looked_at > 0, "the flood is limited: {tried:?}");
     let how =
         format!("{PAIRS} times {SECONDS} s each, in turns, {RATE} a second, release program in a process of its own");
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
@@ -92,21 +92,21 @@ async fn reading_an_appointment_in_a_flood_of_sign_ins() {
         number(ratios[PAIRS / 2]),
         "",
         PAIRS,
-        "each pair one after the other",
+        "one pair after the other",
     );
     figures.add("errors of the reader", errors, "", calm.len() + flooded.len(), "not 200, or no answer in 5 s");
     figures.add(
-        "sign-ins that were looked at",
+        "sign-ins that were checked",
         tried.looked_at,
         "",
         tried.all(),
-        "the others were put off: 429 or 503",
+        "the others were refused with 429 or 503",
     );
     figures.table();
     program.stop().await;
 }
 
-/// What became of the sign-ins.
+/// The outcomes of sign-ins.
 #[derive(Debug, Default)]
 struct Tried {
     looked_at: usize,
@@ -124,7 +124,7 @@ impl Tried {
     }
 }
 
-/// Sends wrong sign-ins until it is ended.
+/// Sends failing sign-ins until it is stopped.
 struct Flood {
     stop: Arc<AtomicBool>,
     senders: Vec<std::thread::JoinHandle<Tried>>,
@@ -161,7 +161,7 @@ impl Flood {
     }
 }
 
-/// The `n`th request, on a connection from an address of its own; gives the status.
+/// Sends the `n`th request from a separate address and returns the status.
 fn send(server: SocketAddr, n: usize, request: fn(u16, usize) -> String) -> Option<u16> {
     let last = u8::try_from(n % usize::from(ADDRESSES)).ok()? + 2;
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).ok()?;
@@ -187,13 +187,13 @@ fn wrong_sign_in(port: u16, n: usize) -> String {
     form("/sign-in", port, &format!("email=nobody{n}%40example.org&password=not+the+password+{n}"))
 }
 
-/// With another client id each time, which no program has.
+/// Returns a token request with a new, unknown client ID each time.
 fn token_of_a_stranger(port: u16, n: usize) -> String {
     let fields = format!("grant_type=client_credentials&client_id={}&client_secret=wrong{n}", uuid::Uuid::now_v7());
     form("/api/token", port, &fields)
 }
 
-/// Each mute is written down before it is acknowledged, as each refusal was before there were limits.
+/// Each mute is saved before it is acknowledged, as was each refusal before there were limits.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures: cargo xtask measure"]
 async fn muting_in_a_flood_of_token_requests() {
@@ -209,7 +209,7 @@ async fn muting_in_a_flood_of_token_requests() {
         let flood = Flood::begin(program.address, token_of_a_stranger);
         tokio::time::sleep(Duration::from_millis(500)).await;
         let with = mute(&mut page).await;
-        assert_eq!(flood.end().looked_at, 0, "no stranger gets a token");
+        assert_eq!(flood.end().looked_at, 0, "no token is issued to a stranger");
         let median = |milliseconds: &[f64]| {
             let mut sample = Sample::default();
             sample.extend(milliseconds.to_vec());
@@ -220,7 +220,7 @@ async fn muting_in_a_flood_of_token_requests() {
         flooded.extend(with);
     }
     ratios.sort_by(f64::total_cmp);
-    let how = format!("{PAIRS} times {MUTES}, in turns, {FLOOD} requests a second, program in a process of its own");
+    let how = format!("{PAIRS} times {MUTES}, alternating, {FLOOD} requests a second, program in a separate process");
     for (name, sample) in [("without", &calm), ("with", &flooded)] {
         for (label, share) in [("p50", 0.5), ("p95", 0.95)] {
             figures.add(&format!("a mute, {name}, {label}"), number(sample.at(share)), "ms", sample.len(), &how);
@@ -231,7 +231,7 @@ async fn muting_in_a_flood_of_token_requests() {
     program.stop().await;
 }
 
-/// How long some mutes and unmutes took until they were acknowledged, milliseconds.
+/// Returns how long some mutes and unmutes took until they were acknowledged, in milliseconds.
 async fn mute(page: &mut Page) -> Vec<f64> {
     let mut taken = Vec::new();
     for n in 0..MUTES {

@@ -1,8 +1,8 @@
-//! Patients who wait, and do nothing else.
+//! Load of patients who only wait.
 //!
-//! `WAITING` (10000) patients of as many appointments come into their waiting rooms, each over a WebSocket of their own, and
-//! stay for `HOLD` (60) seconds, pinging as a page does. Where the program is reached is printed, so that a load of media
-//! can be put on it meanwhile.
+//! `WAITING` (10000) patients with as many appointments enter their waiting rooms, each over a separate WebSocket, and
+//! stay for `HOLD` (60) seconds while their pages send pings. The program's address is printed, so that a media load
+//! can be added meanwhile.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,15 +29,15 @@ use uuid::Uuid;
 use crate::figures::{Figures, Sample, number, setting};
 use crate::program::Program;
 
-/// As a page does.
+/// Interval of a page's pings.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// At a time, while they come.
+/// Number of patients who enter at the same time.
 const COMING: usize = 64;
-/// Of this machine: one address has ports for 28,000 connections.
+/// Number of loopback addresses: one address has ports for 28,000 connections.
 const ADDRESSES: usize = 50;
 const BOOKED_AT_ONCE: usize = 500;
 
-/// Somebody with a link that this browser has used.
+/// A patient whose browser has used their link.
 struct Patient {
     appointment: AppointmentId,
     user: UserId,
@@ -54,12 +54,12 @@ async fn patients_who_wait() {
     let begun = Instant::now();
     let patients = book(&program, waiting).await;
     println!("{waiting} booked in {:.0} s", begun.elapsed().as_secs_f64());
-    // What all share is paid for first.
+    // Allocates what all pages share before the measurement.
     let first = Waiting::come(&program, &patients[..COMING.min(waiting)]).await;
     settle().await;
     first.leave().await;
     settle().await;
-    let how = "release program, a process of its own; each patient with an appointment, a session and a socket";
+    let how = "release program in a separate process; each patient with an appointment, a session and a socket";
     let before = program.resident();
     figures.add("before", number(before), "MiB", 1, how);
 
@@ -67,14 +67,14 @@ async fn patients_who_wait() {
     let all = Waiting::come(&program, &patients).await;
     let coming = begun.elapsed().as_secs_f64();
     figures.add(
-        "to come in, of all",
+        "to enter, all patients",
         number(coming),
         "s",
         waiting,
         &format!("{COMING} at a time, each until it waits"),
     );
     figures.add(
-        "to come in, of each",
+        "to enter, per patient",
         number((program.cpu() - cpu) * 1e3 / waiting as f64),
         "ms of a core",
         waiting,
@@ -82,8 +82,8 @@ async fn patients_who_wait() {
     );
     settle().await;
     let with = program.resident();
-    figures.add("with all of them", number(with), "MiB", 1, how);
-    figures.add("a patient who waits", number((with - before) * 1024.0 / waiting as f64), "KiB", waiting, "growth");
+    figures.add("with all patients", number(with), "MiB", 1, how);
+    figures.add("per waiting patient", number((with - before) * 1024.0 / waiting as f64), "KiB", waiting, "growth");
     assert_eq!(program.gauge("bedside_patients_waiting").await as usize, waiting, "all wait");
     println!("held for {} s at {}", hold.as_secs(), program.origin);
 
@@ -92,23 +92,23 @@ async fn patients_who_wait() {
     let (begun, cpu) = (Instant::now(), program.cpu());
     tokio::time::sleep(hold).await;
     let seconds = begun.elapsed().as_secs_f64();
-    figures.add("processor while they wait", number((program.cpu() - cpu) / seconds), "cores", 1, "pings every 5 s");
+    figures.add("CPU while they wait", number((program.cpu() - cpu) / seconds), "cores", 1, "pings every 5 s");
     let commits = program.gauge("bedside_store_commit_seconds_count").await - commits;
     figures.add("commits while they wait", number(commits / seconds), "a second", 1, "");
-    figures.spread("a ping is answered", &all.answers.lock(), "ms", "of all pages");
+    figures.spread("response to a ping", &all.answers.lock(), "ms", "of all pages");
 
-    // Somebody signs out: nobody else is to notice.
+    // A user signs out: other users must not notice.
     all.answers.lock().clear();
     let (begun, cpu) = (Instant::now(), program.cpu());
     sign_out(&program, &patients[0]).await;
     crate::support::soon("the page that was signed out", all.until_open(waiting - 1)).await;
-    figures.add("a right that is gone closes its page", number(begun.elapsed().as_secs_f64() * 1e3), "ms", 1, "");
+    figures.add("sign-out until the page is closed", number(begun.elapsed().as_secs_f64() * 1e3), "ms", 1, "");
     tokio::time::sleep(PING_EVERY).await;
     let cpu = program.cpu() - cpu;
-    figures.add("processor meanwhile", number(cpu), "s of a core", 1, "and for five seconds of waiting");
-    figures.spread("a ping meanwhile", &all.answers.lock(), "ms", "of all pages");
-    figures.add("with all of them, at the end", number(program.resident()), "MiB", 1, how);
-    assert_eq!(all.open.load(Ordering::Relaxed), waiting - 1, "all the others are there");
+    figures.add("CPU meanwhile", number(cpu), "s of a core", 1, "and for five seconds of waiting");
+    figures.spread("response to a ping meanwhile", &all.answers.lock(), "ms", "of all pages");
+    figures.add("with all patients, at the end", number(program.resident()), "MiB", 1, how);
+    assert_eq!(all.open.load(Ordering::Relaxed), waiting - 1, "all other pages are connected");
     all.leave().await;
     settle().await;
     figures.add("after all have left", number(program.resident()), "MiB", 1, "their seats are held for ten minutes");
@@ -116,7 +116,7 @@ async fn patients_who_wait() {
     program.stop().await;
 }
 
-/// Each socket is a file of this process too.
+/// Each socket is also an open file of this process.
 fn raise_limit_of_files() {
     let now = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum }).expect("raised");
@@ -126,7 +126,7 @@ async fn settle() {
     tokio::time::sleep(Duration::from_secs(3)).await;
 }
 
-/// Puts them into the database, as if each had been booked and had used their link.
+/// Inserts the patients into the database, as if each had booked and had used their link.
 async fn book(program: &Program, many: usize) -> Vec<Patient> {
     let store = &program.clinic.store;
     let now = program.clinic.clock.now();
@@ -192,7 +192,7 @@ async fn sign_out(program: &Program, patient: &Patient) {
     transaction.commit().await.expect("commit");
 }
 
-/// The pages of some patients, each with a task that pings.
+/// The pages of some patients, each with a task that sends pings.
 struct Waiting {
     open: Arc<AtomicUsize>,
     leaving: Arc<AtomicBool>,
@@ -251,7 +251,7 @@ impl Waiting {
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Opens the page and comes into the waiting room.
+/// Opens the page and enters the waiting room.
 async fn enter(address: SocketAddr, origin: &str, number: usize, patient: &Patient) -> Socket {
     let from = u8::try_from(2 + number % ADDRESSES).expect("few");
     let socket = TcpSocket::new_v4().expect("a socket: raise the limit of open files");
@@ -274,7 +274,7 @@ async fn enter(address: SocketAddr, origin: &str, number: usize, patient: &Patie
     }
 }
 
-/// Pings, until the page is closed from either side.
+/// Sends pings until either side closes the page.
 async fn wait(
     socket: Socket,
     mut leave: mpsc::Receiver<()>,
@@ -283,7 +283,7 @@ async fn wait(
     answers: Answers,
 ) {
     let (mut to, mut from): (SplitSink<Socket, Message>, SplitStream<Socket>) = socket.split();
-    // Pages do not ping in step.
+    // Pings of different pages are not synchronized.
     let delay = PING_EVERY.mul_f64(fastrand::f64());
     let mut ping = interval_at(tokio::time::Instant::now() + delay, PING_EVERY);
     let mut asked = None;

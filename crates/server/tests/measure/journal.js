@@ -1,4 +1,4 @@
-// Runs before a page's own scripts. Notes when things happen, in milliseconds since its navigation began.
+// Runs before a page's own scripts and records the times of events in milliseconds since the start of the navigation.
 (() => {
   if (window !== top || window.bedsideJournal) return;
   const journal = { marks: {}, busy: 0, blocked: 0, socketSent: 0, socketReceived: 0 };
@@ -28,7 +28,7 @@
     const usable = (button) => !button.disabled && button.getAttribute("aria-disabled") !== "true" && button.checkVisibility();
     if (journal.marks["a button is there"] === undefined && [...root.querySelectorAll("button")].some(usable)) {
       mark("a button is there");
-      // Once the browser has had its turn to draw it, and nothing else keeps it from answering a press.
+      // Records the time after the browser could draw it and no task delays the response to a press.
       requestAnimationFrame(() => setTimeout(() => mark("a button answers"), 0));
     }
     const runs = (video) => video.muted && !video.paused && video.currentTime > 0 && video.videoWidth > 2;

@@ -1,8 +1,8 @@
-//! The figures of docs/performance.md, measured: they are printed, and none is asserted.
-//! What must have happened for a figure to mean anything is asserted.
+//! Measures the figures of docs/performance.md. They are printed, not asserted. What must have happened for a figure to
+//! be meaningful is asserted.
 //!
-//! `cargo xtask measure` installs Chromium, builds the client, and runs them in release, one after the
-//! other. `TRIALS` (25) is how many starts are timed.
+//! `cargo xtask measure` installs Chromium, builds the client, and runs them in release mode, one after the other.
+//! `TRIALS` (25) is the number of timed starts.
 
 #![allow(clippy::disallowed_methods, reason = "it measures real time")]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]

@@ -1,4 +1,4 @@
-//! What the program's memory goes to.
+//! Memory usage of the program.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ async fn settle() {
     tokio::time::sleep(Duration::from_secs(2)).await;
 }
 
-/// Opens both pages of every visit, comes in and starts.
+/// Opens both pages of every visit, enters and starts.
 async fn start_all(program: &Program, visits: &[Appointment], patient: &Client, provider: &Client) -> Vec<Page> {
     let mut pages = Vec::new();
     for visit in visits {
         let mut theirs = Page::open(&program.clinic, patient, visit.id).await;
         let mut ours = Page::open(&program.clinic, provider, visit.id).await;
-        theirs.command(Command::Enter).await.expect("let in");
-        ours.command(Command::Enter).await.expect("let in");
+        theirs.command(Command::Enter).await.expect("entered");
+        ours.command(Command::Enter).await.expect("entered");
         ours.command(Command::Start).await.expect("started");
         ours.until("connected", |view| matches!(view.stage, Stage::Connected { .. })).await;
         pages.extend([theirs, ours]);
@@ -35,7 +35,7 @@ async fn start_all(program: &Program, visits: &[Appointment], patient: &Client, 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures: cargo xtask measure"]
 async fn memory_of_the_program() {
-    let how = "VmRSS of the release program, a process of its own";
+    let how = "VmRSS of the release program in a separate process";
     let mut figures = Figures::new("Memory");
     let mut program = Program::start().await;
     let rounds = 5;
@@ -75,7 +75,7 @@ async fn memory_of_the_program() {
                 number((with - before) * 1024.0 / 20.0),
                 "KiB",
                 20,
-                "growth from the figure before",
+                "growth since the previous figure",
             );
         }
         for page in pages {
@@ -89,7 +89,7 @@ async fn memory_of_the_program() {
         after_close.join(", "),
         "MiB",
         5,
-        "their seats are held for 10 minutes: visits stay under way",
+        "seats are held for 10 minutes, so the visits stay active",
     );
     figures.add("media", "see the benchmark of media", "", 0, "cargo xtask bench media prints the KiB of each person");
     figures.table();
@@ -103,7 +103,7 @@ async fn memory_of_idle_sockets() {
     let mut program = Program::start().await;
     let (booked, patient, provider) = program.prepare(SOCKETS / 2).await;
     program.send_everyone_there();
-    // The first ones pay for what all share.
+    // The first pages allocate what all share.
     let warm = Page::open(&program.clinic, &patient, booked[0].id).await;
     warm.close().await;
     settle().await;
@@ -117,7 +117,7 @@ async fn memory_of_idle_sockets() {
                 pages.push(Page::open(&program.clinic, person, visit.id).await);
             }
             if pages.len() % 250 == 0 {
-                // A page that says nothing for 15 s is taken for gone.
+                // A page that sends nothing for 15 s is disconnected.
                 all_answer(&mut pages).await;
             }
         }
@@ -128,11 +128,11 @@ async fn memory_of_idle_sockets() {
         if round == 1 {
             let each = number((with - before) * 1024.0 / 1000.0);
             figures.add(
-                "an idle signed-in WebSocket",
+                "an idle authenticated WebSocket",
                 each,
                 "KiB",
                 SOCKETS,
-                "growth, with its share of the visit's task",
+                "growth, including its share of the visit's task",
             );
         }
         for page in pages {
@@ -150,6 +150,6 @@ async fn all_answer(pages: &mut [Page]) {
         page.send(&ClientMessage::Ping).await;
     }
     for page in pages {
-        assert_eq!(page.other().await, ServerMessage::Pong, "it is open");
+        assert_eq!(page.other().await, ServerMessage::Pong, "the page is still open");
     }
 }

@@ -1,4 +1,4 @@
-//! From a tap on a patient's link to the waiting room: bytes, round trips, seconds.
+//! From a patient's link to the waiting room: bytes, round trips and seconds.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const HERE: Conditions = Conditions { name: "this machine", cpu: 1.0, network: N
 const FAST_4G: Conditions = Conditions { name: "CPU x4, fast 4G", cpu: 4.0, network: Some([165.0, 8_100.0, 1_350.0]) };
 const FAST_3G: Conditions = Conditions { name: "CPU x4, fast 3G", cpu: 4.0, network: Some([562.0, 1_440.0, 675.0]) };
 
-/// A page's journal. Times are milliseconds since its navigation began, except origin and click.
+/// A page's journal. Times are milliseconds since its navigation began, except `origin` and `click`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Journal {
@@ -61,8 +61,8 @@ impl Journal {
             .sum()
     }
 
-    /// How many answers had to be waited for, one after the other: what was asked for while another was
-    /// under way is not counted, redirects and the opening of the WebSocket are.
+    /// Returns the number of consecutive round trips: requests that overlap another are not counted; redirects and the
+    /// WebSocket handshake are.
     fn waits(&self) -> usize {
         let mut sent: Vec<_> = self.requests.iter().filter(|request| request.transfer_size > 0.0).collect();
         sent.sort_unstable_by(|a, b| a.start_time.total_cmp(&b.start_time));
@@ -76,7 +76,7 @@ impl Journal {
         waits + usize::from(self.marks.contains_key("socket open"))
     }
 
-    /// What followed what.
+    /// Prints the events in order.
     fn print(&self, title: &str) {
         println!("\n{title}:");
         for request in &self.requests {
@@ -105,7 +105,7 @@ fn without_secret(name: &str) -> &str {
     name.split('?').next().filter(|path| !path.starts_with("/v/")).unwrap_or("the link")
 }
 
-/// What is timed under one set of conditions.
+/// The times under one set of conditions.
 #[derive(Default)]
 struct Times {
     link_painted: Sample,
@@ -118,7 +118,8 @@ struct Times {
     help_opens: Sample,
 }
 
-/// One person's first time: the link, "Join visit", the waiting room; then the call page by itself, cold.
+/// A user's first visit: the link, "Join visit" and the waiting room; then another call page on its own, with an empty
+/// cache.
 async fn visit(browser: &SlowBrowser, server: &Server, conditions: Conditions, times: &mut Times) -> [Journal; 3] {
     let appointment = server.book(When::Now).await;
     let link = server.link(appointment.id).await;
@@ -139,7 +140,7 @@ async fn visit(browser: &SlowBrowser, server: &Server, conditions: Conditions, t
     times.link_to_waiting.add((invite.painted.unwrap_or_default() + click_to_waiting) / 1000.0);
     window.close().await;
 
-    // Somebody else's call page by itself: the link's answer signs them in, and its redirect is not followed.
+    // Another user's call page on its own: the link's response sets the cookie, and its redirect is not followed.
     let appointment = server.book(When::Now).await;
     let person = browser.person().await;
     let window = browser.window(&person, HERE, true).await;
@@ -164,7 +165,7 @@ async fn in_the_waiting_room(window: &Window) {
     window.until("window.bedsideJournal?.marks['in the waiting room'] !== undefined", "the waiting room").await;
 }
 
-/// Milliseconds from a press on "Help" until its dialog is open and drawn.
+/// Returns the milliseconds from a press on "Help" until its dialog is open and drawn.
 async fn press_help(window: &Window) -> f64 {
     window
         .eval::<bool>(
@@ -195,14 +196,14 @@ async fn from_link_to_waiting_room() {
         for _ in 0..loads {
             last = Some(visit(&browser, &server, conditions, &mut times).await);
         }
-        let [invite, call, cold] = last.expect("at least one load");
+        let [invite, call, cold] = last.expect("at least one trial");
         if conditions.network.is_none() {
             bytes(&mut figures, &invite, &call, &cold);
         } else {
             invite.print(&format!("{}, the link's page", conditions.name));
             call.print(&format!("{}, the call page after Join", conditions.name));
         }
-        cold.print(&format!("{}, the call page by itself, nothing cached", conditions.name));
+        cold.print(&format!("{}, the call page on its own, nothing cached", conditions.name));
         report(&mut figures, conditions, &times);
         if let Some([latency, ..]) = conditions.network {
             let waits = invite.waits() + call.waits();
@@ -229,7 +230,7 @@ fn bytes(figures: &mut Figures, invite: &Journal, call: &Journal, cold: &Journal
     add("bytes: the link's page, nothing cached", invite.bytes());
     add("bytes: the call page after it", call.bytes());
     add("bytes: both, without the call's API", invite.bytes() + call.bytes() - call.api_bytes());
-    add("bytes: the call page by itself, nothing cached", cold.bytes());
+    add("bytes: the call page on its own, nothing cached", cold.bytes());
     add("bytes: of these the call's API", cold.api_bytes());
     let socket = (cold.socket_received + cold.socket_sent) / 1000.0;
     figures.add("bytes: WebSocket until then", number(socket), "kB", 1, "messages both ways, not in the figures above");
@@ -268,7 +269,7 @@ fn report(figures: &mut Figures, conditions: Conditions, times: &Times) {
         "link tapped, in the waiting room",
         &times.link_to_waiting,
         "s",
-        "sum of the two: without the person's time to read and press",
+        "sum of the two, without the user's time to read and press",
     );
     spread(
         "cold call page: painted",
@@ -276,12 +277,7 @@ fn report(figures: &mut Figures, conditions: Conditions, times: &Times) {
         "ms",
         "first contentful paint since navigation start, nothing cached",
     );
-    spread(
-        "cold call page: element upgraded",
-        &times.cold_upgraded,
-        "ms",
-        "it has a shadow root, looked for every 8 ms",
-    );
+    spread("cold call page: element upgraded", &times.cold_upgraded, "ms", "it has a shadow root, polled every 8 ms");
     spread(
         "cold call page: a button answers",
         &times.cold_answers,

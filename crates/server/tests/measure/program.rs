@@ -1,4 +1,4 @@
-//! The release program as a process of its own, so that its memory and its time are its alone.
+//! Runs the release program in a separate process, so that its memory and CPU time can be measured.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -10,9 +10,9 @@ use crate::support::{Client, Server, When};
 
 /// A clinic whose pages and API come from a separate process.
 pub(crate) struct Program {
-    /// Stands idle in this process, on the same database: it books and signs people in.
+    /// An idle server in this process on the same database, which books appointments and signs users in.
     pub(crate) clinic: Server,
-    /// Of the separate process.
+    /// The address of the separate process.
     pub(crate) address: SocketAddr,
     pub(crate) origin: String,
     process: Process,
@@ -23,7 +23,7 @@ impl Program {
         Self::start_for(2_048).await
     }
 
-    /// With room for so many WebSockets.
+    /// Starts it with room for this many WebSockets.
     pub(crate) async fn start_for(sockets: usize) -> Self {
         let clinic = Server::start().await;
         let address = {
@@ -58,7 +58,7 @@ impl Program {
         panic!("the program does not listen");
     }
 
-    /// Appointments that are due, and browsers in which their patient and their provider are signed in.
+    /// Returns appointments that are due, and browsers in which their patient and their provider are signed in.
     pub(crate) async fn prepare(&self, visits: usize) -> (Vec<Appointment>, Client, Client) {
         let mut booked = Vec::new();
         for _ in 0..visits {
@@ -69,14 +69,14 @@ impl Program {
         (booked, patient, provider)
     }
 
-    /// From here on, whoever asks the clinic for its address is sent to the separate process.
+    /// Makes the clinic return the address of the separate process from here on.
     pub(crate) fn send_everyone_there(&mut self) {
         self.clinic.address = self.address;
         self.clinic.url.clone_from(&self.origin);
         self.clinic.origin.clone_from(&self.origin);
     }
 
-    /// Resident memory in MiB.
+    /// Returns the resident memory in MiB.
     pub(crate) fn resident(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("it runs");
         let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
@@ -84,7 +84,7 @@ impl Program {
         kilobytes / 1024.0
     }
 
-    /// What it says of itself under that name.
+    /// Returns the value of a metric.
     pub(crate) async fn gauge(&self, name: &str) -> f64 {
         let url = format!("http://{}/metrics", self.address);
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -93,7 +93,7 @@ impl Program {
         value.unwrap_or_else(|| panic!("no {name}")).parse().expect("a number")
     }
 
-    /// CPU time it has used, in seconds.
+    /// Returns the CPU time used, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         cpu(&self.process.0.id().to_string())
     }
@@ -105,7 +105,7 @@ impl Program {
     }
 }
 
-/// Ends with the test, also with one that failed.
+/// A process that is killed when it is dropped, even if the test fails.
 struct Process(Child);
 
 impl Drop for Process {
@@ -115,12 +115,12 @@ impl Drop for Process {
     }
 }
 
-/// CPU time of this process, in seconds.
+/// Returns the CPU time of this process, in seconds.
 pub(crate) fn own_cpu() -> f64 {
     cpu("self")
 }
 
-/// User and system time, which Linux counts in hundredths of a second.
+/// Returns user and system time, which Linux counts in hundredths of a second.
 fn cpu(process: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
     let (_, rest) = stat.rsplit_once(") ").expect("a name in parentheses");

@@ -1,4 +1,4 @@
-// What a media connection says of itself, flattened.
+// Returns the statistics of a media connection as a flat object.
 async (probe) => {
   const flat = { at: performance.now(), text: {}, number: {} };
   const reports = [...((await probe.call().stats())?.values() ?? [])];

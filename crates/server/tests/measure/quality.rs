@@ -1,4 +1,4 @@
-//! What two people in a call send and receive, and what is sent while they wait.
+//! Media quality of a call of two, and what is sent while they wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::window::Window;
 const REPORT: &str = include_str!("quality.js");
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Counters and states at one time.
+/// A snapshot of counters and states.
 #[derive(Debug, Clone, Deserialize)]
 struct Report {
     at: f64,
@@ -38,7 +38,7 @@ impl Report {
         self.number(name) - before.number.get(name).copied().unwrap_or(0.0)
     }
 
-    /// Kilobits a second, without headers.
+    /// Returns the bit rate in kbit/s, without headers.
     fn kilobits(&self, before: &Self, name: &str) -> f64 {
         self.since(before, name) * 8.0 / (self.at - before.at)
     }
@@ -48,7 +48,7 @@ impl Report {
         format!("{}x{}", side("frameWidth"), side("frameHeight"))
     }
 
-    /// Milliseconds that what was played since `before` had waited.
+    /// Returns the mean milliseconds that media played since `before` spent in the jitter buffer.
     fn waited(&self, before: &Self, kind: &str) -> f64 {
         let emitted = self.since(before, &format!("in.{kind}.jitterBufferEmittedCount"));
         1000.0 * self.since(before, &format!("in.{kind}.jitterBufferDelay")) / emitted
@@ -98,7 +98,7 @@ impl Report {
         )
     }
 
-    /// Per cent of the sound played since `before` that was made up, silence not counted.
+    /// Returns the percentage of audio played since `before` that was concealed, excluding silence.
     fn concealed(&self, before: &Self) -> f64 {
         let made_up =
             self.since(before, "in.audio.concealedSamples") - self.since(before, "in.audio.silentConcealedSamples");
@@ -161,7 +161,7 @@ async fn the_quality_of_a_call() {
         }
     }
     for (((who, _), first), last) in windows.iter().zip(&first).zip(&last) {
-        assert!(last.since(first, "in.video.framesDecoded") > 0.0, "{who} sees the other");
+        assert!(last.since(first, "in.video.framesDecoded") > 0.0, "{who} receives the other's video");
         let mut add = |what: &str, value: String, unit: &str| {
             figures.add(&format!("{who}: {what}"), value, unit, 1, &format!("after 30 s; {how}"))
         };
@@ -178,8 +178,8 @@ async fn the_quality_of_a_call() {
         );
         add("freezes", number(last.number("in.video.freezeCount")), "");
         add("sound concealed", number(last.concealed(first)), "%");
-        add("sound waits before it is played", number(last.waited(first, "audio")), "ms");
-        add("picture waits before it is shown", number(last.waited(first, "video")), "ms");
+        add("audio jitter buffer", number(last.waited(first, "audio")), "ms");
+        add("video jitter buffer", number(last.waited(first, "video")), "ms");
     }
     figures.table();
     clinic.close().await;

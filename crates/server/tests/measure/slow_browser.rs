@@ -1,20 +1,20 @@
-//! A browser on a slow phone and a slow network, as far as its own tools make one.
+//! A browser that emulates a slow phone and a slow network with the DevTools protocol.
 
 use serde_json::json;
 
 use crate::chromium::{Chromium, Profile};
 use crate::window::Window;
 
-/// Runs in every page before its own scripts, and notes when what happens, into `bedsideJournal`.
+/// Runs before each page's own scripts and records events in `bedsideJournal`.
 const JOURNAL: &str = include_str!("journal.js");
 
-/// What a device and its network are like.
+/// The emulated device and network.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditions {
     pub(crate) name: &'static str,
-    /// How many times slower than this machine.
+    /// CPU slowdown factor relative to this machine.
     pub(crate) cpu: f64,
-    /// Milliseconds until the head of an answer, and kbit/s down and up; `None`: this machine's own.
+    /// Latency in milliseconds, and bandwidth in kbit/s down and up; `None` uses this machine's own network.
     pub(crate) network: Option<[f64; 3]>,
 }
 
@@ -29,12 +29,12 @@ impl SlowBrowser {
         Self { chromium: Chromium::launch_filming(15, &[]), origin: origin.to_owned() }
     }
 
-    /// A new person: no cookies, nothing cached, no connection open; camera and microphone granted.
+    /// Creates a profile without cookies, cache or open connections, with camera and microphone granted.
     pub(crate) async fn person(&self) -> Profile<'_> {
         self.chromium.profile(&self.origin).await
     }
 
-    /// A phone-sized window under these conditions.
+    /// Opens a phone-sized window under these conditions.
     pub(crate) async fn window(&self, person: &Profile<'_>, conditions: Conditions, cached: bool) -> Window {
         let window = person.window().await;
         window.resize(390, 844).await;

@@ -1,4 +1,4 @@
-//! From the click that starts a meeting to seeing and hearing each other.
+//! The time from the click that starts a meeting until both participants see and hear each other.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::people::Clinic;
 use crate::support::When;
 use crate::window::Window;
 
-/// A function of `probe` that notes what is seen, into `bedsideSeen`.
+/// A function of `probe` that records events in `bedsideSeen`.
 const WATCH: &str = include_str!("watch.js");
 
-/// When a page saw what, in milliseconds of the wall clock.
+/// When a page saw each event, in milliseconds of the wall clock.
 #[derive(Debug, Default, Deserialize)]
 struct Seen {
     click: Option<f64>,
@@ -28,7 +28,7 @@ struct Seen {
 const HOW: &str = "ms after the click event; fake camera 15 fps; both pages, server and camera on this machine";
 const SOUND: &str = "getStats every 20 ms, which Chromium renews every 50 ms";
 
-/// Samples of what is timed.
+/// Samples of the measured times.
 #[derive(Default)]
 struct Times {
     reacts: Sample,
@@ -64,9 +64,9 @@ impl Times {
         spread(
             "patient sees the provider",
             &self.patient_frame,
-            "first new frame of the visible remote video, looked for every 4 ms",
+            "first new frame of the visible remote video, polled every 4 ms",
         );
-        spread("provider sees the patient", &self.provider_frame, "the same");
+        spread("provider sees the patient", &self.provider_frame, "as above");
         spread("both see", &self.both_frame, "the later of the two");
         spread("both decode", &self.both_decoded, &format!("the later framesDecoded to rise; {SOUND}"));
         spread("both receive sound", &self.both_sound, &format!("the later jitterBufferEmittedCount to rise; {SOUND}"));
@@ -88,13 +88,13 @@ async fn seen(window: &Window) -> Seen {
     window
         .until(
             "window.bedsideSeen && ['stage', 'frame', 'decoded', 'sound', 'voice'].every((name) => bedsideSeen[name] !== null)",
-            "picture and sound of the other",
+            "audio and video of the other",
         )
         .await;
     window.eval("window.bedsideSeen").await
 }
 
-/// Beeps and frames come at regular times: the clicks must not.
+/// Varies the time of the click, because beeps and frames are periodic.
 async fn pause(trial: usize) {
     let varied = u64::try_from(trial * 137 % 500).expect("small");
     tokio::time::sleep(Duration::from_millis(300 + varied)).await;
@@ -114,12 +114,12 @@ async fn end(patient: &Window, provider: &Window) {
     }
 }
 
-/// One start with both there: the click's time and what both saw.
+/// Measures one start with both participants present: the time of the click, and what both pages saw.
 async fn trial(patient: &Window, provider: &Window, button: &str, times: &mut Times) {
-    assert!(watch(patient).await && watch(provider).await, "not connected yet");
+    assert!(watch(patient).await && watch(provider).await, "neither page is connected yet");
     provider.press(button).await;
     let (patient, provider) = (seen(patient).await, seen(provider).await);
-    times.take(provider.click.expect("the click was seen"), &patient, &provider);
+    times.take(provider.click.expect("the click was recorded"), &patient, &provider);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,13 +138,13 @@ async fn starting_a_meeting() {
         end(&patient, &provider).await;
         patient.press("Back to the waiting room").await;
         patient.stage("waiting").await;
-        // The page of a visit that ended has let go of camera and media: one that is opened anew has them.
+        // The page of an ended visit has released camera and media connection; a newly opened one has them.
         provider.open(&clinic.page_of("provider")).await;
         provider.stage("idle").await;
     }
     first.report(&mut figures, "Both waiting");
 
-    // On the page of the visit that ended, which has let go of the provider's camera and media.
+    // Uses the page of the ended visit, which has released the provider's camera and media connection.
     let mut again = Times::default();
     ready([&patient, &provider]).await;
     provider.press(&clinic.start()).await;
@@ -163,7 +163,7 @@ async fn starting_a_meeting() {
     clinic.close().await;
 }
 
-/// The click leads to another page: the time of it outlives this one.
+/// The click navigates to another page, so its time is kept in the session storage.
 const KEEP_THE_CLICK: &str = "(addEventListener('click', () => sessionStorage.setItem('bedsideClick', Date.now()), { capture: true, once: true }), true)";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,9 +184,9 @@ async fn joining_a_meeting_that_waits() {
         provider.until("await probe.ready()", "the provider's media connection").await;
         provider.press(&clinic.start()).await;
         provider.stage("calling").await;
-        assert!(watch(&provider).await, "not connected yet");
+        assert!(watch(&provider).await, "the page is not connected yet");
 
-        // A browser of their own, as for a first visit: nothing is cached, no connection is open.
+        // A separate browser profile without cache or open connections, like on a first visit.
         let patient = clinic.profile().await.window().await;
         patient.open(&clinic.server.link(clinic.appointment.id).await).await;
         pause(number).await;
@@ -204,7 +204,13 @@ async fn joining_a_meeting_that_waits() {
         patient.close().await;
     }
     times.report(&mut figures, "Join pressed, provider calling");
-    figures.add("trials in which the page was faster than the watcher", late, "", trials, "left out above");
+    figures.add(
+        "trials excluded above, because the page was faster than the observer",
+        late,
+        "",
+        trials,
+        "not included",
+    );
     figures.table();
     clinic.close().await;
 }

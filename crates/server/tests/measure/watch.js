@@ -1,11 +1,11 @@
-// Notes when what follows a click is seen in this page, in milliseconds of the wall clock.
+// Records when the effects of a click are visible in this page, in milliseconds of the wall clock.
 async (probe) => {
   const edge = () => {
     const before = Date.now();
     while (Date.now() === before);
     return Date.now() - performance.now();
   };
-  // Two pages' own clocks began at different times and may have drifted apart; the wall clock is one.
+  // The monotonic clocks of two pages start at different times and may drift; they share the wall clock.
   const offset = edge();
   const now = () => offset + performance.now();
   const seen = { click: null, stage: null, drawn: null, frame: null, decoded: null, sound: null, voice: null };

@@ -1,4 +1,4 @@
-//! A person's device with passkeys in it, and the browser between it and the page: as much of WebAuthn as is asked for.
+//! A WebAuthn authenticator with passkeys and the browser between it and the page, as far as the tests need them.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -8,17 +8,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A device that recognises its owner, unless it is told not to.
+/// An authenticator that verifies its user unless configured otherwise.
 pub(crate) struct Authenticator {
-    /// Where the browser is.
+    /// The origin reported by the browser.
     pub(crate) origin: String,
-    /// Whom the device thinks it talks with.
+    /// The relying party ID used by the authenticator.
     pub(crate) host: String,
-    /// Whether it asks for a fingerprint.
+    /// Whether it verifies the user.
     pub(crate) verifies: bool,
-    /// How often its keys were used.
+    /// The signature counter.
     pub(crate) counter: u32,
-    /// Whether its keys live on several devices.
+    /// Whether its passkeys are synced.
     pub(crate) backed_up: bool,
     pub(crate) keys: Vec<Key>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Key {
 
 const PRESENT: u8 = 0x01;
 const VERIFIED: u8 = 0x04;
-/// Eligible for a backup, and backed up.
+/// Flags: backup eligible and backed up.
 const BACKED_UP: u8 = 0x18;
 const WITH_KEY: u8 = 0x40;
 
@@ -41,7 +41,7 @@ impl Authenticator {
         Self { origin: origin.to_owned(), host, verifies: true, counter: 0, backed_up: false, keys: Vec::new() }
     }
 
-    /// `navigator.credentials.create`.
+    /// Implements `navigator.credentials.create`.
     pub(crate) fn create(&mut self, options: &Value) -> Value {
         let asked = &options["publicKey"];
         assert_eq!(asked["authenticatorSelection"]["residentKey"], "required", "{asked}");
@@ -74,7 +74,7 @@ impl Authenticator {
         answer
     }
 
-    /// `navigator.credentials.get`: the person chooses the last key.
+    /// Implements `navigator.credentials.get`: the user selects the last key.
     pub(crate) fn get(&mut self, options: &Value) -> Value {
         let asked = &options["publicKey"];
         assert_eq!(asked["userVerification"], "required", "{asked}");

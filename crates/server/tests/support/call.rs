@@ -1,4 +1,4 @@
-//! The media of a visit's page: a WebRTC peer made of str0m, over UDP or TCP.
+//! The media of a visit's page: a WebRTC peer based on str0m, over UDP or TCP.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -15,7 +15,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use super::{PATIENCE, Page};
 
-/// Which way media goes.
+/// The transport of media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Udp,
@@ -27,19 +27,19 @@ enum Wire {
     Tcp(TcpStream, rfc4571::Decoder),
 }
 
-/// One page's media connection. It sends sound when told to, and counts the sound that it receives.
+/// The media connection of one page. It sends audio when told to, and counts received audio packets.
 pub(crate) struct Call {
     rtc: Rtc,
     wire: Wire,
     local: SocketAddr,
     microphone: Mid,
     said: u64,
-    /// How many packets of sound have arrived.
+    /// Number of received audio packets.
     pub(crate) heard: usize,
 }
 
 impl Call {
-    /// Offers a microphone and to hear one other person, and connects.
+    /// Creates an offer to send audio and to receive one other participant, and connects.
     pub(crate) async fn open(page: &mut Page, transport: Transport) -> Self {
         let mut rtc = RtcConfig::new().clear_codecs().enable_opus(true, true).set_rtp_mode(true).build(now());
         let mut api = rtc.sdp_api();
@@ -73,11 +73,11 @@ impl Call {
             }
         };
         let answer = SdpAnswer::from_sdp_string(&sdp).expect("an answer");
-        rtc.sdp_api().accept_answer(pending, answer).expect("it fits the offer");
+        rtc.sdp_api().accept_answer(pending, answer).expect("the answer matches the offer");
         Self { rtc, wire, local, microphone, said: 0, heard: 0 }
     }
 
-    /// Sends a packet of sound, and takes what has arrived.
+    /// Sends an audio packet and processes received datagrams.
     pub(crate) fn speak(&mut self) {
         self.said += 1;
         let opus = self.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).expect("Opus").pt();
@@ -122,12 +122,12 @@ impl Call {
         loop {
             match self.rtc.poll_output().expect("an output") {
                 Output::Timeout(_) => return,
-                // The server may have ended it.
+                // The server may have closed the connection.
                 Output::Transmit(transmit) => match &mut self.wire {
                     Wire::Udp(socket) => drop(socket.send_to(&transmit.contents, transmit.destination)),
                     Wire::Tcp(stream, _) => {
                         let mut frame = Vec::new();
-                        rfc4571::encode(&transmit.contents, &mut frame).expect("it has room");
+                        rfc4571::encode(&transmit.contents, &mut frame).expect("the packet fits into the frame");
                         drop(stream.write_all(&frame));
                     }
                 },
@@ -138,11 +138,11 @@ impl Call {
     }
 }
 
-/// Lets all speak until something is so, 50 packets a second each.
+/// Lets all send 50 audio packets a second each until the condition holds.
 pub(crate) async fn speak_until(calls: &mut [&mut Call], what: &str, mut so: impl FnMut(&mut [&mut Call]) -> bool) {
     let end = now() + PATIENCE;
     while !so(calls) {
-        assert!(now() < end, "waited in vain for: {what}");
+        assert!(now() < end, "timed out waiting for: {what}");
         calls.iter_mut().for_each(|call| call.speak());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,4 +1,4 @@
-//! A browser, as far as HTTP goes: it keeps cookies, names its origin, and follows no redirect.
+//! An HTTP client that behaves like a browser: it keeps cookies, sends its origin, and follows no redirects.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,18 +13,18 @@ use super::clinic::{Account, PASSWORD};
 use super::site::Site;
 use super::soon;
 
-/// The cookies of one browser, by name.
+/// One browser, with its cookies by name.
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
     origin: String,
     cookies: Mutex<BTreeMap<String, String>>,
-    /// An access token: then this is another program, which has no origin.
+    /// An access token if the client is an integrator, which sends no origin.
     bearer: Option<String>,
     urls: Mutex<Vec<String>>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -32,7 +32,7 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
-/// A request in the making.
+/// A request under construction.
 pub(crate) struct Request<'a> {
     client: &'a Client,
     method: Method,
@@ -59,7 +59,7 @@ impl Client {
         }
     }
 
-    /// The same cookies in another browser, as somebody who stole them has.
+    /// Returns another browser with the same cookies, like an attacker who stole them.
     pub(crate) fn with_same_cookies(&self) -> Self {
         let cookies = Mutex::new(self.cookies());
         Self {
@@ -72,13 +72,13 @@ impl Client {
         }
     }
 
-    /// Another program, with an access token.
+    /// Returns an integrator with an access token.
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.bearer = Some(token.to_owned());
         self
     }
 
-    /// The access token, where this is another program.
+    /// Returns the access token if this is an integrator.
     pub(crate) fn token(&self) -> Option<&str> {
         self.bearer.as_deref()
     }
@@ -106,7 +106,7 @@ impl Client {
         self.request(Method::POST, path).json(body).send().await
     }
 
-    /// Signs in, which must work.
+    /// Signs in and asserts that it succeeds.
     pub(crate) async fn sign_in(&self, account: &Account) {
         let reply = self.try_sign_in(&account.email, PASSWORD).await;
         assert_eq!((reply.status, reply.location()), (303, Some("/")), "{}", reply.body);
@@ -116,7 +116,7 @@ impl Client {
         self.post("/sign-in", &[("email", email), ("password", password)]).await
     }
 
-    /// Opens a patient link and presses "Join visit", which must work.
+    /// Opens a patient link, presses "Join visit", and asserts that it succeeds.
     pub(crate) async fn join_by_link(&self, link: &str) {
         let path = link.strip_prefix(&self.origin).expect("a link to this server").to_owned();
         let shown = self.get(&path).await;
@@ -126,13 +126,13 @@ impl Client {
         assert!(!joined.location().is_some_and(|to| to.starts_with("/v/")), "let in: {joined:?}");
     }
 
-    /// Opens a link's page and presses the button that it has.
+    /// Opens a link's page and submits its form.
     pub(crate) async fn open_and_press(&self, path: &str) -> Reply {
         self.get(path).await;
         self.post(path, &[]).await
     }
 
-    /// The cookie that this browser has for a link; there is one.
+    /// Returns the only link cookie of this browser.
     pub(crate) fn link_cookie(&self) -> (String, String) {
         let of_links = self.cookies().into_iter().filter(|(name, _)| name.contains("bedside-visit-"));
         let found: Vec<_> = of_links.collect();
@@ -148,12 +148,12 @@ impl Client {
         self.cookies.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.to_owned());
     }
 
-    /// As the `Cookie` header has them.
+    /// Returns the value of the `Cookie` header.
     pub(crate) fn cookie_header(&self) -> String {
         self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// Every address it asked for, was sent to, or saw in a page.
+    /// Returns every address that was requested, redirected to, or found in a page.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.urls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -182,7 +182,7 @@ impl Client {
 }
 
 impl Request<'_> {
-    /// From a page of another origin, or with `None` from no page at all.
+    /// Sets the origin of the requesting page. `None` sends no origin.
     pub(crate) fn origin(mut self, origin: Option<&str>) -> Self {
         self.headers.remove(ORIGIN);
         match origin {
@@ -242,10 +242,10 @@ impl Reply {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("invalid JSON ({error}): {}", self.body))
     }
 
-    /// The stable name of the problem that this must be, whole and well formed.
+    /// Returns the type of the problem, and asserts that the problem is well-formed.
     pub(crate) fn problem(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.body);
         let problem = self.json();
@@ -255,10 +255,10 @@ impl Reply {
             assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
         }
         let kind = problem["type"].as_str().expect("a type");
-        kind.strip_prefix("/problems/").expect("a type of ours").to_owned()
+        kind.strip_prefix("/problems/").expect("a type under /problems/").to_owned()
     }
 
-    /// Whether this is a page for people.
+    /// Returns whether this is an HTML page.
     pub(crate) fn is_page(&self) -> bool {
         self.header("content-type") == Some("text/html; charset=utf-8") && self.body.starts_with("<!doctype html>")
     }
@@ -268,7 +268,7 @@ fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("fit for a header")
 }
 
-/// As a form has it.
+/// Encodes text for a form.
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() {

@@ -1,4 +1,4 @@
-//! People and appointments.
+//! Users and appointments.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,10 +21,10 @@ use uuid::Uuid;
 use super::client::{Client, Reply};
 use super::server::Server;
 
-/// Everyone's password.
+/// The password of all users.
 pub(crate) const PASSWORD: &str = "plaid otter sings softly";
 
-/// Somebody who can sign in with [`PASSWORD`].
+/// A user who can sign in with [`PASSWORD`].
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) person: Person,
@@ -41,32 +41,32 @@ impl Account {
     }
 }
 
-/// When an appointment is due.
+/// The start time of an appointment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    /// At this moment: the door is open for both.
+    /// Now: both participants can join.
     Now,
-    /// In three hours: the door is not open for patients yet.
+    /// In three hours: patients cannot join yet.
     Later,
-    /// Two days ago: the door has closed.
+    /// Two days ago: the time to join is over.
     Earlier,
 }
 
-/// How a program asks for all that its key may have (RFC 6749, section 4.4.2).
+/// A token request for all scopes of a key (RFC 6749, section 4.4.2).
 pub(crate) const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
 impl Server {
-    /// An appointment of the clinic's patient with its provider.
+    /// Books an appointment of the clinic's patient with its provider.
     pub(crate) async fn book(&self, when: When) -> Appointment {
         self.book_for(&self.patient.person, &self.provider.person, when).await
     }
 
-    /// An appointment of two people, 30 minutes, booked by the operator.
+    /// Books an appointment of two users for 30 minutes, as the operator.
     pub(crate) async fn book_for(&self, patient: &Person, provider: &Person, when: When) -> Appointment {
         self.book_by(None, patient, provider, when).await
     }
 
-    /// An appointment of two people, 30 minutes, booked.
+    /// Books an appointment of two users for 30 minutes.
     pub(crate) async fn book_by(
         &self,
         booked_by: Option<UserId>,
@@ -83,7 +83,7 @@ impl Server {
         let participants = Participants::two(patient.clone(), provider.clone());
         let appointment = Appointment {
             id: AppointmentId::new(Uuid::now_v7()),
-            // Whole minutes, as people book.
+            // Appointments start at whole minutes.
             start: Timestamp::from_millis(start.as_millis() / 60_000 * 60_000),
             duration: Duration::from_secs(30 * 60),
             kind: "Follow-up".to_owned(),
@@ -99,42 +99,42 @@ impl Server {
         appointment
     }
 
-    /// The calendar day in so many days, as forms have it.
+    /// Returns the date in this many days, as forms submit it.
     pub(crate) fn in_days(&self, days: i64) -> String {
         let at = self.clock.now().as_millis() + days * 86_400_000;
         jiff::Timestamp::from_millisecond(at).expect("a time").to_string()[..10].to_owned()
     }
 
-    /// Calls an appointment off, as an operator does.
+    /// Cancels an appointment as an operator.
     pub(crate) async fn cancel(&self, id: AppointmentId) {
         self.operator().cancel_appointment(id).await.expect("cancelled");
     }
 
-    /// A new patient link. Unused ones stop working.
+    /// Creates a patient link. Unused links stop working.
     pub(crate) async fn link(&self, id: AppointmentId) -> String {
         self.operator().new_link(id).await.expect("a link")
     }
 
-    /// Somebody new, under any name, with an account or without.
+    /// Adds a user, with an account if there is an e-mail address.
     pub(crate) async fn add_person(&self, name: &str, email: Option<&str>) -> Account {
         let account = account(name, email.unwrap_or_default(), None);
         insert(&*self.store, &account, self.clock.now()).await;
         account
     }
 
-    /// Somebody new who signs in, and is of the clinic as a whole.
+    /// Adds a user with a clinic role who can sign in.
     pub(crate) async fn add_clerk(&self, name: &str, email: &str, role: ClinicRole) -> Account {
         let account = self.add_person(name, Some(email)).await;
         self.operator().set_clinic_role(email, Some(role)).await.expect("given");
         account
     }
 
-    /// Another program.
+    /// Adds an integrator.
     pub(crate) async fn add_program(&self, name: &str, scopes: &str) -> NewKey {
         self.operator().add_integrator(name, scopes.parse().expect("scopes")).await.expect("added")
     }
 
-    /// What a program asks for with its key.
+    /// Requests an access token for an integrator's key.
     pub(crate) async fn token_of(&self, key: &NewKey) -> String {
         let reply = self.ask_token(key.client_id, key.client_secret.reveal(), &GRANT).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -148,12 +148,12 @@ impl Server {
         request.header("authorization", &format!("Basic {basic}")).form(fields).send().await
     }
 
-    /// Another program's hands.
+    /// Returns a client for an integrator.
     pub(crate) async fn program(&self, key: &NewKey) -> Client {
         self.client().with_token(&self.token_of(key).await)
     }
 
-    /// A browser that came in by somebody's link.
+    /// Adds a companion and returns the browser with which they joined by link.
     pub(crate) async fn companion(&self, visit: AppointmentId, name: &str, role: &str) -> (UserId, Client) {
         let (user, link) = self.companion_link(visit, name, role).await;
         let client = self.client();
@@ -161,7 +161,7 @@ impl Server {
         (user, client)
     }
 
-    /// Somebody new who may come to a visit, and their link.
+    /// Adds a companion, and returns their link.
     pub(crate) async fn companion_link(&self, visit: AppointmentId, name: &str, role: &str) -> (UserId, String) {
         let grace = self.sign_in(&self.provider).await;
         let body = serde_json::json!({ "name": name, "role": role });
@@ -172,20 +172,20 @@ impl Server {
         (text("userId").parse().expect("an id"), text("url"))
     }
 
-    /// Shuts somebody out.
+    /// Disables a user.
     pub(crate) async fn disable(&self, user: UserId) {
         let mut transaction = self.store.begin().await.expect("begin");
         assert!(transaction.update_disabled(user, Some(self.clock.now())).await.expect("disabled"));
         transaction.commit().await.expect("commit");
     }
 
-    /// What an appointment's status is in the database.
+    /// Returns an appointment's status in the database.
     pub(crate) async fn status(&self, id: AppointmentId) -> AppointmentStatus {
-        let booked = self.store.get_appointment(id).await.expect("read").expect("it is there");
+        let booked = self.store.get_appointment(id).await.expect("read").expect("the appointment exists");
         booked.unseal_for(OwnWork::Operator).status
     }
 
-    /// The whole audit log.
+    /// Returns the whole audit log.
     pub(crate) async fn audit(&self) -> Vec<AuditRow> {
         self.store.list_audit(0, 10_000).await.expect("read")
     }
@@ -197,7 +197,7 @@ impl Server {
     }
 }
 
-/// Patient, provider, another patient, another provider.
+/// Adds a patient, a provider, another patient and another provider.
 pub(super) async fn seed(store: &dyn Store, now: Timestamp) -> [Account; 4] {
     let mut patient = account("Ada Lovelace", "ada@example.org", None);
     patient.person.birth_date = Some(Private::new(date(1985, 12, 10)));
@@ -236,8 +236,8 @@ async fn insert(store: &dyn Store, account: &Account, now: Timestamp) {
     transaction.commit().await.expect("commit");
 }
 
-/// [`PASSWORD`], hashed once, with the smallest parameters there are: what a password is checked with
-/// is read from the hash.
+/// Returns the hash of [`PASSWORD`], computed once with the smallest parameters. Verification reads the parameters from
+/// the hash.
 fn password_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| {

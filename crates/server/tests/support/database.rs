@@ -1,4 +1,4 @@
-//! The database past the program: as somebody has it who opens the file with a shell.
+//! Direct access to the database, bypassing the program.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,19 +10,19 @@ use uuid::Uuid;
 
 pub(crate) struct Shell(SqliteConnection);
 
-/// Everything that is in it.
+/// The contents of a database.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Contents {
     tables: BTreeMap<String, Rows>,
-    /// What is in columns `id`, such as the second of `users`, for words that are the same in every database that was
-    /// made alike.
+    /// Names for the values of `id` columns, such as the second of `users`. They are equal in databases that were
+    /// created alike.
     names: BTreeMap<String, String>,
 }
 
-/// By primary key: columns with their values, as SQL literals.
+/// Rows by primary key: columns and their values as SQL literals.
 type Rows = BTreeMap<Vec<String>, BTreeMap<String, String>>;
 
-/// What is that far from now was typed, and not taken from the clock.
+/// Times further from now than this were entered, not read from the clock.
 const FAR: i64 = 31 * 86_400_000;
 const TEN_MINUTES: i64 = 600_000;
 
@@ -31,7 +31,7 @@ impl Shell {
         Self(SqliteConnectOptions::new().filename(database).connect().await.expect("a database"))
     }
 
-    /// Does whatever it says, several statements too.
+    /// Runs SQL statements.
     pub(crate) async fn run(&mut self, statements: &str) {
         sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut self.0).await.expect("done");
     }
@@ -49,7 +49,7 @@ impl Shell {
             let [table, by_key] = kept.as_slice() else { panic!("{kept:?}") };
             let columns = self.ask(format!("SELECT name, quote(pk) FROM pragma_table_info('{table}')")).await;
             let literals: Vec<String> = columns.iter().map(|column| format!("quote({})", column[0])).collect();
-            // In the order in which they were made: identifiers that are keys rise with time.
+            // Rows in order of creation: IDs used as keys rise with time.
             let order = if by_key == "1" { "" } else { "ORDER BY rowid" };
             let query = format!("SELECT {} FROM {table} {order}", literals.join(", "));
             let mut rows = Rows::new();
@@ -69,8 +69,8 @@ impl Shell {
 }
 
 impl Contents {
-    /// What became of it, in words that are the same for the same change in a database that was made alike: identifiers
-    /// by whose they are, moments as seen from now, secrets and what is sealed by their length.
+    /// Returns the changes in a form that is the same for the same change in databases created alike: IDs as names,
+    /// times relative to now, secrets and sealed values by their length.
     pub(crate) fn changes(&self, after: &Self, now: Timestamp) -> Vec<String> {
         let mut changes = Vec::new();
         for (table, rows) in &after.tables {
@@ -98,7 +98,7 @@ impl Contents {
         columns.map(|(column, value)| format!("{column} {}", self.word(value, now))).collect::<Vec<_>>().join(" ")
     }
 
-    /// A text in which every identifier is said as in [`Self::changes`].
+    /// Returns a text with every ID replaced as in [`Self::changes`].
     pub(crate) fn named(&self, text: &str) -> String {
         let mut said = text.to_owned();
         for (id, name) in &self.names {
@@ -123,7 +123,7 @@ impl Contents {
                 let away = number - now.as_millis();
                 format!("now {:+}", (away + TEN_MINUTES * away.signum() / 2) / TEN_MINUTES)
             }
-            // The number of half a minute, which a one-time password is of.
+            // A time step of half a minute, as used for a one-time password.
             Ok(number) if (number - now.as_millis() / 30_000).abs() < 10 => "this half minute".to_owned(),
             Ok(_) | Err(_) => literal.to_owned(),
         }

@@ -1,4 +1,4 @@
-//! A mail server: SMTP (RFC 5321) as far as sending asks of it, on loopback.
+//! A mail server on loopback: the part of SMTP (RFC 5321) that sending needs.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::soon;
 
-/// Takes mail from everybody, and keeps it.
+/// Accepts and keeps all mail.
 pub(crate) struct MailServer {
     port: u16,
     taken: watch::Receiver<Vec<Mail>>,
@@ -20,12 +20,12 @@ pub(crate) struct MailServer {
 #[derive(Debug, Clone)]
 pub(crate) struct Mail {
     pub(crate) to: String,
-    /// Headers and body, as they were sent.
+    /// Headers and body as sent.
     pub(crate) text: String,
 }
 
 impl Mail {
-    /// The address in it.
+    /// Returns the link in the mail.
     pub(crate) fn link(&self) -> String {
         self.text.split_whitespace().find(|word| word.contains("://")).expect("an address").to_owned()
     }
@@ -40,19 +40,19 @@ impl MailServer {
         let to_give = refusals.clone();
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // Who hangs up in the middle sends nothing.
+                // A client that disconnects half-way sends nothing.
                 tokio::spawn(converse(stream, keep.clone(), to_give.clone()));
             }
         });
         Self { port, taken, refusals, serving }
     }
 
-    /// The next recipients are refused with these lines.
+    /// Refuses the next recipients with these lines.
     pub(crate) fn refuse(&self, lines: impl IntoIterator<Item = &'static str>) {
         self.refusals.send_modify(|all| all.extend(lines));
     }
 
-    /// Waits until all of them have been given.
+    /// Waits until all refusals were sent.
     pub(crate) async fn refused(&self) {
         let mut refusals = self.refusals.subscribe();
         soon("refusals", refusals.wait_for(Vec::is_empty)).await.expect("it serves");
@@ -69,14 +69,14 @@ impl MailServer {
         }
     }
 
-    /// Waits until so many were taken, and gives all.
+    /// Waits until this many mails were accepted, and returns all.
     pub(crate) async fn taken(&self, count: usize) -> Vec<Mail> {
         let mut taken = self.taken.clone();
         let all = soon("mail", taken.wait_for(|all| all.len() >= count)).await.expect("it serves");
         all.clone()
     }
 
-    /// What was taken until now.
+    /// Returns the mails accepted so far.
     pub(crate) fn so_far(&self) -> Vec<Mail> {
         self.taken.borrow().clone()
     }

@@ -1,16 +1,15 @@
-//! The real program in this process, with a clinic in it, and people who use it.
+//! Runs the real program in this process, with a clinic and its users.
 //!
 //! ```ignore
 //! let server = Server::start().await;
 //! let visit = server.book(When::Now).await;
 //! let (ada, grace) = (server.sign_in(&server.patient).await, server.sign_in(&server.provider).await);
 //! let mut page = Page::open(&server, &ada, visit.id).await;
-//! page.command(Command::Enter).await.expect("let in");
+//! page.command(Command::Enter).await.expect("entered");
 //! page.until("waiting", |view| matches!(view.stage, Stage::Waiting { .. })).await;
 //! ```
 //!
-//! Nothing here sleeps in order to wait for something: replies and pushed messages are waited for,
-//! each for at most [`PATIENCE`].
+//! Nothing here waits by sleeping: tests wait for responses and pushed messages, each for at most [`PATIENCE`].
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -40,13 +39,13 @@ pub(crate) use self::{
     wire::{raw, raw_until_closed},
 };
 
-/// How long anything may take before a test gives up. Far more than it takes, even on a busy machine.
+/// Timeout for each wait. Far longer than needed, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits for something that must come.
+/// Waits for a future, and panics after [`PATIENCE`].
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
-        Err(_) => panic!("waited in vain for: {what}"),
+        Err(_) => panic!("timed out waiting for: {what}"),
     }
 }

@@ -1,4 +1,4 @@
-//! A visit's page, as far as signalling goes: it keeps its view as a browser's page does.
+//! The signalling of a visit's page: it keeps its view like a browser's page.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ use super::soon;
 pub(crate) enum Ending {
     /// With a WebSocket close code.
     Code(u16),
-    /// Without a word.
+    /// Without a close frame.
     Dropped,
 }
 
@@ -30,27 +30,27 @@ pub(crate) enum Ending {
 pub(crate) enum Beginning {
     /// With the whole state.
     Snapshot,
-    /// With what was missed.
+    /// With the missed changes.
     Resumed,
 }
 
-/// Why there is no page.
+/// Why a page could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The opening was answered with this HTTP status and problem.
+    /// The handshake was answered with this HTTP status and problem.
     Status(u16, String),
-    /// It was opened and closed before anything was shown.
+    /// The WebSocket was closed before it received any state.
     Ended(Ending),
 }
 
 /// An open page of a visit.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// What is shown now.
+    /// The current view.
     pub(crate) view: View,
-    /// What came in besides snapshots, changes and answers to commands.
+    /// Received messages other than snapshots, changes and answers to commands.
     pub(crate) others: VecDeque<ServerMessage>,
-    /// Who asks to come in on another device, as the server said last.
+    /// Pending requests to join on another device, as last received.
     pub(crate) asking: Vec<Admission>,
     socket: WebSocketStream<TcpStream>,
     sequence: u64,
@@ -58,26 +58,26 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Opens the page, which must work.
+    /// Opens the page, and asserts that it succeeds.
     pub(crate) async fn open(site: &impl Site, client: &Client, appointment: AppointmentId) -> Self {
         let path = format!("/api/appointments/{appointment}/signalling");
         Self::try_open(site, client, &path, Some(site.origin())).await.expect("it opens")
     }
 
-    /// Opens the page as one of a browser's several identities, which must work.
+    /// Opens the page as one of a browser's several identities, and asserts that it succeeds.
     pub(crate) async fn open_as(site: &impl Site, client: &Client, appointment: AppointmentId, user: UserId) -> Self {
         let path = format!("/api/appointments/{appointment}/signalling?as={user}");
         Self::try_open(site, client, &path, Some(site.origin())).await.expect("it opens")
     }
 
-    /// Opens the page under a name of its own, as a browser's does, which must work.
+    /// Opens the page under a given name, like a browser, and asserts that it succeeds.
     pub(crate) async fn open_named(site: &impl Site, client: &Client, appointment: AppointmentId, name: &str) -> Self {
         let path = format!("/api/appointments/{appointment}/signalling?page={name}");
         Self::try_open(site, client, &path, Some(site.origin())).await.expect("it opens")
     }
 
-    /// The page connects anew, and says what it has heard. Whether the server noticed that the old
-    /// connection is gone is up to `before`: drop it, or keep it.
+    /// Reconnects the page and sends the number of the last received change. The caller decides whether the server
+    /// notices that the old connection is gone: it drops `before` or keeps it.
     pub(crate) async fn resume(
         before: &Self,
         site: &impl Site,
@@ -100,11 +100,11 @@ impl Page {
                     Beginning::Resumed,
                 )
             }
-            other => panic!("a connection does not begin with {other:?}"),
+            other => panic!("unexpected first message: {other:?}"),
         }
     }
 
-    /// Opens one of several attempts of the page `name`, which is silent until it knocks.
+    /// Opens one of several connection attempts of the page `name`, which is silent until it is chosen.
     pub(crate) async fn attempt(site: &impl Site, client: &Client, appointment: AppointmentId, name: &str) -> Attempt {
         let path = format!("/api/appointments/{appointment}/signalling?page={name}&knock=true");
         Attempt(connect(site, client, &path, Some(site.origin())).await.expect("it opens"))
@@ -125,20 +125,20 @@ impl Page {
             Ok(ServerMessage::Snapshot { sequence, view, .. }) => {
                 Ok(Self { view, others: VecDeque::new(), asking: vec![], socket, sequence, ending: None })
             }
-            Ok(other) => panic!("a snapshot is first, not {other:?}"),
+            Ok(other) => panic!("expected a snapshot first, not {other:?}"),
             Err(ending) => Err(Refused::Ended(ending)),
         }
     }
 
     /// Sends a command and waits for its answer.
     pub(crate) async fn command(&mut self, command: Command) -> Result<(), Refusal> {
-        // A name that no other page of the same person has used.
+        // A command ID that no other page of the same user has used.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = format!("c-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.command_with_id(&id, command).await
     }
 
-    /// Sends a command under a name of one's own and waits for its answer.
+    /// Sends a command under a given ID and waits for its answer.
     pub(crate) async fn command_with_id(&mut self, id: &str, command: Command) -> Result<(), Refusal> {
         let id = CommandId::try_from(id.to_owned()).expect("an id");
         self.send(&ClientMessage::Command { id: id.clone(), command: command.clone() }).await;
@@ -152,7 +152,7 @@ impl Page {
         }
     }
 
-    /// Waits until the view is as wanted, and gives it.
+    /// Waits until the view meets a condition, and returns it.
     pub(crate) async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> &View {
         soon(what, async {
             while !wanted(&self.view) {
@@ -165,9 +165,9 @@ impl Page {
         &self.view
     }
 
-    /// Waits until so many ask to come in on another device.
+    /// Waits until this many requests to join on another device are pending.
     pub(crate) async fn until_asking(&mut self, many: usize) -> &[Admission] {
-        soon("who asks to come in", async {
+        soon("requests to join on another device", async {
             while self.asking.len() != many {
                 self.next().await.expect("a message");
             }
@@ -198,7 +198,7 @@ impl Page {
         .await
     }
 
-    /// Takes in the next message.
+    /// Receives and processes the next message.
     pub(crate) async fn next(&mut self) -> Result<ServerMessage, Ending> {
         if let Some(ending) = self.ending {
             return Err(ending);
@@ -213,9 +213,11 @@ impl Page {
 
     fn take(&mut self, message: &ServerMessage) {
         match message {
-            ServerMessage::Snapshot { .. } | ServerMessage::Resumed { .. } => panic!("a second beginning"),
+            ServerMessage::Snapshot { .. } | ServerMessage::Resumed { .. } => {
+                panic!("a second snapshot on one connection")
+            }
             ServerMessage::Changed { sequence, changes } => {
-                assert_eq!(*sequence, self.sequence + 1, "changes come in order, without a gap");
+                assert_eq!(*sequence, self.sequence + 1, "changes arrive in order and without gaps");
                 self.sequence = *sequence;
                 changes.iter().for_each(|change| self.view.apply(change.clone()));
             }
@@ -241,12 +243,12 @@ impl Page {
         self.send_raw(Message::text(text)).await;
     }
 
-    /// Sends anything. That the other side has gone is for the next read to find.
+    /// Sends a WebSocket message. If the peer is gone, the next read reports it.
     pub(crate) async fn send_raw(&mut self, message: Message) {
         let _ = soon("to send", self.socket.send(message)).await;
     }
 
-    /// Closes the page, as a browser does.
+    /// Closes the page like a browser.
     pub(crate) async fn close(mut self) {
         let _ = self.socket.close(None).await;
         soon("the close to be answered", async { while self.socket.next().await.is_some_and(|m| m.is_ok()) {} }).await;
@@ -257,11 +259,11 @@ impl Page {
 pub(crate) struct Attempt(WebSocketStream<TcpStream>);
 
 impl Attempt {
-    /// Chooses it.
-    pub(crate) async fn knock(mut self) -> Page {
+    /// Chooses this connection.
+    pub(crate) async fn choose(mut self) -> Page {
         let ping = serde_json::to_string(&ClientMessage::Ping).expect("a message");
         self.0.send(Message::text(ping)).await.expect("sent");
-        Page::begun(self.0).await.unwrap_or_else(|refused| panic!("not let in: {refused:?}"))
+        Page::begun(self.0).await.unwrap_or_else(|refused| panic!("refused: {refused:?}"))
     }
 }
 
@@ -291,7 +293,7 @@ async fn connect(
             let body = response.body().as_deref().unwrap_or_default();
             Err(Refused::Status(response.status().as_u16(), String::from_utf8_lossy(body).into_owned()))
         }
-        Err(error) => panic!("no WebSocket: {error}"),
+        Err(error) => panic!("the WebSocket handshake failed: {error}"),
     }
 }
 

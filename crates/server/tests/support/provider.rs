@@ -30,13 +30,13 @@ pub(crate) const SECRET: &str = "provider-secret-canary-81c2";
 pub(crate) enum Signing {
     Es256,
     Rs256,
-    /// Not at all.
+    /// Unsigned.
     None,
-    /// With the public key as a shared secret.
+    /// With the public key as the secret of an HMAC.
     Hs256WithThePublicKey,
-    /// With the secret that both know.
+    /// With the client secret, which both sides know.
     Hs256WithTheSecret,
-    /// With a key that is not the provider's, under its name.
+    /// With another key under the name of the provider's key.
     AnothersKey,
 }
 
@@ -55,12 +55,12 @@ struct Inner {
     signing: Signing,
     codes: HashMap<String, Code>,
     number: u32,
-    /// Beside what the standard asks for.
+    /// Metadata beyond what the standard requires.
     metadata: Value,
     down: bool,
-    /// What it says of whoever signed in, when it is asked for it.
+    /// The response of the userinfo endpoint.
     person: Value,
-    /// How often it was asked for its keys.
+    /// How often its keys were requested.
     keys_asked: u32,
 }
 
@@ -72,7 +72,7 @@ struct Code {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
-        // Before anybody asks, and waits.
+        // Generates the key before any request has to wait for it.
         rs256();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let issuer = format!("http://127.0.0.1:{}/clinic", listener.local_addr().expect("an address").port());
@@ -112,7 +112,7 @@ impl Provider {
         }
     }
 
-    /// Its clock goes with the server's.
+    /// Uses the server's clock.
     pub(crate) fn tell_time_of(&self, server: &Server) {
         self.lock().clock = Some(Arc::clone(&server.clock));
     }
@@ -121,14 +121,14 @@ impl Provider {
         self.lock().signing = signing;
     }
 
-    /// It makes itself another key, under another name.
+    /// Replaces the key with another one under another name.
     pub(crate) fn rotate(&self) {
         let mut state = self.lock();
         state.es256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
         state.kid = format!("{}+", state.kid);
     }
 
-    /// Another key, under the name of the one before.
+    /// Replaces the key with another one under the same name.
     pub(crate) fn rotate_under_the_same_name(&self) {
         self.lock().es256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
     }
@@ -141,7 +141,7 @@ impl Provider {
         self.lock().metadata = more;
     }
 
-    /// Asked for the person with the token for it, it says this.
+    /// Sets the response of the userinfo endpoint.
     pub(crate) fn says_of_them(&self, person: Value) {
         self.lock().person = person;
     }
@@ -150,8 +150,8 @@ impl Provider {
         self.lock().keys_asked
     }
 
-    /// Somebody signs in on its page, to which our server sent them: the address they are sent back to. `claims` are
-    /// said of them, in place of or beside those that every token has.
+    /// Signs a user in at an authorization address, and returns the address that they are redirected to. `claims` are
+    /// added to those of every token, or replace them.
     pub(crate) fn signs_in(&self, address: &str, claims: Value) -> String {
         let address = Url::parse(address).expect("an address");
         assert!(address.as_str().starts_with(&format!("{}/authorize?", self.issuer)), "{address}");
@@ -174,11 +174,11 @@ impl Provider {
         let back = asked["redirect_uri"].clone();
         let kept = Code { challenge: asked["code_challenge"].clone(), back: back.clone(), claims: all };
         state.codes.insert(code.clone(), kept);
-        let path = &back[back.find("/sign-in").expect("our path")..];
+        let path = &back[back.find("/sign-in").expect("a redirect to this server")..];
         format!("{path}?code={code}&state={}", asked["state"])
     }
 
-    /// All of it: to the provider, signing in there, and back.
+    /// Performs the whole flow: to the provider, signing in there, and back.
     pub(crate) async fn sign_in(&self, client: &Client, claims: Value) -> Reply {
         let sent = client.get("/sign-in/provider").await;
         assert_eq!(sent.status, 303, "{}", sent.body);
@@ -206,7 +206,7 @@ fn down() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "down").into_response()
 }
 
-/// Every provider's, for it takes seconds to make one.
+/// Returns the RSA key shared by all providers, because generating one takes seconds.
 fn rs256() -> &'static RsaKeyPair {
     static KEY: OnceLock<RsaKeyPair> = OnceLock::new();
     KEY.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"))

@@ -1,4 +1,4 @@
-//! Starting, stopping and restarting the program.
+//! Starts, stops and restarts the program.
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
@@ -19,19 +19,19 @@ use tokio::task::JoinHandle;
 use super::clinic::{Account, seed};
 use super::{Client, Site, soon};
 
-/// The system's clock, set forward or back by a dial.
+/// The system clock with an adjustable offset.
 #[derive(Debug, Default)]
 pub(crate) struct TestClock {
     offset: AtomicI64,
 }
 
 impl TestClock {
-    /// Sets the clock forward.
+    /// Advances the clock.
     pub(crate) fn advance(&self, by: Duration) {
         self.offset.fetch_add(i64::try_from(by.as_millis()).expect("not that far"), Ordering::SeqCst);
     }
 
-    /// Sets the clock to noon (UTC) of the present day, so that "today" has hours on both sides.
+    /// Sets the clock to noon (UTC) of the current day, so that "today" has hours before and after it.
     pub(crate) fn set_to_noon(&self) {
         let now = self.now().as_millis();
         let (day, noon) = (86_400_000, 43_200_000);
@@ -45,23 +45,23 @@ impl Clock for TestClock {
     }
 }
 
-/// A running program with a clinic of its own.
+/// A running program with its own clinic.
 pub(crate) struct Server {
-    /// Where it is reached, such as `http://localhost:43210`.
+    /// Its URL, such as `http://localhost:43210`.
     pub(crate) url: String,
-    /// The origin of its pages. Other than `url` only where a test sets `server.public_url`.
+    /// The origin of its pages. Differs from `url` only if a test sets `server.public_url`.
     pub(crate) origin: String,
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
-    /// The database, as the program has it open.
+    /// The database as opened by the program.
     pub(crate) store: Arc<dyn Store>,
-    /// Has an account and is the patient of what [`Server::book`] books.
+    /// The patient of the appointments that [`Server::book`] books. Has an account.
     pub(crate) patient: Account,
-    /// Has an account and is the provider of what [`Server::book`] books.
+    /// The provider of the appointments that [`Server::book`] books. Has an account.
     pub(crate) provider: Account,
-    /// A patient who has no part in it.
+    /// A patient without an appointment.
     pub(crate) other_patient: Account,
-    /// A provider who has no part in it.
+    /// A provider without an appointment.
     pub(crate) other_provider: Account,
     pub(crate) config: Config,
     folder: TempDir,
@@ -75,17 +75,17 @@ struct Running {
 }
 
 impl Server {
-    /// With the defaults.
+    /// Starts it with the default configuration.
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    /// With a configuration of one's own. Address, public address, database and media port are set
-    /// before `adjust` is asked.
+    /// Starts it with an adjusted configuration. Address, public URL, database and media port are set before `adjust`
+    /// is called.
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it has an address");
+        let address = listener.local_addr().expect("an address");
         let mut config = Config::default();
         config.clinic.time_zone = "UTC".to_owned();
         config.server.listen = address;
@@ -115,24 +115,24 @@ impl Server {
         }
     }
 
-    /// A browser of somebody new.
+    /// Returns a new browser without cookies.
     pub(crate) fn client(&self) -> Client {
         Client::new(self)
     }
 
-    /// A browser in which somebody signed in.
+    /// Returns a browser in which a user is signed in.
     pub(crate) async fn sign_in(&self, account: &Account) -> Client {
         let client = self.client();
         client.sign_in(account).await;
         client
     }
 
-    /// Stops the program as SIGINT does, and waits until it has.
+    /// Stops the program like SIGINT, and waits until it has stopped.
     pub(crate) async fn stop(self) {
         self.running.stop().await;
     }
 
-    /// Asks the program to stop when no visit is under way, as SIGTERM does. Gives what waits for its end.
+    /// Tells the program to stop when no visit is active, like SIGTERM. Returns a future that waits for it.
     pub(crate) fn drain(self) -> impl Future<Output = ()> {
         let Self { running: Running { drain, stop, ended }, folder, .. } = self;
         drain.send(()).expect("it runs");
@@ -142,19 +142,19 @@ impl Server {
         }
     }
 
-    /// Stops it, and starts another one on the same database and address.
+    /// Stops it, and starts another instance on the same database and address.
     pub(crate) async fn restart(mut self) -> Self {
         self.running.stop().await;
-        let listener = TcpListener::bind(self.address).expect("the port that was just given back");
+        let listener = TcpListener::bind(self.address).expect("the port that was just released");
         self.store = open_store(&self.config).await.expect("the same database");
         self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock), None).await;
         self
     }
 
-    /// Starts it again with a demo clinic beside the other one. Gives the path that lets in as the demo's provider.
+    /// Restarts it with an additional demo clinic. Returns the path that signs the demo's provider in.
     pub(crate) async fn restart_as_demo(mut self) -> (Self, String) {
         self.running.stop().await;
-        let listener = TcpListener::bind(self.address).expect("the port that was just given back");
+        let listener = TcpListener::bind(self.address).expect("the port that was just released");
         self.store = open_store(&self.config).await.expect("the same database");
         let (door, links) = demo::prepare(&self.store, &*self.clock, &self.config).await.expect("a demo");
         self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock), Some(door)).await;
@@ -207,7 +207,7 @@ async fn run(
             std::future::pending::<()>().await;
         }
     };
-    // Dropping the server stops the program too: the sender is gone then.
+    // Dropping the server stops the program too, because the sender is dropped.
     let until = async { drop(stopped.await) };
     let ended = tokio::spawn(async move { program.serve(listener, drain, until).await.expect("it serves") });
     Running { drain: asks, stop, ended }

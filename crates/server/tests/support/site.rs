@@ -1,12 +1,12 @@
-//! Where a program is reached, in this process or another.
+//! The addresses of a program in this process or another.
 
 use std::net::SocketAddr;
 
-/// A running program as its clients see it.
+/// A running program as seen by its clients.
 pub(crate) trait Site {
-    /// What `localhost` leads to.
+    /// The address of `localhost`.
     fn address(&self) -> SocketAddr;
-    /// Such as `http://localhost:43210`.
+    /// The URL, such as `http://localhost:43210`.
     fn url(&self) -> &str;
     /// The origin of its pages.
     fn origin(&self) -> &str;

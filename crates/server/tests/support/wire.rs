@@ -1,4 +1,4 @@
-//! Requests that no well-behaved client sends, byte by byte.
+//! Raw, possibly malformed requests.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -6,16 +6,16 @@ use tokio::net::TcpStream;
 use super::server::Server;
 use super::soon;
 
-/// Sends bytes on a connection of their own and gives what comes back until the server closes it, or
-/// until the end of the head where it becomes a WebSocket.
+/// Sends bytes on a new connection, and returns what arrives until the server closes it, or until the end of the
+/// response head if it becomes a WebSocket.
 pub(crate) async fn raw(server: &Server, request: impl AsRef<[u8]>) -> String {
     soon("an answer to raw bytes", raw_until_closed(server, request)).await
 }
 
-/// The same, for as long as it takes.
+/// Sends bytes in the same way, without a timeout.
 pub(crate) async fn raw_until_closed(server: &Server, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(server.address).await.expect("the server listens");
-    // The server may have answered and closed before it took everything.
+    // The server may respond and close the connection before it has received everything.
     let _ = stream.write_all(request.as_ref()).await;
     read(&mut stream).await
 }

@@ -57,7 +57,7 @@ fn when_the_network_widens_the_largest_comes_back() {
 }
 
 #[test]
-fn layers_that_nobody_takes_are_paused_and_resumed() {
+fn unused_layers_are_paused_and_resumed() {
     let mut company = Company::three();
     company.watch(1, &[(0, Some(Quarter))]);
     company.watch(2, &[(0, Some(Quarter))]);
@@ -173,7 +173,7 @@ fn the_speaker_is_told_and_comes_first() {
 }
 
 #[test]
-fn between_two_nobody_is_pointed_out() {
+fn two_participants_have_no_active_speaker() {
     let mut company = Company::of(&[&[], &[]]);
     company.guests[0].level = SPEAKS;
     company.talk(3000);

@@ -341,7 +341,7 @@ fn after_a_gap_pictures_start_over_both_ways_as_soon_as_the_page_is_heard_again(
 }
 
 #[test]
-fn silence_is_noticed_forgiven_and_in_the_end_not() {
+fn a_silent_connection_is_reported_and_finally_closed() {
     let (mut world, ann, bob) = World::two();
     world.talk(&[ann, bob], 100);
     world.pages[ann].unplugged = true;

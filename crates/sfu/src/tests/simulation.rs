@@ -192,7 +192,10 @@ impl Story {
         let sizes = self.world.sfu.sizes();
         assert!(sizes.iter().all(|size| *size <= 64 * self.people.len()), "tables grow: {sizes:?}");
         if self.people.iter().filter(|person| person.forwarding.admitted).count() < 2 {
-            assert_eq!(statistics.forwarded_packets, forwarded_before, "nothing is forwarded unless two users are admitted");
+            assert_eq!(
+                statistics.forwarded_packets, forwarded_before,
+                "nothing is forwarded unless two users are admitted"
+            );
         }
         let now = self.world.now;
         for at in 0..self.people.len() {
@@ -258,6 +261,6 @@ fn play(seed: u64, told: bool) {
 }
 
 #[test]
-fn whatever_happens_media_goes_where_it_may_and_comes_back() {
+fn media_recovers_from_random_faults_and_reaches_only_permitted_users() {
     play_all("simulation", 25, play);
 }

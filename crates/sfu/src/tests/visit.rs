@@ -487,7 +487,10 @@ impl Story {
             let (number, stage) = (guest.number, guest.view.as_ref().map(|view| view.stage.clone()));
             assert!(matches!(stage, Some(Stage::Connected { .. })), "{number} is at {stage:?}");
             assert!(guest.unanswered.is_empty(), "{:?} has no answer", guest.unanswered);
-            assert!(sound >= 40 && pictures >= 5, "{number} receives {sound} audio and {pictures} video packets in a second");
+            assert!(
+                sound >= 40 && pictures >= 5,
+                "{number} receives {sound} audio and {pictures} video packets in a second"
+            );
         }
     }
 
@@ -509,6 +512,6 @@ fn play(seed: u64, told: bool) {
 }
 
 #[test]
-fn whatever_happens_a_visit_comes_back_and_nobody_is_heard_who_must_not_be() {
+fn a_visit_recovers_from_random_faults_and_forwards_only_permitted_media() {
     play_all("visit", 25, play);
 }

@@ -53,7 +53,7 @@ pub(crate) async fn second_step(store: &dyn Store) {
     assert!(transaction.use_second_step(user_id(2), 5).await.unwrap());
     assert!(!transaction.insert_second_step(user_id(2), &secret(2)).await.unwrap(), "the user already has one");
     assert!(!transaction.use_second_step(user_id(2), 5).await.unwrap(), "used time steps stay used");
-    assert!(!transaction.insert_second_step(user_id(9), &secret(1)).await.unwrap(), "nobody");
+    assert!(!transaction.insert_second_step(user_id(9), &secret(1)).await.unwrap(), "no such user");
     transaction.commit().await.unwrap();
     assert_eq!(store.get_account_of(user_id(2)).await.unwrap().unwrap().second_step, Some(secret(1)));
     let mut transaction = begin(store).await;

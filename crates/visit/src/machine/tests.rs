@@ -217,7 +217,7 @@ impl Scene {
 }
 
 #[test]
-fn a_waiting_patient_is_answered_by_itself() {
+fn a_waiting_patient_is_connected_automatically() {
     let mut scene = Scene::both_waiting();
     assert_eq!(scene.stage(PATIENT), &Stage::Waiting { since: T0 });
     assert_eq!(scene.stage(PROVIDER), &Stage::Idle);
@@ -236,7 +236,7 @@ fn a_waiting_patient_is_answered_by_itself() {
 }
 
 #[test]
-fn nobody_is_admitted_before_the_start() {
+fn no_participant_is_admitted_before_the_start() {
     let scene = Scene::both_waiting();
     assert!(!scene.log.iter().any(|o| matches!(o, Output::Admit { admitted: true, .. })));
     assert!(!scene.visit.is_admitted(user(1)) && !scene.visit.is_admitted(user(2)));
@@ -509,7 +509,7 @@ fn companions_read_what_is_written_once_they_have_come_in() {
 }
 
 #[test]
-fn who_is_taken_out_has_left_and_holds_no_seat() {
+fn a_removed_participant_has_left_and_holds_no_seat() {
     let mut scene = Scene::in_call();
     scene.arrive(3, "p", None, ConnectionId(3));
     scene.send(ConnectionId(3), Command::Enter).expect("enter");
@@ -526,7 +526,7 @@ fn who_is_taken_out_has_left_and_holds_no_seat() {
 
 /// The provider started and left before the patient came; an interpreter stayed.
 #[test]
-fn a_patient_who_waits_is_seen_by_nobody() {
+fn a_waiting_patient_is_not_visible_to_others() {
     let mut scene = Scene::both_waiting();
     scene.send(PATIENT, Command::Leave).expect("leave");
     scene.arrive(3, "p", None, ConnectionId(3));
@@ -542,7 +542,7 @@ fn a_patient_who_waits_is_seen_by_nobody() {
 }
 
 #[test]
-fn who_waits_when_the_door_closes_is_told() {
+fn a_waiting_patient_is_notified_when_the_join_window_closes() {
     let mut scene = Scene::both_waiting();
     let closes = appointment().closes(&VisitRules::default());
     assert_eq!(scene.visit.next_deadline(), Some(closes));
@@ -571,7 +571,7 @@ fn a_cancelled_appointment_ends_its_visit_for_everyone_who_looks_at_it() {
         scene.input(Input::Cancelled);
         assert_eq!(scene.log.len(), before, "once");
     }
-    // Nobody had joined yet, and the provider's start button still disappears.
+    // No participant had joined yet, and the provider's start button still disappears.
     let mut scene = Scene::new();
     scene.connect(PROVIDER);
     scene.input(Input::Cancelled);

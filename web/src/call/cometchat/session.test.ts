@@ -96,7 +96,7 @@ test("a person signs in as soon as they are present, and the line is ready befor
   assert.deepEqual(scene.taken(), [{ type: "sign_in", app: { appId: "app", region: "us", clientHost: null }, uid: "doctor", token: "token" }]);
   scene.say({ type: "signed_in" });
   assert.equal(scene.session.link, "up");
-  assert.deepEqual(scene.types(), [], "nobody is called before the server says so");
+  assert.deepEqual(scene.types(), [], "no call is placed before the server says so");
 });
 
 test("the provider's side calls, and joins once the patient has answered", async () => {
@@ -109,7 +109,7 @@ test("the provider's side calls, and joins once the patient has answered", async
   assert.equal(scene.session.link, "up");
 });
 
-test("nobody is called who would not hear it", async () => {
+test("a call is placed only to a participant who can hear it", async () => {
   const scene = await new Scene(true).arrived();
   scene.wish({ connected: true, otherReady: false });
   assert.deepEqual(scene.types(), []);
@@ -147,7 +147,7 @@ test("a side is ready while it hears calls, or is in one", async () => {
   assert.equal(scene.session.ready, true, "what runs does not need the line");
 });
 
-test("the patient's side answers the provider, and nobody else", async () => {
+test("the patient's side answers the provider, and no other caller", async () => {
   const scene = await new Scene(false).arrived();
   scene.wish({ connected: true });
   scene.say({ type: "incoming", session: "s0", from: "stranger" });
@@ -179,7 +179,7 @@ test("another tab's answered call is not joined here", async () => {
   assert.deepEqual(scene.types(), []);
 });
 
-test("nobody answers: the provider's side calls again while the two are together", async () => {
+test("an unanswered call is placed again while both are in the visit", async () => {
   const scene = await new Scene(true).arrived();
   scene.wish({ connected: true });
   scene.say({ type: "calling", attempt: 1, session: "s1" });

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::http::{Answer, data, refuse};
 use super::{KEY, State, User};
 
-/// `path` without the version in front.
+/// Handles a request. `path` has no version prefix.
 pub(super) fn answer(state: &mut State, method: &Method, path: &str, headers: &HeaderMap, body: &Value) -> Answer {
     state.asked.push((method.to_string(), path.to_owned(), body.clone()));
     if headers.get("apikey").is_none_or(|key| key != KEY) {
@@ -55,7 +55,7 @@ fn activate(state: &mut State, body: &Value) -> Answer {
     data(json!({}))
 }
 
-/// Who is deactivated is not found, although their uid is taken.
+/// A deactivated user is not found, although their UID is taken.
 fn one(state: &mut State, change: bool, uid: &str, body: &Value) -> Answer {
     let Some(user) = state.users.get_mut(uid).filter(|user| user.active) else {
         return refuse(StatusCode::NOT_FOUND, "ERR_UID_NOT_FOUND");

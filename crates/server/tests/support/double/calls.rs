@@ -1,4 +1,4 @@
-//! The API of the SDKs: sign-in, ringing calls, and the tokens of calls.
+//! The API of the SDKs: sign-in, ringing calls, and call tokens.
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use base64::Engine as _;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::http::{Answer, data, refuse};
 use super::{APP, Call, State};
 
-/// How a call ends, once and for all.
+/// Final states of a call.
 const OVER: [&str; 5] = ["ended", "rejected", "cancelled", "unanswered", "busy"];
 
 pub(super) fn is_over(status: &str) -> bool {
     OVER.contains(&status)
 }
 
-/// `path` without the version in front.
+/// Handles a request. `path` has no version prefix.
 pub(super) fn answer(state: &mut State, method: &Method, path: &str, headers: &HeaderMap, body: &Value) -> Answer {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -54,7 +54,7 @@ fn settings(state: &State) -> Value {
     })
 }
 
-/// Nobody checks its signature here, nor do the SDKs.
+/// Returns a JWT without a valid signature, which neither this double nor the SDKs check.
 fn jwt(payload: &Value) -> String {
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.signature", encode(&json!({ "alg": "HS256", "typ": "JWT" })), encode(payload))
@@ -117,7 +117,7 @@ fn change(state: &mut State, uid: &str, session: &str, body: &Value, device: &st
     told(state, session, &status, uid, device)
 }
 
-/// Both hear of it, on all their lines but the acting one.
+/// Notifies both on all their connections, except for the acting one.
 fn told(state: &mut State, session: &str, action: &str, by: &str, device: &str) -> Answer {
     let message = state.message(session, action, by);
     let call = &state.calls[session];
@@ -137,7 +137,7 @@ impl State {
         session
     }
 
-    /// A call as the SDKs are told of it; whoever acts is its sender.
+    /// Returns the message that the SDKs receive about a call; the acting user is its sender.
     pub(super) fn message(&mut self, session: &str, action: &str, by: &str) -> Value {
         let id = self.number();
         let call = &self.calls[session];

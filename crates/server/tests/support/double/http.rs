@@ -1,4 +1,4 @@
-//! Requests, told apart, with what browsers ask of another origin.
+//! Routes REST requests, and sends the CORS headers that browsers need.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn broken(fault: Fault) -> Response {
     }
 }
 
-/// The SDKs are in pages of another origin (Fetch, "CORS protocol").
+/// The SDKs run in pages of another origin (Fetch, "CORS protocol").
 fn allowed(mut response: Response, asked: &HeaderMap) -> Response {
     let wanted = asked.get("access-control-request-headers").cloned().unwrap_or(HeaderValue::from_static("*"));
     let headers = response.headers_mut();

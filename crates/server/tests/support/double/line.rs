@@ -1,4 +1,4 @@
-//! The WebSocket of the chat SDK: it says who it is, asks whether the line lives, and is pushed what happens.
+//! The WebSocket of the chat SDK: authentication, pings and pushed events.
 
 use axum::extract::ws::{Message, WebSocket};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
-//! CometChat's service, as far as its REST clients and its own SDKs (chat 4.2, calls 4.2) ask of it: users and
-//! tokens, sign-in, ringing calls pushed over a WebSocket, and rooms over XMPP. There is no video bridge: people see
-//! each other come into a call, and no picture.
+//! A double of CometChat's service, as far as its REST clients and its own SDKs (chat 4.2, calls 4.2) use it: users and
+//! tokens, sign-in, ringing calls pushed over a WebSocket, and rooms over XMPP. There is no video bridge: participants
+//! see each other join, but no video.
 //!
-//! Made from what the documented API says and from what the SDKs were seen to send.
+//! Based on the documented API and on observed requests of the SDKs.
 
 mod accounts;
 mod calls;
@@ -25,25 +25,25 @@ pub(crate) const APP: &str = "bedside0app";
 pub(crate) const KEY: &str = "rest-key-canary-3f9a";
 pub(crate) const WEBHOOK: &str = "webhooks:aLongPasswordOfLetters1";
 
-/// A service of one app.
+/// The service of one app.
 pub(crate) struct Double {
     state: Shared,
     api: String,
-    /// Where the SDKs connect to.
+    /// The host that the SDKs connect to.
     pub(crate) host: String,
     servers: Vec<JoinHandle<()>>,
 }
 
-/// What the service does wrong, on demand.
+/// A simulated fault of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The next REST requests are answered with this status.
+    /// Each REST request is answered with this status.
     Status(u16),
-    /// The next REST requests are refused with this status and code.
+    /// Each REST request is refused with this status and code.
     Refusal(u16, &'static str),
-    /// The next REST requests are answered with 429, and these seconds in Retry-After.
+    /// Each REST request is answered with 429 and this many seconds in Retry-After.
     TooMany(u64),
-    /// The next REST requests are never answered.
+    /// REST requests are never answered.
     Silence,
 }
 
@@ -56,11 +56,11 @@ pub(super) struct State {
     lines: Vec<Line>,
     rooms: HashMap<String, Vec<xmpp::Occupant>>,
     faults: VecDeque<Fault>,
-    /// With which status an existing uid is answered: 409, or 400.
+    /// Status in response to an existing UID: 409 or 400.
     exists: u16,
     delay: Duration,
     twice: bool,
-    /// So many calls ring nowhere.
+    /// The number of calls for which no ring is delivered.
     unheard: usize,
     number: u64,
     /// Every REST request: method, path, body.
@@ -130,7 +130,7 @@ impl Double {
         Self { state, api, host, servers }
     }
 
-    /// What an operator would write.
+    /// Returns the operator's configuration for this service.
     pub(crate) fn config(&self) -> CometChatConfig {
         CometChatConfig {
             app_id: APP.to_owned(),
@@ -142,28 +142,28 @@ impl Double {
         }
     }
 
-    /// The next REST requests go wrong in this way, one each.
+    /// Makes the next REST requests fail, one fault each.
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         lock(&self.state).faults.extend(faults);
     }
 
-    /// How an existing uid is answered.
+    /// Sets the status in response to an existing UID.
     pub(crate) fn says_exists_with(&self, status: u16) {
         lock(&self.state).exists = status;
     }
 
-    /// What is pushed comes later, and twice if wanted.
+    /// Delays pushed messages, and duplicates them if `twice` is set.
     pub(crate) fn pushes(&self, delay: Duration, twice: bool) {
         let mut state = lock(&self.state);
         (state.delay, state.twice) = (delay, twice);
     }
 
-    /// The next calls ring nowhere.
+    /// Delivers no ring for the next calls.
     pub(crate) fn loses_rings(&self, count: usize) {
         lock(&self.state).unheard = count;
     }
 
-    /// How the calls ended that did, in the order in which they began.
+    /// Returns how ended calls ended, in the order in which they began.
     pub(crate) fn endings(&self) -> Vec<String> {
         let state = lock(&self.state);
         let mut over: Vec<_> = state.calls.values().filter(|call| calls::is_over(&call.status)).collect();
@@ -171,23 +171,23 @@ impl Double {
         over.into_iter().map(|call| call.status.clone()).collect()
     }
 
-    /// All tokens of a person stop working.
+    /// Revokes all tokens of a user.
     pub(crate) fn flush(&self, uid: &str) {
         lock(&self.state).tokens.retain(|_, owner| owner != uid);
     }
 
-    /// The person is there, but not any more.
+    /// Deactivates a user.
     pub(crate) fn deactivate(&self, uid: &str) {
         lock(&self.state).users.get_mut(uid).expect("known").active = false;
     }
 
-    /// The person is not there any more.
+    /// Deletes a user.
     pub(crate) fn delete(&self, uid: &str) {
         self.flush(uid);
         lock(&self.state).users.remove(uid);
     }
 
-    /// A person as the service has them: name and avatar.
+    /// Returns the name and avatar of a user.
     pub(crate) fn user(&self, uid: &str) -> Option<(String, Option<String>)> {
         lock(&self.state).users.get(uid).map(|user| (user.name.clone(), user.avatar.clone()))
     }
@@ -196,12 +196,12 @@ impl Double {
         lock(&self.state).tokens.values().filter(|owner| *owner == uid).count()
     }
 
-    /// Every REST request since this was asked last: method, path, body.
+    /// Returns every REST request since the last call: method, path, body.
     pub(crate) fn asked(&self) -> Vec<(String, String, Value)> {
         std::mem::take(&mut lock(&self.state).asked)
     }
 
-    /// Somebody calls somebody, as any user of the app may.
+    /// Places a call, as any user of the app can.
     pub(crate) fn ring(&self, from: &str, to: &str) -> String {
         let mut state = lock(&self.state);
         state.users.entry(from.to_owned()).or_insert_with(|| User {
@@ -216,17 +216,17 @@ impl Double {
         session
     }
 
-    /// Whether a call to somebody rings anywhere.
+    /// Returns whether a call to a user rings anywhere.
     pub(crate) fn hears(&self, uid: &str) -> bool {
         lock(&self.state).lines.iter().any(|line| line.uid == uid)
     }
 
-    /// How a call stands: initiated, ongoing, rejected, cancelled, unanswered, ended.
+    /// Returns the status of a call: initiated, ongoing, rejected, cancelled, unanswered, ended.
     pub(crate) fn status(&self, session: &str) -> Option<String> {
         lock(&self.state).calls.get(session).map(|call| call.status.clone())
     }
 
-    /// Who is in the media of calls, by their names there.
+    /// Returns the number of users in the media rooms of calls.
     pub(crate) fn in_rooms(&self) -> usize {
         lock(&self.state).rooms.values().map(Vec::len).sum()
     }
@@ -261,7 +261,7 @@ impl State {
         shown
     }
 
-    /// To every line of a person but the one that acts.
+    /// Sends a message on every connection of a user, except for the acting one.
     fn push(&self, uid: &str, message: &Value, acting: &str) {
         let frame =
             json!({ "appId": APP, "type": "message", "sender": message["sender"], "receiver": message["receiver"],

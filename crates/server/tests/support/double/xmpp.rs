@@ -1,29 +1,29 @@
-//! What the calls SDK holds its rooms over: XMPP over WebSocket (RFC 7395), multi-user chat (XEP-0045), and a focus
-//! that says yes. No bridge offers media.
+//! The rooms of the calls SDK: XMPP over WebSocket (RFC 7395), multi-user chat (XEP-0045), and a focus that accepts
+//! every conference. No bridge offers media.
 
 use axum::extract::ws::{Message, WebSocket};
 use tokio::sync::mpsc;
 
 use super::{Shared, lock};
 
-/// Somebody in a room.
+/// An occupant of a room.
 pub(super) struct Occupant {
     nick: String,
     jid: String,
     owner: bool,
-    /// What they say of themselves: the children of their presence.
+    /// The children of their presence stanza.
     said: String,
     outbox: mpsc::UnboundedSender<String>,
 }
 
-/// One person's connection.
+/// One user's connection.
 struct Stream {
     state: Shared,
     outbox: mpsc::UnboundedSender<String>,
     domain: String,
     jid: String,
     signed_in: bool,
-    /// The room and the name in it.
+    /// The room, and the occupant's name in it.
     place: Option<(String, String)>,
 }
 
@@ -57,7 +57,7 @@ const MUC: &str = "http://jabber.org/protocol/muc";
 const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 
 impl Stream {
-    /// False: the stream is over.
+    /// Processes a stanza. Returns false if the stream has ended.
     fn take(&mut self, text: &str) -> bool {
         let Ok(document) = roxmltree::Document::parse(text) else { return true };
         let root = document.root_element();
@@ -136,7 +136,7 @@ impl Stream {
         ));
     }
 
-    /// Comes into a room, or says something new of itself there.
+    /// Joins a room, or updates the presence in it.
     fn appear(&mut self, presence: roxmltree::Node<'_, '_>, to: &str) {
         let Some((room, nick)) = to.split_once('/') else { return };
         let (room, nick) = (room.to_owned(), nick.to_owned());
@@ -179,7 +179,7 @@ impl Stream {
         occupants.retain(|other| other.nick != nick);
     }
 
-    /// To one person of the room, or to all.
+    /// Relays a stanza to one occupant or to all.
     fn relay(&self, text: &str, to: &str) {
         let Some((room, own)) = &self.place else { return };
         let wanted = to.split_once('/').map(|(_, nick)| nick);
@@ -203,7 +203,7 @@ impl Occupant {
     }
 }
 
-/// A stanza with another sender and receiver.
+/// Returns a stanza with another sender and receiver.
 fn addressed(text: &str, from: &str, to: &str) -> String {
     let Ok(document) = roxmltree::Document::parse(text) else { return String::new() };
     let root = document.root_element();
