@@ -146,7 +146,7 @@ pub(crate) static FAULTS: [Fault; 17] = [
         story: "The router drops UDP packets of more than 1,200 bytes from now on, without an ICMP message, as some VPNs \
                 do. Audio passes and video does not, so that media must switch to TCP. Measured from then.",
         course: Course::Outage(Outage::SmallMtu),
-        figures: &[Figure { name: AGAIN, unit: "s", p50: None, p95: None }],
+        figures: &[figure(AGAIN, "s", 8.0)],
     },
     Fault {
         name: "signalling-cut",
@@ -221,8 +221,6 @@ impl Fault {
     pub(crate) fn is_quick(&self) -> bool {
         match self.course {
             Course::Start => true,
-            // Video that passes in part does not switch to TCP in time yet.
-            Course::Outage(Outage::SmallMtu) => false,
             Course::Outage(outage) => outage.visits() == 1,
             Course::Losses(_) | Course::Capacity(_) => false,
         }

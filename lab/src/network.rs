@@ -83,7 +83,8 @@ impl Network {
         for words in [
             "addr add 198.51.100.1/32 dev lo",
             "addr add 203.0.113.1/24 dev wan0",
-            "link set wan0 up",
+            // Otherwise the router receives several datagrams in one buffer, which it drops together if that is large.
+            "link set wan0 up gso_max_segs 1",
             "addr add 192.0.2.1/24 dev lan0",
             "link set lan0 up",
         ] {
