@@ -23,7 +23,10 @@ impl Clock for SystemClock {
 /// until the system clock has kept the new time for a minute. A step that is reverted therefore has no effect, and a
 /// single wrong reading does not end visits, sessions or links.
 #[derive(Debug, Default)]
-pub struct SteadyClock(Mutex<Option<Steady>>);
+pub struct SteadyClock<C = SystemClock> {
+    system: C,
+    state: Mutex<Option<Steady>>,
+}
 
 /// Smaller differences are NTP corrections and are followed immediately.
 const SMALL: Duration = Duration::from_secs(2);
@@ -76,10 +79,17 @@ impl Steady {
     }
 }
 
-impl Clock for SteadyClock {
+impl<C> SteadyClock<C> {
+    /// Filters the steps of a clock.
+    pub const fn over(system: C) -> Self {
+        Self { system, state: Mutex::new(None) }
+    }
+}
+
+impl<C: Clock> Clock for SteadyClock<C> {
     fn now(&self) -> Timestamp {
-        let (wall, running) = (SystemClock.now(), running());
-        let mut steady = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (wall, running) = (self.system.now(), running());
+        let mut steady = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, step) = steady.get_or_insert(Steady { wall, running, differs: None }).read(wall, running);
         drop(steady);
         match step {

@@ -294,7 +294,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     // Held until exit.
     let claim = claim(&config, listener.local_addr()?)?;
     let store = open_to_serve(&config, &claim).await?;
-    let clock = Arc::new(SteadyClock::default());
+    let clock = Arc::new(SteadyClock::over(SystemClock));
     let (door, links) = if with_demo {
         store.migrate().await?;
         let (door, links) = demo::prepare(&store, &*clock, &config).await?;

@@ -268,7 +268,7 @@ mod tests {
         for (host, years, fault) in [
             (HOST, (2020, 2021), "expired on 2021-01-01"),
             (HOST, (2100, 2101), "not valid before 2100-01-01"),
-            ("another.example.org", (2020, 2100), "is for another.example.org, and server.public_url is at visits"),
+            ("another.example.org", (2020, 2100), "is for another.example.org, but server.public_url is at visits"),
             ("*.org", (2020, 2100), "is for *.org"),
             ("*.visits.example.org", (2020, 2100), "is for *.visits"),
         ] {

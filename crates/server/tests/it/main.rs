@@ -14,6 +14,7 @@ mod bad_input;
 mod booking_form;
 mod canary;
 mod cancelling;
+mod clock_steps;
 mod cometchat;
 mod contract;
 mod crash;

@@ -16,7 +16,10 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) async fn new() -> Self {
-        let server = Server::start().await;
+        Self::at(Server::start().await).await
+    }
+
+    async fn at(server: Server) -> Self {
         let visit = server.book(When::Now).await;
         let (ada, grace) = (server.client(), server.sign_in(&server.provider).await);
         ada.join_by_link(&server.link(visit.id).await).await;
@@ -33,7 +36,12 @@ impl Room {
 
     /// Opens both pages and connects them.
     pub(crate) async fn connected() -> (Self, Page, Page) {
-        let room = Self::new().await;
+        Self::connected_at(Server::start().await).await
+    }
+
+    /// Does the same at a server that runs already.
+    pub(crate) async fn connected_at(server: Server) -> (Self, Page, Page) {
+        let room = Self::at(server).await;
         let (mut patient, mut provider) = (room.patient().await, room.provider().await);
         patient.command(Command::Enter).await.expect("in");
         provider.command(Command::Start).await.expect("started");

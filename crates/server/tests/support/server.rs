@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bedside::config::Config;
 use bedside::demo::{self, DemoDoor};
-use bedside::{Program, SystemClock, open_store};
+use bedside::{Program, SteadyClock, SystemClock, open_store};
 use bedside_store::Store;
 use bedside_visit::{Clock, Timestamp};
 use tempfile::TempDir;
@@ -31,11 +31,26 @@ impl TestClock {
         self.offset.fetch_add(i64::try_from(by.as_millis()).expect("not that far"), Ordering::SeqCst);
     }
 
+    /// Steps the clock forward, or back again.
+    pub(crate) fn step(&self, by: Duration, forward: bool) {
+        let by = i64::try_from(by.as_millis()).expect("not that far");
+        self.offset.fetch_add(if forward { by } else { -by }, Ordering::SeqCst);
+    }
+
     /// Sets the clock to noon (UTC) of the current day, so that "today" has hours before and after it.
     pub(crate) fn set_to_noon(&self) {
         let now = self.now().as_millis();
         let (day, noon) = (86_400_000, 43_200_000);
         self.offset.fetch_add(now / day * day + noon - now, Ordering::SeqCst);
+    }
+}
+
+/// The clock of a server, as filtered in production.
+struct Shared(Arc<TestClock>);
+
+impl Clock for Shared {
+    fn now(&self) -> Timestamp {
+        self.0.now()
     }
 }
 
@@ -98,7 +113,7 @@ impl Server {
         let store = open_store(&config).await.expect("a database");
         store.migrate().await.expect("up to date");
         let [patient, provider, other_patient, other_provider] = seed(&*store, clock.now()).await;
-        let running = run(&config, listener, Arc::clone(&store), Arc::clone(&clock), None).await;
+        let running = run(&config, listener, Arc::clone(&store), Arc::<TestClock>::clone(&clock), None).await;
         Self {
             url: format!("http://localhost:{}", address.port()),
             origin: config.server.public_url.clone(),
@@ -147,7 +162,18 @@ impl Server {
         self.running.stop().await;
         let listener = TcpListener::bind(self.address).expect("the port that was just released");
         self.store = open_store(&self.config).await.expect("the same database");
-        self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock), None).await;
+        self.running =
+            run(&self.config, listener, Arc::clone(&self.store), Arc::<TestClock>::clone(&self.clock), None).await;
+        self
+    }
+
+    /// Restarts it with the production clock, which filters steps of the system clock. The test's clock is the system's.
+    pub(crate) async fn restart_with_steady_clock(mut self) -> Self {
+        self.running.stop().await;
+        let listener = TcpListener::bind(self.address).expect("the port that was just released");
+        self.store = open_store(&self.config).await.expect("the same database");
+        let clock = Arc::new(SteadyClock::over(Shared(Arc::clone(&self.clock))));
+        self.running = run(&self.config, listener, Arc::clone(&self.store), clock, None).await;
         self
     }
 
@@ -157,7 +183,9 @@ impl Server {
         let listener = TcpListener::bind(self.address).expect("the port that was just released");
         self.store = open_store(&self.config).await.expect("the same database");
         let (door, links) = demo::prepare(&self.store, &*self.clock, &self.config).await.expect("a demo");
-        self.running = run(&self.config, listener, Arc::clone(&self.store), Arc::clone(&self.clock), Some(door)).await;
+        self.running =
+            run(&self.config, listener, Arc::clone(&self.store), Arc::<TestClock>::clone(&self.clock), Some(door))
+                .await;
         let path = links.provider.replace(&self.origin, "");
         (self, path)
     }
@@ -196,7 +224,7 @@ async fn run(
     config: &Config,
     listener: TcpListener,
     store: Arc<dyn Store>,
-    clock: Arc<TestClock>,
+    clock: Arc<dyn Clock>,
     door: Option<DemoDoor>,
 ) -> Running {
     let program = Program::start(config.clone(), store, clock, door).await.expect("it starts");
