@@ -1,8 +1,6 @@
 //! The `bedside` executable: parses the command line and runs the command.
 
 mod cli;
-mod details;
-mod made;
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -24,10 +22,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::cli::details;
+use crate::cli::made::Made;
 use crate::cli::{
     AppointmentCommand, AuditCommand, Cli, Command, ExportFormat, IntegratorCommand, KeysCommand, Tls, UserCommand,
 };
-use crate::made::Made;
 
 type Failure = Box<dyn std::error::Error>;
 

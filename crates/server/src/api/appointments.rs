@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use super::Success;
 use crate::app::App;
 use crate::auth::{Arranging, Reading};
-use crate::cometchat::Uid;
+use crate::calls::cometchat::Uid;
 use crate::config::CometChatConfig;
-use crate::error::Problem;
-use crate::journeys::Journey;
+use crate::http::error::Problem;
+use crate::telemetry::traces::Journey;
 use crate::text::{civil_date, rfc3339};
 
 /// Appointment.

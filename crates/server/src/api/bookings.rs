@@ -11,11 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::Success;
 use super::appointments::AppointmentData;
 use crate::app::App;
+use crate::audit::access_log::note_reads;
 use crate::auth::{Arranging, Booking, CallingOff, Clerk, Identity, ListingAppointments};
-use crate::bookings::{self, NewBooking, at_the_same_time, book};
-use crate::error::{Error, Problem, denied};
-use crate::once::{IdempotencyKey, Once};
-use crate::reads::note_reads;
+use crate::clinic::bookings::{self, NewBooking, at_the_same_time, book};
+use crate::http::error::{Error, Problem, denied};
+use crate::http::idempotency::{IdempotencyKey, Once};
 
 /// Maximum time range of a list request.
 const LONGEST_MILLIS: i64 = 31 * 86_400_000;

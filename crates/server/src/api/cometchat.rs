@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::{Identities, Identity};
-use crate::cometchat::{CometChatError, Directory, Profile, Report, Uid};
-use crate::error::{Error, Problem, denied};
+use crate::calls::cometchat::{CometChatError, Directory, Profile, Report, Uid};
+use crate::http::error::{Error, Problem, denied};
 
 /// Request body of `POST /api/cometchat/user`.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Nothing, Success};
-use crate::admissions;
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, Linking};
-use crate::error::{Error, Problem};
-use crate::invites::{add_companion_once, add_invite, invite_url};
-use crate::once::{IdempotencyKey, Once};
-use crate::people;
+use crate::clinic::device_requests;
+use crate::clinic::invites::{add_companion_once, add_invite, invite_url};
+use crate::clinic::people;
+use crate::http::error::{Error, Problem};
+use crate::http::idempotency::{IdempotencyKey, Once};
 use crate::text::civil_date;
 
 /// Recipient of a new link.
@@ -129,7 +129,7 @@ pub(crate) async fn revoke(
     let Arranging { appointment, identity, .. } = arranging;
     let user: UserId = user.parse().map_err(|_| Error::NotFound)?;
     let mut transaction = app.store.begin().await?;
-    crate::invites::revoke(&mut *transaction, &appointment, user, identity.actor(), app.clock.now()).await?;
+    crate::clinic::invites::revoke(&mut *transaction, &appointment, user, identity.actor(), app.clock.now()).await?;
     transaction.commit().await?;
     Ok(Success::of(Nothing {}))
 }
@@ -167,7 +167,7 @@ pub(crate) async fn answer(
     Json(Answer { admit }): Json<Answer>,
 ) -> Result<Json<Success<Nothing>>, Error> {
     let id = admission.parse().map_err(|_| Error::NotFound)?;
-    admissions::answer(&app, &arranging.appointment, id, admit, arranging.identity.actor()).await?;
+    device_requests::answer(&app, &arranging.appointment, id, admit, arranging.identity.actor()).await?;
     Ok(Success::of(Nothing {}))
 }
 

@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 
 use super::{Nothing, Success};
 use crate::app::App;
+use crate::audit::access_log::everyone;
 use crate::auth::{AddingPeople, Clerk, ListingPeople, ShuttingOut};
-use crate::error::{Error, Problem};
-use crate::once::{IdempotencyKey, Once};
-use crate::people;
-use crate::reads::everyone;
+use crate::clinic::people;
+use crate::http::error::{Error, Problem};
+use crate::http::idempotency::{IdempotencyKey, Once};
 use crate::text::civil_date;
 
 /// Person to add. They have no account and join visits with a link.

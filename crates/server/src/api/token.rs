@@ -20,9 +20,9 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::{ACCESS_TOKEN_LIFETIME, SecretToken};
-use crate::edge::ClientIp;
-use crate::error::{Error, Problem, TokenFault, TokenProblem};
-use crate::metrics::{Entry, Way};
+use crate::http::edge::ClientIp;
+use crate::http::error::{Error, Problem, TokenFault, TokenProblem};
+use crate::telemetry::metrics::{Entry, Way};
 
 /// Access token request.
 #[derive(Deserialize, ToSchema)]

@@ -12,8 +12,8 @@ use bedside_visit::{Clock, Timestamp};
 use tokio::time::{Instant, timeout};
 
 use super::Head;
-use crate::aside::{Aside, AsideError};
-use crate::tasks::Beat;
+use crate::app::blocking::{Aside, AsideError};
+use crate::app::tasks::Beat;
 
 /// Interval between heads. Truncation within one interval cannot be detected.
 const EVERY: Duration = Duration::from_secs(60);

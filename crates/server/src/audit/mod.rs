@@ -1,5 +1,6 @@
 //! Audit log features beyond the database: signed heads, verification and export.
 
+pub(crate) mod access_log;
 mod export;
 mod head;
 mod keeper;

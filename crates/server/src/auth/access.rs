@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use super::{Identities, Identity};
 use crate::app::App;
-use crate::error::{Error, denied};
-use crate::reads::note_reads;
+use crate::audit::access_log::note_reads;
+use crate::http::error::{Error, denied};
 
 /// Action that a handler performs on the appointment.
 pub(crate) trait Wanted: Send + Sync {

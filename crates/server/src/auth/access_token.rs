@@ -11,8 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::clock::fresh_id;
-use crate::error::Error;
+use crate::app::clock::fresh_id;
+use crate::http::error::Error;
 use crate::keys::{KeyError, RootKey};
 
 /// Lifetime of an access token.

@@ -11,8 +11,8 @@ use bedside_visit::{Appointment, AuditAction};
 use super::access::open_named;
 use super::{Identities, Identity};
 use crate::app::App;
-use crate::error::Error;
-use crate::reads::note_reads;
+use crate::audit::access_log::note_reads;
+use crate::http::error::Error;
 
 /// Administrative action that a handler performs on an appointment.
 pub(crate) trait Arranged: Send + Sync {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::SecretToken;
 use super::token::TokenHash;
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Maximum number of pending flows. Beyond it, the oldest are dropped and must be restarted.
 const MOST: usize = 20_000;

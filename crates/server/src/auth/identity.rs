@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{CookieKind, Seen};
 use crate::app::App;
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Minimum interval between recorded uses of a session.
 const NOTED_EVERY: Duration = Duration::from_secs(60);

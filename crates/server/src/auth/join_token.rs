@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::access_token::seconds;
 use crate::app::App;
-use crate::error::{Error, denied};
+use crate::http::error::{Error, denied};
 
 /// Maximum lifetime of a join token.
 pub(crate) const LONGEST: Duration = Duration::from_secs(600);

@@ -8,6 +8,7 @@ mod delay;
 mod device;
 mod half_done;
 mod identity;
+pub(crate) mod idp;
 mod join_token;
 mod origin;
 mod passkeys;

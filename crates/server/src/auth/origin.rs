@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::identity::bearer;
 use crate::app::App;
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Refuses state-changing requests from other origins.
 pub(crate) async fn refuse_foreign_origins(State(app): State<App>, request: Request, next: Next) -> Response {

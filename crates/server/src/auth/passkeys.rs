@@ -15,7 +15,7 @@ use webauthn_rs::{Webauthn, WebauthnBuilder};
 use webauthn_rs_proto::ResidentKeyRequirement;
 
 use super::{HalfDone, SecretToken};
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Time limit for a WebAuthn ceremony.
 const GOOD_FOR: Duration = Duration::from_secs(5 * 60);

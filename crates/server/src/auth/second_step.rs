@@ -12,7 +12,7 @@ use totp_rs::{Builder, Secret, Totp};
 use super::SecretToken;
 use super::half_done::make_room;
 use super::token::TokenHash;
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::keys::Sealer;
 use crate::text::percent_encode;
 

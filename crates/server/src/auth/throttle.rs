@@ -12,8 +12,8 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use uuid::Uuid;
 
 use super::delay::{Delays, Rule};
-use crate::edge::{network, wide_network};
-use crate::error::Error;
+use crate::http::edge::{network, wide_network};
+use crate::http::error::Error;
 
 /// Back-off for sign-ins of one e-mail address, whether known or not.
 const ACCOUNT: Rule = Rule { free: 9, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) use self::letter::{Change, Letter, Link};
 pub(crate) use self::queue::{send_due, send_reset, tell};
-use crate::clock::fresh_id;
+use crate::app::clock::fresh_id;
 use crate::config::{Config, MailConfig, MailTls};
 
 /// Timeout of one step of an SMTP conversation.

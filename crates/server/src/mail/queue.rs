@@ -7,9 +7,9 @@ use bedside_visit::{EmailAddress, Timestamp, UserId};
 
 use super::{Change, Letter, Link, MailError};
 use crate::app::App;
-use crate::jobs::{Backoff as _, Outcome, new_job};
-use crate::metrics::Mailed;
-use crate::resets::{GOOD_FOR, add_reset, reset_url};
+use crate::app::jobs::{Backoff as _, Outcome, new_job};
+use crate::clinic::resets::{GOOD_FOR, add_reset, reset_url};
+use crate::telemetry::metrics::Mailed;
 
 /// How long sending is retried. After this, a reset link is no longer useful, and other mails are out of date.
 const LINK_IN_TIME: Duration = Duration::from_secs(60 * 60);

@@ -15,7 +15,7 @@ use socket2::{Protocol, Type};
 
 use super::error::MediaError;
 use super::udp::{bound, canonical};
-use crate::edge::network;
+use crate::http::edge::network;
 
 /// Counters of ICE-TCP connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -9,10 +9,10 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Operation;
 use uuid::Uuid;
 
-use super::{Layout, render};
 use crate::api::Description;
 use crate::app::App;
-use crate::error::{Error, Problem, TokenFault};
+use crate::http::error::{Error, Problem, TokenFault};
+use crate::pages::{Layout, render};
 
 #[derive(Template)]
 #[template(path = "api.html")]

@@ -4,41 +4,41 @@
 use askama::Template;
 use jiff::civil::Date;
 
-use super::Layout;
+use crate::pages::Layout;
 use crate::text::date_of_birth;
 
 /// A confirmation page. Confirming submits the same form with `sure=true`.
 #[derive(Template)]
 #[template(path = "confirm.html")]
-pub(super) struct ConfirmPage {
-    pub(super) layout: Layout,
+pub(in crate::pages) struct ConfirmPage {
+    pub(in crate::pages) layout: Layout,
     /// Precedes the name, for example "Remove".
-    pub(super) question: &'static str,
-    pub(super) name: String,
-    pub(super) born: Option<Born>,
+    pub(in crate::pages) question: &'static str,
+    pub(in crate::pages) name: String,
+    pub(in crate::pages) born: Option<Born>,
     /// Details that distinguish people of the same name.
-    pub(super) about: String,
+    pub(in crate::pages) about: String,
     /// The start of the affected visit, as a machine-readable and a displayed time.
-    pub(super) visit: Option<(String, String)>,
+    pub(in crate::pages) visit: Option<(String, String)>,
     /// The clinic's time zone.
-    pub(super) zone: String,
+    pub(in crate::pages) zone: String,
     /// What the action does and how to undo it.
-    pub(super) effect: &'static str,
-    pub(super) action: String,
-    pub(super) fields: Vec<(&'static str, String)>,
-    pub(super) yes: &'static str,
-    pub(super) no: &'static str,
-    pub(super) back: String,
+    pub(in crate::pages) effect: &'static str,
+    pub(in crate::pages) action: String,
+    pub(in crate::pages) fields: Vec<(&'static str, String)>,
+    pub(in crate::pages) yes: &'static str,
+    pub(in crate::pages) no: &'static str,
+    pub(in crate::pages) back: String,
 }
 
 /// A date of birth, machine-readable and for display.
-pub(super) struct Born {
-    pub(super) date: String,
-    pub(super) words: String,
+pub(in crate::pages) struct Born {
+    pub(in crate::pages) date: String,
+    pub(in crate::pages) words: String,
 }
 
 impl Born {
-    pub(super) fn on(date: Date) -> Self {
+    pub(in crate::pages) fn on(date: Date) -> Self {
         Self { date: date.to_string(), words: date_of_birth(date) }
     }
 }

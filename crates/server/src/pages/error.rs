@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::{Layout, render};
 use crate::app::App;
 use crate::auth::Identities;
-use crate::error::Error;
+use crate::http::error::Error;
+use crate::pages::{Layout, render};
 use crate::text::{day_and_time, percent_encode, rfc3339};
 
 #[derive(Template)]

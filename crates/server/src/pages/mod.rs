@@ -2,35 +2,19 @@
 
 pub(crate) mod account;
 pub(crate) mod api_docs;
-pub(crate) mod book;
-pub(crate) mod booking;
-pub(crate) mod call;
-pub(crate) mod code;
-pub(crate) mod cometchat;
+pub(crate) mod clinic;
 mod confirm;
-pub(crate) mod dashboard;
-mod day;
-pub(crate) mod demo;
-pub(crate) mod desk;
-mod elsewhere;
-pub(crate) mod ended;
 pub(crate) mod error;
-pub(crate) mod invite;
-pub(crate) mod passkeys;
-pub(crate) mod people;
-mod picture;
-pub(crate) mod provider;
-pub(crate) mod reset;
-pub(crate) mod second_step;
+mod qr;
 pub(crate) mod sign_in;
-mod visits;
+pub(crate) mod visit;
 
 use askama::Template;
 use axum::response::Html;
 use bedside_visit::{AppointmentId, Role, UserId};
 
 use crate::app::App;
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::text::rfc3339_exact;
 
 /// What all pages share.

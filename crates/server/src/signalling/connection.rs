@@ -5,7 +5,7 @@ use bedside_visit::signalling::ServerMessage;
 use bedside_visit::{Closing, ConnectionId, Role, Timestamp, UserId};
 use tokio::sync::mpsc;
 
-use crate::journeys::Journey;
+use crate::telemetry::traces::Journey;
 
 /// Maximum number of messages queued for a slow page before it is disconnected. It receives a snapshot when it
 /// reconnects.

@@ -13,11 +13,11 @@ use super::event::Event;
 use super::live::{Inbox, Shared, lock};
 use super::open_pages::{OpenPage, OpenPages};
 use super::visit_task::VisitTask;
+use crate::app::clock::fresh_id;
 use crate::auth::Sessions;
-use crate::clock::fresh_id;
-use crate::journeys::Journeys;
 use crate::media::{Media, MediaEvent};
-use crate::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Journeys;
 
 /// Maximum number of events queued for a visit task.
 const INBOX: usize = 256;

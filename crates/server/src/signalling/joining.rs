@@ -3,8 +3,8 @@
 use bedside_visit::{Role, Timestamp, UserId};
 
 use super::connection::Connection;
-use crate::journeys::{JoinTimes, Journey, Journeys};
-use crate::metrics::{Joined, Metrics};
+use crate::telemetry::metrics::{Joined, Metrics};
+use crate::telemetry::traces::{JoinTimes, Journey, Journeys};
 
 /// The media connections being set up in one visit, at most one per user.
 #[derive(Debug, Default)]

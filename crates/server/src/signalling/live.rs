@@ -14,9 +14,9 @@ use super::event::Event;
 use super::joining::Told;
 use super::open_pages::OpenPages;
 use crate::auth::Sessions;
-use crate::journeys::Journeys;
 use crate::media::Media;
-use crate::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Journeys;
 
 /// The inbox of a visit task. Events are boxed, because a channel allocates room for 32 entries at once.
 pub(super) type Inbox = mpsc::Sender<Box<Event>>;

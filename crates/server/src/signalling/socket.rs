@@ -24,12 +24,12 @@ use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
 use super::event::Event;
 use super::open_pages::OpenPage;
 use crate::app::App;
+use crate::audit::access_log::note_read_soon;
 use crate::auth::{Access, Conversing, is_own, live_identity};
-use crate::edge::{ClientIp, Permit};
-use crate::error::{Error, Problem};
-use crate::journeys::Journey;
-use crate::metrics::Arrived;
-use crate::reads::note_read_soon;
+use crate::http::edge::{ClientIp, Permit};
+use crate::http::error::{Error, Problem};
+use crate::telemetry::metrics::Arrived;
+use crate::telemetry::traces::Journey;
 
 /// A page pings every 5 s. A page that is silent for longer than this is treated as disconnected.
 const SILENCE: Duration = Duration::from_secs(15);

@@ -20,10 +20,10 @@ use super::connection::{CloseReason, Connection};
 use super::event::{Answered, Event};
 use super::joining::Joining;
 use super::live::Shared;
-use crate::admissions::WAITS;
-use crate::clock::fresh_id;
+use crate::app::clock::fresh_id;
+use crate::clinic::device_requests::WAITS;
 use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
-use crate::metrics::Joined;
+use crate::telemetry::metrics::Joined;
 
 /// How long to wait before retrying a timeout step that could not be saved.
 const RETRY: Duration = Duration::from_secs(1);

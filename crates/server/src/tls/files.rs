@@ -16,7 +16,7 @@ use x509_parser::extensions::GeneralName;
 
 use super::certificate::validity;
 use super::{Shown, server_config};
-use crate::aside::Aside;
+use crate::app::blocking::Aside;
 use crate::text::rfc3339_exact;
 
 /// The time limit for reading the files.

@@ -19,8 +19,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WantsServerCert;
 use rustls::{ConfigBuilder, ServerConfig};
 
+use crate::app::program::StartError;
 use crate::config::{Config, TlsConfig};
-use crate::program::StartError;
 
 pub(crate) use acme::fetched;
 pub(crate) use files::{Files, Pair};

@@ -9,7 +9,7 @@ use crate::support::{Server, raw};
 /// Returns the API's routes as defined in the router: everything below `/api/`.
 fn api_routes() -> Vec<(String, &'static str)> {
     let mut routes = Vec::new();
-    for line in include_str!("../../src/router.rs").lines() {
+    for line in include_str!("../../src/http/router.rs").lines() {
         let Some(rest) = line.trim().strip_prefix(".route(\"/api/") else { continue };
         let (path, handlers) = rest.split_once('"').expect("a path");
         // Webhooks are described by the service that sends them.

@@ -405,7 +405,7 @@ async fn nothing_is_changed_by_a_field_that_is_not_asked_for() {
 
 /// Returns routes such as `GET /v/{token}`, as defined in the router's source.
 pub(crate) fn routes_of_the_router() -> BTreeSet<String> {
-    let router = include_str!("../../src/router.rs");
+    let router = include_str!("../../src/http/router.rs");
     let mut routes = BTreeSet::new();
     for line in router.lines().filter_map(|line| Some(line.split_once(".route(\"")?.1)) {
         let (path, methods) = line.split_once('"').expect("a path");

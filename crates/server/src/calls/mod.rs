@@ -1,0 +1,3 @@
+//! Call backends other than the server's own media server.
+
+pub(crate) mod cometchat;
