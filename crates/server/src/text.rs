@@ -1,6 +1,6 @@
 //! Formats times, dates and URLs for display and for machines.
 
-use bedside_visit::Timestamp;
+use bedside_visit::{Role, Timestamp};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
@@ -90,6 +90,17 @@ pub(crate) fn percent_encode(text: &str, kept: &[u8]) -> String {
 fn zoned(at: Timestamp, zone: &TimeZone) -> Zoned {
     let instant = jiff::Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_millis(at.as_millis()));
     instant.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(zone.clone())
+}
+
+/// Returns the name of a role, for display.
+pub(crate) const fn role_in_words(role: Role) -> &'static str {
+    match role {
+        Role::Patient => "Patient",
+        Role::Provider => "Provider",
+        Role::Guest => "Guest",
+        Role::Interpreter => "Interpreter",
+        Role::Observer => "Observer",
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Success;
+use super::success::Success;
 use crate::app::App;
 use crate::auth::{Arranging, Reading};
 use crate::calls::cometchat::Uid;

@@ -8,8 +8,8 @@ use bedside_visit::{Appointment, AppointmentId, AppointmentStatus, Person, Times
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Success;
 use super::appointments::AppointmentData;
+use super::success::Success;
 use crate::app::App;
 use crate::audit::access_log::note_reads;
 use crate::auth::{Arranging, Booking, CallingOff, Clerk, Identity, ListingAppointments};

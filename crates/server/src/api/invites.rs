@@ -7,7 +7,7 @@ use bedside_visit::{Appointment, Companion, Role, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Nothing, Success};
+use super::success::{Nothing, Success};
 use crate::app::App;
 use crate::auth::{Accompanying, Arranging, Linking};
 use crate::clinic::device_requests;

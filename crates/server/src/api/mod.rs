@@ -5,35 +5,16 @@ pub(crate) mod bookings;
 pub(crate) mod cometchat;
 pub(crate) mod invites;
 pub(crate) mod people;
+mod success;
 pub(crate) mod token;
 
 use axum::Json;
-use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi};
 
 use crate::http::error::Problem;
 use crate::signalling;
-
-/// Success response of the base contract.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Success<T> {
-    /// Always `true`.
-    success: bool,
-    /// Result of the request.
-    data: T,
-}
-
-impl<T> Success<T> {
-    pub(crate) const fn of(data: T) -> Json<Self> {
-        Json(Self { success: true, data })
-    }
-}
-
-/// Empty result.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Nothing {}
 
 /// OpenAPI description, generated from the code.
 #[derive(OpenApi)]

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Nothing, Success};
+use super::success::{Nothing, Success};
 use crate::app::App;
 use crate::audit::access_log::everyone;
 use crate::auth::{AddingPeople, Clerk, ListingPeople, ShuttingOut};

@@ -5,13 +5,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bedside_store::{Job, StoreError};
-use bedside_visit::{Timestamp, UserId};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::app::clock::fresh_id;
+use crate::app::job::{Backoff as _, Outcome};
 use crate::app::tasks::Beat;
 use crate::calls::cometchat;
 use crate::mail;
@@ -20,35 +19,6 @@ use crate::mail;
 const EVERY: Duration = Duration::from_millis(500);
 /// Maximum number of concurrent jobs.
 const AT_ONCE: usize = 8;
-/// Delay before the first retry. It doubles with each further retry.
-const FIRST_WAIT: Duration = Duration::from_secs(30);
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-
-/// Outcome of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The job is done, was given up, or is obsolete.
-    Done,
-    /// The job is retried after its delay.
-    Later,
-}
-
-/// Delay before the next retry of a job.
-pub(crate) trait Backoff {
-    fn wait(&self) -> Duration;
-}
-
-impl Backoff for Job {
-    fn wait(&self) -> Duration {
-        FIRST_WAIT.saturating_mul(1 << self.tries.min(16)).min(LONGEST_WAIT)
-    }
-}
-
-/// Creates a job that is due now.
-pub(crate) fn new_job(user: Option<UserId>, kind: &str, now: Timestamp) -> Job {
-    Job { id: fresh_id(), user, kind: kind.to_owned(), created_at: now, tries: 0 }
-}
-
 /// Runs due jobs for as long as the server runs.
 pub(crate) async fn run_due(app: App, beat: Beat) {
     let mut every = tokio::time::interval(EVERY);

@@ -3,8 +3,10 @@
 pub(crate) mod blocking;
 pub(crate) mod claim;
 pub(crate) mod clock;
+pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod program;
+pub(crate) mod start_error;
 pub(crate) mod tasks;
 
 use std::ops::Deref;
@@ -16,12 +18,10 @@ use jiff::tz::TimeZone;
 use prometheus_client::registry::Registry;
 
 use crate::app::tasks::Tasks;
-use crate::audit::access_log::Reads;
-use crate::audit::{HeadKeeper, Refusals};
+use crate::audit::{HeadKeeper, Reads, Refusals};
 use crate::auth::idp::Provider;
-use crate::auth::{AccessTokens, Cookies, Passkeys, Passwords, Repeats, SecondStep, Sessions, Throttle};
+use crate::auth::{AccessTokens, Cookies, DemoDoor, Passkeys, Passwords, Repeats, SecondStep, Sessions, Throttle};
 use crate::calls::cometchat::{Credentials, Directory};
-use crate::clinic::demo::DemoDoor;
 use crate::config::Config;
 use crate::http::assets::Assets;
 use crate::http::edge::ConnectionLimit;

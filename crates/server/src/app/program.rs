@@ -1,9 +1,8 @@
 //! Startup, the main loop and graceful shutdown.
 
 use std::future::Future;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -18,27 +17,26 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::blocking::Aside;
-use crate::app::claim::{Claim, ClaimError};
+use crate::app::claim::Claim;
 use crate::app::jobs;
+pub use crate::app::start_error::StartError;
 use crate::app::tasks::{Beat, Tasks};
 use crate::app::{App, Parts};
-use crate::audit::access_log::Reads;
-use crate::audit::{HeadKeeper, Refusals};
+use crate::audit::{HeadKeeper, Reads, Refusals};
 use crate::auth::idp::Provider;
 use crate::auth::{
-    AccessTokens, Cookies, Passkeys, PasswordError, Passwords, Repeats, SecondStep, Seen, Sessions, Throttle,
+    AccessTokens, Cookies, DemoDoor, Passkeys, Passwords, Repeats, SecondStep, Seen, Sessions, Throttle,
 };
 use crate::calls::cometchat::{Client, Credentials, Directory};
-use crate::clinic::demo::DemoDoor;
-use crate::config::{Config, ConfigError, TlsConfig};
+use crate::config::{Config, TlsConfig};
 use crate::http::assets::Assets;
 use crate::http::edge::{ConnectionLimit, HEAD_TIME, Http1Only, Limited, MAX_HEAD, make_room};
 use crate::http::idempotency;
 use crate::http::router::router;
-use crate::keys::{KeyError, Keys};
+use crate::keys::Keys;
 use crate::mail::Mailer;
-use crate::media::{MediaError, MediaEvent, MediaServer};
-use crate::operator::backup::{BackupError, finish_interrupted, is_interrupted};
+use crate::media::{MediaEvent, MediaServer};
+use crate::operator::backup::{finish_interrupted, is_interrupted};
 use crate::signalling::Hub;
 use crate::telemetry::health::{self, Health};
 use crate::telemetry::metrics::{Door, Metrics};
@@ -63,85 +61,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 /// How often expired data is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-
-/// Why the server cannot start. Each message names the setting and the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration is invalid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The listen address is in use or does not belong to this host.
-    #[error("cannot listen on {address} (server.listen): {source}. Stop the program using it, or choose another port")]
-    Listen {
-        /// The configured address.
-        address: SocketAddr,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The database folder cannot be created.
-    #[error("cannot create the folder {folder} (database.path): {source}. Choose one that this user can write to")]
-    Folder {
-        /// The folder.
-        folder: String,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The database cannot be used.
-    #[error("{0} (database.path)")]
-    Store(#[from] StoreError),
-    /// The database is encrypted with another root key.
-    #[error(transparent)]
-    Sealed(StoreError),
-    /// Another process is serving this database.
-    #[error("{0} (database.path)")]
-    Claim(#[from] ClaimError),
-    /// An interrupted restore cannot be completed.
-    #[error("cannot complete an interrupted restore: {0}")]
-    Restore(#[from] BackupError),
-    /// The database is damaged, after a crash or because a copy was put in its place.
-    #[error("the database {path} is damaged. Restore a backup with `bedside restore`", path = path.display())]
-    Damaged {
-        /// The damaged file.
-        path: PathBuf,
-        /// What the check found.
-        source: StoreError,
-    },
-    /// The media ports cannot be used.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// The TLS certificate cannot be used.
-    #[error("server.tls: {0}")]
-    Tls(String),
-    /// CometChat cannot be used.
-    #[error("[cometchat]: {0}")]
-    CometChat(String),
-    /// Mail cannot be sent.
-    #[error("[mail]: {0}")]
-    Mail(String),
-    /// The metrics token cannot be read.
-    #[error("{0}")]
-    Metrics(String),
-    /// Tracing cannot be set up.
-    #[error("{0}")]
-    Tracing(String),
-    /// The OpenID provider cannot be used.
-    #[error("[oidc]: {0}")]
-    Oidc(String),
-    /// This build does not include the CometChat client.
-    #[error(
-        "[cometchat]: this build does not include CometChat's client, which has its own licence. Build with `cargo xtask build --cometchat`, or remove the section"
-    )]
-    NoCometChatClient,
-    /// The root key is missing or unusable.
-    #[error("{0} (database.key)")]
-    Key(#[from] KeyError),
-    /// Password hashing does not work on this machine.
-    #[error(transparent)]
-    Passwords(#[from] PasswordError),
-    /// An operating system error.
-    #[error("the server stopped: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// A started server that does not accept requests yet; see [`Program::serve`].
 pub struct Program {

@@ -1,76 +1,13 @@
 //! Access log: records in the audit log who viewed which appointment and who viewed the list of people. Pages reload
 //! often, so each access is recorded once per hour.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use bedside_store::{AuditEntry, Invite, Listed, SessionHash};
+use bedside_visit::{Appointment, AuditAction};
 
-use bedside_store::{AuditEntry, Invite, Listed, SessionHash, Store, StoreError};
-use bedside_visit::{Appointment, AppointmentId, AuditAction, Timestamp};
-
+use super::reads::Seen;
 use crate::app::App;
 use crate::auth::Identity;
 use crate::http::error::Error;
-
-/// Interval in which repeated access by the same session is recorded only once.
-const NOTED_EVERY: Duration = Duration::from_secs(3600);
-
-/// Recently recorded accesses, and entries waiting to be written.
-#[derive(Debug, Default)]
-pub(crate) struct Reads {
-    noted: Mutex<HashMap<(SessionHash, Seen), Timestamp>>,
-    due: Mutex<Vec<AuditEntry>>,
-}
-
-/// What was viewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Seen {
-    Appointment(AppointmentId),
-    Everyone,
-}
-
-impl Reads {
-    fn is_noted(&self, session: SessionHash, seen: Seen, now: Timestamp) -> bool {
-        self.lock().get(&(session, seen)).is_some_and(|at| now.since(*at) < NOTED_EVERY)
-    }
-
-    fn note(&self, session: SessionHash, seen: impl Iterator<Item = Seen>, now: Timestamp) {
-        self.lock().extend(seen.map(|seen| ((session, seen), now)));
-    }
-
-    /// Removes accesses whose interval has passed.
-    pub(crate) fn sweep(&self, now: Timestamp) {
-        self.lock().retain(|_, at| now.since(*at) < NOTED_EVERY);
-    }
-
-    /// Writes the queued entries of WebSocket access in one transaction. Thousands of pages may reconnect at once
-    /// after a restart, and visits wait for the same writer.
-    ///
-    /// # Errors
-    /// If the database fails. The entries are kept for the next attempt.
-    pub(crate) async fn write_down(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let due = std::mem::take(&mut *self.due.lock().unwrap_or_else(PoisonError::into_inner));
-        if due.is_empty() {
-            return Ok(());
-        }
-        let written = async {
-            let mut transaction = store.begin().await?;
-            for entry in &due {
-                transaction.append_audit(entry).await?;
-            }
-            transaction.commit().await
-        };
-        let written = written.await;
-        if written.is_err() {
-            self.due.lock().unwrap_or_else(PoisonError::into_inner).splice(0..0, due);
-        }
-        written
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(SessionHash, Seen), Timestamp>> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Records that a user is about to view appointments.
 ///
@@ -128,7 +65,7 @@ pub(crate) fn note_read_soon(app: &App, identity: &Identity, appointment: &Appoi
     }
     let entry = AuditEntry::new(now, AuditAction::AppointmentViewed).by(identity.actor());
     let entry = entry.about(appointment.participants.patient.id).of_appointment(appointment.id);
-    app.reads.due.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    app.reads.queue(entry);
     app.reads.note(identity.session, std::iter::once(seen), now);
 }
 

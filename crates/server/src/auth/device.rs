@@ -1,6 +1,11 @@
 //! Derives a device description that users recognize from the `User-Agent` header.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, header};
+
+/// How long a request is valid.
+pub(crate) const DEVICE_REQUEST_EXPIRES: Duration = Duration::from_secs(600);
 
 /// Order matters: later browsers' tokens also appear in the `User-Agent` of earlier ones.
 const BROWSERS: [(&str, &str); 6] = [

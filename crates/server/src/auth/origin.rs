@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::identity::bearer;
+use super::bearer::bearer;
 use crate::app::App;
 use crate::http::error::Error;
 

@@ -12,6 +12,7 @@ use jiff::civil::date;
 use uuid::Uuid;
 
 use crate::app::clock::fresh_id;
+pub use crate::auth::DemoDoor;
 use crate::auth::SecretToken;
 use crate::clinic::invites::{add_invite, invite_url};
 use crate::config::Config;
@@ -21,22 +22,6 @@ const PROVIDER_EMAIL: &str = "grace@demo.invalid";
 const PATIENT: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00a1));
 /// User ID of the demo's provider.
 pub(crate) const PROVIDER: UserId = UserId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_00b2));
-
-/// Signs in as the demo's provider with the printed link. Exists in demo mode only.
-#[derive(Debug, Clone)]
-pub struct DemoDoor {
-    token: SecretToken,
-    appointment: AppointmentId,
-}
-
-impl DemoDoor {
-    /// Returns the demo's appointment if the token is valid. Compares hashes, so that timing reveals nothing about the
-    /// secret.
-    pub(crate) fn open(&self, token: &str) -> Option<AppointmentId> {
-        let token = SecretToken::parse(token)?;
-        (token.hash() == self.token.hash()).then_some(self.appointment)
-    }
-}
 
 /// Links to be printed.
 #[derive(Debug, Clone)]
@@ -89,7 +74,7 @@ async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result
     )
     .await?;
     transaction.commit().await?;
-    let door = DemoDoor { token: SecretToken::draw()?, appointment: appointment.id };
+    let door = DemoDoor::new(SecretToken::draw()?, appointment.id);
     let links = DemoLinks {
         provider: format!("{public_url}/demo/{}", door.token.reveal()),
         patient: invite_url(public_url, &invite),

@@ -1,19 +1,16 @@
 //! Device requests. A link that was used cannot be used on another device. A user who opens it there can request
 //! access, and the provider or the front desk, who can see or hear the person, decides.
 
-use std::time::Duration;
-
 use axum::http::HeaderMap;
 use bedside_store::{Actor, AdmissionRecord, AuditEntry, Conflict, Invite, SessionHash, SessionRecord, StoreError};
 use bedside_visit::{AdmissionId, Appointment, AppointmentId, AuditAction};
 
 use crate::app::App;
 use crate::app::clock::fresh_id;
+pub(crate) use crate::auth::DEVICE_REQUEST_EXPIRES;
 use crate::auth::device_of;
 use crate::http::error::Error;
 
-/// How long a request is valid.
-pub(crate) const WAITS: Duration = Duration::from_secs(600);
 /// Maximum number of pending requests for one link, so that a leaked link cannot cause a flood.
 const MOST: usize = 3;
 
@@ -26,9 +23,9 @@ pub(crate) async fn ask(app: &App, invite: &Invite, session: SessionHash, header
     if invite.expires_at <= now {
         return Err(Error::LinkUsed);
     }
-    let waiting = app.store.list_admissions(now - WAITS).await?;
+    let waiting = app.store.list_admissions(now - DEVICE_REQUEST_EXPIRES).await?;
     if waiting.iter().filter(|asked| asked.invite == invite.token_hash).count() >= MOST {
-        return Err(Error::TooManyAttempts { retry_after: WAITS.as_secs() });
+        return Err(Error::TooManyAttempts { retry_after: DEVICE_REQUEST_EXPIRES.as_secs() });
     }
     let asked = AdmissionRecord {
         id: AdmissionId::new(fresh_id()),
@@ -59,7 +56,7 @@ pub(crate) async fn ask(app: &App, invite: &Invite, session: SessionHash, header
 /// # Errors
 /// If the store fails.
 pub(crate) async fn waiting(app: &App, appointment: AppointmentId) -> Result<Vec<AdmissionRecord>, Error> {
-    let mut waiting = app.store.list_admissions(app.clock.now() - WAITS).await?;
+    let mut waiting = app.store.list_admissions(app.clock.now() - DEVICE_REQUEST_EXPIRES).await?;
     waiting.retain(|asked| asked.appointment == appointment);
     Ok(waiting)
 }

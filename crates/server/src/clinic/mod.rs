@@ -6,4 +6,5 @@ pub(crate) mod device_requests;
 pub(crate) mod integrators;
 pub(crate) mod invites;
 pub(crate) mod people;
+mod person_fault;
 pub(crate) mod resets;

@@ -9,39 +9,12 @@ use uuid::Uuid;
 use crate::app::clock::fresh_id;
 use crate::calls::cometchat::revoke_later;
 use crate::clinic::bookings::by;
+pub(crate) use crate::clinic::person_fault::PersonFault;
 
 /// Maximum length of a name or a specialty, in characters.
 pub(crate) const LONGEST_NAME: usize = 200;
 /// Maximum age in years.
 const OLDEST: i16 = 130;
-
-/// Why a person's details are invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PersonFault {
-    /// The name contains no letter or digit.
-    NoName,
-    /// The name is too long.
-    LongName,
-    /// The specialty is too long, or contains no letter or digit.
-    Specialty,
-    /// The date of birth is in the future or too long ago.
-    BirthDate,
-    /// The name or the specialty contains unreadable characters.
-    Unreadable,
-}
-
-impl PersonFault {
-    /// Returns the message for the user.
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::NoName => "Give a name with at least one letter or digit.",
-            Self::LongName => "A name has at most 200 characters.",
-            Self::Specialty => "A specialty has 1 to 200 characters, with at least one letter or digit.",
-            Self::BirthDate => "Check the year of the date of birth. It must be within the last 130 years.",
-            Self::Unreadable => "Some characters of this text can't be read. Please type it again.",
-        }
-    }
-}
 
 /// Validates a new person. `today` is the date at the clinic.
 ///

@@ -6,3 +6,4 @@ pub(crate) mod error;
 pub(crate) mod form;
 pub(crate) mod idempotency;
 pub(crate) mod router;
+pub(crate) mod timing;

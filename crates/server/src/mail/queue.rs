@@ -7,7 +7,7 @@ use bedside_visit::{EmailAddress, Timestamp, UserId};
 
 use super::{Change, Letter, Link, MailError};
 use crate::app::App;
-use crate::app::jobs::{Backoff as _, Outcome, new_job};
+use crate::app::job::{Backoff as _, Outcome, new_job};
 use crate::clinic::resets::{GOOD_FOR, add_reset, reset_url};
 use crate::telemetry::metrics::Mailed;
 

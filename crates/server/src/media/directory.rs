@@ -6,7 +6,7 @@ use bedside_sfu::{OfferRefusal, PeerId, Refusal};
 use bedside_visit::{UserId, VisitId};
 use tokio::sync::oneshot;
 
-use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
+use super::messages::{MediaAnswer, MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
 
 pub(super) type Reply = oneshot::Sender<Result<MediaAnswer, MediaRefusal>>;
 

@@ -21,9 +21,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::addresses::{Addresses, usable, without_loopback};
 use super::directory::{Directory, Waiting};
 use super::error::MediaError;
+use super::messages::{MediaAnswer, MediaEvent, MediaEventKind, MediaNews};
 use super::tcp::{TcpCounts, TcpPort};
 use super::udp::UdpPort;
-use super::{MediaAnswer, MediaEvent, MediaEventKind, MediaNews, Order, next_peer};
+use super::{Order, next_peer};
 use crate::config::MediaConfig;
 
 const WAKE: Token = Token(0);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bedside_store::{SessionHash, StoreError};
+use bedside_store::{SessionHash, SessionRecord, StoreError};
 use bedside_visit::view::View;
 use bedside_visit::{Appointment, AppointmentId, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules};
 use tokio::sync::{Notify, mpsc};
@@ -81,6 +81,13 @@ impl Hub {
     /// Counts live visits by stage.
     pub(crate) fn census(&self) -> Census {
         Census::of(lock(&self.0.live).standings.values())
+    }
+
+    /// Closes the pages of ended sessions.
+    pub(crate) async fn end_sessions(&self, ended: impl Iterator<Item = &SessionRecord>) {
+        for one in ended {
+            self.end_session(one.token_hash).await;
+        }
     }
 
     /// Closes all pages of an ended session.

@@ -25,10 +25,10 @@ use super::event::Event;
 use super::open_pages::OpenPage;
 use crate::app::App;
 use crate::audit::access_log::note_read_soon;
-use crate::auth::{Access, Conversing, is_own, live_identity};
+use crate::auth::{Access, Conversing, is_own};
 use crate::http::edge::{ClientIp, Permit};
 use crate::http::error::{Error, Problem};
-use crate::telemetry::metrics::Arrived;
+use crate::http::timing::Arrived;
 use crate::telemetry::traces::Journey;
 
 /// A page pings every 5 s. A page that is silent for longer than this is treated as disconnected.
@@ -331,7 +331,8 @@ impl Page {
     }
 
     async fn prove(&self, used: bool) -> Result<bedside_visit::permission::Principal, CloseReason> {
-        let identity = live_identity(&self.app, &self.session, used).await.map_err(|error| self.unavailable(&error))?;
+        let identity =
+            self.app.sessions.find_and_note(&self.session, used).await.map_err(|error| self.unavailable(&error))?;
         identity.map(|identity| identity.principal).ok_or(CloseReason::SignedOut)
     }
 

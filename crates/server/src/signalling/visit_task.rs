@@ -21,7 +21,7 @@ use super::event::{Answered, Event};
 use super::joining::Joining;
 use super::live::Shared;
 use crate::app::clock::fresh_id;
-use crate::clinic::device_requests::WAITS;
+use crate::auth::DEVICE_REQUEST_EXPIRES;
 use crate::media::{MediaEvent, MediaEventKind, MediaJoin, MediaNews, MediaRefusal};
 use crate::telemetry::metrics::Joined;
 
@@ -261,7 +261,7 @@ impl VisitTask {
     /// Sends the pending device requests to the provider. After a failure the next change sends them again, and the
     /// day list shows them too.
     async fn tell_admissions(&mut self) {
-        let since = self.shared.clock.now() - WAITS;
+        let since = self.shared.clock.now() - DEVICE_REQUEST_EXPIRES;
         let waiting = match self.shared.store.list_admissions(since).await {
             Ok(waiting) => waiting,
             Err(error) => return tracing::error!(%error, "cannot read pending device requests"),

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::authority::Authority;
 use super::cache::Cache;
+use super::cache::unusable;
 use super::certificate::Certificate;
 use super::http::Http;
 use super::served::{ACME_TLS, Served};
@@ -123,12 +124,6 @@ impl Renewal {
             }
         }
     }
-}
-
-/// Logs that the cache cannot be read or written.
-pub(super) fn unusable(what: &str, error: &dyn std::fmt::Display) {
-    let error = format_args!("{what}: {error}");
-    tracing::error!(%error, "cannot use the certificate cache (server.tls.cache)");
 }
 
 /// Returns the time until renewal. `None` if the certificate is due or there is none.

@@ -11,8 +11,8 @@ use instant_acme::{
 use rcgen::{CertificateParams, CertificateSigningRequest, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::acme::unusable;
 use super::cache::Cache;
+use super::cache::unusable;
 use super::http::{Http, with_causes};
 use super::served::{Served, challenge_certificate};
 use crate::config::AcmeConfig;

@@ -88,6 +88,12 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 
     done.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??
 }
 
+/// Logs that the cache cannot be read or written.
+pub(super) fn unusable(what: &str, error: &dyn std::fmt::Display) {
+    let error = format_args!("{what}: {error}");
+    tracing::error!(%error, "cannot use the certificate cache (server.tls.cache)");
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WantsServerCert;
 use rustls::{ConfigBuilder, ServerConfig};
 
-use crate::app::program::StartError;
+use crate::app::start_error::StartError;
 use crate::config::{Config, TlsConfig};
 
 pub(crate) use acme::fetched;

@@ -7,7 +7,7 @@ use bedside_store::{Job, StoreError, Transaction};
 use bedside_visit::{Timestamp, UserId};
 
 use crate::app::App;
-use crate::app::jobs::{Backoff as _, Outcome, new_job};
+use crate::app::job::{Backoff as _, Outcome, new_job};
 
 /// The kind of these jobs.
 pub(crate) const REVOCATION: &str = "cometchat_revocation";

@@ -14,7 +14,7 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use super::client::network;
+use super::networks::network;
 
 /// How often the log states that a limit is reached, per minute.
 const LOGGED: NonZeroU32 = NonZeroU32::new(1).expect("1 is not zero");

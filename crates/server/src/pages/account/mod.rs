@@ -10,7 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{Account, AuditEntry, PasskeyRecord, PasswordHash, SessionHash, SessionRecord};
+use bedside_store::{Account, AuditEntry, PasskeyRecord, PasswordHash, SessionHash};
 use bedside_visit::{AuditAction, EmailAddress};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -153,7 +153,7 @@ pub(crate) async fn change_password(
     tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::Password).await?;
     transaction.commit().await?;
     app.second_step.forget_all_of(user);
-    close_pages(&app, ended.iter().filter(|other| other.token_hash != identity.session)).await;
+    app.hub.end_sessions(ended.iter().filter(|other| other.token_hash != identity.session)).await;
     let jar = sign_in(&app, jar, user, &identities, &headers, How::Password).await?;
     Ok((jar, Redirect::to("/account?done=password")).into_response())
 }
@@ -184,14 +184,8 @@ pub(crate) async fn end_sign_ins(
         }
     }
     transaction.commit().await?;
-    close_pages(&app, ended.iter()).await;
+    app.hub.end_sessions(ended.iter()).await;
     Ok(Redirect::to("/account?done=sign-ins").into_response())
-}
-
-pub(in crate::pages) async fn close_pages(app: &App, ended: impl Iterator<Item = &SessionRecord>) {
-    for one in ended {
-        app.hub.end_session(one.token_hash).await;
-    }
 }
 
 async fn is_right(app: &App, account: &Account, password: SecretString) -> Result<bool, Error> {

@@ -21,7 +21,6 @@ use crate::auth::{CookieKind, Identities, Kind, Passkeys};
 use crate::http::edge::ClientIp;
 use crate::http::error::Error;
 use crate::mail::{Change, tell};
-use crate::pages::account::close_pages;
 use crate::pages::account::two_factor::confirm;
 use crate::pages::sign_in::{How, own_path, sign_in};
 use crate::telemetry::metrics::{Entry, Way};
@@ -125,7 +124,7 @@ pub(crate) async fn remove(
     transaction.append_audit(&AuditEntry::new(now, AuditAction::PasskeyRemoved).by(user).about(user)).await?;
     tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::PasskeyRemoved).await?;
     transaction.commit().await?;
-    close_pages(&app, ended.iter()).await;
+    app.hub.end_sessions(ended.iter()).await;
     Ok(Redirect::to("/account?done=passkey-removed").into_response())
 }
 

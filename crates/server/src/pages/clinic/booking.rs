@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bedside_store::Transaction;
-use bedside_visit::permission::{Arrangement, ClinicRole, Scope};
+use bedside_visit::permission::Arrangement;
 use bedside_visit::{AdmissionId, Appointment, AppointmentStatus, Companion, MAX_PARTICIPANTS, Person, Role, UserId};
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ use crate::http::form::Form;
 use crate::http::idempotency::Once;
 use crate::pages::qr::qr_picture;
 use crate::pages::{Layout, render};
-use crate::text::{civil_date, day_and_time, rfc3339, time_of_day};
+use crate::text::{civil_date, day_and_time, rfc3339, role_in_words, time_of_day};
 
 #[derive(Template)]
 #[template(path = "booking.html")]
@@ -250,7 +250,7 @@ async fn page(
         people: appointment.participants.iter().map(somebody).collect(),
         room: appointment.participants.iter().count() < MAX_PARTICIPANTS,
         may_cancel: may_cancel && appointment.status.may_be_cancelled(),
-        back: if is_clerk(identity) {
+        back: if identity.is_clerk() {
             (format!("/desk?day={}", civil_date(appointment.start, &app.zone)), "Back to the front desk")
         } else {
             ("/".to_owned(), "Back to your visits")
@@ -259,18 +259,4 @@ async fn page(
         asking: asking.collect(),
         key: fresh_id().to_string(),
     })
-}
-
-fn is_clerk(identity: &Identity) -> bool {
-    matches!(identity.principal.scope, Scope::Account(Some(ClinicRole::Staff | ClinicRole::Admin)))
-}
-
-const fn role_in_words(role: Role) -> &'static str {
-    match role {
-        Role::Patient => "Patient",
-        Role::Provider => "Provider",
-        Role::Guest => "Guest",
-        Role::Interpreter => "Interpreter",
-        Role::Observer => "Observer",
-    }
 }

@@ -6,15 +6,15 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use bedside_visit::permission::{Action, ClinicAction, administer};
-use bedside_visit::view::{Presence, Stage, View};
 use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
 
 use crate::app::App;
 use crate::audit::access_log::note_reads;
+use crate::auth::DEVICE_REQUEST_EXPIRES;
 use crate::auth::Identities;
-use crate::clinic::device_requests::WAITS;
 use crate::http::error::Error;
 use crate::pages::clinic::day::{NowMark, Waiting};
+use crate::pages::clinic::standing::Standing;
 use crate::pages::visit::visits::home;
 use crate::pages::{Layout, render};
 use crate::text::{bounds_of_day, civil_date, date_in_words, rfc3339, time_of_day};
@@ -74,7 +74,7 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
     if clerk && mine.is_empty() {
         return Ok(Redirect::to("/desk").into_response());
     }
-    let asked = app.store.list_admissions(now - WAITS).await?;
+    let asked = app.store.list_admissions(now - DEVICE_REQUEST_EXPIRES).await?;
     let row = |(appointment, role): &(Appointment, Role)| {
         let asks = asked.iter().any(|asked| asked.appointment == appointment.id);
         Row { asks: asks && *role == Role::Provider, ..Row::new(&app, appointment, *role, now) }
@@ -131,56 +131,6 @@ impl Row {
             standing,
             asks: false,
             links: role == Role::Provider && !closed && appointment.status != AppointmentStatus::Cancelled,
-        }
-    }
-}
-
-/// The status of a visit, for display.
-pub(in crate::pages) struct Standing {
-    pub(in crate::pages) words: &'static str,
-    pub(in crate::pages) badge: &'static str,
-    pub(in crate::pages) since: Option<Timestamp>,
-    pub(in crate::pages) waiting: bool,
-}
-
-impl Standing {
-    /// Returns the status, from the live visit if there is one and the appointment is not cancelled, otherwise from
-    /// the booking.
-    pub(in crate::pages) fn of(appointment: &Appointment, view: Option<&View>, role: Role) -> Self {
-        let plain = |words, badge| Self { words, badge, since: None, waiting: false };
-        // In a cancelled appointment no patient counts as waiting, even if a page is still open.
-        if let Some(view) = view.filter(|_| appointment.status != AppointmentStatus::Cancelled) {
-            let patient = view.counterpart().map_or(Presence::Absent, |patient| patient.presence);
-            match (&view.stage, patient) {
-                (Stage::Connected { since } | Stage::Reconnecting { since } | Stage::Alone { since }, _) => {
-                    return Self { since: Some(*since), ..plain("In the visit", "badge--live") };
-                }
-                (Stage::Ended { .. }, _) => {}
-                (_, Presence::Here { since }) if role == Role::Provider => {
-                    return Self { since: Some(since), waiting: true, ..plain("Waiting", "badge--waiting") };
-                }
-                (_, Presence::Preparing { .. }) if role == Role::Provider => {
-                    return plain("Joining", "badge--waiting");
-                }
-                (_, Presence::Away { .. }) if role == Role::Provider => {
-                    return plain("Lost the connection", "badge--waiting");
-                }
-                (
-                    _,
-                    Presence::Absent
-                    | Presence::Preparing { .. }
-                    | Presence::Here { .. }
-                    | Presence::Away { .. }
-                    | Presence::Left { .. },
-                ) => {}
-            }
-        }
-        match appointment.status {
-            AppointmentStatus::Booked => plain("Booked", ""),
-            AppointmentStatus::Arrived => plain("Was here", ""),
-            AppointmentStatus::Fulfilled => plain("Done", "badge--done"),
-            AppointmentStatus::Cancelled => plain("Cancelled", "badge--done"),
-            AppointmentStatus::NoShow => plain("Missed", "badge--done"),
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer};
 
-use crate::pages::clinic::dashboard::Standing;
+use crate::pages::clinic::standing::Standing;
 use crate::text::{rfc3339, time_of_day};
 
 /// Lists with at most this many visits fit on the screen.

@@ -8,11 +8,11 @@ use bedside_visit::{Appointment, Role, Timestamp, age_on};
 
 use crate::app::App;
 use crate::audit::access_log::note_reads;
+use crate::auth::DEVICE_REQUEST_EXPIRES;
 use crate::auth::{Clerk, ListingAppointments};
-use crate::clinic::device_requests::WAITS;
 use crate::http::error::Error;
-use crate::pages::clinic::dashboard::Standing;
 use crate::pages::clinic::day::{Day, NowMark, Waiting};
+use crate::pages::clinic::standing::Standing;
 use crate::pages::{Layout, render};
 use crate::text::{bounds_of_date, civil_date, date_in_words, rfc3339, time_of_day};
 
@@ -66,7 +66,7 @@ pub(crate) async fn show(
     let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&identity.principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
     note_reads(&app, &identity, &appointments).await?;
-    let asked = app.store.list_admissions(now - WAITS).await?;
+    let asked = app.store.list_admissions(now - DEVICE_REQUEST_EXPIRES).await?;
     let asks = |appointment: &Appointment| asked.iter().any(|asked| asked.appointment == appointment.id);
     let row = |appointment: &Appointment| Row::new(&app, appointment, asks(appointment), now);
     let rows: Vec<Row> = appointments.iter().map(row).collect();

@@ -6,3 +6,4 @@ pub(crate) mod dashboard;
 mod day;
 pub(crate) mod desk;
 pub(crate) mod people;
+mod standing;

@@ -15,7 +15,7 @@ use crate::http::error::Error;
 use crate::http::form::Form;
 use crate::mail::{Change, tell};
 use crate::pages::account::two_factor::{address_of, is_required, offer_page};
-use crate::pages::sign_in::{How, own_path, sign_in};
+use crate::pages::sign_in::session::{How, own_path, sign_in};
 use crate::pages::{Layout, render};
 use crate::telemetry::metrics::{Entry, Way};
 use crate::text::percent_encode;

@@ -4,23 +4,26 @@ pub(crate) mod code;
 pub(crate) mod demo;
 pub(crate) mod identity_provider;
 pub(crate) mod reset;
+mod session;
 
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use bedside_store::{Account, AuditEntry, SessionRecord};
-use bedside_visit::{AuditAction, EmailAddress, UserId};
+use bedside_store::{Account, AuditEntry};
+use bedside_visit::{AuditAction, EmailAddress};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::auth::{CookieKind, Identities, SecretToken, device_of};
+use crate::auth::{CookieKind, Identities};
 use crate::calls::cometchat::revoke_later;
 use crate::http::edge::ClientIp;
 use crate::http::error::Error;
 use crate::http::form::Form;
+pub(in crate::pages) use session::{How, own_path, sign_in};
+
 use crate::pages::{Layout, render};
 use crate::telemetry::metrics::{Entry, Way};
 use crate::text::percent_encode;
@@ -193,79 +196,6 @@ async fn check(app: &App, email: &EmailAddress, password: SecretString) -> Resul
     Ok(None)
 }
 
-/// How a user authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
-    /// With a password, and a second factor if the account has one. Also used for a provider sign-in that was
-    /// completed with a TOTP code.
-    Password,
-    /// With an OpenID provider.
-    Provider,
-    /// With a passkey.
-    Passkey,
-    /// With the demo link.
-    Demo,
-}
-
-impl How {
-    /// Returns the detail of the audit entry.
-    const fn code(self) -> Option<&'static str> {
-        match self {
-            Self::Password => None,
-            Self::Provider => Some("provider"),
-            Self::Passkey => Some("passkey"),
-            Self::Demo => Some("demo"),
-        }
-    }
-
-    const fn way(self) -> Way {
-        match self {
-            Self::Password => Way::Password,
-            Self::Provider => Way::Provider,
-            Self::Passkey => Way::Passkey,
-            Self::Demo => Way::Demo,
-        }
-    }
-}
-
-/// Creates a session for `user` and ends the browser's previous one.
-pub(crate) async fn sign_in(
-    app: &App,
-    jar: CookieJar,
-    user: UserId,
-    identities: &Identities,
-    headers: &HeaderMap,
-    how: How,
-) -> Result<CookieJar, Error> {
-    let now = app.clock.now();
-    let token = SecretToken::draw()?;
-    let mut transaction = app.store.begin().await?;
-    if let Some(old) = identities.account {
-        transaction.delete_session(&old.session).await?;
-    }
-    let session = SessionRecord {
-        token_hash: token.hash().into(),
-        user,
-        clinic_role: None,
-        invite: None,
-        vouched_by: None,
-        link_made_by: None,
-        device: device_of(headers),
-        created_at: now,
-        last_seen_at: now,
-        expires_at: now + app.config.sign_in.absolute(),
-    };
-    transaction.insert_session(&session).await?;
-    let entry = AuditEntry::new(now, AuditAction::SignedIn).by(user).about(user);
-    transaction.append_audit(&how.code().map_or(entry, |code| entry.with_detail(code))).await?;
-    transaction.commit().await?;
-    app.metrics.sign_in(how.way(), Entry::In);
-    if let Some(old) = identities.account {
-        app.hub.end_session(old.session).await;
-    }
-    Ok(app.cookies.set(app.cookies.forget_signed_out(jar), CookieKind::Account, &token))
-}
-
 fn again(app: &App, next: String, email: String, fault: Fault) -> Result<Html<String>, Error> {
     page(app, next, email, Some(fault), None)
 }
@@ -288,28 +218,4 @@ fn page_of(app: &App, next: String, email: String, fault: Option<Fault>, done: O
     let passkeys = app.passkeys.is_some();
     let sign_out_there = None;
     SignInPage { layout: Layout::new(app), next, email, fault, done, by_mail, passkeys, provider, sign_out_there }
-}
-
-/// Returns `next` if it is a path on this server, otherwise `/`. Prevents open redirects.
-pub(in crate::pages) fn own_path(next: Option<&str>) -> String {
-    let plain = |path: &&str| {
-        path.starts_with('/')
-            && !path.starts_with("//")
-            && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
-            && path.len() <= 500
-    };
-    next.filter(plain).unwrap_or("/").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::own_path;
-
-    #[test]
-    fn the_way_back_stays_here() {
-        assert_eq!(own_path(Some("/appointment/1?a=b")), "/appointment/1?a=b");
-        for foreign in ["https://x.org", "//x.org", "/\\x.org", "\\x", "javascript:1", "", "/\n/x", "/\t/x"] {
-            assert_eq!(own_path(Some(foreign)), "/", "{foreign}");
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::http::edge::ClientIp;
 use crate::http::error::Error;
 use crate::http::form::Form;
 use crate::mail::{Change, send_reset, tell};
-use crate::pages::account::{close_pages, fault_of};
+use crate::pages::account::fault_of;
 use crate::pages::{Layout, render};
 
 #[derive(Template)]
@@ -131,7 +131,7 @@ pub(crate) async fn submit(
     tell(&app, &mut *transaction, (user, account.email.as_ref()), Change::Password).await?;
     transaction.commit().await?;
     app.second_step.forget_all_of(user);
-    close_pages(&app, ended.iter()).await;
+    app.hub.end_sessions(ended.iter()).await;
     app.throttle.forget_codes(user);
     if let Some(email) = &account.email {
         app.throttle.succeeded(email);

@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::auth::{Access, Identity, PatientPage, ProviderPage, Viewing};
 use crate::http::error::{Error, denied};
 use crate::http::router::content_security_policy;
+use crate::http::timing::Arrived;
 use crate::pages::{Layout, render};
-use crate::telemetry::metrics::Arrived;
 use crate::telemetry::traces::PageSpan;
 use crate::text::{day_and_time, rfc3339};
 

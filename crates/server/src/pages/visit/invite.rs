@@ -188,7 +188,7 @@ async fn elsewhere_used(
 
 /// Returns whether a device request is still pending.
 fn waits(app: &App, asked: &AdmissionRecord) -> bool {
-    asked.answered.is_none() && app.clock.now() < asked.asked_at + device_requests::WAITS
+    asked.answered.is_none() && app.clock.now() < asked.asked_at + device_requests::DEVICE_REQUEST_EXPIRES
 }
 
 async fn was_admitted(app: &App, jar: &CookieJar, invite: &Invite) -> Result<bool, Error> {

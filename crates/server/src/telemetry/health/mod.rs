@@ -5,9 +5,10 @@
 
 mod checks;
 mod page;
+mod report;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -16,11 +17,8 @@ use tokio::time::Instant;
 
 pub(crate) use page::{live, ready, report};
 
-use crate::app::App;
 use crate::app::blocking::Aside;
 
-/// How long a report is cached, so that frequent requests do not cause more frequent database writes and disk checks.
-const FRESH_FOR: Duration = Duration::from_secs(1);
 /// Interval of health checks without requests, so that changes are logged.
 pub(crate) const LOOKED_AT_EVERY: Duration = Duration::from_secs(15);
 /// Time limit for each check of the store or the disk.
@@ -112,52 +110,5 @@ impl Default for Health {
     fn default() -> Self {
         let disk = Aside::new("bedside-disk", TIME_LIMIT);
         Self { latest: Mutex::default(), said: std::sync::Mutex::default(), disk }
-    }
-}
-
-impl Health {
-    /// Returns a report that is at most a second old. Concurrent callers wait for the same report.
-    pub(crate) async fn report(&self, app: &App) -> Arc<Report> {
-        let mut latest = self.latest.lock().await;
-        if let Some((at, report)) = &*latest
-            && at.elapsed() < FRESH_FOR
-        {
-            return Arc::clone(report);
-        }
-        let report = Arc::new(self.look(app).await);
-        *latest = Some((Instant::now(), Arc::clone(&report)));
-        drop(latest);
-        self.say(app, &report);
-        report
-    }
-
-    async fn look(&self, app: &App) -> Report {
-        let (store, disk) = tokio::join!(checks::store(&*app.store, TIME_LIMIT), checks::disk(&self.disk, app));
-        Report {
-            checks: vec![
-                store,
-                disk,
-                checks::media(&app.media),
-                checks::tasks(&app.tasks.reports()),
-                checks::audit_heads(&app.heads.state(), app.clock.now()),
-                checks::certificate(&app.certificate, app.clock.now()),
-            ],
-        }
-    }
-
-    /// Logs status changes.
-    fn say(&self, app: &App, report: &Report) {
-        let file = app.config.database.path.display();
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        for check in &report.checks {
-            let before = said.insert(check.name, check.status).unwrap_or(Status::Ok);
-            let (name, detail) = (check.name, check.detail.as_deref().unwrap_or_default());
-            match check.status {
-                status if status == before => {}
-                Status::Ok => tracing::info!(check = name, "health check passes again"),
-                Status::Degraded => tracing::warn!(check = name, detail, database = %file, "health check degraded"),
-                Status::Failing => tracing::error!(check = name, detail, database = %file, "health check failing"),
-            }
-        }
     }
 }

@@ -20,7 +20,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub(crate) use door::Door;
-pub(crate) use http::{Arrived, count_requests};
 pub(crate) use page::show;
 
 /// Histogram bounds of the time that a page takes to join media, in seconds, from a local network to a failed
@@ -30,7 +29,7 @@ const JOIN_SECONDS: [f64; 11] = [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 1
 /// Counters updated as events happen. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    http: http::Requests,
+    pub(crate) http: http::Requests,
     sign_ins: Family<SignIn, Counter>,
     joins: Family<Join, Counter>,
     join_seconds: Histogram,

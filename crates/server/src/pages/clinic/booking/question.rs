@@ -4,12 +4,12 @@ use axum::response::Html;
 use bedside_visit::text::isolated;
 use bedside_visit::{Appointment, Role, UserId, age_on};
 
-use super::{is_clerk, role_in_words};
 use crate::app::App;
 use crate::auth::Identity;
 use crate::http::error::Error;
 use crate::pages::confirm::{Born, ConfirmPage};
 use crate::pages::{Layout, render};
+use crate::text::role_in_words;
 use crate::text::{civil_date, day_and_time, rfc3339};
 
 /// The action to confirm.
@@ -53,7 +53,7 @@ pub(in crate::pages) async fn ask(
     };
     // Providers see ages. The front desk sees dates of birth, which it needs for booking.
     let birth = person.birth_date.as_ref().map(|birth| *birth.reveal());
-    let age = birth.filter(|_| !is_clerk(identity));
+    let age = birth.filter(|_| !identity.is_clerk());
     let age = age.and_then(|birth| age_on(birth, civil_date(app.clock.now(), &app.zone)));
     let patient = &appointment.participants.patient;
     let of = (role != Role::Patient).then(|| format!("comes with {}", isolated(patient.name.reveal())));
@@ -64,7 +64,7 @@ pub(in crate::pages) async fn ask(
         layout: Layout::new(app).signed_in(you.name.reveal()),
         question,
         name: person.name.reveal().clone(),
-        born: birth.filter(|_| is_clerk(identity)).map(Born::on),
+        born: birth.filter(|_| identity.is_clerk()).map(Born::on),
         about: about.join(" · "),
         visit: Some((rfc3339(appointment.start), day_and_time(appointment.start, &app.zone))),
         zone: app.zone.iana_name().unwrap_or_default().to_owned(),
