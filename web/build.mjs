@@ -43,7 +43,7 @@ function nameOf({ metafile }) {
   return basename(Object.keys(metafile.outputs).find((path) => path.endsWith(".js")));
 }
 
-/** What is as it was is left alone: whoever embeds these files would build anew for nothing. */
+/** Unchanged files are not written again, so that programs that embed them are not rebuilt. */
 const kept = new Set();
 async function keep(name, contents) {
   kept.add(name);

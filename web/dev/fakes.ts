@@ -210,7 +210,7 @@ function mediaDevices(devices: Devices): object {
   };
 }
 
-/** Somebody in front of a wall. */
+/** Returns a picture of a person in front of a wall. */
 function portrait(wall: string, skin: string): MediaStream {
   const canvas = document.createElement("canvas");
   canvas.width = 1280;

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::shell::{Outcome, built, cargo, finish, heading, root};
+use crate::shell::{Outcome, built, cargo, finish, root};
+use crate::terminal::heading;
 use crate::{needs, web};
 
 /// Runs the benchmark, prints the results and writes target/bench-media.json. With `--write-docs`, also writes a chart

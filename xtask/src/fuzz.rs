@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, cargo_test, finish, heading, output, root};
+use crate::shell::{Outcome, cargo_test, finish, output, root};
+use crate::terminal::heading;
 use crate::{needs, shell};
 
 /// The targets of `fuzz/src/lib.rs`, and the maximum useful input length.

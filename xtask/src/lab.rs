@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::shell::{Outcome, built, cargo, cargo_test, complain, describe, finish, has, heading, root};
+use crate::shell::{Outcome, built, cargo, cargo_test, describe, finish, has, root};
+use crate::terminal::{complain, heading};
 use crate::{needs, web};
 
 /// The lab's exit code if it cannot run on this machine.

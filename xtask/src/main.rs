@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod circles;
 mod contract;
 mod cost;
 mod features;
@@ -12,14 +13,17 @@ mod needs;
 mod python;
 mod rings;
 mod shell;
+mod terminal;
 mod timing;
 mod walls;
 mod web;
+mod words;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use shell::{Outcome, built, cargo, finish, heading, root};
+use shell::{Outcome, built, cargo, finish, root};
+use terminal::heading;
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -58,7 +62,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            shell::complain(&fault);
+            crate::terminal::complain(&fault);
             ExitCode::FAILURE
         }
     }

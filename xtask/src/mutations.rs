@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::shell::{Outcome, complain, heading, root};
+use crate::shell::{Outcome, root};
+use crate::terminal::{complain, heading};
 
 const VISIT: &str = "crates/visit/src/permission.rs";
 const DESK: &str = "crates/visit/src/permission/desk.rs";

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, has, heading, output, quietly};
+use crate::shell::{Outcome, has, output, quietly};
+use crate::terminal::heading;
 
 /// A program and its Debian packages.
 pub(crate) struct Need {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::needs;
-use crate::shell::{heading, output, quietly, root};
+use crate::shell::{output, quietly, root};
+use crate::terminal::heading;
 
 /// Returns the path of a package's program, installing the package if this version is missing.
 pub(crate) fn tool(package: &str, version: &str, program: &str) -> Result<PathBuf, String> {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::fuzz::ENGINE;
-use crate::shell::{self, Outcome, cargo, cargo_test, complain, heading};
+use crate::shell::{self, Outcome, cargo, cargo_test};
+use crate::terminal::{complain, heading};
 use crate::timing::stage;
 use crate::{bench, contract, cost, fuzz, lab, needs, web};
 

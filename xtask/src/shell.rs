@@ -102,21 +102,7 @@ pub(crate) fn quietly(command: &mut Command) -> Outcome {
     Err(format!("{} ended with {}:\n{said}", describe(command), output.status))
 }
 
-pub(crate) fn heading(text: &str) {
-    say(&format!("\n== {text}"));
-}
-
-#[expect(clippy::print_stderr, reason = "the developer's terminal")]
-pub(crate) fn say(text: &str) {
-    eprintln!("{text}");
-}
-
 #[expect(clippy::print_stdout, reason = "the developer's terminal")]
 fn print(line: &str) {
     println!("{line}");
-}
-
-#[expect(clippy::print_stderr, reason = "the developer's terminal")]
-pub(crate) fn complain(text: &str) {
-    eprintln!("xtask: {text}");
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::shell::{heading, say};
+use crate::terminal::{heading, say};
 
 /// Number of tests listed.
 const SLOWEST: usize = 10;

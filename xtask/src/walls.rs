@@ -66,7 +66,8 @@ pub(crate) fn check(root: &Path) -> Outcome {
     if breaches.is_empty() { Ok(()) } else { Err(breaches.join("\n")) }
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+/// Returns all Rust files in a folder and below.
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .flat_map(|entry| {

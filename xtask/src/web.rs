@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::shell::{self, Outcome, has, heading, root};
+use crate::shell::{self, Outcome, has, root};
+use crate::terminal::heading;
 
 fn folder() -> PathBuf {
     root().join("web")

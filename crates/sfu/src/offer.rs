@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_page_of_ours_offers_is_refused() {
+    fn offers_that_no_page_makes_are_refused() {
         let sha1 = "sha-1 AB:2B:83:84:61:71:F5:65:D5:19:2F:99:09:CF:35:D3:CE:2E:D2:22";
         let line = TWO.lines().find(|line| line.starts_with("a=fingerprint:")).unwrap();
         let changes = [

@@ -4,11 +4,10 @@
 //! Truncation at the end is only detected by comparing with a head that was saved earlier.
 
 use std::fmt;
-use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::AuditRow;
+use crate::{AuditHash, AuditRow};
 
 /// Domain separation for the hash.
 const DOMAIN: &[u8] = b"bedside audit line 1";
@@ -23,38 +22,14 @@ const CLIENT: [u8; 1] = [3];
 const ON_BEHALF_OF: [u8; 1] = [4];
 const LINK_MADE_BY: [u8; 1] = [5];
 
-/// The SHA-256 of an audit row and, through the hash of the row before it, of all earlier rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct AuditHash([u8; 32]);
-
-/// The text is not a hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a hash has 64 hexadecimal digits")]
-pub struct NoHash;
-
 impl AuditHash {
-    /// The hash before the first row.
-    pub const NONE: Self = Self([0; 32]);
-
-    /// Wraps a SHA-256.
-    #[must_use]
-    pub const fn new(hash: [u8; 32]) -> Self {
-        Self(hash)
-    }
-
-    /// Returns the bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// Returns the hash of the next row. Every field is hashed with its length, so that no two rows hash the same
     /// input. Each optional field has a presence byte, so that it cannot be confused with a later field.
     #[must_use]
     pub fn then(self, line: &AuditRow) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(DOMAIN);
-        hasher.update(self.0);
+        hasher.update(self.as_bytes());
         hasher.update(line.sequence.to_be_bytes());
         hasher.update(line.at.as_millis().to_be_bytes());
         let id = |id: Option<&dyn fmt::Display>| id.map(ToString::to_string);
@@ -80,7 +55,7 @@ impl AuditHash {
                 add(&mut hasher, mark, &text);
             }
         }
-        Self(hasher.finalize().into())
+        Self::new(hasher.finalize().into())
     }
 }
 
@@ -88,27 +63,6 @@ fn add(hasher: &mut Sha256, mark: [u8; 1], text: &str) {
     hasher.update(mark);
     hasher.update((text.len() as u64).to_be_bytes());
     hasher.update(text);
-}
-
-impl fmt::Display for AuditHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for AuditHash {
-    type Err = NoHash;
-
-    fn from_str(text: &str) -> Result<Self, NoHash> {
-        let mut hash = [0; 32];
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NoHash);
-        }
-        for (byte, at) in hash.iter_mut().zip((0..).step_by(2)) {
-            *byte = text.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or(NoHash)?;
-        }
-        Ok(Self(hash))
-    }
 }
 
 /// Where the audit log differs from what was written.
@@ -181,6 +135,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::NoHash;
 
     const ADA: UserId = UserId::new(Uuid::from_u128(1));
     const GRACE: UserId = UserId::new(Uuid::from_u128(2));

@@ -28,6 +28,7 @@
 mod admission;
 mod audit;
 mod audit_chain;
+mod audit_hash;
 mod backend_report;
 mod done_request;
 mod error;
@@ -51,7 +52,8 @@ mod user;
 
 pub use admission::AdmissionRecord;
 pub use audit::{Actor, AuditEntry, AuditRow};
-pub use audit_chain::{AuditHash, Chain, ChainFault, NoHash};
+pub use audit_chain::{Chain, ChainFault};
+pub use audit_hash::{AuditHash, NoHash};
 pub use backend_report::{BackendReport, Receipt, ReportedVisit};
 pub use done_request::DoneRequest;
 pub use error::{Conflict, StorageFault, StoreError};

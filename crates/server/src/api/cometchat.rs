@@ -93,7 +93,7 @@ fn caller(identities: &Identities, asked: &UserRequest) -> Result<Identity, Erro
         |identity: &Identity| wanted.is_none_or(|id| id.parse() == Ok::<UserId, _>(identity.principal.user));
     match identities.iter().find(is_wanted) {
         Some(identity) => Ok(identity),
-        None if identities.iter().next().is_some() => Err(Error::ForSomebodyElse),
+        None if identities.iter().next().is_some() => Err(Error::ForAnotherUser),
         None => Err(Error::NotSignedIn),
     }
 }

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_set_up_is_kept_with_whoever_waits() {
+    fn an_offered_secret_is_kept_with_the_pending_sign_in() {
         let step = second_step();
         let tokens = [1, 1, 2].map(|n| step.wait_to_set_up(user(n), NOW).expect("random"));
         let offered = |token| step.who_waits(token, NOW + WAITS_FOR).and_then(|waits| waits.offered).expect("a secret");

@@ -50,7 +50,7 @@ pub(crate) enum Error {
     /// A guest, interpreter or observer asked for a CometChat call, which connects only patient and provider.
     CallForTwo,
     /// The caller asked for a token for another user.
-    ForSomebodyElse,
+    ForAnotherUser,
     /// The OpenID provider is not responding correctly.
     Provider,
     /// The OpenID Connect callback could not be completed.
@@ -279,7 +279,7 @@ impl Error {
                 "You can't join this call",
                 "It uses CometChat, which connects only the patient and the provider. Ask the clinic.",
             ),
-            Self::ForSomebodyElse => (
+            Self::ForAnotherUser => (
                 StatusCode::FORBIDDEN,
                 "/problems/for-somebody-else",
                 "This request is for another user",
@@ -401,7 +401,7 @@ impl Error {
             | Self::NotConnected
             | Self::PasskeyRefused
             | Self::CallForTwo
-            | Self::ForSomebodyElse
+            | Self::ForAnotherUser
             | Self::WebhookRefused
             | Self::WrongPassword
             | Self::SecondStepRequired

@@ -60,7 +60,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
         | Error::Cancelled
         | Error::NoCometChat
         | Error::CallForTwo
-        | Error::ForSomebodyElse
+        | Error::ForAnotherUser
         | Error::WebhookRefused
         | Error::PasskeyRefused
         | Error::LinkUsed

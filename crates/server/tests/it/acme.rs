@@ -31,7 +31,7 @@ const CERTIFICATE_KEPT: &str = "certificate cached";
 const NEW_ACCOUNT: &str = "ACME account registered, account key cached";
 
 /// Logged after each failed order.
-const IN_VAIN: &str = "cannot obtain a certificate, retrying later";
+const FAILED_ORDER: &str = "cannot obtain a certificate, retrying later";
 
 /// A clinic with a public name and a certificate from a certificate authority.
 struct Clinic {
@@ -140,8 +140,8 @@ async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
     let _serving = clinic.serve_saying("trace");
     assert_eq!(clinic.first(&root, &authority).await, first);
     let log = clinic.log();
-    let (given, in_vain) = (count(&log, GIVEN), count(&log, IN_VAIN));
-    assert_eq!((given, in_vain), (1, 0), "{}", authority.said());
+    let (given, failed) = (count(&log, GIVEN), count(&log, FAILED_ORDER));
+    assert_eq!((given, failed), (1, 0), "{}", authority.said());
     let keys: Vec<Canary> = kept.iter().map(|file| Canary::new("a private key", private_key(file))).collect();
     assert_eq!(hits(&keys, "the log", log.as_bytes()), Vec::<String>::new());
     assert!(log.contains("reqwest::connect") && !log.contains("PRIVATE KEY"), "the libraries log at the highest level");
@@ -200,7 +200,7 @@ async fn a_certificate_that_cannot_be_kept_is_served() {
         })
         .await;
     let log = clinic.log();
-    let counts = [GIVEN, NEW_ACCOUNT, IN_VAIN].map(|text| count(&log, text));
+    let counts = [GIVEN, NEW_ACCOUNT, FAILED_ORDER].map(|text| count(&log, text));
     assert_eq!(counts, [2, 1, 0], "one order at each start, with the same account: {log}");
 }
 
@@ -228,9 +228,9 @@ async fn what_the_authority_finds_wrong_with_the_host_is_in_the_log() {
     // Nothing listens on the port that the authority validates.
     let clinic = Clinic::new(free_port(), &authority, Some(authority.own_root_file()));
     let _serving = clinic.serve();
-    clinic.until("a failed order", &authority, async || count(&clinic.log(), IN_VAIN) > 0).await;
+    clinic.until("a failed order", &authority, async || count(&clinic.log(), FAILED_ORDER) > 0).await;
     let log = clinic.log();
-    let failure = log.lines().find(|line| line.contains(IN_VAIN)).expect("waited for");
+    let failure = log.lines().find(|line| line.contains(FAILED_ORDER)).expect("waited for");
     for part in ["cannot validate the host", "Failed to connect to 127.0.0.1", "urn:ietf:params:acme:error:"] {
         assert!(failure.contains(part), "{log}");
     }
@@ -249,9 +249,9 @@ async fn an_authority_whose_roots_are_not_trusted_is_told_nothing() {
     for roots in [None, Some(others)] {
         let clinic = Clinic::new(port, &authority, roots);
         let _serving = clinic.serve();
-        clinic.until("a second try", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
+        clinic.until("a second try", &authority, async || count(&clinic.log(), FAILED_ORDER) > 1).await;
         let log = clinic.log();
-        let failures: Vec<&str> = log.lines().filter(|line| line.contains(IN_VAIN)).collect();
+        let failures: Vec<&str> = log.lines().filter(|line| line.contains(FAILED_ORDER)).collect();
         assert!(failures.iter().all(|failure| failure.contains("UnknownIssuer")), "{log}");
         assert!(clinic.certificate(&authority.root().await).await.is_err());
     }
@@ -265,7 +265,7 @@ async fn orders_are_retried_until_the_authority_issues_a_certificate() {
     let mut authority = Authority::start(port, Manner { refused: 100, ..Manner::default() }).await;
     let clinic = Clinic::new(port, &authority, Some(authority.own_root_file()));
     let _serving = clinic.serve();
-    clinic.until("two refusals", &authority, async || count(&clinic.log(), IN_VAIN) > 1).await;
+    clinic.until("two refusals", &authority, async || count(&clinic.log(), FAILED_ORDER) > 1).await;
     assert!(clinic.log().contains("urn:ietf:params:acme:error:badNonce"), "{}", clinic.log());
     assert!(clinic.certificate(&authority.root().await).await.is_err());
 

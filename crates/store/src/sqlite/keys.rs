@@ -4,8 +4,8 @@ use bedside_visit::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 
 use super::errors::failed;
-use super::row::{self, Columns};
-use crate::seal::{DataKey, KeyId, Unopened, WrappedKey};
+use super::row::{self, Columns, unopened};
+use crate::seal::{DataKey, KeyId, WrappedKey};
 use crate::{Keyring, RetiredRoot, RootId, SealedSecret, StoreError};
 
 const TABLE: &str = "data_keys";
@@ -198,21 +198,6 @@ pub(super) async fn has_table(connection: &mut SqliteConnection, name: &str) -> 
         .fetch_one(connection)
         .await
         .map_err(failed)
-}
-
-pub(super) fn unopened(
-    keyring: &Keyring,
-    table: &'static str,
-    column: &'static str,
-    root: RootId,
-    why: Unopened,
-) -> StoreError {
-    match why {
-        Unopened::Locked => {
-            keyring.current().map_or(StoreError::NoKey, |has| StoreError::OtherKey { table, needs: root, has })
-        }
-        Unopened::Altered => StoreError::Corrupt { table, column },
-    }
 }
 
 fn owned(row: &sqlx::sqlite::SqliteRow) -> Result<Owned, StoreError> {

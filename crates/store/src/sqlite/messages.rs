@@ -5,8 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::errors::failed;
 use super::keys::{self, key_columns};
-use super::row::Columns;
-use super::sealing::place;
+use super::row::{Columns, place};
 use crate::{Conflict, Keyring, StoreError};
 
 const TABLE: &str = "messages";

@@ -90,7 +90,7 @@ impl SqliteStore {
     pub async fn with_keys(mut self, keyring: Keyring) -> Result<Self, StoreError> {
         for root in self.list_roots().await? {
             if !keyring.has(root) {
-                return Err(keys::unopened(&keyring, "data_keys", "root", root, Unopened::Locked));
+                return Err(row::unopened(&keyring, "data_keys", "root", root, Unopened::Locked));
             }
         }
         self.keyring = Arc::new(keyring);

@@ -6,8 +6,7 @@ use bedside_visit::{Person, Private, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
-use super::{keys, sealing};
-use crate::seal::{DataKey, KeyId, WrappedKey};
+use crate::seal::{DataKey, KeyId, Unopened, WrappedKey};
 use crate::{Keyring, RootId, StoreError};
 
 /// The columns of one table in a row.
@@ -95,7 +94,7 @@ impl<'r> Columns<'r> {
     /// Returns the joined data key, if any.
     pub(super) fn data_key(&self, keyring: &Keyring, owner: &str) -> Result<Option<DataKey>, StoreError> {
         let opened = self.wrapped_key()?.map(|wrapped| {
-            let why = |why| keys::unopened(keyring, self.table, "key_wrapped", wrapped.root, why);
+            let why = |why| unopened(keyring, self.table, "key_wrapped", wrapped.root, why);
             keyring.unwrap(&wrapped, owner).map_err(why)
         });
         opened.transpose()
@@ -109,7 +108,7 @@ impl<'r> Columns<'r> {
         key: Option<&DataKey>,
     ) -> Result<Option<String>, StoreError> {
         let Some(sealed) = self.optional::<&[u8]>(column)? else { return Ok(None) };
-        let opened = key.and_then(|key| key.open(&sealing::place(self.table, column, row), sealed));
+        let opened = key.and_then(|key| key.open(&place(self.table, column, row), sealed));
         opened.map(Some).ok_or_else(|| self.corrupt(column))
     }
 
@@ -142,4 +141,25 @@ impl<'r> Columns<'r> {
 /// Converts a COUNT(*), which SQLite returns as a signed number.
 pub(super) fn count(counted: i64) -> u64 {
     u64::try_from(counted).unwrap_or(0)
+}
+
+/// Returns the error for a key or value that cannot be decrypted.
+pub(super) fn unopened(
+    keyring: &Keyring,
+    table: &'static str,
+    column: &'static str,
+    root: RootId,
+    why: Unopened,
+) -> StoreError {
+    match why {
+        Unopened::Locked => {
+            keyring.current().map_or(StoreError::NoKey, |has| StoreError::OtherKey { table, needs: root, has })
+        }
+        Unopened::Altered => StoreError::Corrupt { table, column },
+    }
+}
+
+/// Returns the place of a value, used as additional authenticated data.
+pub(super) fn place(table: &str, column: &str, row: &str) -> String {
+    format!("{table}|{column}|{row}")
 }

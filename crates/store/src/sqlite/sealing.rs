@@ -63,11 +63,6 @@ const SEALED: [Sealed; 5] = [
     },
 ];
 
-/// Returns the place of a value, used as additional authenticated data.
-pub(super) fn place(table: &str, column: &str, row: &str) -> String {
-    format!("{table}|{column}|{row}")
-}
-
 /// Encrypts the values that migration 0011 found in plain text, and ensures that no plain text is left in the files. If
 /// interrupted, it continues at the next start.
 pub(super) async fn seal_plain(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<(), StoreError> {
@@ -104,7 +99,7 @@ async fn seal_batch(connection: &mut SqliteConnection, keyring: &Keyring) -> Res
         let named = |sealed: &&Sealed| at == [sealed.table, ".", sealed.column].concat();
         let sealed = SEALED.iter().find(named).ok_or_else(|| columns.corrupt("place"))?;
         let key = keys::of_owner(&mut transaction, keyring, columns.value("owner")?, columns.time("at")?).await?;
-        let place = place(sealed.table, sealed.column, name);
+        let place = row::place(sealed.table, sealed.column, name);
         let value = key.seal(&place, columns.value("text")?).map_err(StoreError::unsealable)?;
         write(&mut transaction, sealed, name, value).await?;
         sqlx::query("DELETE FROM unsealed WHERE place = ? AND row = ?")
@@ -129,7 +124,7 @@ pub(super) async fn rotate(
     let old = keys::list_older(connection, before, limit).await?;
     for keys::Owned { owner, key } in &old {
         let unwrapped =
-            keyring.unwrap(key, owner).map_err(|why| keys::unopened(keyring, "data_keys", "wrapped", key.root, why))?;
+            keyring.unwrap(key, owner).map_err(|why| row::unopened(keyring, "data_keys", "wrapped", key.root, why))?;
         keys::destroy(connection, keyring, owner).await?;
         let new = keys::make(connection, keyring, owner, at).await?;
         for sealed in &SEALED {
@@ -137,7 +132,7 @@ pub(super) async fn rotate(
             for row in &rows {
                 let columns = Columns::of(sealed.table, row);
                 let name: &str = columns.value("row")?;
-                let place = place(sealed.table, sealed.column, name);
+                let place = row::place(sealed.table, sealed.column, name);
                 let value = unwrapped.open(&place, columns.value("value")?);
                 let value = value.ok_or_else(|| columns.corrupt(sealed.column))?;
                 let value = new.seal(&place, &value).map_err(StoreError::unsealable)?;

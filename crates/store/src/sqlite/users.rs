@@ -6,8 +6,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::errors::failed;
 use super::keys::{self, key_columns};
-use super::row::{self, Columns};
-use super::sealing::place;
+use super::row::{self, Columns, place};
 use crate::{Account, Keyring, Listed, NewUser, PasswordHash, SealedSecret, StoreError};
 
 const TABLE: &str = "users";

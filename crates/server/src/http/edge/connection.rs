@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_nothing_is_not_written_to_without_end() {
+    async fn a_client_that_reads_nothing_is_not_written_to_without_end() {
         let (mut ours, theirs) = pair(Duration::from_millis(50)).await;
         let endless = async { while ours.write_all(&[0; 65_536]).await.is_ok() {} };
         tokio::time::timeout(Duration::from_secs(20), endless).await.expect("it ends");
@@ -147,7 +147,7 @@ mod tests {
 
     /// Sends more than the buffers hold. Each part is read in time, so the peer is not considered stalled.
     #[tokio::test]
-    async fn whoever_takes_some_is_written_to() {
+    async fn a_client_that_reads_some_is_written_to() {
         const ALL: usize = 16 << 20;
         let (mut ours, mut theirs) = pair(Duration::from_secs(10)).await;
         let read = async {

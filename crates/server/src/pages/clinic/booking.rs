@@ -38,7 +38,7 @@ struct BookingPage {
     kind: String,
     reason: Option<String>,
     cancelled: bool,
-    people: Vec<Somebody>,
+    people: Vec<Participant>,
     room: bool,
     /// Whether the user may cancel the appointment.
     may_cancel: bool,
@@ -59,7 +59,7 @@ struct Asking {
     since_time: String,
 }
 
-struct Somebody {
+struct Participant {
     user: String,
     name: String,
     role: &'static str,
@@ -229,7 +229,7 @@ async fn page(
             since_time: time_of_day(asked.asked_at, &app.zone),
         })
     });
-    let somebody = |(role, person): (Role, &Person)| Somebody {
+    let participant = |(role, person): (Role, &Person)| Participant {
         user: person.id.to_string(),
         name: person.name.reveal().clone(),
         role: role_in_words(role),
@@ -247,7 +247,7 @@ async fn page(
         kind: appointment.kind.clone(),
         reason: appointment.reason.as_ref().map(|reason| reason.reveal().clone()),
         cancelled,
-        people: appointment.participants.iter().map(somebody).collect(),
+        people: appointment.participants.iter().map(participant).collect(),
         room: appointment.participants.iter().count() < MAX_PARTICIPANTS,
         may_cancel: may_cancel && appointment.status.may_be_cancelled(),
         back: if identity.is_clerk() {

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_and_whoever_has_the_token_is_let_in() {
+    fn only_this_machine_and_clients_with_the_token_are_let_in() {
         let door = with(true, Some(TOKEN));
         for here in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
             assert!(admits(&door, here, &[]), "{here}");
