@@ -5,5 +5,6 @@ pub(crate) mod edge;
 pub(crate) mod error;
 pub(crate) mod form;
 pub(crate) mod idempotency;
+pub(crate) mod request_id;
 pub(crate) mod router;
 pub(crate) mod timing;

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::refuse_foreign_origins;
 use crate::http::assets;
 use crate::http::error::{self, Error};
+use crate::http::request_id::identify_requests;
 use crate::http::timing::count_requests;
 use crate::telemetry::{health, metrics};
 use crate::{api, pages, signalling};
@@ -96,6 +97,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(pages::error::not_found)
         .layer(from_fn_with_state(app.clone(), security_headers))
         .layer(from_fn_with_state(app.clone(), count_requests))
+        .layer(from_fn(identify_requests))
         .with_state(app)
 }
 

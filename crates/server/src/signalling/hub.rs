@@ -7,6 +7,7 @@ use bedside_store::{SessionHash, SessionRecord, StoreError};
 use bedside_visit::view::View;
 use bedside_visit::{Appointment, AppointmentId, ConnectionId, OwnWork, Timestamp, UserId, Visit, VisitId, VisitRules};
 use tokio::sync::{Notify, mpsc};
+use tracing::Instrument as _;
 
 use super::census::Census;
 use super::event::Event;
@@ -197,7 +198,7 @@ impl Hub {
         let task = VisitTask::new(Arc::clone(&self.0), appointment.id, visit, events, inbox.downgrade());
         let mut tasks = lock(&self.0.tasks);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task.run());
+        tasks.spawn(task.run().instrument(tracing::error_span!("visit", appointment = %appointment.id)));
         Ok(Some(inbox))
     }
 

@@ -19,6 +19,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tracing::Instrument as _;
 
 use super::connection::{CloseReason, Connection, OUTBOX, Outgoing};
 use super::event::Event;
@@ -98,10 +99,12 @@ pub(crate) async fn upgrade(
         .max_write_buffer_size(WRITE_BUFFER)
         .max_message_size(MAX_CLIENT_MESSAGE)
         .max_frame_size(MAX_CLIENT_MESSAGE);
+    let request = tracing::Span::current();
     match access {
         Ok(access) => upgrade.on_upgrade(move |socket| {
             let near = address.is_loopback();
-            Page::serve(app, access, (returning, asked, near), socket, permit)
+            // The socket outlives the request. Its log lines have the ID of the request that opened it.
+            Page::serve(app, access, (returning, asked, near), socket, permit).instrument(request)
         }),
         Err(Error::Internal | Error::Busy) => Error::Busy.into_response(),
         Err(error) => {

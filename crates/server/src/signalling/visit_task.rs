@@ -14,6 +14,7 @@ use bedside_visit::{
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tracing::Instrument as _;
 
 use super::claims::Claims;
 use super::connection::{CloseReason, Connection};
@@ -180,7 +181,7 @@ impl VisitTask {
         next.handle(context, input);
         let outputs: Vec<Output> = std::iter::from_fn(|| next.poll_output()).collect();
         if let Err(error) = self.write_down(context, &outputs).await {
-            tracing::error!(%error, appointment = %self.appointment, "cannot save visit state");
+            tracing::error!(%error, "cannot save visit state");
             self.retry = true;
             return false;
         }
@@ -302,7 +303,7 @@ impl VisitTask {
                 Ok(Standing::SignedOut) => self.end_session(session).await,
                 Ok(Standing::Denied) => self.put_out(user, CloseReason::Denied, |_| true).await,
                 Err(error) => {
-                    tracing::error!(%error, appointment = %self.appointment, "cannot check for revoked permissions");
+                    tracing::error!(%error, "cannot check for revoked permissions");
                     self.unproved = true;
                 }
             }
@@ -357,7 +358,7 @@ impl VisitTask {
             Ok(Some(sealed)) => sealed.unseal_for(OwnWork::RecordVisit).participants.role_of(user).is_none(),
             Ok(None) => true,
             Err(error) => {
-                tracing::error!(%error, appointment = %self.appointment, "cannot read the people of the appointment");
+                tracing::error!(%error, "cannot read the people of the appointment");
                 false
             }
         }
@@ -388,7 +389,7 @@ impl VisitTask {
             near: page.near,
         };
         let (media, inbox) = (self.shared.media.clone(), self.own_inbox.clone());
-        tokio::spawn(async move {
+        let answering = async move {
             let (message, answered) = match media.connect(join).await {
                 Ok(answer) => {
                     let tracks = answer.tracks.into_iter().map(|(mid, user)| Track { mid, user }).collect();
@@ -401,7 +402,8 @@ impl VisitTask {
             if let Some(inbox) = inbox.upgrade() {
                 let _ = inbox.send(Box::new(Event::Answered { user, peer, answered })).await;
             }
-        });
+        };
+        tokio::spawn(answering.in_current_span());
     }
 
     fn answered(&mut self, user: UserId, peer: u32, answered: Answered) {

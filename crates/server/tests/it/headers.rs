@@ -6,8 +6,9 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
+use crate::desk::{Desk, Serving, free_port};
 use crate::matrix::routes_of_the_router;
-use crate::support::{Page, Reply, Server, When, raw};
+use crate::support::{Client, Page, Reply, Server, When, raw};
 
 const FIXED: [(&str, &str); 5] = [
     ("cross-origin-embedder-policy", "require-corp"),
@@ -232,5 +233,40 @@ async fn pages_have_no_script_or_style_in_them() {
         for inline in ["<style", " style=\"", " onclick=", " onload=", " onsubmit=", "javascript:", "http-equiv"] {
             assert!(!reply.body.contains(inline), "{what}: {inline}");
         }
+    }
+}
+
+#[tokio::test]
+async fn each_response_has_a_request_id_and_a_plain_one_is_kept() {
+    let server = Server::start().await;
+    let client = server.client();
+    let id = |reply: &Reply| reply.header("x-request-id").expect("an ID").to_owned();
+    let first = id(&client.get("/sign-in").await);
+    assert_eq!(first.len(), 36, "{first}");
+    assert_ne!(id(&client.get("/nothing-here").await), first);
+    let asks = |given: &'static str| client.request(Method::GET, "/livez").header("x-request-id", given).send();
+    assert_eq!(id(&asks("proxy-7.2_A").await), "proxy-7.2_A");
+    for wrong in ["", "a b", "ada@example.org", &*"x".repeat(65).leak()] {
+        assert_eq!(id(&asks(wrong).await).len(), 36, "{wrong:?}");
+    }
+}
+
+/// The level of the log does not matter. The line is a warning.
+#[tokio::test]
+async fn a_log_line_has_the_id_of_its_request_and_the_route_without_secrets() {
+    for levels in ["info", "warn"] {
+        let (desk, port) = (Desk::new(), free_port());
+        let file = desk.path("log");
+        let log = std::fs::File::create(&file).expect("a file");
+        let serving = Serving::start_saying(&desk, &["serve"], port, levels, log.into());
+        let client = Client::new(&serving);
+        let link = format!("/v/{}", "A".repeat(43));
+        let refused = client.request(Method::POST, &link).header("x-request-id", "report-1");
+        assert_eq!(refused.origin(Some("https://evil.example")).send().await.status, 403);
+        serving.terminate();
+        let log = std::fs::read_to_string(&file).expect("text");
+        let line = log.lines().find(|line| line.contains("cross-origin request refused")).expect("a line");
+        assert!(line.contains("request{id=\"report-1\" method=\"POST\" route=\"/v/{token}\"}"), "{line}");
+        assert!(!log.contains("AAAA"), "{log}");
     }
 }
