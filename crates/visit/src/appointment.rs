@@ -25,19 +25,62 @@ pub enum AppointmentStatus {
     NoShow,
 }
 
+/// The appointment's status does not allow the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not possible while the appointment is {0}")]
+pub struct TransitionError(
+    /// The present status.
+    pub AppointmentStatus,
+);
+
 /// The text is not an appointment status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown appointment status")]
 pub struct UnknownStatus;
 
 impl AppointmentStatus {
-    /// Returns whether an appointment with this status can be cancelled. It cannot if the visit took place, the patient
-    /// missed it, or it is already cancelled.
-    #[must_use]
-    pub const fn may_be_cancelled(self) -> bool {
+    /// Cancels the appointment.
+    ///
+    /// # Errors
+    /// If the visit took place, the patient missed it, or it is already cancelled.
+    pub const fn cancel(self) -> Result<Self, TransitionError> {
         match self {
-            Self::Booked | Self::Arrived => true,
-            Self::Fulfilled | Self::Cancelled | Self::NoShow => false,
+            Self::Booked | Self::Arrived => Ok(Self::Cancelled),
+            Self::Fulfilled | Self::Cancelled | Self::NoShow => Err(TransitionError(self)),
+        }
+    }
+
+    /// The patient is in the waiting room. A patient who was marked as missed may still come.
+    ///
+    /// # Errors
+    /// If the visit took place or the appointment is cancelled.
+    pub const fn arrive(self) -> Result<Self, TransitionError> {
+        match self {
+            Self::Booked | Self::Arrived | Self::NoShow => Ok(Self::Arrived),
+            Self::Fulfilled | Self::Cancelled => Err(TransitionError(self)),
+        }
+    }
+
+    /// The patient did not come.
+    ///
+    /// # Errors
+    /// If the visit took place, also if another meeting of the same appointment was missed afterwards, or the
+    /// appointment is cancelled.
+    pub const fn no_show(self) -> Result<Self, TransitionError> {
+        match self {
+            Self::Booked | Self::Arrived | Self::NoShow => Ok(Self::NoShow),
+            Self::Fulfilled | Self::Cancelled => Err(TransitionError(self)),
+        }
+    }
+
+    /// Patient and provider were connected, and the visit has ended.
+    ///
+    /// # Errors
+    /// If the appointment is cancelled.
+    pub const fn fulfil(self) -> Result<Self, TransitionError> {
+        match self {
+            Self::Booked | Self::Arrived | Self::NoShow | Self::Fulfilled => Ok(Self::Fulfilled),
+            Self::Cancelled => Err(TransitionError(self)),
         }
     }
 
@@ -176,6 +219,29 @@ impl Appointment {
             JoinWindow::Open
         } else {
             JoinWindow::Closed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_is_possible_from_these_statuses_only() {
+        use AppointmentStatus::{Arrived, Booked, Cancelled, Fulfilled, NoShow};
+        type Change = fn(AppointmentStatus) -> Result<AppointmentStatus, TransitionError>;
+        let changes: [(Change, AppointmentStatus, &[AppointmentStatus]); 4] = [
+            (AppointmentStatus::cancel, Cancelled, &[Booked, Arrived]),
+            (AppointmentStatus::arrive, Arrived, &[Booked, Arrived, NoShow]),
+            (AppointmentStatus::no_show, NoShow, &[Booked, Arrived, NoShow]),
+            (AppointmentStatus::fulfil, Fulfilled, &[Booked, Arrived, NoShow, Fulfilled]),
+        ];
+        for (change, to, from) in changes {
+            for status in [Booked, Arrived, Fulfilled, Cancelled, NoShow] {
+                let expected = if from.contains(&status) { Ok(to) } else { Err(TransitionError(status)) };
+                assert_eq!(change(status), expected, "{status} to {to}");
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ mod time;
 mod typescript;
 pub mod view;
 
-pub use appointment::{Appointment, AppointmentStatus, JoinWindow, UnknownStatus, VisitRules};
+pub use appointment::{Appointment, AppointmentStatus, JoinWindow, TransitionError, UnknownStatus, VisitRules};
 pub use backend::{CallBackend, UnknownCallBackend};
 pub use chat::{ChatMessage, ChatText, InvalidChatText};
 pub use id::{AdmissionId, AppointmentId, CommandId, ConnectionId, InvalidId, PageId, UserId, VisitId};

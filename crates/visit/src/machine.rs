@@ -11,7 +11,7 @@ use crate::seat::{Attendance, Link, MediaLink, Seat};
 use crate::signalling::{Command, ServerMessage};
 use crate::{
     Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, CommandId, ConnectionId, ConsentRecord,
-    PageId, Private, Role, Timestamp, UserId, VisitId, VisitRules,
+    PageId, Private, Role, Timestamp, TransitionError, UserId, VisitId, VisitRules,
 };
 use pages::Page;
 
@@ -510,8 +510,11 @@ impl Visit {
             && (seat != PATIENT || self.connected.is_some())
     }
 
-    fn set_status(&mut self, status: AppointmentStatus) {
-        if self.status != status {
+    /// Changes the appointment's status, if it allows that.
+    fn change_status(&mut self, change: fn(AppointmentStatus) -> Result<AppointmentStatus, TransitionError>) {
+        if let Ok(status) = change(self.status)
+            && self.status != status
+        {
             self.status = status;
             self.outputs.push_back(Output::SetStatus(status));
         }

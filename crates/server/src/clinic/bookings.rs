@@ -6,7 +6,7 @@ use bedside_store::{Actor, AuditEntry, Store, StoreError, Transaction};
 use bedside_visit::text::{label, note};
 use bedside_visit::{
     Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Participants, Person, Private, Sealed,
-    Timestamp, UserId, VisitPhase, VisitRules,
+    Timestamp, TransitionError, UserId, VisitPhase, VisitRules,
 };
 
 use crate::app::clock::fresh_id;
@@ -123,9 +123,7 @@ pub(crate) async fn at_the_same_time(
     for person in [&booking.patient, &booking.provider] {
         let listed = store.list_appointments(person.id, booking.start - LONGEST, end).await?;
         found.extend(
-            listed
-                .into_iter()
-                .filter(|sealed| sealed.status().may_be_cancelled() && sealed.lasts_beyond(booking.start)),
+            listed.into_iter().filter(|sealed| sealed.status().cancel().is_ok() && sealed.lasts_beyond(booking.start)),
         );
     }
     Ok(found)
@@ -152,12 +150,8 @@ pub(crate) async fn book(
 pub(crate) enum CancelFault {
     /// The appointment does not exist.
     Missing,
-    /// The appointment is already cancelled.
-    Already,
-    /// The visit took place.
-    TookPlace,
-    /// The patient was marked as a no-show.
-    Missed,
+    /// Its status does not allow it.
+    Status(AppointmentStatus),
     /// Patient and provider are connected to the visit.
     UnderWay,
     /// The database failed.
@@ -175,9 +169,13 @@ impl CancelFault {
     pub(crate) const fn words(&self) -> &'static str {
         match self {
             Self::Missing => "This appointment does not exist.",
-            Self::Already => "This appointment is already cancelled.",
-            Self::TookPlace => "This visit took place, so it can't be cancelled.",
-            Self::Missed => "The patient was marked as missed, so there is nothing to cancel.",
+            Self::Status(AppointmentStatus::Fulfilled) => "This visit took place, so it can't be cancelled.",
+            Self::Status(AppointmentStatus::NoShow) => {
+                "The patient was marked as missed, so there is nothing to cancel."
+            }
+            Self::Status(AppointmentStatus::Cancelled | AppointmentStatus::Booked | AppointmentStatus::Arrived) => {
+                "This appointment is already cancelled."
+            }
             Self::UnderWay => "This visit is under way, so it can't be cancelled. The provider can end it.",
             Self::Store(_) => "The database failed.",
         }
@@ -195,17 +193,13 @@ pub(crate) async fn cancel(
     now: Timestamp,
 ) -> Result<(), CancelFault> {
     let id = appointment.id;
-    match transaction.get_appointment(id).await?.ok_or(CancelFault::Missing)?.status() {
-        AppointmentStatus::Booked | AppointmentStatus::Arrived => {}
-        AppointmentStatus::Cancelled => return Err(CancelFault::Already),
-        AppointmentStatus::Fulfilled => return Err(CancelFault::TookPlace),
-        AppointmentStatus::NoShow => return Err(CancelFault::Missed),
-    }
+    let status = transaction.get_appointment(id).await?.ok_or(CancelFault::Missing)?.status();
+    let cancelled = status.cancel().map_err(|TransitionError(status)| CancelFault::Status(status))?;
     let open = transaction.get_open_visit(id).await?;
     if open.is_some_and(|visit| matches!(visit.phase, VisitPhase::Started { .. }) && visit.connected.is_some()) {
         return Err(CancelFault::UnderWay);
     }
-    transaction.update_appointment_status(id, AppointmentStatus::Cancelled).await?;
+    transaction.update_appointment_status(id, cancelled).await?;
     let entry = AuditEntry::new(now, AuditAction::AppointmentCancelled).about(appointment.participants.patient.id);
     Ok(transaction.append_audit(&by(entry.of_appointment(id), actor)).await?)
 }

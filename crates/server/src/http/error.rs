@@ -477,9 +477,7 @@ impl From<CancelFault> for Error {
         match fault {
             CancelFault::Missing => Self::NotFound,
             CancelFault::Store(error) => error.into(),
-            CancelFault::Already | CancelFault::TookPlace | CancelFault::Missed | CancelFault::UnderWay => {
-                Self::Conflict(fault.words())
-            }
+            CancelFault::Status(_) | CancelFault::UnderWay => Self::Conflict(fault.words()),
         }
     }
 }

@@ -325,9 +325,7 @@ impl Operator {
         cancel(&mut *transaction, &appointment, None, self.clock.now()).await.map_err(|fault| match fault {
             CancelFault::Missing => OperatorError::Missing(format!("appointment {id}")),
             CancelFault::Store(error) => error.into(),
-            CancelFault::Already | CancelFault::TookPlace | CancelFault::Missed | CancelFault::UnderWay => {
-                OperatorError::Invalid(fault.words().to_owned())
-            }
+            CancelFault::Status(_) | CancelFault::UnderWay => OperatorError::Invalid(fault.words().to_owned()),
         })?;
         Ok(transaction.commit().await?)
     }

@@ -79,12 +79,7 @@ impl Visit {
             self.note_emptiness(context.now);
             self.audit(Some(self.seats[seat].user), AuditAction::VisitEntered);
             if seat == PATIENT {
-                self.set_status(match self.status {
-                    AppointmentStatus::Booked | AppointmentStatus::NoShow => AppointmentStatus::Arrived,
-                    kept @ (AppointmentStatus::Arrived
-                    | AppointmentStatus::Fulfilled
-                    | AppointmentStatus::Cancelled) => kept,
-                });
+                self.change_status(AppointmentStatus::arrive);
             }
         }
     }
@@ -303,13 +298,13 @@ impl Visit {
         match reason {
             EndReason::Missed => {
                 self.audit(actor, AuditAction::VisitMissed);
-                self.set_status(AppointmentStatus::NoShow);
+                self.change_status(AppointmentStatus::no_show);
             }
             EndReason::Cancelled => self.audit(actor, AuditAction::VisitEnded),
             EndReason::Ended | EndReason::Abandoned | EndReason::Closed => {
                 self.audit(actor, AuditAction::VisitEnded);
                 if self.connected.is_some() {
-                    self.set_status(AppointmentStatus::Fulfilled);
+                    self.change_status(AppointmentStatus::fulfil);
                 }
             }
         }

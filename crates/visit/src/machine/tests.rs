@@ -296,6 +296,16 @@ fn calling_can_be_cancelled_declined_and_marked_as_missed() {
 }
 
 #[test]
+fn an_appointment_that_took_place_stays_fulfilled_when_a_further_meeting_is_missed() {
+    let mut scene = Scene::in_call();
+    scene.send(PROVIDER, Command::End).expect("end");
+    assert_eq!(scene.statuses().last(), Some(&AppointmentStatus::Fulfilled));
+    scene.send(PROVIDER, Command::Start).expect("a new meeting");
+    scene.send(PROVIDER, Command::MarkMissed).expect("missed");
+    assert_eq!(scene.statuses().last(), Some(&AppointmentStatus::Fulfilled));
+}
+
+#[test]
 fn ending_ends_for_both_and_a_new_meeting_is_another_visit() {
     let mut scene = Scene::in_call();
     let first = scene.visit.id();

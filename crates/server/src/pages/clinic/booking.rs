@@ -180,7 +180,7 @@ pub(crate) async fn cancel(State(app): State<App>, arranging: Arranging<CallingO
     match bookings::cancel(&mut *transaction, &appointment, Some(identity.actor()), app.clock.now()).await {
         Ok(()) => transaction.commit().await?,
         // Submitted twice: the appointment is already cancelled.
-        Err(CancelFault::Already) => {}
+        Err(CancelFault::Status(AppointmentStatus::Cancelled)) => {}
         Err(fault) => return Err(fault.into()),
     }
     Ok(Redirect::to(&format!("/booking/{}", appointment.id)))
@@ -249,7 +249,7 @@ async fn page(
         cancelled,
         people: appointment.participants.iter().map(participant).collect(),
         room: appointment.participants.iter().count() < MAX_PARTICIPANTS,
-        may_cancel: may_cancel && appointment.status.may_be_cancelled(),
+        may_cancel: may_cancel && appointment.status.cancel().is_ok(),
         back: if identity.is_clerk() {
             (format!("/desk?day={}", civil_date(appointment.start, &app.zone)), "Back to the front desk")
         } else {
