@@ -7,7 +7,7 @@ use crate::{Input, Output, Sfu, Transport};
 const FRAME: usize = 6;
 const FRAMES: usize = 30;
 
-/// The only part that is counted. `xtask/src/cost.rs` refers to this name.
+/// The only part that is counted. `tools/xtask/src/cost.rs` refers to this name.
 #[inline(never)]
 fn counted_trace(sfu: &mut Sfu, world_now: std::time::Instant, source: std::net::SocketAddr, trace: &[Vec<u8>]) -> u64 {
     let destination = SERVER_UDP.parse().unwrap();

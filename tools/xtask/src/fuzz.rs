@@ -9,7 +9,7 @@ use crate::shell::{Outcome, cargo_test, finish, output, root};
 use crate::terminal::heading;
 use crate::{needs, shell};
 
-/// The targets of `fuzz/src/lib.rs`, and the maximum useful input length.
+/// The targets of `tools/fuzz/src/lib.rs`, and the maximum useful input length.
 const TARGETS: [(&str, u32); 5] =
     [("signalling", 8_192), ("sdp", 65_536), ("framing", 8_192), ("datagrams", 4_096), ("session", 4_096)];
 
@@ -68,8 +68,8 @@ fn build() -> Result<String, String> {
 
 fn fuzz(programs: &Path, name: &str, longest: u32, minutes: u32) -> Outcome {
     heading(&format!("fuzzing {name} for {minutes} min"));
-    let seeds = root().join("fuzz/corpus").join(name);
-    let dictionary = root().join("fuzz/dictionaries").join(format!("{name}.dict"));
+    let seeds = root().join("tools/fuzz/corpus").join(name);
+    let dictionary = root().join("tools/fuzz/dictionaries").join(format!("{name}.dict"));
     let found = root().join("target/fuzz/corpus").join(name);
     let findings = root().join("target/fuzz/findings");
     for folder in [&found, &findings] {

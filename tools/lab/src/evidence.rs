@@ -10,7 +10,7 @@ use crate::tally::Outcome;
 
 /// Returns the folder for results and details.
 pub(crate) fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lab"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/lab"))
 }
 
 /// Writes the state of both pages and the server. Anything unavailable is omitted.

@@ -12,7 +12,7 @@ use crate::tally::Row;
 const ENOUGH: usize = 30;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Replaces older rows of the same faults and writes the results. The document in `docs/` is written only if every row

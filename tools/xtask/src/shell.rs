@@ -13,7 +13,7 @@ pub(crate) type Outcome = Result<(), String>;
 /// Returns the repository's root folder.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
 /// Runs the `cargo` found in the path, not the one that runs this program, so that a toolchain file applies.

@@ -12,7 +12,7 @@ use crate::tally::Outcome;
 use crate::visit::Page;
 
 /// A function of `probe` that records what is displayed, in `bedsideSeen`.
-const WATCH: &str = include_str!("../../crates/server/tests/measure/watch.js");
+const WATCH: &str = include_str!("../../../crates/server/tests/measure/watch.js");
 
 /// Times of displayed events in wall clock milliseconds.
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,7 @@ use crate::program::{Booking, PASSWORD, Program};
 use crate::recording::Recording;
 use crate::window::Window;
 
-const PROBE: &str = include_str!("../../crates/server/tests/browser/probe.js");
+const PROBE: &str = include_str!("../../../crates/server/tests/browser/probe.js");
 const RECORDER: &str = include_str!("recorder.js");
 const CAMERA: &str = include_str!("camera.js");
 const START: &str = "Start meeting with Ada Lovelace";

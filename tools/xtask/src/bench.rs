@@ -1,4 +1,4 @@
-//! The media benchmark: runs `crates/bench` against a release build.
+//! The media benchmark: runs `tools/bench` against a release build.
 
 use std::process::Command;
 

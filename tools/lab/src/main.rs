@@ -8,10 +8,10 @@
 
 mod browser;
 mod capacity;
-#[path = "../../crates/server/tests/browser/cdp.rs"]
+#[path = "../../../crates/server/tests/browser/cdp.rs"]
 #[allow(dead_code, reason = "the browser tests use the rest")]
 mod cdp;
-#[path = "../../crates/server/tests/browser/chromium.rs"]
+#[path = "../../../crates/server/tests/browser/chromium.rs"]
 #[allow(dead_code, reason = "the browser tests use the rest")]
 mod chromium;
 mod clock;
@@ -32,7 +32,7 @@ mod report;
 mod start;
 mod tally;
 mod visit;
-#[path = "../../crates/server/tests/browser/window.rs"]
+#[path = "../../../crates/server/tests/browser/window.rs"]
 #[allow(dead_code, reason = "the browser tests use the rest")]
 mod window;
 

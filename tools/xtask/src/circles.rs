@@ -14,7 +14,7 @@ use crate::walls::rust_files;
 
 /// The source folders of the crates that are checked.
 const CRATES: [&str; 6] =
-    ["crates/server/src", "crates/store/src", "crates/sfu/src", "crates/visit/src", "lab/src", "xtask/src"];
+    ["crates/server/src", "crates/store/src", "crates/sfu/src", "crates/visit/src", "tools/lab/src", "tools/xtask/src"];
 
 /// The path of a module below the root of its crate, such as `["http", "error"]`.
 type Module = Vec<String>;
