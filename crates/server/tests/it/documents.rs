@@ -16,7 +16,7 @@ const DOCUMENTS: [(&str, &str); 4] = [
 #[test]
 fn every_test_that_is_named_exists() {
     let mut sources = String::new();
-    for folder in ["..", "../../fuzz", "../../xtask", "../../web/src"] {
+    for folder in ["..", "../../tools", "../../web/src"] {
         gather(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut sources);
     }
     for (name, text) in DOCUMENTS {
