@@ -33,7 +33,7 @@ pub(crate) struct Bare {
     server: SocketAddr,
     key: LessSafeKey,
     /// When the announcement is repeated.
-    pub(crate) deadline: Instant,
+    deadline: Instant,
     packets: u64,
     scratch: Vec<u8>,
 }
@@ -50,10 +50,16 @@ impl Bare {
         let person = Person::new(address, load, others)?;
         let (key, deadline) = (key_of(number)?, clock::instant());
         let bare = Self { room, number, server, key, deadline, packets: 0, scratch: Vec::new() };
-        Ok(Player::new(Connection::Bare(Box::new(bare)), person, load, true))
+        Ok(Player::new(bare, person, load, true))
+    }
+}
+
+impl Connection for Bare {
+    fn deadline(&self) -> Instant {
+        self.deadline
     }
 
-    pub(crate) fn timeout(&mut self, now: Instant, person: &Person) {
+    fn timeout(&mut self, now: Instant, person: &mut Person, _: &mut Tally) {
         if person.is_connected() {
             self.deadline = now + NEVER;
             return;
@@ -65,7 +71,7 @@ impl Bare {
         self.deadline = now + AGAIN;
     }
 
-    pub(crate) fn write(&mut self, packet: &Packet, person: &mut Person) {
+    fn write(&mut self, packet: Packet, _: Instant, person: &mut Person, _: &mut Tally) {
         self.packets += 1;
         self.scratch.clear();
         let pt = if packet.stream == SOUND { 111 } else { 96 };
@@ -81,7 +87,7 @@ impl Bare {
         }
     }
 
-    pub(crate) fn receive(&mut self, now: Instant, datagram: &Datagram<'_>, person: &mut Person, tally: &mut Tally) {
+    fn receive(&mut self, now: Instant, datagram: &Datagram<'_>, person: &mut Person, tally: &mut Tally) {
         if hello(datagram.contents).is_some() {
             person.set_connected(true);
             self.deadline = now + NEVER;

@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::bare::Bare;
 use crate::camera::{self, Camera};
 use crate::clock;
 use crate::error::BenchError;
 use crate::options::Load;
 use crate::payload::{self, Content, Mark, SOUND};
-use crate::socket::{Buffers, Socket};
+use crate::socket::{Buffers, Datagram, Socket};
 use crate::tally::{Heard, Tally, record};
-use crate::webrtc::WebRtc;
 
 const SOUND_EVERY: Duration = Duration::from_millis(20);
 /// Bytes of 20 ms of Opus: 32 to 40 kbit/s.
@@ -29,17 +27,24 @@ pub(crate) const NEVER: Duration = Duration::from_secs(86_400);
 
 /// A participant in a visit.
 pub(crate) struct Player {
-    connection: Connection,
+    connection: Box<dyn Connection>,
     person: Person,
     sends: Option<Sends>,
 }
 
-/// The transport of media.
-pub(crate) enum Connection {
-    /// WebRTC, like a browser.
-    WebRtc(Box<WebRtc>),
-    /// Only encryption, for the floor.
-    Bare(Box<Bare>),
+/// The transport of media: WebRTC, like a browser, or only encryption, for the floor.
+pub(crate) trait Connection: Send {
+    /// Returns when the next timeout is due.
+    fn deadline(&self) -> Instant;
+
+    /// Processes a timeout.
+    fn timeout(&mut self, now: Instant, person: &mut Person, tally: &mut Tally);
+
+    /// Sends a media packet.
+    fn write(&mut self, packet: Packet, now: Instant, person: &mut Person, tally: &mut Tally);
+
+    /// Processes a datagram.
+    fn receive(&mut self, now: Instant, datagram: &Datagram<'_>, person: &mut Person, tally: &mut Tally);
 }
 
 /// State shared with the connection.
@@ -96,8 +101,8 @@ pub(crate) enum Due {
 
 impl Player {
     /// Creates a participant who sends media if `sends` is set, and expects the media of `expects` others.
-    pub(crate) fn new(connection: Connection, person: Person, load: &Load, sends: bool) -> Self {
-        Self { connection, person, sends: sends.then(|| Sends::new(load)) }
+    pub(crate) fn new(connection: impl Connection + 'static, person: Person, load: &Load, sends: bool) -> Self {
+        Self { connection: Box::new(connection), person, sends: sends.then(|| Sends::new(load)) }
     }
 
     pub(crate) fn socket(&mut self) -> &mut Socket {
@@ -110,10 +115,7 @@ impl Player {
 
     /// Returns the connection's next timeout.
     pub(crate) fn deadline(&self) -> Instant {
-        match &self.connection {
-            Connection::WebRtc(rtc) => rtc.deadline,
-            Connection::Bare(bare) => bare.deadline,
-        }
+        self.connection.deadline()
     }
 
     /// Returns when the first audio packet and the first frame are due, if it sends. Start times are spread.
@@ -147,10 +149,7 @@ impl Player {
     pub(crate) fn act(&mut self, due: Due, at: Instant, now: Instant, tally: &mut Tally) -> Instant {
         match due {
             Due::Timeout => {
-                match &mut self.connection {
-                    Connection::WebRtc(rtc) => rtc.timeout(now, &mut self.person, tally),
-                    Connection::Bare(bare) => bare.timeout(now, &self.person),
-                }
+                self.connection.timeout(now, &mut self.person, tally);
                 self.deadline()
             }
             Due::Sound => {
@@ -175,6 +174,7 @@ impl Player {
         let bytes = self.person.dice.usize(SOUND_BYTES);
         let payload = sends.payload(bytes, Content::Sound, SOUND, sequence);
         let packet = Packet { stream: SOUND, sequence, time: low(sequence * 960), marker: false, payload };
+        tally.sent += 1;
         self.connection.write(packet, now, &mut self.person, tally);
     }
 
@@ -193,6 +193,7 @@ impl Player {
                 let content = Content::Picture { first: part == 0, key, picture: low(frame) };
                 let payload = sends.payload(bytes, content, stream, sequence);
                 let packet = Packet { stream, sequence, time: low(frame * 3_000), marker: part + 1 == count, payload };
+                tally.sent += u64::from(stream == SOUND + 1);
                 self.connection.write(packet, now, &mut self.person, tally);
             }
         }
@@ -205,22 +206,9 @@ impl Player {
             if self.person.is_lost(datagram.contents) {
                 continue;
             }
-            match &mut self.connection {
-                Connection::WebRtc(rtc) => rtc.receive(clock::instant(), &datagram, &mut self.person, tally),
-                Connection::Bare(bare) => bare.receive(clock::instant(), &datagram, &mut self.person, tally),
-            }
+            self.connection.receive(clock::instant(), &datagram, &mut self.person, tally);
         }
         true
-    }
-}
-
-impl Connection {
-    fn write(&mut self, packet: Packet, now: Instant, person: &mut Person, tally: &mut Tally) {
-        tally.sent += u64::from(packet.stream <= SOUND + 1);
-        match self {
-            Self::WebRtc(rtc) => rtc.write(packet, now, person, tally),
-            Self::Bare(bare) => bare.write(&packet, person),
-        }
     }
 }
 

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 pub(crate) struct WebRtc {
     rtc: Rtc,
     /// When str0m's next timeout is due.
-    pub(crate) deadline: Instant,
+    deadline: Instant,
     microphone: Option<(Mid, Pt)>,
     /// With the names of its layers, if it uses simulcast.
     camera: Option<(Mid, Pt, Vec<Rid>)>,
@@ -74,7 +74,7 @@ impl Offered {
             self.connection.microphone = Some((microphone, agreed(rtc, microphone, Codec::Opus)?));
             self.connection.camera = Some((camera, agreed(rtc, camera, Codec::Vp8)?, rids));
         }
-        Ok(Player::new(Connection::WebRtc(Box::new(self.connection)), self.person, load, self.own.is_some()))
+        Ok(Player::new(self.connection, self.person, load, self.own.is_some()))
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn answering(
     let mut connection = WebRtc::new(&person)?;
     let offer = SdpOffer::from_sdp_string(offer).map_err(BenchError::server("reading an offer"))?;
     let answer = connection.rtc.sdp_api().accept_offer(offer).map_err(BenchError::server("applying an offer"))?;
-    let player = Player::new(Connection::WebRtc(Box::new(connection)), person, load, false);
+    let player = Player::new(connection, person, load, false);
     Ok((player, answer.to_sdp_string()))
 }
 
@@ -112,36 +112,6 @@ impl WebRtc {
         Ok(Self { rtc, deadline: now, microphone: None, camera: None })
     }
 
-    pub(crate) fn timeout(&mut self, now: Instant, person: &mut Person, tally: &mut Tally) {
-        let _ = self.rtc.handle_input(Input::Timeout(now));
-        self.poll(now, 0, person, tally);
-    }
-
-    pub(crate) fn write(&mut self, packet: Packet, now: Instant, person: &mut Person, tally: &mut Tally) {
-        let is_sound = packet.stream == SOUND;
-        let (mid, pt, rid) = match (&self.microphone, &self.camera) {
-            (Some((mid, pt)), _) if is_sound => (*mid, *pt, None),
-            (_, Some((mid, pt, rids))) => (*mid, *pt, rids.get(usize::from(packet.stream - SOUND) - 1).copied()),
-            (Some(_) | None, None) => return,
-        };
-        let write = RtpWrite::new(pt, packet.sequence.into(), packet.time, now, packet.payload);
-        let mut api = self.rtc.direct_api();
-        if let Some(stream) = api.stream_tx_by_mid(mid, rid) {
-            stream.write_rtp(write.marker(packet.marker).nackable(!is_sound));
-            // str0m sends what was written after the next timeout.
-            self.timeout(now, person, tally);
-        }
-    }
-
-    pub(crate) fn receive(&mut self, now: Instant, datagram: &Datagram<'_>, person: &mut Person, tally: &mut Tally) {
-        let Ok(received) = Receive::new(Protocol::Udp, datagram.source, person.local(), datagram.contents) else {
-            return;
-        };
-        if self.rtc.handle_input(Input::Receive(now, received)).is_ok() {
-            self.poll(now, datagram.arrived, person, tally);
-        }
-    }
-
     /// Polls all output of str0m. Media it returns arrived at `arrived`.
     fn poll(&mut self, now: Instant, arrived: u64, person: &mut Person, tally: &mut Tally) {
         loop {
@@ -161,6 +131,42 @@ impl WebRtc {
                     return;
                 }
             }
+        }
+    }
+}
+
+impl Connection for WebRtc {
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn timeout(&mut self, now: Instant, person: &mut Person, tally: &mut Tally) {
+        let _ = self.rtc.handle_input(Input::Timeout(now));
+        self.poll(now, 0, person, tally);
+    }
+
+    fn write(&mut self, packet: Packet, now: Instant, person: &mut Person, tally: &mut Tally) {
+        let is_sound = packet.stream == SOUND;
+        let (mid, pt, rid) = match (&self.microphone, &self.camera) {
+            (Some((mid, pt)), _) if is_sound => (*mid, *pt, None),
+            (_, Some((mid, pt, rids))) => (*mid, *pt, rids.get(usize::from(packet.stream - SOUND) - 1).copied()),
+            (Some(_) | None, None) => return,
+        };
+        let write = RtpWrite::new(pt, packet.sequence.into(), packet.time, now, packet.payload);
+        let mut api = self.rtc.direct_api();
+        if let Some(stream) = api.stream_tx_by_mid(mid, rid) {
+            stream.write_rtp(write.marker(packet.marker).nackable(!is_sound));
+            // str0m sends what was written after the next timeout.
+            self.timeout(now, person, tally);
+        }
+    }
+
+    fn receive(&mut self, now: Instant, datagram: &Datagram<'_>, person: &mut Person, tally: &mut Tally) {
+        let Ok(received) = Receive::new(Protocol::Udp, datagram.source, person.local(), datagram.contents) else {
+            return;
+        };
+        if self.rtc.handle_input(Input::Receive(now, received)).is_ok() {
+            self.poll(now, datagram.arrived, person, tally);
         }
     }
 }

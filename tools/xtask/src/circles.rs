@@ -13,8 +13,15 @@ use crate::shell::Outcome;
 use crate::walls::rust_files;
 
 /// The source folders of the crates that are checked.
-const CRATES: [&str; 6] =
-    ["crates/server/src", "crates/store/src", "crates/sfu/src", "crates/visit/src", "tools/lab/src", "tools/xtask/src"];
+const CRATES: [&str; 7] = [
+    "crates/server/src",
+    "crates/store/src",
+    "crates/sfu/src",
+    "crates/visit/src",
+    "tools/bench/src",
+    "tools/lab/src",
+    "tools/xtask/src",
+];
 
 /// The path of a module below the root of its crate, such as `["http", "error"]`.
 type Module = Vec<String>;
