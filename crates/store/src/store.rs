@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
     AdmissionId, Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress,
-    Person, Role, Sealed, TermsId, Timestamp, UserId, VisitId, VisitRecord,
+    Guarded, Person, Role, TermsId, Timestamp, UserId, VisitId, VisitRecord,
 };
 use uuid::Uuid;
 
@@ -122,7 +122,7 @@ pub trait Store: Debug + Send + Sync {
     async fn list_admissions(&self, since: Timestamp) -> Result<Vec<AdmissionRecord>, StoreError>;
 
     /// Returns an appointment with its participants. Reading it requires a permission check.
-    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
+    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Guarded<Appointment>>, StoreError>;
 
     /// Returns the appointments in which `user` has any role that start within `from..until`, ordered by start. Reading
     /// them requires a permission check.
@@ -131,7 +131,7 @@ pub trait Store: Debug + Send + Sync {
         user: UserId,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
+    ) -> Result<Vec<Guarded<Appointment>>, StoreError>;
 
     /// Returns all appointments, or those booked by one user, that start within `from..until`, ordered by start.
     /// Reading them requires a permission check.
@@ -140,7 +140,7 @@ pub trait Store: Debug + Send + Sync {
         by: Option<UserId>,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Sealed<Appointment>>, StoreError>;
+    ) -> Result<Vec<Guarded<Appointment>>, StoreError>;
 
     /// Returns a counter that increases whenever a permission may have been revoked, e.g. because a session ended or a
     /// user was disabled, by this process or another.
@@ -365,7 +365,7 @@ pub trait Transaction: Send {
     async fn insert_appointment(&mut self, appointment: &Appointment, at: Timestamp) -> Result<(), StoreError>;
 
     /// Returns an appointment with its participants. Reading it requires a permission check.
-    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError>;
+    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Guarded<Appointment>>, StoreError>;
 
     /// Sets an appointment's status. Returns `false` if there is no such appointment.
     async fn update_appointment_status(

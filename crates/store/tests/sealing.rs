@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use bedside_store::{RetiredRoot, RootId, SealedSecret, SqliteStore, Store, StoreError};
-use bedside_visit::{ChatMessage, OwnWork, Sealed, VisitPhase};
+use bedside_visit::{ChatMessage, Guarded, OwnWork, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use support::{appointment, appointment_id, at, book, keyring, opened, patient, provider, user_id, visit, visit_id};
@@ -42,7 +42,7 @@ async fn clinic(directory: &Path) -> SqliteStore {
 /// Checks that all encrypted values read back as written.
 async fn is_whole(store: &dyn Store) {
     assert_eq!(store.get_person(user_id(1)).await.unwrap(), Some(patient().person));
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Guarded::new(appointment())));
     let messages = store.list_messages(visit_id(20)).await.unwrap();
     let texts: Vec<&str> = messages.iter().map(|message| message.text.reveal()).collect();
     assert_eq!(texts, [SAID, "Since Monday"]);

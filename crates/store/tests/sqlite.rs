@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bedside_store::{Actor, AuditEntry, Chain, ChainFault, Conflict, SqliteStore, StorageFault, Store, StoreError};
-use bedside_visit::{AuditAction, CallBackend, ChatMessage, OwnWork, Sealed, Timestamp, VisitPhase};
+use bedside_visit::{AuditAction, CallBackend, ChatMessage, Guarded, OwnWork, Timestamp, VisitPhase};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use support::{
@@ -154,7 +154,7 @@ async fn a_reopened_database_has_everything() {
 
     let store = support::opened(directory.path(), keyring(1, None)).await;
     assert_eq!(store.pending_migrations().await.unwrap(), 0);
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Guarded::new(appointment())));
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_database_that_was_not_closed_has_what_was_committed() {
         std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
     }
     let store = support::sqlite(crashed.path()).await;
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Guarded::new(appointment())));
     assert_eq!(store.get_session(&session(1, 1).token_hash).await.unwrap(), None);
 }
 

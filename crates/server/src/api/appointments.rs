@@ -15,7 +15,7 @@ use crate::auth::{Arranging, Reading};
 use crate::calls::cometchat::Uid;
 use crate::config::CometChatConfig;
 use crate::http::error::Problem;
-use crate::telemetry::traces::Journey;
+use crate::telemetry::traces::TraceContext;
 use crate::text::{civil_date, rfc3339};
 
 /// Appointment.
@@ -187,7 +187,7 @@ impl AppointmentData {
     }
 
     /// Adds the trace ID, which the page sends when it connects.
-    pub(crate) fn on(mut self, journey: Option<Journey>) -> Self {
+    pub(crate) fn on(mut self, journey: Option<TraceContext>) -> Self {
         if let Some(journey) = journey {
             self.call.signalling.push_str(&format!("?journey={journey}"));
         }

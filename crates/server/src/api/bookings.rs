@@ -89,7 +89,7 @@ pub(crate) async fn list(
     let principal = clerk.identity.principal;
     let by = matches!(principal.scope, Scope::Token(_)).then_some(principal.user);
     let listed = app.store.list_bookings(by, from, until).await?;
-    let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&principal, Arrangement::Read).ok();
+    let open = |guarded: bedside_visit::Guarded<_>| guarded.open_to(&principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
     note_reads(&app, &clerk.identity, &appointments).await?;
     Ok(Success::of(
@@ -185,8 +185,8 @@ async fn made_before(
     identity: &Identity,
     id: AppointmentId,
 ) -> Result<Json<Success<AppointmentData>>, Error> {
-    let sealed = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
-    let opened = sealed.open_to(&identity.principal, Arrangement::CallOff);
+    let guarded = app.store.get_appointment(id).await?.ok_or(Error::NotFound)?;
+    let opened = guarded.open_to(&identity.principal, Arrangement::CallOff);
     let appointment = opened.map_err(|denial| denied(denial, id))?;
     note_reads(app, identity, [&appointment]).await?;
     Ok(Success::of(AppointmentData::new(app, &appointment, &identity.principal)))

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// A kind of blocking work. At most one task of a kind runs at a time, even if it hangs. Clones are of the same kind.
 #[derive(Debug, Clone)]
-pub(crate) struct Aside {
+pub(crate) struct BlockingThread {
     name: &'static str,
     limit: Duration,
     busy: Arc<AtomicBool>,
@@ -18,7 +18,7 @@ pub(crate) struct Aside {
 
 /// Reason that there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AsideError {
+pub(crate) enum BlockingError {
     /// The time limit was exceeded. The work may still be running.
     #[error("no response within {} seconds", limit.as_secs())]
     TooSlow {
@@ -33,7 +33,7 @@ pub(crate) enum AsideError {
     Failed,
 }
 
-impl Aside {
+impl BlockingThread {
     pub(crate) fn new(name: &'static str, limit: Duration) -> Self {
         Self { name, limit, busy: Arc::default() }
     }
@@ -41,13 +41,13 @@ impl Aside {
     /// Runs a blocking closure.
     ///
     /// # Errors
-    /// [`AsideError`].
+    /// [`BlockingError`].
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, AsideError> {
+    ) -> Result<T, BlockingError> {
         if self.busy.swap(true, Ordering::AcqRel) {
-            return Err(AsideError::Hangs);
+            return Err(BlockingError::Hangs);
         }
         let free = Free(Arc::clone(&self.busy));
         let (done, answer) = oneshot::channel();
@@ -58,10 +58,10 @@ impl Aside {
             let _ = done.send(result);
         };
         // Not on the runtime's blocking pool, because shutdown of the runtime would wait for it.
-        std::thread::Builder::new().name(self.name.to_owned()).spawn(run).map_err(|_| AsideError::Failed)?;
+        std::thread::Builder::new().name(self.name.to_owned()).spawn(run).map_err(|_| BlockingError::Failed)?;
         match timeout(self.limit, answer).await {
-            Ok(answer) => answer.map_err(|_| AsideError::Failed),
-            Err(_) => Err(AsideError::TooSlow { limit: self.limit }),
+            Ok(answer) => answer.map_err(|_| BlockingError::Failed),
+            Err(_) => Err(BlockingError::TooSlow { limit: self.limit }),
         }
     }
 }
@@ -83,16 +83,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_hangs_is_given_up_and_not_begun_twice() {
-        let aside = Aside::new("test", Duration::from_millis(20));
+        let blocking = BlockingThread::new("test", Duration::from_millis(20));
         let (release, hangs) = channel::<()>();
         let limit = Duration::from_millis(20);
-        let given_up = aside.run(move || hangs.recv().is_ok()).await;
-        assert_eq!(given_up, Err(AsideError::TooSlow { limit }));
-        assert_eq!(aside.run(|| 1).await, Err(AsideError::Hangs));
+        let given_up = blocking.run(move || hangs.recv().is_ok()).await;
+        assert_eq!(given_up, Err(BlockingError::TooSlow { limit }));
+        assert_eq!(blocking.run(|| 1).await, Err(BlockingError::Hangs));
         drop(release);
         let again = async {
             loop {
-                if let Ok(result) = aside.run(|| 2).await {
+                if let Ok(result) = blocking.run(|| 2).await {
                     return result;
                 }
                 tokio::task::yield_now().await;
@@ -103,8 +103,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_piece_of_work_alone() {
-        let aside = Aside::new("test", Duration::from_secs(10));
-        assert_eq!(aside.run(|| panic!("on purpose")).await, Err::<(), _>(AsideError::Failed));
-        assert_eq!(aside.run(|| 3).await, Ok(3));
+        let blocking = BlockingThread::new("test", Duration::from_secs(10));
+        assert_eq!(blocking.run(|| panic!("on purpose")).await, Err::<(), _>(BlockingError::Failed));
+        assert_eq!(blocking.run(|| 3).await, Ok(3));
     }
 }

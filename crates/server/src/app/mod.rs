@@ -18,9 +18,9 @@ use jiff::tz::TimeZone;
 use prometheus_client::registry::Registry;
 
 use crate::app::tasks::Tasks;
-use crate::audit::{HeadKeeper, Reads, Refusals};
-use crate::auth::idp::Provider;
-use crate::auth::{AccessTokens, Cookies, DemoDoor, Passkeys, Passwords, Repeats, SecondStep, Sessions, Throttle};
+use crate::audit::{HeadKeeper, RecentReads, Refusals};
+use crate::auth::idp::IdentityProvider;
+use crate::auth::{AccessTokens, Cookies, DemoSignIn, Passkeys, Passwords, Repeats, SecondStep, Sessions, Throttle};
 use crate::calls::cometchat::{Credentials, Directory};
 use crate::config::Config;
 use crate::http::assets::Assets;
@@ -29,8 +29,8 @@ use crate::mail::Mailer;
 use crate::media::Media;
 use crate::signalling::Hub;
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::{Door, Metrics};
-use crate::telemetry::traces::Journeys;
+use crate::telemetry::metrics::{Metrics, MetricsAccess};
+use crate::telemetry::traces::Traces;
 use crate::tls::Shown;
 
 /// Handle to the shared application state. Cloning is cheap.
@@ -50,7 +50,7 @@ pub(crate) struct Parts {
     pub(crate) second_step: SecondStep,
     pub(crate) repeats: Repeats,
     pub(crate) access_tokens: AccessTokens,
-    pub(crate) reads: Reads,
+    pub(crate) reads: RecentReads,
     pub(crate) refusals: Refusals,
     pub(crate) sessions: Sessions,
     pub(crate) cookies: Cookies,
@@ -60,11 +60,11 @@ pub(crate) struct Parts {
     pub(crate) connections: ConnectionLimit,
     /// Limit on WebSockets.
     pub(crate) sockets: ConnectionLimit,
-    pub(crate) journeys: Journeys,
+    pub(crate) traces: Traces,
     pub(crate) metrics: Metrics,
     pub(crate) metrics_registry: Registry,
     /// Access control for `/metrics`.
-    pub(crate) metrics_door: Door,
+    pub(crate) metrics_access: MetricsAccess,
     pub(crate) health: Health,
     pub(crate) tasks: Tasks,
     pub(crate) heads: Arc<HeadKeeper>,
@@ -81,9 +81,9 @@ pub(crate) struct Parts {
     /// `None` if the public URL's host is an IP address, which WebAuthn does not allow.
     pub(crate) passkeys: Option<Passkeys>,
     /// `None` if no OpenID provider is configured.
-    pub(crate) provider: Option<Provider>,
+    pub(crate) idp: Option<IdentityProvider>,
     /// `Some` in demo mode only.
-    pub(crate) demo: Option<DemoDoor>,
+    pub(crate) demo: Option<DemoSignIn>,
 }
 
 impl App {

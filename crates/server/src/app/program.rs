@@ -16,16 +16,16 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::app::blocking::Aside;
+use crate::app::blocking::BlockingThread;
 use crate::app::claim::Claim;
 use crate::app::jobs;
 pub use crate::app::start_error::StartError;
 use crate::app::tasks::{Beat, Tasks};
 use crate::app::{App, Parts};
-use crate::audit::{HeadKeeper, Reads, Refusals};
-use crate::auth::idp::Provider;
+use crate::audit::{HeadKeeper, RecentReads, Refusals};
+use crate::auth::idp::IdentityProvider;
 use crate::auth::{
-    AccessTokens, Cookies, DemoDoor, Passkeys, Passwords, Repeats, SecondStep, Seen, Sessions, Throttle,
+    AccessTokens, Cookies, DemoSignIn, Passkeys, Passwords, Repeats, SecondStep, Seen, Sessions, Throttle,
 };
 use crate::calls::cometchat::{Client, Credentials, Directory};
 use crate::config::{Config, TlsConfig};
@@ -39,8 +39,8 @@ use crate::media::{MediaEvent, MediaServer};
 use crate::operator::backup::{finish_interrupted, is_interrupted};
 use crate::signalling::Hub;
 use crate::telemetry::health::{self, Health};
-use crate::telemetry::metrics::{Door, Metrics};
-use crate::telemetry::traces::Journeys;
+use crate::telemetry::metrics::{Metrics, MetricsAccess};
+use crate::telemetry::traces::Traces;
 use crate::tls::{self, Files, Shown};
 
 /// How long requests in flight may take to finish during shutdown.
@@ -171,7 +171,7 @@ impl Program {
         config: Config,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        demo: Option<DemoDoor>,
+        demo: Option<DemoSignIn>,
     ) -> Result<Self, StartError> {
         config.validate()?;
         store.migrate().await?;
@@ -193,13 +193,13 @@ impl Program {
         };
         let mailer =
             config.mail.as_ref().map(|mail| Mailer::new(mail, &config)).transpose().map_err(StartError::Mail)?;
-        let provider = config.oidc.as_ref().map(|oidc| Provider::new(oidc, &config.server.public_url));
-        let provider = provider.transpose().map_err(StartError::Oidc)?;
+        let idp = config.oidc.as_ref().map(|oidc| IdentityProvider::new(oidc, &config.server.public_url));
+        let idp = idp.transpose().map_err(StartError::Oidc)?;
         let rules = config.rules();
         keep_terms(&*store, &config, clock.now()).await?;
         let (metrics, metrics_registry) = Metrics::new();
-        let journeys = Journeys::new(&config.tracing).map_err(StartError::Tracing)?;
-        let counted = (metrics.clone(), journeys.clone());
+        let traces = Traces::new(&config.tracing).map_err(StartError::Tracing)?;
+        let counted = (metrics.clone(), traces.clone());
         let sessions = Sessions {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -222,7 +222,7 @@ impl Program {
             second_step: SecondStep::new(keys.sealer()?),
             repeats: Repeats::default(),
             access_tokens: AccessTokens::new(&keys.current, &config.server.public_url)?,
-            reads: Reads::default(),
+            reads: RecentReads::default(),
             refusals: Refusals::default(),
             sessions,
             cookies: Cookies::new(config.server.is_secure()),
@@ -241,17 +241,17 @@ impl Program {
                 limits.connections_per_network,
             ),
             sockets: ConnectionLimit::new("server.limits.websockets", limits.websockets, limits.websockets_per_network),
-            journeys,
+            traces,
             metrics,
             metrics_registry,
-            metrics_door: Door::new(&config).map_err(StartError::Metrics)?,
+            metrics_access: MetricsAccess::new(&config).map_err(StartError::Metrics)?,
             media,
             demo,
             webhook: config.cometchat.as_ref().and_then(|config| config.webhook.clone()).map(Credentials::new),
             cometchat,
             mailer,
             passkeys: Passkeys::new(&config.server.public_url, config.server.host(), &config.clinic.name),
-            provider,
+            idp,
             config,
         });
         Ok(Self { app, media_events, reload: watch::Sender::default(), rights_epoch })
@@ -360,10 +360,10 @@ async fn finish(app: &App) {
     app.tasks.stop();
     let media = app.media.clone();
     // Runs on a helper thread because `shutdown` blocks while it joins threads.
-    if Aside::new("bedside-stop", GRACE).run(move || media.shutdown()).await.is_err() {
+    if BlockingThread::new("bedside-stop", GRACE).run(move || media.shutdown()).await.is_err() {
         tracing::error!("media workers did not stop in time");
     }
-    app.journeys.stop().await;
+    app.traces.stop().await;
     if let Err(error) = app.sessions.seen.write_down(&*app.store).await {
         tracing::error!(%error, "cannot save when sessions were last used");
     }
@@ -430,7 +430,7 @@ async fn reread_files(app: App, files: Arc<Mutex<Option<Files>>>, mut asked: wat
         if let Some(files) = &mut *files.lock().await {
             files.reread(&*app.clock).await;
         }
-        app.metrics_door.reread().await;
+        app.metrics_access.reread().await;
     }
 }
 
@@ -523,8 +523,8 @@ async fn sweep(app: App, beat: Beat) {
         if let Some(passkeys) = &app.passkeys {
             passkeys.sweep(app.clock.now());
         }
-        if let Some(provider) = &app.provider {
-            provider.begun.sweep(app.clock.now());
+        if let Some(idp) = &app.idp {
+            idp.begun.sweep(app.clock.now());
         }
         app.reads.sweep(app.clock.now());
         if let Err(error) = app.refusals.sweep(&*app.store, app.clock.now()).await {

@@ -12,7 +12,7 @@ use bedside_visit::{Clock, Timestamp};
 use tokio::time::{Instant, timeout};
 
 use super::Head;
-use crate::app::blocking::{Aside, AsideError};
+use crate::app::blocking::{BlockingError, BlockingThread};
 use crate::app::tasks::Beat;
 
 /// Interval between heads. Truncation within one interval cannot be detected.
@@ -26,7 +26,7 @@ pub(crate) struct HeadKeeper {
     clock: Arc<dyn Clock>,
     signer: Ed25519KeyPair,
     file: PathBuf,
-    aside: Aside,
+    blocking: BlockingThread,
     /// Sequence number that the last head was written for.
     last: tokio::sync::Mutex<i64>,
     state: Mutex<State>,
@@ -62,13 +62,13 @@ enum HeadError {
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
     #[error("{0}: {1}")]
-    Hangs(PathBuf, AsideError),
+    Hangs(PathBuf, BlockingError),
 }
 
 impl HeadKeeper {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, signer: Ed25519KeyPair, file: PathBuf) -> Self {
-        let aside = Aside::new("bedside-heads", TIME_LIMIT);
-        Self { store, clock, signer, file, aside, last: tokio::sync::Mutex::new(0), state: Mutex::default() }
+        let blocking = BlockingThread::new("bedside-heads", TIME_LIMIT);
+        Self { store, clock, signer, file, blocking, last: tokio::sync::Mutex::new(0), state: Mutex::default() }
     }
 
     /// Runs until the future is dropped.
@@ -108,7 +108,7 @@ impl HeadKeeper {
     /// Compares the database with the signed heads, to detect an older copy of the database.
     async fn compare(&self) {
         let file = self.file.clone();
-        let Ok(Ok(Some(signed))) = self.aside.run(move || last_sequence(&file)).await else { return };
+        let Ok(Ok(Some(signed))) = self.blocking.run(move || last_sequence(&file)).await else { return };
         let Ok(Ok(end)) = timeout(TIME_LIMIT, self.store.get_audit_end()).await else { return };
         let last = end.map_or(0, |(sequence, _)| sequence);
         if signed <= last {
@@ -134,7 +134,7 @@ impl HeadKeeper {
         let head = Head::sign(&self.signer, sequence, hash, self.clock.now());
         let line = serde_json::to_string(&head).map_err(|error| HeadError::File(self.file.clone(), error.into()))?;
         let file = self.file.clone();
-        let written = self.aside.run(move || append_line(&file, &line)).await;
+        let written = self.blocking.run(move || append_line(&file, &line)).await;
         written
             .map_err(|error| HeadError::Hangs(self.file.clone(), error))?
             .map_err(|error| HeadError::File(self.file.clone(), error))?;

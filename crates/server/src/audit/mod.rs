@@ -12,7 +12,7 @@ mod verify;
 pub use export::{AuditFormat, ExportError, export_audit};
 pub use head::Head;
 pub(crate) use keeper::{HeadKeeper, HeadState};
-pub(crate) use reads::Reads;
+pub(crate) use reads::RecentReads;
 pub(crate) use refusals::Refusals;
 pub(crate) use signers::{RetiredSigner, place as place_of_retired};
 pub(crate) use verify::last_signed;

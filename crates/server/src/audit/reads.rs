@@ -12,7 +12,7 @@ const NOTED_EVERY: Duration = Duration::from_secs(3600);
 
 /// Recently recorded accesses, and entries waiting to be written.
 #[derive(Debug, Default)]
-pub(crate) struct Reads {
+pub(crate) struct RecentReads {
     noted: Mutex<HashMap<(SessionHash, Seen), Timestamp>>,
     due: Mutex<Vec<AuditEntry>>,
 }
@@ -24,7 +24,7 @@ pub(super) enum Seen {
     Everyone,
 }
 
-impl Reads {
+impl RecentReads {
     pub(super) fn is_noted(&self, session: SessionHash, seen: Seen, now: Timestamp) -> bool {
         self.lock().get(&(session, seen)).is_some_and(|at| now.since(*at) < NOTED_EVERY)
     }
@@ -33,7 +33,7 @@ impl Reads {
         self.lock().extend(seen.map(|seen| ((session, seen), now)));
     }
 
-    /// Queues an entry for [`Reads::write_down`].
+    /// Queues an entry for [`RecentReads::write_down`].
     pub(super) fn queue(&self, entry: AuditEntry) {
         self.due.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }

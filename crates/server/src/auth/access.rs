@@ -1,6 +1,6 @@
 //! Authorization for an appointment, as an axum extractor.
 //!
-//! A handler that names an appointment takes an [`Access`]. The store returns sealed appointments, which only the
+//! A handler that names an appointment takes an [`Access`]. The store returns guarded appointments, which only the
 //! permission check (`visit::permission`) opens.
 
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use bedside_store::AuditEntry;
 use bedside_visit::permission::{Action, Denial, Principal};
-use bedside_visit::{Appointment, AppointmentId, AuditAction, Role, Sealed, UserId};
+use bedside_visit::{Appointment, AppointmentId, AuditAction, Guarded, Role, UserId};
 use serde::Deserialize;
 
 use super::{Identities, Identity};
@@ -77,7 +77,7 @@ impl<W: Wanted> FromRequestParts<App> for Access<W> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let now = app.clock.now();
-        let open = |principal: &Principal, sealed: Sealed<_>| sealed.open(principal, W::ACTION, &app.rules, now);
+        let open = |principal: &Principal, guarded: Guarded<_>| guarded.open(principal, W::ACTION, &app.rules, now);
         let (identity, (appointment, role)) = open_named(parts, app, open).await?;
         if W::READS {
             note_reads(app, &identity, [&appointment]).await?;
@@ -91,7 +91,7 @@ impl<W: Wanted> FromRequestParts<App> for Access<W> {
 pub(super) async fn open_named<T>(
     parts: &mut Parts,
     app: &App,
-    open: impl Fn(&Principal, Sealed<Appointment>) -> Result<T, Denial>,
+    open: impl Fn(&Principal, Guarded<Appointment>) -> Result<T, Denial>,
 ) -> Result<(Identity, T), Error> {
     let query = Query::<Named>::try_from_uri(&parts.uri).map_err(|_| Error::NotFound)?;
     let id = match Path::<InPath>::from_request_parts(parts, app).await {
@@ -106,7 +106,7 @@ pub(super) async fn open_named<T>(
     }
     let id: AppointmentId = id.parse().map_err(|_| Error::NotFound)?;
     let opened = match app.store.get_appointment(id).await? {
-        Some(sealed) => first_with_right(&candidates, sealed, open),
+        Some(guarded) => first_with_right(&candidates, guarded, open),
         None => Err(Denial::NotFound),
     };
     match opened {
@@ -128,12 +128,12 @@ async fn note_denial(app: &App, identity: &Identity, id: AppointmentId, denial: 
 /// Opens the appointment for the first permitted identity, or returns the most specific denial.
 fn first_with_right<T>(
     candidates: &[Identity],
-    sealed: Sealed<Appointment>,
-    open: impl Fn(&Principal, Sealed<Appointment>) -> Result<T, Denial>,
+    guarded: Guarded<Appointment>,
+    open: impl Fn(&Principal, Guarded<Appointment>) -> Result<T, Denial>,
 ) -> Result<(Identity, T), Denial> {
     let mut denial = Denial::NotFound;
     for identity in candidates {
-        match open(&identity.principal, sealed.clone()) {
+        match open(&identity.principal, guarded.clone()) {
             Ok(opened) => return Ok((*identity, opened)),
             Err(Denial::NotFound) => {}
             Err(other) => denial = other,

@@ -19,7 +19,7 @@ pub(crate) enum CookieKind {
     /// An opened password reset link.
     Reset,
     /// Binds an OpenID Connect sign-in in progress to this browser.
-    Provider,
+    IdentityProvider,
     /// Binds a passkey challenge to this browser.
     Passkey,
 }
@@ -48,8 +48,8 @@ impl Cookies {
             (CookieKind::Waiting, false) => "bedside-waiting",
             (CookieKind::Reset, true) => "__Host-bedside-reset",
             (CookieKind::Reset, false) => "bedside-reset",
-            (CookieKind::Provider, true) => "__Host-bedside-provider",
-            (CookieKind::Provider, false) => "bedside-provider",
+            (CookieKind::IdentityProvider, true) => "__Host-bedside-provider",
+            (CookieKind::IdentityProvider, false) => "bedside-provider",
             (CookieKind::Passkey, true) => "__Host-bedside-passkey",
             (CookieKind::Passkey, false) => "bedside-passkey",
         }

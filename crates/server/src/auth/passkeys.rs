@@ -14,7 +14,7 @@ use webauthn_rs::prelude::{
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 use webauthn_rs_proto::ResidentKeyRequirement;
 
-use super::{HalfDone, SecretToken};
+use super::{PendingFlows, SecretToken};
 use crate::http::error::Error;
 
 /// Time limit for a WebAuthn ceremony.
@@ -23,8 +23,8 @@ const GOOD_FOR: Duration = Duration::from_secs(5 * 60);
 /// Creates WebAuthn challenges and verifies the responses.
 pub(crate) struct Passkeys {
     webauthn: Webauthn,
-    adding: HalfDone<(UserId, PasskeyRegistration)>,
-    signing_in: HalfDone<DiscoverableAuthentication>,
+    adding: PendingFlows<(UserId, PasskeyRegistration)>,
+    signing_in: PendingFlows<DiscoverableAuthentication>,
 }
 
 /// Reason that a passkey assertion is rejected.
@@ -72,7 +72,7 @@ impl Passkeys {
     pub(crate) fn new(public_url: &str, host: &str, clinic: &str) -> Option<Self> {
         let origin = Url::parse(public_url).ok()?;
         let webauthn = WebauthnBuilder::new(host, &origin).ok()?.rp_name(clinic).timeout(GOOD_FOR).build().ok()?;
-        Some(Self { webauthn, adding: HalfDone::new(GOOD_FOR), signing_in: HalfDone::new(GOOD_FOR) })
+        Some(Self { webauthn, adding: PendingFlows::new(GOOD_FOR), signing_in: PendingFlows::new(GOOD_FOR) })
     }
 
     /// Begins the registration of a new passkey. Authenticators that hold one of the `known` credentials are excluded.

@@ -9,7 +9,7 @@ use bedside_visit::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::SecretToken;
-use super::half_done::make_room;
+use super::pending_flow::make_room;
 use super::token::TokenHash;
 
 /// How long a response is kept.

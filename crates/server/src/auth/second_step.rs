@@ -10,7 +10,7 @@ use secrecy::zeroize::Zeroizing;
 use totp_rs::{Builder, Secret, Totp};
 
 use super::SecretToken;
-use super::half_done::make_room;
+use super::pending_flow::make_room;
 use super::token::TokenHash;
 use crate::http::error::Error;
 use crate::keys::Sealer;

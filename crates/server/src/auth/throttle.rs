@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     /// Sign-in with a passkey.
     Passkey,
     /// Sign-in with an OpenID provider.
-    Provider,
+    IdentityProvider,
     /// Password reset link. Costs an e-mail.
     Reset,
     /// Access token.
@@ -43,13 +43,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Password, Self::Passkey, Self::Provider, Self::Reset, Self::Token];
+    const ALL: [Self; 5] = [Self::Password, Self::Passkey, Self::IdentityProvider, Self::Reset, Self::Token];
 
     /// Returns the limit for all networks together: attempts a second, and burst.
     const fn together(self) -> (u32, u32) {
         match self {
             Self::Password | Self::Reset => (10, 100),
-            Self::Passkey | Self::Provider | Self::Token => (100, 1_000),
+            Self::Passkey | Self::IdentityProvider | Self::Token => (100, 1_000),
         }
     }
 }

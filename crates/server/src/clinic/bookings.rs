@@ -5,7 +5,7 @@ use std::time::Duration;
 use bedside_store::{Actor, AuditEntry, Store, StoreError, Transaction};
 use bedside_visit::text::{label, note};
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Participants, Person, Private, Sealed,
+    Appointment, AppointmentId, AppointmentStatus, AuditAction, CallBackend, Guarded, Participants, Person, Private,
     Timestamp, TransitionError, UserId, VisitPhase, VisitRules,
 };
 
@@ -117,13 +117,15 @@ impl NewBooking {
 pub(crate) async fn at_the_same_time(
     store: &dyn Store,
     booking: &NewBooking,
-) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+) -> Result<Vec<Guarded<Appointment>>, StoreError> {
     let end = booking.start + Duration::from_secs(u64::from(booking.minutes) * 60);
     let mut found = Vec::new();
     for person in [&booking.patient, &booking.provider] {
         let listed = store.list_appointments(person.id, booking.start - LONGEST, end).await?;
         found.extend(
-            listed.into_iter().filter(|sealed| sealed.status().cancel().is_ok() && sealed.lasts_beyond(booking.start)),
+            listed
+                .into_iter()
+                .filter(|guarded| guarded.status().cancel().is_ok() && guarded.lasts_beyond(booking.start)),
         );
     }
     Ok(found)

@@ -12,7 +12,7 @@ use jiff::civil::date;
 use uuid::Uuid;
 
 use crate::app::clock::fresh_id;
-pub use crate::auth::DemoDoor;
+pub use crate::auth::DemoSignIn;
 use crate::auth::SecretToken;
 use crate::clinic::invites::{add_invite, invite_url};
 use crate::config::Config;
@@ -40,11 +40,11 @@ pub async fn prepare(
     store: &Arc<dyn Store>,
     clock: &dyn Clock,
     config: &Config,
-) -> Result<(DemoDoor, DemoLinks), String> {
+) -> Result<(DemoSignIn, DemoLinks), String> {
     seed(store, clock.now(), config).await.map_err(|error| error.problem().detail)
 }
 
-async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result<(DemoDoor, DemoLinks), Error> {
+async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result<(DemoSignIn, DemoLinks), Error> {
     let public_url = &config.server.public_url;
     let due = find_due(store, now).await?;
     let mut transaction = store.begin().await?;
@@ -74,7 +74,7 @@ async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result
     )
     .await?;
     transaction.commit().await?;
-    let door = DemoDoor::new(SecretToken::draw()?, appointment.id);
+    let door = DemoSignIn::new(SecretToken::draw()?, appointment.id);
     let links = DemoLinks {
         provider: format!("{public_url}/demo/{}", door.token.reveal()),
         patient: invite_url(public_url, &invite),

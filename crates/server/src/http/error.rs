@@ -52,7 +52,7 @@ pub(crate) enum Error {
     /// The caller asked for a token for another user.
     ForAnotherUser,
     /// The OpenID provider is not responding correctly.
-    Provider,
+    IdentityProvider,
     /// The OpenID Connect callback could not be completed.
     NotLetIn,
     /// The OpenID provider's user has no local account that may be linked to that identity.
@@ -248,7 +248,7 @@ impl Error {
                 "The video service is not responding correctly",
                 "Try again in a moment. If the problem continues, contact the clinic.",
             ),
-            Self::Provider => (
+            Self::IdentityProvider => (
                 StatusCode::BAD_GATEWAY,
                 "/problems/provider",
                 "The sign-in service is not responding correctly",
@@ -396,7 +396,7 @@ impl Error {
             | Self::Token(_)
             | Self::NoCometChat
             | Self::CometChat
-            | Self::Provider
+            | Self::IdentityProvider
             | Self::NotLetIn
             | Self::NotConnected
             | Self::PasskeyRefused

@@ -47,7 +47,7 @@ async fn way_out(app: &App, error: &Error, uri: &Uri, headers: HeaderMap) -> Way
     match error {
         Error::WrongRole { appointment, .. } => return (format!("/appointment/{appointment}"), "Go to your page"),
         Error::WrongPassword | Error::SecondStepRequired => return ("/account".to_owned(), "Back to your account"),
-        Error::TooManyAttempts { .. } | Error::Provider | Error::NotLetIn | Error::NotConnected => {
+        Error::TooManyAttempts { .. } | Error::IdentityProvider | Error::NotLetIn | Error::NotConnected => {
             return ("/sign-in".to_owned(), "Back to sign-in");
         }
         Error::TooEarly { .. } | Error::Busy | Error::CometChat | Error::Internal | Error::RequestTimeout => {

@@ -5,7 +5,7 @@ use bedside_visit::signalling::ServerMessage;
 use bedside_visit::{Closing, ConnectionId, Role, Timestamp, UserId};
 use tokio::sync::mpsc;
 
-use crate::telemetry::traces::Journey;
+use crate::telemetry::traces::TraceContext;
 
 /// Maximum number of messages queued for a slow page before it is disconnected. It receives a snapshot when it
 /// reconnects.
@@ -92,7 +92,7 @@ pub(super) struct Connection {
     /// When the page requested the connection. Taken when the page first offers media.
     pub(super) hello: Option<Timestamp>,
     /// The join trace that the page belongs to.
-    pub(super) journey: Option<Journey>,
+    pub(super) journey: Option<TraceContext>,
     /// Whether the page runs on the same machine as the server.
     pub(super) near: bool,
     outbox: mpsc::Sender<Outgoing>,
@@ -103,7 +103,7 @@ impl Connection {
         id: ConnectionId,
         (actor, role): (Actor, Role),
         session: SessionHash,
-        (hello, journey): (Timestamp, Option<Journey>),
+        (hello, journey): (Timestamp, Option<TraceContext>),
         near: bool,
         outbox: mpsc::Sender<Outgoing>,
     ) -> Self {

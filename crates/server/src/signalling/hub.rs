@@ -18,7 +18,7 @@ use crate::app::clock::fresh_id;
 use crate::auth::Sessions;
 use crate::media::{Media, MediaEvent};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::traces::Journeys;
+use crate::telemetry::traces::Traces;
 
 /// Maximum number of events queued for a visit task.
 const INBOX: usize = 256;
@@ -32,7 +32,7 @@ impl Hub {
         sessions: Sessions,
         rules: VisitRules,
         media: Media,
-        (metrics, journeys): (Metrics, Journeys),
+        (metrics, traces): (Metrics, Traces),
     ) -> Self {
         Self(Arc::new(Shared {
             store: Arc::clone(&sessions.store),
@@ -41,7 +41,7 @@ impl Hub {
             rules,
             media,
             metrics,
-            journeys,
+            traces,
             connections: AtomicU64::new(1),
             live: Mutex::default(),
             pages: OpenPages::default(),

@@ -4,7 +4,7 @@ use bedside_visit::{Role, Timestamp, UserId};
 
 use super::connection::Connection;
 use crate::telemetry::metrics::{Joined, Metrics};
-use crate::telemetry::traces::{JoinTimes, Journey, Journeys};
+use crate::telemetry::traces::{JoinTimes, TraceContext, Traces};
 
 /// The media connections being set up in one visit, at most one per user.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ struct Attempt {
     user: UserId,
     page_peer: u32,
     role: Role,
-    journey: Option<Journey>,
+    journey: Option<TraceContext>,
     begun: Timestamp,
     offered: Timestamp,
     answered: Option<Timestamp>,
@@ -24,7 +24,7 @@ struct Attempt {
 /// Where results are reported.
 pub(super) struct Told<'a> {
     pub(super) metrics: &'a Metrics,
-    pub(super) journeys: &'a Journeys,
+    pub(super) traces: &'a Traces,
     pub(super) now: Timestamp,
 }
 
@@ -68,6 +68,6 @@ impl Joining {
         told.metrics.join(outcome, ended.since(offered));
         // Media may be connected before the answer is recorded as sent.
         let answered = answered.or_else(|| (outcome == Joined::Up).then_some(ended));
-        told.journeys.join(journey, role, outcome, &JoinTimes { begun, offered, answered, ended });
+        told.traces.join(journey, role, outcome, &JoinTimes { begun, offered, answered, ended });
     }
 }

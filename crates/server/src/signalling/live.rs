@@ -16,7 +16,7 @@ use super::open_pages::OpenPages;
 use crate::auth::Sessions;
 use crate::media::Media;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::traces::Journeys;
+use crate::telemetry::traces::Traces;
 
 /// The inbox of a visit task. Events are boxed, because a channel allocates room for 32 entries at once.
 pub(super) type Inbox = mpsc::Sender<Box<Event>>;
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub(super) rules: VisitRules,
     pub(super) media: Media,
     pub(super) metrics: Metrics,
-    pub(super) journeys: Journeys,
+    pub(super) traces: Traces,
     pub(super) connections: AtomicU64,
     pub(super) live: Mutex<Live>,
     pub(super) pages: OpenPages,
@@ -66,7 +66,7 @@ impl Live {
 impl Shared {
     /// Returns where join results are reported.
     pub(super) fn told(&self) -> Told<'_> {
-        Told { metrics: &self.metrics, journeys: &self.journeys, now: self.clock.now() }
+        Told { metrics: &self.metrics, traces: &self.traces, now: self.clock.now() }
     }
 
     /// Publishes the state of an appointment, and registers its room for media events.

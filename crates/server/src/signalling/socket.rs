@@ -30,7 +30,7 @@ use crate::auth::{Access, Conversing, is_own};
 use crate::http::edge::{ClientIp, Permit};
 use crate::http::error::{Error, Problem};
 use crate::http::timing::Arrived;
-use crate::telemetry::traces::Journey;
+use crate::telemetry::traces::TraceContext;
 
 /// A page pings every 5 s. A page that is silent for longer than this is treated as disconnected.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -173,7 +173,7 @@ impl Page {
         let (user, actor) = (access.identity.principal.user, access.identity.actor());
         let name = access.appointment.participants.find(user).map(|(_, person)| person.name.clone());
         let connection = app.hub.next_connection();
-        let journey = returning.journey.as_deref().and_then(Journey::parse);
+        let journey = returning.journey.as_deref().and_then(TraceContext::parse);
         let arrival = Arrival {
             user,
             name: name.unwrap_or_else(|| "".into()),
@@ -198,7 +198,7 @@ impl Page {
         let connection = Connection::new(page.connection, (actor, role), page.session, (asked, journey), near, outbox);
         let end = match page.tell(Event::Connected { connection: Box::new(connection), arrival }).await {
             Ok(()) => {
-                page.app.journeys.hello(journey, role, (asked, page.app.clock.now()));
+                page.app.traces.hello(journey, role, (asked, page.app.clock.now()));
                 page.converse(&mut socket, outgoing).await
             }
             Err(reason) => End::Ours(reason),

@@ -25,14 +25,14 @@ const GOODBYE: Duration = Duration::from_secs(3);
 
 /// The trace context of a page that joins media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Journey {
+pub(crate) struct TraceContext {
     trace: TraceId,
     span: SpanId,
 }
 
 /// The trace exporter, if one is configured.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Journeys(Option<(SdkTracerProvider, SdkTracer)>);
+pub(crate) struct Traces(Option<(SdkTracerProvider, SdkTracer)>);
 
 /// The span of a page request.
 pub(crate) struct PageSpan(Span);
@@ -49,7 +49,7 @@ pub(crate) struct JoinTimes {
     pub(crate) ended: Timestamp,
 }
 
-impl Journeys {
+impl Traces {
     /// Sets up the exporter.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Journeys {
     }
 
     /// Records that the page's WebSocket was requested at `from` and connected to the visit at `until`.
-    pub(crate) fn hello(&self, journey: Option<Journey>, role: Role, (from, until): (Timestamp, Timestamp)) {
+    pub(crate) fn hello(&self, journey: Option<TraceContext>, role: Role, (from, until): (Timestamp, Timestamp)) {
         let Some((_, tracer)) = &self.0 else { return };
         let builder = builder("hello", from, role).with_kind(SpanKind::Server);
         let mut span = tracer.build_with_context(builder, &context_of(journey));
@@ -86,7 +86,7 @@ impl Journeys {
     }
 
     /// Records the outcome of joining media.
-    pub(crate) fn join(&self, journey: Option<Journey>, role: Role, outcome: Joined, times: &JoinTimes) {
+    pub(crate) fn join(&self, journey: Option<TraceContext>, role: Role, outcome: Joined, times: &JoinTimes) {
         let Some((_, tracer)) = &self.0 else { return };
         let JoinTimes { begun, offered, answered, ended } = *times;
         let mut join = tracer.build_with_context(builder("join", begun, role), &context_of(journey));
@@ -118,9 +118,9 @@ impl Journeys {
 
 impl PageSpan {
     /// Returns the trace context that the page passes on when it connects.
-    pub(crate) fn journey(&self) -> Journey {
+    pub(crate) fn journey(&self) -> TraceContext {
         let context = self.0.span_context();
-        Journey { trace: context.trace_id(), span: context.span_id() }
+        TraceContext { trace: context.trace_id(), span: context.span_id() }
     }
 
     /// Ends the span of the page request.
@@ -129,7 +129,7 @@ impl PageSpan {
     }
 }
 
-impl Journey {
+impl TraceContext {
     /// Parses the displayed form. Returns `None` if it is invalid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (trace, span) = text.split_once('-')?;
@@ -142,7 +142,7 @@ impl Journey {
     }
 }
 
-impl fmt::Display for Journey {
+impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.trace, self.span)
     }
@@ -154,8 +154,8 @@ fn builder(name: &'static str, from: Timestamp, role: Role) -> SpanBuilder {
 }
 
 /// Returns a context within the page's span, or an empty context, which starts a new trace.
-fn context_of(journey: Option<Journey>) -> Context {
-    let Some(Journey { trace, span }) = journey else { return Context::new() };
+fn context_of(journey: Option<TraceContext>) -> Context {
+    let Some(TraceContext { trace, span }) = journey else { return Context::new() };
     let page = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
     Context::new().with_remote_span_context(page)
 }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_journey_is_read_as_it_is_written_and_nothing_else_is_one() {
         let text = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
-        assert_eq!(Journey::parse(text).expect("a journey").to_string(), text);
+        assert_eq!(TraceContext::parse(text).expect("a journey").to_string(), text);
         for other in [
             "",
             "-",
@@ -182,7 +182,7 @@ mod tests {
             "00000000000000000000000000000000-b7ad6b7169203331",
             "0af7651916cd43dd8448eb211c80319c-0000000000000000",
         ] {
-            assert_eq!(Journey::parse(other), None, "{other}");
+            assert_eq!(TraceContext::parse(other), None, "{other}");
         }
     }
 }

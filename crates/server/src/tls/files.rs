@@ -16,7 +16,7 @@ use x509_parser::extensions::GeneralName;
 
 use super::certificate::validity;
 use super::{Shown, server_config};
-use crate::app::blocking::Aside;
+use crate::app::blocking::BlockingThread;
 use crate::text::rfc3339_exact;
 
 /// The time limit for reading the files.
@@ -81,7 +81,7 @@ pub(crate) struct Files {
     served: [u8; 32],
     /// The error of the last pair that was rejected, so that it is logged only once.
     refused: Option<String>,
-    aside: Aside,
+    blocking: BlockingThread,
 }
 
 impl Files {
@@ -108,7 +108,7 @@ impl Files {
             shown,
             served: pair.digest,
             refused: None,
-            aside: Aside::new("bedside-tls", TIME_LIMIT),
+            blocking: BlockingThread::new("bedside-tls", TIME_LIMIT),
         })
     }
 
@@ -120,7 +120,7 @@ impl Files {
     /// Reloads the files, and serves the certificate if it has changed and is valid. Open connections continue.
     pub(crate) async fn reread(&mut self, clock: &dyn Clock) {
         let (certificate, key) = (self.certificate.clone(), self.key.clone());
-        let read = self.aside.run(move || Pair::read(&certificate, &key)).await;
+        let read = self.blocking.run(move || Pair::read(&certificate, &key)).await;
         let pair = read.map_err(|error| format!("cannot read the certificate files: {error}")).flatten();
         if pair.as_ref().is_ok_and(|pair| pair.digest == self.served) {
             self.refused = None;

@@ -19,8 +19,8 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
 
 use crate::account::{Phone, hidden};
 use crate::desk::{Desk, Said, Serving, free_port};
-use crate::journeys::Collector;
 use crate::support::{Client, Page};
+use crate::traces::Collector;
 
 const PATIENT: &str = "Canaria Pazientella";
 const BIRTH_DATE: &str = "1971-02-03";

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bedside::config::Config;
-use bedside::demo::{self, DemoDoor};
+use bedside::demo::{self, DemoSignIn};
 use bedside::{Program, SteadyClock, SystemClock, open_store};
 use bedside_store::Store;
 use bedside_visit::{Clock, Timestamp};
@@ -225,7 +225,7 @@ async fn run(
     listener: TcpListener,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    door: Option<DemoDoor>,
+    door: Option<DemoSignIn>,
 ) -> Running {
     let program = Program::start(config.clone(), store, clock, door).await.expect("it starts");
     let (stop, stopped) = oneshot::channel::<()>();

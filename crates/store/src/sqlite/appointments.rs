@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bedside_visit::{
-    Appointment, AppointmentId, AppointmentStatus, CallBackend, Companion, Participants, Private, Role, Sealed,
+    Appointment, AppointmentId, AppointmentStatus, CallBackend, Companion, Guarded, Participants, Private, Role,
     Timestamp, UserId,
 };
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -83,7 +83,7 @@ pub(super) async fn get(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
     id: AppointmentId,
-) -> Result<Option<Sealed<Appointment>>, StoreError> {
+) -> Result<Option<Guarded<Appointment>>, StoreError> {
     let row = sqlx::query(select_appointments!("WHERE a.id = ?"))
         .bind(id.to_string())
         .fetch_optional(&mut *connection)
@@ -101,7 +101,7 @@ pub(super) async fn list(
     user: UserId,
     from: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+) -> Result<Vec<Guarded<Appointment>>, StoreError> {
     let rows = sqlx::query(select_appointments!(
         "WHERE ((a.patient_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3)
              OR (a.provider_id = ?1 AND a.start_at >= ?2 AND a.start_at < ?3)
@@ -125,7 +125,7 @@ pub(super) async fn list_booked(
     by: Option<UserId>,
     from: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+) -> Result<Vec<Guarded<Appointment>>, StoreError> {
     let rows = sqlx::query(select_appointments!(
         "WHERE a.start_at >= ?2 AND a.start_at < ?3 AND (?1 IS NULL OR a.booked_by = ?1) ORDER BY a.start_at, a.id"
     ))
@@ -240,7 +240,7 @@ async fn appointments(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
     rows: &[SqliteRow],
-) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+) -> Result<Vec<Guarded<Appointment>>, StoreError> {
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         all.push(appointment(connection, keyring, row).await?);
@@ -252,7 +252,7 @@ async fn appointment(
     connection: &mut SqliteConnection,
     keyring: &Keyring,
     row: &SqliteRow,
-) -> Result<Sealed<Appointment>, StoreError> {
+) -> Result<Guarded<Appointment>, StoreError> {
     let columns = Columns::of(TABLE, row);
     let accompanied = columns.value("accompanied")?;
     let companions =
@@ -262,7 +262,7 @@ async fn appointment(
     let (own_key, patients_key) = (columns.data_key(keyring, id)?, patient.data_key(keyring, patient.value("id")?)?);
     let minutes =
         u64::try_from(columns.value::<i64>("duration_minutes")?).map_err(|_| columns.corrupt("duration_minutes"))?;
-    Ok(Sealed::new(Appointment {
+    Ok(Guarded::new(Appointment {
         id: columns.parsed("id")?,
         start: columns.time("start_at")?,
         duration: Duration::from_secs(minutes * 60),

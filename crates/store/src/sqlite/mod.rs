@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bedside_visit::{
-    Appointment, AppointmentId, ChatMessage, ConsentRecord, EmailAddress, Person, Sealed, TermsId, Timestamp, UserId,
+    Appointment, AppointmentId, ChatMessage, ConsentRecord, EmailAddress, Guarded, Person, TermsId, Timestamp, UserId,
     VisitId, VisitRecord,
 };
 use sqlx::pool::PoolConnection;
@@ -236,7 +236,7 @@ impl Store for SqliteStore {
         admissions::list_waiting(&mut *self.reader().await?, since).await
     }
 
-    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
+    async fn get_appointment(&self, id: AppointmentId) -> Result<Option<Guarded<Appointment>>, StoreError> {
         appointments::get(&mut *self.reader().await?, &self.keyring, id).await
     }
 
@@ -245,7 +245,7 @@ impl Store for SqliteStore {
         user: UserId,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+    ) -> Result<Vec<Guarded<Appointment>>, StoreError> {
         appointments::list(&mut *self.reader().await?, &self.keyring, user, from, until).await
     }
 
@@ -254,7 +254,7 @@ impl Store for SqliteStore {
         by: Option<UserId>,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Sealed<Appointment>>, StoreError> {
+    ) -> Result<Vec<Guarded<Appointment>>, StoreError> {
         appointments::list_booked(&mut *self.reader().await?, &self.keyring, by, from, until).await
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bedside_visit::permission::ClinicRole;
 use bedside_visit::{
     AdmissionId, Appointment, AppointmentId, AppointmentStatus, CallBackend, ChatMessage, ConsentRecord, EmailAddress,
-    Role, Sealed, Timestamp, UserId, VisitId, VisitRecord,
+    Guarded, Role, Timestamp, UserId, VisitId, VisitRecord,
 };
 use sqlx::Sqlite;
 use uuid::Uuid;
@@ -226,7 +226,7 @@ impl Transaction for SqliteTransaction {
         appointments::insert(&mut self.0, &self.1, appointment, at).await
     }
 
-    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Sealed<Appointment>>, StoreError> {
+    async fn get_appointment(&mut self, id: AppointmentId) -> Result<Option<Guarded<Appointment>>, StoreError> {
         appointments::get(&mut self.0, &self.1, id).await
     }
 

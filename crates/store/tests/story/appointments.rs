@@ -7,7 +7,7 @@ use bedside_store::{
     RightChanges, SessionRecord, Store, StoreError,
 };
 use bedside_visit::permission::ClinicRole;
-use bedside_visit::{AdmissionId, AppointmentStatus, Companion, EndReason, OwnWork, Person, Role, Sealed, VisitPhase};
+use bedside_visit::{AdmissionId, AppointmentStatus, Companion, EndReason, Guarded, OwnWork, Person, Role, VisitPhase};
 
 use crate::support;
 use crate::support::{appointment, appointment_id, at, invite_hash, session, user_id, visit_id};
@@ -16,7 +16,7 @@ use crate::{begin, conflict};
 
 pub(crate) async fn bookings(store: &dyn Store) {
     assert_eq!(store.count_appointments().await.unwrap(), 1);
-    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Sealed::new(appointment())));
+    assert_eq!(store.get_appointment(appointment_id(10)).await.unwrap(), Some(Guarded::new(appointment())));
     assert_eq!(store.get_appointment(appointment_id(11)).await.unwrap(), None);
 
     let mut earlier = appointment();
@@ -29,10 +29,10 @@ pub(crate) async fn bookings(store: &dyn Store) {
 
     for user in [1, 2] {
         let day = store.list_appointments(user_id(user), at(0), at(86_400)).await.unwrap();
-        assert_eq!(day, [earlier.clone(), appointment()].map(Sealed::new));
+        assert_eq!(day, [earlier.clone(), appointment()].map(Guarded::new));
     }
     let from_its_start = store.list_appointments(user_id(1), at(1800), at(3600)).await.unwrap();
-    assert_eq!(from_its_start, [Sealed::new(earlier)]);
+    assert_eq!(from_its_start, [Guarded::new(earlier)]);
     assert_eq!(store.list_appointments(user_id(9), at(0), at(86_400)).await.unwrap(), []);
 
     let mut transaction = begin(store).await;
@@ -153,7 +153,7 @@ pub(crate) async fn companions(store: &dyn Store) {
 
     let booked = store.get_appointment(appointment_id(10)).await.unwrap().unwrap().unseal_for(OwnWork::Operator);
     assert_eq!(booked.participants.companions, [Companion { role: Role::Interpreter, person }]);
-    assert_eq!(store.list_appointments(user_id(5), at(0), at(86_400)).await.unwrap(), [Sealed::new(booked)]);
+    assert_eq!(store.list_appointments(user_id(5), at(0), at(86_400)).await.unwrap(), [Guarded::new(booked)]);
 
     let link = Invite::new(invite_hash(5), appointment_id(10), (user_id(5), Role::Interpreter), at(0), at(500));
     let mut session = session(5, 5);

@@ -5,7 +5,7 @@ use bedside_store::{
     SessionRecord, Store,
 };
 use bedside_visit::permission::ClinicRole;
-use bedside_visit::{OwnWork, Sealed, Timestamp};
+use bedside_visit::{Guarded, OwnWork, Timestamp};
 
 use crate::support::{appointment, appointment_id, at, book, patient, provider, session, user_id};
 use crate::{begin, conflict};
@@ -225,8 +225,11 @@ pub(crate) async fn the_clinic(store: &dyn Store) {
     assert_eq!(store.get_session(&hash).await.unwrap().unwrap().clinic_role, Some(ClinicRole::Staff));
     assert_eq!(store.list_sign_ins(user_id(5), at(1)).await.unwrap()[0].clinic_role, Some(ClinicRole::Staff));
 
-    let ids = |listed: Vec<Sealed<_>>| -> Vec<_> {
-        listed.into_iter().map(|one: Sealed<bedside_visit::Appointment>| one.unseal_for(OwnWork::Operator).id).collect()
+    let ids = |listed: Vec<Guarded<_>>| -> Vec<_> {
+        listed
+            .into_iter()
+            .map(|one: Guarded<bedside_visit::Appointment>| one.unseal_for(OwnWork::Operator).id)
+            .collect()
     };
     let all = store.list_bookings(None, at(3600), at(86_400)).await.unwrap();
     assert_eq!(ids(all), [appointment_id(10), appointment_id(13)]);

@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use self::http::{Http, HttpError, is_safe};
-use crate::auth::{HalfDone, SecretToken};
+use crate::auth::{PendingFlows, SecretToken};
 use crate::config::OidcConfig;
 use crate::http::error::Error;
 
@@ -57,13 +57,13 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 3] = [
 
 /// An OpenID provider with its cached metadata.
 #[derive(Debug)]
-pub(crate) struct Provider {
+pub(crate) struct IdentityProvider {
     config: OidcConfig,
     back: RedirectUrl,
     issuer: IssuerUrl,
     http: Http,
     known: Mutex<Known>,
-    pub(crate) begun: HalfDone<Begun>,
+    pub(crate) begun: PendingFlows<Begun>,
 }
 
 #[derive(Debug, Default)]
@@ -120,7 +120,7 @@ pub(crate) struct Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OidcError {
     /// The provider is unreachable or returned an invalid response.
-    Provider,
+    IdentityProvider,
     /// The response is not valid proof of identity. The code is written to the audit log.
     Refused(&'static str),
 }
@@ -156,7 +156,7 @@ type Metadata = ProviderMetadata<
 type OidcClient =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
 
-impl Provider {
+impl IdentityProvider {
     /// Creates a provider. Sends no request yet.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Provider {
             issuer: IssuerUrl::new(config.issuer.clone()).map_err(fault)?,
             http: Http::new()?,
             known: Mutex::default(),
-            begun: HalfDone::new(GOOD_FOR),
+            begun: PendingFlows::new(GOOD_FOR),
         })
     }
 
@@ -184,14 +184,14 @@ impl Provider {
     /// Returns the authorization URL, and the secret that binds the response to the browser.
     ///
     /// # Errors
-    /// [`Error::Provider`] if the provider does not respond; [`Error::Internal`] if there is no randomness.
+    /// [`Error::IdentityProvider`] if the provider does not respond; [`Error::Internal`] if there is no randomness.
     pub(crate) async fn begin(&self, leaving: Leaving, now: Timestamp) -> Result<(String, SecretToken), Error> {
         let Leaving { purpose, browser, choose_account } = leaving;
-        let metadata = self.metadata(now, KNOWN_FOR).await.map_err(|_| Error::Provider)?;
-        let endpoint = metadata.authorization_endpoint().parse::<Uri>().map_err(|_| Error::Provider)?;
+        let metadata = self.metadata(now, KNOWN_FOR).await.map_err(|_| Error::IdentityProvider)?;
+        let endpoint = metadata.authorization_endpoint().parse::<Uri>().map_err(|_| Error::IdentityProvider)?;
         if !is_safe(&endpoint) {
             tracing::error!("OpenID provider's authorization endpoint is not https (oidc.issuer)");
-            return Err(Error::Provider);
+            return Err(Error::IdentityProvider);
         }
         let draw = || SecretToken::draw().map(|token| token.reveal().to_owned());
         let (state, nonce, verifier) = (draw()?, draw()?, draw()?);
@@ -287,7 +287,7 @@ impl Provider {
         let client = self.client(metadata);
         let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|_| {
             tracing::error!("OpenID provider has no token endpoint (oidc.issuer)");
-            OidcError::Provider
+            OidcError::IdentityProvider
         })?;
         request.set_pkce_verifier(verifier).request_async(&self.http).await.map_err(|error| match error {
             RequestTokenError::ServerResponse(_) => OidcError::Refused("code"),
@@ -295,11 +295,11 @@ impl Provider {
             RequestTokenError::Parse(error, _) => {
                 // The path names a field, such as `id_token` or `expires_in`, and contains no value.
                 tracing::error!(field = %error.path(), "cannot parse the OpenID provider's token response");
-                OidcError::Provider
+                OidcError::IdentityProvider
             }
             RequestTokenError::Other(_) => {
                 tracing::error!("cannot parse the OpenID provider's token response");
-                OidcError::Provider
+                OidcError::IdentityProvider
             }
         })
     }
@@ -376,7 +376,7 @@ impl Provider {
         let meanwhile = known.metadata.as_ref().filter(|(_, at)| now.since(*at) < GOOD_MEANWHILE);
         let meanwhile = meanwhile.map(|(metadata, _)| Arc::clone(metadata));
         if known.failed.is_some_and(|at| now.since(at) < PAUSE) {
-            return meanwhile.ok_or(OidcError::Provider);
+            return meanwhile.ok_or(OidcError::IdentityProvider);
         }
         match Metadata::discover_async(self.issuer.clone(), &self.http).await {
             Ok(metadata) => {
@@ -425,7 +425,7 @@ fn reason_of(error: &UserInfoError<HttpError>) -> String {
 
 fn unreachable(error: HttpError) -> OidcError {
     tracing::error!(%error, "OpenID provider request failed (oidc.issuer)");
-    OidcError::Provider
+    OidcError::IdentityProvider
 }
 
 fn undiscovered(error: DiscoveryError<HttpError>) -> OidcError {
@@ -438,5 +438,5 @@ fn undiscovered(error: DiscoveryError<HttpError>) -> OidcError {
         | DiscoveryError::UrlParse(_)
         | _ => tracing::error!("OpenID provider's discovery document is invalid (oidc.issuer)"),
     }
-    OidcError::Provider
+    OidcError::IdentityProvider
 }

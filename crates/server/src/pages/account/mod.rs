@@ -220,7 +220,7 @@ async fn page(
         used_time: day_and_time(one.last_seen_at, &app.zone),
         device: one.device.clone().unwrap_or_else(|| "A browser".to_owned()),
     });
-    let provider = match &app.provider {
+    let provider = match &app.idp {
         Some(provider) => {
             let link = app.store.get_provider_link_of(user, provider.issuer()).await?;
             Some((provider.label().to_owned(), link.is_some()))

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bedside_store::{Listed, NewUser};
 use bedside_visit::permission::{Arrangement, ClinicRole};
 use bedside_visit::text::isolated;
-use bedside_visit::{Appointment, Person, Private, Sealed, Timestamp, UserId};
+use bedside_visit::{Appointment, Guarded, Person, Private, Timestamp, UserId};
 use jiff::civil::{Date, Time};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -309,7 +309,7 @@ const fn field_of(fault: BookingFault) -> &'static str {
 /// Returns overlapping visits of the patient or the provider that the user is allowed to see.
 async fn overlaps(app: &App, clerk: &Clerk<Booking>, booking: &NewBooking) -> Result<Vec<Overlap>, Error> {
     let found = at_the_same_time(&*app.store, booking).await?;
-    let open = |sealed: Sealed<_>| sealed.open_to(&clerk.identity.principal, Arrangement::Read).ok();
+    let open = |guarded: Guarded<_>| guarded.open_to(&clerk.identity.principal, Arrangement::Read).ok();
     let found: Vec<Appointment> = found.into_iter().filter_map(open).collect();
     note_reads(app, &clerk.identity, &found).await?;
     let moment = |at| (rfc3339(at), time_of_day(at, &app.zone));

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use bedside_visit::permission::{Action, ClinicAction, administer};
-use bedside_visit::{Appointment, AppointmentStatus, JoinWindow, Role, Sealed, Timestamp, age_on};
+use bedside_visit::{Appointment, AppointmentStatus, Guarded, JoinWindow, Role, Timestamp, age_on};
 
 use crate::app::App;
 use crate::audit::access_log::note_reads;
@@ -67,7 +67,7 @@ pub(crate) async fn show(State(app): State<App>, identities: Identities) -> Resu
     let now = app.clock.now();
     let (begin, end) = bounds_of_day(now, &app.zone);
     let day_of = app.store.list_appointments(principal.user, begin, end).await?;
-    let open = |sealed: Sealed<Appointment>| sealed.open(&principal, Action::View, &app.rules, now).ok();
+    let open = |guarded: Guarded<Appointment>| guarded.open(&principal, Action::View, &app.rules, now).ok();
     let mine: Vec<(Appointment, Role)> = day_of.into_iter().filter_map(open).collect();
     note_reads(&app, &identity, mine.iter().map(|(appointment, _)| appointment)).await?;
     let clerk = administer(&principal, ClinicAction::ListAppointments).is_ok();

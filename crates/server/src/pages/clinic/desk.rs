@@ -63,7 +63,7 @@ pub(crate) async fn show(
     let date = asked.day.unwrap_or(today);
     let (begin, end) = bounds_of_date(date, &app.zone);
     let listed = app.store.list_bookings(None, begin, end).await?;
-    let open = |sealed: bedside_visit::Sealed<_>| sealed.open_to(&identity.principal, Arrangement::Read).ok();
+    let open = |guarded: bedside_visit::Guarded<_>| guarded.open_to(&identity.principal, Arrangement::Read).ok();
     let appointments: Vec<Appointment> = listed.into_iter().filter_map(open).collect();
     note_reads(&app, &identity, &appointments).await?;
     let asked = app.store.list_admissions(now - DEVICE_REQUEST_EXPIRES).await?;

@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::auth::idp::{Answer, Leaving, OidcError, Provider, Purpose, Said};
+use crate::auth::idp::{Answer, IdentityProvider, Leaving, OidcError, Purpose, Said};
 use crate::auth::{CookieKind, Identities, Kind};
 use crate::http::edge::ClientIp;
 use crate::http::error::Error;
@@ -43,8 +43,8 @@ struct GoOnPage<'a> {
     address: String,
 }
 
-fn provider(app: &App) -> Result<&Provider, Error> {
-    app.provider.as_ref().ok_or(Error::NotFound)
+fn provider(app: &App) -> Result<&IdentityProvider, Error> {
+    app.idp.as_ref().ok_or(Error::NotFound)
 }
 
 #[derive(Deserialize)]
@@ -61,14 +61,16 @@ pub(crate) async fn go(
     jar: CookieJar,
 ) -> Result<Response, Error> {
     let provider = provider(&app)?;
-    app.throttle.come(Kind::Provider, from).inspect_err(|_| app.metrics.sign_in(Way::Provider, Entry::Delayed))?;
+    app.throttle
+        .come(Kind::IdentityProvider, from)
+        .inspect_err(|_| app.metrics.sign_in(Way::IdentityProvider, Entry::Delayed))?;
     let leaving = Leaving {
         purpose: Purpose::SignIn(own_path(back.next.as_deref())),
-        browser: app.cookies.read(&jar, CookieKind::Provider),
+        browser: app.cookies.read(&jar, CookieKind::IdentityProvider),
         choose_account: app.cookies.has_signed_out(&jar),
     };
     let (address, token) = provider.begin(leaving, app.clock.now()).await?;
-    Ok((app.cookies.set(jar, CookieKind::Provider, &token), Redirect::to(&address)).into_response())
+    Ok((app.cookies.set(jar, CookieKind::IdentityProvider, &token), Redirect::to(&address)).into_response())
 }
 
 /// `GET /sign-in/provider/back`. Works once, in the browser that started the sign-in.
@@ -82,7 +84,7 @@ pub(crate) async fn back(
 ) -> Result<Response, Error> {
     let provider = provider(&app)?;
     let now = app.clock.now();
-    let browser = app.cookies.read(&jar, CookieKind::Provider);
+    let browser = app.cookies.read(&jar, CookieKind::IdentityProvider);
     let Some(begun) = browser.and_then(|browser| provider.take(&browser, &answer, now)) else {
         // The response was repeated, by a reload or in another tab, or it is too late. Users who are already signed
         // in continue.
@@ -91,7 +93,7 @@ pub(crate) async fn back(
     let purpose = begun.purpose.clone();
     let said = match provider.finish(begun, answer, now).await {
         Ok(said) => said,
-        Err(OidcError::Provider) => return Err(Error::Provider),
+        Err(OidcError::IdentityProvider) => return Err(Error::IdentityProvider),
         Err(OidcError::Refused(code)) => {
             refuse(&app, None, code).await?;
             return Err(Error::NotLetIn);
@@ -140,7 +142,7 @@ async fn enter(
     if identities.account.is_some_and(|here| here.principal.user == account.user) {
         return Ok(Redirect::to(next).into_response());
     }
-    let jar = sign_in(app, jar, account.user, identities, &headers, How::Provider).await?;
+    let jar = sign_in(app, jar, account.user, identities, &headers, How::IdentityProvider).await?;
     Ok((jar, Redirect::to(next)).into_response())
 }
 
@@ -177,7 +179,7 @@ async fn connect(app: &App, user: UserId, said: &Said) -> Result<(), Error> {
 }
 
 async fn refuse(app: &App, user: Option<UserId>, code: &'static str) -> Result<(), Error> {
-    app.metrics.sign_in(Way::Provider, Entry::Refused);
+    app.metrics.sign_in(Way::IdentityProvider, Entry::Refused);
     let entry = AuditEntry::new(app.clock.now(), AuditAction::ProviderRefused).with_detail(code);
     Ok(app.refusals.append(&*app.store, user.map_or(entry, |user| entry.about(user))).await?)
 }
@@ -199,13 +201,13 @@ pub(crate) async fn go_to_connect(
     let account = confirm(&app, identity.principal.user, form.current).await?;
     let leaving = Leaving {
         purpose: Purpose::Connect(account.user, identity.session),
-        browser: app.cookies.read(&jar, CookieKind::Provider),
+        browser: app.cookies.read(&jar, CookieKind::IdentityProvider),
         choose_account: false,
     };
     let (address, token) = provider.begin(leaving, app.clock.now()).await?;
     let layout = Layout::new(&app).signed_in(account.name.reveal());
     let page = render(&GoOnPage { layout, label: provider.label(), address })?;
-    Ok((app.cookies.set(jar, CookieKind::Provider, &token), page).into_response())
+    Ok((app.cookies.set(jar, CookieKind::IdentityProvider, &token), page).into_response())
 }
 
 /// `POST /account/provider/remove`.

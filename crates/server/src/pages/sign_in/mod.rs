@@ -89,7 +89,7 @@ pub(crate) async fn show(
         Some(_) | None => None,
     };
     let mut shown = page_of(&app, next, String::new(), None, done);
-    if let Some(provider) = app.provider.as_ref().filter(|_| back.done.as_deref() == Some("signed-out")) {
+    if let Some(provider) = app.idp.as_ref().filter(|_| back.done.as_deref() == Some("signed-out")) {
         let here = format!("{}/sign-in", app.config.server.public_url);
         shown.sign_out_there = provider.sign_out_address(&here, app.clock.now()).await;
     }
@@ -177,7 +177,7 @@ pub(crate) async fn sign_out(
         return Ok((jar, Redirect::to("/ended")).into_response());
     }
     // Otherwise the OpenID provider would sign the next user of this computer in to the same account without asking.
-    let jar = if app.provider.is_some() { app.cookies.note_signed_out(jar) } else { jar };
+    let jar = if app.idp.is_some() { app.cookies.note_signed_out(jar) } else { jar };
     Ok((jar, Redirect::to("/sign-in?done=signed-out")).into_response())
 }
 
@@ -212,7 +212,7 @@ fn page(
 
 fn page_of(app: &App, next: String, email: String, fault: Option<Fault>, done: Option<&'static str>) -> SignInPage {
     let by_mail = app.mailer.is_some();
-    let provider = app.provider.as_ref().map(|provider| {
+    let provider = app.idp.as_ref().map(|provider| {
         (provider.label().to_owned(), format!("/sign-in/provider?next={}", percent_encode(&next, b"/")))
     });
     let passkeys = app.passkeys.is_some();

@@ -17,7 +17,7 @@ pub(crate) enum How {
     /// completed with a TOTP code.
     Password,
     /// With an OpenID provider.
-    Provider,
+    IdentityProvider,
     /// With a passkey.
     Passkey,
     /// With the demo link.
@@ -29,7 +29,7 @@ impl How {
     const fn code(self) -> Option<&'static str> {
         match self {
             Self::Password => None,
-            Self::Provider => Some("provider"),
+            Self::IdentityProvider => Some("provider"),
             Self::Passkey => Some("passkey"),
             Self::Demo => Some("demo"),
         }
@@ -38,7 +38,7 @@ impl How {
     const fn way(self) -> Way {
         match self {
             Self::Password => Way::Password,
-            Self::Provider => Way::Provider,
+            Self::IdentityProvider => Way::IdentityProvider,
             Self::Passkey => Way::Passkey,
             Self::Demo => Way::Demo,
         }

@@ -93,7 +93,7 @@ fn page(
             ("Visit", "provider-video-call", format!("Visit with {other}"), "One moment: the visit is opening.")
         }
     };
-    let span = app.journeys.begin(role, asked);
+    let span = app.traces.begin(role, asked);
     let data = AppointmentData::new(app, appointment, &identity.principal).on(span.as_ref().map(PageSpan::journey));
     let layout = Layout::of_call(app);
     let page = render(&CallPage {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{Check, Status};
 use crate::app::App;
-use crate::app::blocking::Aside;
+use crate::app::blocking::BlockingThread;
 use crate::app::tasks::{TaskReport, TaskState};
 use crate::audit::HeadState;
 use crate::media::Media;
@@ -37,10 +37,10 @@ pub(super) async fn store(store: &dyn Store, limit: Duration) -> Check {
 }
 
 /// Checks the free disk space for the database.
-pub(super) async fn disk(aside: &Aside, app: &App) -> Check {
+pub(super) async fn disk(blocking: &BlockingThread, app: &App) -> Check {
     let folder = app.config.database.path.parent().filter(|folder| *folder != Path::new("")).map(Path::to_owned);
     let folder = folder.unwrap_or_else(|| PathBuf::from("."));
-    let free = aside.run(move || rustix::fs::statvfs(&folder).map(|disk| disk.f_bavail * disk.f_frsize)).await;
+    let free = blocking.run(move || rustix::fs::statvfs(&folder).map(|disk| disk.f_bavail * disk.f_frsize)).await;
     match free {
         Ok(Ok(free)) => of_space(free),
         Ok(Err(error)) => Check::new("disk", Status::Degraded, format!("free space is unknown: {error}")),

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 pub(crate) use page::{live, ready, report};
 
-use crate::app::blocking::Aside;
+use crate::app::blocking::BlockingThread;
 
 /// Interval of health checks without requests, so that changes are logged.
 pub(crate) const LOOKED_AT_EVERY: Duration = Duration::from_secs(15);
@@ -103,12 +103,12 @@ impl Report {
 pub(crate) struct Health {
     latest: Mutex<Option<(Instant, Arc<Report>)>>,
     said: std::sync::Mutex<BTreeMap<&'static str, Status>>,
-    disk: Aside,
+    disk: BlockingThread,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let disk = Aside::new("bedside-disk", TIME_LIMIT);
+        let disk = BlockingThread::new("bedside-disk", TIME_LIMIT);
         Self { latest: Mutex::default(), said: std::sync::Mutex::default(), disk }
     }
 }

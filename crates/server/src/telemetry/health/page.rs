@@ -32,7 +32,7 @@ pub(crate) async fn report(State(app): State<App>, PeerIp(peer): PeerIp, headers
     let report = app.health.report(&app).await;
     let stopping = app.hub.is_stopping();
     let word = if stopping { "stopping" } else { report.worst().as_str() };
-    let body = if app.metrics_door.admits(peer, &headers) {
+    let body = if app.metrics_access.admits(peer, &headers) {
         Json(report.to_json(word)).into_response()
     } else {
         format!("{word}\n").into_response()

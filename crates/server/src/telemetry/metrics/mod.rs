@@ -3,7 +3,7 @@
 //!
 //! Uses `prometheus-client`, the official Rust library.
 
-mod door;
+mod access;
 mod http;
 mod page;
 mod process;
@@ -19,7 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub(crate) use door::Door;
+pub(crate) use access::MetricsAccess;
 pub(crate) use page::show;
 
 /// Histogram bounds of the time that a page takes to join media, in seconds, from a local network to a failed
@@ -80,7 +80,7 @@ pub(crate) enum Way {
     Password,
     SecondStep,
     Passkey,
-    Provider,
+    IdentityProvider,
     Link,
     /// A client key of an integrator.
     Program,
@@ -109,15 +109,22 @@ pub(crate) enum Joined {
 }
 
 impl Way {
-    const ALL: [Self; 7] =
-        [Self::Password, Self::SecondStep, Self::Passkey, Self::Provider, Self::Link, Self::Program, Self::Demo];
+    const ALL: [Self; 7] = [
+        Self::Password,
+        Self::SecondStep,
+        Self::Passkey,
+        Self::IdentityProvider,
+        Self::Link,
+        Self::Program,
+        Self::Demo,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::SecondStep => "second_step",
             Self::Passkey => "passkey",
-            Self::Provider => "provider",
+            Self::IdentityProvider => "provider",
             Self::Link => "link",
             Self::Program => "program",
             Self::Demo => "demo",

@@ -17,7 +17,7 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`. Returns 404 to clients without access.
 pub(crate) async fn show(State(app): State<App>, PeerIp(peer): PeerIp, uri: Uri, headers: HeaderMap) -> Response {
-    if !app.metrics_door.admits(peer, &headers) {
+    if !app.metrics_access.admits(peer, &headers) {
         return not_found(State(app), uri, headers).await;
     }
     match written(&app).await {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::app::blocking::Aside;
+use crate::app::blocking::BlockingThread;
 use crate::auth::bearer;
 use crate::config::{Config, MetricsConfig};
 
@@ -20,15 +20,15 @@ const PASSED_ON: [&str; 7] =
 
 /// Decides who may read the metrics.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct MetricsAccess {
     loopback: bool,
     token: RwLock<Option<SecretString>>,
     /// The configuration, including the path of the token file if there is one.
     config: MetricsConfig,
-    aside: Aside,
+    blocking: BlockingThread,
 }
 
-impl Door {
+impl MetricsAccess {
     /// Creates the access control and reads the token.
     ///
     /// # Errors
@@ -41,8 +41,8 @@ impl Door {
             );
         }
         let token = RwLock::new(config.metrics.token()?);
-        let aside = Aside::new("bedside-metrics", Duration::from_secs(5));
-        Ok(Self { loopback, token, config: config.metrics.clone(), aside })
+        let blocking = BlockingThread::new("bedside-metrics", Duration::from_secs(5));
+        Ok(Self { loopback, token, config: config.metrics.clone(), blocking })
     }
 
     /// Reloads the token from its file. If the file cannot be read or contains no valid token, the old token stays
@@ -52,7 +52,7 @@ impl Door {
             return;
         }
         let config = self.config.clone();
-        match self.aside.run(move || config.token()).await {
+        match self.blocking.run(move || config.token()).await {
             Ok(Ok(token)) => *self.token.write().unwrap_or_else(PoisonError::into_inner) = token,
             Ok(Err(error)) => tracing::warn!(error, "cannot reload metrics token, keeping the old one"),
             Err(error) => tracing::warn!(%error, "cannot reload metrics token, keeping the old one"),
@@ -81,17 +81,17 @@ mod tests {
 
     const TOKEN: &str = "aLongTokenOfLettersAndDigits";
 
-    fn admits(door: &Door, peer: &str, headers: &[(&'static str, &'static str)]) -> bool {
+    fn admits(access: &MetricsAccess, peer: &str, headers: &[(&'static str, &'static str)]) -> bool {
         let headers = headers.iter().map(|(name, value)| (*name, *value));
         let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        door.admits(peer.parse().expect("an address"), &headers.collect())
+        access.admits(peer.parse().expect("an address"), &headers.collect())
     }
 
-    fn with(loopback: bool, token: Option<&str>) -> Door {
+    fn with(loopback: bool, token: Option<&str>) -> MetricsAccess {
         let mut config = Config::default();
         config.metrics.loopback = loopback;
         config.metrics.token = token.map(SecretString::from);
-        Door::new(&config).expect("a door")
+        MetricsAccess::new(&config).expect("access control")
     }
 
     #[tokio::test]
@@ -102,34 +102,34 @@ mod tests {
         let file = folder.path().join("token");
         config.metrics.token_file = Some(file.clone());
         std::fs::write(&file, TOKEN).expect("written");
-        let door = Door::new(&config).expect("a door");
-        let knows = |token: &'static str| door.knows(Some(token));
+        let access = MetricsAccess::new(&config).expect("access control");
+        let knows = |token: &'static str| access.knows(Some(token));
         assert!(knows(TOKEN));
         std::fs::write(&file, "anotherTokenOfLettersAndDigits\n").expect("written");
-        door.reread().await;
+        access.reread().await;
         assert!(!knows(TOKEN) && knows("anotherTokenOfLettersAndDigits"));
         std::fs::write(&file, "").expect("half written");
-        door.reread().await;
+        access.reread().await;
         assert!(knows("anotherTokenOfLettersAndDigits"));
     }
 
     #[test]
     fn only_this_machine_and_clients_with_the_token_are_let_in() {
-        let door = with(true, Some(TOKEN));
+        let access = with(true, Some(TOKEN));
         for here in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
-            assert!(admits(&door, here, &[]), "{here}");
+            assert!(admits(&access, here, &[]), "{here}");
             for name in PASSED_ON {
-                assert!(!admits(&door, here, &[(name, "127.0.0.1")]), "{here} {name}");
+                assert!(!admits(&access, here, &[(name, "127.0.0.1")]), "{here} {name}");
             }
         }
         for elsewhere in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1", "0.0.0.0"] {
-            assert!(!admits(&door, elsewhere, &[]), "{elsewhere}");
-            assert!(!admits(&door, elsewhere, &[("authorization", "Bearer aLongTokenOfLettersAndDigitt")]));
-            assert!(!admits(&door, elsewhere, &[("authorization", "Basic aLongTokenOfLettersAndDigits")]));
-            assert!(admits(&door, elsewhere, &[("authorization", "Bearer aLongTokenOfLettersAndDigits")]));
+            assert!(!admits(&access, elsewhere, &[]), "{elsewhere}");
+            assert!(!admits(&access, elsewhere, &[("authorization", "Bearer aLongTokenOfLettersAndDigitt")]));
+            assert!(!admits(&access, elsewhere, &[("authorization", "Basic aLongTokenOfLettersAndDigits")]));
+            assert!(admits(&access, elsewhere, &[("authorization", "Bearer aLongTokenOfLettersAndDigits")]));
             let over_a_proxy =
                 [("authorization", "bearer aLongTokenOfLettersAndDigits"), ("x-forwarded-for", "192.0.2.9")];
-            assert!(admits(&door, elsewhere, &over_a_proxy));
+            assert!(admits(&access, elsewhere, &over_a_proxy));
         }
         let closed = with(false, None);
         assert!(!admits(&closed, "127.0.0.1", &[("authorization", "Bearer ")]));

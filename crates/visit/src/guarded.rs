@@ -8,12 +8,12 @@ use crate::{Appointment, AppointmentId, AppointmentStatus, Role, Timestamp, Visi
 /// A loaded value that is not readable until access to it has been authorized.
 ///
 /// ```compile_fail
-/// # fn show(appointment: bedside_visit::Sealed<bedside_visit::Appointment>) {
+/// # fn show(appointment: bedside_visit::Guarded<bedside_visit::Appointment>) {
 /// println!("{}", appointment.reason.unwrap().reveal());
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed<T>(T);
+pub struct Guarded<T>(T);
 
 /// A reason for reading patient data without a user. Every place that bypasses the permission check names one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum OwnWork {
     Operator,
 }
 
-impl<T> Sealed<T> {
+impl<T> Guarded<T> {
     /// Wraps a value.
     pub const fn new(inner: T) -> Self {
         Self(inner)
@@ -38,7 +38,7 @@ impl<T> Sealed<T> {
     }
 }
 
-impl Sealed<Appointment> {
+impl Guarded<Appointment> {
     /// Returns the appointment's status, which is not personal data, for changes that depend on it.
     #[must_use]
     pub const fn status(&self) -> AppointmentStatus {
@@ -98,8 +98,8 @@ impl Sealed<Appointment> {
     }
 }
 
-impl<T> fmt::Debug for Sealed<T> {
+impl<T> fmt::Debug for Guarded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(sealed)")
+        f.write_str("(guarded)")
     }
 }

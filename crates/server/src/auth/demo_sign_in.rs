@@ -6,12 +6,12 @@ use super::SecretToken;
 
 /// Signs in as the demo's provider with the printed link. Exists in demo mode only.
 #[derive(Debug, Clone)]
-pub struct DemoDoor {
+pub struct DemoSignIn {
     pub(crate) token: SecretToken,
     appointment: AppointmentId,
 }
 
-impl DemoDoor {
+impl DemoSignIn {
     pub(crate) const fn new(token: SecretToken, appointment: AppointmentId) -> Self {
         Self { token, appointment }
     }

@@ -16,12 +16,12 @@ const MOST: usize = 20_000;
 
 /// Pending state, keyed by a token that the browser holds. Each entry can be taken once, before it expires.
 #[derive(Debug)]
-pub(crate) struct HalfDone<T> {
+pub(crate) struct PendingFlows<T> {
     good_for: Duration,
     begun: Mutex<HashMap<TokenHash, (T, Timestamp)>>,
 }
 
-impl<T> HalfDone<T> {
+impl<T> PendingFlows<T> {
     pub(crate) fn new(good_for: Duration) -> Self {
         Self { good_for, begun: Mutex::default() }
     }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn attempts_of_one_browser_are_kept_apart() {
-        let (halves, now) = (HalfDone::new(Duration::from_secs(60)), Timestamp::from_millis(1_800_000_000_000));
+        let (halves, now) = (PendingFlows::new(Duration::from_secs(60)), Timestamp::from_millis(1_800_000_000_000));
         let token = halves.begin_attempt(None, "one", 1, now).expect("random");
         let same = halves.begin_attempt(Some(token.clone()), "two", 2, now).expect("random");
         assert_eq!(token.reveal(), same.reveal());
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_begun_is_finished_once_and_in_time() {
         let minute = Duration::from_secs(60);
-        let (halves, now) = (HalfDone::new(minute), Timestamp::from_millis(1_800_000_000_000));
+        let (halves, now) = (PendingFlows::new(minute), Timestamp::from_millis(1_800_000_000_000));
         let token = halves.begin("a", now).expect("random");
         assert_eq!(halves.take(&SecretToken::draw().expect("random"), now), None);
         assert_eq!(halves.take(&token, now), Some("a"));
