@@ -294,14 +294,14 @@ async fn serve(config: Config, with_demo: bool) -> Result<(), Failure> {
     let claim = claim(&config, listener.local_addr()?)?;
     let store = open_to_serve(&config, &claim).await?;
     let clock = Arc::new(SteadyClock::over(SystemClock));
-    let (door, links) = if with_demo {
+    let (demo, links) = if with_demo {
         store.migrate().await?;
-        let (door, links) = demo::prepare(&store, &*clock, &config).await?;
-        (Some(door), Some(links))
+        let (demo, links) = demo::prepare(&store, &*clock, &config).await?;
+        (Some(demo), Some(links))
     } else {
         (None, None)
     };
-    let program = Program::start(config.clone(), store, clock, door).await?;
+    let program = Program::start(config.clone(), store, clock, demo).await?;
     let (drain, stop) = stop_signals()?;
     reload_on_hangup(program.reloader())?;
     if let Some(links) = links {

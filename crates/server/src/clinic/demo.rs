@@ -74,12 +74,12 @@ async fn seed(store: &Arc<dyn Store>, now: Timestamp, config: &Config) -> Result
     )
     .await?;
     transaction.commit().await?;
-    let door = DemoSignIn::new(SecretToken::draw()?, appointment.id);
+    let sign_in = DemoSignIn::new(SecretToken::draw()?, appointment.id);
     let links = DemoLinks {
-        provider: format!("{public_url}/demo/{}", door.token.reveal()),
+        provider: format!("{public_url}/demo/{}", sign_in.token.reveal()),
         patient: invite_url(public_url, &invite),
     };
-    Ok((door, links))
+    Ok((sign_in, links))
 }
 
 /// Returns an appointment of the demo that is not over.

@@ -182,9 +182,9 @@ impl Server {
         self.running.stop().await;
         let listener = TcpListener::bind(self.address).expect("the port that was just released");
         self.store = open_store(&self.config).await.expect("the same database");
-        let (door, links) = demo::prepare(&self.store, &*self.clock, &self.config).await.expect("a demo");
+        let (demo, links) = demo::prepare(&self.store, &*self.clock, &self.config).await.expect("a demo");
         self.running =
-            run(&self.config, listener, Arc::clone(&self.store), Arc::<TestClock>::clone(&self.clock), Some(door))
+            run(&self.config, listener, Arc::clone(&self.store), Arc::<TestClock>::clone(&self.clock), Some(demo))
                 .await;
         let path = links.provider.replace(&self.origin, "");
         (self, path)
@@ -225,9 +225,9 @@ async fn run(
     listener: TcpListener,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    door: Option<DemoSignIn>,
+    demo: Option<DemoSignIn>,
 ) -> Running {
-    let program = Program::start(config.clone(), store, clock, door).await.expect("it starts");
+    let program = Program::start(config.clone(), store, clock, demo).await.expect("it starts");
     let (stop, stopped) = oneshot::channel::<()>();
     let (asks, asked) = oneshot::channel::<()>();
     let drain = async {

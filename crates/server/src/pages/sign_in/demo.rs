@@ -42,5 +42,5 @@ pub(crate) async fn enter(
 }
 
 fn behind(app: &App, token: &str) -> Result<AppointmentId, Error> {
-    app.demo.as_ref().and_then(|door| door.open(token)).ok_or(Error::NotFound)
+    app.demo.as_ref().and_then(|demo| demo.open(token)).ok_or(Error::NotFound)
 }

@@ -67,7 +67,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let Link { invite, appointment, .. } = find(&app, &token).await?;
-    let opens = match door(&app, &invite, &appointment) {
+    let opens = match may_join(&app, &invite, &appointment) {
         Ok(()) => None,
         Err(Denial::TooEarly { opens }) => Some(opens),
         Err(denial) => return Err(denied(denial, appointment.id)),
@@ -98,7 +98,7 @@ pub(crate) async fn join(
     identities: Identities,
 ) -> Result<Response, Error> {
     let Link { invite, appointment, signed_by } = find(&app, &token).await?;
-    door(&app, &invite, &appointment).map_err(|denial| denied(denial, appointment.id))?;
+    may_join(&app, &invite, &appointment).map_err(|denial| denied(denial, appointment.id))?;
     let next = Redirect::to(&call_path(invite.role, appointment.id, invite.user));
     if is_bound(&invite, &identities) {
         return Ok(next.into_response());
@@ -218,13 +218,13 @@ async fn find(app: &App, token: &str) -> Result<Link, Error> {
     }
     let token = SecretToken::parse(token).ok_or(Error::NotFound)?;
     let invite = app.store.get_invite(&token.hash().into()).await?.ok_or(Error::NotFound)?;
-    let sealed = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
-    let appointment = sealed.open_by_link(invite.appointment).map_err(|denial| denied(denial, invite.appointment))?;
+    let guarded = app.store.get_appointment(invite.appointment).await?.ok_or(Error::NotFound)?;
+    let appointment = guarded.open_by_link(invite.appointment).map_err(|denial| denied(denial, invite.appointment))?;
     Ok(Link { invite, appointment, signed_by: None })
 }
 
 /// Checks whether the holder of the link could join now.
-fn door(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Denial> {
+fn may_join(app: &App, invite: &Invite, appointment: &Appointment) -> Result<(), Denial> {
     let principal = Principal { user: invite.user, scope: Scope::Invite(appointment.id, invite.role) };
     decide(&principal, Action::Join, appointment, &app.rules, app.clock.now()).map(|_| ())
 }
