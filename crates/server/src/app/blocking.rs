@@ -1,19 +1,20 @@
 //! Runs blocking work on a separate thread with a time limit, so that a hanging disk or network mount blocks neither
 //! the runtime nor shutdown.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A kind of blocking work. At most one task of a kind runs at a time, even if it hangs. Clones are of the same kind.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockingThread {
     name: &'static str,
     limit: Duration,
-    busy: Arc<AtomicBool>,
+    free: Arc<Semaphore>,
+    /// When the present or last task was started.
+    begun: Arc<Mutex<Instant>>,
 }
 
 /// Reason that there is no result.
@@ -35,10 +36,12 @@ pub(crate) enum BlockingError {
 
 impl BlockingThread {
     pub(crate) fn new(name: &'static str, limit: Duration) -> Self {
-        Self { name, limit, busy: Arc::default() }
+        let (free, begun) = (Arc::new(Semaphore::new(1)), Arc::new(Mutex::new(Instant::now())));
+        Self { name, limit, free, begun }
     }
 
-    /// Runs a blocking closure.
+    /// Runs a blocking closure. If an earlier one is still running, because its caller was dropped, waits for it within
+    /// its time limit.
     ///
     /// # Errors
     /// [`BlockingError`].
@@ -46,10 +49,10 @@ impl BlockingThread {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BlockingError> {
-        if self.busy.swap(true, Ordering::AcqRel) {
-            return Err(BlockingError::Hangs);
-        }
-        let free = Free(Arc::clone(&self.busy));
+        let late = *self.begun() + self.limit;
+        let free = timeout_at(late, Arc::clone(&self.free).acquire_owned()).await.map_err(|_| BlockingError::Hangs)?;
+        let free = free.map_err(|_| BlockingError::Failed)?;
+        *self.begun() = Instant::now();
         let (done, answer) = oneshot::channel();
         let run = move || {
             let result = work();
@@ -64,14 +67,9 @@ impl BlockingThread {
             Err(_) => Err(BlockingError::TooSlow { limit: self.limit }),
         }
     }
-}
 
-/// Allows the next task to start, even after a panic.
-struct Free(Arc<AtomicBool>);
-
-impl Drop for Free {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+    fn begun(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,6 +97,19 @@ mod tests {
             }
         };
         assert_eq!(tokio::time::timeout(Duration::from_secs(10), again).await, Ok(2));
+    }
+
+    /// As when the server stops while a task of the same kind is running.
+    #[tokio::test]
+    async fn work_whose_caller_is_gone_is_waited_for() {
+        let blocking = BlockingThread::new("test", Duration::from_secs(10));
+        let (release, waits) = channel::<()>();
+        let abandoned = blocking.run(move || waits.recv().is_ok());
+        assert!(timeout(Duration::from_millis(1), abandoned).await.is_err());
+        let mut next = std::pin::pin!(blocking.run(|| 2));
+        assert!(timeout(Duration::from_millis(1), &mut next).await.is_err(), "never two at a time");
+        drop(release);
+        assert_eq!(next.await, Ok(2));
     }
 
     #[tokio::test]
