@@ -3,9 +3,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use crate::shell::{Outcome, output};
+use crate::shell::Outcome;
 
 /// Words that are not used, also not as a part of a name.
 const UNUSED: [&str; 7] = ["whoever", "somebody", "nought", "of theirs", "of ours", "by itself", "in vain"];
@@ -17,14 +16,24 @@ const ALLOWED: [(&str, usize); 2] = [
     ("tools/xtask/src/words.rs", 2),
 ];
 
-/// Applied migrations cannot be edited. Other files are not prose, or are made by tools.
-const LEFT_OUT: [&str; 4] = ["crates/store/migrations/", "tools/fuzz/corpus/", "web/package-lock.json", "Cargo.lock"];
+/// Applied migrations cannot be edited. The others are not prose, or are made by tools.
+const LEFT_OUT: [&str; 8] = [
+    ".git",
+    "Cargo.lock",
+    "crates/store/migrations",
+    "data",
+    "target",
+    "tools/fuzz/corpus",
+    "web/dist",
+    "web/package-lock.json",
+];
 
 /// Reports each line with such a word.
 pub(crate) fn check(root: &Path) -> Outcome {
-    let files = output(Command::new("git").current_dir(root).args(["ls-files"]))?;
+    let mut files = Vec::new();
+    gather(root, root, &mut files);
     let mut faults = Vec::new();
-    for file in files.lines().filter(|file| !LEFT_OUT.iter().any(|left_out| file.starts_with(left_out))) {
+    for file in files.iter().map(String::as_str) {
         // Pictures and other binary files are no text.
         let Ok(text) = fs::read_to_string(root.join(file)) else { continue };
         let lines = lines_with(&text);
@@ -36,6 +45,18 @@ pub(crate) fn check(root: &Path) -> Outcome {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(format!("words that are not used:\n{}", faults.join("\n"))) }
+}
+
+/// Lists the files below a folder, by their paths from the root. Does not need Git, because a checkout may come without.
+fn gather(root: &Path, folder: &Path, files: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let place = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+        if LEFT_OUT.contains(&place.as_str()) || entry.file_name() == "node_modules" {
+            continue;
+        }
+        if path.is_dir() { gather(root, &path, files) } else { files.push(place) }
+    }
 }
 
 /// Returns the numbers of the lines with such a word, and the word.
