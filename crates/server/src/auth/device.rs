@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 
-/// How long a request is valid.
+/// How long a request to join with a used link from another device is valid.
 pub(crate) const DEVICE_REQUEST_EXPIRES: Duration = Duration::from_secs(600);
 
 /// Order matters: later browsers' tokens also appear in the `User-Agent` of earlier ones.
